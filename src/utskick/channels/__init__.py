@@ -1,0 +1,1 @@
+"""How each channel is spoken; none knows another. The register stands in ``register.py``."""

@@ -1,0 +1,1 @@
+"""SMS: GSM gateways over HTTP."""

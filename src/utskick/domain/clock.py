@@ -1,0 +1,24 @@
+"""Time, injected: aware UTC inside, Swedish wall time where the contract prints it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+SWEDEN = ZoneInfo("Europe/Stockholm")
+
+
+class Clock(Protocol):
+    """Anything that tells the time as an aware UTC datetime."""
+
+    def __call__(self) -> datetime: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def swedish(moment: datetime) -> str:
+    """Local Swedish time without zone, as the contract prints it (``2024-02-25T15:54:39.254123``)."""
+    return moment.astimezone(SWEDEN).replace(tzinfo=None).isoformat()

@@ -1,0 +1,116 @@
+"""What a caller can act on: a catalogue of errors, each with a code, an HTTP status and a sentence that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule: ``field`` as the client wrote the path (``parties[0].mobileNumber``), ``message`` as the contract words it."""
+
+    field: str
+    message: str
+
+
+class UtskickError(Exception):
+    """Something went wrong that the caller can act on."""
+
+    code: ClassVar[str] = "utskick-error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal Server Error"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+
+class Invalid(UtskickError):
+    """Well-formed, but one or more fields break a rule; nothing was stored."""
+
+    code, status, title = "constraint-violation", 400, "Constraint Violation"
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("; ".join(f"{v.field} {v.message}" for v in violations[:10]))
+        self.violations = violations
+
+
+class Unreadable(UtskickError):
+    """The body or a parameter is not of the right form."""
+
+    code, status, title = "unreadable", 400, "Bad Request"
+
+
+class NotFound(UtskickError):
+    """There is no such thing in this municipality."""
+
+    code, status, title = "not-found", 404, "Not Found"
+
+
+class NotAllowedHere(UtskickError):
+    """The thing exists, but this cannot be done in its state."""
+
+    code, status, title = "conflict", 409, "Conflict"
+
+
+class StillRunning(UtskickError):
+    """The first request with this Idempotency-Key has not been answered yet; ask again after Retry-After."""
+
+    code, status, title = "idempotency-running", 409, "Conflict"
+
+
+class KeyReused(UtskickError):
+    """This Idempotency-Key was used with another body."""
+
+    code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
+
+
+class TooLarge(UtskickError):
+    """The body is over the limit; reading stopped there."""
+
+    code, status, title = "too-large", 413, "Content Too Large"
+
+
+class WrongMediaType(UtskickError):
+    """Only application/json is understood here."""
+
+    code, status, title = "wrong-media-type", 415, "Unsupported Media Type"
+
+
+class Unauthorized(UtskickError):
+    """The credentials of this call were missing or wrong."""
+
+    code, status, title = "unauthorized", 401, "Unauthorized"
+
+
+class DeliveryFailed(UtskickError):
+    """The provider did not take the one delivery of a synchronous call."""
+
+    code, status, title = "delivery-failed", 502, "Bad Gateway"
+
+
+class NotBuilt(UtskickError):
+    """Part of the contract that this release does not carry."""
+
+    code, status, title = "not-built", 501, "Not Implemented"
+
+
+class Unavailable(UtskickError):
+    """The database cannot be reached or cannot write; nothing was accepted."""
+
+    code, status, title = "unavailable", 503, "Service Unavailable"
+
+
+class SettingsFault(UtskickError):
+    """The settings are wrong; every fault is listed."""
+
+    code, title = "settings", "Settings"
+
+
+class DatabaseFault(UtskickError):
+    """The database cannot be used as it stands, with the sentence that says what to do."""
+
+    code, title = "database", "Database"

@@ -1,0 +1,55 @@
+"""Whom a message goes to. Destinations are made only by parsing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import phonenumbers
+
+#: Contract section 1.1, ``@ValidMSISDN`` (E.164 with its plus sign).
+MSISDN: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
+_SWEDISH_MOBILE: Final = re.compile(r"\+467[02369][0-9]{7}\Z")
+_ATOM: Final = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f\x85\u2028\u2029]+"
+_EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """``destination``: a number in E.164, an e-mail address, … as its channel writes it. ``party_id``: who it is, when known.
+
+    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery does.
+    """
+
+    destination: str
+    party_id: str | None = None
+    reference: str | None = None
+
+
+def is_msisdn(text: str) -> bool:
+    return MSISDN.match(text) is not None
+
+
+def is_swedish_mobile(number: str) -> bool:
+    """A number in E.164 within the Swedish mobile ranges (07[02369], PTS numbering plan)."""
+    return _SWEDISH_MOBILE.match(number) is not None
+
+
+def national_to_msisdn(text: str) -> str | None:
+    """A number as people in Sweden write it (``070-174 06 05``, ``0046…``) in E.164; None when it is no possible number."""
+    try:
+        number = phonenumbers.parse(text, "SE")
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_email(text: str) -> bool:
+    """A plain address, as the contract's ``@Email`` takes it (``a@b`` is one), without anything that could end a header."""
+    if len(text) > 320 or not _EMAIL.match(text):
+        return False
+    local, _, domain = text.rpartition("@")
+    return not any(part.startswith(".") or part.endswith(".") or ".." in part for part in (local, domain)) and "/" not in domain

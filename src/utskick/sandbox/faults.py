@@ -1,0 +1,116 @@
+"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at run time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import count
+
+
+class Fault(StrEnum):
+    """What can go wrong at a provider. The first group concerns the answer, the second the delivery report."""
+
+    REFUSE = "refuse"  # a clear no, for ever
+    THROTTLE = "throttle"  # told to slow down, with Retry-After
+    TEMPORARY = "temporary"  # a temporary error
+    TIMEOUT = "timeout"  # takes the message, answers nothing until the caller gives up
+    DROP = "drop"  # takes the message, closes the connection without an answer
+    GARBAGE = "garbage"  # takes the message, answers what nobody can read
+    LOGIN = "login"  # refuses the login
+    REPORT_LATE = "report-late"
+    REPORT_TWICE = "report-twice"
+    REPORT_EARLY = "report-early"  # before the answer
+    REPORT_NEVER = "report-never"
+    REPORT_FAILED = "report-failed"  # the phone never got it
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient matches ``recipient``.
+
+        ``recipient`` is a regular expression.
+    ``times``: how often it strikes per recipient, None for ever.
+        ``seconds``: Retry-After, or how long a time-out or a late report takes.
+    """
+
+    fault: Fault
+    provider: str | None = None
+    recipient: str = ""
+    times: int | None = 1
+    seconds: float = 1.0
+    number: int = 0
+
+
+#: The last two digits of +46700####NN. Listed in docs/sandbox.md.
+MAGIC_NUMBERS: dict[str, Rule] = {
+    "02": Rule(Fault.THROTTLE, times=2),
+    "03": Rule(Fault.REFUSE, times=None),
+    "04": Rule(Fault.TIMEOUT, seconds=60),
+    "05": Rule(Fault.TEMPORARY, times=None),
+    "06": Rule(Fault.TEMPORARY, times=1),
+    "07": Rule(Fault.DROP),
+    "08": Rule(Fault.GARBAGE),
+    "09": Rule(Fault.REPORT_LATE, seconds=3),
+    "10": Rule(Fault.REPORT_TWICE),
+    "11": Rule(Fault.REPORT_EARLY),
+    "12": Rule(Fault.REPORT_NEVER, times=None),
+    "13": Rule(Fault.REPORT_FAILED, times=None),
+    "14": Rule(Fault.TIMEOUT, seconds=60, times=None),
+}
+
+#: The tag of name+TAG@domain. Listed in docs/sandbox.md.
+MAGIC_TAGS: dict[str, Rule] = {
+    "refuse": Rule(Fault.REFUSE, times=None),
+    "throttle": Rule(Fault.THROTTLE, times=2),
+    "temporary": Rule(Fault.TEMPORARY, times=1),
+    "down": Rule(Fault.TEMPORARY, times=None),
+    "timeout": Rule(Fault.TIMEOUT, seconds=60),
+    "drop": Rule(Fault.DROP),
+    "garbage": Rule(Fault.GARBAGE),
+}
+
+_NUMBER = re.compile(r"\+46700[0-9]{4}([0-9]{2})\Z")
+_TAGGED = re.compile(r"[^@]*\+([a-z]+)@")
+
+
+def magic(recipient: str) -> Rule | None:
+    """The rule that a recipient carries in its own name, if any."""
+    if found := _NUMBER.match(recipient):
+        return MAGIC_NUMBERS.get(found[1])
+    if found := _TAGGED.match(recipient.lower()):
+        return MAGIC_TAGS.get(found[1])
+    return None
+
+
+@dataclass
+class Faults:
+    """The script in force, and how often each rule has struck each recipient."""
+
+    rules: list[Rule] = field(default_factory=list)
+    _struck: dict[tuple[int, str], int] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def add(self, rule: Rule) -> Rule:
+        re.compile(rule.recipient)
+        numbered = replace(rule, number=next(self._numbers))
+        self.rules.append(numbered)
+        return numbered
+
+    def clear(self) -> None:
+        self.rules.clear()
+        self._struck.clear()
+
+    def strike(self, provider: str, recipient: str) -> Rule | None:
+        """The rule that strikes this call: the script before the magic of the recipient. Counts it."""
+        for rule in (*self.rules, magic(recipient)):
+            if rule is None or rule.provider not in (None, provider):
+                continue
+            if rule.number and not re.search(rule.recipient, recipient):
+                continue
+            struck = self._struck.get((rule.number, recipient), 0)
+            if rule.times is not None and struck >= rule.times:
+                continue
+            self._struck[rule.number, recipient] = struck + 1
+            return rule
+        return None

@@ -1,0 +1,70 @@
+"""What the citizens of the sandbox received: the other truth, to hold against Utskick's own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One thing that reached a citizen. ``key``: our delivery id as it came over the wire, where the protocol carries it."""
+
+    channel: str
+    provider: str
+    recipient: str
+    sender: str
+    text: str
+    key: str | None = None
+    reference: str | None = None
+    subject: str | None = None
+    raw: bytes = b""
+    number: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def shown(self) -> dict[str, Any]:
+        members = asdict(self)
+        members.pop("raw")
+        members["at"] = self.at.isoformat()
+        members["size"] = len(self.raw)
+        return members
+
+
+class Ledger:
+    """In memory, append-only, numbered from 1; lives as long as its process."""
+
+    def __init__(self) -> None:
+        self._entries: list[Received] = []
+        self._by_recipient: dict[tuple[str, str], list[Received]] = defaultdict(list)
+
+    def add(self, entry: Received) -> Received:
+        numbered = Received(**{**{f: getattr(entry, f) for f in entry.__slots__}, "number": len(self._entries) + 1})
+        self._entries.append(numbered)
+        self._by_recipient[entry.channel, entry.recipient.lower()].append(numbered)
+        return numbered
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def of(self, channel: str, recipient: str) -> list[Received]:
+        return list(self._by_recipient.get((channel, recipient.lower()), ()))
+
+    def get(self, number: int) -> Received | None:
+        return self._entries[number - 1] if 0 < number <= len(self._entries) else None
+
+    def after(self, number: int, channel: str | None = None, limit: int = 1000) -> Iterator[Received]:
+        found = 0
+        for entry in self._entries[number:]:
+            if channel is None or entry.channel == channel:
+                yield entry
+                found += 1
+                if found == limit:
+                    return
+
+    def recipients(self, channel: str) -> list[tuple[str, int, Received]]:
+        """(recipient, number of messages, newest), newest first."""
+        rows = [(r, len(entries), entries[-1]) for (c, r), entries in self._by_recipient.items() if c == channel]
+        return sorted(rows, key=lambda row: row[2].number, reverse=True)
