@@ -1,0 +1,5 @@
+"""The command line: ``utskick serve | worker | migrate | demo | send | batch | status | check``."""
+
+from utskick.cli.commands import main
+
+__all__ = ["main"]

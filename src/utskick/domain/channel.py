@@ -128,11 +128,20 @@ class Hook:
 class Channel(Protocol):
     """What the engine knows of a channel."""
 
-    name: str
-    message_type: str
-    integration: str
-    forms: tuple[Form, ...]
-    accounts: tuple[Account, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def message_type(self) -> str: ...
+
+    @property
+    def integration(self) -> str: ...
+
+    @property
+    def forms(self) -> tuple[Form, ...]: ...
+
+    @property
+    def accounts(self) -> tuple[Account, ...]: ...
 
     def plan(self, request: BaseModel, municipality_id: str) -> Plan:
         """Validate and split. Raises ``Invalid`` with every broken rule. Pure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -23,3 +23,8 @@ def parse_id(text: str) -> UUID | None:
 def first_id_at(moment: datetime) -> UUID:
     """The smallest UUIDv7 of a moment: the lower bound of a scan over ids by time."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
+
+
+def made_at(found: UUID) -> datetime:
+    """When a UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((found.int >> 80) / 1000, UTC)

@@ -1,0 +1,1 @@
+"""From accepted to settled. Knows no channel by name."""

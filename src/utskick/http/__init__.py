@@ -1,0 +1,1 @@
+"""The API. Translates; decides nothing."""

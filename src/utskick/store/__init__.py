@@ -1,0 +1,1 @@
+"""What must survive a crash: SQL, one file per noun. PostgreSQL only."""

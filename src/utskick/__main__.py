@@ -1,0 +1,5 @@
+"""``python -m utskick``: the same as the command ``utskick``."""
+
+from utskick.cli import main
+
+main()

@@ -1,0 +1,226 @@
+"""The composition root: settings → database, channels, engine, HTTP app. The one file that knows everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from pydantic import BaseModel
+
+from utskick import settings as settings_module
+from utskick.channels.register import CHANNELS
+from utskick.domain.channel import Channel
+from utskick.domain.clock import utc_now
+from utskick.domain.errors import SettingsFault
+from utskick.engine.intake import Intake
+from utskick.engine.points import Points
+from utskick.engine.readiness import Readiness
+from utskick.engine.receipts import Receipts
+from utskick.engine.retry import Policy
+from utskick.engine.settlements import Settlements
+from utskick.engine.worker import Worker, WorkerOptions
+from utskick.http import api
+from utskick.http.service import Service
+from utskick.sandbox.town import HOST, NOTICE, Place, Town, sections
+from utskick.settings import Settings
+from utskick.store import migrations
+from utskick.store.database import Database
+from utskick.store.embedded import Embedded
+from utskick.store.history import History
+from utskick.store.resolutions import Resolutions
+
+
+def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
+    """Raises ``SettingsFault`` with every fault."""
+    return settings_module.read(path, {name: entry.section for name, entry in CHANNELS.items()}, over=over)
+
+
+def in_sandbox(settings: Settings) -> bool:
+    """The sandbox is on unless a channel has accounts of its own, or the settings say otherwise."""
+    if settings.sandbox.enabled is not None:
+        return settings.sandbox.enabled
+    return not any(settings.section(name).accounts for name in CHANNELS)
+
+
+def channels_of(settings: Settings, place: Place | None) -> dict[str, Channel]:
+    """``place``: the town whose simulators stand in for channels without accounts of their own."""
+    simulated = sections(place) if place else {}
+    built: dict[str, Channel] = {}
+    for name, entry in CHANNELS.items():
+        section: BaseModel = settings.section(name)
+        if not section.accounts and name in simulated:  # type: ignore[attr-defined]
+            given = section.model_dump(exclude_unset=True)
+            section = entry.section.model_validate({**simulated[name], **{k: v for k, v in given.items() if k != "accounts"}})
+        built[name] = entry.build(section)
+    if not any(channel.accounts for channel in built.values()):
+        raise SettingsFault("no channel has a provider account: add [sms.accounts.…] or [email.accounts.…], or set sandbox.enabled = true")
+    return built
+
+
+def policies_of(settings: Settings) -> dict[str, Policy]:
+    unknown = settings.retry.keys() - CHANNELS.keys()
+    if unknown:
+        raise SettingsFault(f"retry: there is no channel named {', '.join(sorted(unknown))}")
+    return {
+        name: Policy(timedelta(seconds=r.first), timedelta(seconds=r.ceiling), timedelta(seconds=r.misconfigured))
+        for name, r in settings.retry.items()
+    }
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The database: the one in the settings, or the embedded one, started and migrated."""
+    embedded: Embedded | None = None
+    if settings.database.url is None:
+        embedded = Embedded(settings.data.folder)
+        url = await asyncio.to_thread(embedded.start)
+    else:
+        url = settings.database.url.get_secret_value()
+    database = Database(url, size=settings.database.connections)
+    try:
+        if embedded is not None:
+            await asyncio.to_thread(migrations.migrate, url)
+        await database.open()
+        yield database
+    finally:
+        await database.close()
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)
+
+
+def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel]) -> Worker:
+    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace)
+    return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
+
+
+@asynccontextmanager
+async def started(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for channel in channels.values():
+            await channel.start()
+            stack.push_async_callback(channel.close)
+        yield
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    """The worker runs beside; on leaving it stops gracefully."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that answers. ``viewer_url``: None outside the sandbox."""
+
+    api_url: str
+    viewer_url: str | None
+    place: Place | None
+    server: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
+    """The API, with the sandbox where it is on, and with a worker in this process where ``work`` says so."""
+    async with AsyncExitStack() as stack:
+        listener = _listen(settings)
+        stack.callback(listener.close)
+        api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
+        database = await stack.enter_async_context(opened(settings))
+        town: Town | None = None
+        if in_sandbox(settings):
+            town = Town(_place(settings, api_url))
+            await town.start()
+            stack.push_async_callback(town.close)
+        channels = channels_of(settings, town.place if town else None)
+        await stack.enter_async_context(started(channels))
+        worker = worker_of(settings, database, channels) if work else None
+        if worker is not None:
+            await stack.enter_async_context(working(worker))
+        settlements = Settlements(database)
+        settlements.start()
+        stack.push_async_callback(settlements.close)
+        readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
+        service = Service(
+            database=database,
+            channels=channels,
+            intake=Intake(database, utc_now, Points.from_environment()),
+            settlements=settlements,
+            receipts=Receipts(database, channels, utc_now),
+            history=History(database),
+            resolutions=Resolutions(database),
+            clock=utc_now,
+            municipalities=settings.municipalities,
+            default_municipality=settings.default_municipality,
+            sync_wait=settings.http.sync_wait,
+            notice=NOTICE if town else None,
+            ready=readiness.look,
+        )
+        server = _Server(
+            uvicorn.Config(
+                api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
+                backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+            )
+        )  # fmt: skip
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, task)
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def work(settings: Settings) -> None:
+    """A worker process: until SIGTERM or SIGINT."""
+    async with opened(settings) as database:
+        place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
+        channels = channels_of(settings, place)
+        async with started(channels), working(worker_of(settings, database, channels)):
+            await stop_wanted()
+
+
+async def stop_wanted() -> None:
+    """Returns at SIGTERM or SIGINT."""
+    loop, wanted = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, wanted.set)
+    await wanted.wait()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: ours stop the worker, too."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def _place(settings: Settings, api_url: str) -> Place:
+    return Place(settings.sandbox.http_port, settings.sandbox.smtp_port, settings.data.folder.absolute() / "sandbox", api_url)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.http.host, settings.http.port
+    if in_sandbox(settings) and host not in (HOST, "localhost", "::1"):
+        raise SettingsFault(f"http.host is {host}, but the sandbox answers only on {HOST}: it knows no logins")
+    try:
+        found = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048, reuse_port=False
+        )
+    except OSError as fault:
+        raise SettingsFault(f"cannot listen on {host}:{port}: {fault.strerror}; choose another with http.port") from fault
+    found.setblocking(False)
+    return found

@@ -1,0 +1,175 @@
+"""A draft as an Internet message: the same bytes on every attempt, so that a second copy is the first one."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from binascii import b2a_qp
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from threading import Lock
+from uuid import UUID
+
+from utskick.channels.email.addresses import domain_of, wire_address
+from utskick.channels.email.fields import disposition, field, mailbox, words
+from utskick.channels.email.headers import wire_headers
+from utskick.channels.email.plain import text_of
+from utskick.domain.attachment import Attachment
+from utskick.domain.channel import Draft
+from utskick.domain.clock import utc_now
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105 (RFC 2045 section 5.1)
+_MEDIA_TYPE = re.compile(rf"({_TOKEN})/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")){{0,4}}\Z")
+_MAGIC = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"PK\x03\x04", "application/zip"),
+)
+
+#: Bytes of encoded attachments kept for the next message of a batch.
+_KEPT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """RFC 5321 section 2.3.1: an envelope and its content, lines ending in CRLF."""
+
+    sender: str
+    recipient: str
+    data: bytes
+
+    @property
+    def international(self) -> bool:
+        """Whether its addresses need SMTPUTF8 (RFC 6531)."""
+        return not (self.sender.isascii() and self.recipient.isascii())
+
+
+class Encoded:
+    """Attachments as parts of a message, made once for all the messages that carry them. Bounded by ``limit`` bytes.
+
+    Messages are composed in threads when they are large, so what is kept is changed by one at a time.
+    """
+
+    def __init__(self, limit: int = _KEPT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._lock = Lock()
+        self._parts: OrderedDict[tuple[bytes, str, str | None], bytes] = OrderedDict()
+
+    def part(self, attachment: Attachment) -> bytes:
+        key = (attachment.digest, attachment.name, attachment.content_type)
+        with self._lock:
+            if key in self._parts:
+                self._parts.move_to_end(key)
+                return self._parts[key]
+        part = _attached(attachment)
+        with self._lock:
+            if len(part) <= self._limit and key not in self._parts:
+                self._parts[key] = part
+                self._size += len(part)
+            while self._size > self._limit:
+                self._size -= len(self._parts.popitem(last=False)[1])
+        return part
+
+
+def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
+    """``key`` names the message: its id and its boundaries come from it, its date from the draft."""
+    content = draft.content
+    sender = content["_sender"]
+    given = wire_headers(content.get("headers") or {})
+    fields = [
+        field("From", mailbox(sender.get("name"), sender["address"])),
+        field("To", mailbox(None, draft.recipient.destination)),
+        *([field("Reply-To", mailbox(None, sender["replyTo"]))] if sender.get("replyTo") else []),
+        field("Subject", words(content["subject"])),
+        field("Date", _date(draft.created_at)),
+        field("Message-ID", given.get("Message-ID", [f"<{key}@{domain_of(sender['address'])}>"])[0]),
+        *(field(name, "\r\n ".join(given[name])) for name in ("In-Reply-To", "References") if name in given),
+        field("Auto-Submitted", "auto-generated"),
+        field("MIME-Version", "1.0"),
+    ]
+    body = _body(content.get("message") or "", content.get("htmlMessage"), key)
+    if draft.attachments:
+        parts = (*([body] if body else []), *(encoded.part(a) for a in draft.attachments))
+        body = _multipart("mixed", f"=_m_{key.hex}", parts)
+    data = b"".join(fields) + (body or _text("plain", ""))
+    return Mail(wire_address(sender["address"]), wire_address(draft.recipient.destination), data)
+
+
+def _date(moment: datetime | None) -> str:
+    return format_datetime((moment or utc_now()).replace(microsecond=0))
+
+
+def _body(text: str, html: str | None, key: UUID) -> bytes | None:
+    """What is to be read, in as many forms as there are (RFC 2046 section 5.1.4: the richest last)."""
+    if html is None:
+        return _text("plain", text) if text else None
+    markup = read_html(html)
+    plain = text or text_of(markup)
+    if not plain:
+        return _text("html", markup)
+    return _multipart("alternative", f"=_a_{key.hex}", (_text("plain", plain), _text("html", markup)))
+
+
+def read_html(base64: str) -> str:
+    """UTF-8; what is not is read as browsers read HTML that names no encoding (WHATWG Encoding: windows-1252)."""
+    data = b64decode(base64 + "=" * (-len(base64) % 4))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("windows-1252", "replace")
+
+
+def _text(subtype: str, text: str) -> bytes:
+    """Lines end in CRLF (RFC 2046 section 4.1.1); all else comes back byte for byte."""
+    data = _LINE_END.sub("\r\n", text).encode()
+    quoted = _quoted_printable(data)
+    encoding, body = min((("quoted-printable", quoted), ("base64", _base64(data))), key=lambda form: len(form[1]))
+    return field("Content-Type", f"text/{subtype}; charset=utf-8") + field("Content-Transfer-Encoding", encoding) + b"\r\n" + body
+
+
+def _quoted_printable(data: bytes) -> bytes:
+    body = re.sub(rb"(?<!\r)\n", b"\r\n", b2a_qp(data))
+    # A soft line break: a message ends in CRLF, which is not to become a line of the text.
+    return body if not body or body.endswith(b"\r\n") else body + b"=\r\n"
+
+
+def _base64(data: bytes) -> bytes:
+    """Lines of 76 characters (RFC 2045 section 6.8)."""
+    encoded = b64encode(data)
+    return b"".join(encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76))
+
+
+def _attached(attachment: Attachment) -> bytes:
+    return b"".join(
+        (
+            field("Content-Type", media_type(attachment)),
+            field("Content-Transfer-Encoding", "base64"),
+            field("Content-Disposition", disposition(attachment.name)),
+            b"\r\n",
+            _base64(attachment.data),
+        )
+    )
+
+
+def media_type(attachment: Attachment) -> str:
+    """As given when it is one that may be encoded (RFC 2046 sections 5.1.1 and 5.2.1 forbid it for two), else by its first bytes."""
+    given = attachment.content_type or ""
+    named = _MEDIA_TYPE.match(given)
+    if named and named[1].lower() not in ("message", "multipart"):
+        return given
+    if named:
+        return "application/octet-stream"
+    return next((kind for magic, kind in _MAGIC if attachment.data.startswith(magic)), "application/octet-stream")
+
+
+def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
+    """``boundary`` holds "=_", which neither quoted-printable nor base64 can (RFC 2045 section 6.7)."""
+    head = field("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"')
+    return head + b"\r\n" + b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts) + b"--%b--\r\n" % boundary.encode()

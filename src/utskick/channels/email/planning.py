@@ -1,0 +1,97 @@
+"""From a request to a plan: who it is from, whom it goes to, what it says, and whether it may be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from utskick.channels.email.addresses import domain_of, wire_address
+from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.requests import AnyEmailRequest, EmailBatchRequest, EmailRequest, ShortEmailBatchRequest
+from utskick.channels.email.settings import EmailSettings
+from utskick.domain.attachment import Attachment
+from utskick.domain.channel import Draft, Plan, Priority
+from utskick.domain.errors import Invalid, Violation
+from utskick.domain.recipient import Recipient
+
+_NO_KEY = UUID(int=0)
+
+
+def plan(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings, room: int) -> Plan:
+    """``room``: bytes to leave for a signature. Raises ``Invalid``."""
+    attachments = _attachments(request)
+    content = {"subject": settings.subject, **request.content(), "_sender": _sender(request, municipality_id, settings)}
+    if attachments:
+        content["attachments"] = [_described(a) for a in attachments]
+    recipients, entries = _without_duplicates(request.recipients())
+    violations = _sender_violations(request, municipality_id, settings)
+    longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
+    size = len(compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data) + room
+    if size > settings.message_limit:
+        said = f"the message would be {size} bytes when encoded; at most {settings.message_limit} are carried"
+        violations.append(Violation("attachments" if attachments else "htmlMessage" if "htmlMessage" in content else "message", said))
+    if violations:
+        raise Invalid(violations)
+    return Plan(
+        content=content,
+        recipients=recipients,
+        entries=entries,
+        attachments=attachments,
+        priority=_priority(request),
+        department=request.department,
+        reference=request.reference,
+        send_at=request.send_at,
+        valid_until=request.valid_until,
+    )
+
+
+def _priority(request: AnyEmailRequest) -> Priority:
+    if isinstance(request, EmailBatchRequest | ShortEmailBatchRequest):
+        return Priority.NORMAL if request.priority == "HIGH" else Priority.BULK
+    return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
+
+
+def _attachments(request: AnyEmailRequest) -> tuple[Attachment, ...]:
+    if isinstance(request, EmailRequest | EmailBatchRequest):
+        return tuple(a.decoded() for a in request.attachments or ())
+    return ()
+
+
+def _described(attachment: Attachment) -> dict[str, Any]:
+    kind = {} if attachment.content_type is None else {"contentType": attachment.content_type}
+    return {"name": attachment.name, **kind, "digest": attachment.digest.hex()}
+
+
+def _sender(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings) -> dict[str, Any]:
+    default = settings.sender_of(municipality_id)
+    if isinstance(request, EmailRequest | EmailBatchRequest):
+        return (request.sender or default).members()
+    if request.sender == default.address:
+        return default.members()
+    return {"name": request.sender, "address": request.sender}
+
+
+def _sender_violations(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings) -> list[Violation]:
+    long = isinstance(request, EmailRequest | EmailBatchRequest)
+    asked = (
+        (request.sender.address if request.sender else None) if isinstance(request, EmailRequest | EmailBatchRequest) else request.sender
+    )
+    if asked is None or settings.may_send(municipality_id, domain_of(asked)):
+        return []
+    allowed = ", ".join(settings.domains[municipality_id])
+    return [Violation("sender.address" if long else "sender", f"must be of a domain that the municipality may send from: [{allowed}]")]
+
+
+def _without_duplicates(asked: Sequence[Recipient]) -> tuple[list[Recipient], list[int]]:
+    """One message for the same address and party, unless the caller tells them apart by reference."""
+    places: dict[tuple[str, str | None, str | None], int] = {}
+    recipients: list[Recipient] = []
+    entries: list[int] = []
+    for recipient in asked:
+        party = recipient.party_id.lower() if recipient.party_id else None
+        place = places.setdefault((wire_address(recipient.destination), party, recipient.reference), len(recipients))
+        if place == len(recipients):
+            recipients.append(recipient)
+        entries.append(place)
+    return recipients, entries

@@ -1,0 +1,211 @@
+"""The SMS channel: plans a request, chooses among the provider accounts, sends, and reads their reports."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel, SecretStr
+
+from utskick.channels.outgoing import Answer, Call, Outgoing, Timeouts
+from utskick.channels.sms.elks import Elks
+from utskick.channels.sms.link import Link
+from utskick.channels.sms.provider import Provider, Sms
+from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
+from utskick.channels.sms.segments import Measure, measure, with_line_feeds
+from utskick.channels.sms.settings import Account as AccountSettings
+from utskick.channels.sms.settings import LinkAccount, SmsSettings, TeliaAccount
+from utskick.channels.sms.telia import Telia
+from utskick.domain.channel import Account, Draft, Form, Health, Hook, Plan, Priority, Receipt
+from utskick.domain.errors import Invalid, Unauthorized, Violation
+from utskick.domain.outcome import Outcome
+from utskick.domain.recipient import Recipient
+
+_MIB: Final = 1_048_576
+FORMS: Final = (
+    Form("sms", "sendSms", "Send a single SMS", SmsRequest, ShortSmsRequest, many=False, limit=_MIB),
+    Form("sms/batch", "sendSmsBatch", "Send an SMS to many", SmsBatchRequest, ShortSmsBatchRequest, many=True, limit=32 * _MIB),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """One account: its settings, its provider, and the connections that both share."""
+
+    name: str
+    settings: AccountSettings
+    provider: Provider
+    wire: Outgoing
+
+    async def look(self) -> Health:
+        answer = await self.wire.call(Call("GET", self.settings.url))
+        if isinstance(answer, Answer):
+            return Health(self.name, True, f"the provider answers (HTTP {answer.status})")
+        reason = getattr(answer, "reason", None)
+        return Health(self.name, False, reason.sentence if reason else "the provider does not answer")
+
+
+class SmsChannel:
+    """``domain.channel.Channel`` for SMS."""
+
+    name = "sms"
+    message_type = "SMS"
+    integration = "SmsSender"
+    forms = FORMS
+
+    def __init__(self, settings: SmsSettings, desks: Sequence[_Desk]) -> None:
+        self._settings = settings
+        self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
+        self.accounts = tuple(
+            Account(desk.name, desk.settings.provider, desk.settings.priority, desk.settings.concurrency, desk.settings.rate)
+            for desk in self._desks.values()
+        )
+
+    def plan(self, request: BaseModel, municipality_id: str) -> Plan:
+        if not isinstance(request, SmsBody):
+            raise TypeError(f"{type(request).__name__} is no request for an SMS")
+        text = with_line_feeds(request.message)
+        size = measure(text)
+        if size.segments > self._settings.segment_limit:
+            raise Invalid([Violation("message", _too_long(size, self._settings.segment_limit))])
+        recipients, entries = _gather(request)
+        return Plan(
+            content=self._content(request, text, municipality_id),
+            recipients=recipients,
+            entries=entries,
+            priority=_lane(request),
+            department=request.department,
+            reference=request.reference,
+            send_at=request.send_at,
+            valid_until=request.valid_until,
+            remarks={"sms": _remarks(size)},
+        )
+
+    def _content(self, request: SmsBody, text: str, municipality_id: str) -> dict[str, Any]:
+        """As history shows it; ``_sender`` is the sender of those who named none, and is not shown."""
+        content: dict[str, Any] = {"message": text}
+        if request.sender is not None:
+            content["sender"] = request.sender
+        else:
+            content["_sender"] = self._settings.senders.get(municipality_id, self._settings.sender)
+        if (references := request.references()) is not None:
+            content["party"] = {"externalReferences": list(references)}
+        if request.priority is not None:
+            content["priority"] = request.priority
+        if request.department is not None:
+            content["department"] = request.department
+        return content
+
+    def able(self, draft: Draft) -> tuple[str, ...]:
+        return tuple(desk.name for desk in self._desks.values() if desk.provider.carries(draft.recipient.destination))
+
+    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:
+        return "resend" if self._desks[account].settings.deduplicates else "hold"
+
+    async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
+        content = draft.content
+        sender = content.get("sender") or content.get("_sender") or self._settings.sender
+        sms = Sms(sender, draft.recipient.destination, content["message"], content.get("priority") == "HIGH")
+        return await self._desks[account].provider.send(sms, key)
+
+    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
+        """None of the three providers can be asked about a message."""
+        return None
+
+    def read_receipt(self, hook: Hook) -> list[Receipt]:
+        desk = self._desks.get(hook.account)
+        if desk is None or not _proves(hook, desk.settings.receipt_secret):
+            raise Unauthorized("the report does not show the secret of the account it claims to come from")
+        return desk.provider.read_report(hook)
+
+    def show(self, draft: Draft) -> dict[str, Any]:
+        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
+        return {**({"party": party} if party else {}), **shown, "mobileNumber": draft.recipient.destination}
+
+    async def look(self) -> list[Health]:
+        return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
+
+    async def start(self) -> None:
+        """Connections are opened by the first call that needs one."""
+
+    async def close(self) -> None:
+        await asyncio.gather(*(desk.wire.close() for desk in self._desks.values()))
+
+
+def build(settings: SmsSettings) -> SmsChannel:
+    return SmsChannel(settings, [_desk(name, account, settings.public_url) for name, account in settings.accounts.items()])
+
+
+def _desk(name: str, account: AccountSettings, public_url: str | None) -> _Desk:
+    timeouts = Timeouts(account.connect_timeout, account.read_timeout)
+    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls())
+    provider: Provider
+    if isinstance(account, LinkAccount):
+        provider = Link(account, wire)
+    elif isinstance(account, TeliaAccount):
+        provider = Telia(account, wire)
+    else:
+        provider = Elks(account, wire, _gate(name, account.receipt_secret, public_url))
+    return _Desk(name, account, provider, wire)
+
+
+def _gate(name: str, secret: SecretStr | None, public_url: str | None) -> str | None:
+    if public_url is None or secret is None:
+        return None
+    return f"{public_url}/receipts/sms/{name}/{quote(secret.get_secret_value(), safe='')}"
+
+
+def _gather(request: SmsBody) -> tuple[list[Recipient], list[int]]:
+    """The recipients, each once, and for every entry of the request which of them it is."""
+    recipients: list[Recipient] = []
+    entries: list[int] = []
+    places: dict[tuple[str, str | None], int] = {}
+    for recipient in request.recipients():
+        place = places.setdefault((recipient.destination, recipient.party_id), len(recipients))
+        if place == len(recipients):
+            recipients.append(recipient)
+        entries.append(place)
+    return recipients, entries
+
+
+def _lane(request: SmsBody) -> Priority:
+    """A batch waits behind single messages: its HIGH is their NORMAL."""
+    if request.many:
+        return Priority.NORMAL if request.priority == "HIGH" else Priority.BULK
+    return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
+
+
+def _too_long(size: Measure, limit: int) -> str:
+    advice = f" {size.notice}" if size.notice else ""
+    return f"takes {size.segments} SMS segments ({size.encoding}, {size.units} characters), and the limit is {limit}.{advice}"
+
+
+def _remarks(size: Measure) -> dict[str, Any]:
+    remarks = {"encoding": size.encoding, "characters": size.units, "segments": size.segments}
+    return {**remarks, "notice": size.notice} if size.notice else remarks
+
+
+def _proves(hook: Hook, secret: SecretStr | None) -> bool:
+    """The secret stands in the path, or as the password of HTTP Basic."""
+    if secret is None:
+        return False
+    shown = hook.secret if hook.secret is not None else _password(hook.headers)
+    return shown is not None and hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), secret.get_secret_value().encode())
+
+
+def _password(headers: Mapping[str, str]) -> str | None:
+    value = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+    scheme, _, credentials = value.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None

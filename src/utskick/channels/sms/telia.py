@@ -1,0 +1,66 @@
+"""Telia SmsSenderPremium 1.0.0: Swedish mobile numbers only; no reference goes in, no message id and no report come out."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import orjson
+
+from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
+from utskick.channels.sms.provider import Sms, members, taken
+from utskick.channels.sms.settings import TeliaAccount
+from utskick.channels.sms.token import Grant, Token
+from utskick.domain.channel import Hook, Receipt
+from utskick.domain.errors import Unreadable
+from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
+from utskick.domain.recipient import is_swedish_mobile
+
+
+class Telia:
+    """One account at Telia."""
+
+    def __init__(self, account: TeliaAccount, wire: Outgoing) -> None:
+        self._wire = wire
+        self._url = f"{account.url}/sendSms"
+        self._token = Token(Grant(account.token_url, account.client_id, account.client_secret.get_secret_value()), wire)
+
+    def carries(self, number: str) -> bool:
+        return is_swedish_mobile(number)
+
+    async def send(self, sms: Sms, key: UUID) -> Outcome:  # noqa: ARG002
+        body = orjson.dumps(
+            {
+                "originator": sms.sender,
+                "destinationNumber": sms.number,
+                "message": sms.text,
+                "deliveryPriority": "high" if sms.urgent else "normal",
+            }
+        )
+        answer = await self._post(body)
+        if isinstance(answer, Answer) and answer.status == 401:
+            # A 401 was not sent: the token ended before its time, and a second try with a new one doubles nothing.
+            answer = await self._post(body)
+        return _read(answer) if isinstance(answer, Answer) else answer
+
+    async def _post(self, body: bytes) -> Answer | Outcome:
+        token = await self._token.get()
+        if not isinstance(token, str):
+            return token
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
+        answer = await self._wire.call(Call("POST", self._url, body, headers))
+        if isinstance(answer, Answer) and answer.status == 401:
+            self._token.refuse(token)
+        return answer
+
+    def read_report(self, hook: Hook) -> list[Receipt]:
+        raise Unreadable(f"the account {hook.account} has no delivery reports: Telia's protocol knows none")
+
+
+def _read(answer: Answer) -> Outcome:
+    if taken(answer):
+        return Sent()
+    if answer.status == 400:
+        details = members(answer.body).get("technicalDetails")
+        root = details.get("rootCode") if isinstance(details, dict) else None
+        return Rejected(Reason("refused", "the provider refused the message", None if root is None else str(root)))
+    return by_status(answer)

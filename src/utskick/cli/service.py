@@ -1,0 +1,123 @@
+"""``serve``, ``worker`` and ``migrate``: the processes of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+import uvloop
+from rich.console import Console
+from rich.panel import Panel
+
+from utskick import app, logs
+from utskick.domain.errors import DatabaseFault
+from utskick.sandbox.town import NOTICE, Place, sections
+from utskick.settings import Settings
+from utskick.store import migrations
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings, config: Path | None, workers: int) -> None:
+    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process."""
+    logs.configure(settings.log.level, settings.log.format)
+    uvloop.run(_serve(settings, config, workers))
+
+
+async def _serve(settings: Settings, config: Path | None, workers: int) -> None:
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(app.serving(settings, work=workers == 0))
+        if workers:
+            crew = Crew(settings, config, running.place, workers)
+            stack.push_async_callback(crew.close)
+            crew.start()
+        _announce(running, settings)
+        wanted = asyncio.create_task(app.stop_wanted())
+        await asyncio.wait((wanted, running.server), return_when=asyncio.FIRST_COMPLETED)
+        wanted.cancel()
+        log.info("stopping", grace=settings.worker.grace)
+
+
+def _announce(running: app.Running, settings: Settings) -> None:
+    lines = [f"[bold]API[/]            {running.api_url}", f"[bold]Swagger UI[/]     {running.api_url}/docs"]
+    if running.viewer_url:
+        lines.append(f"[bold]Sandbox[/]        {running.viewer_url}   phones, inboxes, ledger")
+    lines.append(f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}")
+    if running.viewer_url:
+        lines += ["", f"[bold yellow]{NOTICE}[/]"]
+    lines += ["", "Stop with Ctrl-C; what is being sent may finish."]
+    Console(stderr=True).print(Panel("\n".join(lines), title="Utskick", expand=False))
+
+
+class Crew:
+    """Worker processes beside the API. One that dies is replaced; all stop with us."""
+
+    def __init__(self, settings: Settings, config: Path | None, place: Place | None, count: int) -> None:
+        self._command = [sys.executable, "-m", "utskick", "worker", *(["--config", str(config)] if config else [])]
+        self._environment = {**os.environ, **_inherited(settings, place)}
+        self._count = count
+        self._grace = settings.worker.grace
+        self._keepers: list[asyncio.Task[None]] = []
+        self._processes: set[asyncio.subprocess.Process] = set()
+
+    def start(self) -> None:
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
+
+    async def _keep(self) -> None:
+        while True:
+            process = await asyncio.create_subprocess_exec(*self._command, env=self._environment)
+            self._processes.add(process)
+            code = await process.wait()
+            self._processes.discard(process)
+            log.error("worker-process-ended", code=code)
+            await asyncio.sleep(1)
+
+    async def close(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        processes = list(self._processes)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace + 8):
+                await asyncio.gather(*(process.wait() for process in processes))
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+
+
+def _inherited(settings: Settings, place: Place | None) -> dict[str, str]:
+    """What a worker must know that is not in the file: the folder, and where this process's simulators are."""
+    told: dict[str, Any] = {"UTSKICK_DATA__FOLDER": str(settings.data.folder.absolute())}
+    if place is not None:
+        told["UTSKICK_SANDBOX__ENABLED"] = "true"
+        told |= {
+            f"UTSKICK_{name.upper()}": orjson.dumps(_merged(settings, name, section)).decode() for name, section in sections(place).items()
+        }
+    return told
+
+
+def _merged(settings: Settings, name: str, simulated: dict[str, Any]) -> dict[str, Any]:
+    section = settings.section(name)
+    given: dict[str, Any] = section.model_dump(mode="json", exclude_unset=True)
+    return simulated | given if not section.accounts else given
+
+
+def work(settings: Settings) -> None:
+    logs.configure(settings.log.level, settings.log.format)
+    uvloop.run(app.work(settings))
+
+
+def migrate(settings: Settings, console: Console) -> None:
+    """Bring the schema of the database in the settings to this release's."""
+    if settings.database.url is None:
+        raise DatabaseFault("the embedded database is migrated by `utskick serve` itself; for another one set database.url")
+    before, after = migrations.migrate(settings.database.url.get_secret_value())
+    console.print(f"schema {before or 'none'} → {after}" if before != after else f"schema {after}: nothing to do")

@@ -1,0 +1,47 @@
+"""A delivery: one message to one recipient by one channel, and the moves it may make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from utskick.domain.channel import Priority
+from utskick.domain.outcome import Reason
+from utskick.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last back-off;
+    ``doubts``: how many attempts ended uncertain."""
+
+    id: UUID
+    municipality_id: str
+    batch_id: UUID
+    message_id: UUID
+    channel: str
+    status: Status
+    priority: Priority
+    attempts: int
+    tried: tuple[str, ...]
+    doubts: int
+    account: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What becomes of a delivery: the status it goes to, and when it is due again (None: no further attempt of itself).
+
+    ``noted``: the word in its story where that differs (an uncertain attempt that is made again). ``doubt``: counts as uncertain.
+    """
+
+    status: Status
+    due: datetime | None = None
+    reason: Reason | None = None
+    reference: str | None = None
+    tried: tuple[str, ...] = ()
+    doubt: bool = False
+    noted: Status | None = None

@@ -1,0 +1,93 @@
+"""The statuses of a delivery, which are final, which move is legal, and the contract's word for each.
+
+::
+
+    queued ──▶ sending ──▶ sent ──▶ delivered
+      ▲  │        │ │ │      └────▶ failed          (a receipt said so)
+      │  │        │ │ └──▶ failed
+      │  │        │ └────▶ uncertain ──▶ sent | delivered | failed | queued
+      │  │        └──────▶ deferred ──▶ sending | expired | cancelled
+      │  └──▶ expired | cancelled                      │
+      └────────────── (resend, by rule or by a person) ┘
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """Our own words, returned as ``lifecycle``."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    DEFERRED = "deferred"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Shown(StrEnum):
+    """The contract's words (section 2.2)."""
+
+    PENDING = "PENDING"
+    AWAITING_FEEDBACK = "AWAITING_FEEDBACK"
+    SENT = "SENT"
+    NOT_SENT = "NOT_SENT"
+    FAILED = "FAILED"
+    NO_CONTACT_SETTINGS_FOUND = "NO_CONTACT_SETTINGS_FOUND"
+    NO_CONTACT_WANTED = "NO_CONTACT_WANTED"
+
+
+#: No attempt follows these of itself. ``sent`` and ``failed`` may still be corrected by a receipt.
+SETTLED: Final = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.CANCELLED})
+
+#: Nothing follows these, whatever comes.
+FINAL: Final = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
+
+MOVES: Final[dict[Status, frozenset[Status]]] = {
+    Status.QUEUED: frozenset({Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED}),
+    # delivered: an attempt that was answered with an error had been carried out all the same, says a receipt
+    Status.DEFERRED: frozenset({Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.DELIVERED}),
+    Status.SENDING: frozenset(
+        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.DEFERRED, Status.QUEUED, Status.EXPIRED}
+    ),
+    Status.UNCERTAIN: frozenset(
+        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.QUEUED, Status.DEFERRED, Status.CANCELLED, Status.EXPIRED}
+    ),
+    Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
+    Status.DELIVERED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.EXPIRED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+_SHOWN: Final = {
+    Status.QUEUED: Shown.PENDING,
+    Status.SENDING: Shown.PENDING,
+    Status.DEFERRED: Shown.PENDING,
+    Status.UNCERTAIN: Shown.AWAITING_FEEDBACK,
+    Status.SENT: Shown.SENT,
+    Status.DELIVERED: Shown.SENT,
+    Status.FAILED: Shown.FAILED,
+    Status.EXPIRED: Shown.NOT_SENT,
+    Status.CANCELLED: Shown.NOT_SENT,
+}
+
+#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the contract (Q3).
+POLITE: Final = "declined-"
+
+
+def may_move(now: Status, then: Status) -> bool:
+    return then in MOVES[now]
+
+
+def shown(status: Status, reason_code: str | None = None) -> Shown:
+    """The contract's word for a status."""
+    if status is Status.FAILED and reason_code is not None and reason_code.startswith(POLITE):
+        return Shown.NOT_SENT
+    return _SHOWN[status]

@@ -1,0 +1,175 @@
+"""One delivery: choose the account, attempt on disk, send, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+
+from utskick.domain.channel import Channel
+from utskick.domain.clock import Clock
+from utskick.domain.delivery import Delivery, Move
+from utskick.domain.ids import new_id
+from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
+from utskick.domain.status import Status
+from utskick.engine.pacing import Pace
+from utskick.engine.points import Points
+from utskick.engine.receipts import Receipts
+from utskick.engine.retry import Policy, Situation, choose, next_move
+from utskick.store.batching import Batching
+from utskick.store.database import PASSING
+from utskick.store.deliveries import Beginning, Deliveries, Loaded, Settlement
+from utskick.store.jobs import Job, Jobs
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a dispatch works with. ``name``: this worker, as attempts record it."""
+
+    name: str
+    deliveries: Deliveries
+    jobs: Jobs
+    receipts: Receipts
+    channels: Mapping[str, Channel]
+    paces: Mapping[tuple[str, str], Pace]
+    policies: Mapping[str, Policy]
+    clock: Clock
+    points: Points
+    luck: Callable[[], float] = random.random
+
+
+class Dispatch:
+    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not thrown away while we live."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._a = around
+        self._finished: Batching[int, None] = Batching(self._finish)
+        self._sending: set[int] = set()
+
+    def is_sending(self, job_id: int) -> bool:
+        """Whether this job's attempt is on disk and not settled: to stop now would leave it in doubt."""
+        return job_id in self._sending
+
+    async def run(self, job: Job, loaded: Loaded | None) -> None:
+        """``loaded`` None: the delivery is gone; the job goes too."""
+        if loaded is None:
+            await self._finished.put(job.id)
+            return
+        delivery, now = loaded.delivery, self._a.clock()
+        if delivery.status is Status.SENDING:
+            await self._interrupted(job, loaded)
+        elif delivery.status not in (Status.QUEUED, Status.DEFERRED):
+            await self._finished.put(job.id)
+        elif now >= delivery.expires_at:
+            reason = Reason("expired", "its time ran out before a provider took it")
+            await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
+        else:
+            await self._attempt(job, loaded)
+
+    async def _attempt(self, job: Job, loaded: Loaded) -> None:
+        delivery, draft = loaded.delivery, loaded.draft
+        channel = self._a.channels[delivery.channel]
+        able = channel.able(draft)
+        if not able:
+            reason = Reason("no-account", "no provider account of this municipality can carry the message")
+            await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(delivery, "", ())), None)
+            return
+        account = choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])
+        if account is None:
+            pause = min(self._pace(delivery, a).opens_in for a in able)
+            await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
+            return
+        try:
+            async with self._pace(delivery, account).slot(delivery.priority):
+                self._sending.add(job.id)
+                sent = await self._send_begun(job, loaded, account)
+            if sent is not None:
+                delivery, outcome = sent
+                self._pace(delivery, account).note(outcome)
+                move = next_move(outcome, delivery, self._situation(delivery, account, able))
+                await self._settle(job, delivery, move, account)
+        finally:
+            self._sending.discard(job.id)
+
+    async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Delivery, Outcome] | None:
+        """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
+        delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
+        self._a.points.reach("before-begin")
+        claim = new_id()
+        begun = await self._insist(
+            lambda: self._a.deliveries.begin(Beginning(delivery, account, claim, self._a.name, self._a.clock())), "begin"
+        )
+        if not begun:
+            log.info("not-due-any-more", delivery=str(delivery.id))
+            await self._finished.put(job.id)
+            return None
+        self._a.points.reach("after-begin")
+        delivery = replace(delivery, attempts=delivery.attempts + 1, account=account, status=Status.SENDING)
+        outcome = await self._send(channel, loaded, account)
+        self._a.points.reach("after-answer")
+        return delivery, outcome
+
+    async def _send(self, channel: Channel, loaded: Loaded, account: str) -> Outcome:
+        try:
+            return await channel.send(loaded.draft, loaded.delivery.id, account)
+        except asyncio.CancelledError:
+            return Uncertain(Reason("stopped", "the service was stopped while the provider was thinking"))
+        except Exception:  # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for it
+            log.exception("adapter-fault", channel=channel.name, account=account, delivery=str(loaded.delivery.id))
+            return Uncertain(Reason("adapter-fault", "a fault of Utskick's own during the call; whether it was sent is not known"))
+
+    async def _interrupted(self, job: Job, loaded: Loaded) -> None:
+        """The job was handed over with an attempt still open: its worker died, or lost touch, while the provider was thinking."""
+        delivery = loaded.delivery
+        account = delivery.account or ""
+        channel = self._a.channels[delivery.channel]
+        outcome = await channel.ask(loaded.draft, delivery.id, account, None) or Uncertain(
+            Reason("interrupted", "the worker was interrupted during the attempt; whether it was sent is not known")
+        )
+        move = next_move(outcome, delivery, self._situation(delivery, account, channel.able(loaded.draft)))
+        await self._settle(job, delivery, move, account)
+
+    async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
+        settlement = Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock())
+        settled = await self._insist(lambda: self._a.deliveries.settle(settlement), "settle")
+        self._a.points.reach("after-settle")
+        if not settled:
+            log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
+        elif move.status in (Status.SENT, Status.UNCERTAIN):
+            await self._a.receipts.catch_up(delivery, account, move.reference)
+
+    async def _insist(self, write: Callable[[], Awaitable[T]], what: str) -> T:
+        """Until the database takes it. Both statements may be repeated: they compare before they set."""
+        pause = 0.1
+        while True:
+            try:
+                return await write()
+            except PASSING as fault:
+                log.warning("database-away", during=what, fault=type(fault).__name__)
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    async def _finish(self, ids: Sequence[int]) -> Sequence[None]:
+        await self._a.jobs.finish(ids)
+        return [None] * len(ids)
+
+    def _pace(self, delivery: Delivery, account: str) -> Pace:
+        return self._a.paces[delivery.channel, account]
+
+    def _situation(self, delivery: Delivery, account: str, able: Sequence[str]) -> Situation:
+        return Situation(
+            account=account,
+            able=able,
+            when_uncertain=self._a.channels[delivery.channel].when_uncertain(account) if account else "hold",
+            now=self._a.clock(),
+            luck=self._a.luck(),
+            policy=self._a.policies.get(delivery.channel, Policy()),
+        )

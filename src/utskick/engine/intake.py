@@ -1,0 +1,107 @@
+"""accept(): number the plan, persist it and enqueue it in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from utskick.domain.channel import Channel, Plan, Priority
+from utskick.domain.clock import Clock
+from utskick.domain.errors import Invalid, Violation
+from utskick.domain.ids import new_id
+from utskick.domain.message import Caller, Key, Numbered, Replay
+from utskick.engine.points import Points
+from utskick.store.database import Database
+from utskick.store.idempotency import Keys
+from utskick.store.messages import Messages
+
+#: A message without ``validUntil`` is given up after this time.
+LIFETIME = timedelta(hours=48)
+#: How far ahead ``sendAt`` may lie.
+HORIZON = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One request to accept: the plan of a channel, the caller, and how it is to be answered.
+
+    ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the answer comes later.
+    """
+
+    channel: Channel
+    plan: Plan
+    caller: Caller
+    awaited: bool
+    key: Key | None = None
+    answer: Callable[[Numbered], Replay] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The key was used before for the same request: this batch is what came of it; it was not answered then."""
+
+    batch_id: UUID
+
+
+class Intake:
+    """What it returns is committed."""
+
+    def __init__(self, database: Database, clock: Clock, points: Points) -> None:
+        self._database = database
+        self._messages = Messages(database)
+        self._clock = clock
+        self._points = points
+        self.keys = Keys(database)
+
+    def number(self, wish: Wish) -> Numbered:
+        now, plan = self._clock(), wish.plan
+        due = max(now, plan.send_at) if plan.send_at else now
+        expires = plan.valid_until or due + LIFETIME
+        faults = []
+        if due > now + HORIZON:
+            faults.append(Violation("sendAt", "must be within a year"))
+        if expires <= due:
+            faults.append(Violation("validUntil", "must be after the time of sending"))
+        if faults:
+            raise Invalid(faults)
+        return Numbered(
+            batch_id=new_id(),
+            caller=wish.caller,
+            channel=wish.channel.name,
+            message_type=wish.channel.message_type,
+            plan=plan,
+            ids=[(new_id(), new_id()) for _ in plan.recipients],
+            created_at=now,
+            due_at=due,
+            expires_at=expires,
+            awaited=wish.awaited,
+        )
+
+    async def accept(self, wish: Wish, numbered: Numbered) -> Replay | Earlier | None:
+        """None: accepted now. With a key that was used before: what was answered then, or the batch it made."""
+        self._points.reach("before-accept")
+        found: Replay | Earlier | None = None
+        if wish.key is None:
+            await self._messages.add(numbered)
+        else:
+            found = await self._accept_keyed(wish, wish.key, numbered)
+        self._points.reach("after-accept")
+        return found
+
+    async def _accept_keyed(self, wish: Wish, key: Key, numbered: Numbered) -> Replay | Earlier | None:
+        async with self._database.transaction() as connection:
+            earlier = await self.keys.reserve(connection, numbered, key)
+            if isinstance(earlier, Replay):
+                return earlier
+            if earlier is not None:
+                return Earlier(earlier)
+            await self._messages.write(connection, [numbered])
+            if wish.answer is not None:
+                await self.keys.answer(connection, wish.caller.municipality_id, key, wish.answer(numbered))
+        return None
+
+
+def lanes(channel: str) -> list[str]:
+    return [f"{channel}:{priority.value.lower()}" for priority in Priority]

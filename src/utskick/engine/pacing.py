@@ -1,0 +1,146 @@
+"""Rate, concurrency and breaker of one provider account, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from utskick.domain.channel import Account, Priority
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+
+_LEVEL = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BULK: 2}
+
+#: Consecutive attempts without a usable answer after which the account is left alone for a while.
+_PATIENCE = 8
+#: Consecutive uncertain attempts: fewer, since each of them is a citizen of whom we know nothing.
+_DOUBTS = 4
+#: Seconds: the first pause of the breaker, doubling to the longest.
+_PAUSE, _LONGEST = 5.0, 120.0
+
+
+class Pace:
+    """Slots in the order of priority, never all of them for bulk; spaced by the rate; shut while the provider is ill.
+
+    ``time`` is a monotonic clock in seconds.
+    """
+
+    def __init__(self, account: Account, time: Callable[[], float]) -> None:
+        self.account = account
+        self._time = time
+        self._limit = account.concurrency
+        self._rate = account.rate
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._running = 0
+        self._bulk = 0
+        self._next_free = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._misses = 0
+        self._doubts = 0
+        self._throttled = 0
+        self._shut_until = 0.0
+        self._probing = False
+
+    def share(self, workers: int) -> None:
+        """Divide the account's limits among so many workers."""
+        self._limit = max(1, self.account.concurrency // max(1, workers))
+        self._rate = self.account.rate / max(1, workers) if self.account.rate else None
+
+    # -- the breaker ------------------------------------------------------------------------------------------------
+
+    @property
+    def shut(self) -> bool:
+        """Leave this account alone for now. Once the pause is over, one attempt at a time finds out how it is."""
+        if self._shut_until == 0.0:
+            return False
+        return self._time() < self._shut_until or self._probing
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until a shut account may be tried."""
+        return max(0.0, self._shut_until - self._time()) if self._shut_until else 0.0
+
+    def note(self, outcome: Outcome) -> None:
+        """Learn from an outcome. A refused recipient is an answer like any other: the provider is well."""
+        self._probing = False
+        match outcome:
+            case Sent() | Rejected():
+                self._misses = self._doubts = self._throttled = 0
+                self._shut_until = 0.0
+            case Deferred(reason, retry_after) if reason.code == "throttled":
+                self._throttled += 1
+                if self._throttled >= 3 and retry_after is not None:
+                    self._shut_until = max(self._shut_until, self._time() + retry_after.total_seconds())
+            case Uncertain():
+                self._doubts += 1
+                self._misses += 1
+            case Deferred() | Misconfigured():
+                self._misses += 1
+        if self._misses >= _PATIENCE or self._doubts >= _DOUBTS:
+            excess = max(self._misses - _PATIENCE, self._doubts - _DOUBTS, 0)
+            self._shut_until = self._time() + min(_LONGEST, _PAUSE * 2 ** min(excess, 10))
+
+    # -- the slots --------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+        await self._enter(_LEVEL[priority])
+        if self._shut_until:
+            self._probing = True
+        try:
+            yield
+        finally:
+            self._leave(_LEVEL[priority])
+
+    async def _enter(self, level: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (level, next(self._order), turn))
+        self._grant()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # granted and cancelled in the same moment
+                self._leave(level)
+            raise
+
+    def _leave(self, level: int) -> None:
+        self._running -= 1
+        self._bulk -= level == _LEVEL[Priority.BULK]
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._waiting and self._running < self._limit:
+            level, _, turn = self._waiting[0]
+            if turn.done():
+                heapq.heappop(self._waiting)
+                continue
+            if level == _LEVEL[Priority.BULK] and self._bulk >= self._bulk_limit:
+                return
+            if self._rate and not self._due():
+                return
+            heapq.heappop(self._waiting)
+            self._running += 1
+            self._bulk += level == _LEVEL[Priority.BULK]
+            turn.set_result(None)
+
+    @property
+    def _bulk_limit(self) -> int:
+        return self._limit - max(1, self._limit // 5) if self._limit > 1 else 1
+
+    def _due(self) -> bool:
+        """Whether the rate allows one more now; if not, the clock will ask again."""
+        assert self._rate
+        now = self._time()
+        if now < self._next_free:
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._next_free - now, self._tick)
+            return False
+        self._next_free = max(now, self._next_free) + 1 / self._rate
+        return True
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._grant()

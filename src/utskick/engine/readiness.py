@@ -1,0 +1,58 @@
+"""Whether the service can do its work: the database, the queue's age, the workers, the providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from utskick.domain.channel import Channel
+from utskick.domain.clock import Clock
+from utskick.engine.pacing import Pace
+from utskick.store import jobs
+from utskick.store.database import PASSING, Database
+from utskick.store.upkeep import UpkeepRows
+
+#: Providers are not asked more often than this.
+_LOOK_EVERY = timedelta(seconds=30)
+_AWAY = timedelta(seconds=20)
+
+
+class Readiness:
+    """``UP`` as long as messages can be accepted; what is ill beside that is told under its name."""
+
+    def __init__(self, database: Database, channels: Mapping[str, Channel], paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
+        self._database = database
+        self._rows = UpkeepRows(database)
+        self._channels = channels
+        self._paces = paces
+        self._clock = clock
+        self._providers: dict[str, Any] = {}
+        self._looked: datetime | None = None
+
+    async def look(self) -> dict[str, Any]:
+        now = self._clock()
+        try:
+            waiting, age = await jobs.depth(self._database.pool)
+            workers = await self._rows.workers(now - _AWAY)
+        except PASSING as fault:
+            return {"status": "DOWN", "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}}}
+        return {
+            "status": "UP",
+            "components": {
+                "database": {"status": "UP"},
+                "queue": {"status": "UP", "waiting": waiting, "oldestSeconds": round(age, 1)},
+                "workers": {"status": "UP" if workers else "DOWN", "count": workers},
+                "providers": await self._look_at_providers(now),
+            },
+        }
+
+    async def _look_at_providers(self, now: datetime) -> dict[str, Any]:
+        if self._looked is None or now - self._looked > _LOOK_EVERY:
+            self._looked = now
+            found = [(channel.name, health) for channel in self._channels.values() for health in await channel.look()]
+            self._providers = {f"{name}/{h.account}": {"status": "UP" if h.ok else "DOWN", "detail": h.sentence} for name, h in found}
+        for (channel, account), pace in self._paces.items():
+            known = self._providers.setdefault(f"{channel}/{account}", {"status": "UP"})
+            known["paused"] = pace.shut
+        return self._providers

@@ -1,0 +1,51 @@
+"""A provider's report → the delivery it speaks of. Early, late, doubled and unknown ones are all kept and harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from utskick.domain.channel import Channel, Hook
+from utskick.domain.clock import Clock
+from utskick.domain.delivery import Delivery
+from utskick.domain.errors import NotFound
+from utskick.store.batching import Batching
+from utskick.store.database import Database
+from utskick.store.receipts import Arrival, ReceiptRows
+
+
+class Receipts:
+    """Takes reports from the door and from the store."""
+
+    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock) -> None:
+        self._rows = ReceiptRows(database)
+        self._channels = channels
+        self._clock = clock
+        self._looks: Batching[tuple[UUID, str | None, str | None], None] = Batching(self._look)
+
+    async def take(self, channel_name: str, hook: Hook) -> int:
+        """Verify, keep, apply. Returns how many receipts the call held."""
+        channel = self._channels.get(channel_name)
+        if channel is None or all(account.name != hook.account for account in channel.accounts):
+            raise NotFound("no provider account of that name takes delivery reports here")
+        found = channel.read_receipt(hook)
+        for receipt in found:
+            await self._rows.apply(await self._rows.keep(Arrival(channel_name, hook.account, receipt, self._clock())))
+        return len(found)
+
+    async def catch_up(self, delivery: Delivery, account: str | None, reference: str | None) -> None:
+        """Apply what was reported of a delivery before it was settled."""
+        await self._looks.put((delivery.id, account, reference))
+
+    async def _look(self, group: Sequence[tuple[UUID, str | None, str | None]]) -> Sequence[None]:
+        for receipt_id in await self._rows.waiting_for(group):
+            await self._rows.apply(receipt_id)
+        return [None] * len(group)
+
+    async def sweep(self, older_than: float, give_up_after: float) -> None:
+        """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked about."""
+        now = self._clock()
+        for receipt_id in await self._rows.overdue(now - timedelta(seconds=older_than), 500):
+            await self._rows.apply(receipt_id)
+        await self._rows.give_up(now - timedelta(seconds=give_up_after))

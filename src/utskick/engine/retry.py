@@ -1,0 +1,87 @@
+"""What follows an attempt: outcome + delivery + situation → move. Pure: no clock, no dice, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from utskick.domain.delivery import Delivery, Move
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.status import POLITE, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long to wait: ``first`` after the first round of accounts, doubling to ``ceiling``, spread by ``jitter`` (0–1).
+
+    ``resends``: after how many uncertain attempts a channel that resends holds all the same.
+    """
+
+    first: timedelta = timedelta(seconds=2)
+    ceiling: timedelta = timedelta(minutes=15)
+    misconfigured: timedelta = timedelta(seconds=60)
+    jitter: float = 0.2
+    resends: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All else that the decision rests on. ``able``: accounts that can carry the draft, in order; ``luck``: 0 ≤ x < 1."""
+
+    account: str
+    able: Sequence[str]
+    when_uncertain: Literal["resend", "hold"]
+    now: datetime
+    luck: float
+    policy: Policy = Policy()
+
+
+def next_move(outcome: Outcome, delivery: Delivery, situation: Situation) -> Move:
+    """``delivery.attempts`` counts the attempt that gave the outcome."""
+    match outcome:
+        case Sent(reference, delivered):
+            return Move(Status.DELIVERED if delivered else Status.SENT, reference=reference)
+        case Rejected(reason, polite):
+            code = POLITE + reason.code if polite else reason.code
+            return Move(Status.FAILED, reason=Reason(code, reason.sentence, reason.provider_code))
+        case Uncertain(reason):
+            return _in_doubt(reason, delivery, situation)
+        case Deferred(reason, retry_after):
+            return _again(reason, delivery, situation, retry_after or timedelta(0))
+        case Misconfigured(reason):
+            return _again(reason, delivery, situation, situation.policy.misconfigured)
+
+
+def _in_doubt(reason: Reason, delivery: Delivery, situation: Situation) -> Move:
+    hold = Move(Status.UNCERTAIN, reason=reason, doubt=True)
+    if situation.when_uncertain == "hold" or delivery.doubts + 1 >= situation.policy.resends:
+        return hold
+    due = situation.now + back_off(delivery.doubts + 1, situation.luck, situation.policy)
+    if due >= delivery.expires_at:
+        return hold
+    return Move(Status.DEFERRED, due=due, reason=reason, doubt=True, noted=Status.UNCERTAIN)
+
+
+def _again(reason: Reason, delivery: Delivery, situation: Situation, at_least: timedelta) -> Move:
+    tried = (*delivery.tried, situation.account)
+    if any(account not in tried for account in situation.able):
+        return Move(Status.DEFERRED, due=situation.now, reason=reason, tried=tried)
+    rounds = max(1, delivery.attempts // max(1, len(situation.able)))
+    due = situation.now + max(at_least, back_off(rounds, situation.luck, situation.policy))
+    if due >= delivery.expires_at:
+        return Move(Status.EXPIRED, reason=reason)
+    return Move(Status.DEFERRED, due=due, reason=reason)
+
+
+def back_off(rounds: int, luck: float, policy: Policy) -> timedelta:
+    """Exponential with jitter: 1st round → ``first``, then doubling, ± ``jitter``."""
+    plain: timedelta = min(policy.ceiling, policy.first * 2 ** min(rounds - 1, 20))
+    return plain * (1 + policy.jitter * (2 * luck - 1))
+
+
+def choose(able: Sequence[str], tried: Collection[str], shut: Collection[str]) -> str | None:
+    """The account for the next attempt: the first that was not tried and is not shut; None when all are shut."""
+    open_ones = [account for account in able if account not in shut]
+    return next((account for account in open_ones if account not in tried), open_ones[0] if open_ones else None)

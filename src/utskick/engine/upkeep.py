@@ -1,0 +1,61 @@
+"""What has to be looked after now and then: signs of life, receipts that wait, deliveries without a job, old keys."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from utskick.domain.clock import Clock
+from utskick.engine.intake import LIFETIME
+from utskick.engine.pacing import Pace
+from utskick.engine.receipts import Receipts
+from utskick.store.database import Database
+from utskick.store.idempotency import Keys
+from utskick.store.upkeep import UpkeepRows
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two rounds.
+ROUND = 5.0
+#: A worker that was not seen for this long no longer shares the accounts' limits.
+_AWAY = timedelta(seconds=20)
+_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP = 15.0, 7 * 86_400.0
+
+
+class Upkeep:
+    """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by several at once."""
+
+    def __init__(self, database: Database, receipts: Receipts, paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
+        self._rows = UpkeepRows(database)
+        self._keys = Keys(database)
+        self._receipts = receipts
+        self._paces = paces
+        self._clock = clock
+        self._rounds = 0
+
+    async def round(self, worker_id: UUID) -> None:
+        now = self._clock()
+        channels = sorted({channel for channel, _ in self._paces})
+        await self._rows.sign_on(worker_id, socket.gethostname(), os.getpid(), channels, now)
+        workers = await self._rows.workers(now - _AWAY)
+        for pace in self._paces.values():
+            pace.share(workers)
+        await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
+        if self._rounds % 12 == 0:
+            await self._keys.forget(now)
+        if self._rounds % 60 == 30:
+            await self._rescue()
+        self._rounds += 1
+
+    async def _rescue(self) -> None:
+        now = self._clock()
+        if rescued := await self._rows.rescue(now - LIFETIME - timedelta(days=1), now):
+            log.error("deliveries-without-job", rescued=rescued)
+
+    async def sign_off(self, worker_id: UUID) -> None:
+        await self._rows.sign_off(worker_id)

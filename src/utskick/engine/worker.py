@@ -1,0 +1,182 @@
+"""The worker: claims due deliveries lane by lane, dispatches them, keeps their jobs alive, and stops gracefully."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+import structlog
+
+from utskick.domain.channel import Channel, Priority
+from utskick.domain.clock import Clock
+from utskick.domain.ids import new_id
+from utskick.domain.message import lane_of
+from utskick.engine.dispatch import Dispatch, Surroundings
+from utskick.engine.pacing import Pace
+from utskick.engine.points import Points
+from utskick.engine.receipts import Receipts
+from utskick.engine.retry import Policy
+from utskick.engine.upkeep import ROUND, Upkeep
+from utskick.store.database import PASSING, Database
+from utskick.store.deliveries import Deliveries
+from utskick.store.jobs import WORK, Job, Jobs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between two looks at the queue.
+    ``grace``: how long running sends may take to finish after a stop (s)."""
+
+    patience: timedelta = timedelta(seconds=30)
+    poll: float = 1.0
+    grace: float = 10.0
+
+
+class Worker:
+    """One per process, any number of processes."""
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        *,
+        options: WorkerOptions | None = None,
+        policies: Mapping[str, Policy] | None = None,
+    ) -> None:
+        self.id = new_id()
+        self._database = database
+        self._options = options or WorkerOptions()
+        self._jobs = Jobs(database.pool, self.id)
+        self._deliveries = Deliveries(database)
+        self.paces = {(c.name, a.name): Pace(a, monotonic) for c in channels.values() for a in c.accounts}
+        receipts = Receipts(database, channels, clock)
+        self._upkeep = Upkeep(database, receipts, self.paces, clock)
+        self._dispatch = Dispatch(
+            Surroundings(
+                name=f"{socket.gethostname()}/{os.getpid()}",
+                deliveries=self._deliveries,
+                jobs=self._jobs,
+                receipts=receipts,
+                channels=channels,
+                paces=self.paces,
+                policies=policies or {},
+                clock=clock,
+                points=Points.from_environment(),
+            )
+        )
+        self._room = {
+            lane_of(c.name, priority): max(8, 2 * sum(a.concurrency for a in c.accounts))
+            for c in channels.values()
+            for priority in Priority
+        }
+        self._lanes = list(self._room)
+        self._busy: Counter[str] = Counter()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest back."""
+        background = [
+            asyncio.create_task(self._database.listen(WORK, lambda _lane: self._wake.set(), self._wake.set)),
+            asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
+            asyncio.create_task(self._every(ROUND, lambda: self._upkeep.round(self.id))),
+        ]
+        log.info("worker-started", worker=str(self.id))
+        try:
+            while not self._stopping.is_set():
+                await self._turn()
+        finally:
+            await self._wind_up()
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            with suppress(*PASSING):  # a database that is away will strike us off by itself
+                await self._upkeep.sign_off(self.id)
+            log.info("worker-stopped", worker=str(self.id))
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+
+    async def step(self) -> int:
+        """Claim what is due and take it to its next rest. Returns how many. For tests and one-shot runs."""
+        claimed = await self._claim()
+        while self._running:
+            await asyncio.gather(*self._running.values())
+        return claimed
+
+    async def _turn(self) -> None:
+        self._wake.clear()
+        try:
+            claimed = await self._claim()
+        except PASSING as fault:
+            log.warning("database-away", during="claim", fault=type(fault).__name__)
+            await asyncio.sleep(0.5)
+            return
+        if not claimed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._options.poll)
+
+    async def _claim(self) -> int:
+        hungry = [lane for lane in self._lanes if self._busy[lane] <= self._room[lane] * 3 // 4]
+        if not hungry:
+            return 0
+        count = min(self._room[lane] - self._busy[lane] for lane in hungry)
+        claimed = [job for job in await self._jobs.claim(hungry, count, self._options.patience) if job.id not in self._running]
+        if not claimed:
+            return 0
+        try:
+            loaded = await self._deliveries.load(claimed)
+        except BaseException:
+            with suppress(*PASSING):  # the heartbeat's end hands them over all the same
+                await self._jobs.give_back([job.id for job in claimed])
+            raise
+        for job in claimed:
+            self._start(job, asyncio.create_task(self._dispatch.run(job, loaded.get(job.delivery_id))))
+        return len(claimed)
+
+    def _start(self, job: Job, task: asyncio.Task[None]) -> None:
+        self._busy[job.lane] += 1
+        self._running[job.id] = task
+        task.add_done_callback(lambda done: self._done(job, done))
+
+    def _done(self, job: Job, task: asyncio.Task[None]) -> None:
+        self._busy[job.lane] -= 1
+        self._running.pop(job.id, None)
+        if self._busy[job.lane] <= self._room[job.lane] * 3 // 4:
+            self._wake.set()
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)
+
+    async def _beat(self) -> None:
+        await self._jobs.beat(list(self._running))
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await act()
+            except PASSING as fault:
+                log.warning("database-away", during="upkeep", fault=type(fault).__name__)
+            await asyncio.sleep(seconds)
+
+    async def _wind_up(self) -> None:
+        """Sends that run may finish; what only waits for its turn is handed back at once; what is left over is uncertain."""
+        idle = [job_id for job_id, task in self._running.items() if not self._dispatch.is_sending(job_id) and task.cancel()]
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=self._options.grace)
+        late = [task for task in self._running.values() if task.cancel()]
+        if late:
+            await asyncio.wait(late, timeout=5)
+        with suppress(*PASSING):
+            await self._jobs.give_back(idle)

@@ -1,0 +1,95 @@
+"""The routes: which call goes to which endpoint, in both forms of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+
+from utskick import __version__
+from utskick.http import openapi, problems
+from utskick.http.edge import Envelope
+from utskick.http.health import Health
+from utskick.http.reading import Reading
+from utskick.http.receiving import Receiving
+from utskick.http.sending import Sending
+from utskick.http.service import Service
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_DESCRIPTION = (
+    "SMS, e-mail and more for public bodies: one API, a life-cycle status for every delivery, a history for every person. "
+    "Every path exists with the municipality in front; the forms without it are for the default municipality."
+)
+
+
+def build(service: Service) -> FastAPI:
+    app = FastAPI(
+        title="Utskick",
+        version=__version__,
+        description=f"**{service.notice}**\n\n{_DESCRIPTION}" if service.notice else _DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    problems.install(app)
+    app.add_middleware(Envelope)
+    _sending(app, service)
+    _reading(app, service)
+    health = Health(service)
+    _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
+    _route(app, "GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
+    receiving = Receiving(service)
+    for path in ("/receipts/{channel}/{provider}", "/receipts/{channel}/{provider}/{secret}"):
+        name = "takeReceipt" if "secret" not in path else "takeReceiptWithSecret"
+        _route(app, "POST", path, receiving.take, openapi.receipt(name, path))
+    openapi.install(app, service)
+    return app
+
+
+def _sending(app: FastAPI, service: Service) -> None:
+    for channel in service.channels.values():
+        for form in channel.forms:
+            endpoint = Sending(service, channel, form)
+            _route(app, "POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True))
+            _route(app, "POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False))
+
+
+def _reading(app: FastAPI, service: Service) -> None:
+    reading = Reading(service)
+    calls: list[tuple[str, str, Endpoint, str, str]] = [
+        ("GET", "/status/batch/{batchId}", reading.batch_status, "getBatchStatus", "Get the status of a message batch"),
+        ("GET", "/status/messages/{messageId}", reading.message_status, "getMessageStatus", "Get the status of a message"),
+        ("GET", "/status/delivery/{deliveryId}", reading.delivery_status, "getDeliveryStatus", "Get the status of a delivery"),
+        ("POST", "/deliveries/{deliveryId}/resolve", reading.resolve, "resolveDelivery", "Decide on a delivery that is held in doubt"),
+    ]
+    for method, path, endpoint, operation, summary in calls:
+        for prefix in ("", "/{municipalityId}"):
+            _route(app, method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
+    history = "getConversationHistory", "Get the entire conversation history for a given party"
+    path = "/{municipalityId}/conversation-history/{partyId}"
+    _route(app, "GET", path, reading.conversation, openapi.reading(*history, path))
+    path = "/{personId}/conversationHistory"
+    _route(app, "GET", path, reading.short_conversation, openapi.reading(history[0] + "Short", history[1], path))
+
+
+def _route(app: FastAPI, method: str, path: str, endpoint: Endpoint, described: dict[str, Any]) -> None:
+    app.router.routes.append(
+        APIRoute(
+            path,
+            endpoint,
+            methods=[method],
+            response_class=Response,
+            response_model=None,
+            name=described["operationId"],
+            operation_id=described["operationId"],
+            summary=described.pop("summary"),
+            tags=described.pop("tags"),
+            openapi_extra=described,
+            status_code=201 if "201" in described["responses"] else 200,
+        )
+    )

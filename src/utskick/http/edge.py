@@ -1,0 +1,141 @@
+"""What every call has in common: its id, its caller, its municipality, its body up to the limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import date
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from utskick.domain.errors import Invalid, TooLarge, Unreadable, Violation, WrongMediaType
+from utskick.domain.ids import parse_id
+from utskick.domain.message import Caller
+from utskick.domain.rules import refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+M = TypeVar("M", bound=BaseModel)
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
+_NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
+_TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
+
+
+class Envelope:
+    """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by anybody between."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
+        request_id = given if _REQUEST_ID.match(given) else str(uuid4()).encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+
+        async def enveloped(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id), *_NOT_STORED]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=scope["state"]["request_id"]):
+            await self._app(scope, receive, enveloped)
+
+
+class Parameters:
+    """Path and query parameters of one operation: every fault is collected, each under ``<operation>.<name>``."""
+
+    def __init__(self, operation: str, municipalities: Iterable[str]) -> None:
+        self._operation = operation
+        self._municipalities = municipalities
+        self._faults: list[Violation] = []
+
+    def fault(self, name: str, message: str) -> None:
+        self._faults.append(Violation(f"{self._operation}.{name}", message))
+
+    def municipality(self, value: str) -> str:
+        if value not in self._municipalities:
+            self.fault("municipalityId", "not a valid municipality ID")
+        return value
+
+    def uuid(self, name: str, value: str) -> UUID:
+        found = parse_id(value)
+        if found is None:
+            self.fault(name, "not a valid UUID")
+        return found or UUID(int=0)
+
+    def done(self) -> None:
+        if self._faults:
+            raise Invalid(self._faults)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Reading stops at the limit: what is over it is refused, not buffered."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise WrongMediaType(f"Content-Type '{media}' is not supported; send application/json")
+    too_large = TooLarge(f"the body is over {limit} bytes, the limit of this call", headers={"Connection": "close"})
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse(model: type[M], body: bytes) -> M:
+    """Raises ``Unreadable`` or ``Invalid`` with everything that is wrong."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as fault:
+        raise refusal(fault, model) from None
+
+
+def caller_of(request: Request, municipality_id: str) -> Caller:
+    headers = request.headers
+    issuer = read_sent_by(headers.get("x-sent-by")) or (headers.get("x-issuer") or "").strip() or None
+    return Caller(municipality_id, headers.get("x-origin"), issuer, request.state.request_id)
+
+
+def read_sent_by(header: str | None) -> str | None:
+    """``joe01doe; type=adAccount`` in either order (contract 1.2); a malformed header is ignored, as the peer does."""
+    if header is None:
+        return None
+    parts = re.sub(r"\s", "", header).split(";")
+    if len(parts) != 2:
+        return None
+    typed = [part for part in parts if part.lower().startswith("type=")]
+    values = [part for part in parts if not part.lower().startswith("type=")]
+    return values[0] if len(typed) == 1 and len(typed[0]) > 5 and values[0] else None
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean query parameter, false when absent."""
+    value = request.query_params.get(name)
+    if value is None or value.lower() in _FALSE:
+        return False
+    if value.lower() in _TRUE:
+        return True
+    raise Unreadable(f"Failed to convert '{name}' with value: '{value[:100]}'")
+
+
+def day(request: Request, name: str) -> date | None:
+    value = request.query_params.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise Unreadable(f"Failed to convert '{name}' with value: '{value[:100]}'") from None

@@ -1,0 +1,186 @@
+"""GET: status of batch, message and delivery, and the conversation history of a party. POST: a person's decision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime, time, timedelta
+from typing import Literal
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+from pydantic import ConfigDict
+from starlette.responses import StreamingResponse
+
+from utskick.domain.clock import SWEDEN, swedish
+from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
+from utskick.domain.rules import Body
+from utskick.domain.status import shown
+from utskick.engine.intake import LIFETIME
+from utskick.http.answers import delivery_of, event_of, message_of, without_nulls
+from utskick.http.edge import Parameters, caller_of, day, parse, read_body
+from utskick.http.service import Service
+from utskick.store.database import answering
+from utskick.store.history import Said, State
+from utskick.store.resolutions import Decision
+
+_PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+class ResolveRequest(Body):
+    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave it."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
+
+    decision: Literal["resend", "give-up"]
+
+
+class Reading:
+    """The endpoints that read, for both forms of the path."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def _municipality(self, request: Request) -> str:
+        return str(request.path_params.get("municipalityId", self._service.default_municipality))
+
+    def _found(self, request: Request, operation: str, name: str) -> tuple[str, UUID]:
+        parameters = Parameters(operation, self._service.municipalities)
+        municipality_id = parameters.municipality(self._municipality(request))
+        found = parameters.uuid(name, request.path_params[name])
+        parameters.done()
+        return municipality_id, found
+
+    async def batch_status(self, request: Request) -> Response:
+        municipality_id, batch_id = self._found(request, "getBatchStatus", "batchId")
+        async with answering():
+            counts = await self._service.history.counts(municipality_id, batch_id)
+            if not counts:
+                raise NotFound(f"No batch found for batch id {batch_id}")
+            remarks = await self._service.history.remarks(municipality_id, batch_id)
+        head = orjson.dumps({"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks})
+        if request.query_params.get("messages") == "false":
+            return Response(head, media_type="application/json")
+        return StreamingResponse(self._messages(municipality_id, batch_id, head), media_type="application/json")
+
+    async def _messages(self, municipality_id: str, batch_id: UUID, head: bytes) -> AsyncIterator[bytes]:
+        yield head[:-1] + b',"messages":['
+        comma, gathered = b"", list[State]()
+        async for group in self._service.history.batch(municipality_id, batch_id):
+            piece = []
+            for state in group:
+                if gathered and state.message_id != gathered[0].message_id:
+                    piece.append(_written(gathered))
+                    gathered = []
+                gathered.append(state)
+            if piece:
+                yield comma + b",".join(piece)
+                comma = b","
+        yield comma + _written(gathered) + b"]}"
+
+    async def message_status(self, request: Request) -> Response:
+        municipality_id, message_id = self._found(request, "getMessageStatus", "messageId")
+        async with answering():
+            states = await self._service.history.message(municipality_id, message_id)
+            if not states:
+                raise NotFound(f"No message found for message id {message_id}")
+            remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
+        return _json({**message_of(states), **remarks})
+
+    async def delivery_status(self, request: Request) -> Response:
+        municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
+        async with answering():
+            return await self._delivery(municipality_id, delivery_id)
+
+    async def _delivery(self, municipality_id: str, delivery_id: UUID) -> Response:
+        state = await self._service.history.delivery(municipality_id, delivery_id)
+        if state is None:
+            raise NotFound(f"No delivery found for delivery id {delivery_id}")
+        story = await self._service.history.story(municipality_id, delivery_id)
+        ids = {"messageId": str(state.message_id), "batchId": str(state.batch_id), "reference": state.reference}
+        return _json(without_nulls({**delivery_of(state), **ids, "events": [event_of(event) for event in story]}))
+
+    async def resolve(self, request: Request) -> Response:
+        """A person decides on a delivery that is held in doubt."""
+        raw = await read_body(request, 10_000)
+        body = parse(ResolveRequest, raw)
+        municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
+        caller = caller_of(request, municipality_id)
+        now = self._service.clock()
+        decision = Decision(municipality_id, delivery_id, body.decision, caller.issuer or caller.origin or "unnamed", now, now + LIFETIME)
+        async with answering():
+            state = await self._service.history.delivery(municipality_id, delivery_id)
+            if state is None:
+                raise NotFound(f"No delivery found for delivery id {delivery_id}")
+            if not await self._service.resolutions.decide(decision):
+                raise NotAllowedHere(f"only an uncertain delivery can be resolved; this one is {state.status.value}")
+            return await self._delivery(municipality_id, delivery_id)
+
+    # -- conversation history -----------------------------------------------------------------------------------------
+
+    async def conversation(self, request: Request) -> Response:
+        parameters = Parameters("getConversationHistory", self._service.municipalities)
+        municipality_id = parameters.municipality(self._municipality(request))
+        party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
+        parameters.done()
+        return _json([_history(said, self._content(said)) for said in await self._said(request, municipality_id, party_id)])
+
+    async def short_conversation(self, request: Request) -> Response:
+        """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest first."""
+        person = request.path_params["personId"]
+        if not _PERSON.match(person):
+            raise Invalid([Violation("getConversationHistory.personId", "must be 1-64 of letters, digits, '-' and '_'")])
+        found = await self._said(request, self._service.default_municipality, person)
+        return _json([_short_history(said, self._content(said)) for said in found])
+
+    async def _said(self, request: Request, municipality_id: str, party_id: str) -> list[Said]:
+        since, until = day(request, "from"), day(request, "to")
+        async with answering():
+            return await self._service.history.conversation(
+                municipality_id,
+                party_id,
+                datetime.combine(since, time.min, SWEDEN) if since else None,
+                datetime.combine(until + timedelta(days=1), time.min, SWEDEN) if until else None,
+            )
+
+    def _content(self, said: Said) -> dict[str, object]:
+        return self._service.channels[said.channel].show(said.draft)
+
+
+def _history(said: Said, content: dict[str, object]) -> dict[str, object]:
+    state = said.state
+    return {
+        "messageType": said.message_type,
+        "status": shown(state.status, state.reason.code if state.reason else None).value,
+        "content": content,
+        "timestamp": swedish(said.at),
+        "lifecycle": state.status.value,
+        "messageId": str(state.message_id),
+        "deliveryId": str(state.id),
+        **without_nulls({"reference": state.reference}),
+        **said.remarks,
+    }
+
+
+def _short_history(said: Said, content: dict[str, object]) -> dict[str, object]:
+    sender = content.get("sender") or said.draft.content.get("_sender")
+    address = sender.get("address") if isinstance(sender, dict) else sender
+    return without_nulls(
+        {
+            "sender": address,
+            "message": content.get("message"),
+            "subject": content.get("subject"),
+            "messageType": said.message_type,
+            "status": shown(said.state.status, said.state.reason.code if said.state.reason else None).value,
+            "timestamp": swedish(said.at),
+        }
+    )
+
+
+def _written(states: list[State]) -> bytes:
+    return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))
+
+
+def _json(members: object) -> Response:
+    return Response(orjson.dumps(members), media_type="application/json")

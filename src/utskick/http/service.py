@@ -1,0 +1,35 @@
+"""What the endpoints work with, put together by app.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from utskick.domain.channel import Channel
+from utskick.domain.clock import Clock
+from utskick.engine.intake import Intake
+from utskick.engine.receipts import Receipts
+from utskick.engine.settlements import Settlements
+from utskick.store.database import Database
+from utskick.store.history import History
+from utskick.store.resolutions import Resolutions
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts."""
+
+    database: Database
+    channels: Mapping[str, Channel]
+    intake: Intake
+    settlements: Settlements
+    receipts: Receipts
+    history: History
+    resolutions: Resolutions
+    clock: Clock
+    municipalities: tuple[str, ...]
+    default_municipality: str
+    sync_wait: float
+    notice: str | None
+    ready: Callable[[], Awaitable[dict[str, Any]]]

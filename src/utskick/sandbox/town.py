@@ -1,0 +1,105 @@
+"""The sandbox as a whole: all simulators, the ledger and the viewer, on loopback ports of this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from utskick.domain.errors import SettingsFault
+from utskick.sandbox.api import LedgerApi
+from utskick.sandbox.faults import Faults
+from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.viewer import Viewer
+
+HOST = "127.0.0.1"
+NOTICE = "SANDBOX: every provider is simulated on this machine. Nothing leaves it, nobody receives anything."
+#: The same for all processes of a sandbox. It guards nothing: the simulators carry no message to anybody.
+_SECRET = "sandbox"  # noqa: S105
+_REPORTS = "/receipts/sms/link/" + _SECRET
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the town stands: its two ports, its folder (for the mail server's certificate), and where the API is."""
+
+    http_port: int
+    smtp_port: int
+    folder: Path
+    api_url: str
+
+
+class Town:
+    """Start it, send to it, look at it."""
+
+    def __init__(self, place: Place) -> None:
+        self._wanted = place
+        self.ledger = Ledger()
+        self.faults = Faults()
+        self._gateways = Gateways(self.ledger, self.faults, ReportTo(link=place.api_url + _REPORTS))
+        self._mail = MailServer(self.ledger, self.faults, place.folder)
+        self._runner: web.AppRunner | None = None
+        self._port = place.http_port
+
+    @property
+    def place(self) -> Place:
+        """As it came to be: with the ports that were found where 0 was asked for."""
+        return Place(self._port, self._mail.port, self._wanted.folder, self._wanted.api_url)
+
+    @property
+    def viewer_url(self) -> str:
+        return f"http://{HOST}:{self._port}"
+
+    async def start(self) -> None:
+        app = web.Application()
+        for part in (self._gateways, LedgerApi(self.ledger, self.faults), Viewer(self.ledger, self.faults)):
+            app.add_routes(part.routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, HOST, self._wanted.http_port, backlog=1024)
+            await site.start()
+            self._port = self._runner.addresses[0][1]
+            self._wanted.folder.mkdir(parents=True, exist_ok=True)
+            await self._mail.start(HOST, self._wanted.smtp_port)
+        except OSError as fault:
+            await self.close()
+            raise SettingsFault(
+                f"the sandbox cannot listen: {fault.strerror or fault}; see sandbox.http_port and sandbox.smtp_port"
+            ) from fault
+
+    async def close(self) -> None:
+        await self._gateways.close()
+        await self._mail.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def sections(place: Place) -> dict[str, dict[str, Any]]:
+    """The settings of the channels that send to a town at this place."""
+    base = f"http://{HOST}:{place.http_port}"
+    login = {"username": "user", "password": "secret"}
+    swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 50}
+    accounts: dict[str, Any] = {
+        "link": {
+            "provider": "link", "url": f"{base}/link", "priority": 1, "platform_id": "SMSC", "partner_id": "12345",
+            "receipt_secret": _SECRET, **login, **swift,
+        },
+        "telia": {
+            "provider": "telia", "url": f"{base}/telia", "token_url": f"{base}/telia/oauth2/token", "priority": 2,
+            "client_id": "user", "client_secret": "secret", **swift,
+        },
+        "46elks": {"provider": "46elks", "url": f"{base}/46elks", "priority": 3, "receipt_secret": _SECRET, **login, **swift},
+    }  # fmt: skip
+    smtp = {
+        "provider": "smtp", "host": HOST, "port": place.smtp_port, "ca_file": str(place.folder / "mailbox-ca.pem"), "username": "sandbox",
+        "password": "sandbox", "concurrency": 16, "connect_timeout": 2, "read_timeout": 3,
+    }  # fmt: skip
+    return {
+        "sms": {"sender": "Utskick", "public_url": place.api_url, "accounts": accounts},
+        "email": {"sender": {"name": "Utskick", "address": "noreply@utskick.example"}, "accounts": {"sandbox": smtp}},
+    }

@@ -1,0 +1,163 @@
+"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all faults reported together."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, create_model, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.sources import NestedSecretsSettingsSource
+
+from utskick.domain.errors import SettingsFault
+
+Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
+
+
+class Section(BaseModel):
+    """A table of the file. A key that it does not know is a fault: most are typing errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the embedded database lives."""
+
+    folder: Path = Path("var")
+
+
+class DatabaseSection(Section):
+    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in ``data.folder``."""
+
+    url: SecretStr | None = None
+    connections: int = Field(default=12, ge=4, le=200)
+
+
+class Http(Section):
+    """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    sync_wait: float = Field(default=15.0, gt=0, le=120)
+
+
+class WorkerSection(Section):
+    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s): running sends may finish after SIGTERM."""
+
+    patience: float = Field(default=30.0, ge=1, le=600)
+    grace: float = Field(default=10.0, ge=0, le=300)
+    poll: float = Field(default=1.0, gt=0, le=60)
+
+
+class RetrySection(Section):
+    """Seconds: first wait, longest wait, and the wait after a fault of our own configuration."""
+
+    first: float = Field(default=2.0, gt=0)
+    ceiling: float = Field(default=900.0, gt=0)
+    misconfigured: float = Field(default=60.0, gt=0)
+
+
+class Log(Section):
+    """JSON lines for machines, or text for people."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "text"
+
+
+class SandboxSection(Section):
+    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its own in the settings."""
+
+    enabled: bool | None = None
+    http_port: int = Field(default=8081, ge=0, le=65535)
+    smtp_port: int = Field(default=2525, ge=0, le=65535)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Channels add a section each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    municipalities: tuple[Municipality, ...] = ("2281", "2262", "2260")
+    default_municipality: Municipality = "2281"
+    data: Data = Data()
+    database: DatabaseSection = DatabaseSection()
+    http: Http = Http()
+    worker: WorkerSection = WorkerSection()
+    retry: dict[str, RetrySection] = {}
+    log: Log = Log()
+    sandbox: SandboxSection = SandboxSection()
+
+    @model_validator(mode="after")
+    def _default_is_served(self) -> Settings:
+        if self.default_municipality not in self.municipalities:
+            raise ValueError(f"default_municipality {self.default_municipality} is not among municipalities")
+        return self
+
+    @property
+    def patience(self) -> timedelta:
+        return timedelta(seconds=self.worker.patience)
+
+    def section(self, channel: str) -> Any:
+        """A channel's own section, of the type that the channel gave."""
+        return getattr(self, channel)
+
+
+def read(path: Path | None, sections: Mapping[str, type[BaseModel]], *, over: Mapping[str, Any] | None = None) -> Settings:
+    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its model; ``over``: wins over all.
+
+    Raises ``SettingsFault`` with every fault, each with its place and what was found.
+    """
+    if path is not None and not path.is_file():
+        raise SettingsFault(f"there is no settings file at {path}")
+    model = _sourced(path, sections)
+    try:
+        return model(**(over or {}))
+    except ValidationError as fault:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}" for e in fault.errors(include_url=False)]
+        where = f"{path} and the environment" if path else "the environment"
+        raise SettingsFault(f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)) from None
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsFault(f"{path} is not TOML: {fault}") from None
+
+
+def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type[Settings]:
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+            if (folder := _secrets_folder()) is not None:
+                sources.append(
+                    NestedSecretsSettingsSource(file_secret_settings, secrets_dir=folder, secrets_prefix="", secrets_nested_delimiter="__")
+                )
+            if path is not None:
+                sources.append(TomlConfigSettingsSource(settings_cls, path))
+            return tuple(sources)
+
+    fields: dict[str, Any] = {name: (section, section()) for name, section in sections.items()}
+    made: type[Settings] = create_model("UtskickSettings", __base__=Sourced, **fields)
+    return made
+
+
+def _secrets_folder() -> Path | None:
+    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted secret give them."""
+    named = os.environ.get("UTSKICK_SECRETS_DIR") or os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(named) if named else None
+
+
+def _found(error: Any) -> str:
+    secret = any(word in str(part) for part in error["loc"] for word in ("password", "secret", "url", "key"))
+    value = error.get("input")
+    return "" if secret or isinstance(value, dict | list | BaseModel) or value is None else f" (found {value!r})"

@@ -1,0 +1,64 @@
+"""Group commit: what many tasks want to write at the same time goes into one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batching(Generic[T, R]):
+    """``put`` returns when the item is committed. While one group is being written the next one gathers; there is no timer.
+
+    ``write`` takes the items of a group and returns a result for each, in order. If it fails with a fault of the data
+    (``split``), the items are written one by one, so that one bad item does not take its neighbours with it; every other
+    fault reaches all of the group.
+    """
+
+    def __init__(
+        self, write: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, limit: int = 256, split: tuple[type[BaseException], ...] = ()
+    ) -> None:
+        self._write = write
+        self._limit = limit
+        self._split = split
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, item: T) -> R:
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain())
+        return await future
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))]
+            try:
+                await self._commit(group)
+            except BaseException as fault:  # the writer is going away: nobody may wait for it for ever
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(fault if isinstance(fault, Exception) else asyncio.CancelledError())
+                if not isinstance(fault, Exception):
+                    raise
+
+    async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._write([item for item, _ in group])
+        except self._split:
+            if len(group) == 1:
+                raise
+            for single in group:
+                try:
+                    await self._commit([single])
+                except Exception as fault:  # noqa: BLE001 - handed on to the one who waits for it
+                    single[1].set_exception(fault)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)

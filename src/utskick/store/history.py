@@ -1,0 +1,181 @@
+"""What was said to whom, and what became of it: everything that the reading calls answer from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from utskick.domain.channel import Draft, Priority
+from utskick.domain.outcome import Reason
+from utskick.domain.recipient import Recipient
+from utskick.domain.status import Status
+from utskick.store.attachments import Attachments, read_names
+from utskick.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A delivery as the status calls show it."""
+
+    id: UUID
+    batch_id: UUID
+    message_id: UUID
+    message_type: str
+    status: Status
+    attempts: int
+    reason: Reason | None
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A line of a delivery's story: an attempt that began, or a change of status."""
+
+    at: datetime
+    status: str
+    attempt: int | None
+    account: str | None
+    reference: str | None
+    reason: Reason | None
+    actor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A delivery with its content, for a conversation history."""
+
+    channel: str
+    message_type: str
+    state: State
+    draft: Draft
+    remarks: dict[str, Any]
+    at: datetime
+
+
+_STATE = "d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference"
+
+
+class History:
+    """Reads only. Every statement is bound to a municipality."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._attachments = Attachments(database)
+
+    async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
+        row = await self._database.pool.fetchrow(
+            f"SELECT {_STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.municipality_id = $1 AND d.id = $2",  # noqa: S608
+            municipality_id, delivery_id,
+        )  # fmt: skip
+        return _state(row) if row else None
+
+    async def story(self, municipality_id: str, delivery_id: UUID) -> list[Happening]:
+        rows = await self._database.pool.fetch(
+            """
+            SELECT started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
+                NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
+            FROM attempts WHERE municipality_id = $1 AND delivery_id = $2
+            UNION ALL
+            SELECT at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
+            FROM events WHERE municipality_id = $1 AND delivery_id = $2
+            UNION ALL
+            SELECT created_at, 'queued', NULL, NULL, NULL, NULL, NULL, NULL, NULL, -1, 0
+            FROM deliveries WHERE municipality_id = $1 AND id = $2
+            ORDER BY at, kind, id
+            """,
+            municipality_id, delivery_id,
+        )  # fmt: skip
+        return [Happening(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"]) for r in rows]
+
+    async def message(self, municipality_id: str, message_id: UUID) -> list[State]:
+        rows = await self._database.pool.fetch(
+            f"""
+            SELECT {_STATE} FROM messages m JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 ORDER BY d.id
+            """,  # noqa: S608
+            municipality_id, message_id,
+        )  # fmt: skip
+        return [_state(row) for row in rows]
+
+    async def batch(self, municipality_id: str, batch_id: UUID) -> AsyncIterator[Sequence[State]]:
+        """All deliveries of a batch, in the order of its recipients, some thousands at a time."""
+        async with self._database.pool.acquire() as connection, connection.transaction(readonly=True):
+            cursor = await connection.cursor(
+                f"""
+                SELECT {_STATE} FROM messages m JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+                WHERE m.batch_id = $2 AND m.municipality_id = $1 AND d.municipality_id = $1 ORDER BY m.ordinal, d.id
+                """,  # noqa: S608
+                municipality_id, batch_id,
+            )  # fmt: skip
+            while rows := await cursor.fetch(5000):
+                yield [_state(row) for row in rows]
+
+    async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
+        """How many deliveries of a batch are in which status. Empty: there is no such batch here."""
+        rows = await self._database.pool.fetch(
+            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 GROUP BY status",
+            municipality_id, batch_id,
+        )  # fmt: skip
+        return {Status(row["status"]): row["n"] for row in rows}
+
+    async def remarks(self, municipality_id: str, batch_id: UUID) -> dict[str, Any]:
+        found = await self._database.pool.fetchval(
+            "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
+        )
+        return found or {}
+
+    async def conversation(self, municipality_id: str, party_id: str, since: datetime | None, until: datetime | None) -> list[Said]:
+        """Everything said to a party, newest first; ``since`` ≤ time < ``until``."""
+        rows = await self._database.pool.fetch(
+            f"""
+            SELECT {_STATE}, d.channel, d.destination, d.priority, d.created_at, d.updated_at, m.party,
+                b.content, b.attachments, b.remarks
+            FROM messages m
+            JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+            JOIN batches b ON b.id = m.batch_id
+            WHERE m.municipality_id = $1 AND m.party_key = $2 AND d.municipality_id = $1 AND b.municipality_id = $1
+                AND ($3::timestamptz IS NULL OR d.updated_at >= $3) AND ($4::timestamptz IS NULL OR d.updated_at < $4)
+            ORDER BY d.updated_at DESC, d.id DESC
+            """,  # noqa: S608
+            municipality_id, self._database.vault.index(municipality_id, party_id), since, until,
+        )  # fmt: skip
+        return [await self._said(municipality_id, row) for row in rows]
+
+    async def _said(self, municipality_id: str, row: Any) -> Said:
+        vault = self._database.vault
+        names = read_names(vault, municipality_id, row["attachments"])
+        draft = Draft(
+            municipality_id=municipality_id,
+            content=orjson.loads(vault.open(municipality_id, row["content"])),
+            recipient=Recipient(
+                vault.open(municipality_id, row["destination"]).decode(),
+                vault.open(municipality_id, row["party"]).decode() if row["party"] else None,
+                row["reference"],
+            ),
+            attachments=await self._attachments.load(municipality_id, names) if names else (),
+            priority=Priority(row["priority"]),
+            created_at=row["created_at"],
+        )
+        return Said(row["channel"], row["message_type"], _state(row), draft, row["remarks"] or {}, row["updated_at"])
+
+
+def _state(row: Any) -> State:
+    return State(
+        row["id"],
+        row["batch_id"],
+        row["message_id"],
+        row["message_type"],
+        Status(row["status"]),
+        row["attempts"],
+        _reason(row),
+        row["reference"],
+    )
+
+
+def _reason(row: Any) -> Reason | None:
+    return Reason(row["reason_code"], row["reason"] or "", row["provider_code"]) if row["reason_code"] else None

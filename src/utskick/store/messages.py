@@ -1,0 +1,166 @@
+"""Acceptance: a batch, its messages, its deliveries and their jobs, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from utskick.domain.message import Numbered
+from utskick.store import jobs
+from utskick.store.attachments import keep
+from utskick.store.batching import Batching
+from utskick.store.database import Connection, Database
+
+#: Rows handed to COPY between two turns of the event loop.
+_STRIDE = 500
+
+
+class Messages:
+    """Writes what was accepted. Single requests that come at the same time share a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._singles: Batching[Numbered, None] = Batching(
+            self._write_group, split=(asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+        )
+
+    async def add(self, numbered: Numbered) -> None:
+        """Returns when all of it is committed."""
+        if len(numbered.ids) == 1:
+            await self._singles.put(numbered)
+            return
+        async with self._database.transaction() as connection:
+            await self.write(connection, [numbered])
+
+    async def _write_group(self, group: Sequence[Numbered]) -> Sequence[None]:
+        if any(n.plan.attachments for n in group):
+            async with self._database.transaction() as connection:
+                await self.write(connection, group)
+        else:
+            async with self._database.pool.acquire() as connection:
+                await self._insert(connection, group)
+        return [None] * len(group)
+
+    async def write(self, connection: Connection, group: Sequence[Numbered]) -> None:
+        """Everything of these requests, inside the caller's transaction."""
+        for numbered in group:
+            await keep(connection, self._database.vault, numbered.caller.municipality_id, numbered.plan.attachments, numbered.created_at)
+        singles = [n for n in group if len(n.ids) == 1]
+        if singles:
+            await self._insert(connection, singles)
+        for numbered in group:
+            if len(numbered.ids) != 1:
+                await self._copy(connection, numbered)
+
+    async def _insert(self, connection: Connection, group: Sequence[Numbered]) -> None:
+        """Requests of one recipient each: one statement for all rows of all of them."""
+        rows = [self._flat(numbered) for numbered in group]
+        await connection.execute(
+            """
+            WITH r AS (
+                SELECT * FROM unnest(
+                    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+                    $11::bytea[], $12::bytea[], $13::jsonb[], $14::timestamptz[],
+                    $15::uuid[], $16::bytea[], $17::bytea[], $18::text[],
+                    $19::uuid[], $20::bytea[], $21::boolean[], $22::timestamptz[], $23::timestamptz[], $24::int[],
+                    $25::text[], $26::bytea[])
+                AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department, batch_reference,
+                    content, attachments, remarks, created_at, message_id, party_key, party, reference,
+                    delivery_id, destination, awaited, due_at, expires_at, level, lane, payload)),
+            b AS (
+                INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
+                    reference, recipients, content, attachments, remarks, created_at)
+                SELECT batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
+                    batch_reference, 1, content, attachments, remarks, created_at FROM r),
+            m AS (
+                INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, reference)
+                SELECT message_id, municipality_id, batch_id, 0, party_key, party, reference FROM r),
+            d AS (
+                INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
+                    awaited, created_at, updated_at, expires_at)
+                SELECT delivery_id, municipality_id, batch_id, message_id, channel, message_type, priority, 'queued', destination,
+                    awaited, created_at, created_at, expires_at FROM r),
+            j AS (
+                INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
+                SELECT level, lane, payload, due_at, 'queued' FROM r)
+            SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT lane FROM r) l
+            """,
+            *map(list, zip(*rows, strict=True)),
+        )
+
+    def _batch(self, numbered: Numbered) -> tuple[Any, ...]:
+        caller, plan = numbered.caller, numbered.plan
+        municipality_id = caller.municipality_id
+        named = [{"name": a.name, "type": a.content_type, "digest": a.digest.hex()} for a in plan.attachments]
+        seal = self._database.vault.seal
+        return (
+            numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
+            caller.request_id, plan.department, plan.reference, seal(municipality_id, orjson.dumps(plan.content)),
+            seal(municipality_id, orjson.dumps(named)) if named else None, plan.remarks or None, numbered.created_at,
+        )  # fmt: skip
+
+    def _message(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
+        recipient, vault, municipality_id = numbered.plan.recipients[index], self._database.vault, numbered.caller.municipality_id
+        party = recipient.party_id
+        return (
+            numbered.ids[index][0],
+            vault.index(municipality_id, party) if party else None,
+            vault.seal(municipality_id, party.encode()) if party else None,
+            recipient.reference,
+        )
+
+    def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
+        sealed = self._database.vault.seal(numbered.caller.municipality_id, numbered.plan.recipients[index].destination.encode())
+        return (numbered.ids[index][1], sealed, numbered.awaited)
+
+    def _flat(self, numbered: Numbered) -> tuple[Any, ...]:
+        municipality_id, delivery_id = numbered.caller.municipality_id, numbered.ids[0][1]
+        return (
+            *self._batch(numbered), *self._message(numbered, 0), *self._delivery(numbered, 0), numbered.due_at, numbered.expires_at,
+            jobs.level(numbered.plan.priority), numbered.lane, jobs.payload(municipality_id, delivery_id),
+        )  # fmt: skip
+
+    async def _copy(self, connection: Connection, numbered: Numbered) -> None:
+        """A batch of many: COPY, with the rows made as they are sent."""
+        (batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at) = self._batch(
+            numbered
+        )
+        await connection.execute(
+            """
+            INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
+                reference, content, attachments, remarks, created_at, recipients)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            """,
+            batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, len(numbered.ids),
+        )  # fmt: skip
+        count = len(numbered.ids)
+        await connection.copy_records_to_table(
+            "messages",
+            columns=("municipality_id", "batch_id", "ordinal", "id", "party_key", "party", "reference"),
+            records=_paced((municipality_id, batch_id, i, *self._message(numbered, i)) for i in range(count)),
+        )
+        common = (municipality_id, batch_id, channel, message_type, priority, "queued", created_at, created_at, numbered.expires_at)
+        await connection.copy_records_to_table(
+            "deliveries",
+            columns=("municipality_id", "batch_id", "channel", "message_type", "priority", "status", "created_at", "updated_at",
+                     "expires_at", "message_id", "id", "destination", "awaited"),
+            records=_paced((*common, numbered.ids[i][0], *self._delivery(numbered, i)) for i in range(count)),
+        )  # fmt: skip
+        level, lane, due = jobs.level(numbered.plan.priority), numbered.lane, numbered.due_at
+        await connection.copy_records_to_table(
+            "pgqueuer",
+            columns=("priority", "entrypoint", "execute_after", "status", "payload"),
+            records=_paced(((level, lane, due, "queued", jobs.payload(municipality_id, delivery)) for _, delivery in numbered.ids)),
+        )
+        await connection.execute("SELECT pg_notify('utskick_work', $1)", lane)
+
+
+async def _paced(rows: Any) -> AsyncIterator[tuple[Any, ...]]:
+    for number, row in enumerate(rows):
+        if number % _STRIDE == _STRIDE - 1:
+            await asyncio.sleep(0)  # other requests get their turn while a large batch is written
+        yield row
