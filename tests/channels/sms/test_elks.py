@@ -55,6 +55,13 @@ async def test_the_form_is_the_one_that_46elks_documents(stage: ServerStage) -> 
     }
 
 
+async def test_the_address_may_end_with_the_version(stage: ServerStage) -> None:
+    versioned = channel(elks=account("elks", str(stage.server.make_url("/a1"))))
+    await versioned.send(draft(), new_id(), "elks")
+    await versioned.close()
+    assert stage.calls[0].path == "/a1/sms"
+
+
 @pytest.mark.parametrize("missing", ["public_url", "receipt_secret"])
 async def test_no_report_is_asked_for_where_none_could_come(stage: ServerStage, missing: str) -> None:
     members = account("elks", str(stage.server.make_url("/")), **({} if missing == "receipt_secret" else {"receipt_secret": SECRET}))

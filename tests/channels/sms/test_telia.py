@@ -138,6 +138,16 @@ async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int |
     await wire.close()
 
 
+async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: ServerStage) -> None:
+    wire = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3))
+    token = Token(Grant(str(stage.server.make_url("/token")), "me", SECRET), wire)
+    assert await token.get() == "token-1"
+    for _ in range(2):
+        token.refuse("token-1")
+        assert await token.get() == "token-2"
+    await wire.close()
+
+
 async def test_there_are_no_reports_to_read(stage: ServerStage) -> None:
     with pytest.raises(Unreadable):
         stage.channel.read_receipt(Hook("telia", SECRET, {}, {}, b"{}"))

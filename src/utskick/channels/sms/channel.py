@@ -57,7 +57,7 @@ class SmsChannel:
     name = "sms"
     message_type = "SMS"
     integration = "SmsSender"
-    forms = FORMS
+    forms: tuple[Form, ...] = FORMS
 
     def __init__(self, settings: SmsSettings, desks: Sequence[_Desk]) -> None:
         self._settings = settings

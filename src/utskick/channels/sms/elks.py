@@ -25,7 +25,8 @@ class Elks:
     def __init__(self, account: ElksAccount, wire: Outgoing, gate: str | None) -> None:
         self._wire = wire
         self._gate = gate
-        self._url = f"{account.url}/a1/sms"
+        # The version at the end of the address may be there or not.
+        self._url = account.url.removesuffix("/a1") + "/a1/sms"
         login = basic(account.username, account.password.get_secret_value())
         self._headers = {"Authorization": login, "Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 

@@ -1,0 +1,54 @@
+# Utskick. `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench format lock wheel clean
+
+help:
+	@echo "make demo    send real messages through a sandbox and compare the ledgers"
+	@echo "make serve   run the service on http://127.0.0.1:8080, everything in ./var; nothing leaves the machine"
+	@echo "make test    all tests            make check   ruff, mypy --strict, import-linter, sizes"
+	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
+	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
+
+$(VENV)/.done: requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Utskick needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.done
+	@$(BIN)/utskick demo
+
+serve: $(VENV)/.done
+	@UTSKICK_DATA__FOLDER=$${UTSKICK_DATA__FOLDER:-./var} $(BIN)/utskick serve
+
+test: $(VENV)/.done
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.done
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/shape/sizes.py
+
+bench: $(VENV)/.done
+	$(BIN)/python -m bench $(ONLY)
+
+format: $(VENV)/.done
+	$(BIN)/ruff check --fix-only --quiet src tests bench
+	$(BIN)/ruff format --quiet src tests bench
+
+lock:
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+wheel: $(VENV)/.done
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

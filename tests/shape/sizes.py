@@ -1,0 +1,45 @@
+"""The size budget: files ≤ 400 lines, functions ≤ 60, parameters ≤ 5 (ruff), medians told. Exit 1 when it is overdrawn."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from pathlib import Path
+
+FILE, FUNCTION = 400, 60
+ROOT = Path(__file__).parents[2]
+
+
+def overdrawn(folder: Path) -> tuple[list[str], list[int], list[int]]:
+    """(what is over, lines of each file, lines of each function) of a tree of Python files."""
+    faults, files, functions = [], [], []
+    for path in sorted(folder.rglob("*.py")):
+        text = path.read_text()
+        count = len(text.splitlines())
+        files.append(count)
+        if count > FILE:
+            faults.append(f"{path.relative_to(ROOT)}: {count} lines, more than {FILE}")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+                length = node.end_lineno - node.lineno + 1
+                functions.append(length)
+                if length > FUNCTION:
+                    faults.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines, more than {FUNCTION}")
+    return faults, files, functions
+
+
+def main() -> int:
+    faults, files, functions = overdrawn(ROOT / "src")
+    more, _, _ = overdrawn(ROOT / "tests")
+    for fault in faults + more:
+        print(fault)  # noqa: T201
+    print(  # noqa: T201
+        f"{len(files)} files, median {statistics.median(files):.0f} lines, longest {max(files)}; "
+        f"{len(functions)} functions, median {statistics.median(functions):.0f}, longest {max(functions)}"
+    )
+    return 1 if faults or more else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
