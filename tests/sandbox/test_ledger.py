@@ -12,9 +12,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from utskick.sandbox.api import LedgerApi, Tally
+from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.tally import Tally
 
 ANNA, BO = "+46701740605", "+46701740606"
 
@@ -119,10 +120,7 @@ async def test_an_entry_is_shown_without_its_raw_bytes(ledger: Ledger, client: T
 async def test_one_citizen_can_be_asked_for_also_with_a_bare_plus(ledger: Ledger, client: TestClient[Any, Any], written: str) -> None:
     for recipient in (BO, ANNA, BO, ANNA):
         ledger.add(sms(recipient))
-    async with client.session.get(
-        client.make_url("/").with_path("/ledger").update_query(limit=1).human_repr() + f"&recipient={written}"
-    ) as a:
-        page = await a.json()
+    page = await _json(client, f"/ledger?limit=1&recipient={written}")
     assert (page["total"], [e["number"] for e in page["entries"]], page["next"]) == (2, [2], 2)
 
 

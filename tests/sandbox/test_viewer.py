@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.viewer import FAULTS, Viewer, fill, open_mail
+from utskick.sandbox.letter import open_mail
+from utskick.sandbox.viewer import FAULTS, Viewer, fill
 
 ANNA = "+46701740605"
 ADDRESS = "anna@example.se"

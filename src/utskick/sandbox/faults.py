@@ -108,9 +108,10 @@ class Faults:
                 continue
             if rule.number and not re.search(rule.recipient, recipient):
                 continue
-            struck = self._struck.get((rule.number, recipient), 0)
+            who = (rule.number, recipient.lower())
+            struck = self._struck.get(who, 0)
             if rule.times is not None and struck >= rule.times:
                 continue
-            self._struck[rule.number, recipient] = struck + 1
+            self._struck[who] = struck + 1
             return rule
         return None

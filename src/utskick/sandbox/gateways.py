@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
@@ -332,9 +332,10 @@ def _hang_up(request: web.Request) -> web.Response:
 
 def _mumble(request: web.Request) -> web.Response:
     """Bytes that are no HTTP: also an answer that is all status line (Telia's 204) cannot be read."""
-    if isinstance(request.transport, asyncio.WriteTransport):
-        request.transport.write(b"<html>\x00\xff It works!\r\n\r\n")
-        request.transport.close()
+    if request.transport is not None:
+        transport = cast(asyncio.WriteTransport, request.transport)  # uvloop's are not of that class, and can write all the same
+        transport.write(b"<html>\x00\xff It works!\r\n\r\n")
+        transport.close()
     return web.Response(status=500)
 
 

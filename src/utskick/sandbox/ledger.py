@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 
@@ -56,13 +57,12 @@ class Ledger:
         return self._entries[number - 1] if 0 < number <= len(self._entries) else None
 
     def after(self, number: int, channel: str | None = None, limit: int = 1000) -> Iterator[Received]:
-        found = 0
-        for entry in self._entries[number:]:
+        for entry in islice(self._entries, max(0, number), None):
+            if limit <= 0:
+                return
             if channel is None or entry.channel == channel:
                 yield entry
-                found += 1
-                if found == limit:
-                    return
+                limit -= 1
 
     def recipients(self, channel: str) -> list[tuple[str, int, Received]]:
         """(recipient, number of messages, newest), newest first."""

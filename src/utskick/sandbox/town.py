@@ -14,6 +14,7 @@ from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.tally import Tally
 from utskick.sandbox.viewer import Viewer
 
 HOST = "127.0.0.1"
@@ -55,8 +56,10 @@ class Town:
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
-        app = web.Application()
-        for part in (self._gateways, LedgerApi(self.ledger, self.faults), Viewer(self.ledger, self.faults)):
+        tally = Tally(self.ledger)
+        viewer = Viewer(self.ledger, self.faults, tally)
+        app = web.Application(middlewares=[viewer.missing])
+        for part in (self._gateways, LedgerApi(self.ledger, self.faults, tally), viewer):
             app.add_routes(part.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from email.errors import MessageError
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from html import escape
 from pathlib import Path
@@ -19,9 +15,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from utskick.domain.clock import SWEDEN
-from utskick.sandbox.api import Tally, magic_table
+from utskick.sandbox.api import magic_table
 from utskick.sandbox.faults import Fault, Faults
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.letter import Mail, open_mail
+from utskick.sandbox.tally import Tally
 
 #: No page shows more rows than this; the ledger's API gives the rest.
 ROWS: Final = 200
@@ -63,8 +61,6 @@ _SLOT: Final = re.compile(r"\{\{([#^])(\w+)\}\}(.*?)\{\{/\2\}\}|\{\{(\w+)\}\}", 
 #: The policy stops what a page fetches, not what a browser connects to beforehand (``<link rel=preconnect>``, and Chromium for
 #: a frame that the policy then refuses), so these become elements without meaning.
 _REACHING_OUT: Final = re.compile(r"<(?=(?:link|meta|base|i?frame)\b)", re.I)
-#: What the standard library's parser is known to raise on malformed mail.
-_ODD: Final = (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError)
 
 
 def fill(template: str, members: Mapping[str, Any]) -> str:
@@ -84,85 +80,6 @@ def fill(template: str, members: Mapping[str, Any]) -> str:
         return "".join(fill(inner, {**members, **row}) for row in rows)
 
     return _SLOT.sub(put, template)
-
-
-@dataclass(frozen=True, slots=True)
-class Enclosure:
-    """A file that came with a mail."""
-
-    name: str
-    content_type: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A mail opened: its headers as people read them, its first text, its first HTML, and everything else as files."""
-
-    sender: str = ""
-    to: str = ""
-    subject: str = ""
-    date: str = ""
-    text: str | None = None
-    html: str | None = None
-    enclosures: tuple[Enclosure, ...] = ()
-    legible: bool = True
-
-
-def open_mail(raw: bytes) -> Mail:
-    """Never raises. A mail that the modern rules choke on is read by the lenient old ones; what is beyond both says so."""
-    return _opened(raw, policy.default) or _opened(raw, policy.compat32) or Mail(legible=False)
-
-
-def _opened(raw: bytes, rules: policy.Policy[Any]) -> Mail | None:
-    try:
-        message = message_from_bytes(raw, policy=rules)
-        text: str | None = None
-        html: str | None = None
-        enclosures: list[Enclosure] = []
-        for part in _leaves(message):
-            named = part.get_filename()
-            content_type = part.get_content_type()
-            loose = not named and part.get_content_disposition() != "attachment"
-            if loose and content_type == "text/plain" and text is None:
-                text = _text(part)
-            elif loose and content_type == "text/html" and html is None:
-                html = _text(part)
-            else:
-                enclosures.append(Enclosure(named or f"bilaga-{len(enclosures) + 1}", content_type, _data(part)))
-        sender, to, subject, date = (str(message.get(name, "")) for name in ("From", "To", "Subject", "Date"))
-        return Mail(sender, to, subject, date, text, html, tuple(enclosures))
-    except _ODD:
-        return None
-
-
-def _leaves(message: Message[Any, Any]) -> list[Message[Any, Any]]:
-    waiting: list[Message[Any, Any]] = [message]
-    leaves: list[Message[Any, Any]] = []
-    while waiting:
-        part = waiting.pop()
-        inner = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inner, list):
-            waiting.extend(each for each in reversed(inner) if isinstance(each, Message))
-        else:
-            leaves.append(part)
-    return leaves
-
-
-def _data(part: Message[Any, Any]) -> bytes:
-    inner = part.get_payload()
-    if isinstance(inner, list):  # a mail within the mail (message/rfc822)
-        return b"".join(each.as_bytes() for each in inner if isinstance(each, Message))
-    data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
-
-
-def _text(part: Message[Any, Any]) -> str:
-    data = _data(part)
-    try:
-        return data.decode(part.get_content_charset() or "utf-8", "replace")
-    except (LookupError, ValueError):
-        return data.decode("utf-8", "replace")
 
 
 class Viewer:

@@ -1,0 +1,35 @@
+"""``python -m bench [name …]``: runs the measurements, prints a line each, writes bench/results.json. Exit 1 when one falls short."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from bench.measurements import ALL
+from bench.stage import HERE
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(ALL)
+    if unknown := [name for name in names if name not in ALL]:
+        print(f"no measurement is named {', '.join(unknown)}; there are {', '.join(ALL)}")
+        return 2
+    target = HERE / "results.json"
+    kept = json.loads(target.read_text()) if target.exists() else {}
+    short = False
+    for name in names:
+        for result in ALL[name]():
+            print(result, flush=True)
+            short |= not result.ok
+            kept[result.name] = {
+                **asdict(result), "ratio": result.ratio, "ok": result.ok, "at": datetime.now(UTC).isoformat(), "machine": platform.platform(),
+            }  # fmt: skip
+    target.write_text(json.dumps(kept, indent=1) + "\n")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""A load of POST requests over a fixed number of kept connections: raw sockets, so that the load itself costs little."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from urllib.parse import urlsplit
+
+import uvloop
+
+
+class Connection(asyncio.Protocol):
+    """Sends the next request when the answer to the last one is whole."""
+
+    def __init__(self, request: bytes, tally: dict[str, float]) -> None:
+        self._request, self._tally, self._buffer = request, tally, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        transport.write(self._request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        if len(rest) < length:
+            return
+        if not head.startswith(b"HTTP/1.1 201"):
+            self._tally["bad"] += 1
+        self._tally["done"] += 1
+        self._buffer = b""
+        if time.perf_counter() < self._tally["until"]:
+            self._transport.write(self._request)  # type: ignore[attr-defined]
+        else:
+            self._transport.close()
+
+
+async def main(url: str, connections: int, seconds: float, body: str) -> None:
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    request = (
+        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
+    ).encode()
+    begun = time.perf_counter()
+    tally = {"done": 0.0, "bad": 0.0, "until": begun + seconds}
+    loop = asyncio.get_running_loop()
+    for _ in range(connections):
+        await loop.create_connection(lambda: Connection(request, tally), parts.hostname, parts.port)
+    await asyncio.sleep(seconds)
+    print(json.dumps({"rate": tally["done"] / (time.perf_counter() - begun), "bad": tally["bad"]}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))

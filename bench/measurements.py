@@ -1,0 +1,284 @@
+"""The measurements, one function each. Each compares with a limit that was measured in the same run, alternating."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import aiosmtplib
+import uvloop
+
+from bench import stage
+
+ROUNDS = 3
+SMS_COUNT, EMAIL_COUNT, GROWN = 20_000, 3_000, 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``ratio``: value to limit; ``target``: what the ratio must reach (or stay under, where ``under``)."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float
+    target: float
+    under: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.value / self.limit if self.limit else 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.ratio <= self.target if self.under else self.ratio >= self.target
+
+    def __str__(self) -> str:
+        said = (
+            f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} target={'<=' if self.under else '>='}{self.target}"
+        )
+        return f"BENCH {self.name} {said} {'ok' if self.ok else 'short'}"
+
+
+def accept() -> list[Result]:
+    """1: single POST /sms?async=true on 32 connections, durable, against the same app without storing."""
+    with stage.folder() as data, stage.folder() as bare:
+        with (
+            stage.process("service", "--no-work", environment=stage.settings(data / "d")) as real,
+            stage.process("service", "--no-work", "--no-store", environment=stage.settings(bare / "d")) as empty,
+        ):
+            for api in (real["api"], empty["api"]):
+                _load(api, 1.0)
+            rates = [(_load(real["api"], 5.0), _load(empty["api"], 5.0)) for _ in range(ROUNDS)]
+    return [Result("accept", _median(r for r, _ in rates), "requests/s", _median(e for _, e in rates), 0.55)]
+
+
+def _load(api: str, seconds: float) -> float:
+    body = json.dumps(
+        {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag.", "party": {"partyId": "01a20a9b-9a95-729e-a35a-61715f650d0b"}}
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load", f"{api}/2281/sms?async=true", "32", str(seconds), body],
+        capture_output=True, text=True, check=True, cwd=stage.HERE.parent,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert not told["bad"], f"{told['bad']} answers were not 201"
+    return float(told["rate"])
+
+
+def batch() -> list[Result]:
+    """2: one POST /sms/batch of 100 000 recipients: seconds to the 201, and the process's peak memory."""
+    seconds, memory = [], []
+    for _ in range(ROUNDS):
+        with stage.folder() as data, stage.process("service", "--no-work", environment=stage.settings(data / "d")) as service:
+            seconds.append(_post_batch(service["api"], 100_000))
+            memory.append(stage.peak_memory(service["pid"]))
+    return [
+        Result("batch", _median(seconds), "s", 6.0, 1.0, under=True),
+        Result("batch-memory", _median(memory), "MB", 600.0, 1.0, under=True),
+    ]
+
+
+def _post_batch(api: str, count: int, start: int = 0, kind: str = "sms") -> float:
+    if kind == "sms":
+        body: dict[str, Any] = {
+            "message": "Skolan är stängd i dag.",
+            "parties": [{"mobileNumber": f"+4672{i:07}"} for i in range(start, start + count)],
+        }
+    else:
+        body = {
+            "subject": "Skolan",
+            "message": "Skolan är stängd i dag.",
+            "parties": [{"emailAddress": f"a{i}@example.se"} for i in range(start, start + count)],
+        }
+    raw = json.dumps(body).encode()
+    request = urllib.request.Request(f"{api}/2281/{kind}/batch", raw, {"Content-Type": "application/json"})
+    begun = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        assert answer.status == 201
+        answer.read(1)
+        took = time.perf_counter() - begun
+        answer.read()
+    return took
+
+
+def sms() -> list[Result]:
+    """3: SMS end to end, against a bare loop posting the same bodies to the same gateway over as many connections."""
+    with stage.process("gateway") as gateway:
+        rates = [(_sms_rate(gateway["url"]), _bare_sms(gateway["url"])) for _ in range(ROUNDS)]
+    return [Result("sms", _median(r for r, _ in rates), "deliveries/s", _median(b for _, b in rates), 0.35)]
+
+
+def _sms_rate(url: str, grown: int = 0) -> float:
+    with stage.folder() as data, stage.process("service", environment=stage.settings(data / "d", gateway=url)) as service:
+        if grown:
+            grow(service["database"], grown)
+        _post_batch(service["api"], SMS_COUNT)
+        return _drained(service["database"], SMS_COUNT)
+
+
+def _drained(database: str, count: int) -> float:
+    """Deliveries a second, from the first attempt to the last settlement, by the database's own record."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        if stage.ask(database, "SELECT count(*) AS n FROM pgqueuer")[0]["n"] == 0:
+            break
+    row = stage.ask(
+        database,
+        """
+        SELECT count(*) AS n, extract(epoch FROM max(d.updated_at) - (SELECT min(started_at) FROM attempts)) AS took
+        FROM deliveries d WHERE d.status = 'sent' AND d.id IN (SELECT delivery_id FROM attempts)
+        """,
+    )[0]
+    assert row["n"] == count, f"{row['n']} of {count} were sent"
+    return count / float(row["took"])
+
+
+def _bare_sms(url: str) -> float:
+    async def run() -> float:
+        headers = {"Authorization": "Basic dXNlcjpzZWNyZXQ=", "Content-Type": "application/json"}
+        numbers = iter(range(SMS_COUNT))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100), headers=headers) as session:
+
+            async def post() -> None:
+                for i in numbers:
+                    body = json.dumps(
+                        {"platformId": "SMSC", "platformPartnerId": "12345", "useDeliveryReport": False, "sourceTON": "ALPHANUMERIC",
+                         "source": "Bench", "destinationTON": "MSISDN", "destination": f"+4673{i:07}", "userData": "Skolan är stängd i dag.",
+                         "refId": f"01a20a9b-9a95-729e-a35a-{i:012}"}
+                    ).encode()  # fmt: skip
+                    async with session.post(f"{url}/link/sms/send", data=body) as answer:
+                        assert answer.status == 200
+                        await answer.read()
+
+            begun = time.perf_counter()
+            await asyncio.gather(*(post() for _ in range(100)))
+            return SMS_COUNT / (time.perf_counter() - begun)
+
+    return uvloop.run(run())
+
+
+def email() -> list[Result]:
+    """4: e-mail end to end, against a bare aiosmtplib loop that reuses its connections."""
+    with stage.process("gateway", "smtp") as server:
+        rates = [(_email_rate(server["port"]), _bare_email(server["port"])) for _ in range(ROUNDS)]
+    return [Result("email", _median(r for r, _ in rates), "deliveries/s", _median(b for _, b in rates), 0.35)]
+
+
+def _email_rate(port: int) -> float:
+    with stage.folder() as data, stage.process("service", environment=stage.settings(data / "d", smtp=port)) as service:
+        _post_batch(service["api"], EMAIL_COUNT, kind="email")
+        return _drained(service["database"], EMAIL_COUNT)
+
+
+def _bare_email(port: int) -> float:
+    async def run() -> float:
+        numbers = iter(range(EMAIL_COUNT))
+
+        async def send() -> None:
+            client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False)
+            async with client:
+                for i in numbers:
+                    text = (
+                        f"From: Bench <bench@example.se>\r\nTo: b{i}@example.se\r\nSubject: Skolan\r\nMessage-ID: <{i}@example.se>\r\n"
+                        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                        "Content-Transfer-Encoding: 8bit\r\n\r\nSkolan ar stangd i dag.\r\n"
+                    )
+                    await client.sendmail("bench@example.se", [f"b{i}@example.se"], text)
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(send() for _ in range(24)))
+        return EMAIL_COUNT / (time.perf_counter() - begun)
+
+    return uvloop.run(run())
+
+
+def growth() -> list[Result]:
+    """5: 1 and 3 with 1 000 000 deliveries in history, against the same with none."""
+    accepted, sent = [], []
+    with stage.process("gateway") as gateway:
+        for _ in range(ROUNDS):
+            rates = {}
+            for grown in (0, GROWN):
+                with (
+                    stage.folder() as data,
+                    stage.process("service", environment=stage.settings(data / "d", gateway=gateway["url"])) as service,
+                ):
+                    if grown:
+                        grow(service["database"], grown)
+                    _post_batch(service["api"], SMS_COUNT)
+                    rates["sms", grown] = _drained(service["database"], SMS_COUNT)
+                with stage.folder() as data, stage.process("service", "--no-work", environment=stage.settings(data / "d")) as service:
+                    if grown:
+                        grow(service["database"], grown)
+                    _load(service["api"], 0.5)
+                    rates["accept", grown] = _load(service["api"], 4.0)
+            accepted.append((rates["accept", GROWN], rates["accept", 0]))
+            sent.append((rates["sms", GROWN], rates["sms", 0]))
+    return [
+        Result("growth-accept", _median(g for g, _ in accepted), "requests/s", _median(n for _, n in accepted), 0.9),
+        Result("growth-sms", _median(g for g, _ in sent), "deliveries/s", _median(n for _, n in sent), 0.9),
+    ]
+
+
+def grow(database: str, count: int) -> None:
+    """A history of so many settled deliveries in batches of 1 000, with its attempts and events."""
+    stage.ask(
+        database,
+        """
+        WITH n AS MATERIALIZED (
+            SELECT i, uuidv7(interval '-30 days') AS message, uuidv7(interval '-30 days') AS delivery, now() - interval '30 days' AS at,
+                ('00000000-0000-7000-8000-' || lpad((i / 1000)::text, 12, '0'))::uuid AS batch FROM generate_series(1, $1) i),
+        b AS (INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, created_at)
+            SELECT DISTINCT batch, '2281', 'sms', 'SMS', 'BULK', 1000, '{"message":"a"}'::bytea, at FROM n),
+        m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key)
+            SELECT message, '2281', batch, i % 1000, decode(md5(i::text), 'hex') FROM n),
+        d AS (INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
+                awaited, attempts, account, reference, created_at, updated_at, expires_at)
+            SELECT delivery, '2281', batch, message, 'sms', 'SMS', 'BULK', 'sent', '+46701740605', false, 1, 'old', i::text, at, at, at FROM n)
+        INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference, at)
+        SELECT '2281', delivery, 1, 'sent', 'old', i::text, at FROM n
+        """,
+        count,
+    )
+    stage.ask(database, "ANALYZE")
+    stage.ask(database, "CHECKPOINT")
+
+
+def priority() -> list[Result]:
+    """Under a batch of 100 000, the time from POST to the provider's acceptance of a single HIGH SMS (median of 15)."""
+    with stage.process("gateway") as gateway, stage.folder() as data:
+        with stage.process("service", environment=stage.settings(data / "d", gateway=gateway["url"])) as service:
+            _post_batch(service["api"], 100_000)
+            times = []
+            for i in range(15):
+                raw = json.dumps({"mobileNumber": f"+46704{i:06}", "message": "Vattnet ska kokas.", "priority": "HIGH"}).encode()
+                request = urllib.request.Request(f"{service['api']}/2281/sms", raw, {"Content-Type": "application/json"})
+                begun = time.perf_counter()
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    assert json.load(answer)["deliveries"][0]["status"] == "SENT"
+                times.append(time.perf_counter() - begun)
+                time.sleep(0.3)
+            waiting = stage.ask(service["database"], "SELECT count(*) AS n FROM pgqueuer")[0]["n"]
+            assert waiting > 0, "the batch was over before the measurement"
+            stage.ask(service["database"], "DELETE FROM pgqueuer")
+    return [Result("priority", statistics.median(times), "s", 1.0, 1.0, under=True)]
+
+
+def _median(values: Any) -> float:
+    return statistics.median(list(values))
+
+
+ALL: dict[str, Callable[[], list[Result]]] = {
+    "accept": accept, "batch": batch, "sms": sms, "email": email, "growth": growth, "priority": priority,
+}  # fmt: skip
