@@ -1,0 +1,47 @@
+"""What tests stand on: a real PostgreSQL for each xdist worker, emptied between tests."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from utskick.store import migrations
+from utskick.store.database import Database
+from utskick.store.embedded import Embedded
+
+_TABLES = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, pgqueuer"
+
+
+def open_folder(prefix: str) -> Path:
+    """A temporary folder that PostgreSQL's own user can walk to, also when the tests run as root."""
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a migrated embedded server of this test process."""
+    folder = open_folder("utskick-test.")
+    embedded = Embedded(folder / "var")
+    url = embedded.start()
+    try:
+        migrations.migrate(url)
+        yield url
+    finally:
+        embedded.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def database(server: str) -> AsyncIterator[Database]:
+    """An empty database."""
+    opened = Database(server, size=8)
+    await opened.open()
+    await opened.pool.execute(f"TRUNCATE {_TABLES}")
+    yield opened
+    await opened.close()
