@@ -25,8 +25,12 @@ def main() -> int:
             print(result, flush=True)
             short |= not result.ok
             kept[result.name] = {
-                **asdict(result), "ratio": result.ratio, "ok": result.ok, "at": datetime.now(UTC).isoformat(), "machine": platform.platform(),
-            }  # fmt: skip
+                **asdict(result),
+                "ratio": result.ratio,
+                "ok": result.ok,
+                "at": datetime.now(UTC).isoformat(),
+                "machine": platform.platform(),
+            }
     target.write_text(json.dumps(kept, indent=1) + "\n")
     return 1 if short else 0
 

@@ -43,7 +43,8 @@ async def main(url: str, connections: int, seconds: float, body: str) -> None:
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     request = (
-        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
+        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
     ).encode()
     begun = time.perf_counter()
     tally = {"done": 0.0, "bad": 0.0, "until": begun + seconds}

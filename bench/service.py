@@ -15,7 +15,7 @@ from utskick.engine.intake import Intake, Wish
 class Unstored(Intake):
     """Numbers like the real one, and forgets."""
 
-    async def accept(self, wish: Wish, numbered: Numbered) -> None:
+    async def accept(self, wish: Wish, numbered: Numbered) -> None:  # noqa: ARG002
         return None
 
 

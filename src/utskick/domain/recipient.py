@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,24 @@ class Recipient:
     destination: str
     party_id: str | None = None
     reference: str | None = None
+
+
+def once_each(asked: Iterable[Recipient], same: Callable[[str], str] = str) -> tuple[list[Recipient], list[int]]:
+    """The recipients, each once, and for every entry of ``asked`` which of them it is.
+
+    Two entries are the same when the party is and the destination is (``same`` gives the form to compare): an exact duplicate
+    in a batch is delivered once. The first entry's reference is the one that is kept.
+    """
+    places: dict[tuple[str, str | None], int] = {}
+    recipients: list[Recipient] = []
+    entries: list[int] = []
+    for recipient in asked:
+        party = recipient.party_id.lower() if recipient.party_id else None
+        place = places.setdefault((same(recipient.destination), party), len(recipients))
+        if place == len(recipients):
+            recipients.append(recipient)
+        entries.append(place)
+    return recipients, entries
 
 
 def is_msisdn(text: str) -> bool:

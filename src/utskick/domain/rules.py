@@ -22,7 +22,7 @@ from utskick.domain.recipient import is_email, is_msisdn, national_to_msisdn
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
-_REFERENCE = re.compile(r"[ -~\xa1-\xac\xae-\uffff]{1,64}\Z")
+_REFERENCE = re.compile(r"[ -~\xa1-\xac\xae-\ud7ff\ue000-\U0010ffff]{1,64}\Z")
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -89,21 +89,28 @@ def decode_base64(value: str) -> bytes:
 
 NOT_BLANK = ("must not be blank", _filled)
 CLEAN = ("must not contain control characters", is_clean)
+UTF8 = ("must be text that UTF-8 can hold", lambda value: not _SURROGATES.search(value))
 NO_NUL = ("must not contain the character NUL", has_no_nul)
 MSISDN_MESSAGE = r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
 
-Text = Annotated[str, Rule((NOT_BLANK, NO_NUL), "must not be blank", (("minLength", 1),))]
-Line = Annotated[str, Rule((NOT_BLANK, CLEAN), "must not be blank", (("minLength", 1),))]
-FreeText = Annotated[str, Rule((NO_NUL,))]
-FreeLine = Annotated[str, Rule((CLEAN,))]
+Text = Annotated[str, Rule((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))]
+Line = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+FreeText = Annotated[str, Rule((NO_NUL, UTF8))]
+FreeLine = Annotated[str, Rule((CLEAN, UTF8))]
 Uuid = Annotated[str, Rule((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID")]
 Person = Annotated[str, Rule((("must be 1-64 of letters, digits, '-' and '_'", lambda v: _PERSON.match(v) is not None),))]
 Msisdn = Annotated[str, Rule(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE)]
-Phone = Annotated[
-    str,
-    Rule(((MSISDN_MESSAGE, lambda v: national_to_msisdn(v) is not None),), MSISDN_MESSAGE),
-    AfterValidator(lambda v: national_to_msisdn(v)),
-]
+
+
+def _phone(value: str) -> str:
+    found = national_to_msisdn(value)
+    if found is None:
+        raise broken(MSISDN_MESSAGE)
+    return found
+
+
+#: A number as people write it; becomes E.164.
+Phone = Annotated[str, Rule((), MSISDN_MESSAGE), AfterValidator(_phone)]
 Email = Annotated[
     str, Rule((NOT_BLANK, ("must be a well-formed email address", is_email)), "must not be blank", (("format", "email"), ("minLength", 1)))
 ]
@@ -173,8 +180,3 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((m for arg in getattr(annotation, "__args__", ()) if (m := _model_in(arg))), None)
-
-
-def check_text(value: str) -> bool:
-    """No lone surrogates: the text can be written as UTF-8."""
-    return not _SURROGATES.search(value)

@@ -48,7 +48,9 @@ class Sending:
         form = self._form
         awaited = not form.many and not flag(request, "async")
         raw = await read_body(request, form.limit)
-        body = parse(form.short if short else form.request, raw)
+        model = form.short if short else form.request
+        # a large batch is parsed beside the event loop, so that others are answered meanwhile
+        body = await asyncio.to_thread(parse, model, raw) if form.many else parse(model, raw)
         parameters = Parameters(form.operation, self._service.municipalities)
         parameters.municipality(municipality_id)
         parameters.done()
@@ -56,7 +58,9 @@ class Sending:
             raise NotBuilt(
                 f"no provider account is configured for {self._channel.message_type}; see the settings of [{self._channel.name}]"
             )
-        plan = self._channel.plan(body, municipality_id)
+        plan = (
+            await asyncio.to_thread(self._channel.plan, body, municipality_id) if form.many else self._channel.plan(body, municipality_id)
+        )
         key = _key(request, raw)
         wish = Wish(self._channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)
         numbered = self._service.intake.number(wish)

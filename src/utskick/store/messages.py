@@ -110,7 +110,7 @@ class Messages:
             numbered.ids[index][0],
             vault.index(municipality_id, party) if party else None,
             vault.seal(municipality_id, party.encode()) if party else None,
-            recipient.reference,
+            recipient.reference or (numbered.plan.reference if len(numbered.ids) == 1 else None),
         )
 
     def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:

@@ -151,6 +151,15 @@ def test_domains_travel_in_ascii_and_local_parts_as_they_are() -> None:
     assert b"@xn--re-xia.se>" in sent.data
 
 
+@pytest.mark.parametrize("name", ["å" * 200 + ".pdf", "a" * 200, "%41*'\"; ~.pdf", " a "])
+def test_a_long_or_strange_file_name_is_folded_and_whole(name: str) -> None:
+    sent = mail(Attachment.of(name, None, PDF), subject=name, message="x")
+    _, file = read(sent).iter_parts()
+    assert file["Content-Disposition"].params["filename"] == name
+    assert read(sent)["Subject"] == name
+    assert max(len(line) for line in sent.data.split(b"\r\n")) <= 78
+
+
 def test_a_name_that_repeats_the_address_is_left_out() -> None:
     assert read(mail(_sender={"name": "a@b.se", "address": "a@b.se"}))["From"] == "a@b.se"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def test_a_signed_message_verifies_and_a_changed_one_does_not(key_file: Path) ->
 
 def test_no_second_from_can_be_added(key_file: Path) -> None:
     signed = signatures(key_file).sign(mail(), NOON).data
+    fields = str(message_from_bytes(signed)["DKIM-Signature"]).partition("h=")[2].partition(";")[0]
+    assert [name.strip() for name in fields.split(":")].count("from") == 2
     head, _, rest = signed.partition(b"\r\nFrom:")
     assert not verifies(head + b"\r\nFrom: e@v.il\r\nFrom:" + rest)
 

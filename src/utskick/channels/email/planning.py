@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft, Plan, Priority
 from utskick.domain.errors import Invalid, Violation
-from utskick.domain.recipient import Recipient
+from utskick.domain.recipient import once_each
 
 _NO_KEY = UUID(int=0)
 
@@ -24,7 +23,7 @@ def plan(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings
     content = {"subject": settings.subject, **request.content(), "_sender": _sender(request, municipality_id, settings)}
     if attachments:
         content["attachments"] = [_described(a) for a in attachments]
-    recipients, entries = _without_duplicates(request.recipients())
+    recipients, entries = once_each(request.recipients(), wire_address)
     violations = _sender_violations(request, municipality_id, settings)
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
     size = len(compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data) + room
@@ -81,17 +80,3 @@ def _sender_violations(request: AnyEmailRequest, municipality_id: str, settings:
         return []
     allowed = ", ".join(settings.domains[municipality_id])
     return [Violation("sender.address" if long else "sender", f"must be of a domain that the municipality may send from: [{allowed}]")]
-
-
-def _without_duplicates(asked: Sequence[Recipient]) -> tuple[list[Recipient], list[int]]:
-    """One message for the same address and party, unless the caller tells them apart by reference."""
-    places: dict[tuple[str, str | None, str | None], int] = {}
-    recipients: list[Recipient] = []
-    entries: list[int] = []
-    for recipient in asked:
-        party = recipient.party_id.lower() if recipient.party_id else None
-        place = places.setdefault((wire_address(recipient.destination), party, recipient.reference), len(recipients))
-        if place == len(recipients):
-            recipients.append(recipient)
-        entries.append(place)
-    return recipients, entries

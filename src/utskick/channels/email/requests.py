@@ -11,20 +11,27 @@ from utskick.channels.email.headers import check_headers
 from utskick.domain import rules
 from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import Base64, Body, Moment, NotEmpty, Person, Rule, Uuid, check_text, decode_base64
+from utskick.domain.rules import (
+    Base64,
+    Body,
+    FreeLine,
+    FreeText,
+    Line,
+    Moment,
+    NotEmpty,
+    Person,
+    Reference,
+    Rule,
+    Text,
+    Uuid,
+    decode_base64,
+)
 
 #: Recipients of one batch.
 BATCH_LIMIT = 100_000
 
 _WELL_FORMED = "must be a well-formed email address"
 
-_Writable = Rule((("must be text that UTF-8 can hold", check_text),))
-
-Text = Annotated[rules.Text, _Writable]
-Line = Annotated[rules.Line, _Writable]
-FreeText = Annotated[rules.FreeText, _Writable]
-FreeLine = Annotated[rules.FreeLine, _Writable]
-Reference = Annotated[rules.Reference, _Writable]
 Email = Annotated[rules.Email, Rule(((_WELL_FORMED, is_deliverable),), "must not be blank")]
 ReplyTo = Annotated[rules.OptionalEmail, Rule(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]

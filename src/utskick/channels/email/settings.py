@@ -99,6 +99,12 @@ class EmailSettings(_Section):
     municipalities: dict[str, list[str]] = {}
 
     @model_validator(mode="after")
+    def _has_a_sender(self) -> Self:
+        if self.accounts and "sender" not in self.model_fields_set:
+            raise ValueError("sender is needed where there are accounts: the name and address of those who name none")
+        return self
+
+    @model_validator(mode="after")
     def _known_accounts(self) -> Self:
         for municipality, names in self.municipalities.items():
             unknown = [name for name in names if name not in self.accounts]

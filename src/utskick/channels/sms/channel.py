@@ -25,7 +25,7 @@ from utskick.channels.sms.telia import Telia
 from utskick.domain.channel import Account, Draft, Form, Health, Hook, Plan, Priority, Receipt
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
-from utskick.domain.recipient import Recipient
+from utskick.domain.recipient import once_each
 
 _MIB: Final = 1_048_576
 FORMS: Final = (
@@ -74,7 +74,7 @@ class SmsChannel:
         size = measure(text)
         if size.segments > self._settings.segment_limit:
             raise Invalid([Violation("message", _too_long(size, self._settings.segment_limit))])
-        recipients, entries = _gather(request)
+        recipients, entries = once_each(request.recipients())
         return Plan(
             content=self._content(request, text, municipality_id),
             recipients=recipients,
@@ -160,19 +160,6 @@ def _gate(name: str, secret: SecretStr | None, public_url: str | None) -> str | 
     if public_url is None or secret is None:
         return None
     return f"{public_url}/receipts/sms/{name}/{quote(secret.get_secret_value(), safe='')}"
-
-
-def _gather(request: SmsBody) -> tuple[list[Recipient], list[int]]:
-    """The recipients, each once, and for every entry of the request which of them it is."""
-    recipients: list[Recipient] = []
-    entries: list[int] = []
-    places: dict[tuple[str, str | None], int] = {}
-    for recipient in request.recipients():
-        place = places.setdefault((recipient.destination, recipient.party_id), len(recipients))
-        if place == len(recipients):
-            recipients.append(recipient)
-        entries.append(place)
-    return recipients, entries
 
 
 def _lane(request: SmsBody) -> Priority:

@@ -1,0 +1,32 @@
+"""The statuses, their moves and the contract's words."""
+
+from __future__ import annotations
+
+from utskick.domain.status import FINAL, MOVES, SETTLED, Shown, Status, may_move, shown
+
+
+def test_every_status_has_its_moves_and_a_word() -> None:
+    assert MOVES.keys() == set(Status)
+    for status in Status:
+        assert shown(status) in Shown
+
+
+def test_nothing_follows_a_final_status() -> None:
+    assert {s for s in Status if not MOVES[s]} == FINAL
+    assert FINAL < SETTLED
+
+
+def test_only_what_is_known_not_to_be_sent_is_sent_again() -> None:
+    assert not may_move(Status.SENT, Status.QUEUED)
+    assert not may_move(Status.SENT, Status.SENDING)
+    assert not may_move(Status.UNCERTAIN, Status.SENDING)
+    assert may_move(Status.DEFERRED, Status.SENDING)
+
+
+def test_the_contract_words() -> None:
+    words = {
+        Status.QUEUED: "PENDING", Status.SENDING: "PENDING", Status.DEFERRED: "PENDING", Status.UNCERTAIN: "AWAITING_FEEDBACK",
+        Status.SENT: "SENT", Status.DELIVERED: "SENT", Status.EXPIRED: "NOT_SENT", Status.CANCELLED: "NOT_SENT", Status.FAILED: "FAILED",
+    }  # fmt: skip
+    assert {s: shown(s).value for s in Status} == words
+    assert shown(Status.FAILED, "declined-unknown-recipient") is Shown.NOT_SENT

@@ -1,0 +1,69 @@
+"""A whole service in this process, over real HTTP, with the sandbox on free ports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from utskick import app
+from utskick.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Any
+    json: Any
+    text: str
+
+
+class Client:
+    """``call`` a path of the service, and look at what the citizens got."""
+
+    def __init__(self, running: app.Running, session: aiohttp.ClientSession) -> None:
+        self.running = running
+        self._session = session
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = {"data": body} if isinstance(body, str | bytes) else {"json": body} if body is not None else {}
+        if isinstance(body, str | bytes):
+            named.setdefault("Content-Type", "application/json")
+        async with self._session.request(method, self.running.api_url + path, headers=named, **data) as answer:
+            text = await answer.text()
+            return Answer(
+                answer.status, answer.headers, await answer.json(content_type=None) if "json" in answer.content_type else None, text
+            )
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        return await self.call("POST", path, body, **headers)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.call("GET", path, None, **headers)
+
+    async def received(self, channel: str, recipient: str) -> list[dict[str, Any]]:
+        async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}) as answer:
+            return list((await answer.json())["entries"])
+
+
+@pytest.fixture
+async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
+    settings = app.read_settings(
+        None,
+        over={
+            "database": {"url": database.url},
+            "data": {"folder": tmp_path},
+            "http": {"port": 0, "sync_wait": 4},
+            "sandbox": {"http_port": 0, "smtp_port": 0},
+            "retry": {"sms": {"first": 0.2, "ceiling": 1}, "email": {"first": 0.2, "ceiling": 1}},
+            "worker": {"poll": 0.1, "grace": 1},
+            "sms": {"segment_limit": 10},
+        },
+    )
+    async with app.serving(settings, work=True) as running, aiohttp.ClientSession() as session:
+        yield Client(running, session)
