@@ -79,9 +79,7 @@ class SandboxSection(Section):
 class Settings(BaseSettings):
     """Everything that can be set. Channels add a section each."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
-    )
+    model_config = SettingsConfigDict(env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     municipalities: tuple[Municipality, ...] = ("2281", "2262", "2260")
     default_municipality: Municipality = "2281"

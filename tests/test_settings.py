@@ -1,0 +1,93 @@
+"""Settings: one file, the environment over it, secrets from files; all faults together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from utskick.app import channels_of, in_sandbox, policies_of, read_settings
+from utskick.domain.errors import SettingsFault
+
+FILE = """
+municipalities = ["2281", "0180"]
+[http]
+port = 9000
+[sms]
+sender = "Kommunen"
+[sms.accounts.link]
+provider = "link"
+url = "https://sms.example.se"
+username = "u"
+password = "in the file"
+platform_id = "p"
+partner_id = "q"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "utskick.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UTSKICK_HTTP__PORT", "9100")
+    settings = read_settings(file)
+    assert settings.http.port == 9100
+    assert settings.municipalities == ("2281", "0180")
+    assert settings.section("sms").accounts["link"].password.get_secret_value() == "in the file"
+
+
+def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "utskick.toml"
+    file.write_text(FILE.replace('password = "in the file"\n', ""))
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "sms__accounts__link__password").write_text("from a file\n")
+    monkeypatch.setenv("UTSKICK_SECRETS_DIR", str(secrets))
+    assert read_settings(file).section("sms").accounts["link"].password.get_secret_value() == "from a file"
+
+
+def test_all_faults_are_told_together_and_no_secret_with_them(tmp_path: Path) -> None:
+    file = tmp_path / "utskick.toml"
+    file.write_text(FILE.replace("port = 9000", 'port = "many"\nhots = "x"').replace('platform_id = "p"', "platform_id = 5"))
+    with pytest.raises(SettingsFault) as fault:
+        read_settings(file)
+    told = fault.value.detail
+    for place in ("http.port", "http.hots", "sms.accounts.link"):
+        assert place in told
+    assert "in the file" not in told
+
+
+@pytest.mark.parametrize("text", ["municipalities = [", 'default_municipality = "9999"', 'municipalities = ["22"]'])
+def test_a_file_that_cannot_be_used_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "utskick.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsFault):
+        read_settings(file)
+    with pytest.raises(SettingsFault, match="no settings file"):
+        read_settings(tmp_path / "nowhere.toml")
+
+
+def test_the_sandbox_is_on_until_a_channel_has_accounts(file: Path) -> None:
+    assert in_sandbox(read_settings(None))
+    assert not in_sandbox(read_settings(file))
+    assert in_sandbox(read_settings(file, {"sandbox": {"enabled": True}}))
+
+
+def test_a_service_that_can_reach_nobody_does_not_start() -> None:
+    with pytest.raises(SettingsFault, match="no channel has a provider account"):
+        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None)
+
+
+def test_retry_is_set_for_channels_that_exist() -> None:
+    assert policies_of(read_settings(None, {"retry": {"sms": {"first": 1}}}))["sms"].first.total_seconds() == 1
+    with pytest.raises(SettingsFault, match="pigeon"):
+        policies_of(read_settings(None, {"retry": {"pigeon": {}}}))
+
+
+def test_production_email_needs_a_sender() -> None:
+    with pytest.raises(SettingsFault, match="sender is needed"):
+        read_settings(None, {"email": {"accounts": {"a": {"host": "mail.example.se"}}}})
