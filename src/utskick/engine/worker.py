@@ -30,6 +30,9 @@ from utskick.store.jobs import WORK, Job, Jobs
 
 log = structlog.get_logger(__name__)
 
+#: When a delivery that cannot be read is looked at again: somebody may have mended the settings or the release by then.
+_UNREADABLE = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -124,6 +127,10 @@ class Worker:
             log.warning("database-away", during="claim", fault=type(fault).__name__)
             await asyncio.sleep(0.5)
             return
+        except Exception:  # a bug: told whole, and the worker goes on with the next turn
+            log.exception("claim-fault")
+            await asyncio.sleep(1)
+            return
         if not claimed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._options.poll)
@@ -137,12 +144,16 @@ class Worker:
         if not claimed:
             return 0
         try:
-            loaded = await self._deliveries.load(claimed)
+            loaded, unreadable = await self._deliveries.load(claimed)
         except BaseException:
             with suppress(*PASSING):  # the heartbeat's end hands them over all the same
                 await self._jobs.give_back([job.id for job in claimed])
             raise
+        if unreadable:
+            await self._jobs.give_back([job.id for job in claimed if job.delivery_id in unreadable], _UNREADABLE)
         for job in claimed:
+            if job.delivery_id in unreadable:
+                continue
             self._start(job, asyncio.create_task(self._dispatch.run(job, loaded.get(job.delivery_id))))
         return len(claimed)
 

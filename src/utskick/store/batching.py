@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+_EAGER = 8
+
 
 class Batching(Generic[T, R]):
     """``put`` returns when the item is committed. While one group is being written the next one gathers; there is no timer.
@@ -17,22 +19,34 @@ class Batching(Generic[T, R]):
     ``write`` takes the items of a group and returns a result for each, in order. If it fails with a fault of the data
     (``split``), the items are written one by one, so that one bad item does not take its neighbours with it; every other
     fault reaches all of the group.
+
+    ``writers``: how many groups may be on their way at once. A further one starts only when ``_EAGER`` items wait, so that
+    groups stay groups.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, limit: int = 256, split: tuple[type[BaseException], ...] = ()
+        self,
+        write: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        limit: int = 256,
+        writers: int = 1,
+        split: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._write = write
         self._limit = limit
         self._split = split
+        self._writers = writers
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
 
     async def put(self, item: T) -> R:
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._drain())
+        running = len(self._running)
+        if not running or (running < self._writers and len(self._waiting) >= _EAGER):
+            writer = asyncio.create_task(self._drain())
+            self._running.add(writer)
+            writer.add_done_callback(self._running.discard)
         return await future
 
     async def _drain(self) -> None:

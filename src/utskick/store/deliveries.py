@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import structlog
 
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.delivery import Delivery, Move
@@ -22,13 +23,15 @@ from utskick.store.batching import Batching
 from utskick.store.contents import Contents
 from utskick.store.database import Database
 
+log = structlog.get_logger(__name__)
+
 #: NOTIFY channel: ids of settled deliveries that a synchronous call waits for.
 SETTLEMENTS = "utskick_settled"
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A delivery with what is needed to send it. ``draft`` is None when there is nothing left to send."""
+    """A delivery with what is needed to send it."""
 
     delivery: Delivery
     draft: Draft
@@ -68,8 +71,11 @@ class Deliveries:
         self._begins: Batching[Beginning, bool] = Batching(self._begin)
         self._settles: Batching[Settlement, bool] = Batching(self._settle, split=(asyncpg.DataError,))
 
-    async def load(self, claimed: Sequence[jobs.Job]) -> dict[UUID, Loaded]:
-        """The deliveries of these jobs, by id. One that is gone is missing from the answer."""
+    async def load(self, claimed: Sequence[jobs.Job]) -> tuple[dict[UUID, Loaded], set[UUID]]:
+        """The deliveries of these jobs, by id, and those that cannot be read: one of them must not stop its neighbours.
+
+        One that is gone is in neither.
+        """
         rows = await self._database.pool.fetch(
             """
             SELECT d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts,
@@ -84,7 +90,15 @@ class Deliveries:
             [job.municipality_id for job in claimed],
             [job.delivery_id for job in claimed],
         )
-        return {row["id"]: await self._loaded(row) for row in rows}
+        loaded: dict[UUID, Loaded] = {}
+        unreadable: set[UUID] = set()
+        for row in rows:
+            try:
+                loaded[row["id"]] = await self._loaded(row)
+            except (ValueError, KeyError, AssertionError):
+                log.exception("delivery-unreadable", delivery=str(row["id"]))
+                unreadable.add(row["id"])
+        return loaded, unreadable
 
     async def _loaded(self, row: Any) -> Loaded:
         municipality_id, vault = row["municipality_id"], self._database.vault

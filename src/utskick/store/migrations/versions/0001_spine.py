@@ -149,9 +149,11 @@ CREATE TABLE workers (
 );
 """
 
-#: We wake workers by lane, once a transaction; PgQueuer's trigger would wake all of them for every statement.
+#: We wake workers by lane, once a transaction; PgQueuer's trigger would wake all of them for every statement. The three indexes
+#: serve calls of PgQueuer that we do not make, and every job would be written into each of them three times.
 QUEUE = """
 DROP TRIGGER tg_pgqueuer_changed ON pgqueuer;
+DROP INDEX pgqueuer_priority_id_id1_idx, pgqueuer_updated_id_id1_idx, pgqueuer_queue_manager_id_idx;
 ALTER TABLE pgqueuer SET (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0
 );
