@@ -76,3 +76,33 @@ async def test_a_caller_that_leaves_does_not_stop_the_writing() -> None:
     assert written == [1, 2]
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_what_is_put_by_those_whom_the_last_group_woke_is_written_too() -> None:
+    async def write(items: Sequence[int]) -> Sequence[int]:
+        return list(items)
+
+    batching = Batching(write, writers=2)
+    async with asyncio.timeout(5):
+        assert [await batching.put(i) for i in range(50)] == list(range(50))
+
+
+async def test_a_second_writer_starts_when_enough_is_waiting() -> None:
+    groups: list[int] = []
+    gate = asyncio.Event()
+
+    async def write(items: Sequence[int]) -> Sequence[int]:
+        groups.append(len(items))
+        await gate.wait()
+        return list(items)
+
+    batching = Batching(write, writers=2)
+    first = asyncio.create_task(batching.put(0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    rest = [asyncio.create_task(batching.put(i)) for i in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert groups == [1, 20]
+    gate.set()
+    await asyncio.gather(first, *rest)

@@ -143,6 +143,7 @@ class Dispatch:
         self._a.points.reach("after-settle")
         if not settled:
             log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
+            await self._finished.put(job.id)
         elif move.status in (Status.SENT, Status.UNCERTAIN):
             await self._a.receipts.catch_up(delivery, account, move.reference)
 

@@ -50,16 +50,22 @@ class Batching(Generic[T, R]):
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))]
-            try:
-                await self._commit(group)
-            except BaseException as fault:  # the writer is going away: nobody may wait for it for ever
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(fault if isinstance(fault, Exception) else asyncio.CancelledError())
-                if not isinstance(fault, Exception):
-                    raise
+        try:
+            while self._waiting:
+                await self._write_group([self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))])
+        finally:
+            # Here, and not only in the callback: who is woken by the last group puts the next item before callbacks run.
+            self._running -= {asyncio.current_task()}
+
+    async def _write_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            await self._commit(group)
+        except BaseException as fault:  # the writer is going away: nobody may wait for it for ever
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(fault if isinstance(fault, Exception) else asyncio.CancelledError())
+            if not isinstance(fault, Exception):
+                raise
 
     async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

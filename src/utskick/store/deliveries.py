@@ -50,7 +50,7 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt came to. ``job_id`` is removed with it; ``account`` and ``actor`` tell the story."""
+    """What an attempt came to. ``job_id`` is removed with it, when it is the one that counts; ``account`` and ``actor`` tell the story."""
 
     delivery: Delivery
     attempt: int
@@ -166,9 +166,9 @@ class Deliveries:
             WITH w AS (
                 SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                     $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::int[], $16::bytea[],
-                    $17::text[], $18::boolean[], $19::text[])
+                    $17::text[], $18::boolean[], $19::text[], $20::bigint[])
                 AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason, provider_code, doubt, tried, at, due,
-                    lane, level, payload, actor, settled, noted)),
+                    lane, level, payload, actor, settled, noted, job)),
             moved AS (
                 UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
                     reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
@@ -184,7 +184,7 @@ class Deliveries:
                 SELECT w.municipality_id, w.id, nullif(w.attempt, 0), w.noted, w.account, w.reference, w.reason_code, w.reason,
                     w.provider_code, w.actor, w.at
                 FROM w JOIN moved USING (id)),
-            done AS (DELETE FROM pgqueuer WHERE id = ANY($20::bigint[])),
+            done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
             next AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
                 SELECT w.level, w.lane, w.payload, w.due, 'queued' FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL),
@@ -195,7 +195,6 @@ class Deliveries:
             SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
             """,
             *_columns(group),
-            [s.job_id for s in group if s.job_id is not None],
         )
         moved = {row["id"] for row in rows}
         return [s.delivery.id in moved for s in group]
@@ -209,7 +208,7 @@ def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
             s.move.reason.provider_code if s.move.reason else None, s.move.doubt, " ".join(s.move.tried), s.at, s.move.due,
             lane_of(s.delivery.channel, s.delivery.priority), jobs.level(s.delivery.priority),
             jobs.payload(s.delivery.municipality_id, s.delivery.id), s.actor, s.move.status in SETTLED,
-            (s.move.noted or s.move.status).value,
+            (s.move.noted or s.move.status).value, s.job_id,
         )
         for s in group
     ]  # fmt: skip

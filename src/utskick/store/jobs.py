@@ -81,8 +81,8 @@ class Jobs:
         )  # fmt: skip
 
     async def finish(self, ids: Sequence[int]) -> None:
-        """Remove jobs that need nothing more."""
-        await self._pool.execute("DELETE FROM pgqueuer WHERE id = ANY($1::bigint[])", ids)
+        """Remove jobs that need nothing more, unless another worker has taken them over: it may be sending just now."""
+        await self._pool.execute("DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2", ids, self._worker)
 
     async def next_due(self, lanes: Sequence[str]) -> timedelta | None:
         """How long until the next deferred job of these lanes is due; None when there is none."""

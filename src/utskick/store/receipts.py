@@ -103,7 +103,7 @@ class ReceiptRows:
                 FROM r LEFT JOIN deliveries d ON d.id = r.found)
             UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
                 delivery_id = coalesce(stated.found, delivery_id)
-            FROM stated, (SELECT count(*) FROM told) t WHERE receipts.id = stated.id
+            FROM stated, (SELECT count(*) FROM told) t WHERE receipts.id = stated.id AND receipts.state = 'waiting'
             """,
             ids,
         )
