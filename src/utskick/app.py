@@ -208,14 +208,19 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
+def check_host(settings: Settings) -> None:
+    """The sandbox has no logins and stays on loopback. Raises ``SettingsFault``."""
+    if in_sandbox(settings) and settings.http.host not in (HOST, "localhost", "::1"):
+        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: it knows no logins")
+
+
 def _place(settings: Settings, api_url: str) -> Place:
     return Place(settings.sandbox.http_port, settings.sandbox.smtp_port, settings.data.folder.absolute() / "sandbox", api_url)
 
 
 def _listen(settings: Settings) -> socket.socket:
+    check_host(settings)
     host, port = settings.http.host, settings.http.port
-    if in_sandbox(settings) and host not in (HOST, "localhost", "::1"):
-        raise SettingsFault(f"http.host is {host}, but the sandbox answers only on {HOST}: it knows no logins")
     try:
         found = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048, reuse_port=False

@@ -26,6 +26,11 @@ def test_a_number_as_people_write_it(text: str) -> None:
     assert national_to_msisdn(text) == "+46701740605"
 
 
+@pytest.mark.parametrize("text", ["0700-KATT", "0701740605 anknytning 7", "hej", "", "12", "+" * 9])
+def test_what_is_no_number_is_none(text: str) -> None:
+    assert national_to_msisdn(text) is None
+
+
 def test_only_the_mobile_ranges_are_mobiles() -> None:
     assert is_swedish_mobile("+46701740605")
     assert not is_swedish_mobile("+4660191000")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 
 from utskick import __version__, app
+from utskick.cli.batch import batch
+from utskick.cli.options import Address, Municipality, target_of
+from utskick.cli.screen import console, errors
+from utskick.cli.send import send
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
-
-console = Console()
-errors = Console(stderr=True)
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +28,8 @@ cli = typer.Typer(
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="UTSKICK_CONFIG", help="Settings file (TOML). The environment wins over it.")
 ]
-Address = Annotated[str, typer.Option("--url", envvar="UTSKICK_URL", help="Where the service is.")]
+cli.add_typer(send, name="send")
+cli.add_typer(batch, name="batch")
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -39,11 +42,12 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=0, max=64, help="Worker processes beside the API; 0: the worker runs in the same process.")
     ] = 0,
+    ready_file: Annotated[Path | None, typer.Option(help="When up, write the addresses and the process id here (JSON).")] = None,
 ) -> None:
     """Run the service: the API, and a worker."""
     from utskick.cli import service
 
-    service.serve(settings_of(config), config, workers)
+    service.serve(settings_of(config), config, workers, ready_file)
 
 
 @cli.command()
@@ -63,6 +67,43 @@ def migrate(config: Config = None) -> None:
 
 
 @cli.command()
+def status(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="Of a delivery, a message or a batch.")],
+    watched: Annotated[bool, typer.Option("--watch", "-w", help="Look again until it has settled.")] = False,
+    municipality: Municipality = "2281",
+    url: Address = "http://127.0.0.1:8080",
+) -> None:
+    """Show what became of a delivery, a message or a batch."""
+    from utskick.cli.status import show
+
+    try:
+        show(target_of(url, municipality), wanted, watched=watched)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@cli.command()
+def check(config: Config = None) -> None:
+    """Look at settings, database, providers and sender domains; change nothing. Exit status 1 on a fault."""
+    from utskick.cli import doctor
+
+    findings = asyncio.run(doctor.examine(config))
+    console.print(doctor.drawn(findings))
+    if any(finding.grade is doctor.Grade.FAULT for finding in findings):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the data folder, with its database and log.")] = False,
+) -> None:
+    """Send 2 002 messages through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
+    from utskick.cli.demo.show import run
+
+    raise typer.Exit(run(keep=keep))
+
+
+@cli.command()
 def version() -> None:
     """Print the version."""
     console.print(__version__)
@@ -73,5 +114,5 @@ def main() -> None:
     try:
         cli()
     except UtskickError as fault:
-        errors.print(f"[bold red]utskick:[/] {fault.detail}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]utskick:[/] {escape(fault.detail)}", highlight=False, soft_wrap=True)
         sys.exit(1)

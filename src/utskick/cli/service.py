@@ -24,13 +24,13 @@ from utskick.store import migrations
 log = structlog.get_logger(__name__)
 
 
-def serve(settings: Settings, config: Path | None, workers: int) -> None:
-    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process."""
+def serve(settings: Settings, config: Path | None, workers: int, ready_file: Path | None = None) -> None:
+    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process. ``ready_file``: written when up."""
     logs.configure(settings.log.level, settings.log.format)
-    uvloop.run(_serve(settings, config, workers))
+    uvloop.run(_serve(settings, config, workers, ready_file))
 
 
-async def _serve(settings: Settings, config: Path | None, workers: int) -> None:
+async def _serve(settings: Settings, config: Path | None, workers: int, ready_file: Path | None) -> None:
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(app.serving(settings, work=workers == 0))
         if workers:
@@ -38,6 +38,8 @@ async def _serve(settings: Settings, config: Path | None, workers: int) -> None:
             stack.push_async_callback(crew.close)
             crew.start()
         _announce(running, settings)
+        if ready_file is not None:
+            _tell(running, ready_file)
         wanted = asyncio.create_task(app.stop_wanted())
         await asyncio.wait((wanted, running.server), return_when=asyncio.FIRST_COMPLETED)
         wanted.cancel()
@@ -53,6 +55,13 @@ def _announce(running: app.Running, settings: Settings) -> None:
         lines += ["", f"[bold yellow]{NOTICE}[/]"]
     lines += ["", "Stop with Ctrl-C; what is being sent may finish."]
     Console(stderr=True).print(Panel("\n".join(lines), title="Utskick", expand=False))
+
+
+def _tell(running: app.Running, ready_file: Path) -> None:
+    """Written whole or not at all: who waits for it reads it the moment it is there."""
+    partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
+    partial.write_bytes(orjson.dumps({"api": running.api_url, "viewer": running.viewer_url, "pid": os.getpid()}))
+    partial.replace(ready_file)
 
 
 class Crew:

@@ -11,6 +11,7 @@ import phonenumbers
 
 #: Contract section 1.1, ``@ValidMSISDN`` (E.164 with its plus sign).
 MSISDN: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
+_AS_WRITTEN: Final = re.compile(r"[+0-9()./ \t\xa0-]{4,30}\Z")
 _SWEDISH_MOBILE: Final = re.compile(r"\+467[02369][0-9]{7}\Z")
 _ATOM: Final = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f\x85\u2028\u2029]+"
 _EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
@@ -57,6 +58,8 @@ def is_swedish_mobile(number: str) -> bool:
 
 def national_to_msisdn(text: str) -> str | None:
     """A number as people in Sweden write it (``070-174 06 05``, ``0046…``) in E.164; None when it is no possible number."""
+    if not _AS_WRITTEN.match(text):  # the library reads letters as on a keypad, and drops extensions
+        return None
     try:
         number = phonenumbers.parse(text, "SE")
     except phonenumbers.NumberParseException:

@@ -18,17 +18,17 @@ from utskick.store.vault import Vault
 log = structlog.get_logger(__name__)
 
 #: Faults after which the same statement may succeed a moment later. Nothing was written, or it is not known whether.
+#: Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory, connections), 57 (shut down, cancelled), and a database
+#: that can only be read, as a standby before it is promoted or a hosted one whose disk is full.
 PASSING = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 Connection = asyncpg.pool.PoolConnectionProxy

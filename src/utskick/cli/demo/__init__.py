@@ -1,0 +1,1 @@
+"""``utskick demo``: a whole service in a sandbox of its own, two thousand messages, and two ledgers compared."""

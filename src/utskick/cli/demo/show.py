@@ -1,0 +1,88 @@
+"""The demo from beginning to end: start, send, watch, compare, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from utskick.cli.client import Client, Target
+from utskick.cli.demo import child, programme, reading, report
+from utskick.cli.demo.ledgers import Comparison, compare
+from utskick.cli.demo.programme import Sent
+from utskick.cli.progress import Pace, Watched, watch
+from utskick.cli.recipients import SMS
+from utskick.cli.results import DeliveryResult
+from utskick.cli.screen import console, say
+
+_MUNICIPALITY: Final = "2281"
+#: A report comes at most 3 s late; what is sent after that stays so, because its gateway gives none.
+_PACE: Final = Pace(look=0.25, absence=5, calm=3.5, longest=45)
+
+
+def run(*, keep: bool) -> int:
+    """Exit status: 0 when the ledgers agree, 1 when not, 130 after Ctrl-C."""
+    try:
+        return asyncio.run(_run(keep=keep))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("Stopped; the service of the demo has been ended.")
+        return 130
+
+
+async def _run(*, keep: bool) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with AsyncExitStack() as stack:
+        place = stack.enter_context(child.folder(keep=keep))
+        began = time.monotonic()
+        with console.status("Starting `utskick serve` with a database of its own …"):
+            addresses = await stack.enter_async_context(child.serving(place))
+        stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
+        say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, phones and inboxes {addresses.viewer}")
+        say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
+        client = await stack.enter_async_context(Client(Target(addresses.api, _MUNICIPALITY)))
+        found = await _play(client, addresses)
+        say(f"{time.monotonic() - began:.0f} s in all.")
+        if keep:
+            _tell_kept(place)
+        return 0 if found.agree else 1
+
+
+async def _play(client: Client, addresses: child.Addresses) -> Comparison:
+    sent = await programme.send(client)
+    await watch(client, [Watched(one.label, one.batch_id) for one in sent], console, _PACE)
+    asked = [entry for one in sent for entry in one.asked]
+    with console.status("Asking both ledgers …"):
+        told = await reading.deliveries(client, asked)
+        copies = await reading.copies(addresses.viewer)
+    found = compare(asked, told, copies)
+    channels = _channels(sent, told)
+    console.print(report.of_channels(channels))
+    console.print(report.of_comparison(found, len(copies)))
+    report.show_faults(found, console)
+    say(report.of_doubts(channels, addresses.api))
+    await _show_conversation(client, sent)
+    say("[bold green]The ledgers agree.[/]" if found.agree else "[bold red]The ledgers do not agree.[/]")
+    return found
+
+
+def _channels(sent: list[Sent], told: dict[str, DeliveryResult]) -> list[report.Channel]:
+    names = dict.fromkeys(entry.channel for one in sent for entry in one.asked)
+    return [
+        report.Channel(name, tuple(told[entry.delivery_id] for one in sent for entry in one.asked if entry.channel == name))
+        for name in names
+    ]
+
+
+async def _show_conversation(client: Client, sent: list[Sent]) -> None:
+    party = programme.recipients(SMS)[0].party_id
+    entries = await client.get(f"conversation-history/{party}")
+    console.print(report.of_conversation(entries, [entry for one in sent for entry in one.asked]))
+
+
+def _tell_kept(place: Path) -> None:
+    say(f"Kept: {place}. Serve it again with: UTSKICK_DATA__FOLDER={place / 'data'} utskick serve")

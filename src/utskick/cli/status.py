@@ -1,0 +1,106 @@
+"""``utskick status``: what became of a delivery, a message or a batch, whichever the id is of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from utskick.cli import screen
+from utskick.cli.client import Client, Refused, Target
+from utskick.cli.results import BatchResult, DeliveryResult, MessageResult, unsettled
+from utskick.domain.errors import NotFound, Unreadable
+from utskick.domain.ids import parse_id
+from utskick.domain.status import Status
+
+#: Batches up to this size are read whole, to tell why deliveries failed.
+_WHOLE: Final = 10_000
+_EVERY: Final = 1.0
+_ILL: Final = (Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.DEFERRED, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is on the screen, and whether it will change of itself."""
+
+    drawn: RenderableType
+    settled: bool
+
+
+def show(target: Target, text: str, *, watched: bool) -> None:
+    """Raises ``NotFound`` where the id is of nothing in the municipality."""
+    found = parse_id(text)
+    if found is None:
+        raise Unreadable(f"{text} is no id: ids are UUIDs, as `utskick send` and the API give them")
+    asyncio.run(_show(target, str(found), watched=watched))
+
+
+async def _show(target: Target, wanted: str, *, watched: bool) -> None:
+    async with Client(target) as client:
+        view = await look(client, wanted)
+        if not watched:
+            screen.console.print(view.drawn)
+            return
+        with Live(view.drawn, console=screen.console, auto_refresh=False) as live:
+            while not view.settled:
+                await asyncio.sleep(_EVERY)
+                view = await look(client, wanted)
+                live.update(view.drawn, refresh=True)
+
+
+async def look(client: Client, wanted: str) -> View:
+    """A delivery, else a message, else a batch."""
+    for read in (_delivery, _message, _batch):
+        try:
+            return await read(client, wanted)
+        except Refused as fault:
+            if fault.answered != 404:
+                raise
+    raise NotFound(f"municipality {client.target.municipality} has no delivery, message or batch with the id {wanted}")
+
+
+async def _delivery(client: Client, wanted: str) -> View:
+    delivery = await client.delivery(wanted)
+    return View(Group(_head(delivery), screen.story(delivery)), delivery.settled)
+
+
+def _head(delivery: DeliveryResult) -> Table:
+    rows = screen.of_delivery(delivery)
+    named = (("message", delivery.message_id), ("batch", delivery.batch_id), ("reference", delivery.reference))
+    return screen.sheet([*rows, *((what, value) for what, value in named if value)])
+
+
+async def _message(client: Client, wanted: str) -> View:
+    message: MessageResult = await client.message(wanted)
+    return View(screen.of_message(message), all(delivery.settled for delivery in message.deliveries))
+
+
+async def _batch(client: Client, wanted: str) -> View:
+    batch = await client.batch(wanted)
+    drawn: list[RenderableType] = [
+        screen.sheet([("batch", batch.id), ("deliveries", str(batch.total)), *screen.of_measure(batch.sms)]),
+        screen.of_counts(batch.counts),
+    ]
+    if batch.total <= _WHOLE and any(batch.counts.get(status) for status in _ILL):
+        drawn.append(_reasons(await client.batch(wanted, messages=True)))
+    return View(Group(*drawn), unsettled(batch.counts) == 0)
+
+
+def _reasons(batch: BatchResult) -> Table:
+    """Why deliveries are not sent, the most frequent reason first, with one of them to look at."""
+    ill = [d for message in batch.messages for d in message.deliveries if d.lifecycle in _ILL]
+    why = Counter((str(d.lifecycle), screen.told(d.reason)) for d in ill)
+    example = {(str(d.lifecycle), screen.told(d.reason)): d.id for d in reversed(ill)}
+    table = Table(title="not sent, or not yet", title_justify="left")
+    table.add_column("lifecycle")
+    table.add_column("number", justify="right")
+    table.add_column("reason", overflow="fold")
+    table.add_column("for example", no_wrap=True)
+    for (lifecycle, reason), number in why.most_common():
+        table.add_row(screen.coloured(Status(lifecycle)), str(number), reason, example[lifecycle, reason])
+    return table

@@ -1,0 +1,103 @@
+"""A real service for the commands to talk to: one process for the whole session, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import pytest
+
+from utskick.cli import main, screen
+from utskick.cli.demo import child
+
+
+@dataclass(frozen=True)
+class Service:
+    """``folder``: its data folder."""
+
+    url: str
+    viewer: str
+    pid: int
+    folder: Path
+
+    def copies(self, recipient: str) -> list[dict[str, Any]]:
+        """What a citizen received."""
+        with urlopen(f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["entries"]
+            return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    with child.folder(keep=False) as folder:
+        ready, log = folder / "ready.json", folder / "serve.log"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")}
+        for name, value in {"HTTP__PORT": 0, "SANDBOX__HTTP_PORT": 0, "SANDBOX__SMTP_PORT": 0, "DATA__FOLDER": folder / "data"}.items():
+            environment[f"UTSKICK_{name}"] = str(value)
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready)], env=environment, stdout=out, stderr=out
+            )
+        try:
+            limit = time.monotonic() + 60
+            while not ready.exists():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < limit, log.read_text()
+                time.sleep(0.05)
+            told = json.loads(ready.read_text())
+            assert told["pid"] == process.pid
+            yield Service(told["api"], told["viewer"], told["pid"], folder / "data")
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+            process.wait(10)
+
+
+@pytest.fixture
+def utskick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command as a shell would, in this process."""
+    for name in [name for name in os.environ if name.startswith("UTSKICK_")]:
+        monkeypatch.delenv(name)
+    for console in (screen.console, screen.errors):  # a wide terminal, so that no line is broken
+        monkeypatch.setattr(console, "width", 200)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["utskick", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def asking(utskick: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The same, with the service's address in the environment."""
+    monkeypatch.setenv("UTSKICK_URL", service.url)
+    return utskick

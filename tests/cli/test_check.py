@@ -1,0 +1,87 @@
+"""``check``: what it finds, and that it changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.cli.conftest import Command, Done, Service
+
+
+def grade(what: str, done: Done) -> str:
+    found = re.search(rf"│ {what} +│ (\w+) ", done.out)
+    assert found, done.out
+    return found[1]
+
+
+def test_out_of_the_box_all_is_well_and_nothing_is_made(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
+    done = utskick("check")
+    assert done.code == 0
+    assert [grade(what, done) for what in ("settings", "database", "sandbox", "sms", "sender domains")] == [
+        "ok", "ok", "warning", "ok", "warning",
+    ]  # fmt: skip
+    assert not (tmp_path / "var").exists()
+
+
+def test_all_faults_of_the_settings_are_told(utskick: Command, tmp_path: Path) -> None:
+    (tmp_path / "u.toml").write_text('[http]\nport = 99999\n[log]\nlevel = "loud"\n')
+    done = utskick("check", "--config", tmp_path / "u.toml")
+    assert done.code == 1
+    assert grade("settings", done) == "fault"
+    assert "http.port" in done.out
+    assert "log.level" in done.out
+
+
+def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path: Path) -> None:
+    (tmp_path / "u.toml").write_text(
+        f'[data]\nfolder = "{tmp_path / "var"}"\n'
+        '[email.domains]\n2281 = ["example.se"]\n2262 = ["example.se"]\n2260 = ["example.se"]\n'
+        '[sms.accounts.elks]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n'
+    )
+    done = utskick("check", "--config", tmp_path / "u.toml")
+    assert done.code == 1
+    assert [grade(what, done) for what in ("sms / elks", "email", "sandbox", "sender domains")] == ["fault", "warning", "ok", "ok"]
+    assert "hemligt-ord" not in done.out + done.err
+
+
+def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(utskick: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", "postgresql://u:hemligt-ord@127.0.0.1:1/db")
+    done = utskick("check")
+    assert (done.code, grade("database", done)) == (1, "fault")
+    assert "hemligt-ord" not in done.out + done.err
+
+
+@pytest.mark.journey
+@pytest.mark.xdist_group("cli")
+def test_a_running_service_is_not_disturbed(asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
+    done = asking("check")
+    assert (done.code, grade("database", done)) == (0, "ok"), done.out
+    assert "PostgreSQL 18" in done.out
+    assert asking("send", "sms", "--to", "+46700301020", "--message", "Hej").code == 0
+
+
+@pytest.mark.journey
+@pytest.mark.xdist_group("cli")
+def test_a_database_without_schema_is_told_and_left_without(asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def url(database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={service.folder}"
+
+    async def ask(database: str, statement: str) -> object:
+        connection = await asyncpg.connect(url(database), timeout=10)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(ask("postgres", "CREATE DATABASE bare"))
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", url("bare"))
+    done = asking("check")
+    assert (done.code, grade("database", done)) == (1, "fault")
+    assert "utskick migrate" in done.out
+    assert asyncio.run(ask("bare", "SELECT to_regclass('alembic_version')")) is None
