@@ -159,3 +159,25 @@ async def test_limits_are_shared_among_workers() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_who_waited_while_the_account_was_shut_is_turned_away() -> None:
+    paced, time = pace(1)
+    admitted: list[bool] = []
+
+    async def send() -> None:
+        async with paced.slot(Priority.NORMAL) as welcome:
+            admitted.append(welcome)
+
+    async with paced.slot(Priority.NORMAL) as first:
+        waiting = [asyncio.create_task(send()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for _ in range(4):
+            paced.note(Uncertain(WHY))
+    await asyncio.gather(*waiting)
+    assert first
+    assert admitted == [False, False, False]
+    time.now += 6
+    async with paced.slot(Priority.NORMAL) as probe:
+        assert probe
+    assert not paced.shut, "a probe that learnt nothing leaves the way open for the next"

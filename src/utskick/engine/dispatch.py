@@ -82,22 +82,25 @@ class Dispatch:
             reason = Reason("no-account", "no provider account of this municipality can carry the message")
             await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(delivery, "", ())), None)
             return
-        account = choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])
-        if account is None:
-            pause = min(self._pace(delivery, a).opens_in for a in able)
-            await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
-            return
         try:
-            async with self._pace(delivery, account).slot(delivery.priority):
-                self._sending.add(job.id)
-                sent = await self._send_begun(job, loaded, account)
-            if sent is not None:
-                delivery, outcome = sent
-                self._pace(delivery, account).note(outcome)
-                move = next_move(outcome, delivery, self._situation(delivery, account, able))
-                await self._settle(job, delivery, move, account)
+            while (account := choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])) is not None:
+                async with self._pace(delivery, account).slot(delivery.priority) as admitted:
+                    if not admitted:
+                        continue
+                    self._sending.add(job.id)
+                    sent = await self._send_begun(job, loaded, account)
+                if sent is not None:
+                    await self._conclude(job, sent, account, able)
+                return
         finally:
             self._sending.discard(job.id)
+        pause = min(self._pace(delivery, a).opens_in for a in able)
+        await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
+
+    async def _conclude(self, job: Job, sent: tuple[Delivery, Outcome], account: str, able: Sequence[str]) -> None:
+        delivery, outcome = sent
+        self._pace(delivery, account).note(outcome)
+        await self._settle(job, delivery, next_move(outcome, delivery, self._situation(delivery, account, able)), account)
 
     async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Delivery, Outcome] | None:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""

@@ -65,7 +65,6 @@ class Pace:
 
     def note(self, outcome: Outcome) -> None:
         """Learn from an outcome. A refused recipient is an answer like any other: the provider is well."""
-        self._probing = False
         match outcome:
             case Sent() | Rejected():
                 self._misses = self._doubts = self._throttled = 0
@@ -86,13 +85,16 @@ class Pace:
     # -- the slots --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def slot(self, priority: Priority) -> AsyncIterator[None]:
+    async def slot(self, priority: Priority) -> AsyncIterator[bool]:
+        """False: the account was shut while we waited for our turn; nothing may be sent through it now."""
         await self._enter(_LEVEL[priority])
-        if self._shut_until:
-            self._probing = True
+        admitted = not self.shut
+        probe = admitted and self._shut_until > 0
+        self._probing |= probe
         try:
-            yield
+            yield admitted
         finally:
+            self._probing &= not probe
             self._leave(_LEVEL[priority])
 
     async def _enter(self, level: int) -> None:

@@ -179,6 +179,8 @@ class Worker:
                 await act()
             except PASSING as fault:
                 log.warning("database-away", during="upkeep", fault=type(fault).__name__)
+            except Exception:  # a bug: told whole; heartbeats must go on
+                log.exception("upkeep-fault")
             await asyncio.sleep(seconds)
 
     async def _wind_up(self) -> None:

@@ -95,7 +95,7 @@ class Database:
                 await connection.add_listener(channel, lambda _c, _p, _ch, payload: hear(str(payload)))
                 missed()
                 await lost.wait()
-            except PASSING as fault:
+            except (*PASSING, asyncpg.PostgresError) as fault:
                 log.warning("listening-interrupted", channel=channel, fault=type(fault).__name__)
                 await asyncio.sleep(0.3)
             finally:

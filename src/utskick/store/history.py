@@ -57,6 +57,7 @@ class Said:
     at: datetime
 
 
+_STRIDE = 5000
 _STATE = "d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference"
 
 
@@ -103,17 +104,22 @@ class History:
         return [_state(row) for row in rows]
 
     async def batch(self, municipality_id: str, batch_id: UUID) -> AsyncIterator[Sequence[State]]:
-        """All deliveries of a batch, in the order of its recipients, some thousands at a time."""
-        async with self._database.pool.acquire() as connection, connection.transaction(readonly=True):
-            cursor = await connection.cursor(
+        """All deliveries of a batch, in the order of its recipients, some thousands at a time.
+
+        No connection is held between two of them: who reads slowly holds up nobody else.
+        """
+        pool = self._database.pool
+        count = await pool.fetchval("SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id)
+        for start in range(0, count or 0, _STRIDE):
+            rows = await pool.fetch(
                 f"""
                 SELECT {_STATE} FROM messages m JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-                WHERE m.batch_id = $2 AND m.municipality_id = $1 AND d.municipality_id = $1 ORDER BY m.ordinal, d.id
+                WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
+                ORDER BY m.ordinal, d.id
                 """,  # noqa: S608
-                municipality_id, batch_id,
+                municipality_id, batch_id, start, start + _STRIDE,
             )  # fmt: skip
-            while rows := await cursor.fetch(5000):
-                yield [_state(row) for row in rows]
+            yield [_state(row) for row in rows]
 
     async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
         """How many deliveries of a batch are in which status. Empty: there is no such batch here."""
