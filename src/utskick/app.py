@@ -111,11 +111,11 @@ async def started(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def working(worker: Worker) -> AsyncIterator[None]:
-    """The worker runs beside; on leaving it stops gracefully."""
+async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """The worker runs beside, as the task that is given; on leaving it stops gracefully."""
     task = asyncio.create_task(worker.run())
     try:
-        yield
+        yield task
     finally:
         worker.stop()
         await task
@@ -123,12 +123,12 @@ async def working(worker: Worker) -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``viewer_url``: None outside the sandbox."""
+    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong."""
 
     api_url: str
     viewer_url: str | None
     place: Place | None
-    server: asyncio.Task[None]
+    parts: tuple[asyncio.Task[None], ...]
 
 
 @asynccontextmanager
@@ -147,8 +147,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         channels = channels_of(settings, town.place if town else None)
         await stack.enter_async_context(started(channels))
         worker = worker_of(settings, database, channels) if work else None
-        if worker is not None:
-            await stack.enter_async_context(working(worker))
+        parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
         settlements = Settlements(database)
         settlements.start()
         stack.push_async_callback(settlements.close)
@@ -178,7 +177,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         try:
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
-            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, task)
+            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
         finally:
             server.should_exit = True
             await task
@@ -189,15 +188,17 @@ async def work(settings: Settings) -> None:
     async with opened(settings) as database:
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
         channels = channels_of(settings, place)
-        async with started(channels), working(worker_of(settings, database, channels)):
-            await stop_wanted()
+        async with started(channels), working(worker_of(settings, database, channels)) as worker:
+            await stop_wanted(worker)
 
 
-async def stop_wanted() -> None:
-    """Returns at SIGTERM or SIGINT."""
+async def stop_wanted(*parts: asyncio.Task[None]) -> None:
+    """Returns at SIGTERM or SIGINT, or when one of the parts has ended: a service that lacks one must not go on as if it did not."""
     loop, wanted = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, wanted.set)
+    for part in parts:
+        part.add_done_callback(lambda _: wanted.set())
     await wanted.wait()
 
 

@@ -42,5 +42,5 @@ def configure(level: str, form: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
-    for noisy in ("pgqueuer", "uvicorn.error", "mail.log", "asyncio"):
+    for noisy in ("pgqueuer", "uvicorn.error", "mail.log", "asyncio", "asyncpg.pool"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

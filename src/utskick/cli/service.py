@@ -40,9 +40,7 @@ async def _serve(settings: Settings, config: Path | None, workers: int, ready_fi
         _announce(running, settings)
         if ready_file is not None:
             _tell(running, ready_file)
-        wanted = asyncio.create_task(app.stop_wanted())
-        await asyncio.wait((wanted, running.server), return_when=asyncio.FIRST_COMPLETED)
-        wanted.cancel()
+        await app.stop_wanted(*running.parts)
         log.info("stopping", grace=settings.worker.grace)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
@@ -148,7 +149,8 @@ class Dispatch:
             log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
             await self._finished.put(job.id)
         elif move.status in (Status.SENT, Status.UNCERTAIN):
-            await self._a.receipts.catch_up(delivery, account, move.reference)
+            with suppress(*PASSING):  # upkeep applies what waits
+                await self._a.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[], Awaitable[T]], what: str) -> T:
         """Until the database takes it. Both statements may be repeated: they compare before they set."""

@@ -1,0 +1,159 @@
+"""Journey: the life of the embedded server: shared, left, killed, recovered, and refused with a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import open_folder
+from tests.journeys.conftest import SetUp
+from tests.journeys.ground import free_port
+from tests.journeys.process import SERVE, WORKER, Process
+from tests.journeys.stage import Stage, numbers, sms_to
+from utskick.store.embedded import Embedded
+
+pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-embedded")]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder to be. No server outlives the test in it."""
+    outer = open_folder("utskick-embedded.")
+    yield outer / "var"
+    if (outer / "var" / "postgres").exists():
+        last = Embedded(outer / "var")
+        last.start()
+        last.stop()
+    shutil.rmtree(outer)
+
+
+async def settle_here(stage: Stage, arguments: tuple[str, ...], folder: Path, port: int) -> Process:
+    """A process of the service without a database of its own in the settings."""
+    environment = stage.ground.environment(stage.accounts(), DATA__FOLDER=str(folder), HTTP__PORT=str(port))
+    del environment["UTSKICK_DATABASE__URL"]
+    return await stage.start(arguments, environment)
+
+
+async def serve_here(stage: Stage, folder: Path) -> Process:
+    """In the door's place."""
+    await stage.close_door()
+    service = await settle_here(stage, SERVE, folder, stage.ground.port)
+    await stage.answering()
+    return service
+
+
+async def expect_all_delivered(stage: Stage) -> None:
+    for delivery_id in stage.accepted:
+        await stage.become(delivery_id, "delivered")
+    verdict = await stage.compare()
+    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == []
+
+
+def server_of(folder: Path) -> int:
+    return int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_server(set_up: SetUp, folder: Path) -> None:
+    stage = await set_up()
+    first = await settle_here(stage, SERVE, folder, free_port())
+    second = await serve_here(stage, folder)
+    await stage.post("sms", sms_to(numbers(1)[0]))
+    server = server_of(folder)
+    first.ask_to_stop()
+    assert await first.ended() == 0, first.said
+    assert runs(server)
+    answer = await stage.post("sms", sms_to(numbers(2)[1]))
+    assert answer.body["deliveries"][0]["status"] == "SENT"
+    await expect_all_delivered(stage)
+    second.ask_to_stop()
+    assert await second.ended() == 0, second.said
+    assert not runs(server)
+
+
+async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(set_up: SetUp, folder: Path) -> None:
+    stage = await set_up()
+    service = await serve_here(stage, folder)
+    worker = await settle_here(stage, WORKER, folder, stage.ground.port)
+    await stage.batch("sms", numbers(20))
+    await expect_all_delivered(stage)
+    await service.kill()
+    await serve_here(stage, folder)
+    assert worker.alive
+    await expect_all_delivered(stage)
+
+
+@pytest.mark.parametrize("server_too", [False, True], ids=["service", "service-and-server"])
+async def test_all_is_there_again_after_kill_9_of_the_last_one(set_up: SetUp, folder: Path, server_too: bool) -> None:
+    stage = await set_up()
+    last = await serve_here(stage, folder)
+    await stage.batch("sms", numbers(20))
+    await expect_all_delivered(stage)
+    server = server_of(folder)
+    await last.kill()
+    if server_too:
+        os.kill(server, signal.SIGKILL)
+        await asyncio.sleep(0.1)
+    assert runs(server) is not server_too
+    await serve_here(stage, folder)
+    assert len(await stage.stories()) == 20
+    await stage.post("sms", sms_to(numbers(21)[20]))
+    await expect_all_delivered(stage)
+
+
+async def refused(stage: Stage, folder: Path) -> str:
+    """The sentence with which the service ends."""
+    service = await settle_here(stage, SERVE, folder, free_port())
+    assert await service.ended(30) == 1, service.said
+    assert "Traceback" not in service.said
+    said = " ".join(service.said.split())
+    assert said.startswith("utskick: ")
+    return said
+
+
+async def test_a_data_folder_of_somebody_else_is_refused_in_a_sentence(set_up: SetUp, folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder that belongs to somebody else")
+    stage = await set_up()
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    said = await refused(stage, folder)
+    assert f"the data folder {folder} belongs to" in said
+    assert "data.folder" in said
+    assert folder.stat().st_uid == 65534, "and is left as it was"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of 16 MB: less than an empty database."""
+    place = open_folder("utskick-small.")
+    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=False).returncode == 0
+    if not mounted:
+        place.rmdir()
+        pytest.skip("only root can mount a small disk, and not everywhere")
+    place.chmod(0o755)
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+    place.rmdir()
+
+
+async def test_a_full_disk_is_told_in_a_sentence(set_up: SetUp, small_disk: Path) -> None:
+    stage = await set_up()
+    said = await refused(stage, small_disk / "var")
+    assert "is full" in said
+    assert len(said) < 400
+    assert not (small_disk / "var" / "postgres").exists(), "no half-made database is left"

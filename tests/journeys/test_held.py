@@ -1,0 +1,65 @@
+"""Journey: an SMS is held in doubt; a late delivery report resolves it, or a person does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.journeys.conftest import SetUp
+from tests.journeys.providers import Habits
+from tests.journeys.stage import Answer, Stage, Wiring, numbers, sms_to
+from utskick.sandbox.faults import Fault, Rule
+
+pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-whole-service")]
+
+NUMBER = numbers(1)[0]
+SWIFT = {"read_timeout": 0.4}
+
+
+async def held(stage: Stage) -> str:
+    """An SMS that the provider took without answering. Returns its delivery's id."""
+    stage.providers.faults.add(Rule(Fault.TIMEOUT, "link", seconds=5))
+    await stage.serve()
+    answer = await stage.post("sms?async=true", sms_to(NUMBER))
+    await stage.become(answer.delivery_id, "uncertain")
+    return answer.delivery_id
+
+
+async def resolve(stage: Stage, delivery_id: str, decision: str) -> Answer:
+    return await stage.call("POST", f"deliveries/{delivery_id}/resolve", {"decision": decision}, X_Sent_By="joe01doe; type=adAccount")
+
+
+async def test_a_late_delivery_report_resolves_a_held_sms(set_up: SetUp) -> None:
+    stage = await set_up(Habits(report_delay=2), Wiring(settings=SWIFT))
+    delivery_id = await held(stage)
+    story = await stage.become(delivery_id, "delivered")
+    assert [event["status"] for event in story["events"]] == ["queued", "sending", "uncertain", "delivered"]
+    assert story["events"][-1]["actor"] == "receipt"
+    assert (await resolve(stage, delivery_id, "resend")).status == 409
+    assert len(stage.providers.ledger) == 1
+
+
+async def test_a_person_has_a_held_sms_sent_again(set_up: SetUp) -> None:
+    stage = await set_up(wiring=Wiring(settings=SWIFT | {"delivery_reports": False}))
+    delivery_id = await held(stage)
+    assert (await resolve(stage, delivery_id, "resend")).status == 200
+    story = await stage.become(delivery_id, "sent")
+    assert [event["status"] for event in story["events"]] == ["queued", "sending", "uncertain", "queued", "sending", "sent"]
+    assert story["events"][3]["actor"] == "joe01doe"
+    verdict = await stage.compare()
+    assert verdict.lost == verdict.doubled_in_silence == []
+    assert verdict.doubled_and_reported == [delivery_id]
+    assert (await resolve(stage, delivery_id, "resend")).status == 409
+
+
+async def test_a_person_gives_a_held_sms_up(set_up: SetUp) -> None:
+    stage = await set_up(wiring=Wiring(settings=SWIFT | {"delivery_reports": False}))
+    delivery_id = await held(stage)
+    given_up = await resolve(stage, delivery_id, "give-up")
+    assert given_up.status == 200
+    assert given_up.body["lifecycle"] == "failed"
+    assert given_up.body["events"][-1]["actor"] == "joe01doe"
+    for decision in ("resend", "give-up"):
+        refused = await resolve(stage, delivery_id, decision)
+        assert refused.status == 409
+        assert "only an uncertain delivery" in refused.body["detail"]
+    assert len(stage.providers.ledger) == 1
