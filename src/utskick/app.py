@@ -185,18 +185,25 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 
 async def work(settings: Settings) -> None:
     """A worker process: until SIGTERM or SIGINT."""
+    signalled = stop_signal()
     async with opened(settings) as database:
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
         channels = channels_of(settings, place)
         async with started(channels), working(worker_of(settings, database, channels)) as worker:
-            await stop_wanted(worker)
+            await stop_wanted(worker, signalled=signalled)
 
 
-async def stop_wanted(*parts: asyncio.Task[None]) -> None:
-    """Returns at SIGTERM or SIGINT, or when one of the parts has ended: a service that lacks one must not go on as if it did not."""
+def stop_signal() -> asyncio.Event:
+    """Set at SIGTERM or SIGINT. Asked for before anything is started, so that what has been started by then is also stopped."""
     loop, wanted = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, wanted.set)
+    return wanted
+
+
+async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | None = None) -> None:
+    """Returns at SIGTERM or SIGINT, or when one of the parts has ended: a service that lacks one must not go on as if it did not."""
+    wanted = signalled or stop_signal()
     for part in parts:
         part.add_done_callback(lambda _: wanted.set())
     await wanted.wait()

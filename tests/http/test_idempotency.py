@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 from tests.http.conftest import Client
 
@@ -62,3 +63,14 @@ async def test_a_key_that_is_too_long_is_refused(client: Client) -> None:
     answer = await client.post("/2281/sms", SMS, Idempotency_Key="x" * 256)
     assert answer.status == 400
     assert answer.json["violations"][0]["field"] == "Idempotency-Key"
+
+
+async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_first_time(client: Client) -> None:
+    body = {**SMS, "validUntil": (datetime.now(UTC) + timedelta(seconds=1)).isoformat()}
+    first = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
+    await asyncio.sleep(1.1)
+    again = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
+    assert (again.status, again.headers.get("Idempotency-Replayed"), again.json) == (201, "true", first.json)
+    late = await client.post("/2281/sms", body, Idempotency_Key="too-late")
+    assert late.json["violations"] == [{"field": "validUntil", "message": "must be after the time of sending"}]
+    assert (await client.post("/2281/sms", SMS, Idempotency_Key="too-late")).status == 201  # what was refused has not used the key up

@@ -77,6 +77,8 @@ async def test_history_days_are_inclusive(client: Client) -> None:
     assert (await client.get(f"/2281/conversation-history/{party}?from=2024-13-40")).json["detail"] == (
         "Failed to convert 'from' with value: '2024-13-40'"
     )
+    for query in ("to=9999-12-31", "from=0001-01-01", "from=0001-01-01&to=9999-12-31"):  # as far as a calendar goes
+        assert len((await client.get(f"/2281/conversation-history/{party}?{query}")).json) == 1
     assert (await client.get("/2281/conversation-history/nobody")).json["violations"][0]["field"] == "getConversationHistory.partyId"
 
 

@@ -143,6 +143,7 @@ BAD = [
     ("/2281/sms", {**SMS, "message": "a\x00b"}, 400, {"message"}),
     ("/2281/sms", {**SMS, "message": "a" * 1600}, 400, {"message"}),
     ("/2281/sms", {**SMS, "validUntil": "2020-01-01T00:00:00"}, 400, {"validUntil"}),
+    ("/2281/sms", {**SMS, "sendAt": "9999-12-31T23:59:59Z"}, 400, {"sendAt"}),
     ("/2281/sms/batch", {"message": "a", "parties": []}, 400, {"parties"}),
     ("/2281/sms/batch", {"message": "a", "parties": [{"mobileNumber": "+46701740605"}] * 100_001}, 400, {"parties"}),
     ("/2281/email", {**EMAIL, "subject": "a\r\nBcc: b@example.se"}, 400, {"subject"}),

@@ -108,6 +108,11 @@ async def test_an_address_carries_its_own_fault(post: Post) -> None:
     assert [type(o) for o in outcomes] == [Deferred, Deferred, Sent]
 
 
+async def test_a_message_id_that_no_parser_likes_is_kept_as_it_came(post: Post) -> None:
+    assert isinstance(await post.send(headers={"Message-ID": ["<<a@b@c>>"]}), Sent)
+    assert post.ledger.of("email", "anna@example.com")[0].key == "<<a@b@c>>"
+
+
 async def test_a_wrong_password_is_refused(post: Post) -> None:
     channel = post.channel_with(password="wrong")
     assert isinstance(await channel.send(draft(), new_id(), "sandbox"), Misconfigured)

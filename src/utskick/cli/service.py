@@ -31,6 +31,7 @@ def serve(settings: Settings, config: Path | None, workers: int, ready_file: Pat
 
 
 async def _serve(settings: Settings, config: Path | None, workers: int, ready_file: Path | None) -> None:
+    signalled = app.stop_signal()
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(app.serving(settings, work=workers == 0))
         if workers:
@@ -40,7 +41,7 @@ async def _serve(settings: Settings, config: Path | None, workers: int, ready_fi
         _announce(running, settings)
         if ready_file is not None:
             _tell(running, ready_file)
-        await app.stop_wanted(*running.parts)
+        await app.stop_wanted(*running.parts, signalled=signalled)
         log.info("stopping", grace=settings.worker.grace)
 
 

@@ -164,6 +164,8 @@ def path_of(where: Iterable[str | int]) -> str:
 
 
 def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
+    if where and isinstance(where[-1], int):  # an element of a list: the rules of the list are not its own
+        return "must not be null"
     names = [part for part in where if isinstance(part, str)]
     for name in names[:-1]:
         field = next((f for key, f in model.model_fields.items() if name in (f.alias, key)), None)

@@ -58,14 +58,6 @@ class Intake:
     def number(self, wish: Wish) -> Numbered:
         now, plan = self._clock(), wish.plan
         due = max(now, plan.send_at) if plan.send_at else now
-        expires = plan.valid_until or due + LIFETIME
-        faults = []
-        if due > now + HORIZON:
-            faults.append(Violation("sendAt", "must be within a year"))
-        if expires <= due:
-            faults.append(Violation("validUntil", "must be after the time of sending"))
-        if faults:
-            raise Invalid(faults)
         return Numbered(
             batch_id=new_id(),
             caller=wish.caller,
@@ -75,7 +67,7 @@ class Intake:
             ids=[(new_id(), new_id()) for _ in plan.recipients],
             created_at=now,
             due_at=due,
-            expires_at=expires,
+            expires_at=plan.valid_until or min(due, now + HORIZON) + LIFETIME,
             awaited=wish.awaited,
         )
 
@@ -84,6 +76,7 @@ class Intake:
         self._points.reach("before-accept")
         found: Replay | Earlier | None = None
         if wish.key is None:
+            _check_times(numbered)
             await self._messages.add(numbered)
         else:
             found = await self._accept_keyed(wish, wish.key, numbered)
@@ -97,10 +90,22 @@ class Intake:
                 return earlier
             if earlier is not None:
                 return Earlier(earlier)
+            _check_times(numbered)  # not before: a request that is repeated late gets the answer of the first time
             await self._messages.write(connection, [numbered])
             if wish.answer is not None:
                 await self.keys.answer(connection, wish.caller.municipality_id, key, wish.answer(numbered))
         return None
+
+
+def _check_times(numbered: Numbered) -> None:
+    """Raises ``Invalid`` where a message would never be sent, or not for years."""
+    faults = []
+    if numbered.due_at > numbered.created_at + HORIZON:
+        faults.append(Violation("sendAt", "must be within a year"))
+    if numbered.plan.valid_until is not None and numbered.expires_at <= numbered.due_at:
+        faults.append(Violation("validUntil", "must be after the time of sending"))
+    if faults:
+        raise Invalid(faults)
 
 
 def lanes(channel: str) -> list[str]:

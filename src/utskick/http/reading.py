@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime, time, timedelta
+from datetime import MAXYEAR, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -140,12 +140,17 @@ class Reading:
             return await self._service.history.conversation(
                 municipality_id,
                 party_id,
-                datetime.combine(since, time.min, SWEDEN) if since else None,
-                datetime.combine(until + timedelta(days=1), time.min, SWEDEN) if until else None,
+                _midnight(since) if since and since.year > 1 else None,
+                _midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
             )
 
     def _content(self, said: Said) -> dict[str, object]:
         return self._service.channels[said.channel].show(said.draft)
+
+
+def _midnight(day_of: date) -> datetime:
+    """The first and the last year that a calendar holds stand for no bound: their midnights in UTC may lie outside."""
+    return datetime.combine(day_of, time.min, SWEDEN)
 
 
 def _history(said: Said, content: dict[str, object]) -> dict[str, object]:

@@ -127,7 +127,7 @@ def read(recipient: str, raw: bytes, reference: str) -> Received:
         recipient=recipient,
         sender=_header(message, "From") or "",
         text=_text(message),
-        key=_header(message, "Message-ID"),
+        key=next((str(value).strip() for name, value in message.raw_items() if name.lower() == "message-id"), None),
         reference=reference,
         subject=_header(message, "Subject"),
         raw=raw,

@@ -84,8 +84,11 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
 
-    async def listen(self, channel: str, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
-        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then anything may have been said."""
+    async def listen(self, channel: str, hear: Callable[[str], None], missed: Callable[[], None], *, ask_every: float = 30.0) -> None:
+        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then anything may have been said.
+
+        A line that a firewall has forgotten looks like a quiet one; so the server is asked for a sign every ``ask_every`` seconds.
+        """
         while True:
             connection: asyncpg.Connection | None = None
             try:
@@ -94,13 +97,20 @@ class Database:
                 connection.add_termination_listener(lambda *_, lost=lost: lost.set())
                 await connection.add_listener(channel, lambda _c, _p, _ch, payload: hear(str(payload)))
                 missed()
-                await lost.wait()
+                while not await _happens(lost, ask_every):
+                    await connection.execute("SELECT 1", timeout=ask_every)
             except (*PASSING, asyncpg.PostgresError) as fault:
                 log.warning("listening-interrupted", channel=channel, fault=type(fault).__name__)
                 await asyncio.sleep(0.3)
             finally:
                 if connection is not None:
                     connection.terminate()
+
+
+async def _happens(event: asyncio.Event, within: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), within)
+    return event.is_set()
 
 
 @asynccontextmanager

@@ -64,6 +64,15 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ({"emailAddress": "a\u202eb@c.se"}, [("emailAddress", "must be a well-formed email address")]),
         ({"emailAddress": "a@" + "å" * 64 + ".se"}, [("emailAddress", "must be a well-formed email address")]),
         ({"emailAddress": "a" * 250 + "@b.se"}, [("emailAddress", "must be a well-formed email address")]),
+        ({"emailAddress": "a" * 65 + "@b.se"}, [("emailAddress", "must be a well-formed email address")]),
+        ({"emailAddress": "a@" + "b" * 64 + ".se"}, [("emailAddress", "must be a well-formed email address")]),
+        ({"emailAddress": "a@-b.se"}, [("emailAddress", "must be a well-formed email address")]),
+        ({"emailAddress": "a@*.se"}, [("emailAddress", "must be a well-formed email address")]),
+        ({"subject": "s" * 1001}, [("subject", "must not be longer than 1000 characters")]),
+        ({"sender": {"name": "n" * 1001, "address": "a@b.se"}}, [("sender.name", "must not be longer than 1000 characters")]),
+        ({"attachments": [{**FILE, "name": "n" * 1001}]}, [("attachments[0].name", "must not be longer than 1000 characters")]),
+        ({"headers": {"References": ["<a@b>"] * 10001}}, [("headers.References", "must not be longer than 50000 characters in all")]),
+        ({"attachments": [None]}, [("attachments[0]", "must not be null")]),
         ({"subject": None}, [("subject", "must not be blank")]),
         ({"subject": "  "}, [("subject", "must not be blank")]),
         ({"subject": "Hej\r\nBcc: a@b.se"}, [("subject", "must not contain control characters")]),
@@ -157,6 +166,10 @@ def test_a_fault_in_a_batch_names_its_row() -> None:
         ("parties[1].emailAddress", "must be a well-formed email address"),
         ("parties[1].partyId", "not a valid UUID"),
     }
+
+
+def test_a_row_of_a_batch_that_is_null_is_told_as_such() -> None:
+    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": [None]}) == [("parties[0]", "must not be null")]
 
 
 def test_the_short_form_takes_any_person_and_needs_no_subject() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import idna
 
-#: RFC 5321 section 4.5.3.1: 256 octets for a path, its two angle brackets included.
+#: RFC 5321 section 4.5.3.1: 256 octets for a path, its two angle brackets included; 64 for the local part.
 _LONGEST = 254
+_LONGEST_LOCAL = 64
+#: RFC 1035 section 2.3.4, with the underscore that some hosts carry all the same.
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 
 
 def wire_domain(domain: str) -> str:
@@ -33,6 +38,8 @@ def is_deliverable(address: str) -> bool:
     if "=?" in address or not address.isprintable():
         return False
     try:
-        return len(wire_address(address).encode()) <= _LONGEST
+        local, _, domain = wire_address(address).rpartition("@")
     except ValueError:
         return False
+    octets = len(local.encode())
+    return octets <= _LONGEST_LOCAL and octets + 1 + len(domain) <= _LONGEST and all(map(_LABEL.match, domain.split(".")))

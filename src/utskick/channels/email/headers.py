@@ -16,6 +16,8 @@ _VISIBLE = re.compile(r"[!-~]*\Z")
 
 #: A line of a message holds at most 998 octets (RFC 5322 section 2.1.1), and a message id has no place to break.
 _LONGEST = 900
+#: All ids of one header: servers cut off a header of some 100 000 octets (Postfix, header_size_limit).
+_ALL = 50_000
 
 _IDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("must start with '<', contain '@' and end with '>'", lambda v: _ID.match(v) is not None),
@@ -68,6 +70,8 @@ def _faults(name: str, headers: dict[str, list[str] | None]) -> Iterator[str]:
         yield f"must not be given both as {header.wire} and as {header.enum}"
     if values and len(values) > 1 and not header.many:
         yield "must hold one value only"
+    if sum(map(len, values or ())) > _ALL:
+        yield f"must not be longer than {_ALL} characters in all"
     for value in values or ():
         for message, holds in (CLEAN, *header.checks):
             if not holds(value):

@@ -34,6 +34,9 @@ _WELL_FORMED = "must be a well-formed email address"
 
 Email = Annotated[rules.Email, Rule(((_WELL_FORMED, is_deliverable),), "must not be blank")]
 ReplyTo = Annotated[rules.OptionalEmail, Rule(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
+#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no more.
+_LONGEST = 1000
+Title = Annotated[Line, Rule(((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),), "must not be blank")]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Rule(((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),))
 
@@ -55,7 +58,7 @@ class EmailParty(Body):
 class Sender(Body):
     """Whom the message is from, as the reader sees it."""
 
-    name: Line
+    name: Title
     address: Email
     reply_to: ReplyTo | None = None
 
@@ -66,7 +69,7 @@ class Sender(Body):
 class EmailAttachment(Body):
     """A file, as BASE64."""
 
-    name: Line
+    name: Title
     content_type: FreeLine | None = None
     content: Base64
 
@@ -87,7 +90,7 @@ class _Sending(Body):
 class _Content(_Sending):
     """What is said: the members that a single message and a batch share."""
 
-    subject: Line
+    subject: Title
     message: FreeText | None = None
     html_message: Base64 | None = None
     sender: Sender | None = None
@@ -136,7 +139,7 @@ class _ShortContent(_Sending):
     """The short form: plain text from a plain address."""
 
     sender: Email
-    subject: Line | None = None
+    subject: Title | None = None
     message: Text
 
     def content(self) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""Hearing what the database says, also over a line that has gone dead."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import open_folder
+from utskick.store.database import Database
+
+
+class Line:
+    """A socket in front of the server. ``cut``: what is open passes nothing on any more, and nobody is told."""
+
+    def __init__(self, behind: str) -> None:
+        self._behind = behind
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        other_reader, other_writer = await asyncio.open_unix_connection(f"{self._behind}/.s.PGSQL.5432")
+        self.writers += [writer, other_writer]
+        self._pumps |= {asyncio.create_task(_pump(reader, other_writer)), asyncio.create_task(_pump(other_reader, writer))}
+
+    def cut(self) -> None:
+        for pump in self._pumps:
+            pump.cancel()
+        self._pumps.clear()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+
+
+@pytest.fixture
+async def line(database: Database) -> AsyncIterator[tuple[Line, Database]]:
+    url, _, behind = database.url.partition("?host=")
+    front = open_folder("utskick-line.")
+    line = Line(behind)
+    server = await asyncio.start_unix_server(line.take, front / ".s.PGSQL.5432")
+    yield line, Database(f"{url}?host={front}")
+    server.close()
+    line.cut()
+    for writer in line.writers:
+        writer.close()
+    shutil.rmtree(front)
+
+
+async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_looked_for(
+    line: tuple[Line, Database], database: Database
+) -> None:
+    wire, behind_it = line
+    connected, heard = asyncio.Queue[None](), asyncio.Queue[str]()
+    listening = asyncio.create_task(behind_it.listen("utskick_test", heard.put_nowait, lambda: connected.put_nowait(None), ask_every=0.1))
+    try:
+        async with asyncio.timeout(10):
+            await connected.get()
+            wire.cut()
+            await connected.get()
+            await database.pool.execute("SELECT pg_notify('utskick_test', 'here')")
+            assert await heard.get() == "here"
+    finally:
+        listening.cancel()
