@@ -187,6 +187,8 @@ async def work(settings: Settings) -> None:
     """A worker process: until SIGTERM or SIGINT."""
     signalled = stop_signal()
     async with opened(settings) as database:
+        if in_sandbox(settings) and 0 in (settings.sandbox.http_port, settings.sandbox.smtp_port):
+            raise SettingsFault("a worker cannot find a sandbox on any free port: set sandbox.http_port and sandbox.smtp_port")
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
         channels = channels_of(settings, place)
         async with started(channels), working(worker_of(settings, database, channels)) as worker:

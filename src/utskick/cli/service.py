@@ -73,32 +73,35 @@ class Crew:
         self._grace = settings.worker.grace
         self._keepers: list[asyncio.Task[None]] = []
         self._processes: set[asyncio.subprocess.Process] = set()
+        self._closing = False
 
     def start(self) -> None:
         self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
 
     async def _keep(self) -> None:
-        while True:
+        while not self._closing:
             process = await asyncio.create_subprocess_exec(*self._command, env=self._environment)
             self._processes.add(process)
+            if self._closing:
+                process.terminate()
             code = await process.wait()
             self._processes.discard(process)
-            log.error("worker-process-ended", code=code)
-            await asyncio.sleep(1)
+            if not self._closing:
+                log.error("worker-process-ended", code=code)
+                await asyncio.sleep(1)
 
     async def close(self) -> None:
-        for keeper in self._keepers:
-            keeper.cancel()
-        processes = list(self._processes)
-        for process in processes:
+        """All of them stop gracefully; who does not is killed."""
+        self._closing = True
+        for process in self._processes:
             with suppress(ProcessLookupError):
                 process.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._grace + 8):
-                await asyncio.gather(*(process.wait() for process in processes))
-        for process in processes:
-            if process.returncode is None:
+        _, late = await asyncio.wait(self._keepers, timeout=self._grace + 8)
+        for process in self._processes:
+            with suppress(ProcessLookupError):
                 process.kill()
+        if late:
+            await asyncio.wait(late, timeout=5)
 
 
 def _inherited(settings: Settings, place: Place | None) -> dict[str, str]:

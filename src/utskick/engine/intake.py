@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, Plan, Priority
+from utskick.domain.channel import Channel, Plan
 from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
@@ -106,7 +106,3 @@ def _check_times(numbered: Numbered) -> None:
         faults.append(Violation("validUntil", "must be after the time of sending"))
     if faults:
         raise Invalid(faults)
-
-
-def lanes(channel: str) -> list[str]:
-    return [f"{channel}:{priority.value.lower()}" for priority in Priority]

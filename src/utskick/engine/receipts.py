@@ -14,6 +14,10 @@ from utskick.store.batching import Batching
 from utskick.store.database import Database
 from utskick.store.receipts import Arrival, ReceiptRows
 
+_FIRST = UUID(int=0)
+#: Receipts that one sweep looks at.
+_SWEEP = 500
+
 
 class Receipts:
     """Takes reports from the door and from the store."""
@@ -22,6 +26,7 @@ class Receipts:
         self._rows = ReceiptRows(database)
         self._channels = channels
         self._clock = clock
+        self._swept = _FIRST
         self._looks: Batching[tuple[UUID, str | None, str | None], None] = Batching(self._look)
 
     async def take(self, channel_name: str, hook: Hook) -> int:
@@ -46,6 +51,8 @@ class Receipts:
     async def sweep(self, older_than: float, give_up_after: float) -> None:
         """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked about."""
         now = self._clock()
-        for receipt_id in await self._rows.overdue(now - timedelta(seconds=older_than), 500):
+        found = await self._rows.overdue(now - timedelta(seconds=older_than), self._swept, _SWEEP)
+        for receipt_id in found:
             await self._rows.apply(receipt_id)
+        self._swept = found[-1] if len(found) == _SWEEP else _FIRST  # those that nobody asks about must not hide the others
         await self._rows.give_up(now - timedelta(seconds=give_up_after))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import MAXYEAR, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
@@ -124,25 +124,37 @@ class Reading:
         municipality_id = parameters.municipality(self._municipality(request))
         party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
         parameters.done()
-        return _json([_history(said, self._content(said)) for said in await self._said(request, municipality_id, party_id)])
+        return await self._told(request, (municipality_id, party_id), _history)
 
     async def short_conversation(self, request: Request) -> Response:
         """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest first."""
         person = request.path_params["personId"]
         if not _PERSON.match(person):
             raise Invalid([Violation("getConversationHistory.personId", "must be 1-64 of letters, digits, '-' and '_'")])
-        found = await self._said(request, self._service.default_municipality, person)
-        return _json([_short_history(said, self._content(said)) for said in found])
+        return await self._told(request, (self._service.default_municipality, person), _short_history)
 
-    async def _said(self, request: Request, municipality_id: str, party_id: str) -> list[Said]:
+    async def _told(
+        self, request: Request, whom: tuple[str, str], tell: Callable[[Said, dict[str, object]], dict[str, object]]
+    ) -> Response:
+        """A JSON array, written as it is read: a person's history may hold many attachments."""
         since, until = day(request, "from"), day(request, "to")
-        async with answering():
-            return await self._service.history.conversation(
-                municipality_id,
-                party_id,
-                _midnight(since) if since and since.year > 1 else None,
-                _midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
-            )
+        found = self._service.history.conversation(
+            *whom,
+            _midnight(since) if since and since.year > 1 else None,
+            _midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
+        )
+        async with answering():  # the first is read before the status is sent: a database that is away is a 503
+            first = await anext(found, None)
+
+        async def written() -> AsyncIterator[bytes]:
+            yield b"["
+            if first is not None:
+                yield orjson.dumps(tell(first, self._content(first)))
+            async for said in found:
+                yield b"," + orjson.dumps(tell(said, self._content(said)))
+            yield b"]"
+
+        return StreamingResponse(written(), media_type="application/json")
 
     def _content(self, said: Said) -> dict[str, object]:
         return self._service.channels[said.channel].show(said.draft)

@@ -187,7 +187,7 @@ class Deliveries:
             done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
             next AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT w.level, w.lane, w.payload, w.due, 'queued' FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL),
+                SELECT w.level, w.lane, w.payload, now() + (w.due - w.at), 'queued' FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL),
             called AS MATERIALIZED (
                 SELECT pg_notify('utskick_work', lane)
                 FROM (SELECT DISTINCT w.lane FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL) l),

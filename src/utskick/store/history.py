@@ -135,8 +135,10 @@ class History:
         )
         return found or {}
 
-    async def conversation(self, municipality_id: str, party_id: str, since: datetime | None, until: datetime | None) -> list[Said]:
-        """Everything said to a party, newest first; ``since`` ≤ time < ``until``."""
+    async def conversation(
+        self, municipality_id: str, party_id: str, since: datetime | None, until: datetime | None
+    ) -> AsyncIterator[Said]:
+        """Everything said to a party, newest first; ``since`` ≤ time < ``until``. Attachments are loaded one message at a time."""
         rows = await self._database.pool.fetch(
             f"""
             SELECT {_STATE}, d.channel, d.destination, d.priority, d.created_at, d.updated_at, m.party,
@@ -150,7 +152,8 @@ class History:
             """,  # noqa: S608
             municipality_id, self._database.vault.index(municipality_id, party_id), since, until,
         )  # fmt: skip
-        return [await self._said(municipality_id, row) for row in rows]
+        for row in rows:
+            yield await self._said(municipality_id, row)
 
     async def _said(self, municipality_id: str, row: Any) -> Said:
         vault = self._database.vault

@@ -86,7 +86,7 @@ class Messages:
                     awaited, created_at, created_at, expires_at FROM r),
             j AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT level, lane, payload, due_at, 'queued' FROM r)
+                SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r)
             SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT lane FROM r) l
             """,
             *map(list, zip(*rows, strict=True)),
@@ -151,6 +151,8 @@ class Messages:
             records=_paced((*common, numbered.ids[i][0], *self._delivery(numbered, i)) for i in range(count)),
         )  # fmt: skip
         level, lane, due = jobs.level(numbered.plan.priority), numbered.lane, numbered.due_at
+        if due <= created_at:  # by the database's clock, which may be behind ours
+            due = await connection.fetchval("SELECT now()")
         await connection.copy_records_to_table(
             "pgqueuer",
             columns=("priority", "entrypoint", "execute_after", "status", "payload"),

@@ -124,10 +124,10 @@ class ReceiptRows:
         )
         return [row["id"] for row in rows]
 
-    async def overdue(self, before: datetime, limit: int) -> list[UUID]:
-        """Receipts that have waited long: their settlement may have been interrupted before it looked for them."""
+    async def overdue(self, before: datetime, after: UUID, limit: int) -> list[UUID]:
+        """Receipts that have waited long, by id from ``after``: their settlement may have been interrupted before it looked for them."""
         rows = await self._database.pool.fetch(
-            "SELECT id FROM receipts WHERE state = 'waiting' AND received_at < $1 ORDER BY received_at LIMIT $2", before, limit
+            "SELECT id FROM receipts WHERE state = 'waiting' AND received_at < $1 AND id > $2 ORDER BY id LIMIT $3", before, after, limit
         )
         return [row["id"] for row in rows]
 
