@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ VERSION = 18
 SERVICE_USER = "pgserver"
 #: A Unix socket's path may not be longer (sys/un.h), less the name of PostgreSQL's own file.
 _SOCKET_LIMIT = 107 - len("/.s.PGSQL.5432")
+
+#: What the server says while processes of one that was killed are still going away, and how long (s) we wait for them.
+_STILL_THERE = ("pre-existing shared memory block", "is another postmaster", "lock file")
+_LEFTOVERS = 30.0
 
 _SETTINGS = """
 listen_addresses = ''
@@ -174,15 +179,20 @@ class Embedded:
         made.rename(self.data)
 
     def _run(self, owner: _Owner, binaries: Path) -> None:
-        if owner.run(binaries / "pg_ctl", "-D", self.data, "status", seconds=20).returncode == 0:
-            return
+        """Join the server that answers, or start one. A process id alone proves nothing: a killed server keeps it until it is reaped."""
         log = self.folder / "postgres.log"
-        done = owner.run(
-            binaries / "pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "300", "-o", f"-k '{self._socket}'", "start", seconds=310
-        )  # fmt: skip
-        if done.returncode != 0:
-            tail = log.read_text(errors="replace")[-2000:] if log.exists() else done.stderr
-            raise _complaint("start the embedded database", tail, self.folder)
+        deadline = time.monotonic() + _LEFTOVERS
+        while owner.run(binaries / "pg_isready", "-q", "-h", str(self._socket), seconds=20).returncode != 0:
+            written = log.stat().st_size if log.exists() else 0
+            done = owner.run(
+                binaries / "pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "300", "-o", f"-k '{self._socket}'", "start", seconds=310
+            )
+            if done.returncode == 0:
+                return
+            said = log.read_bytes()[written:].decode(errors="replace") if log.exists() else done.stderr
+            if not any(sign in said for sign in _STILL_THERE) or time.monotonic() > deadline:
+                raise _complaint("start the embedded database", said, self.folder)
+            time.sleep(0.3)
 
     # -- who uses it ------------------------------------------------------------------------------------------------
 
