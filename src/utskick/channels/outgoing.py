@@ -8,10 +8,9 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
@@ -76,8 +75,6 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_headers_sent.append(_mark_departure)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._concurrency, keepalive_timeout=8, ssl=self._tls if self._tls is not None else True
@@ -88,38 +85,41 @@ class Outgoing:
                     sock_read=self._timeouts.read,
                 ),
                 auto_decompress=False,
-                trace_configs=[trace],
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
     async def call(self, call: Call) -> Answer | Outcome:
-        journey = SimpleNamespace(departed=False)
+        body = _Departing(call.data) if call.data is not None else None
         try:
-            async with self._open().request(
-                call.method, call.url, data=call.data, headers=call.headers, allow_redirects=False, trace_request_ctx=journey
-            ) as response:
-                body = await response.content.read(ANSWER_LIMIT + 1)
-                while len(body) <= ANSWER_LIMIT and not response.content.at_eof():
-                    body += await response.content.read(ANSWER_LIMIT + 1 - len(body))
-                if len(body) > ANSWER_LIMIT:
+            async with self._open().request(call.method, call.url, data=body, headers=call.headers, allow_redirects=False) as response:
+                said = await response.content.read(ANSWER_LIMIT + 1)
+                while len(said) <= ANSWER_LIMIT and not response.content.at_eof():
+                    said += await response.content.read(ANSWER_LIMIT + 1 - len(said))
+                if len(said) > ANSWER_LIMIT:
                     response.close()
                     return Uncertain(Reason("oversized-answer", "the provider's answer was longer than 1 MiB"))
-                return Answer(response.status, response.headers, body)
+                return Answer(response.status, response.headers, said)
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as fault:
             return Misconfigured(Reason("tls", f"no secure connection to the provider: {type(fault).__name__}"))
         except (aiohttp.InvalidURL, ValueError) as fault:
             return Misconfigured(Reason("address", f"the provider's address cannot be used: {type(fault).__name__}"))
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as fault:
-            return _absence(fault, departed=journey.departed)
+            return _absence(fault, departed=body is not None and body.departed)
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
 
-async def _mark_departure(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: Any) -> None:
-    context.trace_request_ctx.departed = True
+class _Departing(aiohttp.BytesPayload):
+    """A body that knows whether its writing was begun: before that, nothing has left the house."""
+
+    departed = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self.departed = True
+        await super().write_with_length(writer, content_length)
 
 
 def _absence(fault: BaseException, *, departed: bool) -> Outcome:

@@ -78,7 +78,7 @@ class Worker:
             )
         )
         self._room = {
-            lane_of(c.name, priority): max(8, 2 * sum(a.concurrency for a in c.accounts))
+            lane_of(c.name, priority): max(8, 3 * sum(a.concurrency for a in c.accounts))
             for c in channels.values()
             for priority in Priority
         }
@@ -136,7 +136,7 @@ class Worker:
                 await asyncio.wait_for(self._wake.wait(), self._options.poll)
 
     async def _claim(self) -> int:
-        hungry = [lane for lane in self._lanes if self._busy[lane] <= self._room[lane] * 3 // 4]
+        hungry = [lane for lane in self._lanes if self._busy[lane] <= self._room[lane] // 2]
         if not hungry:
             return 0
         count = min(self._room[lane] - self._busy[lane] for lane in hungry)
@@ -165,7 +165,7 @@ class Worker:
     def _done(self, job: Job, task: asyncio.Task[None]) -> None:
         self._busy[job.lane] -= 1
         self._running.pop(job.id, None)
-        if self._busy[job.lane] <= self._room[job.lane] * 3 // 4:
+        if self._busy[job.lane] == self._room[job.lane] // 2:
             self._wake.set()
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)

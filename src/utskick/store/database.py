@@ -52,7 +52,13 @@ class Database:
         """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
         try:
             self._pool = await asyncpg.create_pool(
-                self.url, min_size=1, max_size=self._size, init=_prepare, command_timeout=120, max_inactive_connection_lifetime=300
+                self.url,
+                min_size=1,
+                max_size=self._size,
+                init=_prepare,
+                reset=_keep,
+                command_timeout=120,
+                max_inactive_connection_lifetime=300,
             )
             await self._check()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
@@ -122,6 +128,10 @@ async def answering() -> AsyncIterator[None]:
         raise Unavailable("the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}) from fault
     except PASSING as fault:
         raise Unavailable("the database cannot be reached; try again, with an Idempotency-Key", headers={"Retry-After": "5"}) from fault
+
+
+async def _keep(connection: Any) -> None:
+    """No reset between two users of a connection: none of ours leaves anything in the session, and it costs a round trip each."""
 
 
 async def _prepare(connection: Any) -> None:
