@@ -17,9 +17,11 @@ from pydantic import BaseModel
 
 from utskick import settings as settings_module
 from utskick.channels.register import CHANNELS
+from utskick.directory.nobody import Nobody
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
+from utskick.domain.people import Neighbours
 from utskick.engine.intake import Intake
 from utskick.engine.points import Points
 from utskick.engine.readiness import Readiness
@@ -29,7 +31,8 @@ from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
 from utskick.http.service import Service
-from utskick.sandbox.town import HOST, NOTICE, Place, Town, sections
+from utskick.sandbox.place import HOST, Place
+from utskick.sandbox.town import NOTICE, Town, sections
 from utskick.settings import Settings
 from utskick.store import migrations
 from utskick.store.database import Database
@@ -50,7 +53,7 @@ def in_sandbox(settings: Settings) -> bool:
     return not any(settings.section(name).accounts for name in CHANNELS)
 
 
-def channels_of(settings: Settings, place: Place | None) -> dict[str, Channel]:
+def channels_of(settings: Settings, place: Place | None, neighbours: Neighbours) -> dict[str, Channel]:
     """``place``: the town whose simulators stand in for channels without accounts of their own."""
     simulated = sections(place) if place else {}
     built: dict[str, Channel] = {}
@@ -59,10 +62,15 @@ def channels_of(settings: Settings, place: Place | None) -> dict[str, Channel]:
         if not section.accounts and name in simulated:  # type: ignore[attr-defined]
             given = section.model_dump(exclude_unset=True)
             section = entry.section.model_validate({**simulated[name], **{k: v for k, v in given.items() if k != "accounts"}})
-        built[name] = entry.build(section)
+        built[name] = entry.build(section, neighbours)
     if not any(channel.accounts for channel in built.values()):
         raise SettingsFault("no channel has a provider account: add [sms.accounts.…] or [email.accounts.…], or set sandbox.enabled = true")
     return built
+
+
+def neighbours_of() -> Neighbours:
+    nobody = Nobody()
+    return Neighbours(nobody, nobody)
 
 
 def policies_of(settings: Settings) -> dict[str, Policy]:
@@ -144,7 +152,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             town = Town(_place(settings, api_url))
             await town.start()
             stack.push_async_callback(town.close)
-        channels = channels_of(settings, town.place if town else None)
+        channels = channels_of(settings, town.place if town else None, neighbours_of())
         await stack.enter_async_context(started(channels))
         worker = worker_of(settings, database, channels) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
@@ -190,7 +198,7 @@ async def work(settings: Settings) -> None:
         if in_sandbox(settings) and 0 in (settings.sandbox.http_port, settings.sandbox.smtp_port):
             raise SettingsFault("a worker cannot find a sandbox on any free port: set sandbox.http_port and sandbox.smtp_port")
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
-        channels = channels_of(settings, place)
+        channels = channels_of(settings, place, neighbours_of())
         async with started(channels), working(worker_of(settings, database, channels)) as worker:
             await stop_wanted(worker, signalled=signalled)
 
@@ -225,7 +233,9 @@ def check_host(settings: Settings) -> None:
 
 
 def _place(settings: Settings, api_url: str) -> Place:
-    return Place(settings.sandbox.http_port, settings.sandbox.smtp_port, settings.data.folder.absolute() / "sandbox", api_url)
+    ports = settings.sandbox
+    folder = settings.data.folder.absolute() / "sandbox"
+    return Place(ports.http_port, ports.smtp_port, folder, api_url, ports.https_port, ports.sftp_port)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -74,6 +74,8 @@ class SandboxSection(Section):
     enabled: bool | None = None
     http_port: int = Field(default=8081, ge=0, le=65535)
     smtp_port: int = Field(default=2525, ge=0, le=65535)
+    https_port: int = Field(default=8443, ge=0, le=65535)
+    sftp_port: int = Field(default=2222, ge=0, le=65535)
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,8 @@ import orjson
 
 from tests.conftest import open_folder
 from tests.journeys.process import DOOR, Process
-from utskick.sandbox.town import HOST, Place, sections
+from utskick.sandbox.place import HOST, Place
+from utskick.sandbox.town import sections
 from utskick.store import migrations
 from utskick.store.embedded import Embedded
 

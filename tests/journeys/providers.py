@@ -13,7 +13,8 @@ from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.town import HOST, Place, sections
+from utskick.sandbox.place import HOST, Place
+from utskick.sandbox.town import sections
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,18 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.channels.sms import channel as sms
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Channel
+from utskick.domain.people import Neighbours
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``section``: the model of its settings; ``build``: section → channel."""
+    """``section``: the model of its settings; ``build``: section and neighbours → channel."""
 
     section: type[BaseModel]
-    build: Callable[[Any], Channel]
+    build: Callable[[Any, Neighbours], Channel]
 
 
 CHANNELS: dict[str, Entry] = {
-    "sms": Entry(SmsSettings, sms.build),
-    "email": Entry(EmailSettings, email.build),
+    "sms": Entry(SmsSettings, lambda section, _: sms.build(section)),
+    "email": Entry(EmailSettings, lambda section, _: email.build(section)),
 }

@@ -158,7 +158,7 @@ async def _channel(name: str, settings: Settings) -> list[Finding]:
             return [Finding(name, Grade.OK, "the sandbox is its provider")]
         return [Finding(name, Grade.WARNING, "no provider account: its calls are answered with 501", f"add [{name}.accounts.…]")]
     try:
-        channel = CHANNELS[name].build(section)
+        channel = CHANNELS[name].build(section, app.neighbours_of())
     except (UtskickError, OSError) as fault:
         return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
     return await _look(channel)

@@ -17,7 +17,8 @@ from rich.panel import Panel
 
 from utskick import app, logs
 from utskick.domain.errors import DatabaseFault
-from utskick.sandbox.town import NOTICE, Place, sections
+from utskick.sandbox.place import Place
+from utskick.sandbox.town import NOTICE, sections
 from utskick.settings import Settings
 from utskick.store import migrations
 

@@ -1,8 +1,8 @@
-"""The one seam that a channel implements: plan (pure), send (the only I/O), read a receipt."""
+"""The one seam that a channel implements: plan (pure), inspect, prepare, send (the only I/O with an effect), read a receipt."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.errors import NotFound, Violation
 from utskick.domain.outcome import Outcome, Reason
+from utskick.domain.preparing import READY, Prepared
 from utskick.domain.recipient import Recipient
 
 
@@ -25,12 +27,24 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Where a request came in: the municipality, the organisation number (where the path has one), and query parameters by name."""
+
+    municipality_id: str
+    organization_number: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a request comes to: one shared content, and the recipients it goes to. Everything has been validated.
 
-    ``content``: JSON members, the request without its recipients, as history shows it. ``entries``: for each
-    recipient of the request, in its order, the index into ``recipients`` (exact duplicates share one).
+    ``content``: JSON members, the request without its recipients, as history shows it; members that begin with ``_`` are not shown.
+    ``content["_legs"]``: what other channels are given of a routed request, by channel: ``{"content": {...}, "attachments": [indexes]}``.
+    ``entries``: for each recipient of the request, in its order, the index into ``recipients`` (exact duplicates share one).
     ``remarks``: members added to the answer and to the history (SMS: encoding, segments).
+    ``secret``: what a delivery needs and nobody may read (a token): encrypted while it is pending, erased when it has settled.
+    ``batch_id``: where the caller names the batch itself; several requests may share it.
     """
 
     content: dict[str, Any]
@@ -43,11 +57,17 @@ class Plan:
     send_at: datetime | None = None
     valid_until: datetime | None = None
     remarks: dict[str, Any] = field(default_factory=dict)
+    secret: bytes | None = None
+    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One message to one recipient, as it is handed to a provider. Opened from the store, sealed again by nobody."""
+    """One message to one recipient, as it is handed to a provider. Opened from the store, sealed again by nobody.
+
+    ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan gave it.
+    ``letters``: of the hand-over of a gathering, its members, each with its delivery id; read as they are asked for.
+    """
 
     municipality_id: str
     content: Mapping[str, Any]
@@ -55,6 +75,9 @@ class Draft:
     attachments: tuple[Attachment, ...] = ()
     priority: Priority = Priority.NORMAL
     created_at: datetime | None = None
+    frozen: bytes | None = None
+    secret: bytes | None = None
+    letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
 
 
 class Report(StrEnum):
@@ -79,19 +102,48 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter of a form: ``kind`` is the contract's rule for it."""
+
+    name: str
+    kind: Literal["uuid"]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One body that a channel takes: its path below the municipality, the operation's name, the model, and its kind.
 
-    ``short``: the model of the form without municipality in the path (contract 0.1); ``many``: a batch, always asynchronous.
+    ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without municipality in the path (contract 0.1), None:
+    there is no such form. ``many``: answered as a batch. ``waits``: whether a call may wait for the outcome; ``limit``: bytes of the body.
     """
 
     path: str
     operation: str
     summary: str
     request: type[BaseModel]
-    short: type[BaseModel]
+    short: type[BaseModel] | None
     many: bool
     limit: int
+    waits: bool = True
+    parameters: tuple[Parameter, ...] = ()
+    deprecated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A call of a channel's own that sends nothing (``POST …/mailboxes``): ``ask`` gets the checked body and where it came in.
+
+    ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act on. ``shape``: its OpenAPI schema.
+    """
+
+    path: str
+    operation: str
+    summary: str
+    request: type[BaseModel]
+    ask: Callable[[Any, Asked], Awaitable[Any]]
+    shape: Mapping[str, Any]
+    limit: int = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +195,26 @@ class Channel(Protocol):
     @property
     def accounts(self) -> tuple[Account, ...]: ...
 
-    def plan(self, request: BaseModel, municipality_id: str) -> Plan:
+    @property
+    def questions(self) -> tuple[Question, ...]: ...
+
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
         """Validate and split. Raises ``Invalid`` with every broken rule. Pure."""
+        ...
+
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+        """Before anything is stored, what is too slow or too dangerous for ``plan`` (a PDF is opened in a child process).
+
+        Also asked of the content that another channel's request hands to this one (a letter's). Fields are named as in this channel's
+        own request, ``attachments[i]`` by the position in ``attachments``.
+        """
+        ...
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:
+        """Before an attempt: who is it, where does it go, what is fixed from now on. Reads, and changes nothing anywhere.
+
+        An ``Outcome`` here is known not to have been sent, and ends the attempt before its call.
+        """
         ...
 
     def able(self, draft: Draft) -> tuple[str, ...]:
@@ -178,3 +248,27 @@ class Channel(Protocol):
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Plain:
+    """What most channels say to the questions of few: a channel inherits it and answers only those that concern it."""
+
+    questions: tuple[Question, ...] = ()
+
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+        return []
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
+        return READY
+
+    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
+        return None
+
+    def read_receipt(self, hook: Hook) -> list[Receipt]:  # noqa: ARG002
+        raise NotFound("this channel's providers report nothing")
+
+    async def start(self) -> None:
+        """Connections are opened when there is something to send."""
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -57,7 +57,8 @@ def _sending(app: FastAPI, service: Service) -> None:
     for channel in service.channels.values():
         for form in channel.forms:
             endpoint = Sending(service, channel, form)
-            _route(app, "POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True))
+            if form.short is not None:
+                _route(app, "POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True))
             _route(app, "POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False))
 
 

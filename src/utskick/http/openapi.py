@@ -128,7 +128,7 @@ _HEADERS = [
 
 
 def sending(form: Form, *, short: bool) -> dict[str, Any]:
-    model = (form.short if short else form.request).__name__
+    model = (form.short if short and form.short else form.request).__name__
     parameters = [
         {
             "name": name,
@@ -142,7 +142,7 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
     ]
     if not short:
         parameters.append(_path("municipalityId"))
-    if not form.many:
+    if form.waits:
         text = "Answer at once, without waiting for the delivery"
         parameters.append(
             {"name": "async", "in": "query", "required": False, "description": text, "schema": {"type": "boolean", "default": False}}
@@ -234,7 +234,7 @@ def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
 
 def install(app: FastAPI, service: Service) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
-    models = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short)} | {ResolveRequest}
+    models = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m} | {ResolveRequest}
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:

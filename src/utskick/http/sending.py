@@ -12,7 +12,7 @@ import orjson
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from utskick.domain.channel import Channel, Form
+from utskick.domain.channel import Asked, Channel, Form
 from utskick.domain.errors import DeliveryFailed, Invalid, NotBuilt, StillRunning, UtskickError, Violation
 from utskick.domain.ids import made_at
 from utskick.domain.message import Key, Numbered, Replay
@@ -46,9 +46,9 @@ class Sending:
 
     async def _send(self, request: Request, municipality_id: str, *, short: bool) -> Response:
         form = self._form
-        awaited = not form.many and not flag(request, "async")
+        awaited = form.waits and not flag(request, "async")
         raw = await read_body(request, form.limit)
-        model = form.short if short else form.request
+        model = form.short if short and form.short else form.request
         # a large batch is parsed beside the event loop, so that others are answered meanwhile
         body = await asyncio.to_thread(parse, model, raw) if form.many else parse(model, raw)
         parameters = Parameters(form.operation, self._service.municipalities)
@@ -58,9 +58,8 @@ class Sending:
             raise NotBuilt(
                 f"no provider account is configured for {self._channel.message_type}; see the settings of [{self._channel.name}]"
             )
-        plan = (
-            await asyncio.to_thread(self._channel.plan, body, municipality_id) if form.many else self._channel.plan(body, municipality_id)
-        )
+        asked = Asked(municipality_id)
+        plan = await asyncio.to_thread(self._channel.plan, body, asked) if form.many else self._channel.plan(body, asked)
         key = _key(request, raw)
         wish = Wish(self._channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)
         numbered = self._service.intake.number(wish)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -14,24 +13,14 @@ from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.tally import Tally
 from utskick.sandbox.viewer import Viewer
 
-HOST = "127.0.0.1"
 NOTICE = "SANDBOX: every provider is simulated on this machine. Nothing leaves it, nobody receives anything."
 #: The same for all processes of a sandbox. It guards nothing: the simulators carry no message to anybody.
 _SECRET = "sandbox"  # noqa: S105
 _REPORTS = "/receipts/sms/link/" + _SECRET
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the town stands: its two ports, its folder (for the mail server's certificate), and where the API is."""
-
-    http_port: int
-    smtp_port: int
-    folder: Path
-    api_url: str
 
 
 class Town:
@@ -49,7 +38,7 @@ class Town:
     @property
     def place(self) -> Place:
         """As it came to be: with the ports that were found where 0 was asked for."""
-        return Place(self._port, self._mail.port, self._wanted.folder, self._wanted.api_url)
+        return replace(self._wanted, http_port=self._port, smtp_port=self._mail.port)
 
     @property
     def viewer_url(self) -> str:

@@ -13,7 +13,7 @@ from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.mime import Encoded, compose
 from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
 from utskick.channels.email.settings import EmailSettings
-from utskick.domain.channel import Channel, Draft, Hook, Plan, Priority
+from utskick.domain.channel import Asked, Channel, Draft, Hook, Plan, Priority
 from utskick.domain.errors import Invalid, NotFound
 from utskick.domain.ids import new_id
 
@@ -31,11 +31,11 @@ def channel(**changes: Any) -> EmailChannel:
 
 
 def plan(body: dict[str, Any], municipality: str = "2281", **changes: Any) -> Plan:
-    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), municipality)
+    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), Asked(municipality))
 
 
 def batch(parties: list[dict[str, Any]], **more: Any) -> Plan:
-    return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), "2281")
+    return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), Asked("2281"))
 
 
 def draft(planned: Plan, municipality: str = "2281") -> Draft:
@@ -117,22 +117,22 @@ def test_a_sender_of_another_domain_may_not(address: str) -> None:
 
 def test_a_short_form_is_from_its_plain_address() -> None:
     body = {"sender": "a@sundsvall.se", "emailAddress": "b@c.se", "personId": "p1", "message": "Hej"}
-    planned = channel().plan(ShortEmailRequest.model_validate(body), "2281")
+    planned = channel().plan(ShortEmailRequest.model_validate(body), Asked("2281"))
     assert planned.content == {
         "subject": "Meddelande",
         "message": "Hej",
         "_sender": {"name": "a@sundsvall.se", "address": "a@sundsvall.se"},
     }
-    known = channel().plan(ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}), "2281")
+    known = channel().plan(ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}), Asked("2281"))
     assert known.content["_sender"]["name"] == "Kommunen"
     with pytest.raises(Invalid) as caught:
-        channel().plan(ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), "2281")
+        channel().plan(ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), Asked("2281"))
     assert [v.field for v in caught.value.violations] == ["sender"]
 
 
 def test_a_short_batch_is_planned_as_a_long_one() -> None:
     body = {"sender": "a@sundsvall.se", "message": "Hej", "subject": "S", "parties": [{"personId": "p", "emailAddress": "b@c.se"}] * 2}
-    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), "2281")
+    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), Asked("2281"))
     assert (list(planned.entries), planned.priority, planned.content["subject"]) == ([0, 0], Priority.BULK, "S")
 
 
@@ -162,7 +162,7 @@ def test_history_shows_the_request_of_one_recipient() -> None:
         "headers": {"IN_REPLY_TO": ["<a@b>"]},
     }
     made = channel()
-    planned = made.plan(EmailRequest.model_validate(body), "2281")
+    planned = made.plan(EmailRequest.model_validate(body), Asked("2281"))
     assert made.show(draft(planned)) == body
     bare = made.show(Draft("2281", planned.content, planned.recipients[0]))
     assert [set(a) for a in bare["attachments"]] == [{"name", "contentType"}, {"name"}]

@@ -15,7 +15,7 @@ from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.requests import ShortSmsRequest, SmsBatchRequest, SmsRequest
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Account, Channel, Draft, Hook, Priority
+from utskick.domain.channel import Account, Asked, Channel, Draft, Hook, Priority
 from utskick.domain.errors import Invalid, Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
@@ -53,7 +53,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = SMS.plan(request, "2281")
+    plan = SMS.plan(request, Asked("2281"))
     assert plan.content == {
         "message": "Hej",
         "sender": "Forskolan",
@@ -70,7 +70,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
 
 @pytest.mark.parametrize(("municipality_id", "sender"), [("2281", "Sundsvall"), ("2260", "Kommunen")])
 def test_the_sender_of_those_who_name_none_is_kept_and_not_shown(municipality_id: str, sender: str) -> None:
-    plan = SMS.plan(one(), municipality_id)
+    plan = SMS.plan(one(), Asked(municipality_id))
     assert plan.content == {"message": "Hej", "_sender": sender}
     shown = SMS.show(Draft(municipality_id, plan.content, plan.recipients[0]))
     assert shown == {"mobileNumber": "+46701740605", "message": "Hej"}
@@ -78,7 +78,7 @@ def test_the_sender_of_those_who_name_none_is_kept_and_not_shown(municipality_id
 
 def test_history_shows_the_request_of_one_recipient() -> None:
     request = one(party={"partyId": ANNA, "externalReferences": [{"key": "a", "value": "b"}]}, sender="Fören", department="BoU")
-    plan = SMS.plan(request, "2281")
+    plan = SMS.plan(request, Asked("2281"))
     assert SMS.show(Draft("2281", plan.content, plan.recipients[0])) == {
         "party": {"partyId": ANNA, "externalReferences": [{"key": "a", "value": "b"}]},
         "sender": "Foren",
@@ -97,7 +97,7 @@ def test_exact_duplicates_share_a_recipient() -> None:
         {"partyId": ANNA, "mobileNumber": "+46701740606"},
         {"mobileNumber": "+46701740605"},
     )
-    plan = SMS.plan(request, "2281")
+    plan = SMS.plan(request, Asked("2281"))
     assert list(plan.entries) == [0, 1, 0, 2, 3, 2]
     assert plan.recipients[0] == Recipient("+46701740605", ANNA, "first")
     assert len(plan.recipients) == 4
@@ -112,8 +112,8 @@ def test_exact_duplicates_share_a_recipient() -> None:
     ],
 )
 def test_batches_wait_behind_single_messages(priority: str | None, alone: Priority, in_batch: Priority) -> None:
-    assert SMS.plan(one(priority=priority), "2281").priority is alone
-    batch = SMS.plan(many({"mobileNumber": "+46701740605"}, priority=priority, department="BoU"), "2281")
+    assert SMS.plan(one(priority=priority), Asked("2281")).priority is alone
+    batch = SMS.plan(many({"mobileNumber": "+46701740605"}, priority=priority, department="BoU"), Asked("2281"))
     assert batch.priority is in_batch
     assert batch.content.get("priority") == priority
     assert batch.department == "BoU"
@@ -121,27 +121,27 @@ def test_batches_wait_behind_single_messages(priority: str | None, alone: Priori
 
 def test_a_text_over_the_limit_is_refused_with_both_numbers() -> None:
     with pytest.raises(Invalid) as fault:
-        SMS.plan(one(message="a" * 306 + "b"), "2281")
+        SMS.plan(one(message="a" * 306 + "b"), Asked("2281"))
     (violation,) = fault.value.violations
     assert violation.field == "message"
     assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters), and the limit is 2."
-    assert SMS.plan(one(message="a" * 306), "2281").remarks["sms"]["segments"] == 2
+    assert SMS.plan(one(message="a" * 306), Asked("2281")).remarks["sms"]["segments"] == 2
 
 
 def test_only_line_ends_are_changed() -> None:
-    plan = SMS.plan(one(message="áčđŋšŧž’\r\n\r“x”  \n"), "2281")
+    plan = SMS.plan(one(message="áčđŋšŧž’\r\n\r“x”  \n"), Asked("2281"))
     assert plan.content["message"] == "áčđŋšŧž’\n\n“x”  \n"
 
 
 def test_the_notice_comes_with_the_remarks() -> None:
-    remarks = SMS.plan(one(message="Hej – du"), "2281").remarks["sms"]
+    remarks = SMS.plan(one(message="Hej – du"), Asked("2281")).remarks["sms"]
     assert remarks["encoding"] == "UCS-2"
     assert "U+2013" in remarks["notice"]
 
 
 def test_the_short_form_is_planned_as_the_long_one() -> None:
     request = ShortSmsRequest.model_validate({"sender": "Fören", "mobileNumber": "0701740605", "personId": "435rfret45", "message": "Hej"})
-    plan = SMS.plan(request, "2281")
+    plan = SMS.plan(request, Asked("2281"))
     assert list(plan.recipients) == [Recipient("+46701740605", "435rfret45")]
     assert plan.content == {"message": "Hej", "sender": "Foren"}
 

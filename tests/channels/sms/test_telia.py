@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.channels.sms.stage import ServerStage, json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.outgoing import Outgoing, Timeouts
-from utskick.channels.sms.token import Grant, Token
+from utskick.channels.token import Grant, Token
 from utskick.domain.channel import Hook
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id

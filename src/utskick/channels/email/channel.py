@@ -15,9 +15,8 @@ from utskick.channels.email.planning import plan
 from utskick.channels.email.settings import EmailSettings
 from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
-from utskick.domain.channel import Account, Draft, Form, Health, Hook, Plan, Receipt
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import utc_now
-from utskick.domain.errors import NotFound
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
@@ -40,11 +39,12 @@ FORMS = (
         short=requests.ShortEmailBatchRequest,
         many=True,
         limit=64 * _MIB,
+        waits=False,
     ),
 )
 
 
-class EmailChannel:
+class EmailChannel(Plain):
     """Plans, composes, signs and hands over to the accounts."""
 
     name = "email"
@@ -59,8 +59,8 @@ class EmailChannel:
         self._carriers = {name: Smtp(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in settings.accounts.items())
 
-    def plan(self, request: BaseModel, municipality_id: str) -> Plan:
-        return plan(cast(requests.AnyEmailRequest, request), municipality_id, self._settings, ROOM if self._settings.dkim else 0)
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+        return plan(cast(requests.AnyEmailRequest, request), asked.municipality_id, self._settings, ROOM if self._settings.dkim else 0)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return self._settings.accounts_of(draft.municipality_id)
@@ -85,13 +85,6 @@ class EmailChannel:
     def _compose(self, draft: Draft, key: UUID) -> Mail:
         return self._signatures.sign(compose(draft, key, self._encoded), draft.created_at or utc_now())
 
-    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
-        """SMTP has no way to ask what became of a message."""
-        return None
-
-    def read_receipt(self, hook: Hook) -> list[Receipt]:  # noqa: ARG002
-        raise NotFound("there are no receipts for e-mail")
-
     def show(self, draft: Draft) -> dict[str, Any]:
         members = {name: value for name, value in draft.content.items() if name not in ("_sender", "attachments", "party")}
         party = dict(draft.content.get("party") or {})
@@ -107,9 +100,6 @@ class EmailChannel:
 
     async def look(self) -> list[Health]:
         return list(await asyncio.gather(*(carrier.look() for carrier in self._carriers.values())))
-
-    async def start(self) -> None:
-        """Connections are opened when there is something to send."""
 
     async def close(self) -> None:
         await asyncio.gather(*(carrier.close() for carrier in self._carriers.values()))

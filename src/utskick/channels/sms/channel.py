@@ -22,7 +22,7 @@ from utskick.channels.sms.segments import Measure, measure, with_line_feeds
 from utskick.channels.sms.settings import Account as AccountSettings
 from utskick.channels.sms.settings import LinkAccount, SmsSettings, TeliaAccount
 from utskick.channels.sms.telia import Telia
-from utskick.domain.channel import Account, Draft, Form, Health, Hook, Plan, Priority, Receipt
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Plain, Plan, Priority, Receipt
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
@@ -30,7 +30,9 @@ from utskick.domain.recipient import once_each
 _MIB: Final = 1_048_576
 FORMS: Final = (
     Form("sms", "sendSms", "Send a single SMS", SmsRequest, ShortSmsRequest, many=False, limit=_MIB),
-    Form("sms/batch", "sendSmsBatch", "Send an SMS to many", SmsBatchRequest, ShortSmsBatchRequest, many=True, limit=32 * _MIB),
+    Form(
+        "sms/batch", "sendSmsBatch", "Send an SMS to many", SmsBatchRequest, ShortSmsBatchRequest, many=True, limit=32 * _MIB, waits=False
+    ),
 )
 
 
@@ -51,7 +53,7 @@ class _Desk:
         return Health(self.name, False, reason.sentence if reason else "the provider does not answer")
 
 
-class SmsChannel:
+class SmsChannel(Plain):
     """``domain.channel.Channel`` for SMS."""
 
     name = "sms"
@@ -67,7 +69,7 @@ class SmsChannel:
             for desk in self._desks.values()
         )
 
-    def plan(self, request: BaseModel, municipality_id: str) -> Plan:
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, SmsBody):
             raise TypeError(f"{type(request).__name__} is no request for an SMS")
         text = with_line_feeds(request.message)
@@ -76,7 +78,7 @@ class SmsChannel:
             raise Invalid([Violation("message", _too_long(size, self._settings.segment_limit))])
         recipients, entries = once_each(request.recipients())
         return Plan(
-            content=self._content(request, text, municipality_id),
+            content=self._content(request, text, asked.municipality_id),
             recipients=recipients,
             entries=entries,
             priority=_lane(request),
@@ -93,7 +95,7 @@ class SmsChannel:
         if request.sender is not None:
             content["sender"] = request.sender
         else:
-            content["_sender"] = self._settings.senders.get(municipality_id, self._settings.sender)
+            content["_sender"] = self._sender(municipality_id)
         if (references := request.references()) is not None:
             content["party"] = {"externalReferences": list(references)}
         if request.priority is not None:
@@ -101,6 +103,9 @@ class SmsChannel:
         if request.department is not None:
             content["department"] = request.department
         return content
+
+    def _sender(self, municipality_id: str) -> str:
+        return self._settings.senders.get(municipality_id, self._settings.sender)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return tuple(desk.name for desk in self._desks.values() if desk.provider.carries(draft.recipient.destination))
@@ -110,13 +115,9 @@ class SmsChannel:
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         content = draft.content
-        sender = content.get("sender") or content.get("_sender") or self._settings.sender
+        sender = content.get("sender") or content.get("_sender") or self._sender(draft.municipality_id)
         sms = Sms(sender, draft.recipient.destination, content["message"], content.get("priority") == "HIGH")
         return await self._desks[account].provider.send(sms, key)
-
-    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
-        """None of the three providers can be asked about a message."""
-        return None
 
     def read_receipt(self, hook: Hook) -> list[Receipt]:
         desk = self._desks.get(hook.account)
@@ -131,9 +132,6 @@ class SmsChannel:
 
     async def look(self) -> list[Health]:
         return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
-
-    async def start(self) -> None:
-        """Connections are opened by the first call that needs one."""
 
     async def close(self) -> None:
         await asyncio.gather(*(desk.wire.close() for desk in self._desks.values()))

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.sms.provider import Sms, basic, members, moment, taken
+from utskick.channels.reading import basic, members, moment, taken
+from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import ElksAccount
 from utskick.domain.channel import Hook, Receipt, Report
 from utskick.domain.errors import Unreadable

@@ -9,7 +9,8 @@ from uuid import UUID
 import orjson
 
 from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.sms.provider import Sms, basic, members, moment, taken
+from utskick.channels.reading import basic, members, moment, taken
+from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import LinkAccount
 from utskick.domain.channel import Hook, Receipt, Report
 from utskick.domain.errors import Unreadable

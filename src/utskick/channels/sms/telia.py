@@ -7,9 +7,10 @@ from uuid import UUID
 import orjson
 
 from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.sms.provider import Sms, members, taken
+from utskick.channels.reading import members, taken
+from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import TeliaAccount
-from utskick.channels.sms.token import Grant, Token
+from utskick.channels.token import Grant, Token
 from utskick.domain.channel import Hook, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent

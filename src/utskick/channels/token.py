@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.sms.provider import basic, members, taken
+from utskick.channels.reading import basic, members, taken
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
 #: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only recommends it).
