@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -204,26 +206,42 @@ def _bare_email(port: int) -> float:
 
 
 def growth() -> list[Result]:
-    """5: 1 and 3 with 1 000 000 deliveries in history, against the same with none."""
+    """5: 1 and 3 with 1 000 000 deliveries in history, against the same with none: both services up, many short turns, each first in turn."""
     accepted: dict[int, list[float]] = {0: [], GROWN: []}
     sent: dict[int, list[float]] = {0: [], GROWN: []}
     with stage.process("gateway") as gateway, stage.folder() as full, stage.folder() as empty:
         folders = {0: empty / "d", GROWN: full / "d"}
         with stage.process("service", "--no-work", environment=stage.settings(folders[GROWN])) as service:
             grow(service["database"], GROWN)
-        for _ in range(ROUNDS):
-            for grown, data in folders.items():
-                with stage.process("service", environment=stage.settings(data, gateway=gateway["url"])) as service:
-                    sent[grown].append(_drained(service, SMS_COUNT, "sms"))
-                with stage.process("service", "--no-work", environment=stage.settings(data)) as service:
-                    _load(service["api"], 0.5)
-                    accepted[grown].append(_load(service["api"], 4.0))
-                    time.sleep(1)  # the last requests of the load
-                    stage.ask(service["database"], "DELETE FROM pgqueuer")
+        with _pair(folders, "--no-work") as services:
+            for service in services.values():
+                _load(service["api"], 1.0)
+            for grown in _turns(2 * ROUNDS + 1):
+                accepted[grown].append(_load(services[grown]["api"], 2.0))
+            time.sleep(1)  # the last requests of the load
+            for service in services.values():
+                stage.ask(service["database"], "DELETE FROM pgqueuer")
+        with _pair(folders, gateway=gateway["url"]) as services:
+            for grown in _turns(ROUNDS + 1):
+                sent[grown].append(_drained(services[grown], SMS_COUNT, "sms"))
     return [
         Result("growth-accept", _median(accepted[GROWN]), "requests/s", _median(accepted[0]), 0.9),
         Result("growth-sms", _median(sent[GROWN]), "deliveries/s", _median(sent[0]), 0.9),
     ]
+
+
+@contextmanager
+def _pair(folders: dict[int, Path], *arguments: str, gateway: str | None = None) -> Iterator[dict[int, dict[str, Any]]]:
+    with ExitStack() as stack:
+        yield {
+            grown: stack.enter_context(stage.process("service", *arguments, environment=stage.settings(data, gateway=gateway)))
+            for grown, data in folders.items()
+        }
+
+
+def _turns(rounds: int) -> Iterator[int]:
+    for number in range(rounds):
+        yield from (0, GROWN) if number % 2 else (GROWN, 0)
 
 
 def grow(database: str, count: int) -> None:

@@ -222,3 +222,11 @@ async def test_a_typographic_character_that_costs_is_pointed_out(client: Client)
     answer = await client.post("/2281/sms?async=true", {**SMS, "message": "Skolan’s stängd " + "a" * 120})
     assert answer.json["sms"]["encoding"] == "UCS-2"
     assert "U+2019" in answer.json["sms"]["notice"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+async def test_a_number_that_json_does_not_have_is_no_text(client: Client, number: str) -> None:
+    answer = await client.post("/2281/sms", f'{{"mobileNumber": "+46701740605", "message": {number}}}')
+    assert answer.status == 400
+    assert answer.json["detail"] == "Failed to read request"
+    assert (await client.post("/2281/sms", {**SMS, "message": f"Det var {number} i fältet."})).status == 201

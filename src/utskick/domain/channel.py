@@ -148,13 +148,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One provider account as the engine paces it. ``rate`` in calls a second, None without limit."""
+    """One provider account as the engine paces it. ``rate`` in calls a second, None without limit.
+
+    ``reports``: whether it calls back, so that a report may be there before its delivery has settled.
+    """
 
     name: str
     provider: str
     priority: int
     concurrency: int
     rate: float | None = None
+    reports: bool = False
 
 
 @dataclass(frozen=True, slots=True)

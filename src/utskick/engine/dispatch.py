@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.ids import new_id
 from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
 from utskick.domain.status import Status
 from utskick.engine.pacing import Pace
@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a dispatch works with. ``name``: this worker, as attempts record it."""
+    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts record it."""
 
+    worker: UUID
     name: str
     deliveries: Deliveries
     jobs: Jobs
@@ -107,10 +108,8 @@ class Dispatch:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
-        claim = new_id()
-        begun = await self._insist(
-            lambda: self._a.deliveries.begin(Beginning(delivery, account, claim, self._a.name, self._a.clock())), "begin"
-        )
+        beginning = Beginning(delivery, account, self._a.worker, self._a.name, self._a.clock())
+        begun = await self._insist(self._a.deliveries.begin, beginning, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
             await self._finished.put(job.id)
@@ -143,21 +142,21 @@ class Dispatch:
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
         settlement = Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock())
-        settled = await self._insist(lambda: self._a.deliveries.settle(settlement), "settle")
+        settled = await self._insist(self._a.deliveries.settle, settlement, "settle")
         self._a.points.reach("after-settle")
         if not settled:
             log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
             await self._finished.put(job.id)
-        elif move.status in (Status.SENT, Status.UNCERTAIN):
+        elif move.status in (Status.SENT, Status.UNCERTAIN) and account and self._pace(delivery, account).account.reports:
             with suppress(*PASSING):  # upkeep applies what waits
                 await self._a.receipts.catch_up(delivery, account, move.reference)
 
-    async def _insist(self, write: Callable[[], Awaitable[T]], what: str) -> T:
+    async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
         """Until the database takes it. Both statements may be repeated: they compare before they set."""
         pause = 0.1
         while True:
             try:
-                return await write()
+                return await write(item)
             except PASSING as fault:
                 log.warning("database-away", during=what, fault=type(fault).__name__)
                 await asyncio.sleep(pause)

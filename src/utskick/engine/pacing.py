@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from itertools import count
 
 from utskick.domain.channel import Account, Priority
@@ -84,20 +83,19 @@ class Pace:
 
     # -- the slots --------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def slot(self, priority: Priority) -> AsyncIterator[bool]:
+    def slot(self, priority: Priority) -> Turn:
         """False: the account was shut while we waited for our turn; nothing may be sent through it now."""
-        await self._enter(_LEVEL[priority])
-        admitted = not self.shut
-        probe = admitted and self._shut_until > 0
-        self._probing |= probe
-        try:
-            yield admitted
-        finally:
-            self._probing &= not probe
-            self._leave(_LEVEL[priority])
+        return Turn(self, _LEVEL[priority])
 
-    async def _enter(self, level: int) -> None:
+    def probe(self, *, begun: bool) -> None:
+        """One attempt finds out how a shut account is; the others wait for it."""
+        self._probing = begun
+
+    @property
+    def on_trial(self) -> bool:
+        return self._shut_until > 0
+
+    async def enter(self, level: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (level, next(self._order), turn))
         self._grant()
@@ -105,10 +103,10 @@ class Pace:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # granted and cancelled in the same moment
-                self._leave(level)
+                self.leave(level)
             raise
 
-    def _leave(self, level: int) -> None:
+    def leave(self, level: int) -> None:
         self._running -= 1
         self._bulk -= level == _LEVEL[Priority.BULK]
         self._grant()
@@ -146,3 +144,27 @@ class Pace:
     def _tick(self) -> None:
         self._timer = None
         self._grant()
+
+
+class Turn:
+    """A slot from the moment it is granted until it is left; a class, because a generator costs more than the rest of it."""
+
+    __slots__ = ("_level", "_pace", "_probes")
+
+    def __init__(self, pace: Pace, level: int) -> None:
+        self._pace = pace
+        self._level = level
+        self._probes = False
+
+    async def __aenter__(self) -> bool:
+        await self._pace.enter(self._level)
+        admitted = not self._pace.shut
+        if admitted and self._pace.on_trial:
+            self._probes = True
+            self._pace.probe(begun=True)
+        return admitted
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._probes:
+            self._pace.probe(begun=False)
+        self._pace.leave(self._level)

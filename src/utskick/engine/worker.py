@@ -66,6 +66,7 @@ class Worker:
         self._upkeep = Upkeep(database, receipts, self.paces, clock)
         self._dispatch = Dispatch(
             Surroundings(
+                worker=self.id,
                 name=f"{socket.gethostname()}/{os.getpid()}",
                 deliveries=self._deliveries,
                 jobs=self._jobs,

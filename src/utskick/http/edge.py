@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import structlog
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from utskick.domain.errors import Invalid, TooLarge, Unreadable, Violation, WrongMediaType
 from utskick.domain.ids import parse_id
@@ -98,9 +99,13 @@ async def read_body(request: Request, limit: int) -> bytes:
 def parse(model: type[M], body: bytes) -> M:
     """Raises ``Unreadable`` or ``Invalid`` with everything that is wrong."""
     try:
+        if b"NaN" in body or b"Infinity" in body:  # RFC 8259 section 6 has no such numbers; as text they may stand in a message
+            from_json(body, allow_inf_nan=False)
         return model.model_validate_json(body)
     except ValidationError as fault:
         raise refusal(fault, model) from None
+    except ValueError as fault:
+        raise Unreadable("Failed to read request", reasons=[{"message": f"not JSON: {fault}"}]) from None
 
 
 def caller_of(request: Request, municipality_id: str) -> Caller:

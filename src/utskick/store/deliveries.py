@@ -39,7 +39,8 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """One attempt about to be made. ``claim`` makes the statement repeatable when its commit was not confirmed."""
+    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning again when the
+    commit was not confirmed."""
 
     delivery: Delivery
     account: str

@@ -157,8 +157,8 @@ def three() -> SmsChannel:
 def test_accounts_stand_in_the_order_of_their_priority() -> None:
     assert three().accounts == (
         Account("telia", "telia", 1, 20, 5.0),
-        Account("elks", "46elks", 2, 20, None),
-        Account("link", "link", 3, 20, None),
+        Account("elks", "46elks", 2, 20, None, reports=True),
+        Account("link", "link", 3, 20, None, reports=True),
     )
 
 

@@ -65,7 +65,14 @@ class SmsChannel(Plain):
         self._settings = settings
         self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
         self.accounts = tuple(
-            Account(desk.name, desk.settings.provider, desk.settings.priority, desk.settings.concurrency, desk.settings.rate)
+            Account(
+                desk.name,
+                desk.settings.provider,
+                desk.settings.priority,
+                desk.settings.concurrency,
+                desk.settings.rate,
+                desk.settings.reports,
+            )
             for desk in self._desks.values()
         )
 

@@ -23,6 +23,11 @@ class _Account(HttpAccount):
     deduplicates: bool = False
     receipt_secret: Secret | None = None
 
+    @property
+    def reports(self) -> bool:
+        """Whether reports can come: without a secret every one of them is refused."""
+        return self.receipt_secret is not None
+
 
 class LinkAccount(_Account):
     """LINK Mobility, LINK Common."""
