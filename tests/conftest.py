@@ -13,7 +13,7 @@ from utskick.store import migrations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 
-_TABLES = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, pgqueuer"
+_TABLES = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 
 
 def open_folder(prefix: str) -> Path:

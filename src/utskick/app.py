@@ -174,7 +174,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         service = Service(
             database=database,
             channels=channels,
-            intake=Intake(database, utc_now, Points.from_environment()),
+            intake=Intake(database, channels, utc_now, Points.from_environment()),
             settlements=settlements,
             receipts=Receipts(database, channels, utc_now),
             history=History(database),

@@ -12,7 +12,7 @@ def test_every_status_has_its_moves_and_a_word() -> None:
 
 
 def test_nothing_follows_a_final_status() -> None:
-    assert {s for s in Status if not MOVES[s]} == FINAL
+    assert {s for s in Status if not MOVES[s]} == FINAL | {Status.ROUTED}
     assert FINAL < SETTLED
 
 
@@ -27,6 +27,10 @@ def test_the_contract_words() -> None:
     words = {
         Status.QUEUED: "PENDING", Status.SENDING: "PENDING", Status.DEFERRED: "PENDING", Status.UNCERTAIN: "AWAITING_FEEDBACK",
         Status.SENT: "SENT", Status.DELIVERED: "SENT", Status.EXPIRED: "NOT_SENT", Status.CANCELLED: "NOT_SENT", Status.FAILED: "FAILED",
+        Status.GATHERED: "PENDING", Status.ROUTED: "PENDING",
     }  # fmt: skip
     assert {s: shown(s).value for s in Status} == words
     assert shown(Status.FAILED, "declined-unknown-recipient") is Shown.NOT_SENT
+    assert shown(Status.FAILED, "no-contact-settings") is Shown.NO_CONTACT_SETTINGS_FOUND
+    assert shown(Status.FAILED, "no-contact-wanted") is Shown.NO_CONTACT_WANTED
+    assert shown(Status.FAILED, "undeliverable-no-address") is Shown.FAILED

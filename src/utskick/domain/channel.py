@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -116,6 +116,7 @@ class Form:
 
     ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without municipality in the path (contract 0.1), None:
     there is no such form. ``many``: answered as a batch. ``waits``: whether a call may wait for the outcome; ``limit``: bytes of the body.
+    ``lenient``: answered with 201 also when its one delivery has failed (contract Q4).
     """
 
     path: str
@@ -126,6 +127,7 @@ class Form:
     many: bool
     limit: int
     waits: bool = True
+    lenient: bool = False
     parameters: tuple[Parameter, ...] = ()
     deprecated: bool = False
 
@@ -181,6 +183,16 @@ class Hook:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """A channel whose deliveries are handed over together, batch by batch: the call that closes a batch, and when it closes of itself."""
+
+    path: str
+    operation: str
+    summary: str
+    close_after: timedelta
+
+
 class Channel(Protocol):
     """What the engine knows of a channel."""
 
@@ -201,6 +213,24 @@ class Channel(Protocol):
 
     @property
     def questions(self) -> tuple[Question, ...]: ...
+
+    @property
+    def legs(self) -> tuple[str, ...]:
+        """Other channels that this one's requests may go by."""
+        ...
+
+    @property
+    def gathering(self) -> Gathering | None: ...
+
+    @property
+    def ahead(self) -> int:
+        """How many deliveries may be prepared beyond those that are sent at once."""
+        ...
+
+    @property
+    def not_found(self) -> frozenset[str]:
+        """Reason codes of a failed delivery that the contract answers with 404 (Q28)."""
+        ...
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
         """Validate and split. Raises ``Invalid`` with every broken rule. Pure."""
@@ -258,6 +288,10 @@ class Plain:
     """What most channels say to the questions of few: a channel inherits it and answers only those that concern it."""
 
     questions: tuple[Question, ...] = ()
+    legs: tuple[str, ...] = ()
+    gathering: Gathering | None = None
+    ahead: int = 0
+    not_found: frozenset[str] = frozenset()
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
         return []

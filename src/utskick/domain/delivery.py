@@ -14,7 +14,8 @@ from utskick.domain.status import Status
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last back-off;
-    ``doubts``: how many attempts ended uncertain."""
+    ``doubts``: how many attempts ended uncertain. ``next``: the channels to fall back to, in order, when this one is known to have failed.
+    ``encloses``: of the hand-over of a gathering, its id."""
 
     id: UUID
     municipality_id: str
@@ -29,6 +30,8 @@ class Delivery:
     account: str | None
     created_at: datetime
     expires_at: datetime
+    next: tuple[str, ...] = ()
+    encloses: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

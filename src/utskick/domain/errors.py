@@ -92,6 +92,12 @@ class DeliveryFailed(UtskickError):
     code, status, title = "delivery-failed", 502, "Bad Gateway"
 
 
+class RecipientMissing(UtskickError):
+    """The provider knows no such recipient or case; the one delivery of a synchronous call failed for that."""
+
+    code, status, title = "recipient-missing", 404, "Not Found"
+
+
 class NotBuilt(UtskickError):
     """Part of the contract that this release does not carry."""
 

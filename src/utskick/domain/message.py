@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for each recipient of the plan."""
+    """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for each recipient of the plan.
+
+    ``types``: the contract's word for each channel that a first delivery may go by.
+    """
 
     batch_id: UUID
     caller: Caller
@@ -42,10 +46,20 @@ class Numbered:
     due_at: datetime
     expires_at: datetime
     awaited: bool
+    types: Mapping[str, str]
 
-    @property
-    def lane(self) -> str:
-        return lane_of(self.channel, self.plan.priority)
+    def channel_of(self, index: int) -> str:
+        """The channel of a recipient's first delivery."""
+        legs = self.plan.recipients[index].legs
+        return legs[0] if legs else self.channel
+
+    def shown_type(self, index: int) -> str:
+        """The contract's word in an asynchronous answer: of a person whose way is still to be found, the request's own."""
+        recipient = self.plan.recipients[index]
+        return self.message_type if recipient.legs and recipient.party_id else self.types[self.channel_of(index)]
+
+    def lane(self, index: int) -> str:
+        return lane_of(self.channel_of(index), self.plan.priority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import phonenumbers
 
@@ -21,12 +21,17 @@ _EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
 class Recipient:
     """``destination``: a number in E.164, an e-mail address, … as its channel writes it. ``party_id``: who it is, when known.
 
-    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery does.
+    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery does. ``legs``: of a routed request, the
+    channels that are tried for this recipient, one after the other; empty: the request's own channel. ``content``: where what is said
+    to this recipient differs from what is said to all (with ``files``: which of the plan's attachments belong to it).
     """
 
     destination: str
     party_id: str | None = None
     reference: str | None = None
+    legs: tuple[str, ...] = ()
+    content: dict[str, Any] | None = None
+    files: tuple[int, ...] = ()
 
 
 def once_each(asked: Iterable[Recipient], same: Callable[[str], str] = str) -> tuple[list[Recipient], list[int]]:

@@ -3,6 +3,7 @@
 ::
 
     queued ──▶ sending ──▶ sent ──▶ delivered
+    (queued, deferred ──▶ gathered ──▶ sent: letters that are handed over together;  ──▶ routed: its answers are deliveries of their own)
       ▲  │        │ │ │      └────▶ failed          (a receipt said so)
       │  │        │ │ └──▶ failed
       │  │        │ └────▶ uncertain ──▶ sent | delivered | failed | queued
@@ -29,6 +30,8 @@ class Status(StrEnum):
     DEFERRED = "deferred"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    GATHERED = "gathered"
+    ROUTED = "routed"
 
 
 class Shown(StrEnum):
@@ -46,13 +49,31 @@ class Shown(StrEnum):
 #: No attempt follows these of itself. ``sent`` and ``failed`` may still be corrected by a receipt.
 SETTLED: Final = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.CANCELLED})
 
+#: What a caller need not wait for: settled, or a question whose answers are deliveries of their own.
+RESTED: Final = SETTLED | {Status.ROUTED}
+
 #: Nothing follows these, whatever comes.
 FINAL: Final = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
 
 MOVES: Final[dict[Status, frozenset[Status]]] = {
-    Status.QUEUED: frozenset({Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED}),
+    Status.QUEUED: frozenset(
+        {Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.DEFERRED, Status.UNCERTAIN, Status.GATHERED, Status.ROUTED}
+    ),
     # delivered: an attempt that was answered with an error had been carried out all the same, says a receipt
-    Status.DEFERRED: frozenset({Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.DELIVERED}),
+    Status.DEFERRED: frozenset(
+        {
+            Status.SENDING,
+            Status.EXPIRED,
+            Status.CANCELLED,
+            Status.FAILED,
+            Status.DELIVERED,
+            Status.UNCERTAIN,
+            Status.GATHERED,
+            Status.ROUTED,
+        }
+    ),
+    Status.GATHERED: frozenset({Status.SENT, Status.FAILED, Status.EXPIRED, Status.CANCELLED}),
+    Status.ROUTED: frozenset(),
     Status.SENDING: frozenset(
         {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.DEFERRED, Status.QUEUED, Status.EXPIRED}
     ),
@@ -76,10 +97,21 @@ _SHOWN: Final = {
     Status.FAILED: Shown.FAILED,
     Status.EXPIRED: Shown.NOT_SENT,
     Status.CANCELLED: Shown.NOT_SENT,
+    Status.GATHERED: Shown.PENDING,
+    Status.ROUTED: Shown.PENDING,
 }
 
 #: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the contract (Q3).
 POLITE: Final = "declined-"
+
+#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of the request (contract 6.2, L5 and L7).
+UNDELIVERABLE: Final = "undeliverable-"
+
+#: Reason codes of a routed message that have a word of their own in the contract (section 2.2).
+_SAID: Final = {
+    "no-contact-settings": Shown.NO_CONTACT_SETTINGS_FOUND,
+    "no-contact-wanted": Shown.NO_CONTACT_WANTED,
+}
 
 
 def may_move(now: Status, then: Status) -> bool:
@@ -88,6 +120,8 @@ def may_move(now: Status, then: Status) -> bool:
 
 def shown(status: Status, reason_code: str | None = None) -> Shown:
     """The contract's word for a status."""
-    if status is Status.FAILED and reason_code is not None and reason_code.startswith(POLITE):
-        return Shown.NOT_SENT
+    if status is Status.FAILED and reason_code is not None:
+        if reason_code.startswith(POLITE):
+            return Shown.NOT_SENT
+        return _SAID.get(reason_code, Shown.FAILED)
     return _SHOWN[status]

@@ -16,16 +16,20 @@ import structlog
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.preparing import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
 from utskick.engine.pacing import Pace
 from utskick.engine.points import Points
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy, Situation, choose, next_move
+from utskick.store.attempts import Attempts, Beginning, Settlement
 from utskick.store.batching import Batching
 from utskick.store.database import PASSING
-from utskick.store.deliveries import Beginning, Deliveries, Loaded, Settlement
+from utskick.store.deliveries import Loaded
 from utskick.store.jobs import Job, Jobs
+from utskick.store.legs import Legs, Routing
+from utskick.store.print_batches import Gather, PrintBatches
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -37,7 +41,9 @@ class Surroundings:
 
     worker: UUID
     name: str
-    deliveries: Deliveries
+    attempts: Attempts
+    legs: Legs
+    print_batches: PrintBatches
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
@@ -55,6 +61,7 @@ class Dispatch:
         self._a = around
         self._finished: Batching[int, None] = Batching(self._finish)
         self._sending: set[int] = set()
+        self._types = {channel.name: channel.message_type for channel in around.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
         """Whether this job's attempt is on disk and not settled: to stop now would leave it in doubt."""
@@ -74,7 +81,45 @@ class Dispatch:
             reason = Reason("expired", "its time ran out before a provider took it")
             await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
         else:
-            await self._attempt(job, loaded)
+            await self._advance(job, loaded)
+
+    async def _advance(self, job: Job, loaded: Loaded) -> None:
+        """To the attempt, or to what takes its place."""
+        match await self._prepare(loaded):
+            case Ready(frozen):
+                await self._attempt(job, loaded if frozen is None else replace(loaded, draft=replace(loaded.draft, frozen=frozen)))
+            case Routed(routes):
+                await self._route(job, loaded.delivery, routes)
+            case Gathered(frozen):
+                await self._gather(job, loaded, frozen)
+            case outcome:
+                await self._settle_uncalled(job, loaded, outcome)
+
+    async def _prepare(self, loaded: Loaded) -> Prepared:
+        channel = self._a.channels[loaded.delivery.channel]
+        try:
+            return await channel.prepare(loaded.draft, loaded.delivery.id)
+        except Exception:  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
+            log.exception("adapter-fault", channel=channel.name, during="prepare", delivery=str(loaded.delivery.id))
+            return Deferred(Reason("adapter-fault", "a fault of Utskick's own before the call; nothing was sent"))
+
+    async def _route(self, job: Job, delivery: Delivery, routes: tuple[Route, ...]) -> None:
+        routing = Routing(delivery, routes, self._types, job.id, self._a.clock())
+        if not await self._insist(self._a.legs.route, routing, "route"):
+            await self._finished.put(job.id)
+
+    async def _gather(self, job: Job, loaded: Loaded, frozen: bytes) -> None:
+        gather = Gather(loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed)
+        if not await self._insist(self._a.print_batches.gather, gather, "gather"):
+            await self._finished.put(job.id)
+
+    async def _settle_uncalled(self, job: Job, loaded: Loaded, outcome: Outcome) -> None:
+        """Known before the call that it will not be made: an attempt that was never begun on disk."""
+        delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
+        move = next_move(outcome, delivery, self._situation(delivery, "", ()))
+        await self._record(
+            job, Settlement(delivery, delivery.attempts, move, job.id, None, self._a.clock(), uncalled=True, types=self._types)
+        )
 
     async def _attempt(self, job: Job, loaded: Loaded) -> None:
         delivery, draft = loaded.delivery, loaded.draft
@@ -108,8 +153,8 @@ class Dispatch:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
-        beginning = Beginning(delivery, account, self._a.worker, self._a.name, self._a.clock())
-        begun = await self._insist(self._a.deliveries.begin, beginning, "begin")
+        beginning = Beginning(delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen)
+        begun = await self._insist(self._a.attempts.begin, beginning, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
             await self._finished.put(job.id)
@@ -141,8 +186,11 @@ class Dispatch:
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
-        settlement = Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock())
-        settled = await self._insist(self._a.deliveries.settle, settlement, "settle")
+        await self._record(job, Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock(), types=self._types))
+
+    async def _record(self, job: Job, settlement: Settlement) -> None:
+        delivery, move, account = settlement.delivery, settlement.move, settlement.account
+        settled = await self._insist(self._a.attempts.settle, settlement, "settle")
         self._a.points.reach("after-settle")
         if not settled:
             log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, Plan
+from utskick.domain.channel import Asked, Channel, Plan
 from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
@@ -48,8 +49,10 @@ class Earlier:
 class Intake:
     """What it returns is committed."""
 
-    def __init__(self, database: Database, clock: Clock, points: Points) -> None:
+    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Points) -> None:
         self._database = database
+        self._channels = channels
+        self._types = {channel.name: channel.message_type for channel in channels.values()}
         self._messages = Messages(database)
         self._clock = clock
         self._points = points
@@ -59,7 +62,7 @@ class Intake:
         now, plan = self._clock(), wish.plan
         due = max(now, plan.send_at) if plan.send_at else now
         return Numbered(
-            batch_id=new_id(),
+            batch_id=plan.batch_id or new_id(),
             caller=wish.caller,
             channel=wish.channel.name,
             message_type=wish.channel.message_type,
@@ -69,7 +72,18 @@ class Intake:
             due_at=due,
             expires_at=plan.valid_until or min(due, now + HORIZON) + LIFETIME,
             awaited=wish.awaited,
+            types=self._types,
         )
+
+    async def inspect(self, channel: Channel, plan: Plan, asked: Asked) -> None:
+        """What is too slow for ``plan``, of every channel that the request may go by. Raises ``Invalid``."""
+        faults = list(await channel.inspect(plan.content, plan.attachments, asked))
+        for name, leg in plan.content.get("_legs", {}).items():
+            indexes = leg["attachments"]
+            found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
+            faults.extend(Violation(_as_in_request(fault.field, indexes), fault.message) for fault in found)
+        if faults:
+            raise Invalid(list(dict.fromkeys(faults)))
 
     async def accept(self, wish: Wish, numbered: Numbered) -> Replay | Earlier | None:
         """None: accepted now. With a key that was used before: what was answered then, or the batch it made."""
@@ -95,6 +109,11 @@ class Intake:
             if wish.answer is not None:
                 await self.keys.answer(connection, wish.caller.municipality_id, key, wish.answer(numbered))
         return None
+
+
+def _as_in_request(path: str, indexes: Sequence[int]) -> str:
+    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]`` of the request."""
+    return re.sub(r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path)
 
 
 def _check_times(numbered: Numbered) -> None:

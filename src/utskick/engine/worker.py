@@ -24,14 +24,23 @@ from utskick.engine.points import Points
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.upkeep import ROUND, Upkeep
+from utskick.store.attempts import Attempts
 from utskick.store.database import PASSING, Database
 from utskick.store.deliveries import Deliveries
 from utskick.store.jobs import WORK, Job, Jobs
+from utskick.store.legs import Legs
+from utskick.store.print_batches import PrintBatches
 
 log = structlog.get_logger(__name__)
 
 #: When a delivery that cannot be read is looked at again: somebody may have mended the settings or the release by then.
 _UNREADABLE = timedelta(minutes=1)
+
+#: Deliveries of a lane that are claimed where nothing else sets a number.
+_LEAST_ROOM = 32
+
+#: Seconds between two looks for gatherings to close.
+_CLOSING = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +72,17 @@ class Worker:
         self._deliveries = Deliveries(database)
         self.paces = {(c.name, a.name): Pace(a, monotonic) for c in channels.values() for a in c.accounts}
         receipts = Receipts(database, channels, clock)
+        self._print_batches = PrintBatches(database)
+        self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
+        self._clock = clock
         self._upkeep = Upkeep(database, receipts, self.paces, clock)
         self._dispatch = Dispatch(
             Surroundings(
                 worker=self.id,
                 name=f"{socket.gethostname()}/{os.getpid()}",
-                deliveries=self._deliveries,
+                attempts=Attempts(database),
+                legs=Legs(database),
+                print_batches=self._print_batches,
                 jobs=self._jobs,
                 receipts=receipts,
                 channels=channels,
@@ -79,7 +93,7 @@ class Worker:
             )
         )
         self._room = {
-            lane_of(c.name, priority): max(8, 3 * sum(a.concurrency for a in c.accounts))
+            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
             for c in channels.values()
             for priority in Priority
         }
@@ -96,6 +110,8 @@ class Worker:
             asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
             asyncio.create_task(self._every(ROUND, lambda: self._upkeep.round(self.id))),
         ]
+        if self._close_after:
+            background.append(asyncio.create_task(self._every(_CLOSING, self.close_gatherings)))
         log.info("worker-started", worker=str(self.id))
         try:
             while not self._stopping.is_set():
@@ -170,6 +186,10 @@ class Worker:
             self._wake.set()
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)
+
+    async def close_gatherings(self) -> None:
+        """What is to be handed over together and is complete, or old enough."""
+        await self._print_batches.close_due(self._clock(), self._close_after)
 
     async def _beat(self) -> None:
         await self._jobs.beat(list(self._running))

@@ -10,7 +10,7 @@ import orjson
 from utskick.domain.clock import swedish
 from utskick.domain.message import Numbered
 from utskick.domain.outcome import Reason
-from utskick.domain.status import shown
+from utskick.domain.status import Shown, shown
 from utskick.store.history import Happening, State
 
 
@@ -29,13 +29,20 @@ def delivery_of(state: State) -> dict[str, Any]:
     return without_nulls(
         {
             "deliveryId": str(state.id),
-            "messageType": state.message_type,
+            "messageType": state.shown_type,
             "status": shown(state.status, state.reason.code if state.reason else None).value,
             "lifecycle": state.status.value,
             "attempts": state.attempts,
             "reason": reason_of(state.reason),
         }
     )
+
+
+def overall(states: Sequence[State]) -> Shown:
+    """The word for a routed delivery, from those that it was routed to: on its way, else the best that became of one."""
+    words = [shown(state.status, state.reason.code if state.reason else None) for state in states]
+    order = (Shown.PENDING, Shown.SENT, Shown.AWAITING_FEEDBACK, Shown.NOT_SENT, Shown.FAILED)
+    return next((word for word in order if word in words), Shown.PENDING)
 
 
 def event_of(event: Happening) -> dict[str, Any]:
@@ -72,7 +79,7 @@ def accepted_message(numbered: Numbered) -> dict[str, Any]:
             "messageId": str(message_id),
             "batchId": str(numbered.batch_id),
             "reference": numbered.plan.recipients[0].reference or numbered.plan.reference,
-            "deliveries": [{"deliveryId": str(delivery_id), "messageType": numbered.message_type}],
+            "deliveries": [{"deliveryId": str(delivery_id), "messageType": numbered.shown_type(0)}],
             **numbered.plan.remarks,
         }
     )
@@ -85,12 +92,12 @@ def accepted_batch(numbered: Numbered) -> Iterator[bytes]:
     if len(plan.entries) > len(plan.recipients):
         head["duplicates"] = len(plan.entries) - len(plan.recipients)
     yield orjson.dumps(head)[:-1] + b',"messages":['
-    kind, piece = numbered.message_type, []
+    piece = []
     for position, index in enumerate(plan.entries):
         message_id, delivery_id = numbered.ids[index]
         reference = plan.recipients[index].reference
         named = f'"reference":{orjson.dumps(reference).decode()},' if reference is not None else ""
-        comma = "," if position else ""
+        comma, kind = "," if position else "", numbered.shown_type(index)
         piece.append(f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}')
         if len(piece) == 2000:
             yield "".join(piece).encode()

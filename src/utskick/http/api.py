@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from utskick import __version__
 from utskick.domain.errors import UtskickError
 from utskick.http import openapi, problems
+from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
 from utskick.http.reading import Reading
@@ -41,6 +42,7 @@ def build(service: Service) -> FastAPI:
     problems.install(app)
     app.add_middleware(Envelope)
     _sending(app, service)
+    _asking(app, service)
     _reading(app, service)
     health = Health(service)
     _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
@@ -60,6 +62,17 @@ def _sending(app: FastAPI, service: Service) -> None:
             if form.short is not None:
                 _route(app, "POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True))
             _route(app, "POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False))
+
+
+def _asking(app: FastAPI, service: Service) -> None:
+    """What channels can be asked besides sending."""
+    for channel in service.channels.values():
+        for question in channel.questions:
+            path = f"/{{municipalityId}}/{question.path}"
+            _route(app, "POST", path, Asking(service, question).answer, openapi.question(question, path))
+        if channel.gathering is not None:
+            path = f"/{{municipalityId}}/{channel.gathering.path}"
+            _route(app, "POST", path, Closing(service, channel.name, channel.gathering).close, openapi.closing(channel.gathering, path))
 
 
 def _reading(app: FastAPI, service: Service) -> None:

@@ -13,6 +13,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from utskick.domain.channel import Parameter
 from utskick.domain.errors import Invalid, TooLarge, Unreadable, Violation, WrongMediaType
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
@@ -24,6 +25,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 M = TypeVar("M", bound=BaseModel)
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
+#: Contract 1.1, ``@ValidOrganizationNumber``.
+_ORGANIZATION = re.compile(r"[1235789][0-9][2-9][0-9]{7}\Z")
 _NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
 _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
@@ -72,6 +75,21 @@ class Parameters:
         if found is None:
             self.fault(name, "not a valid UUID")
         return found or UUID(int=0)
+
+    def organization(self, value: str) -> str:
+        if not _ORGANIZATION.match(value):
+            self.fault("organizationNumber", r"must match the regular expression ^([1235789][\d][2-9]\d{7})$")
+        return value
+
+    def query(self, request: Request, parameter: Parameter) -> str | None:
+        """A query parameter by its rule. Raises ``Unreadable`` where one that is needed is absent."""
+        value = request.query_params.get(parameter.name)
+        if value is None:
+            if parameter.required:
+                raise Unreadable(f"Required parameter '{parameter.name}' is not present.")
+            return None
+        self.uuid(parameter.name, value)
+        return value
 
     def done(self) -> None:
         if self._faults:

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from utskick.domain.channel import Form
+from utskick.domain.channel import Form, Gathering, Question
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
 
@@ -41,7 +42,19 @@ _SHAPES: dict[str, Any] = {
     "Violation": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
     "MessageType": {
         "type": "string",
-        "enum": ["MESSAGE", "EMAIL", "SMS", "WEB_MESSAGE", "DIGITAL_MAIL", "DIGITAL_INVOICE", "SNAIL_MAIL", "LETTER", "SLACK"],
+        "enum": [
+            "MESSAGE",
+            "EMAIL",
+            "SMS",
+            "WEB_MESSAGE",
+            "DIGITAL_MAIL",
+            "DIGITAL_INVOICE",
+            "SNAIL_MAIL",
+            "LETTER",
+            "SLACK",
+            "PUSH",
+            "PRINT_BATCH",
+        ],
     },
     "MessageStatus": {
         "type": "string",
@@ -71,7 +84,19 @@ _SHAPES: dict[str, Any] = {
             "status": {"$ref": "#/components/schemas/MessageStatus"},
             "lifecycle": {
                 "type": "string",
-                "enum": ["queued", "sending", "sent", "delivered", "failed", "uncertain", "deferred", "expired", "cancelled"],
+                "enum": [
+                    "queued",
+                    "sending",
+                    "sent",
+                    "delivered",
+                    "failed",
+                    "uncertain",
+                    "deferred",
+                    "expired",
+                    "cancelled",
+                    "gathered",
+                    "routed",
+                ],
             },
             "attempts": {"type": "integer"},
             "reason": {"$ref": "#/components/schemas/Reason"},
@@ -141,7 +166,10 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
         for name, text, old in _HEADERS
     ]
     if not short:
-        parameters.append(_path("municipalityId"))
+        parameters += [_path(name) for name in re.findall(r"{(\w+)}", f"{{municipalityId}}/{form.path}")]
+    parameters += [
+        {"name": p.name, "in": "query", "required": p.required, "schema": {"type": "string", "format": p.kind}} for p in form.parameters
+    ]
     if form.waits:
         text = "Answer at once, without waiting for the delivery"
         parameters.append(
@@ -152,6 +180,7 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
         "operationId": form.operation + ("Short" if short else ""),
         "summary": form.summary,
         "tags": ["Sending Resources"],
+        **({"deprecated": True} if form.deprecated else {}),
         "parameters": parameters,
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}},
         "responses": {
@@ -160,8 +189,33 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
                 "headers": {"Location": {"schema": {"type": "string"}}},
                 "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{result}"}}},
             },
-            **_problems(400, 409, 413, 415, 422, 500, 501, 502, 503),
+            **_problems(400, 404, 409, 413, 415, 422, 500, 501, 502, 503),
         },
+    }
+
+
+def question(asked: Question, path: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{asked.request.__name__}"}
+    return {
+        "operationId": asked.operation,
+        "summary": asked.summary,
+        "tags": ["Sending Resources"],
+        "parameters": [_path(name) for name in re.findall(r"{(\w+)}", path)],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {"description": "Successful Operation", "content": {"application/json": {"schema": dict(asked.shape)}}},
+            **_problems(400, 413, 415, 500, 502, 503),
+        },
+    }
+
+
+def closing(gathering: Gathering, path: str) -> dict[str, Any]:
+    return {
+        "operationId": gathering.operation,
+        "summary": gathering.summary,
+        "tags": ["Sending Resources"],
+        "parameters": [_path(name) for name in re.findall(r"{(\w+)}", path)],
+        "responses": {"200": {"description": "Successful Operation"}, **_problems(400, 404, 500, 503)},
     }
 
 
@@ -234,7 +288,8 @@ def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
 
 def install(app: FastAPI, service: Service) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
-    models = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m} | {ResolveRequest}
+    models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
+    models |= {ResolveRequest} | {q.request for c in service.channels.values() for q in c.questions}
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:

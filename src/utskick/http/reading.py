@@ -16,13 +16,13 @@ from starlette.responses import StreamingResponse
 from utskick.domain.clock import SWEDEN, swedish
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.rules import Body
-from utskick.domain.status import shown
+from utskick.domain.status import Status, shown
 from utskick.engine.intake import LIFETIME
-from utskick.http.answers import delivery_of, event_of, message_of, without_nulls
+from utskick.http.answers import delivery_of, event_of, message_of, overall, without_nulls
 from utskick.http.edge import Parameters, caller_of, day, parse, read_body
 from utskick.http.service import Service
 from utskick.store.database import answering
-from utskick.store.history import Said, State
+from utskick.store.history import Happening, Said, State
 from utskick.store.resolutions import Decision
 
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -98,8 +98,11 @@ class Reading:
         if state is None:
             raise NotFound(f"No delivery found for delivery id {delivery_id}")
         story = await self._service.history.story(municipality_id, delivery_id)
-        ids = {"messageId": str(state.message_id), "batchId": str(state.batch_id), "reference": state.reference}
-        return _json(without_nulls({**delivery_of(state), **ids, "events": [event_of(event) for event in story]}))
+        if state.status is Status.ROUTED:
+            answers = await self._service.history.message(municipality_id, state.message_id)
+            routed = {"status": overall(answers).value, "routedTo": [delivery_of(answer) for answer in answers]}
+            return _json(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
+        return _json(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
 
     async def resolve(self, request: Request) -> Response:
         """A person decides on a delivery that is held in doubt."""
@@ -124,16 +127,16 @@ class Reading:
         municipality_id = parameters.municipality(self._municipality(request))
         party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
         parameters.done()
-        return await self._told(request, (municipality_id, party_id), _history)
+        return await self._said(request, (municipality_id, party_id), _history)
 
     async def short_conversation(self, request: Request) -> Response:
         """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest first."""
         person = request.path_params["personId"]
         if not _PERSON.match(person):
             raise Invalid([Violation("getConversationHistory.personId", "must be 1-64 of letters, digits, '-' and '_'")])
-        return await self._told(request, (self._service.default_municipality, person), _short_history)
+        return await self._said(request, (self._service.default_municipality, person), _short_history)
 
-    async def _told(
+    async def _said(
         self, request: Request, whom: tuple[str, str], tell: Callable[[Said, dict[str, object]], dict[str, object]]
     ) -> Response:
         """A JSON array, written as it is read: a person's history may hold many attachments."""
@@ -168,7 +171,7 @@ def _midnight(day_of: date) -> datetime:
 def _history(said: Said, content: dict[str, object]) -> dict[str, object]:
     state = said.state
     return {
-        "messageType": said.message_type,
+        "messageType": said.state.shown_type,
         "status": shown(state.status, state.reason.code if state.reason else None).value,
         "content": content,
         "timestamp": swedish(said.at),
@@ -188,11 +191,19 @@ def _short_history(said: Said, content: dict[str, object]) -> dict[str, object]:
             "sender": address,
             "message": content.get("message"),
             "subject": content.get("subject"),
-            "messageType": said.message_type,
+            "messageType": said.state.shown_type,
             "status": shown(said.state.status, said.state.reason.code if said.state.reason else None).value,
             "timestamp": swedish(said.at),
         }
     )
+
+
+def _ids(state: State) -> dict[str, object]:
+    return {"messageId": str(state.message_id), "batchId": str(state.batch_id), "reference": state.reference}
+
+
+def _told(story: list[Happening]) -> list[dict[str, object]]:
+    return [event_of(event) for event in story]
 
 
 def _written(states: list[State]) -> bytes:

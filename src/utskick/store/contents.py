@@ -1,4 +1,4 @@
-"""The shared content of batches, read once and remembered for a while: 100 000 deliveries refer to one row."""
+"""What a request said: the shared content of a batch or a message's own, and the part of it that one channel is given."""
 
 from __future__ import annotations
 
@@ -13,25 +13,45 @@ from utskick.store.database import Database
 
 _REMEMBERED = 64
 
+#: (content, names of its attachments)
+Content = tuple[dict[str, Any], list[dict[str, Any]]]
+
 
 class Contents:
-    """A bounded memory of batches by id. A batch's content never changes."""
+    """A bounded memory of batches by id. A batch's content never changes: 100 000 deliveries refer to one row."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._recent: OrderedDict[UUID, tuple[dict[str, Any], list[dict[str, Any]]]] = OrderedDict()
+        self._recent: OrderedDict[UUID, Content] = OrderedDict()
 
-    async def of(self, municipality_id: str, batch_id: UUID) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """(content, names of its attachments)."""
+    async def of(self, row: Any) -> Content:
+        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered)."""
+        municipality_id = row["municipality_id"]
+        if row["content"] is not None:
+            whole = self._read(municipality_id, row)
+        else:
+            whole = await self._shared(municipality_id, row["batch_id"])
+        return whole if row["channel"] == row["batch_channel"] else _leg(row["channel"], whole)
+
+    async def _shared(self, municipality_id: str, batch_id: UUID) -> Content:
         found = self._recent.get(batch_id)
         if found is None:
             row = await self._database.pool.fetchrow(
                 "SELECT content, attachments FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
             )
             assert row is not None, "a delivery without its batch"
-            vault = self._database.vault
-            found = (orjson.loads(vault.open(municipality_id, row["content"])), read_names(vault, municipality_id, row["attachments"]))
-            self._recent[batch_id] = found
+            found = self._recent[batch_id] = self._read(municipality_id, row)
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
         return found
+
+    def _read(self, municipality_id: str, row: Any) -> Content:
+        vault = self._database.vault
+        return orjson.loads(vault.open(municipality_id, row["content"])), read_names(vault, municipality_id, row["attachments"])
+
+
+def _leg(channel: str, whole: Content) -> Content:
+    """What another channel is given of a routed request (``domain.channel.Plan``)."""
+    content, names = whole
+    leg = content["_legs"][channel]
+    return leg["content"], [names[i] for i in leg["attachments"]]

@@ -8,19 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.outcome import Reason
 from utskick.domain.recipient import Recipient
-from utskick.domain.status import Status
-from utskick.store.attachments import Attachments, read_names
+from utskick.domain.status import UNDELIVERABLE, Status
+from utskick.store.attachments import Attachments
+from utskick.store.contents import Contents
 from utskick.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A delivery as the status calls show it."""
+    """A delivery as the status calls show it. ``original_type``: that of its request."""
 
     id: UUID
     batch_id: UUID
@@ -30,6 +29,13 @@ class State:
     attempts: int
     reason: Reason | None
     reference: str | None
+    original_type: str
+
+    @property
+    def shown_type(self) -> str:
+        """A leg that could not even be addressed is told under the type of its request (contract 6.2, L5 and L7)."""
+        undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
+        return self.original_type if undeliverable else self.message_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,15 @@ class Said:
 
 
 _STRIDE = 5000
-_STATE = "d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference"
+_STATE = """
+    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
+    b.message_type AS original_type
+"""
+_JOINED = """
+    FROM messages m
+    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+    JOIN batches b ON b.id = m.batch_id
+"""
 
 
 class History:
@@ -67,10 +81,14 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._attachments = Attachments(database)
+        self._contents = Contents(database)
 
     async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
         row = await self._database.pool.fetchrow(
-            f"SELECT {_STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.municipality_id = $1 AND d.id = $2",  # noqa: S608
+            f"""
+            SELECT {_STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN batches b ON b.id = d.batch_id
+            WHERE d.municipality_id = $1 AND d.id = $2
+            """,  # noqa: S608
             municipality_id, delivery_id,
         )  # fmt: skip
         return _state(row) if row else None
@@ -94,11 +112,12 @@ class History:
         return [Happening(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"]) for r in rows]
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[State]:
+        """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""
         rows = await self._database.pool.fetch(
             f"""
-            SELECT {_STATE} FROM messages m JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 ORDER BY d.id
-            """,  # noqa: S608
+            SELECT {_STATE} {_JOINED}
+            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.id
+            """,
             municipality_id, message_id,
         )  # fmt: skip
         return [_state(row) for row in rows]
@@ -113,10 +132,11 @@ class History:
         for start in range(0, count or 0, _STRIDE):
             rows = await pool.fetch(
                 f"""
-                SELECT {_STATE} FROM messages m JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+                SELECT {_STATE} {_JOINED}
                 WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
+                    AND d.status <> 'routed'
                 ORDER BY m.ordinal, d.id
-                """,  # noqa: S608
+                """,
                 municipality_id, batch_id, start, start + _STRIDE,
             )  # fmt: skip
             yield [_state(row) for row in rows]
@@ -124,7 +144,7 @@ class History:
     async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
         """How many deliveries of a batch are in which status. Empty: there is no such batch here."""
         rows = await self._database.pool.fetch(
-            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 GROUP BY status",
+            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
             municipality_id, batch_id,
         )  # fmt: skip
         return {Status(row["status"]): row["n"] for row in rows}
@@ -141,15 +161,14 @@ class History:
         """Everything said to a party, newest first; ``since`` ≤ time < ``until``. Attachments are loaded one message at a time."""
         rows = await self._database.pool.fetch(
             f"""
-            SELECT {_STATE}, d.channel, d.destination, d.priority, d.created_at, d.updated_at, m.party,
-                b.content, b.attachments, b.remarks
-            FROM messages m
-            JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-            JOIN batches b ON b.id = m.batch_id
-            WHERE m.municipality_id = $1 AND m.party_key = $2 AND d.municipality_id = $1 AND b.municipality_id = $1
+            SELECT {_STATE}, d.municipality_id, d.channel, d.destination, d.priority, d.created_at, d.updated_at, d.frozen, m.party,
+                b.channel AS batch_channel, b.remarks, coalesce(m.content, b.content) AS content,
+                CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments
+            {_JOINED}
+            WHERE d.status <> 'routed' AND m.municipality_id = $1 AND m.party_key = $2 AND d.municipality_id = $1 AND b.municipality_id = $1
                 AND ($3::timestamptz IS NULL OR d.updated_at >= $3) AND ($4::timestamptz IS NULL OR d.updated_at < $4)
             ORDER BY d.updated_at DESC, d.id DESC
-            """,  # noqa: S608
+            """,
             municipality_id, self._database.vault.index(municipality_id, party_id), since, until,
         )  # fmt: skip
         for row in rows:
@@ -157,10 +176,10 @@ class History:
 
     async def _said(self, municipality_id: str, row: Any) -> Said:
         vault = self._database.vault
-        names = read_names(vault, municipality_id, row["attachments"])
+        content, names = await self._contents.of(row)
         draft = Draft(
             municipality_id=municipality_id,
-            content=orjson.loads(vault.open(municipality_id, row["content"])),
+            content=content,
             recipient=Recipient(
                 vault.open(municipality_id, row["destination"]).decode(),
                 vault.open(municipality_id, row["party"]).decode() if row["party"] else None,
@@ -169,6 +188,7 @@ class History:
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
+            frozen=vault.open(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
         )
         return Said(row["channel"], row["message_type"], _state(row), draft, row["remarks"] or {}, row["updated_at"])
 
@@ -183,6 +203,7 @@ def _state(row: Any) -> State:
         row["attempts"],
         _reason(row),
         row["reference"],
+        row["original_type"],
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import asyncpg
 import orjson
 
+from utskick.domain.attachment import Attachment
+from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
 from utskick.store import jobs
 from utskick.store.attachments import keep
@@ -29,8 +31,8 @@ class Messages:
         )
 
     async def add(self, numbered: Numbered) -> None:
-        """Returns when all of it is committed."""
-        if len(numbered.ids) == 1:
+        """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch id is somebody else's."""
+        if len(numbered.ids) == 1 and numbered.plan.batch_id is None:
             await self._singles.put(numbered)
             return
         async with self._database.transaction() as connection:
@@ -49,11 +51,11 @@ class Messages:
         """Everything of these requests, inside the caller's transaction."""
         for numbered in group:
             await keep(connection, self._database.vault, numbered.caller.municipality_id, numbered.plan.attachments, numbered.created_at)
-        singles = [n for n in group if len(n.ids) == 1]
+        singles = [n for n in group if len(n.ids) == 1 and n.plan.batch_id is None]
         if singles:
             await self._insert(connection, singles)
         for numbered in group:
-            if len(numbered.ids) != 1:
+            if numbered.plan.batch_id is not None or len(numbered.ids) != 1:
                 await self._copy(connection, numbered)
 
     async def _insert(self, connection: Connection, group: Sequence[Numbered]) -> None:
@@ -66,11 +68,11 @@ class Messages:
                     $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
                     $11::bytea[], $12::bytea[], $13::jsonb[], $14::timestamptz[],
                     $15::uuid[], $16::bytea[], $17::bytea[], $18::text[],
-                    $19::uuid[], $20::bytea[], $21::boolean[], $22::timestamptz[], $23::timestamptz[], $24::int[],
-                    $25::text[], $26::bytea[])
+                    $19::uuid[], $20::bytea[], $21::boolean[], $22::text[], $23::text[], $24::text[], $25::bytea[],
+                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[])
                 AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department, batch_reference,
                     content, attachments, remarks, created_at, message_id, party_key, party, reference,
-                    delivery_id, destination, awaited, due_at, expires_at, level, lane, payload)),
+                    delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload)),
             b AS (
                 INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                     reference, recipients, content, attachments, remarks, created_at)
@@ -81,9 +83,9 @@ class Messages:
                 SELECT message_id, municipality_id, batch_id, 0, party_key, party, reference FROM r),
             d AS (
                 INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
-                    awaited, created_at, updated_at, expires_at)
-                SELECT delivery_id, municipality_id, batch_id, message_id, channel, message_type, priority, 'queued', destination,
-                    awaited, created_at, created_at, expires_at FROM r),
+                    awaited, next, secret, created_at, updated_at, expires_at)
+                SELECT delivery_id, municipality_id, batch_id, message_id, leg, leg_type, priority, 'queued', destination,
+                    awaited, string_to_array(next, ' '), secret, created_at, created_at, expires_at FROM r),
             j AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
                 SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r)
@@ -95,7 +97,7 @@ class Messages:
     def _batch(self, numbered: Numbered) -> tuple[Any, ...]:
         caller, plan = numbered.caller, numbered.plan
         municipality_id = caller.municipality_id
-        named = [{"name": a.name, "type": a.content_type, "digest": a.digest.hex()} for a in plan.attachments]
+        named = _named(plan.attachments)
         seal = self._database.vault.seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
@@ -113,15 +115,30 @@ class Messages:
             recipient.reference or (numbered.plan.reference if len(numbered.ids) == 1 else None),
         )
 
+    def _own(self, numbered: Numbered, index: int) -> tuple[bytes | None, bytes | None]:
+        """The content and the names of files of one message, where they are not those of the whole batch."""
+        plan, municipality_id, seal = numbered.plan, numbered.caller.municipality_id, self._database.vault.seal
+        recipient = plan.recipients[index]
+        content = recipient.content if recipient.content is not None else plan.content if plan.batch_id is not None else None
+        if content is None:
+            return None, None
+        files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
+        return seal(municipality_id, orjson.dumps(content)), seal(municipality_id, orjson.dumps(_named(files))) if files else None
+
     def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
-        sealed = self._database.vault.seal(numbered.caller.municipality_id, numbered.plan.recipients[index].destination.encode())
-        return (numbered.ids[index][1], sealed, numbered.awaited)
+        municipality_id, plan, seal = numbered.caller.municipality_id, numbered.plan, self._database.vault.seal
+        recipient, channel = plan.recipients[index], numbered.channel_of(index)
+        return (
+            numbered.ids[index][1], seal(municipality_id, recipient.destination.encode()), numbered.awaited, channel,
+            numbered.types[channel], recipient.legs[1:], seal(municipality_id, plan.secret) if plan.secret is not None else None,
+        )  # fmt: skip
 
     def _flat(self, numbered: Numbered) -> tuple[Any, ...]:
         municipality_id, delivery_id = numbered.caller.municipality_id, numbered.ids[0][1]
+        *delivery, legs, secret = self._delivery(numbered, 0)
         return (
-            *self._batch(numbered), *self._message(numbered, 0), *self._delivery(numbered, 0), numbered.due_at, numbered.expires_at,
-            jobs.level(numbered.plan.priority), numbered.lane, jobs.payload(municipality_id, delivery_id),
+            *self._batch(numbered), *self._message(numbered, 0), *delivery, " ".join(legs), secret, numbered.due_at, numbered.expires_at,
+            jobs.level(numbered.plan.priority), numbered.lane(0), jobs.payload(municipality_id, delivery_id),
         )  # fmt: skip
 
     async def _copy(self, connection: Connection, numbered: Numbered) -> None:
@@ -129,36 +146,52 @@ class Messages:
         (batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at) = self._batch(
             numbered
         )
-        await connection.execute(
+        count = len(numbered.ids)
+        total = await connection.fetchval(
             """
-            INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
+            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                 reference, content, attachments, remarks, created_at, recipients)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients
+                WHERE $16 AND b.municipality_id = excluded.municipality_id AND b.channel = excluded.channel
+            RETURNING recipients
             """,
-            batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, len(numbered.ids),
+            batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, count,
+            numbered.plan.batch_id is not None,
         )  # fmt: skip
-        count = len(numbered.ids)
+        if total is None:
+            raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
         await connection.copy_records_to_table(
             "messages",
-            columns=("municipality_id", "batch_id", "ordinal", "id", "party_key", "party", "reference"),
-            records=_paced((municipality_id, batch_id, i, *self._message(numbered, i)) for i in range(count)),
+            columns=("municipality_id", "batch_id", "ordinal", "id", "party_key", "party", "reference", "content", "attachments"),
+            records=_paced(
+                (municipality_id, batch_id, total - count + i, *self._message(numbered, i), *self._own(numbered, i)) for i in range(count)
+            ),
         )
-        common = (municipality_id, batch_id, channel, message_type, priority, "queued", created_at, created_at, numbered.expires_at)
+        common = (municipality_id, batch_id, priority, "queued", created_at, created_at, numbered.expires_at)
         await connection.copy_records_to_table(
             "deliveries",
-            columns=("municipality_id", "batch_id", "channel", "message_type", "priority", "status", "created_at", "updated_at",
-                     "expires_at", "message_id", "id", "destination", "awaited"),
+            columns=("municipality_id", "batch_id", "priority", "status", "created_at", "updated_at", "expires_at", "message_id",
+                     "id", "destination", "awaited", "channel", "message_type", "next", "secret"),
             records=_paced((*common, numbered.ids[i][0], *self._delivery(numbered, i)) for i in range(count)),
         )  # fmt: skip
-        level, lane, due = jobs.level(numbered.plan.priority), numbered.lane, numbered.due_at
+        level, due = jobs.level(numbered.plan.priority), numbered.due_at
         if due <= created_at:  # by the database's clock, which may be behind ours
             due = await connection.fetchval("SELECT now()")
         await connection.copy_records_to_table(
             "pgqueuer",
             columns=("priority", "entrypoint", "execute_after", "status", "payload"),
-            records=_paced(((level, lane, due, "queued", jobs.payload(municipality_id, delivery)) for _, delivery in numbered.ids)),
+            records=_paced(
+                (level, numbered.lane(i), due, "queued", jobs.payload(municipality_id, delivery_id))
+                for i, (_, delivery_id) in enumerate(numbered.ids)
+            ),
         )
-        await connection.execute("SELECT pg_notify('utskick_work', $1)", lane)
+        lanes = {numbered.lane(i) for i in range(count)}
+        await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
+
+
+def _named(files: Sequence[Attachment]) -> list[dict[str, Any]]:
+    return [{"name": a.name, "type": a.content_type, "digest": a.digest.hex()} for a in files]
 
 
 async def _paced(rows: Any) -> AsyncIterator[tuple[Any, ...]]:

@@ -1,0 +1,185 @@
+"""Attempts: begun on disk before the provider is called, settled after. Every change compares before it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from utskick.domain.delivery import Delivery, Move
+from utskick.domain.message import lane_of
+from utskick.domain.status import SETTLED, Status
+from utskick.store import jobs
+from utskick.store.batching import Batching
+from utskick.store.database import Database
+from utskick.store.legs import Legs
+
+#: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call waits.
+SETTLEMENTS = "utskick_settled"
+
+#: No further attempt is possible, not even by a person's decision: what was kept for one is erased.
+_OVER: Final = SETTLED - {Status.UNCERTAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning again when the
+    commit was not confirmed."""
+
+    delivery: Delivery
+    account: str
+    claim: UUID
+    worker: str
+    at: datetime
+    frozen: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to. ``job_id`` is removed with it, when it is the one that counts; ``account`` and ``actor`` tell the story.
+
+    ``uncalled``: the attempt ended before its call, and was never begun on disk. ``types``: the contract's word for each channel, where a
+    leg may follow.
+    """
+
+    delivery: Delivery
+    attempt: int
+    move: Move
+    job_id: int | None
+    account: str | None
+    at: datetime
+    actor: str | None = None
+    uncalled: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def falls_back(self) -> bool:
+        """Known not to have arrived, and there is another way."""
+        return bool(self.delivery.next) and self.move.status in (Status.FAILED, Status.EXPIRED)
+
+    @property
+    def follows(self) -> bool:
+        """Whether more has to be written in the same transaction."""
+        return self.falls_back or (
+            self.delivery.encloses is not None and self.move.due is None and self.move.status is not Status.UNCERTAIN
+        )
+
+
+class Attempts:
+    """Begin and settle are grouped: many tasks, one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._vault = database.vault
+        self._legs = Legs(database)
+        self._begins: Batching[Beginning, bool] = Batching(self._begin)
+        self._settles: Batching[Settlement, bool] = Batching(self._settle, split=(asyncpg.DataError,))
+
+    async def begin(self, beginning: Beginning) -> bool:
+        """The attempt is on disk. False: it was not due any more, or somebody else has taken it; nothing may be sent."""
+        return await self._begins.put(beginning)
+
+    async def _begin(self, group: Sequence[Beginning]) -> Sequence[bool]:
+        rows = await self._database.pool.fetch(
+            """
+            WITH w AS (
+                SELECT * FROM unnest(
+                    $1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bytea[])
+                AS w(municipality_id, id, attempts, account, claim, worker, at, frozen)),
+            taken AS (
+                UPDATE deliveries d
+                SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = w.claim, updated_at = w.at,
+                    frozen = coalesce(d.frozen, w.frozen)
+                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND (
+                    (d.status IN ('queued', 'deferred') AND d.attempts = w.attempts)
+                    OR (d.status = 'sending' AND d.claim = w.claim AND d.attempts = w.attempts + 1))
+                RETURNING d.id),
+            opened AS (
+                INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
+                SELECT w.id, w.attempts + 1, w.municipality_id, w.account, w.worker, w.at FROM w JOIN taken USING (id)
+                ON CONFLICT (delivery_id, number) DO NOTHING)
+            SELECT id FROM taken
+            """,
+            [b.delivery.municipality_id for b in group],
+            [b.delivery.id for b in group],
+            [b.delivery.attempts for b in group],
+            [b.account for b in group],
+            [b.claim for b in group],
+            [b.worker for b in group],
+            [b.at for b in group],
+            [self._vault.seal(b.delivery.municipality_id, b.frozen) if b.frozen is not None else None for b in group],
+        )
+        taken = {row["id"] for row in rows}
+        return [b.delivery.id in taken for b in group]
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """The outcome is on disk, with the next job if there is one. False: another worker settled this attempt before."""
+        if not settlement.follows:
+            return await self._settles.put(settlement)
+        async with self._database.transaction() as connection:
+            [moved] = await self._write(connection, [settlement])
+            if moved:
+                await self._legs.follow(connection, settlement)
+            return moved
+
+    async def _settle(self, group: Sequence[Settlement]) -> Sequence[bool]:
+        return await self._write(self._database.pool, group)
+
+    async def _write(self, connection: Any, group: Sequence[Settlement]) -> Sequence[bool]:
+        rows = await connection.fetch(
+            """
+            WITH w AS (
+                SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                    $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::int[], $16::bytea[],
+                    $17::text[], $18::boolean[], $19::text[], $20::bigint[], $21::int[], $22::boolean[])
+                AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason, provider_code, doubt, tried, at, due,
+                    lane, level, payload, actor, settled, noted, job, uncalled, over)),
+            moved AS (
+                UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
+                    reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
+                    tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
+                    secret = CASE WHEN w.over THEN NULL ELSE d.secret END
+                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND d.attempts = w.attempt - w.uncalled
+                    AND (d.status IN ('sending', 'uncertain')
+                        OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))
+                    AND NOT (d.status = 'uncertain' AND w.status = 'uncertain')
+                RETURNING d.id, d.message_id, d.awaited AND w.settled AS told),
+            noted AS (
+                INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
+                    reason_code, reason, provider_code, actor, at)
+                SELECT w.municipality_id, w.id, nullif(w.attempt, 0), w.noted, w.account, w.reference, w.reason_code, w.reason,
+                    w.provider_code, w.actor, w.at
+                FROM w JOIN moved USING (id)),
+            done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+            next AS (
+                INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
+                SELECT w.level, w.lane, w.payload, now() + (w.due - w.at), 'queued' FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL),
+            called AS MATERIALIZED (
+                SELECT pg_notify('utskick_work', lane)
+                FROM (SELECT DISTINCT w.lane FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL) l),
+            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE told)
+            SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
+            """,
+            *_columns(group),
+        )
+        moved = {row["id"] for row in rows}
+        return [s.delivery.id in moved for s in group]
+
+
+def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
+    rows = [
+        (
+            s.delivery.municipality_id, s.delivery.id, s.attempt, s.move.status.value, s.account, s.move.reference,
+            s.move.reason.code if s.move.reason else None, s.move.reason.sentence if s.move.reason else None,
+            s.move.reason.provider_code if s.move.reason else None, s.move.doubt, " ".join(s.move.tried), s.at, s.move.due,
+            lane_of(s.delivery.channel, s.delivery.priority), jobs.level(s.delivery.priority),
+            jobs.payload(s.delivery.municipality_id, s.delivery.id), s.actor, s.move.status in SETTLED,
+            (s.move.noted or s.move.status).value, s.job_id, int(s.uncalled), s.move.status in _OVER,
+        )
+        for s in group
+    ]  # fmt: skip
+    return [list(column) for column in zip(*rows, strict=True)]
