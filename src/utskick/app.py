@@ -34,11 +34,12 @@ from utskick.http.service import Service
 from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.town import NOTICE, Town, sections
 from utskick.settings import Settings
-from utskick.store import migrations
+from utskick.store import keyring, migrations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
+from utskick.store.safe import Safe
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -81,6 +82,11 @@ def policies_of(settings: Settings) -> dict[str, Policy]:
         name: Policy(timedelta(seconds=r.first), timedelta(seconds=r.ceiling), timedelta(seconds=r.misconfigured))
         for name, r in settings.retry.items()
     }
+
+
+def safe_of(settings: Settings) -> Safe:
+    """What seals personal data: beside the embedded database with a key of its own. Raises ``SettingsFault``."""
+    return keyring.safe_of(settings.vault, settings.data.folder.expanduser().absolute() if settings.database.url is None else None)
 
 
 @asynccontextmanager
