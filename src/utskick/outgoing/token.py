@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_plus
 
-from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.reading import basic, members, taken
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
+from utskick.outgoing.reading import basic, members, taken
 
 #: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only recommends it).
 UNSAID_LIFE: Final = 300.0
