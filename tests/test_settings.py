@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from utskick.app import channels_of, in_sandbox, neighbours_of, policies_of, read_settings
+from utskick.app import channels_of, in_sandbox, policies_of, read_settings
+from utskick.directory.nobody import NOBODY
 from utskick.domain.errors import SettingsFault
 
 FILE = """
@@ -79,7 +80,7 @@ def test_the_sandbox_is_on_until_a_channel_has_accounts(file: Path) -> None:
 
 def test_a_service_that_can_reach_nobody_does_not_start() -> None:
     with pytest.raises(SettingsFault, match="no channel has a provider account"):
-        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None, neighbours_of())
+        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None, NOBODY)
 
 
 def test_retry_is_set_for_channels_that_exist() -> None:

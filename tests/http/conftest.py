@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
         None,
         over={
             "database": {"url": database.url},
+            "vault": {"key": b64encode(bytes(32)).decode()},
             "data": {"folder": tmp_path},
             "http": {"port": 0, "sync_wait": 4},
             "sandbox": {"http_port": 0, "smtp_port": 0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from utskick.domain.channel import Form
+from utskick.http import directory_requests, directory_shapes
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
 
@@ -213,6 +215,48 @@ def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
     return described
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too."""
+
+    id: str
+    summary: str
+    tag: str
+    status: int = 200
+    answer: str | None = None
+    many: bool = False
+    body: str | None = None
+    query: tuple[str, ...] = ()
+    optional: bool = False
+    filters: bool = False
+    conflict: bool = False
+
+    def described(self, path: str) -> dict[str, Any]:
+        parameters = [_path(name) for name in re.findall(r"{(\w+)}", path)]
+        parameters += [{"name": n, "in": "query", "required": not self.optional, "schema": {"type": "string"}} for n in self.query]
+        if self.filters:
+            words = {"type": "object", "additionalProperties": {"type": "string"}}
+            parameters.append({"name": "query", "in": "query", "required": False, "style": "form", "explode": True, "schema": words})
+        success: dict[str, Any] = {"description": "Successful Operation"}
+        if self.answer:
+            shape = {"$ref": _REF.format(model=self.answer)}
+            success["content"] = {"application/json": {"schema": {"type": "array", "items": shape} if self.many else shape}}
+        if self.status == 201:
+            success["headers"] = {"Location": {"schema": {"type": "string"}}}
+        faults = (400, 404, 500, 503, *((413, 415) if self.body else ()), *((409,) if self.conflict else ()))
+        described: dict[str, Any] = {
+            "operationId": self.id,
+            "summary": self.summary,
+            "tags": [self.tag],
+            "parameters": parameters,
+            "responses": {str(self.status): success, **_problems(*sorted(faults))},
+        }
+        if self.body:
+            schema = {"$ref": _REF.format(model=self.body)}
+            described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        return described
+
+
 def receipt(operation: str, path: str) -> dict[str, Any]:
     return {
         "operationId": operation,
@@ -234,7 +278,8 @@ def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
 
 def install(app: FastAPI, service: Service) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
-    models = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m} | {ResolveRequest}
+    models = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
+    models |= {ResolveRequest, *directory_requests.MODELS}
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -242,7 +287,7 @@ def install(app: FastAPI, service: Service) -> None:
                 title=app.title, version=app.version, description=app.description, routes=app.routes, license_info=app.license_info
             )
             _, schemas = models_json_schema([(m, "validation") for m in sorted(models, key=lambda m: m.__name__)], ref_template=_REF)
-            found.setdefault("components", {})["schemas"] = {**_SHAPES, **schemas.get("$defs", {})}
+            found.setdefault("components", {})["schemas"] = {**_SHAPES, **directory_shapes.SHAPES, **schemas.get("$defs", {})}
             app.openapi_schema = found
         return app.openapi_schema
 

@@ -64,7 +64,7 @@ class Token:
         value, life = said.get("access_token"), said.get("expires_in")
         if not taken(answer) or not isinstance(value, str) or not value:
             return _unsent(by_status(answer))
-        seconds = float(life) if isinstance(life, int | float) else UNSAID_LIFE
+        seconds = float(life) if isinstance(life, int | float) and life > 0 else UNSAID_LIFE  # some answer -1 for "for ever"
         self._value, self._renew_at = value, self._clock() + seconds - min(MARGIN, seconds * PART)
         return value
 
