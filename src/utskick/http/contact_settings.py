@@ -47,7 +47,7 @@ class ContactSettingCalls:
         body = parse(ContactSettingCreateRequest, await read_body(request, LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "create")
         now = self._service.clock()
-        party, maker = (parse_id(given) if given else None for given in (body.party_id, body.created_by_id))
+        party, maker = (parse_id(given) if given else None for given in (body.party_id, body.createdById))
         channels = tuple(each.channel() for each in body.contact_channels or ())
         setting = ContactSetting(new_id(), party, maker, body.alias, channels, now, now)
         async with answering():

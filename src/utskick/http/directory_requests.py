@@ -64,11 +64,11 @@ class ContactSettingCreateRequest(Body):
     """``partyId`` for somebody real, ``createdById`` for a virtual setting that another has made."""
 
     party_id: Uuid | None = None
-    created_by_id: Uuid | None = Field(default=None, validate_default=True)
+    createdById: Uuid | None = Field(default=None, validate_default=True)  # a default's fault is told under the name that stands here
     alias: Short | None = None
     contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = None
 
-    @field_validator("created_by_id")
+    @field_validator("createdById")
     @classmethod
     def _somebody(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("party_id", "") is None:
