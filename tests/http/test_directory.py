@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from base64 import urlsafe_b64encode
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.directory.stage import organization, person
-from tests.http.conftest import Client
+from tests.http.conftest import Client, serving
+from utskick.store.database import Database
 
 SMS = {"contactMethod": "SMS", "alias": "mobil", "destination": "+46701740605"}
 MAIL = {"contactMethod": "EMAIL", "alias": "jobbet", "destination": "Anna@example.se", "disabled": True}
@@ -209,6 +211,15 @@ async def test_filters_are_bound_to_their_municipality_and_delegate(client: Clie
     for method in ("GET", "DELETE"):
         assert (await client.call(method, f"/2260/delegates/{made}")).status == 404
     assert len((await client.get(f"/2281/delegates/{made}")).json["filters"]) == 1
+
+
+async def test_settings_that_another_service_keeps_are_not_taken_here(database: Database, tmp_path: Path) -> None:
+    login = {"url": "http://127.0.0.1:1/c", "token_url": "http://127.0.0.1:1/t", "client_id": "u", "client_secret": "s"}
+    async with serving(database, tmp_path, directory={"contacts": "remote", "remote": {"contact_settings": login}}) as client:
+        assert (await client.post("/2281/settings", {"partyId": str(uuid4())})).status == 409
+        assert (await client.get(f"/2281/settings?partyId={uuid4()}")).status == 409
+        assert (await client.get(f"/2281/delegates/{uuid4()}")).status == 409
+        assert (await client.get(f"/2281/parties/{uuid4()}")).status == 404
 
 
 # -- parties --------------------------------------------------------------------------------------------------------------
