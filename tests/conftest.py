@@ -13,7 +13,9 @@ from utskick.store import migrations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 
-_TABLES = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
+_SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
+_DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
+_TABLES = f"{_SPINE}, {_DIRECTORY}"
 
 
 def open_folder(prefix: str) -> Path:

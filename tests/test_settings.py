@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from utskick.app import channels_of, in_sandbox, neighbours_of, policies_of, read_settings
+from utskick.app import channels_of, in_sandbox, policies_of, read_settings, safe_of
+from utskick.directory.nobody import NOBODY
 from utskick.domain.errors import SettingsFault
 
 FILE = """
@@ -79,7 +80,7 @@ def test_the_sandbox_is_on_until_a_channel_has_accounts(file: Path) -> None:
 
 def test_a_service_that_can_reach_nobody_does_not_start() -> None:
     with pytest.raises(SettingsFault, match="no channel has a provider account"):
-        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None, neighbours_of())
+        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None, NOBODY)
 
 
 def test_retry_is_set_for_channels_that_exist() -> None:
@@ -91,3 +92,18 @@ def test_retry_is_set_for_channels_that_exist() -> None:
 def test_production_email_needs_a_sender() -> None:
     with pytest.raises(SettingsFault, match="sender is needed"):
         read_settings(None, {"email": {"accounts": {"a": {"host": "mail.example.se"}}}})
+
+
+def test_a_database_of_ones_own_needs_a_key() -> None:
+    with pytest.raises(SettingsFault, match="utskick vault new-key"):
+        safe_of(read_settings(None, {"database": {"url": "postgresql://u@127.0.0.1/db"}}))
+
+
+def test_a_key_and_a_file_of_it_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFault, match="not both"):
+        read_settings(None, {"vault": {"key": "x", "key_file": tmp_path}})
+
+
+def test_a_directory_that_cannot_be_reached_is_a_fault_of_the_settings() -> None:
+    with pytest.raises(SettingsFault, match=r"directory: .*\[directory.remote.party\]"):
+        read_settings(None, {"directory": {"parties": "remote"}})

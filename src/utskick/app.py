@@ -18,7 +18,10 @@ from pydantic import BaseModel
 
 from utskick import settings as settings_module
 from utskick.channels.register import CHANNELS
-from utskick.directory.nobody import Nobody
+from utskick.directory import people as directory
+from utskick.directory.local import tables_of
+from utskick.directory.people import People
+from utskick.directory.settings import DirectorySection
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
@@ -35,16 +38,18 @@ from utskick.http.service import Service
 from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.town import NOTICE, Town, sections
 from utskick.settings import Settings
-from utskick.store import migrations
+from utskick.store import keyring, migrations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
+from utskick.store.safe import Safe
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Raises ``SettingsFault`` with every fault."""
-    return settings_module.read(path, {name: entry.section for name, entry in CHANNELS.items()}, over=over)
+    sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
+    return settings_module.read(path, {**sections, "directory": DirectorySection}, over=over)
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -69,11 +74,6 @@ def channels_of(settings: Settings, place: Place | None, neighbours: Neighbours)
     return built
 
 
-def neighbours_of() -> Neighbours:
-    nobody = Nobody()
-    return Neighbours(nobody, nobody)
-
-
 def policies_of(settings: Settings) -> dict[str, Policy]:
     unknown = settings.retry.keys() - CHANNELS.keys()
     if unknown:
@@ -82,6 +82,11 @@ def policies_of(settings: Settings) -> dict[str, Policy]:
         name: Policy(timedelta(seconds=r.first), timedelta(seconds=r.ceiling), timedelta(seconds=r.misconfigured))
         for name, r in settings.retry.items()
     }
+
+
+def safe_of(settings: Settings) -> Safe:
+    """What seals personal data: beside the embedded database with a key of its own. Raises ``SettingsFault``."""
+    return keyring.safe_of(settings.vault, settings.data.folder.expanduser().absolute() if settings.database.url is None else None)
 
 
 @asynccontextmanager
@@ -103,6 +108,13 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
+
+
+@asynccontextmanager
+async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
+    """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
+    async with directory.opened(settings.section("directory"), tables_of(database, safe_of(settings))) as people:
+        yield people
 
 
 def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel]) -> Worker:
@@ -163,7 +175,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             town = Town(_place(settings, api_url))
             await town.start()
             stack.push_async_callback(town.close)
-        channels = channels_of(settings, town.place if town else None, neighbours_of())
+        people = await stack.enter_async_context(peopled(settings, database))
+        channels = channels_of(settings, town.place if town else None, people.neighbours)
         await stack.enter_async_context(started(channels))
         worker = worker_of(settings, database, channels) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
@@ -179,6 +192,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             receipts=Receipts(database, channels, utc_now),
             history=History(database),
             resolutions=Resolutions(database),
+            directory=people.tables,
+            keeps_contacts=people.keeps_contacts,
             clock=utc_now,
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
@@ -206,11 +221,11 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 async def work(settings: Settings) -> None:
     """A worker process: until SIGTERM or SIGINT."""
     signalled = stop_signal()
-    async with opened(settings) as database:
+    async with opened(settings) as database, peopled(settings, database) as people:
         if in_sandbox(settings) and 0 in (settings.sandbox.http_port, settings.sandbox.smtp_port):
             raise SettingsFault("a worker cannot find a sandbox on any free port: set sandbox.http_port and sandbox.smtp_port")
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
-        channels = channels_of(settings, place, neighbours_of())
+        channels = channels_of(settings, place, people.neighbours)
         collect_rarely()
         async with started(channels), working(worker_of(settings, database, channels)) as worker:
             await stop_wanted(worker, signalled=signalled)

@@ -37,6 +37,23 @@ class DatabaseSection(Section):
     connections: int = Field(default=12, ge=4, le=200)
 
 
+class VaultSection(Section):
+    """The key that seals personal data at rest: 32 bytes in base64, or a file that holds them. ``old_keys`` still open, and seal no more.
+
+    Without one, the embedded database gets a key of its own in ``data.folder``.
+    """
+
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    old_keys: tuple[SecretStr, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> VaultSection:
+        if self.key is not None and self.key_file is not None:
+            raise ValueError("set key or key_file, not both")
+        return self
+
+
 class Http(Section):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle."""
 
@@ -87,6 +104,7 @@ class Settings(BaseSettings):
     default_municipality: Municipality = "2281"
     data: Data = Data()
     database: DatabaseSection = DatabaseSection()
+    vault: VaultSection = VaultSection()
     http: Http = Http()
     worker: WorkerSection = WorkerSection()
     retry: dict[str, RetrySection] = {}

@@ -52,7 +52,8 @@ def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path
 def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(utskick: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UTSKICK_DATABASE__URL", "postgresql://u:hemligt-ord@127.0.0.1:1/db")
     done = utskick("check")
-    assert (done.code, grade("database", done)) == (1, "fault")
+    assert (done.code, grade("database", done), grade("vault key", done)) == (1, "fault", "fault")
+    assert "utskick vault new-key" in done.out
     assert "hemligt-ord" not in done.out + done.err
 
 

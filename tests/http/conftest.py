@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,19 +53,28 @@ class Client:
             return list((await answer.json())["entries"])
 
 
-@pytest.fixture
-async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
+@asynccontextmanager
+async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterator[Client]:
+    """``more``: tables of the settings beside or instead of those here."""
     settings = app.read_settings(
         None,
         over={
             "database": {"url": database.url},
-            "data": {"folder": tmp_path},
+            "vault": {"key": b64encode(bytes(32)).decode()},
+            "data": {"folder": folder},
             "http": {"port": 0, "sync_wait": 4},
             "sandbox": {"http_port": 0, "smtp_port": 0},
             "retry": {"sms": {"first": 0.2, "ceiling": 1}, "email": {"first": 0.2, "ceiling": 1}},
             "worker": {"poll": 0.1, "grace": 1},
             "sms": {"segment_limit": 10},
+            **more,
         },
     )
     async with app.serving(settings, work=True) as running, aiohttp.ClientSession() as session:
         yield Client(running, session)
+
+
+@pytest.fixture
+async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
+    async with serving(database, tmp_path) as found:
+        yield found

@@ -64,6 +64,7 @@ class Ground:
         waits = {"first": 0.2, "ceiling": 1, "misconfigured": 1}
         told = {
             "DATABASE__URL": self.url,
+            "VAULT__KEY": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
             "DATABASE__CONNECTIONS": "6",
             "DATA__FOLDER": str(self.folder / "nothing-stands-here"),
             "HTTP__PORT": str(self.port),

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from tests.shape.sizes import ROOT, overdrawn
 from utskick.channels.register import CHANNELS
+from utskick.directory.settings import DirectorySection
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
@@ -53,7 +54,11 @@ def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
-    names = [*settings_of(Settings), *(n for entry in CHANNELS.values() for n in settings_of(entry.section))]
+    names = [
+        *settings_of(Settings),
+        *settings_of(DirectorySection, "directory."),
+        *(n for entry in CHANNELS.values() for n in settings_of(entry.section)),
+    ]
     missing = [name for name in names if not re.search(rf"`{re.escape(name)}[.`]", text) and f".{name.rpartition('.')[2]}`" not in text]
     assert missing == []
 

@@ -12,9 +12,11 @@ from rich.markup import escape
 
 from utskick import __version__, app
 from utskick.cli.batch import batch
-from utskick.cli.options import Address, Municipality, target_of
+from utskick.cli.directory import directory
+from utskick.cli.options import Address, Config, Municipality, target_of
 from utskick.cli.screen import console, errors
 from utskick.cli.send import send
+from utskick.cli.vault import vault
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
@@ -25,11 +27,10 @@ cli = typer.Typer(
     help="Utskick: SMS, e-mail and more for public bodies. Without settings everything runs in a sandbox: nothing leaves the machine.",
 )
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", envvar="UTSKICK_CONFIG", help="Settings file (TOML). The environment wins over it.")
-]
 cli.add_typer(send, name="send")
 cli.add_typer(batch, name="batch")
+cli.add_typer(directory, name="directory")
+cli.add_typer(vault, name="vault")
 
 
 def settings_of(config: Path | None) -> Settings:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from utskick import app
 from utskick.channels.register import CHANNELS
+from utskick.directory.nobody import NOBODY
 from utskick.domain.channel import Channel
 from utskick.domain.errors import DatabaseFault, SettingsFault, UtskickError
 from utskick.settings import Settings
@@ -55,6 +56,7 @@ async def examine(config: Path | None) -> list[Finding]:
         return [Finding("settings", Grade.FAULT, fault.detail, "mend the settings, then check again")]
     findings = [Finding("settings", Grade.OK, f"read from {where}")]
     findings += await _database(settings)
+    findings.append(_key(settings))
     findings.append(_sandbox(settings))
     for name in CHANNELS:
         findings += await _channel(name, settings)
@@ -85,6 +87,18 @@ async def _database(settings: Settings) -> list[Finding]:
             return [_space(folder), await _schema(url, embedded=True)]
     except DatabaseFault as fault:
         return [_space(folder), Finding("database", Grade.FAULT, fault.detail, "see postgres.log in the data folder")]
+
+
+def _key(settings: Settings) -> Finding:
+    """Beside the embedded database it is made when it is needed, and not by a look."""
+    if settings.database.url is None and settings.vault.key is None and settings.vault.key_file is None:
+        said = f"of its own, in {settings.data.folder.absolute()}"
+        return Finding("vault key", Grade.OK, f"{said}; a copy of it belongs elsewhere than the backup of the database")
+    try:
+        app.safe_of(settings)
+    except SettingsFault as fault:
+        return Finding("vault key", Grade.FAULT, fault.detail, "mend [vault]")
+    return Finding("vault key", Grade.OK, "from the settings")
 
 
 @asynccontextmanager
@@ -158,7 +172,7 @@ async def _channel(name: str, settings: Settings) -> list[Finding]:
             return [Finding(name, Grade.OK, "the sandbox is its provider")]
         return [Finding(name, Grade.WARNING, "no provider account: its calls are answered with 501", f"add [{name}.accounts.…]")]
     try:
-        channel = CHANNELS[name].build(section, app.neighbours_of())
+        channel = CHANNELS[name].build(section, NOBODY)
     except (UtskickError, OSError) as fault:
         return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
     return await _look(channel)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from utskick.cli.client import Target
 
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="UTSKICK_CONFIG", help="Settings file (TOML). The environment wins over it.")
+]
 Address = Annotated[str, typer.Option("--url", envvar="UTSKICK_URL", help="Where the service is.")]
 Municipality = Annotated[str, typer.Option(envvar="UTSKICK_MUNICIPALITY", help="Municipality id.")]
 Party = Annotated[str | None, typer.Option(help="Party id (UUID) of the recipient, for the conversation history.")]

@@ -21,10 +21,11 @@ _SAMPLE: Final = 200
 _PARTY: Final = ("partyid", "party", "personid")
 _WRITTEN: Final = re.compile(r"[+0-9()./\s-]{4,30}\Z")
 #: Names of columns, the best first: where a file has several, "Mobil" is a better number than "Telefon".
-_NUMBER_NAMES: Final = (
+NUMBER_NAMES: Final = (
     *("mobil", "mobilnummer", "mobiltelefon", "mobilenumber", "mobile", "msisdn"),
     *("telefon", "telefonnummer", "tel", "phone", "phonenumber", "number", "nummer"),
 )
+EMAIL_NAMES: Final = ("epost", "epostadress", "email", "emailaddress", "mail", "mailadress", "mejl")
 _REFERENCE: Final = ("reference", "referens", "ref")
 
 
@@ -77,7 +78,7 @@ class Kind:
 SMS: Final = Kind(
     "sms",
     "mobileNumber",
-    _NUMBER_NAMES,
+    NUMBER_NAMES,
     read_number,
     _is_mobile,
     "is not a phone number",
@@ -86,7 +87,7 @@ SMS: Final = Kind(
 EMAIL: Final = Kind(
     "email",
     "emailAddress",
-    ("epost", "epostadress", "email", "emailaddress", "mail", "mailadress", "mejl"),
+    EMAIL_NAMES,
     read_address,
     lambda text: "@" in text and is_email(text),
     "is not an e-mail address",
@@ -153,7 +154,7 @@ def _is_header(row: Row) -> bool:
 
 def find_columns(header: Sequence[str], rows: Sequence[Row], kind: Kind, wanted: Sequence[str]) -> Columns:
     asked = _asked(wanted, kind)
-    plain = [_plain(name) for name in header]
+    plain = [plain_name(name) for name in header]
     places = {role: _place(name, plain) for role, name in asked.items()}
     destination = places.get("destination", _by_name(plain, kind.names))
     if destination is None:
@@ -177,9 +178,9 @@ def _asked(wanted: Sequence[str], kind: Kind) -> dict[str, str]:
         role, separator, name = words.partition("=")
         if not separator:
             asked["destination"] = words
-        elif _plain(role) in _ROLES:
-            asked[_ROLES[_plain(role)]] = name
-        elif _plain(role) in kind.names:
+        elif plain_name(role) in _ROLES:
+            asked[_ROLES[plain_name(role)]] = name
+        elif plain_name(role) in kind.names:
             asked["destination"] = name
         else:
             raise Unreadable(f"--column {words}: write NAME, party=NAME or reference=NAME")
@@ -187,14 +188,15 @@ def _asked(wanted: Sequence[str], kind: Kind) -> dict[str, str]:
 
 
 def _place(name: str, plain: Sequence[str]) -> int:
-    if _plain(name) in plain:
-        return plain.index(_plain(name))
+    if plain_name(name) in plain:
+        return plain.index(plain_name(name))
     if name.isdigit() and int(name) >= 1:
         return int(name) - 1
     raise Unreadable(f"--column: the file has no column named {name}")
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A column's name without what people write differently: letter case, spaces, ``-`` and ``_``."""
     return re.sub(r"[\W_]", "", name.casefold())
 
 

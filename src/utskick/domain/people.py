@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 from utskick.domain.outcome import Deferred
 
@@ -43,8 +44,37 @@ class PostalAddress:
     city: str | None = None
     country: str | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a letter could find its way: a place, and a street or somebody who takes care of it there."""
+        return bool((self.street or self.care_of) and (self.postal_code or self.country) and self.city)
+
     def __repr__(self) -> str:
         return "PostalAddress(…)"
+
+
+class Kind(StrEnum):
+    """The neighbours' words: a person, or an organisation."""
+
+    PRIVATE = "PRIVATE"
+    ENTERPRISE = "ENTERPRISE"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Party:
+    """Somebody whom the municipality knows. ``protected``: protected identity; the address is then given to nobody."""
+
+    id: UUID
+    legal_id: LegalId
+    address: PostalAddress = PostalAddress()
+    protected: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.ENTERPRISE if self.legal_id.is_organization else Kind.PRIVATE
+
+    def __repr__(self) -> str:
+        return f"Party({self.id}, …)"
 
 
 class Hidden(StrEnum):
@@ -64,7 +94,10 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """One contact channel of a person or of a delegate. ``method`` None: a word that we do not know."""
+    """One contact channel of a person or of a delegate. ``method`` None: a word that we do not know.
+
+    ``destination``: a number in E.164 or an e-mail address; of PUSH the id of the party whose devices are meant.
+    """
 
     method: Method | None
     destination: str
@@ -83,35 +116,43 @@ class Subscription:
     address: Mapping[str, str]
 
 
-class Directory(Protocol):
-    """Reads only."""
+class LegalIds(Protocol):
+    """Which number a party id stands for."""
 
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
-        """Of those that are known; a party that is missing in the answer has none. At most 1 000 a call."""
+        """Of those that are known, by the ids as they were given; a party that is missing in the answer has none. At most 1 000 a call."""
         ...
+
+
+class Addresses(Protocol):
+    """Where somebody lives."""
 
     async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
         """The address in the population register (or of the organisation)."""
         ...
+
+
+class Contacts(Protocol):
+    """How somebody wants to be reached."""
 
     async def contacts(self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]) -> Sequence[Contact] | Deferred:
         """The person's own contact channels and those of delegates whose filters match; empty: no settings are known."""
         ...
 
 
+class Directory(LegalIds, Addresses, Contacts, Protocol):
+    """Reads only. Each of the three may be kept by a service of its own."""
+
+
 class Subscriptions(Protocol):
-    """Who takes push messages, and where."""
+    """Who takes push messages, and where. ``address`` of a browser: endpoint, p256dh, auth; of an app: token."""
 
-    async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription]: ...
+    async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription] | Deferred: ...
 
-    async def get(self, municipality_id: str, subscription_id: str) -> Subscription | None: ...
+    async def get(self, municipality_id: str, subscription_id: str) -> Subscription | Deferred | None: ...
 
     async def gone(self, municipality_id: str, subscription_id: str) -> None:
-        """The push service says that it does not exist any more: removed."""
-        ...
-
-    async def add(self, municipality_id: str, party_id: str, kind: str, address: Mapping[str, str]) -> str:
-        """Returns the subscription's id; the same address again keeps the id it had."""
+        """The push service says that it does not exist any more: removed. Where that is not possible now, the next one says so again."""
         ...
 
 

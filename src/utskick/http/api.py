@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import openapi, problems
+from utskick.http import directory, openapi, problems
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -44,6 +44,9 @@ def build(service: Service) -> FastAPI:
     _sending(app, service)
     _asking(app, service)
     _reading(app, service)
+    for call in directory.calls(service):
+        path = "/{municipalityId}" + call.path
+        _route(app, call.method, path, call.endpoint, call.described.described(path))
     health = Health(service)
     _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
     _route(app, "GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
@@ -128,6 +131,6 @@ def _route(app: FastAPI, method: str, path: str, endpoint: Endpoint, described: 
             summary=described.pop("summary"),
             tags=described.pop("tags"),
             openapi_extra=described,
-            status_code=201 if "201" in described["responses"] else 200,
+            status_code=int(next(iter(described["responses"]))),
         )
     )

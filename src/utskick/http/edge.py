@@ -96,6 +96,23 @@ class Parameters:
             raise Invalid(self._faults)
 
 
+def located(request: Request, municipalities: Iterable[str], operation: str, *names: str) -> tuple[str, list[UUID]]:
+    """The municipality of the path, and the ids that it names, in their order. Raises ``Invalid`` with every fault."""
+    parameters = Parameters(operation, municipalities)
+    municipality_id = parameters.municipality(request.path_params["municipalityId"])
+    found = [parameters.uuid(name, request.path_params[name]) for name in names]
+    parameters.done()
+    return municipality_id, found
+
+
+def required(request: Request, name: str) -> str:
+    """A query parameter that must be there."""
+    value = request.query_params.get(name)
+    if value is None:
+        raise Unreadable(f"Required parameter '{name}' is not present.")
+    return value
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. Reading stops at the limit: what is over it is refused, not buffered."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()

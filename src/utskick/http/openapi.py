@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -13,135 +14,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from utskick.domain.channel import Form, Gathering, Question
+from utskick.http import directory_requests, directory_shapes
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
+from utskick.http.shapes import SHAPES
 
 _REF = "#/components/schemas/{model}"
-
-_SHAPES: dict[str, Any] = {
-    "Problem": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32"},
-            "detail": {"type": "string"},
-            "instance": {"type": "string", "format": "uri"},
-            "code": {"type": "string", "description": "Our own stable word for the fault"},
-        },
-    },
-    "ConstraintViolationProblem": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32"},
-            "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
-        },
-    },
-    "Violation": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
-    "MessageType": {
-        "type": "string",
-        "enum": [
-            "MESSAGE",
-            "EMAIL",
-            "SMS",
-            "WEB_MESSAGE",
-            "DIGITAL_MAIL",
-            "DIGITAL_INVOICE",
-            "SNAIL_MAIL",
-            "LETTER",
-            "SLACK",
-            "PUSH",
-            "PRINT_BATCH",
-        ],
-    },
-    "MessageStatus": {
-        "type": "string",
-        "enum": ["PENDING", "AWAITING_FEEDBACK", "SENT", "NOT_SENT", "FAILED", "NO_CONTACT_SETTINGS_FOUND", "NO_CONTACT_WANTED"],
-    },
-    "Reason": {
-        "type": "object",
-        "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "providerCode": {"type": "string"}},
-    },
-    "DeliveryEvent": {
-        "type": "object",
-        "properties": {
-            "timestamp": {"type": "string", "format": "date-time"},
-            "status": {"type": "string"},
-            "attempt": {"type": "integer"},
-            "provider": {"type": "string"},
-            "providerReference": {"type": "string"},
-            "reason": {"$ref": "#/components/schemas/Reason"},
-            "actor": {"type": "string"},
-        },
-    },
-    "DeliveryResult": {
-        "type": "object",
-        "properties": {
-            "deliveryId": {"type": "string", "format": "uuid"},
-            "messageType": {"$ref": "#/components/schemas/MessageType"},
-            "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "lifecycle": {
-                "type": "string",
-                "enum": [
-                    "queued",
-                    "sending",
-                    "sent",
-                    "delivered",
-                    "failed",
-                    "uncertain",
-                    "deferred",
-                    "expired",
-                    "cancelled",
-                    "gathered",
-                    "routed",
-                ],
-            },
-            "attempts": {"type": "integer"},
-            "reason": {"$ref": "#/components/schemas/Reason"},
-            "events": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryEvent"}},
-        },
-    },
-    "MessageResult": {
-        "type": "object",
-        "properties": {
-            "messageId": {"type": "string", "format": "uuid"},
-            "batchId": {"type": "string", "format": "uuid"},
-            "reference": {"type": "string"},
-            "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryResult"}},
-            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
-        },
-    },
-    "SmsMeasure": {
-        "type": "object",
-        "properties": {
-            "encoding": {"type": "string", "enum": ["GSM-7", "UCS-2"]},
-            "characters": {"type": "integer"},
-            "segments": {"type": "integer"},
-            "notice": {"type": "string"},
-        },
-    },
-    "MessageBatchResult": {
-        "type": "object",
-        "properties": {
-            "batchId": {"type": "string", "format": "uuid"},
-            "messages": {"type": "array", "items": {"$ref": "#/components/schemas/MessageResult"}},
-            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
-            "duplicates": {"type": "integer"},
-            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
-        },
-    },
-    "HistoryResponse": {
-        "type": "object",
-        "properties": {
-            "messageType": {"$ref": "#/components/schemas/MessageType"},
-            "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "content": {},
-            "timestamp": {"type": "string", "format": "date-time"},
-        },
-    },
-}
 
 _HEADERS = [
     ("x-origin", "The calling system; kept with the message, drives statistics", False),
@@ -267,6 +145,48 @@ def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
     return described
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too."""
+
+    id: str
+    summary: str
+    tag: str
+    status: int = 200
+    answer: str | None = None
+    many: bool = False
+    body: str | None = None
+    query: tuple[str, ...] = ()
+    optional: bool = False
+    filters: bool = False
+    conflict: bool = False
+
+    def described(self, path: str) -> dict[str, Any]:
+        parameters = [_path(name) for name in re.findall(r"{(\w+)}", path)]
+        parameters += [{"name": n, "in": "query", "required": not self.optional, "schema": {"type": "string"}} for n in self.query]
+        if self.filters:
+            words = {"type": "object", "additionalProperties": {"type": "string"}}
+            parameters.append({"name": "query", "in": "query", "required": False, "style": "form", "explode": True, "schema": words})
+        success: dict[str, Any] = {"description": "Successful Operation"}
+        if self.answer:
+            shape = {"$ref": _REF.format(model=self.answer)}
+            success["content"] = {"application/json": {"schema": {"type": "array", "items": shape} if self.many else shape}}
+        if self.status == 201:
+            success["headers"] = {"Location": {"schema": {"type": "string"}}}
+        faults = (400, 404, 500, 503, *((413, 415) if self.body else ()), *((409,) if self.conflict else ()))
+        described: dict[str, Any] = {
+            "operationId": self.id,
+            "summary": self.summary,
+            "tags": [self.tag],
+            "parameters": parameters,
+            "responses": {str(self.status): success, **_problems(*sorted(faults))},
+        }
+        if self.body:
+            schema = {"$ref": _REF.format(model=self.body)}
+            described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        return described
+
+
 def receipt(operation: str, path: str) -> dict[str, Any]:
     return {
         "operationId": operation,
@@ -289,7 +209,8 @@ def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
 def install(app: FastAPI, service: Service) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
     models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
-    models |= {ResolveRequest} | {q.request for c in service.channels.values() for q in c.questions}
+    models.update([ResolveRequest, *directory_requests.MODELS])
+    models.update(q.request for c in service.channels.values() for q in c.questions)
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -297,7 +218,7 @@ def install(app: FastAPI, service: Service) -> None:
                 title=app.title, version=app.version, description=app.description, routes=app.routes, license_info=app.license_info
             )
             _, schemas = models_json_schema([(m, "validation") for m in sorted(models, key=lambda m: m.__name__)], ref_template=_REF)
-            found.setdefault("components", {})["schemas"] = {**_SHAPES, **schemas.get("$defs", {})}
+            found.setdefault("components", {})["schemas"] = {**SHAPES, **directory_shapes.SHAPES, **schemas.get("$defs", {})}
             app.openapi_schema = found
         return app.openapi_schema
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.engine.intake import Intake
@@ -18,7 +19,10 @@ from utskick.store.resolutions import Resolutions
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts."""
+    """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the contact settings.
+
+    ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts.
+    """
 
     database: Database
     channels: Mapping[str, Channel]
@@ -27,6 +31,8 @@ class Service:
     receipts: Receipts
     history: History
     resolutions: Resolutions
+    directory: Tables
+    keeps_contacts: bool
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str

@@ -13,12 +13,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.contracts.provider import SECRET
-from utskick.channels.outgoing import ANSWER_LIMIT
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
+from utskick.outgoing.calls import ANSWER_LIMIT
 
 NUMBER = "+46701740605"
 Make = Callable[[], web.Response]

@@ -10,12 +10,12 @@ from aiohttp import web
 
 from tests.channels.sms.stage import ServerStage, json, text
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.outgoing import Outgoing, Timeouts
-from utskick.channels.token import Grant, Token
 from utskick.domain.channel import Hook
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
+from utskick.outgoing.calls import Outgoing, Timeouts
+from utskick.outgoing.token import Grant, Token
 
 ANSWERS = {
     "well": lambda: web.Response(status=204),

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.outgoing import Answer, Call, Outgoing, Timeouts
 from utskick.channels.sms.elks import Elks
 from utskick.channels.sms.link import Link
 from utskick.channels.sms.provider import Provider, Sms
@@ -26,6 +25,7 @@ from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Pl
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
+from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
 
 _MIB: Final = 1_048_576
 FORMS: Final = (

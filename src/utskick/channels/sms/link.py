@@ -8,14 +8,14 @@ from uuid import UUID
 
 import orjson
 
-from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.reading import basic, members, moment, taken
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import LinkAccount
 from utskick.domain.channel import Hook, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
+from utskick.outgoing.reading import basic, members, moment, taken
 
 DELIVERED: Final = frozenset({1001, 1007})
 #: 1011 ("billed OK and sent to operator") is a yes; 1010 ("expired, no delivery report") is a no.

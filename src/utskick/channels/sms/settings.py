@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from utskick.channels.section import AccountName, Address, Filled, HttpAccount, Secret, Section
 from utskick.channels.sms.sender import SenderId
+from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
 
 #: TS 23.040 section 9.2.3.24.1: the number of parts is one octet.
 MOST_SEGMENTS: Final = 255

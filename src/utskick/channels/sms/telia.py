@@ -6,15 +6,15 @@ from uuid import UUID
 
 import orjson
 
-from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.reading import members, taken
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import TeliaAccount
-from utskick.channels.token import Grant, Token
 from utskick.domain.channel import Hook, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
+from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
+from utskick.outgoing.reading import members, taken
+from utskick.outgoing.token import Grant, Token
 
 
 class Telia:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_plus
 
-from utskick.channels.outgoing import Answer, Call, Outgoing, by_status
-from utskick.channels.reading import basic, members, taken
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
+from utskick.outgoing.reading import basic, members, taken
 
 #: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only recommends it).
 UNSAID_LIFE: Final = 300.0
@@ -64,7 +64,7 @@ class Token:
         value, life = said.get("access_token"), said.get("expires_in")
         if not taken(answer) or not isinstance(value, str) or not value:
             return _unsent(by_status(answer))
-        seconds = float(life) if isinstance(life, int | float) else UNSAID_LIFE
+        seconds = float(life) if isinstance(life, int | float) and life > 0 else UNSAID_LIFE  # some answer -1 for "for ever"
         self._value, self._renew_at = value, self._clock() + seconds - min(MARGIN, seconds * PART)
         return value
 

@@ -1,4 +1,4 @@
-"""Types of the channels' settings: addresses, account names, secrets, files of certificates."""
+"""Types of settings of what is called over HTTP: addresses, account names, secrets, files of certificates."""
 
 from __future__ import annotations
 
@@ -39,13 +39,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class HttpAccount(Section):
-    """What every provider account over HTTP has. ``rate`` in calls a second, time-outs in seconds, ``priority``: the lowest first."""
+class HttpService(Section):
+    """What everything that we call over HTTP has. Time-outs in seconds; ``ca_file``: further certificate authorities."""
 
     url: Address
-    priority: int = 1
     concurrency: int = Field(20, ge=1, le=1000)
-    rate: float | None = Field(None, gt=0)
     connect_timeout: float = Field(5.0, gt=0)
     read_timeout: float = Field(15.0, gt=0)
     ca_file: Annotated[FilePath, AfterValidator(_certificates)] | None = None
@@ -57,3 +55,10 @@ class HttpAccount(Section):
         context = ssl.create_default_context()
         context.load_verify_locations(cafile=str(self.ca_file))
         return context
+
+
+class HttpAccount(HttpService):
+    """A provider account over HTTP. ``rate`` in calls a second; ``priority``: the lowest first."""
+
+    priority: int = 1
+    rate: float | None = Field(None, gt=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from utskick.channels.outgoing import Answer
+from utskick.outgoing.calls import Answer
 
 
 def basic(username: str, password: str) -> str:

@@ -1,0 +1,108 @@
+"""The directory's calls: their paths, their endpoints, and how the API describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request, Response
+
+from utskick.http.contact_settings import ContactSettingCalls
+from utskick.http.delegates import DelegateCalls
+from utskick.http.openapi import Operation
+from utskick.http.parties import PartyCalls
+from utskick.http.service import Service
+from utskick.http.subscriptions import SubscriptionCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One of them. ``path`` is without the municipality."""
+
+    method: str
+    path: str
+    endpoint: Callable[[Request], Awaitable[Response]]
+    described: Operation
+
+
+_SETTINGS: Final = "Contact Settings"
+_DELEGATES: Final = "Delegates"
+_PARTIES: Final = "Parties"
+_PUSH: Final = "Push Subscriptions"
+
+
+def calls(service: Service) -> list[Call]:
+    return [*_settings(ContactSettingCalls(service)), *_delegates(DelegateCalls(service)), *_people(service)]
+
+
+def _settings(to: ContactSettingCalls) -> list[Call]:
+    create = Operation(
+        "createContactSetting", "Create contact setting", _SETTINGS, status=201, body="ContactSettingCreateRequest", conflict=True
+    )
+    find = Operation(
+        "findContactSettings",
+        "Find the contact settings of a party and of its delegates; every other query parameter is held against their filters",
+        _SETTINGS, answer="ContactSetting", many=True, query=("partyId",), filters=True,
+    )  # fmt: skip
+    by_destination = Operation(
+        "findContactSettingsByDestination", "Find contact settings by destination", _SETTINGS,
+        answer="ContactSetting", many=True, query=("destination",),
+    )  # fmt: skip
+    update = Operation(
+        "updateContactSetting", "Update contact setting", _SETTINGS, answer="ContactSetting", body="ContactSettingUpdateRequest"
+    )
+    children = Operation(
+        "readContactSettingChildren", "Read the virtual contact settings that one has made", _SETTINGS, answer="ContactSetting", many=True
+    )
+    return [
+        Call("POST", "/settings", to.create, create),
+        Call("GET", "/settings", to.find, find),
+        Call("GET", "/settings/contact-channels", to.by_destination, by_destination),
+        Call("GET", "/settings/{id}", to.read, Operation("readContactSetting", "Read contact setting", _SETTINGS, answer="ContactSetting")),
+        Call("PATCH", "/settings/{id}", to.update, update),
+        Call("DELETE", "/settings/{id}", to.delete, Operation("deleteContactSetting", "Delete contact setting", _SETTINGS, status=204)),
+        Call("GET", "/settings/{id}/children", to.children, children),
+    ]
+
+
+def _delegates(to: DelegateCalls) -> list[Call]:
+    create = Operation("createDelegate", "Create delegate", _DELEGATES, status=201, body="DelegateCreateRequest", conflict=True)
+    find = Operation(
+        "findDelegates", "Find delegates by agent, principal or both", _DELEGATES,
+        answer="Delegate", many=True, query=("agentId", "principalId"), optional=True,
+    )  # fmt: skip
+    add = Operation("createDelegateFilter", "Create delegate filter", _DELEGATES, status=201, body="FilterBody")
+    change = Operation("updateDelegateFilter", "Update delegate filter", _DELEGATES, answer="Filter", body="FilterBody")
+    remove = Operation("deleteDelegateFilter", "Delete delegate filter; the last one takes the delegate with it", _DELEGATES, status=204)
+    one = "/delegates/{id}/filters/{filterId}"
+    return [
+        Call("POST", "/delegates", to.create, create),
+        Call("GET", "/delegates", to.find, find),
+        Call("GET", "/delegates/{id}", to.read, Operation("readDelegate", "Read delegate", _DELEGATES, answer="Delegate")),
+        Call("DELETE", "/delegates/{id}", to.delete, Operation("deleteDelegate", "Delete delegate", _DELEGATES, status=204)),
+        Call("POST", "/delegates/{id}/filters", to.create_filter, add),
+        Call("GET", one, to.read_filter, Operation("readDelegateFilter", "Read delegate filter", _DELEGATES, answer="Filter")),
+        Call("PATCH", one, to.update_filter, change),
+        Call("DELETE", one, to.delete_filter, remove),
+    ]
+
+
+def _people(service: Service) -> list[Call]:
+    party, push = PartyCalls(service), SubscriptionCalls(service)
+    put = Operation(
+        "putParty", "Say who stands behind a party id (201 when new)", _PARTIES, answer="Party", body="PartyRequest", conflict=True
+    )
+    subscribe = Operation(
+        "createSubscription", "Add a device of a party; the same one again keeps its id", _PUSH,
+        status=201, answer="SubscriptionId", body="SubscriptionRequest",
+    )  # fmt: skip
+    listed = Operation("getSubscriptions", "List the devices of a party", _PUSH, answer="PushSubscription", many=True, query=("partyId",))
+    return [
+        Call("PUT", "/parties/{partyId}", party.put, put),
+        Call("GET", "/parties/{partyId}", party.read, Operation("getParty", "Read a party, its number masked", _PARTIES, answer="Party")),
+        Call("DELETE", "/parties/{partyId}", party.delete, Operation("deleteParty", "Forget a party", _PARTIES, status=204)),
+        Call("POST", "/push/subscriptions", push.create, subscribe),
+        Call("GET", "/push/subscriptions", push.find, listed),
+        Call("DELETE", "/push/subscriptions/{id}", push.delete, Operation("deleteSubscription", "Remove a device", _PUSH, status=204)),
+    ]

@@ -1,0 +1,81 @@
+"""/parties: who stands behind a party id. A number goes in, in the body; it never comes out whole."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+
+from utskick.domain.errors import NotAllowedHere, NotFound
+from utskick.domain.legal_id import masked
+from utskick.domain.people import Party
+from utskick.http.answers import without_nulls
+from utskick.http.directory_requests import PartyRequest
+from utskick.http.edge import located, parse, read_body
+from utskick.http.service import Service
+from utskick.store.database import answering
+from utskick.store.parties import Put
+
+_LIMIT = 65_536
+
+
+class PartyCalls:
+    """The endpoints at ``/{municipalityId}/parties/{partyId}``."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._parties = service.directory.parties
+
+    def _located(self, request: Request, operation: str) -> tuple[str, UUID]:
+        municipality_id, (party_id,) = located(request, self._service.municipalities, operation, "partyId")
+        return municipality_id, party_id
+
+    async def put(self, request: Request) -> Response:
+        body = parse(PartyRequest, await read_body(request, _LIMIT))
+        municipality_id, party_id = self._located(request, "putParty")
+        party = Party(party_id, body.number(), body.place(), body.protected)
+        async with answering():
+            put = await self._parties.put(municipality_id, party, self._service.clock())
+        if put is Put.TAKEN:
+            raise NotAllowedHere("the legalId belongs to another party")
+        answer = _shown(party)
+        if put is Put.CREATED:
+            answer.status_code = 201
+            answer.headers["Location"] = f"/{municipality_id}/parties/{party_id}"
+        return answer
+
+    async def read(self, request: Request) -> Response:
+        municipality_id, party_id = self._located(request, "getParty")
+        async with answering():
+            party = await self._parties.get(municipality_id, party_id)
+        if party is None:
+            raise NotFound(f"No party found for party id {party_id}")
+        return _shown(party)
+
+    async def delete(self, request: Request) -> Response:
+        municipality_id, party_id = self._located(request, "deleteParty")
+        async with answering():
+            if not await self._parties.delete(municipality_id, party_id):
+                raise NotFound(f"No party found for party id {party_id}")
+        return Response(status_code=204)
+
+
+def _shown(party: Party) -> Response:
+    """Where somebody with a protected identity lives is shown to nobody."""
+    at = party.address
+    names = without_nulls({"firstName": at.first_name, "lastName": at.last_name, "organization": at.organization})
+    address: dict[str, Any] = without_nulls(
+        {
+            "address": at.street,
+            "apartmentNumber": at.apartment,
+            "careOf": at.care_of,
+            "postalCode": at.postal_code,
+            "city": at.city,
+            "country": at.country,
+        }
+    )
+    members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), "names": names}
+    shown = members if party.protected else {**members, "address": address}
+    return Response(orjson.dumps({**shown, "protected": party.protected}), media_type="application/json")

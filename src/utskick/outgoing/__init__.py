@@ -1,0 +1,1 @@
+"""Calls that leave the house over HTTP: one client, one kind of token, the settings of an account. For channels and the directory."""

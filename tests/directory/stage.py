@@ -1,0 +1,78 @@
+"""People to put into a directory: drawn at random, with numbers that are right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from stdnum import luhn
+
+from utskick.directory.local import Tables, tables_of
+from utskick.domain.contact_setting import ContactChannel, ContactSetting, Delegate, Filter, Operator, Rule
+from utskick.domain.ids import new_id
+from utskick.domain.people import LegalId, Method, Party, PostalAddress
+from utskick.store.contact_settings import Made
+from utskick.store.database import Database
+from utskick.store.delegates import Delegated
+from utskick.store.safe import Safe
+
+MID, OTHER = "2281", "2260"
+NOW = datetime(2026, 10, 18, 12, tzinfo=UTC)
+SAFE = Safe([bytes(32)])
+HOME = PostalAddress("Anna", "Svensson", street="Storgatan 1", postal_code="852 30", city="Sundsvall")
+
+
+def person(serial: int, day: str = "19900101") -> LegalId:
+    nine = f"{day[2:]}{serial:03}"
+    return LegalId(day[:2] + nine + luhn.calc_check_digit(nine))
+
+
+def organization(serial: int) -> LegalId:
+    nine = f"2120{serial:05}"
+    return LegalId(nine + luhn.calc_check_digit(nine))
+
+
+def sms(number: str, *, disabled: bool = False) -> ContactChannel:
+    return ContactChannel(Method.SMS, "mobil", number, disabled)
+
+
+class People:
+    """Puts people and their wishes into the tables."""
+
+    def __init__(self, database: Database, safe: Safe = SAFE) -> None:
+        self.tables: Tables = tables_of(database, safe)
+
+    async def party(self, legal_id: LegalId, address: PostalAddress = HOME, *, protected: bool = False, mid: str = MID) -> Party:
+        party = Party(new_id(), legal_id, address, protected)
+        await self.tables.parties.put(mid, party, NOW)
+        return party
+
+    async def setting(
+        self, *channels: ContactChannel, party: UUID | None = None, maker: ContactSetting | None = None, mid: str = MID
+    ) -> ContactSetting:
+        owner = party or (None if maker else new_id())
+        setting = ContactSetting(new_id(), owner, maker.id if maker else None, "mina", channels, NOW, NOW)
+        assert await self.tables.settings.create(mid, setting) is Made.CREATED
+        return setting
+
+    async def delegate(self, principal: ContactSetting, agent: ContactSetting, *filters: Sequence[Rule], mid: str = MID) -> Delegate:
+        found = tuple(Filter(new_id(), None, None, tuple(rules), NOW, NOW) for rules in filters)
+        delegate = Delegate(new_id(), principal.id, agent.id, found, NOW, NOW)
+        assert await self.tables.delegates.create(mid, delegate) is Delegated.CREATED
+        return delegate
+
+    async def told(self, setting: ContactSetting, mid: str = MID, **query: str) -> list[str]:
+        """The numbers of everybody who is told, in order."""
+        assert setting.party_id is not None
+        asked: Mapping[str, Sequence[str]] = {name: [value] for name, value in query.items()}
+        found = await self.tables.chain.of(mid, setting.party_id, asked)
+        return [channel.destination for each in found for channel in each.channels]
+
+
+def equals(attribute: str, value: str) -> Rule:
+    return Rule(attribute, Operator.EQUALS, value)
+
+
+def differs(attribute: str, value: str) -> Rule:
+    return Rule(attribute, Operator.NOT_EQUALS, value)

@@ -1,0 +1,103 @@
+"""Personal, coordination and organisation numbers. The persons are drawn at random."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import luhn
+
+from utskick.domain.legal_id import WrongNumber, masked, of_register, read_legal_id
+from utskick.domain.people import LegalId
+
+TODAY = date(2026, 10, 18)
+
+
+def number(born: date, serial: int, extra: int = 0) -> str:
+    """12 digits with the right check digit; ``extra`` 60: a coordination number."""
+    nine = f"{born:%y%m}{born.day + extra:02}{serial:03}"
+    return f"{born.year // 100}{nine}{luhn.calc_check_digit(nine)}"
+
+
+births = st.dates(date(1927, 1, 1), TODAY)
+serials = st.integers(0, 999)
+extras = st.sampled_from([0, 60])
+
+
+@given(births, serials, extras, st.sampled_from(["{0}", "{1}-{2}", "{3}{2}", "{3}-{2}", " {1}{2} "]))
+def test_every_way_of_writing_a_person_is_the_same_person(born: date, serial: int, extra: int, form: str) -> None:
+    twelve = number(born, serial, extra)
+    written = form.format(twelve, twelve[:8], twelve[8:], twelve[2:8])
+    assert read_legal_id(written, TODAY) == LegalId(twelve)
+
+
+@given(births, serials, extras, st.integers(2, 11), st.integers(1, 9))
+def test_one_wrong_digit_is_never_taken_for_the_same_person(born: date, serial: int, extra: int, place: int, add: int) -> None:
+    twelve = number(born, serial, extra)
+    wrong = twelve[:place] + str((int(twelve[place]) + add) % 10) + twelve[place + 1 :]
+    assert isinstance(read_legal_id(wrong, TODAY), WrongNumber)
+
+
+@given(st.dates(date(1900, 1, 1), date(1926, 12, 31)), serials)
+def test_a_plus_means_a_hundred_years(born: date, serial: int) -> None:
+    twelve = number(born, serial)
+    assert read_legal_id(f"{twelve[2:8]}+{twelve[8:]}", TODAY) == LegalId(twelve)
+
+
+@given(st.dates(TODAY + timedelta(days=1), date(2026, 12, 31)), serials)
+def test_nobody_is_born_tomorrow(born: date, serial: int) -> None:
+    twelve = number(born, serial)
+    assert read_legal_id(twelve, TODAY) is WrongNumber.DATE
+    assert read_legal_id(twelve[2:], TODAY) == LegalId("19" + twelve[2:])  # who is a hundred soon
+
+
+@given(st.integers(0, 99), st.integers(20, 99), st.integers(0, 99_999))
+def test_an_organisation_has_ten_digits(first: int, second: int, rest: int) -> None:
+    nine = f"{first:02}{second:02}{rest:05}"
+    ten = nine + luhn.calc_check_digit(nine)
+    for written in (ten, f"{ten[:6]}-{ten[6:]}", "16" + ten):
+        found = read_legal_id(written, TODAY)
+        assert found == LegalId(ten)
+        assert isinstance(found, LegalId)
+        assert found.is_organization
+        assert found.twelve == "16" + ten
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", WrongNumber.FORM),
+        ("19900101", WrongNumber.FORM),
+        ("900101 2384", WrongNumber.FORM),
+        ("٩٠٠١٠١-2384", WrongNumber.FORM),
+        ("18900101-2384", WrongNumber.FORM),
+        ("16900101-2384", WrongNumber.FORM),
+        ("212000+2411", WrongNumber.FORM),
+        ("19212000-2411", WrongNumber.FORM),
+        ("900230-1234", WrongNumber.DATE),
+        ("901301-1234", WrongNumber.DATE),
+        ("900160-1234", WrongNumber.DATE),
+        ("900192-1234", WrongNumber.DATE),
+        ("19900101-2386", WrongNumber.CHECK_DIGIT),
+        ("212000-2412", WrongNumber.CHECK_DIGIT),
+    ],
+)
+def test_what_is_no_number_says_why_and_not_what(text: str, why: WrongNumber) -> None:
+    assert read_legal_id(text, TODAY) is why
+    assert not any(ch.isdigit() for ch in why)
+
+
+def test_a_register_may_know_better_than_the_check_digit() -> None:
+    assert of_register("199001012385") == (LegalId("199001012385"), True)
+    assert of_register("199001012386") == (LegalId("199001012386"), False)
+    assert of_register("162120002411") == (LegalId("2120002411"), True)
+    assert of_register("212000-2411") == (LegalId("2120002411"), True)
+    assert of_register("no number") is None
+
+
+def test_a_number_is_shown_without_its_last_digits_and_printed_without_any() -> None:
+    assert masked(LegalId("199001012385")) == "19900101-****"
+    assert masked(LegalId("2120002411")) == "212000-****"
+    assert "19" not in repr(LegalId("199001012385"))
