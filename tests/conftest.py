@@ -12,6 +12,8 @@ import pytest
 from utskick.store import migrations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
+from utskick.store.safe import Safe
+from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
@@ -42,7 +44,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
-    opened = Database(server, size=8)
+    opened = Database(server, size=8, vault=Vault(Safe([b"k" * 32])))
     await opened.open()
     await opened.pool.execute(f"TRUNCATE {_TABLES}")
     yield opened

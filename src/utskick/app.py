@@ -17,7 +17,7 @@ import uvicorn
 from pydantic import BaseModel
 
 from utskick import settings as settings_module
-from utskick.channels.register import CHANNELS
+from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory import people as directory
 from utskick.directory.local import tables_of
 from utskick.directory.people import People
@@ -44,6 +44,7 @@ from utskick.store.embedded import Embedded
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
 from utskick.store.safe import Safe
+from utskick.store.vault import Vault
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -56,7 +57,7 @@ def in_sandbox(settings: Settings) -> bool:
     """The sandbox is on unless a channel has accounts of its own, or the settings say otherwise."""
     if settings.sandbox.enabled is not None:
         return settings.sandbox.enabled
-    return not any(settings.section(name).accounts for name in CHANNELS)
+    return not any(settings.section(name).accounts for name in SPOKEN)
 
 
 def channels_of(settings: Settings, place: Place | None, neighbours: Neighbours) -> dict[str, Channel]:
@@ -65,7 +66,7 @@ def channels_of(settings: Settings, place: Place | None, neighbours: Neighbours)
     built: dict[str, Channel] = {}
     for name, entry in CHANNELS.items():
         section: BaseModel = settings.section(name)
-        if not section.accounts and name in simulated:  # type: ignore[attr-defined]
+        if name in simulated and not section.accounts:  # type: ignore[attr-defined]
             given = section.model_dump(exclude_unset=True)
             section = entry.section.model_validate({**simulated[name], **{k: v for k, v in given.items() if k != "accounts"}})
         built[name] = entry.build(section, neighbours)
@@ -98,7 +99,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url = await asyncio.to_thread(embedded.start)
     else:
         url = settings.database.url.get_secret_value()
-    database = Database(url, size=settings.database.connections)
+    database = Database(url, size=settings.database.connections, vault=Vault(safe_of(settings)))
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)

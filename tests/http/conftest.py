@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -47,6 +49,16 @@ class Client:
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.call("GET", path, None, **headers)
+
+    async def until(self, path: str, holds: Callable[[Any], bool], within: float = 8.0) -> Any:
+        """The answer's JSON, when it has come to this."""
+        deadline = monotonic() + within
+        while True:
+            found = (await self.get(path)).json
+            if holds(found):
+                return found
+            assert monotonic() < deadline, f"{path} is still {found}"
+            await asyncio.sleep(0.05)
 
     async def received(self, channel: str, recipient: str) -> list[dict[str, Any]]:
         async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}) as answer:

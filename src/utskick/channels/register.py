@@ -10,6 +10,10 @@ from pydantic import BaseModel
 
 from utskick.channels.email import channel as email
 from utskick.channels.email.settings import EmailSettings
+from utskick.channels.letter import channel as letter
+from utskick.channels.letter.settings import LetterSettings
+from utskick.channels.message import channel as message
+from utskick.channels.message.settings import MessageSettings
 from utskick.channels.sms import channel as sms
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Channel
@@ -24,7 +28,13 @@ class Entry:
     build: Callable[[Any, Neighbours], Channel]
 
 
+#: All channels, by name.
 CHANNELS: dict[str, Entry] = {
     "sms": Entry(SmsSettings, lambda section, _: sms.build(section)),
     "email": Entry(EmailSettings, lambda section, _: email.build(section)),
+    "letter": Entry(LetterSettings, lambda section, _: letter.build(section)),
+    "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }
+
+#: Those that speak to providers themselves: the others choose among them.
+SPOKEN: tuple[str, ...] = tuple(name for name, entry in CHANNELS.items() if "accounts" in entry.section.model_fields)

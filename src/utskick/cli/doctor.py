@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import app
-from utskick.channels.register import CHANNELS
+from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory.nobody import NOBODY
 from utskick.domain.channel import Channel
 from utskick.domain.errors import DatabaseFault, SettingsFault, UtskickError
@@ -58,7 +58,7 @@ async def examine(config: Path | None) -> list[Finding]:
     findings += await _database(settings)
     findings.append(_key(settings))
     findings.append(_sandbox(settings))
-    for name in CHANNELS:
+    for name in SPOKEN:
         findings += await _channel(name, settings)
     findings.append(_domains(settings))
     return findings
@@ -158,7 +158,7 @@ async def _revision(connection: Any) -> str | None:
 def _sandbox(settings: Settings) -> Finding:
     if not app.in_sandbox(settings):
         return Finding("sandbox", Grade.OK, "off: messages go out")
-    simulated = [name for name in CHANNELS if not settings.section(name).accounts]
+    simulated = [name for name in SPOKEN if not settings.section(name).accounts]
     if not simulated:
         return Finding("sandbox", Grade.OK, "on, but every channel has accounts of its own: messages go out")
     said = f"on: {', '.join(simulated)} simulated, nothing leaves the machine"

@@ -44,6 +44,7 @@ class Plan:
     ``entries``: for each recipient of the request, in its order, the index into ``recipients`` (exact duplicates share one).
     ``remarks``: members added to the answer and to the history (SMS: encoding, segments).
     ``secret``: what a delivery needs and nobody may read (a token): encrypted while it is pending, erased when it has settled.
+    ``each``: the member of the request that the recipients' own contents come from (``messages[i]``).
     ``batch_id``: where the caller names the batch itself; several requests may share it.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     remarks: dict[str, Any] = field(default_factory=dict)
     secret: bytes | None = None
     batch_id: UUID | None = None
+    each: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from utskick.domain.channel import Asked, Channel, Plan
@@ -78,12 +79,23 @@ class Intake:
     async def inspect(self, channel: Channel, plan: Plan, asked: Asked) -> None:
         """What is too slow for ``plan``, of every channel that the request may go by. Raises ``Invalid``."""
         faults = list(await channel.inspect(plan.content, plan.attachments, asked))
-        for name, leg in plan.content.get("_legs", {}).items():
-            indexes = leg["attachments"]
-            found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
-            faults.extend(Violation(_as_in_request(fault.field, indexes), fault.message) for fault in found)
+        faults += await self._inspect_legs(plan.content, plan, asked)
+        for index, recipient in enumerate(plan.recipients):
+            if recipient.content is not None:
+                found = await self._inspect_legs(recipient.content, plan, asked)
+                faults += [Violation(f"{plan.each}[{index}].{fault.field}", fault.message) for fault in found]
         if faults:
             raise Invalid(list(dict.fromkeys(faults)))
+
+    async def _inspect_legs(self, content: Mapping[str, Any], plan: Plan, asked: Asked) -> list[Violation]:
+        faults = []
+        for name, leg in content.get("_legs", {}).items():
+            if name not in self._channels:
+                continue
+            indexes = leg["attachments"]
+            found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
+            faults += [Violation(_as_in_request(fault.field, indexes), fault.message) for fault in found]
+        return faults
 
     async def accept(self, wish: Wish, numbered: Numbered) -> Replay | Earlier | None:
         """None: accepted now. With a key that was used before: what was answered then, or the batch it made."""

@@ -111,7 +111,7 @@ class Attempts:
             [b.claim for b in group],
             [b.worker for b in group],
             [b.at for b in group],
-            [self._vault.seal(b.delivery.municipality_id, b.frozen) if b.frozen is not None else None for b in group],
+            [self._vault.lock(b.delivery.municipality_id, b.frozen) if b.frozen is not None else None for b in group],
         )
         taken = {row["id"] for row in rows}
         return [b.delivery.id in taken for b in group]

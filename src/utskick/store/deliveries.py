@@ -19,6 +19,7 @@ from utskick.store.contents import Contents
 from utskick.store.database import Database
 from utskick.store.jobs import Job
 from utskick.store.print_batches import HAND_OVER
+from utskick.store.safe import Locked
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,7 @@ class Deliveries:
         for row in rows:
             try:
                 loaded[row["id"]] = Loaded(read_delivery(row), await self._draft(row), row["channel"] != row["batch_channel"])
-            except (ValueError, LookupError, AssertionError):
+            except (ValueError, LookupError, AssertionError, Locked):
                 log.exception("delivery-unreadable", delivery=str(row["id"]))
                 unreadable.add(row["id"])
         return loaded, unreadable
@@ -94,8 +95,8 @@ class Deliveries:
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
-            secret=vault.open(municipality_id, row["secret"]) if row["secret"] is not None else None,
+            frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
+            secret=vault.unlock(municipality_id, row["secret"]) if row["secret"] is not None else None,
             letters=partial(self._letters, municipality_id, row["batch_id"]) if hands_over else None,
         )
 

@@ -188,7 +188,7 @@ class History:
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
+            frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
         )
         return Said(row["channel"], row["message_type"], _state(row), draft, row["remarks"] or {}, row["updated_at"])
 

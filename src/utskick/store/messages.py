@@ -97,11 +97,13 @@ class Messages:
     def _batch(self, numbered: Numbered) -> tuple[Any, ...]:
         caller, plan = numbered.caller, numbered.plan
         municipality_id = caller.municipality_id
-        named = _named(plan.attachments)
+        own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
+        content = plan.content if own is None else own.content
+        named = _named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
         seal = self._database.vault.seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
-            caller.request_id, plan.department, plan.reference, seal(municipality_id, orjson.dumps(plan.content)),
+            caller.request_id, plan.department, plan.reference, seal(municipality_id, orjson.dumps(content)),
             seal(municipality_id, orjson.dumps(named)) if named else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
@@ -130,7 +132,8 @@ class Messages:
         recipient, channel = plan.recipients[index], numbered.channel_of(index)
         return (
             numbered.ids[index][1], seal(municipality_id, recipient.destination.encode()), numbered.awaited, channel,
-            numbered.types[channel], recipient.legs[1:], seal(municipality_id, plan.secret) if plan.secret is not None else None,
+            numbered.types[channel], recipient.legs[1:],
+            self._database.vault.lock(municipality_id, plan.secret) if plan.secret is not None else None,
         )  # fmt: skip
 
     def _flat(self, numbered: Numbered) -> tuple[Any, ...]:

@@ -80,7 +80,7 @@ class PrintBatches:
                 [g.delivery.municipality_id for g in group],
                 [g.delivery.id for g in group],
                 [g.delivery.attempts for g in group],
-                [vault.seal(g.delivery.municipality_id, g.frozen) for g in group],
+                [vault.lock(g.delivery.municipality_id, g.frozen) for g in group],
                 [places[g.place] for g in group],
                 [g.at for g in group],
                 [g.job_id for g in group],

@@ -7,9 +7,31 @@ from __future__ import annotations
 
 import hashlib
 
+from utskick.store.safe import Locked, Safe
+
+_DELIVERY = "delivery"
+
 
 class Vault:
-    """Seals for one municipality at a time, so that each can have keys of its own."""
+    """Seals for one municipality at a time, so that each can have keys of its own.
+
+    ``lock`` and ``unlock`` are for what is encrypted already now: tokens, personal numbers.
+    """
+
+    def __init__(self, safe: Safe | None = None) -> None:
+        self._safe = safe
+
+    def lock(self, municipality_id: str, plain: bytes) -> bytes:
+        return self._open_safe.lock(municipality_id, _DELIVERY, plain)
+
+    def unlock(self, municipality_id: str, sealed: bytes) -> bytes:
+        return self._open_safe.unlock(municipality_id, _DELIVERY, sealed)
+
+    @property
+    def _open_safe(self) -> Safe:
+        if self._safe is None:
+            raise Locked("this process has no vault key: set vault.key or vault.key_file")
+        return self._safe
 
     def seal(self, municipality_id: str, plain: bytes) -> bytes:
         del municipality_id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -11,12 +13,14 @@ from pydantic import BaseModel
 
 from utskick.channels.email import requests
 from utskick.channels.email.mime import Encoded, Mail, compose
-from utskick.channels.email.planning import plan
+from utskick.channels.email.planning import foreign_sender, plan
 from utskick.channels.email.settings import EmailSettings
 from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
+from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import utc_now
+from utskick.domain.errors import Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
@@ -62,6 +66,14 @@ class EmailChannel(Plain):
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
         return plan(cast(requests.AnyEmailRequest, request), asked.municipality_id, self._settings, ROOM if self._settings.dkim else 0)
 
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+        """Of what another channel's request hands over: a sender that the municipality may send from."""
+        sender = content.get("_sender")
+        default = self._settings.sender_of(asked.municipality_id)
+        if sender is None or sender["address"] == default.address:
+            return []
+        return foreign_sender("sender.email.address", sender["address"], asked.municipality_id, self._settings)
+
     def able(self, draft: Draft) -> tuple[str, ...]:
         return self._settings.accounts_of(draft.municipality_id)
 
@@ -80,12 +92,19 @@ class EmailChannel(Plain):
     def _is_heavy(self, draft: Draft) -> bool:
         """Whether composing would keep the event loop from its other work."""
         size = sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "")
-        return size > 65_536 or self._signatures.covers(draft.content["_sender"]["address"])
+        return size > 65_536 or self._signatures.covers(self._whole(draft).content["_sender"]["address"])
 
     def _compose(self, draft: Draft, key: UUID) -> Mail:
-        return self._signatures.sign(compose(draft, key, self._encoded), draft.created_at or utc_now())
+        return self._signatures.sign(compose(self._whole(draft), key, self._encoded), draft.created_at or utc_now())
+
+    def _whole(self, draft: Draft) -> Draft:
+        """What another channel's request handed over may name no sender."""
+        if "_sender" in draft.content:
+            return draft
+        return replace(draft, content={**draft.content, "_sender": self._settings.sender_of(draft.municipality_id).members()})
 
     def show(self, draft: Draft) -> dict[str, Any]:
+        draft = self._whole(draft)
         members = {name: value for name, value in draft.content.items() if name not in ("_sender", "attachments", "party")}
         party = dict(draft.content.get("party") or {})
         if draft.recipient.party_id is not None:

@@ -76,7 +76,12 @@ def _sender_violations(request: AnyEmailRequest, municipality_id: str, settings:
     asked = (
         (request.sender.address if request.sender else None) if isinstance(request, EmailRequest | EmailBatchRequest) else request.sender
     )
-    if asked is None or settings.may_send(municipality_id, domain_of(asked)):
+    return [] if asked is None else foreign_sender("sender.address" if long else "sender", asked, municipality_id, settings)
+
+
+def foreign_sender(field: str, address: str, municipality_id: str, settings: EmailSettings) -> list[Violation]:
+    """Where the municipality has a list of domains, a sender must be of one of them."""
+    if settings.may_send(municipality_id, domain_of(address)):
         return []
     allowed = ", ".join(settings.domains[municipality_id])
-    return [Violation("sender.address" if long else "sender", f"must be of a domain that the municipality may send from: [{allowed}]")]
+    return [Violation(field, f"must be of a domain that the municipality may send from: [{allowed}]")]

@@ -18,9 +18,11 @@ from utskick.channels.sms.link import Link
 from utskick.channels.sms.provider import Provider, Sms
 from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
+from utskick.channels.sms.sender import cleaned, sender_faults
 from utskick.channels.sms.settings import Account as AccountSettings
 from utskick.channels.sms.settings import LinkAccount, SmsSettings, TeliaAccount
 from utskick.channels.sms.telia import Telia
+from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Plain, Plan, Priority, Receipt
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
@@ -96,6 +98,15 @@ class SmsChannel(Plain):
             remarks={"sms": _remarks(size)},
         )
 
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+        """Of what another channel's request hands over; ``plan`` has looked at our own."""
+        if "_sender" in content:
+            return []
+        size = measure(with_line_feeds(content["message"]))
+        long = size.segments > self._settings.segment_limit
+        faults = [Violation("message", _too_long(size, self._settings.segment_limit))] if long else []
+        return faults + [Violation("sender", said) for said in sender_faults(content.get("sender"))]
+
     def _content(self, request: SmsBody, text: str, municipality_id: str) -> dict[str, Any]:
         """As history shows it; ``_sender`` is the sender of those who named none, and is not shown."""
         content: dict[str, Any] = {"message": text}
@@ -122,8 +133,8 @@ class SmsChannel(Plain):
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         content = draft.content
-        sender = content.get("sender") or content.get("_sender") or self._sender(draft.municipality_id)
-        sms = Sms(sender, draft.recipient.destination, content["message"], content.get("priority") == "HIGH")
+        sender = cleaned(content["sender"]) if "sender" in content else content.get("_sender") or self._sender(draft.municipality_id)
+        sms = Sms(sender, draft.recipient.destination, with_line_feeds(content["message"]), content.get("priority") == "HIGH")
         return await self._desks[account].provider.send(sms, key)
 
     def read_receipt(self, hook: Hook) -> list[Receipt]:

@@ -15,19 +15,29 @@ _SWEDISH: Final = str.maketrans("åäöÅÄÖ", "aaoAAO")
 _BASIC: Final = frozenset(BASIC)
 
 
-def sender_id(text: str) -> str:
-    """The name as it goes out (contract section 5.1). Its length is that of the text before the letters were exchanged."""
+def cleaned(text: str) -> str:
+    """The name as it goes out (contract section 5.1)."""
+    return text.translate(_SWEDISH)
+
+
+def sender_faults(text: str | None) -> list[str]:
+    """Every rule that it breaks; none named is none broken. Its length is that of the text before the letters were exchanged."""
+    if text is None:
+        return []
     faults = []
     if not SHORTEST <= len(text) <= LONGEST:
         faults.append(f"size must be between {SHORTEST} and {LONGEST}")
-    name = text.translate(_SWEDISH)
-    unsayable = [ch for ch in dict.fromkeys(name) if ch not in _BASIC or not is_clean(ch)]
+    unsayable = [ch for ch in dict.fromkeys(cleaned(text)) if ch not in _BASIC or not is_clean(ch)]
     if unsayable:
         codes = ", ".join(f"U+{ord(ch):04X}" for ch in unsayable[:LONGEST])
         faults.append(f"must hold only characters of the GSM-7 basic alphabet, which {codes} is not part of")
-    if faults:
+    return faults
+
+
+def sender_id(text: str) -> str:
+    if faults := sender_faults(text):
         raise broken(*faults)
-    return name
+    return cleaned(text)
 
 
 SenderId = Annotated[str, Rule((), schema=(("minLength", SHORTEST), ("maxLength", LONGEST))), AfterValidator(sender_id)]

@@ -1,0 +1,1 @@
+"""Letters: to a digital mailbox where there is one, else on paper."""

@@ -1,0 +1,76 @@
+"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper when that is known not to have arrived.
+
+The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on paper ever comes here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from utskick.channels.letter.planning import DIGITAL, PAPER, plan
+from utskick.channels.letter.requests import LetterRequest
+from utskick.channels.letter.settings import LetterSettings
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.outcome import Outcome, Reason, Rejected
+from utskick.domain.preparing import Prepared
+
+_ONLY_DIGITAL: Final = Reason(
+    "undeliverable-only-digital", "Only DIGITAL_MAIL delivery allowed and party id unset/address set"
+)  # the contract's words (L5)
+
+FORMS: Final = (
+    Form(
+        "letter",
+        "sendLetter",
+        "Send a letter: to a digital mailbox where there is one, else on paper",
+        LetterRequest,
+        None,
+        many=True,
+        limit=96 * 1_048_576,
+        lenient=True,
+    ),
+)
+
+
+class LetterChannel(Plain):
+    """``domain.channel.Channel`` for letters."""
+
+    name = "letter"
+    message_type = "LETTER"
+    integration = "Letter"
+    forms: tuple[Form, ...] = FORMS
+    accounts: tuple[Account, ...] = ()
+    legs = (DIGITAL, PAPER)
+
+    def __init__(self, settings: LetterSettings) -> None:
+        self._settings = settings
+
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+        if not isinstance(request, LetterRequest):
+            raise TypeError(f"{type(request).__name__} is no letter")
+        return plan(request, self._settings)
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
+        return Rejected(_ONLY_DIGITAL)
+
+    def able(self, draft: Draft) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+        return "hold"
+
+    async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
+        raise TypeError("a letter is sent by its legs")
+
+    def show(self, draft: Draft) -> dict[str, Any]:
+        return {name: value for name, value in draft.content.items() if not name.startswith("_")}
+
+    async def look(self) -> list[Health]:
+        return []
+
+
+def build(settings: LetterSettings) -> LetterChannel:
+    return LetterChannel(settings)

@@ -1,0 +1,82 @@
+"""The body of a letter (contract section 4.10)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from utskick.domain.attachment import Attachment
+from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, one_of
+from utskick.domain.rules import (
+    CLEAN,
+    NOT_BLANK,
+    UTF8,
+    Base64,
+    Body,
+    FreeLine,
+    FreeText,
+    Line,
+    Moment,
+    Reference,
+    Rule,
+    Uuid,
+    decode_base64,
+)
+
+MOST_RECIPIENTS: Final = 100_000
+#: What one letter may consist of.
+MOST_ATTACHMENTS: Final = 20
+
+Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
+
+
+def _crowd(most: int, least: int = 0) -> Rule:
+    checks = ((f"size must be between {least} and {most}", lambda found: len(found) <= most),)
+    empty = (("must not be empty", bool),) if least else ()
+    return Rule((*empty, *checks), "must not be empty", (("minItems", least), ("maxItems", most)))
+
+
+class LetterParty(Body):
+    """To whom: people by their party id (digital first, where they can be reached so), and plain addresses (paper)."""
+
+    party_ids: Annotated[list[Uuid], _crowd(MOST_RECIPIENTS)] | None = None
+    addresses: Annotated[list[AddressBody], _crowd(MOST_RECIPIENTS)] | None = None
+    external_references: list[ExternalReference] | None = None
+
+
+class LetterAttachment(Body):
+    """A PDF, as BASE64, and by which way it may go."""
+
+    delivery_mode: Annotated[str, one_of("ANY", "DIGITAL_MAIL", "SNAIL_MAIL")]
+    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    content_type: Annotated[str, one_of("application/pdf")] | None = None
+    content: Base64
+
+    def decoded(self) -> Attachment:
+        return Attachment.of(self.filename, "application/pdf", decode_base64(self.content))
+
+    def goes_by(self, mode: Mode) -> bool:
+        return self.delivery_mode in ("ANY", mode)
+
+
+class LetterRequest(Body):
+    """One letter to any number of people."""
+
+    party: LetterParty
+    subject: FreeLine | None = None
+    sender: DigitalSender | None = None
+    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
+    body: FreeText | None = None
+    department: Line
+    deviation: FreeLine | None = None
+    attachments: Annotated[list[LetterAttachment], _crowd(MOST_ATTACHMENTS, least=1)]
+    reference: Reference | None = None
+    send_at: Moment | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The members that history shows, without recipients and attachments."""
+        members = {"subject", "sender", "content_type", "body", "department", "deviation"}
+        content = self.model_dump(by_alias=True, exclude_none=True, include=members)
+        if self.party.external_references is not None:
+            content["party"] = {"externalReferences": [r.model_dump() for r in self.party.external_references]}
+        return content

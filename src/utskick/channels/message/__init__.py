@@ -1,0 +1,1 @@
+"""Messages that go the way that the person has chosen."""

@@ -1,0 +1,124 @@
+"""The message: goes by every way that the person has chosen in their contact settings, or says that there is none (contract 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from utskick.channels.message.requests import Message, MessageRequest
+from utskick.channels.message.settings import MessageSettings
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
+from utskick.domain.people import Contact, Directory, Method
+from utskick.domain.preparing import Prepared, Route, Routed
+from utskick.domain.recipient import Recipient, national_to_msisdn
+
+#: A contact method's channel.
+CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"}
+
+_NO_SETTINGS: Final = Reason("no-contact-settings", "no contact settings are known for the person")
+_NOT_WANTED: Final = Reason("no-contact-wanted", "the person does not want to be contacted")
+_UNKNOWN: Final = Reason("undeliverable-unknown-method", "the person's contact settings name no way that is known here")
+
+FORMS: Final = (
+    Form(
+        "messages",
+        "sendMessages",
+        "Send messages by the ways that their recipients have chosen",
+        MessageRequest,
+        None,
+        many=True,
+        limit=32 * 1_048_576,
+    ),
+)
+
+
+class MessageChannel(Plain):
+    """``domain.channel.Channel`` for messages. Its deliveries are questions; their answers are deliveries by other channels."""
+
+    name = "message"
+    message_type = "MESSAGE"
+    integration = "ContactSettings"
+    forms: tuple[Form, ...] = FORMS
+    accounts: tuple[Account, ...] = ()
+    legs = tuple(CHANNELS.values())
+    ahead = 200
+
+    def __init__(self, settings: MessageSettings, directory: Directory) -> None:
+        self._settings = settings
+        self._directory = directory
+
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+        if not isinstance(request, MessageRequest):
+            raise TypeError(f"{type(request).__name__} is no request for messages")
+        alone = len(request.messages) == 1
+        urgent = request.priority == "HIGH"
+        return Plan(
+            content={},
+            recipients=[Recipient("", m.party.party_id, m.reference, content=self._content(m)) for m in request.messages],
+            entries=range(len(request.messages)),
+            priority=(Priority.HIGH if urgent else Priority.NORMAL) if alone else (Priority.NORMAL if urgent else Priority.BULK),
+            reference=request.reference,
+            send_at=request.send_at,
+            valid_until=request.valid_until,
+            each="messages",
+        )
+
+    def _content(self, message: Message) -> dict[str, Any]:
+        """With what each way is given; which of them are taken is not known yet."""
+        said, sender = message.said(), message.sender
+        party = {"party": said["party"]} if "party" in said else {}
+        sms = {"message": message.message, **party, **({"sender": sender.sms.name} if sender and sender.sms else {})}
+        email = {"subject": message.subject or self._settings.subject, "message": message.message, **party}
+        if message.html_message is not None:
+            email["htmlMessage"] = message.html_message
+        if sender is not None and sender.email is not None:
+            email["_sender"] = {k: v for k, v in sender.email.model_dump(by_alias=True).items() if v}
+        push = {"title": message.subject or self._settings.subject, "message": message.message, **party}
+        legs = {"sms": sms, "email": email, "push": push}
+        return {**said, "_legs": {name: {"content": content, "attachments": []} for name, content in legs.items()}}
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
+        assert draft.recipient.party_id is not None
+        found = await self._directory.contacts(draft.municipality_id, draft.recipient.party_id, draft.content.get("filters") or {})
+        if isinstance(found, Deferred):
+            return found
+        return _way(found)
+
+    def able(self, draft: Draft) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+        return "hold"
+
+    async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
+        raise TypeError("a message is sent by the ways that it is routed to")
+
+    def show(self, draft: Draft) -> dict[str, Any]:
+        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        return {**shown, "party": {"partyId": draft.recipient.party_id, **shown.get("party", {})}}
+
+    async def look(self) -> list[Health]:
+        return []
+
+
+def _way(contacts: Sequence[Contact]) -> Prepared:
+    if not contacts:
+        return Rejected(_NO_SETTINGS)
+    wanted = [contact for contact in contacts if not contact.disabled]
+    if not wanted:
+        return Rejected(_NOT_WANTED)
+    routes = tuple(dict.fromkeys(_route(contact.method, contact.destination) for contact in wanted if contact.method is not None))
+    return Routed(routes) if routes else Rejected(_UNKNOWN)
+
+
+def _route(method: Method, destination: str) -> Route:
+    """Numbers are written as providers take them; of PUSH the destination is the party whose devices are meant."""
+    return Route(CHANNELS[method], (national_to_msisdn(destination) or destination) if method is Method.SMS else destination)
+
+
+def build(settings: MessageSettings, directory: Directory) -> MessageChannel:
+    return MessageChannel(settings, directory)
