@@ -12,12 +12,12 @@ from uuid import UUID
 import orjson
 import structlog
 
-from utskick.directory.memory import Memory
 from utskick.directory.peer import Peer
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
 from utskick.domain.people import LegalId
+from utskick.outgoing.memory import Memory
 from utskick.outgoing.reading import taken
 from utskick.store.batching import Batching
 

@@ -257,7 +257,7 @@ class Channel(Protocol):
         """Names of the accounts that can carry this draft, first choice first."""
         ...
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         """*resend*: the provider de-duplicates on our key, or a second copy is harmless and identical. *hold*: wait."""
         ...
 

@@ -116,7 +116,7 @@ class Dispatch:
     async def _settle_uncalled(self, job: Job, loaded: Loaded, outcome: Outcome) -> None:
         """Known before the call that it will not be made: an attempt that was never begun on disk."""
         delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
-        move = next_move(outcome, delivery, self._situation(delivery, "", ()))
+        move = next_move(outcome, delivery, self._situation(loaded, "", ()))
         await self._record(
             job, Settlement(delivery, delivery.attempts, move, job.id, None, self._a.clock(), uncalled=True, types=self._types)
         )
@@ -127,7 +127,7 @@ class Dispatch:
         able = channel.able(draft)
         if not able:
             reason = Reason("no-account", "no provider account of this municipality can carry the message")
-            await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(delivery, "", ())), None)
+            await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(loaded, "", ())), None)
             return
         try:
             while (account := choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])) is not None:
@@ -144,12 +144,13 @@ class Dispatch:
         pause = min(self._pace(delivery, a).opens_in for a in able)
         await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
 
-    async def _conclude(self, job: Job, sent: tuple[Delivery, Outcome], account: str, able: Sequence[str]) -> None:
-        delivery, outcome = sent
-        self._pace(delivery, account).note(outcome)
-        await self._settle(job, delivery, next_move(outcome, delivery, self._situation(delivery, account, able)), account)
+    async def _conclude(self, job: Job, sent: tuple[Loaded, Outcome], account: str, able: Sequence[str]) -> None:
+        loaded, outcome = sent
+        self._pace(loaded.delivery, account).note(outcome)
+        move = next_move(outcome, loaded.delivery, self._situation(loaded, account, able))
+        await self._settle(job, loaded.delivery, move, account)
 
-    async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Delivery, Outcome] | None:
+    async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Loaded, Outcome] | None:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
@@ -163,7 +164,7 @@ class Dispatch:
         delivery = replace(delivery, attempts=delivery.attempts + 1, account=account, status=Status.SENDING)
         outcome = await self._send(channel, loaded, account)
         self._a.points.reach("after-answer")
-        return delivery, outcome
+        return replace(loaded, delivery=delivery), outcome
 
     async def _send(self, channel: Channel, loaded: Loaded, account: str) -> Outcome:
         try:
@@ -182,7 +183,7 @@ class Dispatch:
         outcome = await channel.ask(loaded.draft, delivery.id, account, None) or Uncertain(
             Reason("interrupted", "the worker was interrupted during the attempt; whether it was sent is not known")
         )
-        move = next_move(outcome, delivery, self._situation(delivery, account, channel.able(loaded.draft)))
+        move = next_move(outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft)))
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
@@ -217,12 +218,13 @@ class Dispatch:
     def _pace(self, delivery: Delivery, account: str) -> Pace:
         return self._a.paces[delivery.channel, account]
 
-    def _situation(self, delivery: Delivery, account: str, able: Sequence[str]) -> Situation:
+    def _situation(self, loaded: Loaded, account: str, able: Sequence[str]) -> Situation:
+        name = loaded.delivery.channel
         return Situation(
             account=account,
             able=able,
-            when_uncertain=self._a.channels[delivery.channel].when_uncertain(account) if account else "hold",
+            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft) if account else "hold",
             now=self._a.clock(),
             luck=self._a.luck(),
-            policy=self._a.policies.get(delivery.channel, Policy()),
+            policy=self._a.policies.get(name, Policy()),
         )

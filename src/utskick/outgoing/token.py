@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
@@ -22,11 +22,12 @@ PART: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Where tokens are given out, and to whom."""
+    """Where tokens are given out, to whom, and for what (``scope``, where the provider wants it named)."""
 
     url: str
     client_id: str
     client_secret: str
+    scope: str | None = None
 
 
 class Token:
@@ -36,7 +37,8 @@ class Token:
         # RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic credentials.
         login = basic(quote_plus(grant.client_id), quote_plus(grant.client_secret))
         headers = {"Authorization": login, "Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        self._call = Call("POST", grant.url, b"grant_type=client_credentials", headers)
+        body = urlencode({"grant_type": "client_credentials", **({"scope": grant.scope} if grant.scope else {})})
+        self._call = Call("POST", grant.url, body.encode(), headers)
         self._wire = wire
         self._clock = clock
         self._value: str | None = None

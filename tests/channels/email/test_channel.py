@@ -49,7 +49,7 @@ def test_it_is_a_channel() -> None:
         ("email/batch", "sendEmailBatch", True, 64),
     ]
     assert (made.name, made.message_type, made.integration) == ("email", "EMAIL", "EmailSender")
-    assert made.when_uncertain("first") == "resend"
+    assert made.when_uncertain("first", draft(plan({}))) == "resend"
 
 
 def test_accounts_are_tried_by_priority_and_as_the_municipality_may() -> None:

@@ -176,7 +176,11 @@ def test_telia_carries_only_swedish_mobile_numbers(number: str, able: tuple[str,
 
 
 def test_an_uncertain_message_is_sent_again_only_where_the_operator_vouches_for_it() -> None:
-    assert {name: three().when_uncertain(name) for name in ("link", "telia", "elks")} == {"link": "resend", "telia": "hold", "elks": "hold"}
+    assert {name: three().when_uncertain(name, draft()) for name in ("link", "telia", "elks")} == {
+        "link": "resend",
+        "telia": "hold",
+        "elks": "hold",
+    }
 
 
 async def test_nobody_can_be_asked() -> None:

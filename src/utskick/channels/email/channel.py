@@ -77,7 +77,7 @@ class EmailChannel(Plain):
     def able(self, draft: Draft) -> tuple[str, ...]:
         return self._settings.accounts_of(draft.municipality_id)
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """A second copy carries the same Message-ID and the same bytes: readers show one, or two that are identical."""
         return "resend"
 

@@ -59,7 +59,7 @@ class LetterChannel(Plain):
     def able(self, draft: Draft) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         return "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002

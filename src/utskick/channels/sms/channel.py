@@ -128,7 +128,7 @@ class SmsChannel(Plain):
     def able(self, draft: Draft) -> tuple[str, ...]:
         return tuple(desk.name for desk in self._desks.values() if desk.provider.carries(draft.recipient.destination))
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         return "resend" if self._desks[account].settings.deduplicates else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a neighbour has told, remembered for a while."""
+"""What somebody outside has told, remembered for a while."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ class Memory(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
+        if self._life <= 0:
+            return
         self._held.pop(key, None)
         self._held[key] = self._clock() + self._life, value
         if len(self._held) > self._limit:
             self._held.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        self._held.pop(key, None)

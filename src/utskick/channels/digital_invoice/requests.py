@@ -1,0 +1,97 @@
+"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the provider to find out."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from utskick.channels.digital_invoice.numbers import LONGEST_REFERENCE
+from utskick.domain.attachment import Attachment
+from utskick.domain.bodies import ExternalReference, one_of
+from utskick.domain.rules import CLEAN, NOT_BLANK, UTF8, Base64, Body, FreeLine, Line, Moment, Reference, Rule, Uuid, decode_base64
+
+#: Above this an amount is a slip of the pen (kronor).
+HIGHEST: Final = Decimal("999999999.99")
+
+Amount = Annotated[
+    Decimal,
+    Rule(
+        (
+            ("must be greater than 0", lambda amount: amount > 0),
+            ("must be at most 999999999.99", lambda amount: amount <= HIGHEST),
+            ("must not have more than two decimals", lambda amount: amount == round(amount, 2)),
+        ),
+        schema=(("exclusiveMinimum", 0),),
+    ),
+]
+PaymentReference = Annotated[
+    str,
+    Rule(
+        (
+            NOT_BLANK,
+            CLEAN,
+            UTF8,
+            (f"size must be between 1 and {LONGEST_REFERENCE}", lambda reference: len(reference) <= LONGEST_REFERENCE),
+        ),
+        "must not be blank",
+        (("minLength", 1), ("maxLength", LONGEST_REFERENCE)),
+    ),
+]
+
+
+class InvoiceParty(Body):
+    """Who is to pay: a person or an organisation."""
+
+    party_id: Uuid
+    external_references: list[ExternalReference] | None = None
+
+
+class Details(Body):
+    """What is to be paid, when, and to which account."""
+
+    amount: Amount
+    due_date: date
+    payment_reference_type: Literal["SE_OCR", "TENANT_REF"]
+    payment_reference: PaymentReference
+    account_type: Literal["BANKGIRO", "PLUSGIRO"]
+    account_number: Line
+
+
+class File(Body):
+    """A PDF, as BASE64."""
+
+    content_type: Annotated[str, one_of("application/pdf")]
+    content: Base64
+    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+
+    def decoded(self) -> Attachment:
+        return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
+
+
+Files = Rule(
+    (("must not be empty", bool), ("size must be between 1 and 10", lambda files: len(files) <= 10)),
+    "must not be empty",
+    (("minItems", 1),),
+)
+
+
+class DigitalInvoiceRequest(Body):
+    """One invoice or reminder to one party."""
+
+    party: InvoiceParty
+    type: Literal["INVOICE", "REMINDER"]
+    subject: FreeLine | None = None
+    reference: FreeLine | None = None
+    payable: bool | None = None
+    details: Details
+    files: Annotated[list[File], Files]
+    message_reference: Reference | None = None
+    send_at: Moment | None = None
+    valid_until: Moment | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = None
+
+    @property
+    def is_payable(self) -> bool:
+        """True unless it is said not to be (contract Q25)."""
+        return self.payable is not False
