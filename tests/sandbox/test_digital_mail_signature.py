@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-from tests.channels.digital_mail.pki import ORGANIZATION, Authority
+from tests.channels.digital_mail.pki import ORGANIZATION, Authority, rsa_key
 from tests.channels.digital_mail.test_envelope import FILE, FULL, HEAD
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.enclosures import Enclosures
@@ -216,3 +219,36 @@ def test_it_says_who_signed_and_who_sealed(envelope: bytes) -> None:
     sender, sealer = verify(wrapper[0], AUTHORITY.certificate)
     assert sender == sealer
     assert f"16{ORGANIZATION}" in sender.subject.rfc4514_string()
+
+
+DSIG = "http://www.w3.org/2000/09/xmldsig#"
+
+
+@pytest.mark.parametrize(
+    ("this", "that"),
+    [
+        ("http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+        ("xmldsig-more#rsa-sha256", "xmldsig-more#rsa-sha512"),
+        ("xmlenc#sha256", "xmlenc#sha512"),
+        (f"{DSIG}enveloped-signature", "http://www.w3.org/2001/10/xml-exc-c14n#"),
+        ("</Transform>", '</Transform><Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></Transform>'),
+        ("</Reference>", '</Reference><Reference URI=""></Reference>'),
+        ('URI=""', 'URI="#a"'),
+        ("<Reference ", '<Reference Type="a" '),
+        ("<Transforms>", '<Transforms Id="a">'),
+        ("", ""),
+    ],
+)
+def test_a_right_signature_over_wrong_terms_is_refused(envelope: bytes, this: str, that: str) -> None:
+    """The holder of the key signs; only the terms are others than the ones that operators take. (The last row: that it works.)"""
+    text = envelope.decode()
+    head, info, between, _, tail = re.split(r"(<SignedInfo>.*</SignedInfo>)(<SignatureValue>)([^<]+)", text.rpartition("<Signature ")[2])
+    changed = info.replace(this, that) if this else info
+    signed = changed.replace("<SignedInfo>", f'<SignedInfo xmlns="{DSIG}">').encode()
+    value = b64encode(rsa_key(0).sign(signed, PKCS1v15(), hashes.SHA256())).decode()
+    forged = f"{text.rpartition('<Signature ')[0]}<Signature {head}{changed}{between}{value}{tail}"
+    if not this:
+        taken(forged.encode())
+        return
+    with pytest.raises(Refused, match="is not|must hold|does not name"):
+        taken(forged.encode())

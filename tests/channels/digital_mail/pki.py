@@ -46,7 +46,7 @@ class Authority:
         ca: bool = False,
         hosts: tuple[x509.GeneralName, ...] = (),
     ) -> x509.Certificate:
-        usage = {name: False for name in ("key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")}
+        usage = dict.fromkeys(("key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
         builder = (
             x509.CertificateBuilder(
                 self.name, subject, key, x509.random_serial_number(), NOW - timedelta(days=400), NOW + timedelta(days=days)
