@@ -133,7 +133,7 @@ def _names(subject: x509.Name) -> tuple[str, str]:
     older = plain
     for attribute in subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER):
         raw = str(attribute.value).encode()
-        older = older.replace(f"2.5.4.5={attribute.value}", f"2.5.4.5=#13{len(raw):02x}{raw.hex()}")
+        older = older.replace(f"2.5.4.5={raw.decode()}", f"2.5.4.5=#13{len(raw):02x}{raw.hex()}")
     return plain, older
 
 

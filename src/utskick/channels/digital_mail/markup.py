@@ -7,6 +7,7 @@ what must be guessed at is a fault. HTML standard sections 13.1 (writing) and 13
 from __future__ import annotations
 
 import html
+import html.entities
 import re
 from bisect import bisect_right
 from collections import Counter

@@ -69,7 +69,7 @@ class Signer:
 
 
 class Sealing:
-    """One delivery on its way to becoming an envelope. ``delivery``: the bytes of its ``Delivery`` element in pieces; ``date``: of the seal."""
+    """One delivery on its way to becoming an envelope. ``delivery``: its ``Delivery`` element in pieces; ``date``: of the seal."""
 
     def __init__(self, delivery: Sequence[bytes], date: str, signer: Signer) -> None:
         self._delivery = delivery
