@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,7 @@ from utskick.channels.digital_mail.elements import element
 from utskick.channels.digital_mail.grouping import Groups, Memory
 from utskick.channels.digital_mail.namespaces import RECIPIENT_3, SOAP
 from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, Sender
-from utskick.channels.digital_mail.wire import MutualWire
-from utskick.channels.outgoing import Answer, Call, Timeouts
+from utskick.channels.outgoing import Answer, Call, Outgoing, Timeouts
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
@@ -36,8 +36,8 @@ class Equipment:
     """What the files of an organisation gave: ``current`` first, then those that a repeat may need. ``far``, ``operators``: connections."""
 
     all: Sequence[Credentials]
-    far: MutualWire
-    operators: MutualWire
+    far: Outgoing
+    operators: Outgoing
 
     @property
     def current(self) -> Credentials:
@@ -57,27 +57,35 @@ class Desk:
         self.account = account
         self.sender: Sender = account.senders[organization]
         self._equipment: Equipment | None = None
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[Equipment | Misconfigured] | None = None
         self._memory: Memory[Standing] = Memory(account.reachable_seconds, time.monotonic)
         self._groups: Groups[Standing] = Groups(self._ask_register)
 
     async def equipment(self) -> Equipment | Misconfigured:
-        async with self._loading:
-            if self._equipment is None:
-                try:
-                    self._equipment = await asyncio.to_thread(self._equip)
-                except Unusable as fault:
-                    return Misconfigured(Reason("certificate", f"the certificate of {self.organization} cannot be used: {fault}"))
+        """Read once; files that cannot be used are tried again at the next call."""
+        if self._equipment is not None:
             return self._equipment
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self._load())
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> Equipment | Misconfigured:
+        try:
+            self._equipment = await asyncio.to_thread(self._equip)
+        except Unusable as fault:
+            return Misconfigured(Reason("certificate", f"the certificate of {self.organization} cannot be used: {fault}"))
+        return self._equipment
 
     def _equip(self) -> Equipment:
         every = [load(files) for files in (self.sender, *self.sender.former)]
         tls = every[0].tls(self.account.ca_file)
+        if self.account.newest_tls == "1.2":
+            tls.maximum_version = ssl.TLSVersion.TLSv1_2
         connect = self.account.connect_timeout
         return Equipment(
             every,
-            MutualWire(concurrency=_LOOKUPS, timeouts=Timeouts(connect, self.account.lookup_timeout), tls=tls),
-            MutualWire(concurrency=self.account.concurrency, timeouts=Timeouts(connect, self.account.read_timeout), tls=tls),
+            Outgoing(concurrency=_LOOKUPS, timeouts=Timeouts(connect, self.account.lookup_timeout), tls=tls),
+            Outgoing(concurrency=self.account.concurrency, timeouts=Timeouts(connect, self.account.read_timeout), tls=tls),
         )
 
     # -- the register -----------------------------------------------------------------------------------------------

@@ -91,12 +91,16 @@ class MinaMeddelandenAccount(HttpAccount):
 
     ``lookup_timeout`` in seconds, for the Recipient service; ``read_timeout`` is that for operators. ``reachable_seconds``: for how long
     an answer of the Recipient service is trusted, 0 not at all.
+
+    ``newest_tls``: in TLS 1.3 a server judges our certificate after the request may have left (RFC 8446 section 2), so that a certificate
+    which is no longer taken would leave every delivery in doubt; in TLS 1.2 that is known before anything is sent.
     """
 
     provider: Literal["minameddelanden"]
     read_timeout: float = Field(120.0, gt=0)
     lookup_timeout: float = Field(30.0, gt=0)
     reachable_seconds: float = Field(300.0, ge=0)
+    newest_tls: Literal["1.2", "1.3"] = "1.2"
     senders: Annotated[dict[Organization, Sender], Field(min_length=1)]
     operators: Annotated[dict[SupplierId, Operator], Field(min_length=1)]
 
