@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
@@ -13,10 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from utskick.channels.digital_mail.answers import ApplicationFault
-from utskick.channels.digital_mail.credentials import Credentials
 from utskick.channels.digital_mail.desk import Desk, Equipment
-from utskick.channels.digital_mail.enclosures import Enclosures
-from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery
 from utskick.channels.digital_mail.frozen import Frozen
 from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
 from utskick.channels.digital_mail.planning import (
@@ -24,28 +20,25 @@ from utskick.channels.digital_mail.planning import (
     SIGNATURE_ROOM,
     content_violations,
     plan,
-    sealed_on,
     size_violations,
     specimen,
 )
 from utskick.channels.digital_mail.reachability import FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
+from utskick.channels.digital_mail.sealer import Sealer
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.channels.digital_mail.signature import Sealing
 from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Question
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.errors import Invalid, Violation
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
 from utskick.domain.people import Neighbours
 from utskick.domain.preparing import Prepared, Ready
 
 log = structlog.get_logger(__name__)
 
 _MIB: Final = 1_048_576
-#: Bytes of files and text from which building an envelope is no work for the event loop.
-_HEAVY: Final = 65_536
 
 FORMS: Final = (
     Form(
@@ -70,14 +63,6 @@ FORMS: Final = (
 )
 
 _NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER))
-#: Nothing is sent, and what an earlier attempt came to may not be known: a person decides. A no would be wrong, since the first copy may
-#: have arrived (a letter would go out on paper too), and another copy would not be known again by the operator.
-_CHANGED: Final = Uncertain(
-    Reason(
-        "changed-since-first-attempt",
-        "the certificate or the settings changed since the first attempt: a repeat would not be the same message, and nothing was sent now",
-    )
-)
 
 
 class DigitalMailChannel(Plain):
@@ -90,9 +75,8 @@ class DigitalMailChannel(Plain):
 
     def __init__(self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> None:
         self._settings = settings
-        self._clock = clock
         self._whereabouts = Whereabouts(neighbours.directory, clock)
-        self._enclosures = Enclosures()
+        self._sealer = Sealer(settings, clock)
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._desks = {(name, number): Desk(name, number, account, clock) for name, account in in_order for number in account.senders}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in in_order)
@@ -119,16 +103,16 @@ class DigitalMailChannel(Plain):
             return [*found, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
         equipment = await desk.equipment()
         room = equipment.current.signer.length if isinstance(equipment, Equipment) else SIGNATURE_ROOM
-        letterhead = specimen(self._settings, desk.organization, desk.sender.name, self._support_info(desk))
+        letterhead = specimen(self._settings, desk.organization, desk.sender.name, self._sealer.support_info(desk))
         return [*found, *size_violations(content, attachments, letterhead, room)]
 
     def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> Desk | None:
-        organization = content.get("_organization") or self._settings.organization_of(municipality_id)
-        fitting = (d for (_, number), d in self._desks.items() if number == organization and d.sender.municipality == municipality_id)
-        return next(fitting, None)
+        return next(iter(self._desks_of(municipality_id, content)), None)
 
-    def _support_info(self, desk: Desk) -> Mapping[str, str]:
-        return (desk.sender.support_info or self._settings.support_info).members()
+    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[Desk]:
+        """Of the organisation that the content names, where it may be sent for by this municipality; first choice first."""
+        organization = content.get("_organization") or self._settings.organization_of(municipality_id)
+        return (d for (_, number), d in self._desks.items() if number == organization and d.sender.municipality == municipality_id)
 
     # -- before an attempt ------------------------------------------------------------------------------------------
 
@@ -149,58 +133,15 @@ class DigitalMailChannel(Plain):
             return found
         if not isinstance(found.mailbox, Mailbox):
             return unreachable(found.mailbox)
-        first = self._first(desk, draft, key, (found.recipient, found.mailbox))
-        first = replace(first, certificate=equipment.current.fingerprint)
-        sealing = await self._sealed(draft, first, equipment.current)
-        return Ready(replace(first, fingerprint=sealing.fingerprint.hex()).written())
-
-    def _first(self, desk: Desk, draft: Draft, key: UUID, to: tuple[str, Mailbox]) -> Frozen:
-        recipient, mailbox = to
-        content = draft.content
-        told = (content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo")
-        return Frozen(
-            account=desk.account_name,
-            id=str(key),
-            organization=desk.organization,
-            sender_name=desk.sender.name,
-            recipient=recipient,
-            supplier=mailbox.supplier,
-            address=mailbox.address,
-            date=sealed_on(self._clock()),
-            certificate="",
-            subject="" if content.get("subject") or content.get("_subject") else self._settings.subject,
-            support_info={} if told else self._support_info(desk),
-        )
-
-    async def _sealed(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
-        weight = sum(len(file.data) for file in draft.attachments) + len(draft.content.get("body") or "")
-        if weight > _HEAVY:
-            return await asyncio.to_thread(self._seal, draft, frozen, credentials)
-        return self._seal(draft, frozen, credentials)
-
-    def _seal(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
-        letterhead = Letterhead(
-            id=frozen.id,
-            recipient=frozen.recipient,
-            sender="16" + frozen.organization,
-            sender_name=frozen.sender_name,
-            date=frozen.date,
-            subject=frozen.subject,
-            support_info=frozen.support_info,
-        )
-        return Sealing(delivery(letterhead, draft.content, draft.attachments, self._enclosures), frozen.date, credentials.signer)
+        frozen = await self._sealer.freeze(draft, key, desk, (found.recipient, found.mailbox), equipment.current)
+        return Ready(frozen.written())
 
     # -- an attempt -------------------------------------------------------------------------------------------------
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         if draft.frozen is not None:
             return tuple(a.name for a in self.accounts if a.name == Frozen.read(draft.frozen).account)
-        organization = draft.content.get("_organization") or self._settings.organization_of(draft.municipality_id)
-        return tuple(
-            name
-            for (name, number), desk in self._desks.items()
-            if number == organization and desk.sender.municipality == draft.municipality_id
-        )
+        return tuple(desk.account_name for desk in self._desks_of(draft.municipality_id, draft.content))
 
     def when_uncertain(self, account: str, draft: Draft | None = None) -> Literal["resend", "hold"]:
         """By the operator of a draft that is frozen; without one, only where all operators of the account know a repeat again."""
@@ -223,24 +164,11 @@ class DigitalMailChannel(Plain):
         equipment = await desk.equipment()
         if isinstance(equipment, Misconfigured):
             return equipment
-        envelope = await self._same_envelope(draft, frozen, equipment)
+        envelope = await self._sealer.envelope(draft, frozen, equipment)
         if not isinstance(envelope, bytes):
             return envelope
         outcome = await desk.deliver(frozen.address, envelope, frozen.recipient)
         return _told(outcome, operator.name, key) if isinstance(outcome, ApplicationFault) else outcome
-
-    async def _same_envelope(self, draft: Draft, frozen: Frozen, equipment: Equipment) -> bytes | Outcome:
-        """Made anew from what was frozen; what would differ by a byte is not sent."""
-        credentials = equipment.of(frozen.certificate)
-        if credentials is None:
-            return _CHANGED
-        sealing = await self._sealed(draft, frozen, credentials)
-        if sealing.fingerprint.hex() != frozen.fingerprint:
-            return _CHANGED
-        envelope = sealing.envelope()
-        if len(envelope) > LIMIT:
-            return Rejected(Reason("too-large", f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}"))
-        return envelope
 
     # -- questions --------------------------------------------------------------------------------------------------
 
