@@ -133,6 +133,18 @@ async def test_a_look_warns_thirty_days_ahead(stage: Stage, tmp_path: Path, days
     assert stage.questions == [[]]
 
 
+async def test_one_organisation_that_is_ill_makes_the_account_ill_and_is_told_first(stage: Stage, tmp_path: Path) -> None:
+    expired = stage.authority.sender(tmp_path / "old", days=-1, number="2120002387")
+    senders = {
+        ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **stage.files},
+        "2120002387": {"name": "Ånge kommun", "municipality": "2260", **expired},
+    }
+    (health,) = await stage.channel_with(senders=senders).look()
+    assert not health.ok
+    assert health.sentence.startswith("the certificate of 2120002387 expired on")
+    assert f"the register answers {ORGANIZATION}" in health.sentence
+
+
 async def test_a_look_finds_a_register_that_is_gone(stage: Stage) -> None:
     await stage.misbehave("gone")
     (health,) = await stage.channel.look()

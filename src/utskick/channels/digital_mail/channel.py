@@ -189,8 +189,10 @@ class DigitalMailChannel(Plain):
         return {"party": party, **members}
 
     async def look(self) -> list[Health]:
+        """One word for each account: well where all of its organisations are, the ill ones told first."""
         looks = await asyncio.gather(*(desk.look() for desk in self._desks.values()))
-        return [Health(name, ok, sentence) for (name, _), (ok, sentence) in zip(self._desks, looks, strict=True)]
+        found = [(name, ok, sentence) for (name, _), (ok, sentence) in zip(self._desks, looks, strict=True)]
+        return [_health(account.name, sorted((ok, said) for name, ok, said in found if name == account.name)) for account in self.accounts]
 
     async def close(self) -> None:
         await self._whereabouts.close()
@@ -201,6 +203,10 @@ def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
     """No schema says what the codes mean; a fault says that the message was not taken. The call id is what to ask the operator about."""
     log.warning("application-fault", code=fault.code, call_id=fault.call_id, operator=operator, delivery=str(key))
     return Deferred(Reason("application-fault", "the mailbox operator reported a fault of its own", str(fault.code)))
+
+
+def _health(account: str, looks: Sequence[tuple[bool, str]]) -> Health:
+    return Health(account, all(ok for ok, _ in looks), "; ".join(said for _, said in looks))
 
 
 def _shown(entry: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:
