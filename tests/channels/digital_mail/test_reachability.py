@@ -51,7 +51,7 @@ async def test_who_cannot_be_reached_is_told_apart(stage: Stage, changes: dict[s
     stage.standings[NUMBER] = changes
     outcome = await stage.send(new_id())
     assert isinstance(outcome, Rejected)
-    assert (outcome.reason.code, outcome.polite) == (code, True)
+    assert (outcome.reason.code, outcome.polite) == (code, False)
     assert stage.envelopes == []
 
 

@@ -61,8 +61,11 @@ def verdict(standing: Standing | None, recipient: str, today: date, operators: M
 
 
 def unreachable(reason: Reason) -> Outcome:
-    """What a reason against it means for a delivery. An address that is not allowed is for our own people to look into."""
-    return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason, polite=True)
+    """What a reason against it means for a delivery. An address that is not allowed is for our own people to look into.
+
+    Not polite: the peer calls this FAILED and answers 404 (contract Q28); its NOT_SENT is only an operator's Delivered=false.
+    """
+    return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason)
 
 
 def is_allowed(address: str, operator: Operator) -> bool:
