@@ -1,0 +1,220 @@
+"""Digital mail as the engine sees it: plans, finds the mailbox, freezes, signs and seals, delivers."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, cast
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+
+from utskick.channels.digital_mail.answers import ApplicationFault
+from utskick.channels.digital_mail.desk import Desk, Equipment
+from utskick.channels.digital_mail.frozen import Frozen
+from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
+from utskick.channels.digital_mail.planning import (
+    NOT_A_SENDER,
+    SIGNATURE_ROOM,
+    content_violations,
+    plan,
+    size_violations,
+    specimen,
+)
+from utskick.channels.digital_mail.reachability import FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
+from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
+from utskick.channels.digital_mail.sealer import Sealer
+from utskick.channels.digital_mail.settings import DigitalMailSettings
+from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
+from utskick.domain.attachment import Attachment
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Question
+from utskick.domain.clock import Clock, utc_now
+from utskick.domain.errors import Invalid, Violation
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
+from utskick.domain.people import Neighbours
+from utskick.domain.preparing import Prepared, Ready
+
+log = structlog.get_logger(__name__)
+
+_MIB: Final = 1_048_576
+
+FORMS: Final = (
+    Form(
+        "{organizationNumber}/digital-mail",
+        "sendDigitalMail",
+        "Send a single digital mail to one or more parties",
+        DigitalMailRequest,
+        None,
+        many=True,
+        limit=16 * _MIB,
+    ),
+    Form(
+        "digital-mail",
+        "sendDigitalMailDeprecated",
+        "Send a single digital mail to one or more parties, from the organization of the settings",
+        DigitalMailRequest,
+        None,
+        many=True,
+        limit=16 * _MIB,
+        deprecated=True,
+    ),
+)
+
+_NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER))
+
+
+class DigitalMailChannel(Plain):
+    """``domain.channel.Channel`` for digital mail."""
+
+    name = "digital_mail"
+    message_type = "DIGITAL_MAIL"
+    integration = "DigitalMailSender"
+    forms: tuple[Form, ...] = FORMS
+
+    def __init__(self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> None:
+        self._settings = settings
+        self._whereabouts = Whereabouts(neighbours.directory, clock)
+        self._sealer = Sealer(settings, clock)
+        in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
+        self._desks = {(name, number): Desk(name, number, account, clock) for name, account in in_order for number in account.senders}
+        self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in in_order)
+        self.questions = (
+            Question(
+                "{organizationNumber}/mailboxes",
+                "getMailboxes",
+                "Retrieve a list of digital mailboxes",
+                MailboxesRequest,
+                self._answer,
+                SHAPE,
+            ),
+        )
+
+    # -- before anything is stored ----------------------------------------------------------------------------------
+
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+        return plan(cast(DigitalMailRequest, request), asked, self._settings)
+
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+        found = await asyncio.to_thread(content_violations, content, attachments)
+        desk = self._desk(asked.municipality_id, content)
+        if desk is None:
+            return [*found, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
+        equipment = await desk.equipment()
+        room = equipment.current.signer.length if isinstance(equipment, Equipment) else SIGNATURE_ROOM
+        letterhead = specimen(self._settings, desk.organization, desk.sender.name, self._sealer.support_info(desk))
+        return [*found, *size_violations(content, attachments, letterhead, room)]
+
+    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> Desk | None:
+        return next(iter(self._desks_of(municipality_id, content)), None)
+
+    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[Desk]:
+        """Of the organisation that the content names, where it may be sent for by this municipality; first choice first."""
+        organization = content.get("_organization") or self._settings.organization_of(municipality_id)
+        return (d for (_, number), d in self._desks.items() if number == organization and d.sender.municipality == municipality_id)
+
+    # -- before an attempt ------------------------------------------------------------------------------------------
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:
+        """Once: what was frozen stays so, whatever the register says later."""
+        if draft.frozen is not None:
+            return Ready(draft.frozen)
+        desk = self._desk(draft.municipality_id, draft.content)
+        if desk is None:
+            return _NO_SENDER
+        equipment = await desk.equipment()
+        if isinstance(equipment, Misconfigured):
+            return equipment
+        if draft.recipient.party_id is None:
+            return unreachable(NO_LEGAL_ID)
+        found = await self._whereabouts.find(desk, draft.municipality_id, draft.recipient.party_id)
+        if not isinstance(found, Found):
+            return found
+        if not isinstance(found.mailbox, Mailbox):
+            return unreachable(found.mailbox)
+        frozen = await self._sealer.freeze(draft, key, desk, (found.recipient, found.mailbox), equipment.current)
+        return Ready(frozen.written())
+
+    # -- an attempt -------------------------------------------------------------------------------------------------
+
+    def able(self, draft: Draft) -> tuple[str, ...]:
+        if draft.frozen is not None:
+            return tuple(a.name for a in self.accounts if a.name == Frozen.read(draft.frozen).account)
+        return tuple(desk.account_name for desk in self._desks_of(draft.municipality_id, draft.content))
+
+    def when_uncertain(self, account: str, draft: Draft | None = None) -> Literal["resend", "hold"]:
+        """By the operator of a draft that is frozen; without one, only where all operators of the account know a repeat again."""
+        operators = self._settings.accounts[account].operators
+        if draft is not None and draft.frozen is not None:
+            operator = operators.get(Frozen.read(draft.frozen).supplier)
+            return "resend" if operator is not None and operator.deduplicates else "hold"
+        return "resend" if all(operator.deduplicates for operator in operators.values()) else "hold"
+
+    async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
+        if draft.frozen is None:
+            raise ValueError("a digital mail is prepared before it is sent")
+        frozen = Frozen.read(draft.frozen)
+        desk = self._desks.get((account, frozen.organization))
+        if desk is None:
+            return _NO_SENDER
+        operator = desk.account.operators.get(frozen.supplier)
+        if operator is None or not is_allowed(frozen.address, operator):
+            return Misconfigured(FOREIGN_ADDRESS)
+        equipment = await desk.equipment()
+        if isinstance(equipment, Misconfigured):
+            return equipment
+        envelope = await self._sealer.envelope(draft, frozen, equipment)
+        if not isinstance(envelope, bytes):
+            return envelope
+        outcome = await desk.deliver(frozen.address, envelope, frozen.recipient)
+        return _told(outcome, operator.name, key) if isinstance(outcome, ApplicationFault) else outcome
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    async def _answer(self, request: MailboxesRequest, asked: Asked) -> list[dict[str, Any]]:
+        organization = asked.organization_number or self._settings.organization_of(asked.municipality_id)
+        desk = self._desk(asked.municipality_id, {"_organization": organization})
+        if desk is None:
+            raise Invalid([Violation("getMailboxes.organizationNumber", NOT_A_SENDER)])
+        return await mailboxes(desk, self._whereabouts, asked.municipality_id, request.root)
+
+    def show(self, draft: Draft) -> dict[str, Any]:
+        """Without the files' contents where the draft was opened without its attachments."""
+        members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        party = {"partyIds": [draft.recipient.party_id], **members.pop("party", {})}
+        if members.get("attachments"):
+            contents = {file.digest.hex(): file.data for file in draft.attachments}
+            members["attachments"] = [_shown(entry, contents) for entry in members["attachments"]]
+        return {"party": party, **members}
+
+    async def look(self) -> list[Health]:
+        """One word for each account: well where all of its organisations are, the ill ones told first."""
+        looks = await asyncio.gather(*(desk.look() for desk in self._desks.values()))
+        found = [(name, ok, sentence) for (name, _), (ok, sentence) in zip(self._desks, looks, strict=True)]
+        return [_health(account.name, sorted((ok, said) for name, ok, said in found if name == account.name)) for account in self.accounts]
+
+    async def close(self) -> None:
+        await self._whereabouts.close()
+        await asyncio.gather(*(desk.close() for desk in self._desks.values()))
+
+
+def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
+    """No schema says what the codes mean; a fault says that the message was not taken. The call id is what to ask the operator about."""
+    log.warning("application-fault", code=fault.code, call_id=fault.call_id, operator=operator, delivery=str(key))
+    return Deferred(Reason("application-fault", "the mailbox operator reported a fault of its own", str(fault.code)))
+
+
+def _health(account: str, looks: Sequence[tuple[bool, str]]) -> Health:
+    return Health(account, all(ok for ok, _ in looks), "; ".join(said for _, said in looks))
+
+
+def _shown(entry: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:
+    members = {name: value for name, value in entry.items() if name != "digest"}
+    data = contents.get(entry["digest"])
+    return members if data is None else {**members, "content": b64encode(data).decode()}
+
+
+def build(settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> DigitalMailChannel:
+    """Reads no file yet: certificates are read when they are first needed."""
+    return DigitalMailChannel(settings, neighbours, clock)

@@ -1,0 +1,138 @@
+"""A certificate and its key: what signs, what proves who we are to the other side, and how long it lasts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import ssl
+import tempfile
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from utskick.channels.digital_mail.elements import escaped
+from utskick.channels.digital_mail.settings import CertificateFiles
+from utskick.channels.digital_mail.signature import Signer
+
+#: RFC 2253 section 2.3; every other attribute type is written by its number.
+_SHORT: Final = {
+    "2.5.4.3": "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
+}  # fmt: skip
+_SPECIAL: Final = frozenset(',+"\\<>;')
+_PRINTABLE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
+
+
+class Unusable(Exception):
+    """These files cannot be used; the sentence holds no secret."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """Read once. ``fingerprint``: SHA-256 of the certificate, in hex."""
+
+    certificate: x509.Certificate
+    chain: Sequence[x509.Certificate]
+    key: RSAPrivateKey
+    signer: Signer
+    fingerprint: str
+
+    @property
+    def expires(self) -> datetime:
+        return self.certificate.not_valid_after_utc
+
+    def tls(self, ca_file: Path | None) -> ssl.SSLContext:
+        """Our side of TLS with this certificate. ``ca_file``: an authority of the account's own beside the public ones."""
+        context = ssl.create_default_context()
+        if ca_file is not None:
+            context.load_verify_locations(cafile=str(ca_file))
+        self._load_into(context)
+        return context
+
+    def _load_into(self, context: ssl.SSLContext) -> None:
+        """The standard library reads keys from files only: it gets one that nobody else can read, for as long as that takes."""
+        password = secrets.token_hex(32).encode()
+        pem = self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
+        )
+        chain = b"".join(c.public_bytes(serialization.Encoding.PEM) for c in (self.certificate, *self.chain))
+        handle, name = tempfile.mkstemp(prefix="utskick-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(pem + chain)
+            context.load_cert_chain(name, password=password)
+        finally:
+            os.unlink(name)
+
+
+def load(files: CertificateFiles) -> Credentials:
+    """Raises ``Unusable``. Takes some milliseconds, and waits for the disk."""
+    try:
+        key, chain = _from_pkcs12(files) if files.pkcs12_file else _from_pem(files)
+    except OSError as fault:
+        raise Unusable(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
+    except (ValueError, TypeError):
+        raise Unusable("the files hold no certificate and key that the password opens") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise Unusable("Mina Meddelanden takes RSA keys only")
+    if not chain or chain[0].public_key() != key.public_key():
+        raise Unusable("the certificate and the key do not belong together")
+    certificate = chain[0]
+    signer = Signer(lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()), key.key_size // 8, _key_info(certificate))
+    return Credentials(certificate, chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex())
+
+
+def _from_pem(files: CertificateFiles) -> tuple[object, list[x509.Certificate]]:
+    assert files.certificate_file
+    assert files.key_file
+    password = files.password.get_secret_value().encode() if files.password else None
+    chain = x509.load_pem_x509_certificates(files.certificate_file.read_bytes())
+    return serialization.load_pem_private_key(files.key_file.read_bytes(), password), chain
+
+
+def _from_pkcs12(files: CertificateFiles) -> tuple[object, list[x509.Certificate]]:
+    assert files.pkcs12_file
+    password = files.password.get_secret_value().encode() if files.password else None
+    key, certificate, others = pkcs12.load_key_and_certificates(files.pkcs12_file.read_bytes(), password)
+    return key, [certificate, *others] if certificate else []
+
+
+def _key_info(certificate: x509.Certificate) -> bytes:
+    encoded = b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode("ascii")
+    subject = escaped(subject_name(certificate.subject))
+    return (
+        f"<KeyInfo><X509Data><X509SubjectName>{subject}</X509SubjectName><X509Certificate>{encoded}</X509Certificate></X509Data></KeyInfo>"
+    ).encode()
+
+
+def subject_name(name: x509.Name) -> str:
+    """A distinguished name as RFC 2253 writes it: the last part first, unknown attribute types by number and in hex."""
+    return ",".join("+".join(_attribute(attribute) for attribute in part) for part in reversed(name.rdns))
+
+
+def _attribute(attribute: x509.NameAttribute[str | bytes]) -> str:
+    oid, value = attribute.oid.dotted_string, attribute.value
+    text = value if isinstance(value, str) else value.decode("utf-8", "replace")
+    if oid in _SHORT:
+        return f"{_SHORT[oid]}={_value(text)}"
+    tag = 0x13 if set(text) <= _PRINTABLE else 0x0C  # PrintableString, UTF8String
+    raw = text.encode()
+    size = bytes([len(raw)]) if len(raw) < 128 else b"\x82" + len(raw).to_bytes(2, "big")
+    return f"{oid}=#{(bytes([tag]) + size + raw).hex()}"
+
+
+def _value(text: str) -> str:
+    """RFC 2253 section 2.4."""
+    said = "".join("\\" + ch if ch in _SPECIAL else ch for ch in text)
+    if said.startswith(("#", " ")):
+        said = "\\" + said
+    return said[:-1] + "\\ " if text.endswith(" ") and len(text) > 1 else said

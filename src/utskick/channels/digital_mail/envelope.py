@@ -1,0 +1,138 @@
+"""The ``Delivery`` element: header, message, body and attachments, in the order of the schemas (Message, v2 and v3)."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from utskick.channels.digital_mail import enclosures
+from utskick.channels.digital_mail.elements import element, optional
+from utskick.channels.digital_mail.enclosures import Enclosures
+from utskick.channels.digital_mail.namespaces import MATTER_3, MESSAGE, MESSAGE_2, SENDER
+from utskick.domain.attachment import Attachment
+from utskick.domain.rules import decode_base64
+
+#: Bytes of the whole SOAP envelope that an operator takes.
+LIMIT: Final = 2_097_152
+_LANGUAGE: Final = "svSE"
+_CLOSE: Final = b"</Message></Delivery>"
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What a delivery says besides its content. ``recipient`` and ``sender``: 12 digits; ``date``: of today, with its zone.
+
+    ``subject`` and ``support_info`` stand in where the content has none.
+    """
+
+    id: str
+    recipient: str
+    sender: str
+    sender_name: str
+    date: str
+    subject: str
+    support_info: Mapping[str, str]
+
+
+def delivery(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment], cache: Enclosures) -> list[bytes]:
+    """The element in pieces; joined they are its canonical form."""
+    pieces = [_opening(head, content)]
+    for described, file in _paired(content, files):
+        pieces.extend(cache.pieces(file, described["filename"]))
+    return [*pieces, _CLOSE]
+
+
+def length(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment]) -> int:
+    """Bytes of the element, without encoding any attachment."""
+    attached = sum(enclosures.length(file, described["filename"]) for described, file in _paired(content, files))
+    return len(_opening(head, content)) + attached + len(_CLOSE)
+
+
+def body_of(content: Mapping[str, Any]) -> bytes:
+    """What is said, as bytes: the text in UTF-8, or the HTML as the caller encoded it."""
+    said = content.get("body") or ""
+    if content.get("contentType") == "text/html":
+        return decode_base64(said) if said else b""
+    return str(said).encode()
+
+
+def _opening(head: Letterhead, content: Mapping[str, Any]) -> bytes:
+    return "".join((_header(head, content), "<Message>", _message_header(head, content), _body(content))).encode()
+
+
+def _header(head: Letterhead, content: Mapping[str, Any]) -> str:
+    return "".join(
+        (
+            f'<Delivery><Header><Sender xmlns="{MESSAGE_2}">',
+            element("Id", head.sender, SENDER),
+            element("Name", head.sender_name, SENDER),
+            "</Sender>",
+            element("Recipient", head.recipient, MESSAGE_2),
+            optional("Reference", content.get("headerReference"), MESSAGE_2),
+            "</Header>",
+        )
+    )
+
+
+def _message_header(head: Letterhead, content: Mapping[str, Any]) -> str:
+    return "".join(
+        (
+            "<Header>",
+            element("Id", head.id),
+            element("Subject", content.get("subject") or content.get("_subject") or head.subject),
+            _support_info(content, head.support_info),
+            _matter(content.get("officialMatter"), head.date),
+            element("Language", _LANGUAGE),
+            optional("Reply", content.get("reply")),
+            optional("ReceiptRequest", content.get("receiptRequest")),
+            "</Header>",
+        )
+    )
+
+
+def _support_info(content: Mapping[str, Any], default: Mapping[str, str]) -> str:
+    info = (content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo") or default
+    return "".join(
+        (
+            "<Supportinfo>",
+            element("Text", info["text"]),
+            optional("URL", info.get("url")),
+            optional("PhoneNumber", info.get("phoneNumber")),
+            optional("EmailAdress", info.get("emailAddress")),  # the schema's spelling
+            "</Supportinfo>",
+        )
+    )
+
+
+def _matter(matter: Mapping[str, str] | None, date: str) -> str:
+    """A case ("kundärende") that the message belongs to: OfficialMatter, v3."""
+    if not matter:
+        return ""
+    ids = "".join(
+        optional(name, matter.get(member))
+        for name, member in (("EventId", "eventId"), ("OfficialMatterId", "id"), ("PrecedingEventId", "precedingEventId"))
+    )
+    return "".join(
+        (
+            "<OfficialMatter><OfficialMatterExtension>",
+            element("Timestamp", date, MATTER_3),
+            f'<Identity xmlns="{MATTER_3}">{ids}</Identity>' if ids else "",
+            optional("MatterSubject", matter.get("subject"), MATTER_3),
+            optional("EventType", matter.get("eventType"), MATTER_3),
+            optional("MatterStatus", matter.get("status"), MATTER_3),
+            "</OfficialMatterExtension></OfficialMatter>",
+        )
+    )
+
+
+def _body(content: Mapping[str, Any]) -> str:
+    said = b64encode(body_of(content)).decode("ascii")
+    kind = content.get("contentType") or "text/plain"
+    return f'<Body>{element("ContentType", kind, MESSAGE)}<Body xmlns="{MESSAGE}">{said}</Body></Body>'
+
+
+def _paired(content: Mapping[str, Any], files: Sequence[Attachment]) -> list[tuple[Mapping[str, Any], Attachment]]:
+    by_digest = {file.digest.hex(): file for file in files}
+    return [(described, by_digest[described["digest"]]) for described in content.get("attachments") or ()]

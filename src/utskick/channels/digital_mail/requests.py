@@ -1,0 +1,237 @@
+"""The bodies: a digital mail to one or more parties (contract 4.6), and the question who has a mailbox (contract 4.7)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
+
+from utskick.domain.attachment import Attachment
+from utskick.domain.recipient import Recipient, is_email
+from utskick.domain.rules import (
+    CLEAN,
+    NO_NUL,
+    NOT_BLANK,
+    UTF8,
+    Body,
+    FreeText,
+    Moment,
+    Reference,
+    Rule,
+    Text,
+    Uuid,
+    broken,
+    decode_base64,
+    is_base64,
+)
+
+#: Recipients of one request.
+MOST_PARTIES: Final = 100_000
+_NO_XML: Final = re.compile("[\ufffe\uffff]")
+_URI: Final = re.compile(r"[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
+#: Recipient.xsd, EMailAdress.
+_DOTTED: Final = re.compile(r".+@.+\..+\Z")
+
+_XML = ("must not contain characters that XML cannot hold", lambda v: not _NO_XML.search(v))
+
+
+def _size(most: int) -> tuple[str, Any]:
+    return f"size must be between 0 and {most}", lambda v: len(v) <= most
+
+
+def _line(most: int) -> Rule:
+    """One line of at most so many characters, as the schemas bound it."""
+    return Rule((CLEAN, UTF8, _XML, _size(most)), schema=(("maxLength", most),))
+
+
+Line255 = Annotated[str, _line(255)]
+Line2000 = Annotated[str, _line(2000)]
+Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, _XML), "must not be blank", (("minLength", 1),))]
+SupportText = Annotated[str, Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, _XML, _size(1024)), "must not be blank", (("minLength", 1),))]
+SupportEmail = Annotated[
+    str,
+    Rule(
+        (
+            ("must be a well-formed email address", lambda v: v == "" or (is_email(v) and _DOTTED.match(v) is not None)),
+            ("size must be between 5 and 256", lambda v: v == "" or 5 <= len(v) <= 256),
+            _XML,
+        ),
+        schema=(("format", "email"),),
+    ),
+]
+SupportUrl = Annotated[str, Rule((("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, _XML, _size(255)))]
+Content = Annotated[
+    str,
+    Rule(
+        (NOT_BLANK, ("not a valid BASE64-encoded string", lambda v: not v.strip() or is_base64(v))),
+        "must not be blank",
+        (("minLength", 1),),
+    ),
+]
+
+
+def _one_of(*words: str) -> Rule:
+    said = f"must be one of: [{', '.join(words)}]"
+    return Rule(((said, lambda v: v in words),), said, (("enum", words),))
+
+
+Crowd = Rule(
+    (
+        ("must not be empty", bool),
+        (f"size must be between 1 and {MOST_PARTIES}", lambda parties: len(parties) <= MOST_PARTIES),
+    ),
+    "must not be empty",
+    (("minItems", 1), ("maxItems", MOST_PARTIES)),
+)
+
+
+class ExternalReference(Body):
+    """A pair of the caller's own, kept with the message."""
+
+    key: Text
+    value: Text
+
+
+class Party(Body):
+    """Who is to get the message, each a mail of their own."""
+
+    party_ids: Annotated[list[Uuid], Crowd]
+    external_references: list[ExternalReference] | None = None
+
+
+class SupportInfo(Body):
+    """Whom the recipient can ask."""
+
+    text: SupportText
+    email_address: SupportEmail | None = None
+    phone_number: Line255 | None = None
+    url: SupportUrl | None = None
+
+
+class Sender(Body):
+    """The sending organisation stands in the path; this is what the recipient is told of it."""
+
+    support_info: SupportInfo
+
+
+class FileAttachment(Body):
+    """A PDF, as BASE64."""
+
+    content_type: Annotated[str, _one_of("application/pdf")]
+    content: Content
+    filename: Filename
+
+    def decoded(self) -> Attachment:
+        return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
+
+
+class OfficialMatter(Body):
+    """The case that the message belongs to ("kundärende"): a mailbox can then show its messages together.
+
+    ``id``: the case number; ``eventId``: of this message within the case; ``precedingEventId``: of an earlier one.
+    """
+
+    id: Line255 | None = None
+    event_id: Line255 | None = None
+    preceding_event_id: Line255 | None = None
+    subject: Line2000 | None = None
+    event_type: Line2000 | None = None
+    status: Literal["senderinitiative", "recipientinitiative", "closed"] | None = None
+
+
+class DigitalMailRequest(Body):
+    """A digital mail to one or more parties.
+
+    Additional members: ``headerReference`` (the delivery's Reference, which operators and recipients may see), ``officialMatter``,
+    ``reply`` and ``receiptRequest`` as Mina Meddelanden knows them, and those of every sending form.
+    """
+
+    party: Party
+    sender: Sender | None = None
+    subject: Line255 | None = None
+    department: FreeText | None = None
+    content_type: Annotated[str, _one_of("text/plain", "text/html")] | None = None
+    body: FreeText | None = None
+    attachments: list[FileAttachment] | None = None
+    header_reference: Line255 | None = None
+    official_matter: OfficialMatter | None = None
+    reply: Literal["REQUESTED", "ACCEPTED", "NOT_ALLOWED"] | None = None
+    receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = None
+    reference: Reference | None = None
+    send_at: Moment | None = None
+    valid_until: Moment | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _body_has_a_type(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reported under ``contentType``, beside whatever else is wrong."""
+        faults: list[InitErrorDetails] = []
+        made: Self | None = None
+        try:
+            made = handler(data)
+        except ValidationError as fault:
+            faults = [_again(error) for error in fault.errors(include_url=False)]
+        said, kind = (data.get("body"), data.get("contentType")) if isinstance(data, dict) else (None, None)
+        if isinstance(said, str) and said.strip() and kind is None:
+            faults.append(_fault(("contentType",), "contentType must be set when body is provided", kind))
+        if isinstance(said, str) and said.strip() and kind == "text/html" and not is_base64(said):
+            faults.append(_fault(("body",), "not a valid BASE64-encoded string", said))
+        if made is None or faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return made
+
+    def recipients(self) -> list[Recipient]:
+        return [Recipient("", party_id) for party_id in self.party.party_ids]
+
+    def content(self) -> dict[str, Any]:
+        """The JSON members that history shows, without parties and attachments; empty text counts as none given."""
+        shown = {
+            "sender", "subject", "department", "content_type", "body", "header_reference", "official_matter", "reply", "receipt_request",
+            "priority",
+        }  # fmt: skip
+        members = self.model_dump(by_alias=True, exclude_none=True, include=shown)
+        if self.party.external_references is not None:
+            members["party"] = {"externalReferences": [pair.model_dump() for pair in self.party.external_references]}
+        return members
+
+
+class MailboxesRequest(RootModel[list[Uuid]]):
+    """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as those of a parameter."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_a_parameter(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        faults: list[InitErrorDetails] = []
+        made: Self | None = None
+        try:
+            made = handler(data)
+        except ValidationError as fault:
+            faults = [_of_parameter(error) for error in fault.errors(include_url=False)]
+        if made is not None and not made.root:
+            faults.append(_fault(("getMailboxes.partyIds",), "must not be empty", []))
+        if made is not None and len({party_id.lower() for party_id in made.root}) < len(made.root):
+            faults.append(_fault(("getMailboxes.partyIds",), "must only contain unique elements", []))
+        if made is None or faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return made
+
+
+def _fault(where: tuple[str | int, ...], message: str, found: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=broken(message), loc=where, input=found)
+
+
+def _again(error: Any) -> InitErrorDetails:
+    """The same error, to be raised together with others."""
+    kind = error["type"]
+    if kind == "violation":
+        kind = broken(*error["ctx"]["messages"])
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {}))
+
+
+def _of_parameter(error: Any) -> InitErrorDetails:
+    if error["loc"]:
+        return _fault(("getMailboxes.partyIds", *error["loc"], "<list element>"), "not a valid UUID", error["input"])
+    return _again(error)

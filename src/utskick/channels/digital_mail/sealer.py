@@ -1,0 +1,98 @@
+"""From a draft to its envelope: frozen at the first attempt, and made anew from that, the same to the byte, at every later one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from utskick.channels.digital_mail.credentials import Credentials
+from utskick.channels.digital_mail.desk import Desk, Equipment
+from utskick.channels.digital_mail.enclosures import Enclosures
+from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery
+from utskick.channels.digital_mail.frozen import Frozen
+from utskick.channels.digital_mail.planning import sealed_on
+from utskick.channels.digital_mail.reachability import Mailbox
+from utskick.channels.digital_mail.settings import DigitalMailSettings
+from utskick.channels.digital_mail.signature import Sealing
+from utskick.domain.channel import Draft
+from utskick.domain.clock import Clock
+from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
+
+#: Bytes of files and text from which building an envelope is no work for the event loop.
+_HEAVY: Final = 65_536
+#: Nothing is sent, and what an earlier attempt came to may not be known: a person decides. A no would be wrong, since the first copy may
+#: have arrived (a letter would go out on paper too), and another copy would not be known again by the operator.
+_CHANGED: Final = Uncertain(
+    Reason(
+        "changed-since-first-attempt",
+        "the certificate or the settings changed since the first attempt: a repeat would not be the same message, and nothing was sent now",
+    )
+)
+
+
+class Sealer:
+    """Keeps the encoded files that many letters share."""
+
+    def __init__(self, settings: DigitalMailSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._enclosures = Enclosures()
+
+    def support_info(self, desk: Desk) -> Mapping[str, str]:
+        """For those who give none."""
+        return (desk.sender.support_info or self._settings.support_info).members()
+
+    async def freeze(self, draft: Draft, key: UUID, desk: Desk, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
+        """``to``: the recipient's 12 digits, and the mailbox."""
+        recipient, mailbox = to
+        content = draft.content
+        told = (content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo")
+        first = Frozen(
+            account=desk.account_name,
+            id=str(key),
+            organization=desk.organization,
+            sender_name=desk.sender.name,
+            recipient=recipient,
+            supplier=mailbox.supplier,
+            address=mailbox.address,
+            date=sealed_on(self._clock()),
+            certificate=credentials.fingerprint,
+            subject="" if content.get("subject") or content.get("_subject") else self._settings.subject,
+            support_info={} if told else self.support_info(desk),
+        )
+        sealing = await self._sealing(draft, first, credentials)
+        return replace(first, fingerprint=sealing.fingerprint.hex())
+
+    async def envelope(self, draft: Draft, frozen: Frozen, equipment: Equipment) -> bytes | Outcome:
+        """What was frozen, signed and sealed; what would differ by a byte is not made."""
+        credentials = equipment.of(frozen.certificate)
+        if credentials is None:
+            return _CHANGED
+        sealing = await self._sealing(draft, frozen, credentials)
+        if sealing.fingerprint.hex() != frozen.fingerprint:
+            return _CHANGED
+        envelope = sealing.envelope()
+        if len(envelope) > LIMIT:
+            return Rejected(Reason("too-large", f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}"))
+        return envelope
+
+    async def _sealing(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
+        weight = sum(len(file.data) for file in draft.attachments) + len(draft.content.get("body") or "")
+        if weight > _HEAVY:
+            return await asyncio.to_thread(self._seal, draft, frozen, credentials)
+        return self._seal(draft, frozen, credentials)
+
+    def _seal(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
+        letterhead = Letterhead(
+            id=frozen.id,
+            recipient=frozen.recipient,
+            sender="16" + frozen.organization,
+            sender_name=frozen.sender_name,
+            date=frozen.date,
+            subject=frozen.subject,
+            support_info=frozen.support_info,
+        )
+        return Sealing(delivery(letterhead, draft.content, draft.attachments, self._enclosures), frozen.date, credentials.signer)

@@ -1,0 +1,241 @@
+"""A register and an operator of the test: one real TLS server on 127.0.0.1 that asks for a certificate, and the real channel before it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
+from utskick.channels.digital_mail.channel import DigitalMailChannel, build
+from utskick.channels.digital_mail.settings import DigitalMailSettings
+from utskick.channels.outgoing import ANSWER_LIMIT
+from utskick.directory.nobody import Nobody
+from utskick.domain.channel import Draft
+from utskick.domain.outcome import Deferred, Outcome
+from utskick.domain.people import LegalId, Neighbours
+from utskick.domain.preparing import Ready
+from utskick.domain.recipient import Recipient
+
+ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
+NUMBER = "190101010159"
+KIVRA, OTHER = "165568402266", "162021006883"
+TRANS_ID = "3832352f-fa74-4c17-ab6a-a6e3ab8324f3"
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+R1, R3 = "http://minameddelanden.gov.se/schema/Recipient", "http://minameddelanden.gov.se/schema/Recipient/v3"
+S1, S3 = "http://minameddelanden.gov.se/schema/Service", "http://minameddelanden.gov.se/schema/Service/v3"
+C3 = "http://minameddelanden.gov.se/schema/Common/v3"
+Make = Callable[[], web.Response]
+
+
+def soap(inside: str, status: int = 200) -> Make:
+    body = f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{inside}</soap:Body></soap:Envelope>'
+    return lambda: web.Response(status=status, body=body.encode(), headers={"Content-Type": "text/xml; charset=utf-8"})
+
+
+def text(status: int, words: str, **headers: str) -> Make:
+    return lambda: web.Response(status=status, text=words, headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+
+def result(delivered: str, recipient: str = NUMBER) -> Make:
+    return soap(
+        f'<ns8:deliverSecureResponse xmlns:ns8="{S3}" xmlns:ns10="{S1}">\n <ns8:return><ns10:TransId>{TRANS_ID}</ns10:TransId>'
+        f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{delivered}</ns10:Delivered></ns10:Status>"
+        f"</ns8:return></ns8:deliverSecureResponse>"
+    )
+
+
+def fault(code: int = 5000, call_id: str = TRANS_ID) -> Make:
+    said = f"<ErrorCode>{code}</ErrorCode><Description>x</Description><CallId>{call_id}</CallId>"
+    detail = f'<applicationFault xmlns="{C3}">{said}</applicationFault>'
+    return soap(f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>x</faultstring><detail>{detail}</detail></soap:Fault>", 500)
+
+
+def plain_fault(who: str) -> Make:
+    return soap(f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>x</faultstring></soap:Fault>", 500)
+
+
+ANSWERS: dict[str, Make] = {
+    "well": result("true"),
+    "temporary": fault(),
+    "login": text(403, "no"),
+    "refuse": result("false"),
+    "garbage": text(200, "<html>It works!</html>"),
+    "throttle": text(429, "slow down", Retry_After="30"),
+    "oversized": lambda: web.Response(body=b"x" * (ANSWER_LIMIT + 1)),
+}
+
+
+def standing(recipient: str, address: str, **changes: str) -> str:
+    """One return element. ``changes``: type, pending, accepted, supplier ("" for none), name."""
+    said = {"type": "Secure", "pending": "false", "accepted": "true", "supplier": KIVRA, "name": "Kivra", **changes}
+    supplier = (
+        f"<ns2:ServiceSupplier><ns2:Id>{said['supplier']}</ns2:Id><ns2:Name>{said['name']}</ns2:Name>"
+        f"<ns2:ServiceAdress>{address}</ns2:ServiceAdress><ns2:InternalServiceAdress/></ns2:ServiceSupplier>"
+        if said["supplier"]
+        else ""
+    )
+    return (
+        f"<ns3:return><ns2:AccountStatus><ns2:RecipientId>{recipient}</ns2:RecipientId><ns2:Type>{said['type']}</ns2:Type>"
+        f"<ns2:Pending>{said['pending']}</ns2:Pending>{supplier}</ns2:AccountStatus>"
+        f"<ns2:SenderAccepted>{said['accepted']}</ns2:SenderAccepted></ns3:return>"
+    )
+
+
+class People(Nobody):
+    """A directory of the test: ``known``: party → number; ``asked``: the groups that were asked for."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self.known = dict(known)
+        self.asked: list[list[str]] = []
+        self.away: Deferred | None = None
+
+    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+        self.asked.append(list(party_ids))
+        return self.away or {party: LegalId(self.known[party]) for party in party_ids if party in self.known}
+
+
+class Clock:
+    """A time that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Stage:
+    """``ProviderContract``'s stage: what misbehaves is the operator, unless ``register`` gives an answer of its own."""
+
+    carries_key = True
+    names_retry_time = True
+
+    def __init__(self, folder: Path, **account: Any) -> None:
+        self.authority = Authority()
+        self.clock = Clock()
+        self.people = People({ANNA: NUMBER})
+        self.answers = dict(ANSWERS)
+        self.register: Make | None = None
+        self.standings: dict[str, dict[str, str]] = {}
+        self.keys: list[str] = []
+        self.envelopes: list[bytes] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.questions: list[list[str]] = []
+        self.channels: list[DigitalMailChannel] = []
+        self._folder, self._account = folder, account
+        self._how = "well"
+        self._over = asyncio.Event()
+        self._frozen: dict[UUID, bytes | None] = {}
+
+    async def open(self) -> Stage:
+        app = web.Application(client_max_size=8_000_000)
+        app.router.add_post("/Recipient/v3", self._ask)
+        app.router.add_post("/Service/v3", self._deliver)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self._server_tls()).start()
+        self.port = self.runner.addresses[0][1]
+        self.files = self.authority.sender(self._folder)
+        self.channel = self.channel_with()
+        return self
+
+    def _server_tls(self) -> ssl.SSLContext:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self.authority.issue(name("localhost"), key.public_key(), hosts=(x509.IPAddress(ip_address("127.0.0.1")),))
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (self._folder / "server.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+        (self._folder / "ca.pem").write_bytes(self.authority.certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._folder / "server.pem")
+        context.load_verify_locations(self._folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def settings(self, **account: Any) -> dict[str, Any]:
+        sender = {"name": "Sundsvalls kommun", "municipality": "2281", **self.files}
+        return {
+            "provider": "minameddelanden",
+            "url": f"https://127.0.0.1:{self.port}/Recipient/v3",
+            "ca_file": str(self._folder / "ca.pem"),
+            "connect_timeout": 0.5,
+            "read_timeout": 0.4,
+            "lookup_timeout": 0.4,
+            "senders": {ORGANIZATION: sender},
+            "operators": {KIVRA: {"name": "Kivra", "hosts": [f"127.0.0.1:{self.port}"]}},
+            **self._account,
+            **account,
+        }
+
+    def channel_with(self, **account: Any) -> DigitalMailChannel:
+        section = DigitalMailSettings.model_validate({"accounts": {"mm": self.settings(**account)}})
+        made = build(section, Neighbours(self.people, Nobody()), self.clock)
+        self.channels.append(made)
+        return made
+
+    @property
+    def address(self) -> str:
+        return f"https://127.0.0.1:{self.port}/Service/v3"
+
+    async def close(self) -> None:
+        self._over.set()
+        for channel in self.channels:
+            await channel.close()
+        await self.runner.cleanup()
+
+    async def misbehave(self, how: str) -> None:
+        self._how = how
+        if how == "gone":
+            await self.runner.cleanup()
+
+    def draft(self, party_id: str | None = ANNA, **content: Any) -> Draft:
+        members = {"contentType": "text/plain", "body": "Hej", "_organization": ORGANIZATION, **content}
+        return Draft("2281", members, Recipient("", party_id))
+
+    async def send(self, key: object, draft: Draft | None = None, channel: DigitalMailChannel | None = None) -> Outcome:
+        """Prepares and sends, as the engine does: what was frozen comes back at every later attempt."""
+        assert isinstance(key, UUID)
+        channel = channel or self.channel
+        wanted = replace(draft or self.draft(), frozen=self._frozen.get(key))
+        prepared = await channel.prepare(wanted, key)
+        if not isinstance(prepared, Ready):
+            return prepared  # type: ignore[return-value]
+        self._frozen[key] = prepared.frozen
+        return await channel.send(replace(wanted, frozen=prepared.frozen), key, "mm")
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        body = (await request.read()).decode()
+        recipients = re.findall(r"<recipientId>(\d+)</recipientId>", body)
+        self.questions.append(recipients)
+        if self.register is not None:
+            return self.register()
+        said = {r: self.standings.get(r, {}) for r in recipients if self.standings.get(r, {}) != {"omitted": "yes"}}
+        returns = "".join(
+            standing(r, changes.get("address", self.address), **{k: v for k, v in changes.items() if k != "address"})
+            for r, changes in said.items()
+        )
+        return soap(f'<ns3:isReachableResponse xmlns:ns3="{R3}" xmlns:ns2="{R1}">{returns}</ns3:isReachableResponse>')()
+
+    async def _deliver(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.envelopes.append(body)
+        self.headers.append(dict(request.headers))
+        self.keys.extend(re.findall(r"<Header><Id>([^<]+)</Id>", body.decode())[:1])
+        assert isinstance(request.transport, asyncio.Transport)
+        if self._how == "timeout":
+            await asyncio.wait_for(self._over.wait(), 30)
+        elif self._how == "drop":
+            request.transport.abort()
+        return self.answers.get(self._how, text(500, ""))()
