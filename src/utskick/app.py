@@ -36,7 +36,7 @@ from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
 from utskick.http.service import Service
 from utskick.sandbox.place import HOST, Place
-from utskick.sandbox.town import NOTICE, Town, sections
+from utskick.sandbox.town import NOTICE, Town, furnish, sections
 from utskick.settings import Settings
 from utskick.store import keyring, migrations
 from utskick.store.database import Database
@@ -223,9 +223,13 @@ async def work(settings: Settings) -> None:
     """A worker process: until SIGTERM or SIGINT."""
     signalled = stop_signal()
     async with opened(settings) as database, peopled(settings, database) as people:
-        if in_sandbox(settings) and 0 in (settings.sandbox.http_port, settings.sandbox.smtp_port):
-            raise SettingsFault("a worker cannot find a sandbox on any free port: set sandbox.http_port and sandbox.smtp_port")
+        if in_sandbox(settings) and 0 in settings.sandbox.ports:
+            raise SettingsFault(
+                "a worker cannot find a sandbox on any free port: set sandbox.http_port, smtp_port, https_port and sftp_port"
+            )
         place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
+        if place is not None:
+            await asyncio.to_thread(furnish, place)
         channels = channels_of(settings, place, people.neighbours)
         collect_rarely()
         async with started(channels), working(worker_of(settings, database, channels)) as worker:

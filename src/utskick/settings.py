@@ -94,6 +94,10 @@ class SandboxSection(Section):
     https_port: int = Field(default=8443, ge=0, le=65535)
     sftp_port: int = Field(default=2222, ge=0, le=65535)
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return self.http_port, self.smtp_port, self.https_port, self.sftp_port
+
 
 class Settings(BaseSettings):
     """Everything that can be set. Channels add a section each."""

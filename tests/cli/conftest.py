@@ -54,7 +54,14 @@ def service() -> Iterator[Service]:
     with child.folder(keep=False) as folder:
         ready, log = folder / "ready.json", folder / "serve.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")}
-        for name, value in {"HTTP__PORT": 0, "SANDBOX__HTTP_PORT": 0, "SANDBOX__SMTP_PORT": 0, "DATA__FOLDER": folder / "data"}.items():
+        for name, value in {
+            "HTTP__PORT": 0,
+            "SANDBOX__HTTP_PORT": 0,
+            "SANDBOX__SMTP_PORT": 0,
+            "SANDBOX__HTTPS_PORT": 0,
+            "SANDBOX__SFTP_PORT": 0,
+            "DATA__FOLDER": folder / "data",
+        }.items():
             environment[f"UTSKICK_{name}"] = str(value)
         with log.open("wb") as out:
             process = subprocess.Popen(

@@ -24,7 +24,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize(("command", "port"), [("serve", "0"), ("worker", "1")])
 async def test_a_stop_while_it_starts_leaves_no_database_behind(folder: Path, command: str, port: str) -> None:
-    ports = {f"UTSKICK_{name}": port for name in ("HTTP__PORT", "SANDBOX__HTTP_PORT", "SANDBOX__SMTP_PORT")}
+    ports = {f"UTSKICK_{name}": port for name in ("HTTP__PORT", *(f"SANDBOX__{n}_PORT" for n in ("HTTP", "SMTP", "HTTPS", "SFTP")))}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "utskick", command, env={**os.environ, **ports, "UTSKICK_DATA__FOLDER": str(folder)}
     )

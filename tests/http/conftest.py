@@ -75,7 +75,7 @@ async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterato
             "vault": {"key": b64encode(bytes(32)).decode()},
             "data": {"folder": folder},
             "http": {"port": 0, "sync_wait": 4},
-            "sandbox": {"http_port": 0, "smtp_port": 0},
+            "sandbox": {"http_port": 0, "smtp_port": 0, "https_port": 0, "sftp_port": 0},
             "retry": {"sms": {"first": 0.2, "ceiling": 1}, "email": {"first": 0.2, "ceiling": 1}},
             "worker": {"poll": 0.1, "grace": 1},
             "sms": {"segment_limit": 10},

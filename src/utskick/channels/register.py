@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from utskick.channels.digital_invoice import channel as digital_invoice
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
+from utskick.channels.digital_mail import channel as digital_mail
+from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.email import channel as email
 from utskick.channels.email.settings import EmailSettings
 from utskick.channels.letter import channel as letter
@@ -35,6 +37,7 @@ CHANNELS: dict[str, Entry] = {
     "sms": Entry(SmsSettings, lambda section, _: sms.build(section)),
     "email": Entry(EmailSettings, lambda section, _: email.build(section)),
     "digital_invoice": Entry(DigitalInvoiceSettings, digital_invoice.build),
+    "digital_mail": Entry(DigitalMailSettings, digital_mail.build),
     "letter": Entry(LetterSettings, lambda section, _: letter.build(section)),
     "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }

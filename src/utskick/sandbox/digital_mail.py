@@ -83,8 +83,7 @@ class DigitalMail:
         return []
 
     async def start(self) -> None:
-        names = {number: name for number, (name, _) in ORGANIZATIONS.items()}
-        await asyncio.to_thread(self.authority.prepare, names)
+        await asyncio.to_thread(furnish, self._place)
         self._trusted = self.authority.certificate
         app = web.Application(client_max_size=_MOST_READ)
         app.add_routes([web.post("/Recipient/v3", self._ask), web.post("/{operator}/Service/v3", self._deliver)])
@@ -229,6 +228,11 @@ class DigitalMail:
                 await asyncio.wait_for(self._closed.wait(), _GLANCE)
                 break
         return _hang_up(request)
+
+
+def furnish(place: Place) -> None:
+    """The authority, the server's certificate and those of the senders, where they are not there or do not last the week."""
+    Authority(place.folder / _FOLDER).prepare({number: name for number, (name, _) in ORGANIZATIONS.items()})
 
 
 def section(place: Place) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from utskick.sandbox.digital_mail_signature import Refused
 

@@ -8,12 +8,15 @@ from typing import Any
 from aiohttp import web
 
 from utskick.domain.errors import SettingsFault
+from utskick.sandbox import digital_mail, kivra
 from utskick.sandbox.api import LedgerApi
+from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.kivra import Kivra
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.place import HOST, Place
+from utskick.sandbox.place import HOST, Place, Simulator
 from utskick.sandbox.tally import Tally
 from utskick.sandbox.viewer import Viewer
 
@@ -32,13 +35,15 @@ class Town:
         self.faults = Faults()
         self._gateways = Gateways(self.ledger, self.faults, ReportTo(link=place.api_url + _REPORTS))
         self._mail = MailServer(self.ledger, self.faults, place.folder)
+        self._operators = DigitalMail(self.ledger, self.faults, place)
+        self._others: tuple[Simulator, ...] = (self._operators, Kivra(self.ledger, self.faults, place))
         self._runner: web.AppRunner | None = None
         self._port = place.http_port
 
     @property
     def place(self) -> Place:
         """As it came to be: with the ports that were found where 0 was asked for."""
-        return replace(self._wanted, http_port=self._port, smtp_port=self._mail.port)
+        return replace(self._wanted, http_port=self._port, smtp_port=self._mail.port, https_port=self._operators.port)
 
     @property
     def viewer_url(self) -> str:
@@ -47,9 +52,11 @@ class Town:
     async def start(self) -> None:
         tally = Tally(self.ledger)
         viewer = Viewer(self.ledger, self.faults, tally)
-        app = web.Application(middlewares=[viewer.missing])
-        for part in (self._gateways, LedgerApi(self.ledger, self.faults, tally), viewer):
-            app.add_routes(part.routes())
+        app = web.Application(middlewares=[viewer.missing], client_max_size=100 * 1_048_576)
+        for routes in (self._gateways.routes(), LedgerApi(self.ledger, self.faults, tally).routes(), viewer.routes()):
+            app.add_routes(routes)
+        for simulator in self._others:
+            app.add_routes(simulator.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         try:
@@ -58,21 +65,39 @@ class Town:
             self._port = self._runner.addresses[0][1]
             self._wanted.folder.mkdir(parents=True, exist_ok=True)
             await self._mail.start(HOST, self._wanted.smtp_port)
+            for simulator in self._others:
+                await simulator.start()
         except OSError as fault:
             await self.close()
             raise SettingsFault(
-                f"the sandbox cannot listen: {fault.strerror or fault}; see sandbox.http_port and sandbox.smtp_port"
+                f"the sandbox cannot listen: {fault.strerror or fault}; see sandbox.http_port, smtp_port, https_port and sftp_port"
             ) from fault
 
     async def close(self) -> None:
         await self._gateways.close()
+        for simulator in self._others:
+            await simulator.close()
         await self._mail.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
 
+def furnish(place: Place) -> None:
+    """The files that settings point to, where the town has not made them yet: a worker may be there before it."""
+    digital_mail.furnish(place)
+
+
 def sections(place: Place) -> dict[str, dict[str, Any]]:
     """The settings of the channels that send to a town at this place."""
+    return {
+        "sms": _sms(place),
+        "email": _email(place),
+        "digital_mail": digital_mail.section(place),
+        "digital_invoice": kivra.section(place),
+    }
+
+
+def _sms(place: Place) -> dict[str, Any]:
     base = f"http://{HOST}:{place.http_port}"
     login = {"username": "user", "password": "secret"}
     swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 50}
@@ -87,11 +112,12 @@ def sections(place: Place) -> dict[str, dict[str, Any]]:
         },
         "46elks": {"provider": "46elks", "url": f"{base}/46elks", "priority": 3, "receipt_secret": _SECRET, **login, **swift},
     }  # fmt: skip
+    return {"sender": "Utskick", "public_url": place.api_url, "accounts": accounts}
+
+
+def _email(place: Place) -> dict[str, Any]:
     smtp = {
         "provider": "smtp", "host": HOST, "port": place.smtp_port, "ca_file": str(place.folder / "mailbox-ca.pem"), "username": "sandbox",
         "password": "sandbox", "concurrency": 16, "connect_timeout": 2, "read_timeout": 3,
     }  # fmt: skip
-    return {
-        "sms": {"sender": "Utskick", "public_url": place.api_url, "accounts": accounts},
-        "email": {"sender": {"name": "Utskick", "address": "noreply@utskick.example"}, "accounts": {"sandbox": smtp}},
-    }
+    return {"sender": {"name": "Utskick", "address": "noreply@utskick.example"}, "accounts": {"sandbox": smtp}}

@@ -142,7 +142,8 @@ class Attempts:
                 UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
                     reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
                     tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
-                    secret = CASE WHEN w.over THEN NULL ELSE d.secret END
+                    secret = CASE WHEN w.over THEN NULL ELSE d.secret END,
+                    frozen = CASE WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL ELSE d.frozen END
                 FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND d.attempts = w.attempt - w.uncalled
                     AND (d.status IN ('sending', 'uncertain')
                         OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))

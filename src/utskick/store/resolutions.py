@@ -39,7 +39,8 @@ class Resolutions:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
                 """
-                UPDATE deliveries SET status = $3, doubts = 0, tried = '{}', updated_at = $4, expires_at = greatest(expires_at, $5),
+                UPDATE deliveries SET status = $3, doubts = 0, tried = '{}', frozen = NULL, updated_at = $4,
+                    expires_at = greatest(expires_at, $5),
                     reason_code = CASE WHEN $3 = 'failed' THEN 'given-up' END,
                     reason = CASE WHEN $3 = 'failed' THEN 'somebody decided not to send it again' END, provider_code = NULL
                 WHERE municipality_id = $1 AND id = $2 AND status = 'uncertain' RETURNING channel, priority, attempts, account

@@ -218,6 +218,6 @@ async def test_an_uncertain_message_is_sent_again_only_where_its_operator_knows_
     prepared = await channel.prepare(stage.draft(), new_id())
     assert isinstance(prepared, Ready)
     assert channel.when_uncertain("mm", replace(stage.draft(), frozen=prepared.frozen)) == rule
-    assert channel.when_uncertain("mm") == "hold"
+    assert channel.when_uncertain("mm", stage.draft()) == "hold"
     one = stage.channel_with(operators={KIVRA: operators[KIVRA]})
-    assert one.when_uncertain("mm") == rule
+    assert one.when_uncertain("mm", stage.draft()) == rule

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from utskick.channels.digital_mail.namespaces import COMMON_3, RECIPIENT, RECIPIENT_3, SERVICE, SERVICE_3, SOAP
-from utskick.channels.outgoing import Answer, by_status
-from utskick.channels.reading import taken
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.outgoing.calls import Answer, by_status
+from utskick.outgoing.reading import taken
 
 _TRUE: Final = ("true", "1")
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,50}\Z")

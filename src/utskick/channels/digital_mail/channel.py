@@ -23,7 +23,7 @@ from utskick.channels.digital_mail.planning import (
     size_violations,
     specimen,
 )
-from utskick.channels.digital_mail.reachability import FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
+from utskick.channels.digital_mail.reachability import AGAINST, FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.channels.digital_mail.sealer import Sealer
 from utskick.channels.digital_mail.settings import DigitalMailSettings
@@ -71,6 +71,10 @@ class DigitalMailChannel(Plain):
     name = "digital_mail"
     message_type = "DIGITAL_MAIL"
     integration = "DigitalMailSender"
+    #: What the register said against it, and the contract answers with 404 for one recipient (Q28).
+    not_found = frozenset(reason.code for reason in AGAINST)
+    #: So many are asked about in one call to the register.
+    ahead = 500
     forms: tuple[Form, ...] = FORMS
 
     def __init__(self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> None:
@@ -143,10 +147,10 @@ class DigitalMailChannel(Plain):
             return tuple(a.name for a in self.accounts if a.name == Frozen.read(draft.frozen).account)
         return tuple(desk.account_name for desk in self._desks_of(draft.municipality_id, draft.content))
 
-    def when_uncertain(self, account: str, draft: Draft | None = None) -> Literal["resend", "hold"]:
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         """By the operator of a draft that is frozen; without one, only where all operators of the account know a repeat again."""
         operators = self._settings.accounts[account].operators
-        if draft is not None and draft.frozen is not None:
+        if draft.frozen is not None:
             operator = operators.get(Frozen.read(draft.frozen).supplier)
             return "resend" if operator is not None and operator.deduplicates else "hold"
         return "resend" if all(operator.deduplicates for operator in operators.values()) else "hold"

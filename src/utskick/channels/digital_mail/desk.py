@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +14,13 @@ import structlog
 from utskick.channels.digital_mail.answers import ApplicationFault, Standing, delivered, standings
 from utskick.channels.digital_mail.credentials import Credentials, Unusable, load
 from utskick.channels.digital_mail.elements import element
-from utskick.channels.digital_mail.grouping import Groups, Memory
 from utskick.channels.digital_mail.namespaces import RECIPIENT_3, SOAP
 from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, Sender
-from utskick.channels.outgoing import Answer, Call, Outgoing, Timeouts
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.grouping import Groups
+from utskick.outgoing.memory import Memory
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Desk:
         self.sender: Sender = account.senders[organization]
         self._equipment: Equipment | None = None
         self._loading: asyncio.Task[Equipment | Misconfigured] | None = None
-        self._memory: Memory[Standing] = Memory(account.reachable_seconds, time.monotonic)
+        self._memory: Memory[str, Standing] = Memory(limit=20_000, life=account.reachable_seconds)
         self._groups: Groups[Standing] = Groups(self._ask_register)
 
     async def equipment(self) -> Equipment | Misconfigured:
@@ -115,7 +115,7 @@ class Desk:
         if not isinstance(found, Mapping):
             return _unasked(found)
         for recipient, standing in found.items():
-            self._memory.keep(recipient, standing)
+            self._memory.put(recipient, standing)
         return found
 
     async def _ask_halves(self, recipients: Sequence[str]) -> Mapping[str, Standing] | Outcome:

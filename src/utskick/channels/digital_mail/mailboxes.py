@@ -6,11 +6,11 @@ import asyncio
 from typing import Any, Final
 
 from utskick.channels.digital_mail.desk import Desk
-from utskick.channels.digital_mail.grouping import MOST
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
 from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
 from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
+from utskick.outgoing.grouping import MOST
 
 #: The answer's schema (``Mailbox`` of the contract).
 SHAPE: Final = {

@@ -24,6 +24,8 @@ BLOCKED: Final = Reason("sender-blocked", "Sender not accepted by recipient")
 MINOR: Final = Reason("minor", "Recipient is not an adult")
 UNSUPPORTED: Final = Reason("unsupported-operator", "Unsupported service supplier")
 NO_ADDRESS: Final = Reason("no-service-address", "Service address is blank")
+#: All that may be said against a delivery.
+AGAINST: Final = (NO_LEGAL_ID, UNKNOWN, NO_MAILBOX, PENDING, BLOCKED, MINOR, UNSUPPORTED, NO_ADDRESS)
 FOREIGN_ADDRESS: Final = Reason(
     "address-not-allowed", "The register names an address that the settings do not allow for this operator (see operators.<id>.hosts)"
 )

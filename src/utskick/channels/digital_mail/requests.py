@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.recipient import Recipient, is_email
+from utskick.domain.bodies import XML, DigitalSender, ExternalReference, Line255, line_up_to, one_of
+from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     CLEAN,
-    NO_NUL,
     NOT_BLANK,
     UTF8,
     Body,
@@ -20,7 +19,6 @@ from utskick.domain.rules import (
     Moment,
     Reference,
     Rule,
-    Text,
     Uuid,
     broken,
     decode_base64,
@@ -29,39 +27,8 @@ from utskick.domain.rules import (
 
 #: Recipients of one request.
 MOST_PARTIES: Final = 100_000
-_NO_XML: Final = re.compile("[\ufffe\uffff]")
-_URI: Final = re.compile(r"[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
-#: Recipient.xsd, EMailAdress.
-_DOTTED: Final = re.compile(r".+@.+\..+\Z")
-
-_XML = ("must not contain characters that XML cannot hold", lambda v: not _NO_XML.search(v))
-
-
-def _size(most: int) -> tuple[str, Any]:
-    return f"size must be between 0 and {most}", lambda v: len(v) <= most
-
-
-def _line(most: int) -> Rule:
-    """One line of at most so many characters, as the schemas bound it."""
-    return Rule((CLEAN, UTF8, _XML, _size(most)), schema=(("maxLength", most),))
-
-
-Line255 = Annotated[str, _line(255)]
-Line2000 = Annotated[str, _line(2000)]
-Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, _XML), "must not be blank", (("minLength", 1),))]
-SupportText = Annotated[str, Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, _XML, _size(1024)), "must not be blank", (("minLength", 1),))]
-SupportEmail = Annotated[
-    str,
-    Rule(
-        (
-            ("must be a well-formed email address", lambda v: v == "" or (is_email(v) and _DOTTED.match(v) is not None)),
-            ("size must be between 5 and 256", lambda v: v == "" or 5 <= len(v) <= 256),
-            _XML,
-        ),
-        schema=(("format", "email"),),
-    ),
-]
-SupportUrl = Annotated[str, Rule((("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, _XML, _size(255)))]
+Line2000 = Annotated[str, line_up_to(2000)]
+Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))]
 Content = Annotated[
     str,
     Rule(
@@ -70,11 +37,6 @@ Content = Annotated[
         (("minLength", 1),),
     ),
 ]
-
-
-def _one_of(*words: str) -> Rule:
-    said = f"must be one of: [{', '.join(words)}]"
-    return Rule(((said, lambda v: v in words),), said, (("enum", words),))
 
 
 Crowd = Rule(
@@ -87,13 +49,6 @@ Crowd = Rule(
 )
 
 
-class ExternalReference(Body):
-    """A pair of the caller's own, kept with the message."""
-
-    key: Text
-    value: Text
-
-
 class Party(Body):
     """Who is to get the message, each a mail of their own."""
 
@@ -101,25 +56,10 @@ class Party(Body):
     external_references: list[ExternalReference] | None = None
 
 
-class SupportInfo(Body):
-    """Whom the recipient can ask."""
-
-    text: SupportText
-    email_address: SupportEmail | None = None
-    phone_number: Line255 | None = None
-    url: SupportUrl | None = None
-
-
-class Sender(Body):
-    """The sending organisation stands in the path; this is what the recipient is told of it."""
-
-    support_info: SupportInfo
-
-
 class FileAttachment(Body):
     """A PDF, as BASE64."""
 
-    content_type: Annotated[str, _one_of("application/pdf")]
+    content_type: Annotated[str, one_of("application/pdf")]
     content: Content
     filename: Filename
 
@@ -149,10 +89,10 @@ class DigitalMailRequest(Body):
     """
 
     party: Party
-    sender: Sender | None = None
+    sender: DigitalSender | None = None
     subject: Line255 | None = None
     department: FreeText | None = None
-    content_type: Annotated[str, _one_of("text/plain", "text/html")] | None = None
+    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
     body: FreeText | None = None
     attachments: list[FileAttachment] | None = None
     header_reference: Line255 | None = None

@@ -8,11 +8,11 @@ from functools import partial
 
 from utskick.channels.digital_mail.answers import Standing
 from utskick.channels.digital_mail.desk import Desk
-from utskick.channels.digital_mail.grouping import Groups
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox, verdict
 from utskick.domain.clock import SWEDEN, Clock
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.people import Directory, LegalId
+from utskick.outgoing.grouping import Groups
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -73,7 +73,7 @@ def _legs(request: LetterRequest, attachments: tuple[Attachment, ...], settings:
         if "body" in content:
             content.setdefault("contentType", "text/plain")
         content["attachments"] = _described(request, attachments, digital)
-        legs[DIGITAL] = {"content": {**content, "_organization": settings.organization_number}, "attachments": digital}
+        legs[DIGITAL] = {"content": content, "attachments": digital}
     if paper := _indexes(request, "SNAIL_MAIL"):
         content = request.model_dump(by_alias=True, exclude_none=True, include={"department", "deviation"})
         content["attachments"] = _described(request, attachments, paper)

@@ -25,6 +25,8 @@ _SETTINGS: Final = {
     "UTSKICK_SANDBOX__ENABLED": "true",
     "UTSKICK_SANDBOX__HTTP_PORT": "0",
     "UTSKICK_SANDBOX__SMTP_PORT": "0",
+    "UTSKICK_SANDBOX__HTTPS_PORT": "0",
+    "UTSKICK_SANDBOX__SFTP_PORT": "0",
     "UTSKICK_RETRY": '{"sms":{"first":0.5,"ceiling":4},"email":{"first":0.5,"ceiling":4}}',
 }
 
