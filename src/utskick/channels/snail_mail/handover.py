@@ -26,7 +26,7 @@ import orjson
 from utskick.channels.snail_mail.layout import DESK, DONE, batch_folder
 from utskick.channels.snail_mail.letters import Bench
 from utskick.channels.snail_mail.settings import Layout
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, Target
+from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, Target, remove_all
 from utskick.channels.snail_mail.writing import Writing
 from utskick.domain.channel import Draft
 from utskick.domain.ids import made_at, parse_id
@@ -96,7 +96,7 @@ class HandOver:
             await self.target.rename(path, trash)
         except Missing:
             return
-        await self.target.remove(trash)
+        await remove_all(self.target, trash)
 
     async def _tidy(self) -> None:
         """A full disk is not left fuller than it was. The next attempt tidies where this one cannot."""
@@ -134,7 +134,7 @@ class HandOver:
             except Taken:
                 # Another's of the same name (two municipalities may name their batches alike), or this one, handed over before.
                 if str(self.key).encode() in (await self.target.read(f"{place}/{DONE}") or b""):
-                    await self.target.remove(ready)
+                    await remove_all(self.target, ready)
                     return
                 continue
             return
@@ -153,7 +153,7 @@ class HandOver:
 
     async def _forget(self, desk: str) -> None:
         if set(await self.target.names(f"{desk}/{_READY}")) <= {_PLAN}:
-            await self.target.remove(desk)
+            await remove_all(self.target, desk)
 
 
 def _name(draft: Draft) -> str:

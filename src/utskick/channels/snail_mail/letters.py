@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -56,7 +56,7 @@ class Bench:
         content = draft.content
         addressee = Addressee.thaw(draft.frozen)
         windowed = (_envelope(content) == "WINDOWED") or bool(content.get("text")) or bool(content.get("coverPage"))
-        sheets = [sheet for sheet in (await self._set(content, addressee, draft.attachments),) if sheet is not None]
+        sheets = [sheet for sheet in (await self._set(draft, addressee),) if sheet is not None]
         sheets += [Sheet("attachment", a.name, a.data, a.digest, await self._pages(a)) for a in draft.attachments]
         return Letter(
             delivery=delivery,
@@ -68,8 +68,9 @@ class Bench:
             sheets=sheets,
         )
 
-    async def _set(self, content: Any, addressee: Addressee, attachments: Sequence[Attachment]) -> Sheet | None:
+    async def _set(self, draft: Draft, addressee: Addressee) -> Sheet | None:
         """The letter of a text; its first page carries the address, so that a cover page is made only for PDFs alone."""
+        content, attachments = draft.content, draft.attachments
         if content.get("text"):
             kind, name = "text", "brev.pdf"
         elif content.get("coverPage"):
@@ -78,7 +79,7 @@ class Bench:
         else:
             return None
         page = page_of(content, addressee.lines(), self.window)
-        data = await self.press(page)
+        data = await self.press(replace(page, made=draft.created_at) if draft.created_at else page)
         made = Attachment.of(name, "application/pdf", data)
         return Sheet("text" if kind == "text" else "cover", name, data, made.digest, await self._pages(made) if kind == "text" else 1)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from utskick.channels.snail_mail.address import Addressee
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Asked, Plan, Priority
@@ -23,7 +24,11 @@ def plan(request: SnailMailRequest, asked: Asked) -> Plan:
     attachments = tuple(a.decoded() for a in request.attachments or ())
     return Plan(
         content=_content(request, attachments),
-        recipients=[Recipient(_destination(request), request.party.party_id if request.party else None)],
+        recipients=[
+            Recipient(
+                orjson.dumps(_address(request)).decode() if _address(request) else "", request.party.party_id if request.party else None
+            )
+        ],
         entries=[0],
         attachments=attachments,
         priority=Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL,
@@ -53,18 +58,16 @@ def _address_faults(request: SnailMailRequest) -> list[Violation]:
     """An address that we print must be whole. Without one, the party's is looked up, or the PDF carries it in the envelope's window."""
     if not request.is_addressed_by_us:
         return []
-    if request.address is not None:
-        return request.address.addressee().faults()
+    if _address(request):
+        return Addressee.read(_address(request)).faults()
     if request.party is not None and request.party.party_id is not None:
         return []
     return [Violation("address", "must not be null: a letter needs an address, or a party.partyId to look it up for")]
 
 
-def _destination(request: SnailMailRequest) -> str:
-    if request.address is None:
-        return ""
-    members = request.address.model_dump(by_alias=True, exclude_none=True)
-    return orjson.dumps(members).decode() if members else ""
+def _address(request: SnailMailRequest) -> dict[str, Any]:
+    """The members that are there; an address without any is none."""
+    return request.address.model_dump(by_alias=True, exclude_none=True) if request.address else {}
 
 
 def _content(request: SnailMailRequest, attachments: tuple[Attachment, ...]) -> dict[str, Any]:

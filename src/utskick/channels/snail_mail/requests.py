@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from utskick.channels.snail_mail.address import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.rules import (
     Base64,
@@ -92,9 +91,6 @@ class SnailMailAddress(Body):
     zip_code: AddressLine | None = None
     city: AddressLine | None = None
     country: AddressLine | None = None
-
-    def addressee(self) -> Addressee:
-        return Addressee.read(self.model_dump(by_alias=True, exclude_none=True))
 
 
 class SnailMailAttachment(Body):

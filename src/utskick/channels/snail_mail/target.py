@@ -82,7 +82,7 @@ class Target(Protocol):
         ...
 
     async def remove(self, path: str) -> None:
-        """A folder with all that is in it, or a file; what is not there is fine."""
+        """A file, or a folder that is empty; what is not there is fine."""
         ...
 
 
@@ -117,8 +117,6 @@ class _Patient:
         return await self._within(self._target.names(path))
 
     async def remove(self, path: str) -> None:
-        for name in await self.names(path):
-            await self.remove(f"{path}/{name}")
         await self._within(self._target.remove(path))
 
     async def _within(self, step: Awaitable[T]) -> T:
@@ -127,6 +125,13 @@ class _Patient:
                 return await step
         except TimeoutError as fault:
             raise Fault("no-answer", "the printing house did not answer in time") from fault
+
+
+async def remove_all(target: Target, path: str) -> None:
+    """A folder with all that is in it, or a file."""
+    for name in await target.names(path):
+        await remove_all(target, f"{path}/{name}")
+    await target.remove(path)
 
 
 @asynccontextmanager

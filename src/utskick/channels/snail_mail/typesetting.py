@@ -1,13 +1,14 @@
 """Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's window shows it.
 
 The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to rely on. The same input always gives the
-same bytes: there is no date in them.
+same bytes: the date in them is that of the message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +22,14 @@ _TEMPLATE: Final = Path(__file__).with_name("letter.typ").read_bytes()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter without ``text``."""
+    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter without ``text``; ``made``: its date."""
 
     window: Window
     lines: Sequence[str]
     sender: str = ""
     subject: str = ""
     text: str = ""
+    made: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Press:
@@ -50,7 +52,7 @@ class Press:
             "text": text,
         }
         made = self._compiler.compile(
-            _TEMPLATE, format="pdf", sys_inputs={"said": orjson.dumps(said).decode()}, pdf_standards=["a-2b"], timestamp=0
+            _TEMPLATE, format="pdf", sys_inputs={"said": orjson.dumps(said).decode()}, pdf_standards=["a-2b"], timestamp=page.made
         )
         if not isinstance(made, bytes):
             raise TypeError("typst gave no PDF")
