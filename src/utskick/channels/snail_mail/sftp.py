@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import posixpath
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,8 @@ class Sftp:
 
     def __init__(self, account: SftpAccount) -> None:
         self._account = account
+        # Its lines name logins and files.
+        asyncssh.set_log_level(logging.ERROR)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[_Share]:
@@ -89,14 +92,17 @@ class _Share:
         return posixpath.join(self._root, path) if path else self._root
 
     async def make(self, path: str) -> None:
-        made = self._root
-        for part in path.split("/"):
-            made = posixpath.join(made, part)
-            try:
-                await _said(self._client.mkdir(made))
-            except Fault:
-                if not await _said(self._client.isdir(made)):
-                    raise
+        try:
+            await _said(self._client.mkdir(self._at(path)))
+        except Missing:
+            above = posixpath.dirname(path)
+            if not above:
+                raise Denied("no-folder", "the folder that the settings name is not there at the printing house") from None
+            await self.make(above)
+            await self.make(path)
+        except Fault:
+            if not await _said(self._client.isdir(self._at(path))):
+                raise
 
     async def write(self, path: str, data: bytes) -> None:
         await _said(self._written(self._at(path), data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ntpath
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,9 @@ class Smb:
 
     def __init__(self, account: SmbAccount) -> None:
         self._account = account
+        # Their lines name logins and files.
+        for name in ("smbprotocol", "smbclient", "spnego"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[_Share]:

@@ -133,6 +133,7 @@ def _entry(letter: Letter, files: Sequence[tuple[str, Sheet]], *, listed: bool) 
     pages = [sheet.pages for _, sheet in files]
     members: dict[str, Any] = {
         "delivery": str(letter.delivery),
+        "department": letter.department,
         "name": to.printed_name,
         "lines": to.lines(),
         "country": to.country or ("Sverige" if to.lines() else ""),
