@@ -115,6 +115,12 @@ async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
     assert re.fullmatch("set as a letter has [0-9]+ pages, and the limit is 2", told.message)
 
 
+async def test_a_character_that_no_font_has_is_named() -> None:
+    letters = channel()
+    (told,) = await letters.inspect({"department": "Kultur", "text": "Hej \U0001f600"}, [], Asked("2281"))
+    assert (told.field, told.message.rpartition(": ")[2]) == ("text", "U+1F600")
+
+
 async def test_history_shows_the_request_of_the_one_recipient() -> None:
     shown = channel().show(asked(ANNA, PARTY, _sentBy="joe01doe"))
     assert shown["party"] == {"partyId": PARTY}

@@ -34,6 +34,7 @@ from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, SftpAccount, SnailMailSettings
 from utskick.channels.snail_mail.settings import Account as AccountSettings
 from utskick.channels.snail_mail.target import Fault, Place, patient
+from utskick.channels.snail_mail.typesetting import Undrawable
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Parameter, Plain, Plan
 from utskick.domain.errors import Unavailable, Violation
@@ -117,7 +118,12 @@ class SnailMailChannel(Plain):
     async def _text_faults(self, content: Mapping[str, Any]) -> list[Violation]:
         if not content.get("text"):
             return []
-        made = await self._setter.press(page_of(content, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"], self._setter.window))
+        page = page_of({**content, "department": ""}, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"], self._setter.window)
+        try:
+            made = await self._setter.prove(page)
+        except Undrawable as fault:
+            named = ", ".join(f"U+{ord(ch):04X}" for ch in fault.characters[:5])
+            return [Violation("text", f"must not hold characters, in the text or the subject, that the letter's fonts lack: {named}")]
         found = await self._inspection.look(Attachment.of("text", "application/pdf", made))
         return [Violation("text", f"set as a letter {said}") for said in found.findings]
 

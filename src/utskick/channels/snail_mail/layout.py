@@ -80,7 +80,7 @@ def batch_folder(batch: str, sequence: int | None, sent_by: str | None) -> str:
 
 def transliterated(text: str, encoding: Encoding) -> str:
     """What the encoding cannot hold, written so that it can be read: ``Š`` → ``S``, ``ł`` → ``l``, ``“`` → ``"``, else ``[U+4E2D]``."""
-    return "".join(ch if _holds(encoding, ch) else _spelled(ch, encoding) for ch in unicodedata.normalize("NFC", text))
+    return "".join(ch if _holds(encoding, ch) else spelled(ch, encoding) for ch in unicodedata.normalize("NFC", text))
 
 
 def _holds(encoding: Encoding, text: str) -> bool:
@@ -91,7 +91,8 @@ def _holds(encoding: Encoding, text: str) -> bool:
     return True
 
 
-def _spelled(ch: str, encoding: Encoding) -> str:
+def spelled(ch: str, encoding: Encoding = "iso-8859-1") -> str:
+    """One character by others that the encoding has, or by its number."""
     apart = unicodedata.normalize("NFKD", ch.translate(_LETTERS))
     bare = "".join(part for part in apart if not unicodedata.combining(part)).translate(_LETTERS)
     if bare and _holds(encoding, bare):

@@ -87,6 +87,11 @@ class Bench:
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._press.set, page)
 
+    async def prove(self, page: Page) -> bytes:
+        """As ``press``, but raises ``Undrawable``."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._press.set_strictly, page)
+
     async def _pages(self, attachment: Attachment) -> int | None:
         try:
             return (await self._inspection.look(attachment)).pages

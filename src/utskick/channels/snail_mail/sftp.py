@@ -93,13 +93,19 @@ class _Share:
 
     async def make(self, path: str) -> None:
         try:
-            await _said(self._client.mkdir(self._at(path)))
+            await self._make_one(path)
         except Missing:
             above = posixpath.dirname(path)
             if not above:
                 raise Denied("no-folder", "the folder that the settings name is not there at the printing house") from None
             await self.make(above)
-            await self.make(path)
+            await self._make_one(path)
+
+    async def _make_one(self, path: str) -> None:
+        try:
+            await _said(self._client.mkdir(self._at(path)))
+        except Missing:
+            raise
         except Fault:
             if not await _said(self._client.isdir(self._at(path))):
                 raise
