@@ -73,7 +73,7 @@ async def test_a_repeat_is_printed_once(town: Town) -> None:
     for _ in range(3):
         assert isinstance(await town.channel.send(draft, key, "print_house"), Sent)
     await town.printed(1)
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.35)
     assert len(town.ledger) == 1
 
 
@@ -113,7 +113,7 @@ async def test_what_is_half_there_is_refused(town: Town) -> None:
 
 async def test_a_folder_without_the_marker_is_not_touched(town: Town) -> None:
     os.makedirs(town.house.inbox / "Kultur" / "later")
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.35)
     assert (len(town.ledger), town.house.refused) == (0, {})
 
 
@@ -122,7 +122,7 @@ async def test_a_house_that_opens_again_prints_nothing_again(town: Town, tmp_pat
     await town.printed(1)
     again = await Town(tmp_path).open()
     try:
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.35)
         assert len(again.ledger) == 0
     finally:
         await again.close()

@@ -26,7 +26,7 @@ DONE: Final = "KLAR"
 #: The login. It guards nothing: no letter here is printed.
 USERNAME, PASSWORD = "utskick", "sandbox"
 #: Seconds between looks into the inbox, for what came in by another way than SFTP.
-_GLANCE: Final = 0.5
+_GLANCE: Final = 0.25
 _KEY: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
 from utskick.channels.snail_mail.inspection import Inspection
-from utskick.channels.snail_mail.preflight import MEMORY
-from utskick.channels.snail_mail.settings import PROFILES, Limits, Profile
+from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
+from utskick.channels.snail_mail.settings import CITYMAIL, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
 
 WINDOW = PROFILES["free-v2"].window
@@ -34,29 +34,37 @@ async def findings(inspection: Inspection, data: bytes) -> Sequence[str]:
     return (await inspection.look(Attachment.of("a.pdf", None, data))).findings
 
 
+BOTH = Looked(50, [(z.name, z.x, z.y, z.width, z.height, False) for z in (POSTNORD, CITYMAIL)])
+
+
+def seen(data: bytes, looked: Looked = BOTH) -> Sequence[str]:
+    """What the child finds, without the child."""
+    return tuple(look(data, looked)["findings"])
+
+
 async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: Inspection) -> None:
     found = await inspection.look(Attachment.of("a.pdf", None, letter(3)))
     assert (found.findings, found.pages) == ((), 3)
 
 
-async def test_words_that_look_like_scripts_are_none(inspection: Inspection) -> None:
-    assert await findings(inspection, changed(pdfs.harmless_words)) == ()
+def test_words_that_look_like_scripts_are_none() -> None:
+    assert seen(changed(pdfs.harmless_words)) == ()
 
 
 @pytest.mark.parametrize("data", [b"", b"hej", b"PK\x03\x04" * 300, b"<html>"], ids=str)
-async def test_what_is_no_pdf_is_named(inspection: Inspection, data: bytes) -> None:
-    assert await findings(inspection, data) == ("is no PDF",)
+def test_what_is_no_pdf_is_named(data: bytes) -> None:
+    assert seen(data) == ("is no PDF",)
 
 
 @pytest.mark.parametrize("size", [0.2, 0.5, 0.9, 0.99])
-async def test_half_a_pdf_is_damaged(inspection: Inspection, size: float) -> None:
+def test_half_a_pdf_is_damaged(size: float) -> None:
     data = letter(4)
-    assert await findings(inspection, data[: int(len(data) * size)]) == ("is damaged and cannot be read",)
+    assert seen(data[: int(len(data) * size)]) == ("is damaged and cannot be read",)
 
 
 @pytest.mark.parametrize("user", ["", "secret"])
-async def test_an_encrypted_pdf_is_refused_with_and_without_a_password(inspection: Inspection, user: str) -> None:
-    assert await findings(inspection, pdfs.encrypted(user)) == ("is encrypted",)
+def test_an_encrypted_pdf_is_refused_with_and_without_a_password(user: str) -> None:
+    assert seen(pdfs.encrypted(user)) == ("is encrypted",)
 
 
 @pytest.mark.parametrize(
@@ -65,31 +73,31 @@ async def test_an_encrypted_pdf_is_refused_with_and_without_a_password(inspectio
     ids=lambda f: f.__name__,
 )
 @pytest.mark.parametrize("packed", [False, True])
-async def test_scripts_are_found_wherever_they_hang(inspection: Inspection, change, packed: bool) -> None:
+def test_scripts_are_found_wherever_they_hang(change, packed: bool) -> None:
     from pikepdf import ObjectStreamMode
 
     how = ObjectStreamMode.generate if packed else ObjectStreamMode.disable
-    told = await findings(inspection, changed(change, object_stream_mode=how))
+    told = seen(changed(change, object_stream_mode=how))
     assert told == ("holds a script or an action that a printed letter has no use for",)
 
 
 @pytest.mark.parametrize("change", [pdfs.embedded_file, pdfs.file_annotation], ids=lambda f: f.__name__)
-async def test_embedded_files_are_found(inspection: Inspection, change) -> None:
-    assert await findings(inspection, changed(change)) == ("holds an embedded file or medium",)
+def test_embedded_files_are_found(change) -> None:
+    assert seen(changed(change)) == ("holds an embedded file or medium",)
 
 
-async def test_a_page_that_is_not_a4_is_named_with_its_size(inspection: Inspection) -> None:
-    assert await findings(inspection, letter(size=(216, 279))) == ("page 1 is 216 x 279 mm, not A4 (210 x 297 mm)",)
+def test_a_page_that_is_not_a4_is_named_with_its_size() -> None:
+    assert seen(letter(size=(216, 279))) == ("page 1 is 216 x 279 mm, not A4 (210 x 297 mm)",)
     mixed = changed(lambda pdf: pdf.add_blank_page(page_size=(420, 595)), letter(2))
-    assert await findings(inspection, mixed) == ("page 3 is 148 x 210 mm, not A4 (210 x 297 mm)",)
+    assert seen(mixed) == ("page 3 is 148 x 210 mm, not A4 (210 x 297 mm)",)
 
 
-async def test_only_the_first_page_must_stand_upright(inspection: Inspection) -> None:
-    (said,) = await findings(inspection, letter(size=(297, 210)))
+def test_only_the_first_page_must_stand_upright() -> None:
+    (said,) = seen(letter(size=(297, 210)))
     assert said == "page 1 is 297 x 210 mm, not A4 (210 x 297 mm): the first page must be upright"
-    assert await findings(inspection, letter(size=(297, 210), rotate=90)) == ()
+    assert seen(letter(size=(297, 210), rotate=90)) == ()
     wide = changed(lambda pdf: pdf.add_blank_page(page_size=(297 * pdfs.MM, 210 * pdfs.MM)))
-    assert await findings(inspection, wide) == ()
+    assert seen(wide) == ()
 
 
 async def test_pages_and_bytes_have_limits() -> None:
@@ -102,25 +110,26 @@ async def test_pages_and_bytes_have_limits() -> None:
         await inspection.close()
 
 
-async def test_ink_in_a_zone_is_named_with_page_and_millimetres(inspection: Inspection) -> None:
-    told = await findings(inspection, letter(2, ink=lambda number: box(100, 280, 40, 5)))
+def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
+    told = seen(letter(2, ink=lambda number: box(100, 280, 40, 5)))
     assert told == (
         "page 1: something is printed 100-140 mm from the left and 280-285 mm from the top, which must be left empty "
         "for PostNord's sorting code (150 x 30 mm, bottom right)",
     )
-    (told,) = await findings(inspection, letter(ink=lambda number: box(190, 2, 10, 4)))
+    (told,) = seen(letter(ink=lambda number: box(190, 2, 10, 4)))
     assert told.startswith("page 1: something is printed 190-200 mm from the left and 2-6 mm from the top")
     assert "CityMail" in told
 
 
 async def test_zones_of_every_page_where_the_profile_says_so() -> None:
-    zones = PROFILES["postnord-v2"].zones
-    inspection = Inspection(Limits(), [Profile(window=WINDOW, zones=zones, zone_pages="all")])
-    try:
-        (told,) = await findings(inspection, letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b""))
-        assert told.startswith("page 3: something is printed 100-140 mm")
-    finally:
+    data = letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b"")
+    told = {}
+    for pages in ("first", "all"):
+        inspection = Inspection(Limits(), [Profile(window=WINDOW, zones=(POSTNORD,), zone_pages=pages)])
+        told[pages] = await findings(inspection, data)
         await inspection.close()
+    assert told["first"] == ()
+    assert told["all"][0].startswith("page 3: something is printed 100-140 mm")
 
 
 @pytest.mark.parametrize(
@@ -134,15 +143,13 @@ async def test_zones_of_every_page_where_the_profile_says_so() -> None:
     ],
     ids=["white", "the grey of a scan", "clipped away", "left of it", "above it"],
 )
-async def test_what_leaves_no_ink_in_the_zone_is_no_finding(inspection: Inspection, ink: bytes) -> None:
-    assert await findings(inspection, letter(ink=lambda number: ink)) == ()
+def test_what_leaves_no_ink_in_the_zone_is_no_finding(ink: bytes) -> None:
+    assert seen(letter(ink=lambda number: ink)) == ()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(left=st.floats(61, 200), top=st.floats(268, 290), width=st.floats(1, 9), height=st.floats(1, 6))
 def test_every_mark_in_the_zone_is_found_where_it_is(left: float, top: float, width: float, height: float) -> None:
-    from utskick.channels.snail_mail.preflight import Looked, look
-
     zone = PROFILES["postnord-v2"].zones[0]
     looked = Looked(50, [(zone.name, zone.x, zone.y, zone.width, zone.height, False)])
     (told,) = look(letter(ink=lambda number: box(left, top, width, height)), looked)["findings"]
@@ -151,7 +158,7 @@ def test_every_mark_in_the_zone_is_found_where_it_is(left: float, top: float, wi
     assert found == pytest.approx([left, left + width, top, top + height], abs=1.1)
 
 
-async def test_annotations_and_form_fields_are_ink_too(inspection: Inspection) -> None:
+def test_annotations_and_form_fields_are_ink_too() -> None:
     from pikepdf import Array, Dictionary, Name
 
     def stamp(pdf) -> None:
@@ -159,7 +166,7 @@ async def test_annotations_and_form_fields_are_ink_too(inspection: Inspection) -
         stamp = Dictionary(Type=Name.Annot, Subtype=Name.Stamp, Rect=[400, 30, 450, 50], F=4, AP=Dictionary(N=look))
         pdf.pages[0].Annots = Array([pdf.make_indirect(stamp)])
 
-    (told,) = await findings(inspection, changed(stamp))
+    (told,) = seen(changed(stamp))
     assert told.startswith("page 1: something is printed 141-159 mm from the left")
 
 

@@ -51,11 +51,16 @@ class Folder:
 
     async def names(self, path: str) -> list[str]:
         with suppress(FileNotFoundError, NotADirectoryError):
-            return await asyncio.to_thread(os.listdir, self._root / path)
+            return await asyncio.to_thread(_names, self._root / path)
         return []
 
     async def remove(self, path: str) -> None:
         await _do(lambda: _removed(self._root / path))
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as found:
+        return [entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in found]
 
 
 def _written(path: Path, data: bytes) -> None:

@@ -86,8 +86,8 @@ class HandOver:
 
     async def _clear(self) -> None:
         for name in await self.target.names(self._desk):
-            if name != _READY:
-                await self._drop(f"{self._desk}/{name}")
+            if name != f"{_READY}/":
+                await self._drop(f"{self._desk}/{name.rstrip('/')}")
 
     async def _drop(self, path: str) -> None:
         """Renamed first: who was still writing there finds no folder to be proud of."""
@@ -110,9 +110,9 @@ class HandOver:
         shown = True
         try:
             waiting = set(await self.target.names(f"{self._desk}/{_READY}"))
-            shown = any(folder["number"] not in waiting for folder in plan["folders"])
+            shown = any(f"{folder['number']}/" not in waiting for folder in plan["folders"])
             for folder in plan["folders"]:
-                if folder["number"] in waiting:
+                if f"{folder['number']}/" in waiting:
                     await self._show_one(f"{self._desk}/{_READY}/{folder['number']}", folder["path"])
                     shown = True
         except Fault as fault:
@@ -145,9 +145,9 @@ class HandOver:
         before = datetime.now(UTC) - REMEMBERED
         try:
             for name in await self.target.names(DESK):
-                key = parse_id(name)
+                key = parse_id(name.rstrip("/"))
                 if key is not None and key.version == 7 and made_at(key) < before and key != self.key:
-                    await self._forget(f"{DESK}/{name}")
+                    await self._forget(f"{DESK}/{key}")
         except Fault:
             return
 

@@ -8,6 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,9 @@ REMEMBERED: Final = 4096
 _START, _BUSY = 20.0, 10.0
 #: Processor seconds for each MiB: a long scan may take its time, a small file that needs much is no letter.
 _BY_SIZE: Final = 0.1
+#: Isolated (-I), so that nothing of the environment is run; the path is the parent's. Run as a file, it imports nothing else of ours.
+_PREFLIGHT: Final = str(Path(__file__).with_name("preflight.py"))
+_BOOT: Final = "import sys, runpy; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
 _TOO_COMPLEX: Final = "is too complex to be checked: it needs more time or memory than a letter of its size should"
 
 
@@ -42,7 +46,7 @@ class _Child:
     @classmethod
     async def start(cls) -> _Child:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-c", _BOOT, *sys.path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-I", "-c", _BOOT, _PREFLIGHT, *sys.path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, env={}, start_new_session=True,
         )  # fmt: skip
         child = cls(process)
@@ -84,10 +88,6 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-
-
-#: Isolated (-I), so that nothing of the environment is run; the path is the parent's.
-_BOOT: Final = "import sys; sys.path[:] = sys.argv[1:]; from utskick.channels.snail_mail.preflight import main; main()"
 
 
 class Inspection:

@@ -1,4 +1,4 @@
-"""The child process that opens PDFs: ``python -m utskick.channels.snail_mail.preflight``, under limits of memory and processor time.
+"""The child process that opens PDFs, under limits of memory and processor time. Run as a file: it imports nothing of ours.
 
 A PDF is a program that somebody else wrote, so it is read only here. Requests come on stdin, answers go to stdout, each as a line of
 JSON; a request is followed by ``size`` bytes of PDF. A PDF that is over the limits of memory or time ends the child: the kernel does it,

@@ -148,10 +148,12 @@ class _Share:
 
     async def names(self, path: str) -> list[str]:
         try:
-            found = await _said(self._client.listdir(self._at(path)))
+            found = await _said(self._client.readdir(self._at(path)))
         except Missing:
             return []
-        return [str(name) for name in found if name not in (".", "..")]
+        folder = asyncssh.FILEXFER_TYPE_DIRECTORY
+        named = ((str(entry.filename), entry.attrs.type == folder) for entry in found)
+        return [name + "/" if is_folder else name for name, is_folder in named if name not in (".", "..")]
 
     async def remove(self, path: str) -> None:
         at = self._at(path)

@@ -7,6 +7,7 @@ import logging
 import ntpath
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import smbclient  # type: ignore[import-untyped]
@@ -21,7 +22,7 @@ from smbprotocol.exceptions import (  # type: ignore[import-untyped]
 from smbprotocol.header import NtStatus  # type: ignore[import-untyped]
 
 from utskick.channels.snail_mail.settings import SmbAccount
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 
@@ -29,7 +30,10 @@ _FULL: Final = {NtStatus.STATUS_DISK_FULL, 0xC0000044}  # and STATUS_QUOTA_EXCEE
 _MISSING: Final = {NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, 0xC000000F}  # and STATUS_NO_SUCH_FILE
 _TAKEN: Final = {NtStatus.STATUS_OBJECT_NAME_COLLISION, 0xC0000101}  # and STATUS_DIRECTORY_NOT_EMPTY
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
-_REPARSE: Final = 0x400
+
+
+#: Seconds for a farewell.
+_FAREWELL: Final = 1.0
 
 
 class Smb:
@@ -51,8 +55,7 @@ class Smb:
         try:
             yield _Share(rf"{root}\{below}" if below else root, told)
         finally:
-            with suppress(SMBException, OSError, ValueError):
-                await asyncio.to_thread(smbclient.reset_connection_cache, fail_on_error=False, connection_cache=told["connection_cache"])
+            await _hang_up(told["connection_cache"])
 
     def _log_in(self, told: dict[str, Any]) -> None:
         account = self._account
@@ -68,6 +71,16 @@ class Smb:
         )
 
 
+async def _hang_up(connections: dict[str, Any]) -> None:
+    """In good form where the server still answers; else the socket is closed, and threads that wait for it are free."""
+    with suppress(SMBException, OSError, ValueError, TimeoutError):
+        async with asyncio.timeout(_FAREWELL):
+            await asyncio.to_thread(smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections)
+    for connection in connections.values():
+        with suppress(OSError, AttributeError):
+            connection.transport.close()
+
+
 class _Share:
     """``Target`` on an open connection."""
 
@@ -79,7 +92,15 @@ class _Share:
         return ntpath.join(self._root, path.replace("/", "\\")) if path else self._root
 
     async def make(self, path: str) -> None:
-        await _do(lambda: smbclient.makedirs(self._at(path), exist_ok=True, **self._told))
+        """From the top: what servers say of a folder whose parent is missing differs."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            at = self._at("/".join(parts[:depth]))
+            try:
+                await _do(partial(smbclient.stat, at, **self._told))
+            except Missing:
+                with suppress(Taken):
+                    await _do(partial(smbclient.mkdir, at, **self._told))
 
     async def write(self, path: str, data: bytes) -> None:
         await _do(lambda: self._written(self._at(path), data))
@@ -108,9 +129,12 @@ class _Share:
 
     async def names(self, path: str) -> list[str]:
         try:
-            return await _do(lambda: list(smbclient.listdir(self._at(path), **self._told)))
+            return await _do(lambda: self._names(self._at(path)))
         except Missing:
             return []
+
+    def _names(self, path: str) -> list[str]:
+        return [entry.name + "/" if entry.is_dir() else entry.name for entry in smbclient.scandir(path, **self._told)]
 
     async def remove(self, path: str) -> None:
         with suppress(Missing):

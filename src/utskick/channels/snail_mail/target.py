@@ -78,7 +78,7 @@ class Target(Protocol):
         ...
 
     async def names(self, path: str) -> list[str]:
-        """What is in a folder; nothing when it is not there."""
+        """What is in a folder, the folders among them with ``/`` at the end; nothing when it is not there."""
         ...
 
     async def remove(self, path: str) -> None:
@@ -128,9 +128,12 @@ class _Patient:
 
 
 async def remove_all(target: Target, path: str) -> None:
-    """A folder with all that is in it, or a file."""
+    """A folder with all that is in it."""
     for name in await target.names(path):
-        await remove_all(target, f"{path}/{name}")
+        if name.endswith("/"):
+            await remove_all(target, f"{path}/{name[:-1]}")
+        else:
+            await target.remove(f"{path}/{name}")
     await target.remove(path)
 
 
