@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -127,6 +128,30 @@ async def test_history_shows_the_request_of_the_one_recipient() -> None:
     assert shown["address"] == ANNA
     assert "_sentBy" not in shown
     assert channel().show(batch(prepared()))["batchId"] == BATCH
+
+
+def test_a_hand_over_stays_with_the_house_that_prints_for_the_municipality() -> None:
+    accounts = {
+        "ours": {"provider": "folder", "path": "a", "priority": 2},
+        "theirs": {"provider": "folder", "path": "b", "municipalities": ["2260"]},
+        "another": {"provider": "folder", "path": "c", "priority": 3},
+    }
+    letters = channel(accounts=accounts)
+    assert [account.name for account in letters.accounts] == ["theirs", "ours", "another"]
+    assert letters.able(batch(prepared())) == ("ours",)
+    assert letters.able(replace(batch(prepared()), municipality_id="2260")) == ("theirs",)
+    assert channel().able(batch(prepared())) == ()
+
+
+async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:
+    accounts = {"free": {"provider": "folder", "path": "a", "profile": "free-v2", "municipalities": ["2281"]}}
+    letters = channel(accounts=accounts)
+    marked = [pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5)))]
+    try:
+        assert await letters.inspect({}, marked, Asked("2281")) == []
+        assert len(await letters.inspect({}, marked, Asked("2260"))) == 1
+    finally:
+        await letters.close()
 
 
 def test_an_uncertain_hand_over_is_asked_for_again() -> None:

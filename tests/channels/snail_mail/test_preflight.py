@@ -16,22 +16,22 @@ from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
 from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
-from utskick.channels.snail_mail.settings import CITYMAIL, POSTNORD, PROFILES, Limits, Profile
+from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
 
-WINDOW = PROFILES["free-v2"].window
+STRICT = Profile(window=LEFT, zones=(POSTNORD, CITYMAIL))
 TOO_COMPLEX = "is too complex to be checked: it needs more time or memory than a letter of its size should"
 
 
 @pytest.fixture
 async def inspection() -> AsyncIterator[Inspection]:
-    opened = Inspection(Limits(), [PROFILES["postnord-v2"], PROFILES["citymail-v2"]])
+    opened = Inspection(Limits())
     yield opened
     await opened.close()
 
 
-async def findings(inspection: Inspection, data: bytes) -> Sequence[str]:
-    return (await inspection.look(Attachment.of("a.pdf", None, data))).findings
+async def findings(inspection: Inspection, data: bytes, profile: Profile = STRICT) -> Sequence[str]:
+    return (await inspection.look(Attachment.of("a.pdf", None, data), profile)).findings
 
 
 BOTH = Looked(50, [(z.name, z.x, z.y, z.width, z.height, False) for z in (POSTNORD, CITYMAIL)])
@@ -43,7 +43,7 @@ def seen(data: bytes, looked: Looked = BOTH) -> Sequence[str]:
 
 
 async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: Inspection) -> None:
-    found = await inspection.look(Attachment.of("a.pdf", None, letter(3)))
+    found = await inspection.look(Attachment.of("a.pdf", None, letter(3)), STRICT)
     assert (found.findings, found.pages) == ((), 3)
 
 
@@ -101,7 +101,7 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
-    inspection = Inspection(Limits(page_limit=2, size_limit=5000), [])
+    inspection = Inspection(Limits(page_limit=2, size_limit=5000))
     try:
         assert await findings(inspection, letter(2)) == ()
         assert await findings(inspection, letter(3)) == ("has 3 pages, and the limit is 2",)
@@ -121,15 +121,11 @@ def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
     assert "CityMail" in told
 
 
-async def test_zones_of_every_page_where_the_profile_says_so() -> None:
+async def test_zones_of_every_page_where_the_profile_says_so(inspection: Inspection) -> None:
     data = letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b"")
-    told = {}
-    for pages in ("first", "all"):
-        inspection = Inspection(Limits(), [Profile(window=WINDOW, zones=(POSTNORD,), zone_pages=pages)])
-        told[pages] = await findings(inspection, data)
-        await inspection.close()
-    assert told["first"] == ()
-    assert told["all"][0].startswith("page 3: something is printed 100-140 mm")
+    assert await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,))) == ()
+    (told,) = await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all"))
+    assert told.startswith("page 3: something is printed 100-140 mm")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +181,7 @@ async def test_bombs_are_refused_within_300_ms(inspection: Inspection, name: str
     make, expected = BOMBS[name]
     data = make()
     begun = processor_time()
-    await findings(other := Inspection(Limits(), []), letter())
+    await findings(other := Inspection(Limits()), letter())
     await other.close()
     start = processor_time() - begun
     took, spent = [], []
@@ -197,6 +193,8 @@ async def test_bombs_are_refused_within_300_ms(inspection: Inspection, name: str
         spent.append(processor_time() - before - start)
         assert said in (expected if isinstance(expected, tuple) else (expected,))
         assert await findings(inspection, letter(2)) == ()
+        if took[-1] < 0.3:
+            break
     # On a machine that others use as well, the clock says more about them.
     assert min(took) < 0.3 or min(spent) < 0.3, (took, spent)
 

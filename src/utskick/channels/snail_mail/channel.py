@@ -29,7 +29,7 @@ from utskick.channels.snail_mail.address import Addressee
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.inspection import Inspection
-from utskick.channels.snail_mail.letters import Bench, page_of
+from utskick.channels.snail_mail.letters import Bench
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, SftpAccount, SnailMailSettings
 from utskick.channels.snail_mail.settings import Account as AccountSettings
@@ -92,40 +92,30 @@ class SnailMailChannel(Plain):
     def __init__(self, settings: SnailMailSettings, neighbours: Neighbours) -> None:
         self._settings = settings
         self._directory = neighbours.directory
-        profiles = [settings.profile(account.profile) for account in settings.accounts.values()] or [PROFILES["postnord-v2"]]
-        self._inspection = Inspection(settings.limits, profiles)
-        self._setter = Bench(profiles[0].window, self._inspection)
+        self._inspection = Inspection(settings.limits)
+        #: Where no printing house has been set up for a municipality: its PDFs are looked at all the same.
+        self._no_house = Bench(PROFILES["postnord-v2"], self._inspection)
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._houses = {name: self._house(name, account) for name, account in ordered}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in ordered)
 
     def _house(self, name: str, account: AccountSettings) -> _House:
-        return _House(name, account, _place(account), Bench(self._settings.profile(account.profile).window, self._inspection))
+        return _House(name, account, _place(account), Bench(self._settings.profile(account.profile), self._inspection))
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, SnailMailRequest):
             raise TypeError(f"{type(request).__name__} is no request for a letter")
         return planning.plan(request, asked)
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+        house = self._house_of(asked.municipality_id)
+        bench = house.bench if house else self._no_house
         try:
-            found = await asyncio.gather(*(self._inspection.look(attachment) for attachment in attachments))
+            found = await asyncio.gather(*(bench.look(attachment) for attachment in attachments))
             violations = [Violation(f"attachments[{i}]", said) for i, one in enumerate(found) for said in one.findings]
-            return violations + await self._text_faults(content)
+            return violations + await _text_faults(content, bench)
         except OSError as fault:
             raise Unavailable("attachments cannot be opened at the moment; try again later") from fault
-
-    async def _text_faults(self, content: Mapping[str, Any]) -> list[Violation]:
-        if not content.get("text"):
-            return []
-        page = page_of({**content, "department": ""}, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"], self._setter.window)
-        try:
-            made = await self._setter.prove(page)
-        except Undrawable as fault:
-            named = ", ".join(f"U+{ord(ch):04X}" for ch in fault.characters[:5])
-            return [Violation("text", f"must not hold characters, in the text or the subject, that the letter's fonts lack: {named}")]
-        found = await self._inspection.look(Attachment.of("text", "application/pdf", made))
-        return [Violation("text", f"set as a letter {said}") for said in found.findings]
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         if draft.letters is not None:
@@ -152,8 +142,14 @@ class SnailMailChannel(Plain):
         addressee = Addressee.registered(found)
         return Rejected(_INCOMPLETE) if addressee.faults() and not carried else Gathered(addressee.freeze())
 
-    def able(self, draft: Draft) -> tuple[str, ...]:  # noqa: ARG002
-        return tuple(self._houses)
+    def able(self, draft: Draft) -> tuple[str, ...]:
+        """One at most. What is known of a hand-over lies at the house that was begun with: another one could only print it again."""
+        house = self._house_of(draft.municipality_id)
+        return (house.name,) if house else ()
+
+    def _house_of(self, municipality_id: str) -> _House | None:
+        served = (h for h in self._houses.values() if not h.settings.municipalities or municipality_id in h.settings.municipalities)
+        return next(served, None)
 
     def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
         """A hand-over that is asked for again only finishes what is unfinished (``handover.py``)."""
@@ -188,6 +184,19 @@ class SnailMailChannel(Plain):
 
     async def close(self) -> None:
         await self._inspection.close()
+
+
+async def _text_faults(content: Mapping[str, Any], bench: Bench) -> list[Violation]:
+    """A text is set once, to see whether it can be, and on how many pages."""
+    if not content.get("text"):
+        return []
+    try:
+        made = await bench.prove(bench.page({**content, "department": ""}, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"]))
+    except Undrawable as fault:
+        named = ", ".join(f"U+{ord(ch):04X}" for ch in fault.characters[:5])
+        return [Violation("text", f"must not hold characters, in the text or the subject, that the letter's fonts lack: {named}")]
+    found = await bench.look(Attachment.of("text", "application/pdf", made))
+    return [Violation("text", f"set as a letter {said}") for said in found.findings]
 
 
 def _place(account: AccountSettings) -> Place:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,9 @@ _BY_SIZE: Final = 0.1
 _PREFLIGHT: Final = str(Path(__file__).with_name("preflight.py"))
 _BOOT: Final = "import sys, runpy; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
 _TOO_COMPLEX: Final = "is too complex to be checked: it needs more time or memory than a letter of its size should"
+
+
+_Zones = tuple[tuple[str, str, str, float, float, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,11 @@ class _Child:
 class Inspection:
     """Opens PDFs elsewhere. One at a time for each child; the others wait."""
 
-    def __init__(self, limits: Limits, profiles: Sequence[Profile]) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._zones = sorted({(z.name, z.x, z.y, z.width, z.height, p.zone_pages == "all") for p in profiles for z in p.zones})
         self._idle: list[_Child] = []
         self._turns = asyncio.Semaphore(CHILDREN)
-        self._known: OrderedDict[bytes, Found] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, _Zones], Found] = OrderedDict()
         self._warming: asyncio.Task[None] | None = None
 
     def warm(self) -> None:
@@ -112,23 +113,24 @@ class Inspection:
                 with contextlib.suppress(OSError):
                     self._idle.append(await _Child.start())
 
-    async def look(self, attachment: Attachment) -> Found:
+    async def look(self, attachment: Attachment, profile: Profile) -> Found:
         """Never raises for what a PDF is. ``OSError`` when no child can be started."""
         if len(attachment.data) > self._limits.size_limit:
             return Found((f"is {len(attachment.data)} bytes, and the limit is {self._limits.size_limit}",), None)
-        known = self._known.get(attachment.digest)
+        zones = tuple((z.name, z.x, z.y, z.width, z.height, profile.zone_pages == "all") for z in profile.zones)
+        known = self._known.get((attachment.digest, zones))
         if known is not None:
-            self._known.move_to_end(attachment.digest)
+            self._known.move_to_end((attachment.digest, zones))
             return known
-        found = await self._ask(attachment.data)
-        self._known[attachment.digest] = found
+        found = await self._ask(attachment.data, zones)
+        self._known[attachment.digest, zones] = found
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return found
 
-    async def _ask(self, data: bytes) -> Found:
+    async def _ask(self, data: bytes, zones: _Zones) -> Found:
         seconds = self._limits.check_seconds + _BY_SIZE * len(data) / 1_048_576
-        request = {"size": len(data), "seconds": seconds, "pages": self._limits.page_limit, "zones": self._zones}
+        request = {"size": len(data), "seconds": seconds, "pages": self._limits.page_limit, "zones": zones}
         async with self._turns:
             child = await self._child()
             said = await child.ask(request, data, seconds + _BUSY)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from utskick.channels.snail_mail.address import Addressee
-from utskick.channels.snail_mail.inspection import Inspection
-from utskick.channels.snail_mail.settings import Window
+from utskick.channels.snail_mail.inspection import Found, Inspection
+from utskick.channels.snail_mail.settings import Profile
 from utskick.channels.snail_mail.typesetting import Page, Press
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
@@ -46,8 +46,8 @@ class Letter:
 class Bench:
     """Where letters are put together: the press, and who counts pages."""
 
-    def __init__(self, window: Window, inspection: Inspection) -> None:
-        self.window = window
+    def __init__(self, profile: Profile, inspection: Inspection) -> None:
+        self._profile = profile
         self._inspection = inspection
         self._press = Press()
         self._one_at_a_time = asyncio.Lock()
@@ -78,10 +78,19 @@ class Bench:
             kind, name = "cover", f"{first.removesuffix('.pdf').removesuffix('.PDF')}-adress.pdf"
         else:
             return None
-        page = page_of(content, addressee.lines(), self.window)
+        page = self.page(content, addressee.lines())
         data = await self.press(replace(page, made=draft.created_at) if draft.created_at else page)
         made = Attachment.of(name, "application/pdf", data)
         return Sheet("text" if kind == "text" else "cover", name, data, made.digest, await self._pages(made) if kind == "text" else 1)
+
+    async def look(self, attachment: Attachment) -> Found:
+        """Raises ``OSError`` when no process can be started."""
+        return await self._inspection.look(attachment, self._profile)
+
+    def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> Page:
+        """What is set for a letter's content."""
+        sender, subject, text = (str(content.get(name) or "") for name in ("department", "subject", "text"))
+        return Page(self._profile.window, lines, sender, subject, text)
 
     async def press(self, page: Page) -> bytes:
         async with self._one_at_a_time:
@@ -94,17 +103,12 @@ class Bench:
 
     async def _pages(self, attachment: Attachment) -> int | None:
         try:
-            return (await self._inspection.look(attachment)).pages
+            return (await self.look(attachment)).pages
         except OSError:
             return None
 
 
-def page_of(content: Any, lines: Sequence[str], window: Window) -> Page:
-    sender = str(content.get("department") or "")
-    return Page(window, lines, sender, str(content.get("subject") or ""), str(content.get("text") or ""))
-
-
-def _envelope(content: Any) -> str | None:
+def _envelope(content: Mapping[str, Any]) -> str | None:
     """Of the first attachment, as today."""
     told = content.get("attachments") or []
     return told[0].get("envelopeType") if told else None

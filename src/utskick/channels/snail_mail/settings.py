@@ -59,9 +59,13 @@ PROFILES: Final = {
 
 
 class _Account(Section):
-    """What every printing house has. ``rate`` in hand-overs a second; time-outs in seconds, ``read_timeout`` for each single step."""
+    """What every printing house has. ``rate`` in hand-overs a second; time-outs in seconds, ``read_timeout`` for each single step.
+
+    ``municipalities``: whose letters it prints, by id; those of all when there is none. Of several, the first by ``priority`` prints.
+    """
 
     profile: str = "postnord-v2"
+    municipalities: tuple[str, ...] = ()
     priority: int = 1
     concurrency: int = Field(1, ge=1, le=16)
     rate: float | None = Field(None, gt=0)
