@@ -113,6 +113,11 @@ def file_annotation(pdf: pikepdf.Pdf) -> None:
     )
 
 
+def unnamed_file(pdf: pikepdf.Pdf) -> None:
+    """Without the types that it may leave out (ISO 32000-1 section 7.11.3)."""
+    pdf.Root.AF = Array([Dictionary(F=String("a.exe"), EF=Dictionary(F=pdf.make_stream(b"MZ")))])
+
+
 def harmless_words(pdf: pikepdf.Pdf) -> None:
     """What a search for words would take for a script."""
     pdf.docinfo.Title = String("Om /JavaScript, /JS och /EmbeddedFile (en kurs)")

@@ -26,7 +26,7 @@ from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.letters import Bench
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, Layout, Limits
-from utskick.channels.snail_mail.target import Fault
+from utskick.channels.snail_mail.target import Fault, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
@@ -286,6 +286,57 @@ async def test_two_attempts_at_once_hand_over_once(tmp_path: Path) -> None:
     assert all(isinstance(outcome, Sent | Deferred | Uncertain) for outcome in outcomes)
     assert whole(tmp_path)
     assert len([name for name in files(tmp_path) if name.endswith("KLAR")]) == 3
+
+
+class Overtaken(Folder):
+    """While this attempt writes, another one hands everything over; then the disk is full."""
+
+    def __init__(self, root: Path, other: Callable[[], Awaitable[Outcome]]) -> None:
+        super().__init__(FolderAccount(provider="folder", path=str(root)))
+        self._other = other
+
+    async def write(self, path: str, data: bytes) -> None:
+        await self._other()
+        raise Fault("target-full", "full")
+
+
+async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(tmp_path: Path) -> None:
+    key, bench = new_id(), Bench(PROFILES["free-v2"], Inspection(Limits()))
+
+    async def half() -> Outcome:
+        """Up to the second of three folders."""
+        frail = Frail(tmp_path, 25, after=True, fault=Fault("unreachable", "gone"))
+        return await HandOver(frail, Layout(), bench, key).run(batch(*THREE))
+
+    outcome = await HandOver(Overtaken(tmp_path, half), Layout(), bench, key).run(batch(prepared()))
+    assert isinstance(outcome, Deferred)
+    taken = files(tmp_path)
+    assert 0 < len([name for name in taken if name.endswith("KLAR")]) < 3
+    os.rename(tmp_path / "Kultur", tmp_path / ".taken")
+    assert isinstance(await hand_over(tmp_path, batch(*THREE), key), Sent)
+    assert len([name for name in files(tmp_path) if name.endswith("KLAR")]) == 2
+
+
+class Locked(Folder):
+    """Lets nobody make a folder of this name where the printing house looks."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        super().__init__(FolderAccount(provider="folder", path=str(root)))
+        self._name = name
+
+    async def make(self, path: str) -> None:
+        if path == self._name:
+            raise forbidden()
+        await super().make(path)
+
+
+async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(tmp_path: Path) -> None:
+    bench = Bench(PROFILES["free-v2"], Inspection(Limits()))
+    for name, expected in (("Kultur", Misconfigured), ("Skola", Uncertain)):
+        (tmp_path / name).mkdir()
+        outcome = await HandOver(Locked(tmp_path / name, name), Layout(), bench, new_id()).run(batch(*THREE))
+        assert isinstance(outcome, expected)
+        assert outcome.reason.code == "refused-access"
 
 
 async def test_a_full_disk_defers_leaves_nothing_and_the_repeat_works(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_scripts_are_found_wherever_they_hang(change, packed: bool) -> None:
     assert told == ("holds a script or an action that a printed letter has no use for",)
 
 
-@pytest.mark.parametrize("change", [pdfs.embedded_file, pdfs.file_annotation], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("change", [pdfs.embedded_file, pdfs.file_annotation, pdfs.unnamed_file], ids=lambda f: f.__name__)
 def test_embedded_files_are_found(change) -> None:
     assert seen(changed(change)) == ("holds an embedded file or medium",)
 
@@ -229,8 +229,12 @@ async def test_many_at_once_wait_for_their_turn(inspection: Inspection) -> None:
 
 async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: Inspection) -> None:
     await findings(inspection, letter())
+    (child,) = inspection._idle
     begun = asyncio.create_task(findings(inspection, pdfs.nested_forms()))
     await asyncio.sleep(0.03)
     begun.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    assert not child.lives
     assert await findings(inspection, pdfs.encrypted("")) == ("is encrypted",)
     assert await findings(inspection, letter(4)) == ()
