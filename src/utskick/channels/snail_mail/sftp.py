@@ -1,0 +1,184 @@
+"""SFTP (SSH File Transfer Protocol version 3, draft-ietf-secsh-filexfer-02), with OpenSSH's ``fsync`` where the server has it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import posixpath
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TypeVar
+
+import asyncssh
+
+from utskick.channels.snail_mail.settings import SftpAccount
+from utskick.channels.snail_mail.target import Denied, Fault, Missing, forbidden, full, gone, missing, taken
+
+T = TypeVar("T")
+#: Bytes of one write; several are on their way at once.
+_BLOCK: Final = 262_144
+_FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
+_FORBIDDEN: Final = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
+_MISSING: Final = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
+_GONE: Final = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.Error, OSError, EOFError)
+
+
+class Sftp:
+    """``Place`` of an SFTP account: one connection for a hand-over."""
+
+    def __init__(self, account: SftpAccount) -> None:
+        self._account = account
+        # Its lines name logins and files.
+        asyncssh.set_log_level(logging.ERROR)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[_Share]:
+        connection = await self._connect()
+        try:
+            async with asyncio.timeout(self._account.connect_timeout):
+                client = await _said(connection.start_sftp_client())
+            yield _Share(client, self._account.path)
+        except TimeoutError as fault:
+            raise Fault("no-answer", "the printing house did not answer in time") from fault
+        finally:
+            connection.abort()
+            with suppress(*_GONE):
+                await connection.wait_closed()
+
+    async def _connect(self) -> asyncssh.SSHClientConnection:
+        """Nothing of this machine's own SSH settings, keys and agents is used."""
+        account = self._account
+        try:
+            return await asyncssh.connect(
+                account.host,
+                account.port,
+                username=account.username,
+                password=account.password.get_secret_value() if account.password else None,
+                client_keys=_keys(account),
+                known_hosts=None if account.accept_any_host_key else str(account.known_hosts),
+                config=[],
+                agent_path=None,
+                x509_trusted_certs=None,
+                connect_timeout=account.connect_timeout,
+                login_timeout=account.connect_timeout,
+                keepalive_interval=15,
+            )
+        except asyncssh.PermissionDenied as fault:
+            raise Denied("refused-login", "the printing house refused our login") from fault
+        except asyncssh.HostKeyNotVerifiable as fault:
+            raise Denied("host-key", "the server that answers is not the printing house that known_hosts names") from fault
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, PermissionError) as fault:
+            raise Denied("key-file", "the key file of the account, or known_hosts, cannot be read") from fault
+        except (*_GONE, ValueError) as fault:
+            raise gone(fault) from fault
+
+
+def _keys(account: SftpAccount) -> list[asyncssh.SSHKey] | None:
+    if account.key_file is None:
+        return None
+    passphrase = account.key_passphrase.get_secret_value() if account.key_passphrase else None
+    return [asyncssh.read_private_key(str(account.key_file), passphrase)]
+
+
+class _Share:
+    """``Target`` on an open connection."""
+
+    def __init__(self, client: asyncssh.SFTPClient, root: str) -> None:
+        self._client = client
+        self._root = root
+        self._syncs = True
+
+    def _at(self, path: str) -> str:
+        return posixpath.join(self._root, path) if path else self._root
+
+    async def make(self, path: str) -> None:
+        try:
+            await self._make_one(path)
+        except Missing:
+            above = posixpath.dirname(path)
+            if not above:
+                raise Denied("no-folder", "the folder that the settings name is not there at the printing house") from None
+            await self.make(above)
+            await self._make_one(path)
+
+    async def _make_one(self, path: str) -> None:
+        try:
+            await _said(self._client.mkdir(self._at(path)))
+        except Missing:
+            raise
+        except Fault:
+            if not await _said(self._client.isdir(self._at(path))):
+                raise
+
+    async def write(self, path: str, data: bytes) -> None:
+        await _said(self._written(self._at(path), data))
+
+    async def _written(self, path: str, data: bytes) -> None:
+        async with self._client.open(path, "xb", block_size=_BLOCK) as file:
+            await file.write(data)
+            if self._syncs:
+                try:
+                    await file.fsync()
+                except asyncssh.SFTPOpUnsupported:
+                    self._syncs = False
+
+    async def read(self, path: str) -> bytes | None:
+        try:
+            return await _said(self._contents(self._at(path)))
+        except Missing:
+            return None
+
+    async def _contents(self, path: str) -> bytes:
+        async with self._client.open(path, "rb") as file:
+            data = await file.read()
+        return data if isinstance(data, bytes) else data.encode()
+
+    async def rename(self, old: str, new: str) -> None:
+        """Version 3 refuses a new name that is there, with a code that says only that it failed."""
+        try:
+            await _said(self._client.rename(self._at(old), self._at(new)))
+        except Fault as fault:
+            if fault.reason.code != "target-fault":
+                raise
+            if not await _said(self._client.exists(self._at(old))):
+                raise missing() from fault
+            if await _said(self._client.exists(self._at(new))):
+                raise taken() from fault
+            raise
+
+    async def names(self, path: str) -> list[str]:
+        try:
+            found = await _said(self._client.readdir(self._at(path)))
+        except Missing:
+            return []
+        folder = asyncssh.FILEXFER_TYPE_DIRECTORY
+        named = ((str(entry.filename), entry.attrs.type == folder) for entry in found)
+        return [name + "/" if is_folder else name for name, is_folder in named if name not in (".", "..")]
+
+    async def remove(self, path: str) -> None:
+        at = self._at(path)
+        try:
+            kind = (await _said(self._client.lstat(at))).type
+            await _said(self._client.rmdir(at) if kind == asyncssh.FILEXFER_TYPE_DIRECTORY else self._client.remove(at))
+        except Missing:
+            return
+
+
+async def _said(step: Awaitable[T]) -> T:
+    """The server's word, as a fault of ours."""
+    try:
+        return await step
+    except _FULL as fault:
+        raise full() from fault
+    except _FORBIDDEN as fault:
+        raise forbidden() from fault
+    except _MISSING as fault:
+        raise missing() from fault
+    except asyncssh.SFTPFileAlreadyExists as fault:
+        raise taken() from fault
+    except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as fault:
+        raise gone(fault) from fault
+    except asyncssh.SFTPError as fault:
+        raise Fault("target-fault", "the printing house could not write or rename") from fault
+    except _GONE as fault:
+        raise gone(fault) from fault

@@ -1,0 +1,180 @@
+"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client blocks, so that it works in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ntpath
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import smbclient  # type: ignore[import-untyped]
+from smbprotocol.exceptions import (  # type: ignore[import-untyped]
+    AccessDenied,
+    LogonFailure,
+    SMBAuthenticationError,
+    SMBConnectionClosed,
+    SMBException,
+    SMBOSError,
+)
+from smbprotocol.header import NtStatus  # type: ignore[import-untyped]
+
+from utskick.channels.snail_mail.settings import SmbAccount
+from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
+
+T = TypeVar("T")
+
+_FULL: Final = {NtStatus.STATUS_DISK_FULL, 0xC0000044}  # and STATUS_QUOTA_EXCEEDED
+_MISSING: Final = {NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, 0xC000000F}  # and STATUS_NO_SUCH_FILE
+_TAKEN: Final = {NtStatus.STATUS_OBJECT_NAME_COLLISION, 0xC0000101}  # and STATUS_DIRECTORY_NOT_EMPTY
+_FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
+
+
+#: Seconds for a farewell.
+_FAREWELL: Final = 1.0
+
+
+class Smb:
+    """``Place`` of an SMB account: one connection for a hand-over."""
+
+    def __init__(self, account: SmbAccount) -> None:
+        self._account = account
+        # Their lines name logins and files.
+        for name in ("smbprotocol", "smbclient", "spnego"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[_Share]:
+        account = self._account
+        told: dict[str, Any] = {"port": account.port, "connection_cache": {}}
+        await _do(lambda: self._log_in(told))
+        root = rf"\\{account.host}\{account.share}"
+        below = account.path.replace("/", "\\").strip("\\.")
+        try:
+            yield _Share(rf"{root}\{below}" if below else root, told)
+        finally:
+            await _hang_up(told["connection_cache"])
+
+    def _log_in(self, told: dict[str, Any]) -> None:
+        account = self._account
+        smbclient.register_session(
+            account.host,
+            username=account.username,
+            password=account.password.get_secret_value(),
+            encrypt=account.encrypt,
+            require_signing=account.require_signing,
+            connection_timeout=max(1, round(account.connect_timeout)),
+            auth_protocol="ntlm",
+            **told,
+        )
+
+
+async def _hang_up(connections: dict[str, Any]) -> None:
+    """In good form where the server still answers; else the socket is closed, and threads that wait for it are free."""
+    with suppress(SMBException, OSError, ValueError, TimeoutError):
+        async with asyncio.timeout(_FAREWELL):
+            await asyncio.to_thread(smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections)
+    for connection in connections.values():
+        with suppress(OSError, AttributeError):
+            connection.transport.close()
+
+
+class _Share:
+    """``Target`` on an open connection."""
+
+    def __init__(self, root: str, told: dict[str, Any]) -> None:
+        self._root = root
+        self._told = told
+
+    def _at(self, path: str) -> str:
+        return ntpath.join(self._root, path.replace("/", "\\")) if path else self._root
+
+    async def make(self, path: str) -> None:
+        """From the top: what servers say of a folder whose parent is missing differs."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            at = self._at("/".join(parts[:depth]))
+            try:
+                await _do(partial(smbclient.stat, at, **self._told))
+            except Missing:
+                with suppress(Taken):
+                    await _do(partial(smbclient.mkdir, at, **self._told))
+
+    async def write(self, path: str, data: bytes) -> None:
+        await _do(lambda: self._written(self._at(path), data))
+
+    def _written(self, path: str, data: bytes) -> None:
+        with smbclient.open_file(path, mode="xb", buffering=0, **self._told) as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+            file.fd.flush()
+
+    async def read(self, path: str) -> bytes | None:
+        try:
+            return await _do(lambda: self._contents(self._at(path)))
+        except Missing:
+            return None
+
+    def _contents(self, path: str) -> bytes:
+        with smbclient.open_file(path, mode="rb", **self._told) as file:
+            data: bytes = file.read()
+        return data
+
+    async def rename(self, old: str, new: str) -> None:
+        """Without ``replace``: the server refuses a name that is taken."""
+        await _do(lambda: smbclient.rename(self._at(old), self._at(new), **self._told))
+
+    async def names(self, path: str) -> list[str]:
+        try:
+            return await _do(lambda: self._names(self._at(path)))
+        except Missing:
+            return []
+
+    def _names(self, path: str) -> list[str]:
+        return [entry.name + "/" if entry.is_dir() else entry.name for entry in smbclient.scandir(path, **self._told)]
+
+    async def remove(self, path: str) -> None:
+        with suppress(Missing):
+            await _do(lambda: self._removed(self._at(path)))
+
+    def _removed(self, path: str) -> None:
+        attributes = smbclient.lstat(path, **self._told).st_file_attributes
+        if attributes & 0x10:  # MS-FSCC section 2.6, FILE_ATTRIBUTE_DIRECTORY
+            smbclient.rmdir(path, **self._told)
+        else:
+            smbclient.remove(path, **self._told)
+
+
+async def _do(step: Callable[[], T]) -> T:
+    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection could be made."""
+    try:
+        return await asyncio.to_thread(step)
+    except (SMBAuthenticationError, LogonFailure) as fault:
+        raise Denied("refused-login", "the printing house refused our login") from fault
+    except AccessDenied as fault:
+        raise forbidden() from fault
+    except SMBOSError as fault:
+        raise _fault(fault) from fault
+    except (SMBConnectionClosed, ConnectionError, TimeoutError) as fault:
+        raise gone(fault) from fault
+    except SMBException as fault:
+        raise _said(fault) from fault
+    except (OSError, ValueError) as fault:
+        raise gone(fault) from fault
+
+
+def _fault(fault: SMBOSError) -> Fault:
+    status = fault.ntstatus
+    for statuses, made in ((_FULL, full), (_MISSING, missing), (_TAKEN, taken), (_FORBIDDEN, forbidden)):
+        if status in statuses:
+            return made()
+    return Fault("target-fault", "the printing house could not write or rename")
+
+
+def _said(fault: SMBException) -> Fault:
+    if "encrypt" in str(fault).lower() or "sign" in str(fault).lower():
+        return Denied("no-protection", "the printing house's server does not sign or encrypt, as the settings ask for")
+    return gone(fault)
