@@ -78,8 +78,8 @@ def declared(entities: str, value: str) -> str:
     return f'<?xml version="1.0"?><!DOCTYPE x [{entities}]><S:Envelope xmlns:S="{SOAP}"><S:Body>{called}</S:Body></S:Envelope>'
 
 
-LEVELS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 25))
-BOMB = declared(f'<!ENTITY e0 "1111111111">{LEVELS}', "&e24;")
+LEVELS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+BOMB = declared(f'<!ENTITY e0 "1111111111">{LEVELS}', "&e9;")
 
 ANSWERS: dict[str, Make] = {
     "well": yes(),
