@@ -111,7 +111,7 @@ def section(place: Place) -> dict[str, Any]:
     """The settings of the channel: both instances, for all municipalities."""
     base = f"http://{HOST}:{place.http_port}/open-e"
     common = {
-        "provider": "open-e", "username": USERNAME, "password": PASSWORD, "connect_timeout": 2, "read_timeout": 3, "concurrency": 20,
+        "provider": "open-e", "username": USERNAME, "password": PASSWORD, "connect_timeout": 2, "read_timeout": 5, "concurrency": 20,
     }  # fmt: skip
     return {
         "accounts": {
