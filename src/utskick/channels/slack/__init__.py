@@ -1,0 +1,1 @@
+"""Slack: chat.postMessage of the Web API."""

@@ -1,0 +1,141 @@
+"""The Slack channel: plans a request, chooses the municipality's account, posts with the request's token or the account's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel
+
+from utskick.channels.slack.blocks import blocks, fallback
+from utskick.channels.slack.requests import SlackRequest, TokenedSlackRequest
+from utskick.channels.slack.settings import SlackAccount, SlackSettings
+from utskick.channels.slack.verdicts import read
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.errors import Invalid, NotBuilt, Violation
+from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.recipient import Recipient
+from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.reading import members
+
+_MIB: Final = 1_048_576
+
+
+class _Desk:
+    """One account: its settings, and its connections."""
+
+    def __init__(self, name: str, settings: SlackAccount) -> None:
+        self.name = name
+        self.settings = settings
+        self.token = settings.token.get_secret_value() if settings.token else None
+        timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
+        self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls())
+
+    async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
+        return await self.wire.call(Call("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers))
+
+    async def look(self) -> Health:
+        """``auth.test`` says whether the token is good, and changes nothing; without one only the address can be tried."""
+        answer = await (self.post("auth.test", self.token, {}) if self.token else self.wire.call(Call("GET", self.settings.url)))
+        if not isinstance(answer, Answer):
+            reason = getattr(answer, "reason", None)
+            return Health(self.name, False, reason.sentence if reason else "Slack does not answer")
+        if self.token is None:
+            return Health(self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try")
+        ok = members(answer.body).get("ok") is True
+        return Health(self.name, ok, "Slack answers and takes the token" if ok else "Slack answers, and does not take the token")
+
+
+class SlackChannel(Plain):
+    """``domain.channel.Channel`` for Slack. A recipient's destination is a channel of Slack's, by name or id."""
+
+    name = "slack"
+    message_type = "SLACK"
+    integration = "Slack"
+
+    def __init__(self, settings: SlackSettings) -> None:
+        self._settings = settings
+        self._desks = {name: _Desk(name, account) for name, account in settings.accounts.items()}
+        self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
+        request = SlackRequest if any(desk.token for desk in self._desks.values()) else TokenedSlackRequest
+        self.forms = (Form("slack", "sendToSlack", "Send a message to a Slack channel", request, None, many=False, limit=_MIB),)
+
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+        if not isinstance(request, SlackRequest):
+            raise TypeError(f"{type(request).__name__} is no request for a message to Slack")
+        desk = self._desk_of(asked.municipality_id)
+        if desk is None:
+            raise NotBuilt("no Slack account is configured for this municipality; see the settings of [slack]")
+        if request.token is None and desk.token is None:
+            raise Invalid([Violation("token", "must not be blank")])
+        return Plan(
+            content={**request.content(), **({"_brought": True} if request.token else {})},
+            recipients=[Recipient(request.channel)],
+            entries=[0],
+            priority=Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL,
+            department=request.department,
+            reference=request.reference,
+            send_at=request.send_at,
+            valid_until=request.valid_until,
+            secret=request.token.encode("ascii") if request.token else None,
+        )
+
+    def _desk_of(self, municipality_id: str) -> _Desk | None:
+        name = self._settings.account_of(municipality_id)
+        return self._desks[name] if name is not None else None
+
+    def able(self, draft: Draft) -> tuple[str, ...]:
+        desk = self._desk_of(draft.municipality_id)
+        return (desk.name,) if desk and (desk.token or draft.content.get("_brought")) else ()
+
+    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:
+        """See ``SlackAccount.deduplicates``."""
+        desk = self._desks.get(account)
+        return "resend" if desk and desk.settings.deduplicates else "hold"
+
+    async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
+        desk = self._desks.get(account)
+        if desk is None:
+            return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
+        brought = draft.content.get("_brought") is True
+        if brought and not draft.secret:
+            # never another's token in its place: the message would come from somebody else, or go to another workspace
+            return Rejected(Reason("no-token", "the token that came with the request has been erased"))
+        token = draft.secret.decode("ascii") if brought and draft.secret else desk.token
+        if token is None:
+            return Misconfigured(Reason("no-token", "the municipality's token is no longer in the settings"))
+        answer = await desk.post("chat.postMessage", token, _body(draft, key))
+        return read(answer, brought=brought) if isinstance(answer, Answer) else answer
+
+    def show(self, draft: Draft) -> dict[str, Any]:
+        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        return {"channel": draft.recipient.destination, **shown}
+
+    async def look(self) -> list[Health]:
+        return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(desk.wire.close() for desk in self._desks.values()))
+
+
+def _body(draft: Draft, key: UUID) -> dict[str, Any]:
+    """Slack's own defaults would turn names into mentions and addresses into previews; neither was asked for."""
+    text = draft.content["message"]
+    return {
+        "channel": draft.recipient.destination,
+        "text": fallback(text),
+        "blocks": blocks(text),
+        "client_msg_id": str(key),
+        "mrkdwn": True,
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def build(settings: SlackSettings) -> SlackChannel:
+    return SlackChannel(settings)

@@ -1,0 +1,55 @@
+"""One instance of Open-E, spoken to: ``IntegrationCallback`` over HTTP Basic."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from utskick.channels.web_message.answers import read
+from utskick.channels.web_message.envelope import WebMessage, write
+from utskick.channels.web_message.settings import OpenEAccount
+from utskick.domain.channel import Health
+from utskick.domain.outcome import Outcome
+from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.reading import basic
+
+_PATH: Final = "/api/callback"
+#: Bytes of attachments beyond which encoding them would keep the event loop from others.
+_HEAVY: Final = 65_536
+
+
+class OpenE:
+    """By the account's settings. The protocol carries no reference of ours, so that nothing can be known again."""
+
+    def __init__(self, name: str, account: OpenEAccount) -> None:
+        self.name = name
+        self.account = account
+        self.user = account.user or account.username
+        timeouts = Timeouts(account.connect_timeout, account.read_timeout)
+        self._wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls())
+        self._url = account.url.removesuffix(_PATH) + _PATH
+        self._headers = {
+            "Authorization": basic(account.username, account.password.get_secret_value()),
+            "Content-Type": "text/xml; charset=UTF-8",
+            "SOAPAction": '""',  # the binding's own (SOAP 1.1 section 6.1.1 demands the header)
+            "Accept": "text/xml",
+        }
+
+    async def send(self, message: WebMessage) -> Outcome:
+        heavy = sum(len(attachment.data) for attachment in message.attachments) > _HEAVY
+        body = await asyncio.to_thread(write, message) if heavy else write(message)
+        answer = await self._wire.call(Call("POST", self._url, body, self._headers))
+        return read(answer, message.operation) if isinstance(answer, Answer) else answer
+
+    async def look(self) -> Health:
+        """A GET changes nothing; what it is answered with only tells whether the login is good."""
+        answer = await self._wire.call(Call("GET", self._url, headers={"Authorization": self._headers["Authorization"]}))
+        if not isinstance(answer, Answer):
+            reason = getattr(answer, "reason", None)
+            return Health(self.name, False, reason.sentence if reason else "Open-E does not answer")
+        if answer.status in (401, 403):
+            return Health(self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})")
+        return Health(self.name, True, f"Open-E answers (HTTP {answer.status})")
+
+    async def close(self) -> None:
+        await self._wire.close()

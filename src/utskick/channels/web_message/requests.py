@@ -1,0 +1,148 @@
+"""The body of a web message (contract section 4.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from mimetypes import MimeTypes
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails
+
+from utskick.channels.web_message.envelope import is_sayable
+from utskick.domain.attachment import Attachment
+from utskick.domain.rules import Base64, Body, FreeLine, FreeText, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
+
+MOST_ATTACHMENTS: Final = 10
+_LONGEST_NAME: Final = 255
+_CASE: Final = re.compile(r"[0-9]{1,10}\Z")
+#: xs:int.
+_HIGHEST: Final = 2_147_483_647
+#: The built-in table alone: a name must not depend on the machine.
+_TYPES: Final = MimeTypes()
+
+_SAYABLE: Final = ("must not contain characters that XML cannot hold", is_sayable)
+_ONE_CASE: Final = f"must name one case: a reference with key flowInstanceId, and as its value a number from 1 to {_HIGHEST}"
+_COUNT: Final = f"Attachments must contain 1-{MOST_ATTACHMENTS} items when provided, or be null/omitted"
+_BOTH: Final = "Only one of partyId and userId can be set if sendAsOwner is true"
+_NEITHER: Final = "Both partyId and userId cannot be null if sendAsOwner is true"
+
+
+class ExternalReference(Body):
+    """A pair of the caller's own, kept with the message."""
+
+    key: Text
+    value: Text
+
+
+def case_of(references: Iterable[ExternalReference]) -> int | None:
+    """The case that the references name; None where they name none, several, or one that no case can have."""
+    values = {reference.value for reference in references if reference.key.lower() == "flowinstanceid"}
+    numbers = {int(value) if _CASE.match(value) else 0 for value in values}
+    return number if len(numbers) == 1 and 1 <= (number := next(iter(numbers))) <= _HIGHEST else None
+
+
+class WebMessageParty(Body):
+    """Whom the message concerns, and in which case."""
+
+    party_id: Uuid | None = None
+    external_references: Annotated[list[ExternalReference], Rule(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE)]
+
+    @property
+    def case(self) -> int:
+        case = case_of(self.external_references)
+        assert case is not None  # a rule of the member
+        return case
+
+
+class WebMessageSender(Body):
+    """Who wrote it: a user of Open-E."""
+
+    user_id: Annotated[FreeLine, Rule((_SAYABLE,))] | None = None
+
+
+class WebMessageAttachment(Body):
+    """A file, as BASE64."""
+
+    file_name: (
+        Annotated[FreeLine, Rule((_SAYABLE, (f"must not be longer than {_LONGEST_NAME} characters", lambda v: len(v) <= _LONGEST_NAME)))]
+        | None
+    ) = None
+    mime_type: FreeLine | None = None
+    base64_data: Base64
+
+    def decoded(self, number: int) -> Attachment:
+        """Open-E demands a name; the contract does not."""
+        return Attachment.of(self.file_name or self._name(number), self.mime_type or None, decode_base64(self.base64_data))
+
+    def _name(self, number: int) -> str:
+        return f"bilaga-{number}{_TYPES.guess_extension(self.mime_type or '') or ''}"
+
+
+Attachments = Annotated[
+    list[WebMessageAttachment],
+    Rule(((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),), schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS))),
+]
+Instance = Annotated[str, Rule((("instance must be 'INTERNAL' or 'EXTERNAL'", lambda v: v in ("INTERNAL", "EXTERNAL")),))]
+
+
+class WebMessageRequest(Body):
+    """A message in a case of Open-E."""
+
+    party: WebMessageParty
+    message: Annotated[Text, Rule((_SAYABLE,), "must not be blank")]
+    sender: WebMessageSender | None = None
+    send_as_owner: bool | None = None
+    oep_instance: Instance | None = None
+    attachments: Attachments | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = None
+    department: FreeText | None = None
+    reference: Reference | None = None
+    send_at: Moment | None = None
+    valid_until: Moment | None = None
+
+    @property
+    def user(self) -> str | None:
+        return self.sender.user_id if self.sender else None
+
+    def content(self) -> dict[str, Any]:
+        """The JSON members that history shows, without the party's id and the attachments."""
+        members = {"party", "message", "sender", "send_as_owner", "oep_instance", "priority", "department"}
+        content = self.model_dump(by_alias=True, exclude_none=True, include=members)
+        content["party"].pop("partyId", None)
+        return content
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _owned_by_one(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """The rule of the whole (``webMessageRequest``), told together with what is wrong with its members."""
+        try:
+            made = read(given)
+        except ValidationError as fault:
+            lines = [*map(_line, fault.errors(include_url=False)), *_owner_faults(*_raw_owner(given))]
+            raise ValidationError.from_exception_data(cls.__name__, lines) from None
+        if lines := _owner_faults(made.send_as_owner, made.party.party_id, made.user):
+            raise ValidationError.from_exception_data(cls.__name__, lines)
+        return made
+
+
+def _owner_faults(as_owner: object, party_id: object, user_id: object) -> list[InitErrorDetails]:
+    if as_owner is not True or (party_id is None) != (user_id is None):
+        return []
+    fault = broken(_NEITHER if party_id is None else _BOTH, "Invalid web message request")
+    return [InitErrorDetails(type=fault, loc=("webMessageRequest",), input=True)]
+
+
+def _raw_owner(given: Any) -> Sequence[object]:
+    """The three members as they came, wherever they have the form that they should."""
+    members = given if isinstance(given, Mapping) else {}
+    party, sender = (value if isinstance(value, Mapping) else {} for value in (members.get("party"), members.get("sender")))
+    return members.get("sendAsOwner"), party.get("partyId"), sender.get("userId")
+
+
+def _line(error: ErrorDetails) -> InitErrorDetails:
+    """A fault that was found, as one to be raised again."""
+    context = error.get("ctx", {})
+    kind = broken(*context["messages"]) if error["type"] == "violation" else error["type"]
+    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=context)
