@@ -60,6 +60,10 @@ class Client:
             assert monotonic() < deadline, f"{path} is still {found}"
             await asyncio.sleep(0.05)
 
+    async def all_received(self, channel: str) -> list[dict[str, Any]]:
+        async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel}) as answer:
+            return list((await answer.json())["entries"])
+
     async def received(self, channel: str, recipient: str) -> list[dict[str, Any]]:
         async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}) as answer:
             return list((await answer.json())["entries"])
@@ -76,7 +80,11 @@ async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterato
             "data": {"folder": folder},
             "http": {"port": 0, "sync_wait": 4},
             "sandbox": {"http_port": 0, "smtp_port": 0, "https_port": 0, "sftp_port": 0},
-            "retry": {"sms": {"first": 0.2, "ceiling": 1}, "email": {"first": 0.2, "ceiling": 1}},
+            "retry": {
+                "sms": {"first": 0.2, "ceiling": 1},
+                "email": {"first": 0.2, "ceiling": 1},
+                "digital_mail": {"first": 0.2, "ceiling": 1},
+            },
             "worker": {"poll": 0.1, "grace": 1},
             "sms": {"segment_limit": 10},
             **more,

@@ -18,8 +18,14 @@ from utskick.channels.letter import channel as letter
 from utskick.channels.letter.settings import LetterSettings
 from utskick.channels.message import channel as message
 from utskick.channels.message.settings import MessageSettings
+from utskick.channels.slack import channel as slack
+from utskick.channels.slack.settings import SlackSettings
 from utskick.channels.sms import channel as sms
 from utskick.channels.sms.settings import SmsSettings
+from utskick.channels.snail_mail import channel as snail_mail
+from utskick.channels.snail_mail.settings import SnailMailSettings
+from utskick.channels.web_message import channel as web_message
+from utskick.channels.web_message.settings import WebMessageSettings
 from utskick.domain.channel import Channel
 from utskick.domain.people import Neighbours
 
@@ -38,6 +44,9 @@ CHANNELS: dict[str, Entry] = {
     "email": Entry(EmailSettings, lambda section, _: email.build(section)),
     "digital_invoice": Entry(DigitalInvoiceSettings, digital_invoice.build),
     "digital_mail": Entry(DigitalMailSettings, digital_mail.build),
+    "snail_mail": Entry(SnailMailSettings, snail_mail.build),
+    "web_message": Entry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
+    "slack": Entry(SlackSettings, lambda section, _: slack.build(section)),
     "letter": Entry(LetterSettings, lambda section, _: letter.build(section)),
     "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }

@@ -138,7 +138,7 @@ class AddressBody(Body):
     address: Short | None = None
     apartment_number: Short | None = None
     care_of: Short | None = None
-    postal_code: Short | None = None
+    zip_code: Short | None = None
     city: Short | None = None
     country: Short | None = None
 
@@ -158,7 +158,7 @@ class PartyRequest(Body):
         names, at = self.names, self.address
         return PostalAddress(
             names.first_name, names.last_name, names.organization,
-            at.care_of, at.address, at.apartment_number, at.postal_code, at.city, at.country,
+            at.care_of, at.address, at.apartment_number, at.zip_code, at.city, at.country,
         )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ SHAPES: Final[dict[str, Any]] = {
         type={"type": "string", "enum": ["PRIVATE", "ENTERPRISE"]},
         legalId={"type": "string", "example": "19900101-****"},
         names=_shape(firstName=_TEXT, lastName=_TEXT, organization=_TEXT),
-        address=_shape(address=_TEXT, apartmentNumber=_TEXT, careOf=_TEXT, postalCode=_TEXT, city=_TEXT, country=_TEXT),
+        address=_shape(address=_TEXT, apartmentNumber=_TEXT, careOf=_TEXT, zipCode=_TEXT, city=_TEXT, country=_TEXT),
         protected={"type": "boolean"},
     ),
     "PushSubscription": _shape(id=_UUID, kind={"type": "string", "enum": ["webpush", "fcm"]}, created=_TIME),

@@ -71,7 +71,7 @@ def _shown(party: Party) -> Response:
             "address": at.street,
             "apartmentNumber": at.apartment,
             "careOf": at.care_of,
-            "postalCode": at.postal_code,
+            "zipCode": at.postal_code,
             "city": at.city,
             "country": at.country,
         }

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, Final
 
 from aiohttp import web
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received

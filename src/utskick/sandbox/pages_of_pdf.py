@@ -7,7 +7,7 @@ import io
 import threading
 from typing import Final
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 
 #: Points of the picture's longer side, and bytes of a PDF that is opened at all.
 LONGEST: Final = 1200

@@ -91,8 +91,7 @@ class PrintHouse:
             session_factory=None,
             config=[],
         )
-        known = f"[{HOST}]:{self.port} {key.export_public_key().decode()}"
-        (self._home / "known_hosts").write_text(known)
+        _make_known(self._home, self.port)
         self._watch = asyncio.create_task(self._room.watch())
 
     async def close(self) -> None:
@@ -104,6 +103,18 @@ class PrintHouse:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
+
+
+def furnish(place: Place) -> None:
+    """The house's key and where it is known from, where they are not there yet."""
+    (home(place) / "inbox").mkdir(parents=True, exist_ok=True)
+    if not (home(place) / "known_hosts").exists():
+        _make_known(home(place), place.sftp_port)
+
+
+def _make_known(folder: Path, port: int) -> None:
+    key = _host_key(folder / "host_key")
+    (folder / "known_hosts").write_text(f"[{HOST}]:{port} {key.export_public_key().decode()}")
 
 
 def _host_key(path: Path) -> asyncssh.SSHKey:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from utskick.domain.errors import SettingsFault
-from utskick.sandbox import digital_mail, kivra
+from utskick.sandbox import digital_mail, kivra, open_e, print_house, slack
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
@@ -16,7 +16,10 @@ from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.kivra import Kivra
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.open_e import OpenE
 from utskick.sandbox.place import HOST, Place, Simulator
+from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.slack import Slack
 from utskick.sandbox.tally import Tally
 from utskick.sandbox.viewer import Viewer
 
@@ -36,14 +39,22 @@ class Town:
         self._gateways = Gateways(self.ledger, self.faults, ReportTo(link=place.api_url + _REPORTS))
         self._mail = MailServer(self.ledger, self.faults, place.folder)
         self._operators = DigitalMail(self.ledger, self.faults, place)
-        self._others: tuple[Simulator, ...] = (self._operators, Kivra(self.ledger, self.faults, place))
+        self._printer = PrintHouse(self.ledger, self.faults, place)
+        simple: tuple[type[Kivra | OpenE | Slack], ...] = (Kivra, OpenE, Slack)
+        self._others: tuple[Simulator, ...] = (
+            self._operators,
+            self._printer,
+            *(kind(self.ledger, self.faults, place) for kind in simple),
+        )
         self._runner: web.AppRunner | None = None
         self._port = place.http_port
 
     @property
     def place(self) -> Place:
         """As it came to be: with the ports that were found where 0 was asked for."""
-        return replace(self._wanted, http_port=self._port, smtp_port=self._mail.port, https_port=self._operators.port)
+        return replace(
+            self._wanted, http_port=self._port, smtp_port=self._mail.port, https_port=self._operators.port, sftp_port=self._printer.port
+        )
 
     @property
     def viewer_url(self) -> str:
@@ -85,6 +96,7 @@ class Town:
 def furnish(place: Place) -> None:
     """The files that settings point to, where the town has not made them yet: a worker may be there before it."""
     digital_mail.furnish(place)
+    print_house.furnish(place)
 
 
 def sections(place: Place) -> dict[str, dict[str, Any]]:
@@ -94,6 +106,9 @@ def sections(place: Place) -> dict[str, dict[str, Any]]:
         "email": _email(place),
         "digital_mail": digital_mail.section(place),
         "digital_invoice": kivra.section(place),
+        "snail_mail": print_house.section(place),
+        "web_message": open_e.section(place),
+        "slack": slack.section(place),
     }
 
 

@@ -123,7 +123,7 @@ def test_accounts_are_the_municipalitys_own_else_the_one_for_all() -> None:
 
 @pytest.mark.parametrize(("name", "rule"), [("all", "hold"), ("ange", "resend"), ("gone", "hold")])
 def test_only_who_trusts_slack_to_know_a_message_again_resends(name: str, rule: str) -> None:
-    assert SLACK.when_uncertain(name) == rule
+    assert SLACK.when_uncertain(name, Draft("2281", {}, Recipient("#drift"))) == rule
 
 
 async def test_an_account_that_left_the_settings_sends_nothing() -> None:

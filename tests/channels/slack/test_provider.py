@@ -11,7 +11,7 @@ import pytest
 
 from tests.channels.slack.stage import BROUGHT, OURS, SlackStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.slack.verdicts import DUPLICATE, PERMANENT, TEMPORARY, THROTTLED, TOKEN, by_error
+from utskick.channels.slack.verdicts import DUPLICATE, IN_DOUBT, PERMANENT, TEMPORARY, THROTTLED, TOKEN, by_error
 from utskick.channels.slack.verdicts import OURS as OUR_FAULTS
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
@@ -107,9 +107,10 @@ def test_every_error_has_its_class(brought: bool) -> None:
         Deferred: [*THROTTLED, *TEMPORARY],
         Rejected: [*PERMANENT, *(TOKEN if brought else ())],
         Misconfigured: [*OUR_FAULTS, *(() if brought else TOKEN)],
-        Uncertain: [*DUPLICATE],
+        Uncertain: [*DUPLICATE, *IN_DOUBT],
     }
-    assert {"ratelimited", "fatal_error", "internal_error", "service_unavailable", "request_timeout"} <= set(tables[Deferred])
+    assert {"ratelimited", "service_unavailable", "request_timeout"} <= set(tables[Deferred])
+    assert {"fatal_error", "internal_error"} <= set(tables[Uncertain])
     assert {"channel_not_found", "not_in_channel", "is_archived", "msg_too_long", "no_text"} <= set(tables[Rejected])
     assert {"invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope", "not_authed"} <= TOKEN
     for kind, errors in tables.items():

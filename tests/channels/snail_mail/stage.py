@@ -94,7 +94,7 @@ def asked(address: dict[str, Any] | None = None, party: str | None = None, *atta
 
 def prepared(*attachments: Attachment, address: dict[str, Any] | None = None, **more: Any) -> Draft:
     """A letter as a hand-over gets it."""
-    from utskick.channels.snail_mail.address import Addressee
+    from utskick.domain.addressee import Addressee
 
     frozen = Addressee.read(ANNA if address is None else address).freeze()
     enclosed = attachments if attachments or more.get("text") else (pdf(),)

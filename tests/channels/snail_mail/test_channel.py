@@ -10,12 +10,13 @@ import pytest
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.stage import ANNA, BATCH, People, asked, batch, channel, pdf, prepared, to_folder
-from utskick.channels.snail_mail.address import Addressee, capitalised, postal_code_of
-from utskick.domain.channel import Asked
+from utskick.domain.addressee import Addressee, capitalised, postal_code_of
+from utskick.domain.channel import Asked, Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected
 from utskick.domain.people import Hidden, PostalAddress
 from utskick.domain.preparing import READY, Gathered
+from utskick.domain.recipient import Recipient
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"
 REGISTERED = PostalAddress("ANNA-KARIN", "ÅBERG", None, None, "STORGATAN 12A LGH 1101", None, "85230", "SUNDSVALL")
@@ -155,7 +156,7 @@ async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:
 
 
 def test_an_uncertain_hand_over_is_asked_for_again() -> None:
-    assert channel().when_uncertain("house") == "resend"
+    assert channel().when_uncertain("house", Draft("2281", {}, Recipient(""))) == "resend"
 
 
 async def test_a_look_tells_a_folder_that_is_there_from_one_that_is_not(tmp_path) -> None:

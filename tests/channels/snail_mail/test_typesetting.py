@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.channels.snail_mail.stage import ANNA, BATCH, batch, prepared, to_folder
-from utskick.channels.snail_mail.address import Addressee
 from utskick.channels.snail_mail.preflight import Looked, look
 from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, Window
 from utskick.channels.snail_mail.typesetting import Page, Press, Undrawable
+from utskick.domain.addressee import Addressee
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 

@@ -149,7 +149,7 @@ def test_an_instance_that_is_not_there_is_told_before_anything_is_stored() -> No
 
 
 def test_an_uncertain_message_is_held() -> None:
-    assert WEB.when_uncertain("ours") == "hold"
+    assert WEB.when_uncertain("ours", Draft("2281", {}, Recipient(""))) == "hold"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from utskick.channels.email.addresses import is_deliverable
 from utskick.channels.email.headers import check_headers
 from utskick.domain import rules
 from utskick.domain.attachment import Attachment
+from utskick.domain.bodies import ExternalReference
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     Base64,
@@ -39,13 +40,6 @@ _LONGEST = 1000
 Title = Annotated[Line, Rule(((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),), "must not be blank")]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Rule(((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),))
-
-
-class ExternalReference(Body):
-    """A key of the caller's own."""
-
-    key: Text
-    value: Text
 
 
 class EmailParty(Body):

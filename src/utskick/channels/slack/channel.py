@@ -92,7 +92,7 @@ class SlackChannel(Plain):
         desk = self._desk_of(draft.municipality_id)
         return (desk.name,) if desk and (desk.token or draft.content.get("_brought")) else ()
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """See ``SlackAccount.deduplicates``."""
         desk = self._desks.get(account)
         return "resend" if desk and desk.settings.deduplicates else "hold"

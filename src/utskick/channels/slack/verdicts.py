@@ -12,8 +12,9 @@ from utskick.outgoing.reading import members, taken
 THROTTLED: Final = frozenset({"ratelimited", "rate_limited"})
 
 _FAULT: Final = Reason("provider-fault", "Slack had a fault of its own")
+#: Slack says of these that part of the call may have been carried out (promise 2: never a blind repeat).
+IN_DOUBT: Final = {"fatal_error": _FAULT, "internal_error": _FAULT}
 TEMPORARY: Final = {
-    **dict.fromkeys(("fatal_error", "internal_error"), _FAULT),
     **dict.fromkeys(("service_unavailable", "request_timeout"), Reason("provider-fault", "Slack could not take the call")),
     "team_added_to_org": Reason("provider-fault", "the workspace is being moved to an organisation"),
     "message_limit_exceeded": Reason("provider-limit", "the workspace has sent too many messages"),
@@ -79,6 +80,8 @@ def by_error(error: str, retry_after: timedelta | None = None, *, brought: bool)
         return Deferred(Reason("throttled", "Slack asked us to slow down", error), retry_after)
     if error in TEMPORARY:
         return Deferred(_said(TEMPORARY[error], error), retry_after)
+    if error in IN_DOUBT:
+        return Uncertain(_said(IN_DOUBT[error], error))
     if error in TOKEN:
         return _refused_token(error, brought=brought)
     if error in OURS:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator
 
 from utskick.channels.sms.sender import SenderId
+from utskick.domain.bodies import ExternalReference
 from utskick.domain.recipient import Recipient, national_to_msisdn
 from utskick.domain.rules import MSISDN_MESSAGE, Body, FreeText, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
 
@@ -58,13 +59,6 @@ class SmsBody(Body):
     def references(self) -> Sequence[dict[str, Any]] | None:
         """The external references, where the form has any."""
         return None
-
-
-class ExternalReference(Body):
-    """A pair of the caller's own, kept with the message."""
-
-    key: Text
-    value: Text
 
 
 class SmsParty(Body):

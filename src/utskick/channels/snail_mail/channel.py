@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -25,7 +26,6 @@ import orjson
 from pydantic import BaseModel
 
 from utskick.channels.snail_mail import planning
-from utskick.channels.snail_mail.address import Addressee
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.inspection import Inspection
@@ -35,8 +35,9 @@ from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, SftpAc
 from utskick.channels.snail_mail.settings import Account as AccountSettings
 from utskick.channels.snail_mail.target import Fault, Place, patient
 from utskick.channels.snail_mail.typesetting import Undrawable
+from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Parameter, Plain, Plan
+from utskick.domain.channel import Account, Asked, Draft, Form, Gathering, Health, Parameter, Plain, Plan
 from utskick.domain.errors import Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.people import Hidden, Neighbours
@@ -88,9 +89,17 @@ class SnailMailChannel(Plain):
     message_type = "SNAIL_MAIL"
     integration = "SnailmailSender"
     forms: tuple[Form, ...] = FORMS
+    #: A whole batch is addressed before anything of it is handed over.
+    ahead = 500
 
     def __init__(self, settings: SnailMailSettings, neighbours: Neighbours) -> None:
         self._settings = settings
+        self.gathering = Gathering(
+            "snail-mail/batch/{batchId}",
+            "triggerSnailMailBatchProcessing",
+            "Close a print batch: it is handed over to the printing house",
+            timedelta(seconds=settings.close_after),
+        )
         self._directory = neighbours.directory
         self._inspection = Inspection(settings.limits)
         #: Where no printing house has been set up for a municipality: its PDFs are looked at all the same.
@@ -151,7 +160,7 @@ class SnailMailChannel(Plain):
         served = (h for h in self._houses.values() if not h.settings.municipalities or municipality_id in h.settings.municipalities)
         return next(served, None)
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """A hand-over that is asked for again only finishes what is unfinished (``handover.py``)."""
         return "resend"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from utskick.channels.snail_mail.address import Addressee
 from utskick.channels.snail_mail.requests import SnailMailRequest
+from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Asked, Plan, Priority
 from utskick.domain.errors import Invalid, Violation

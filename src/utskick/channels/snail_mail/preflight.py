@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 import pikepdf
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 
 #: Bytes of address space: libraries and all. What a PDF of ``size_limit`` needs besides is far below.
 MEMORY: Final = 200 * 1_048_576

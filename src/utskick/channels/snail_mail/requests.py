@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.bodies import LONGEST_LINE, AddressBody, ExternalReference, at_most
 from utskick.domain.rules import (
     Base64,
     Body,
@@ -17,19 +18,14 @@ from utskick.domain.rules import (
     Moment,
     Reference,
     Rule,
-    Text,
     Uuid,
     decode_base64,
 )
 
-#: Characters of one line of an address; more fits no window.
-LONGEST_LINE: Final = 100
 #: Characters of a letter's text; about ten pages.
 LONGEST_TEXT: Final = 50_000
 #: What one letter may consist of.
 MOST_ATTACHMENTS: Final = 20
-#: Contract section 1.1, ``@ValidOrganizationNumber``.
-_ORGANIZATION: Final = r"^([1235789][\d][2-9]\d{7})$"
 _FORBIDDEN: Final = re.compile(r'["*<>?|/\\:]')
 
 
@@ -38,25 +34,9 @@ def is_folder_name(name: str) -> bool:
     return bool(name.strip()) and not _FORBIDDEN.search(name) and not name.endswith((" ", "."))
 
 
-def _at_most(size: int) -> tuple[str, Any]:
-    return f"must not be longer than {size} characters", lambda value: len(value) <= size
-
-
-AddressLine = Annotated[FreeLine, Rule((_at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))]
-FolderName = Annotated[FreeLine, Rule((("not a valid folder name", is_folder_name), _at_most(LONGEST_LINE)))]
-Name = Annotated[Line, Rule((_at_most(200),), "must not be blank", (("maxLength", 200),))]
-OrganizationNumber = Annotated[
-    str,
-    Rule(
-        (
-            (
-                f"must match the regular expression {_ORGANIZATION}",
-                lambda value: re.fullmatch(r"[1235789][0-9][2-9][0-9]{7}", value) is not None,
-            ),
-        )
-    ),
-]
-LetterText = Annotated[FreeText, Rule((_at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))]
+FolderName = Annotated[FreeLine, Rule((("not a valid folder name", is_folder_name), at_most(LONGEST_LINE)))]
+Name = Annotated[Line, Rule((at_most(200),), "must not be blank", (("maxLength", 200),))]
+LetterText = Annotated[FreeText, Rule((at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))]
 Envelope = Literal["WINDOWED", "PLAIN"]
 Enclosed = Rule(
     ((f"size must be between 0 and {MOST_ATTACHMENTS}", lambda value: len(value) <= MOST_ATTACHMENTS),),
@@ -64,33 +44,11 @@ Enclosed = Rule(
 )
 
 
-class ExternalReference(Body):
-    """A pair of the caller's own, kept with the message."""
-
-    key: Text
-    value: Text
-
-
 class SnailMailParty(Body):
     """Who the letter is to, when the caller knows."""
 
     party_id: Uuid | None = None
     external_references: list[ExternalReference] | None = None
-
-
-class SnailMailAddress(Body):
-    """Where the letter goes."""
-
-    first_name: AddressLine | None = None
-    last_name: AddressLine | None = None
-    organization_name: AddressLine | None = None
-    organization_number: OrganizationNumber | None = None
-    address: AddressLine | None = None
-    apartment_number: AddressLine | None = None
-    care_of: AddressLine | None = None
-    zip_code: AddressLine | None = None
-    city: AddressLine | None = None
-    country: AddressLine | None = None
 
 
 class SnailMailAttachment(Body):
@@ -109,7 +67,7 @@ class SnailMailRequest(Body):
     """One letter: PDFs, or a text that is set as a letter, or both."""
 
     party: SnailMailParty | None = None
-    address: SnailMailAddress | None = None
+    address: AddressBody | None = None
     department: Line
     deviation: FreeLine | None = None
     folder_name: FolderName | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, FilePath, model_validator
 
-from utskick.channels.section import AccountName, Filled, Secret, Section
+from utskick.outgoing.section import AccountName, Filled, Secret, Section
 
 Millimetres = Annotated[float, Field(ge=0, le=297)]
 Encoding = Literal["iso-8859-1", "windows-1252", "utf-8"]

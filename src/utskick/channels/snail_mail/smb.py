@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import smbclient  # type: ignore[import-untyped]
-from smbprotocol.exceptions import (  # type: ignore[import-untyped]
+import smbclient
+from smbprotocol.exceptions import (
     AccessDenied,
     LogonFailure,
     SMBAuthenticationError,
@@ -19,7 +19,7 @@ from smbprotocol.exceptions import (  # type: ignore[import-untyped]
     SMBException,
     SMBOSError,
 )
-from smbprotocol.header import NtStatus  # type: ignore[import-untyped]
+from smbprotocol.header import NtStatus
 
 from utskick.channels.snail_mail.settings import SmbAccount
 from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from utskick.channels.web_message.envelope import NAMESPACE, SOAP
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent

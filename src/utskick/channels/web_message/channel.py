@@ -88,7 +88,7 @@ class WebMessageChannel(Plain):
         name = self._settings.account_of(draft.municipality_id, draft.content.get("oepInstance", _DEFAULT))
         return (name,) if name is not None else ()
 
-    def when_uncertain(self, account: str) -> Literal["resend", "hold"]:  # noqa: ARG002
+    def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """Open-E knows no message again: a second one would stand in the case beside the first."""
         return "hold"
 

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 
 from utskick.channels.web_message.envelope import is_sayable
 from utskick.domain.attachment import Attachment
+from utskick.domain.bodies import ExternalReference
 from utskick.domain.rules import Base64, Body, FreeLine, FreeText, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
 
 MOST_ATTACHMENTS: Final = 10
@@ -29,18 +30,14 @@ _BOTH: Final = "Only one of partyId and userId can be set if sendAsOwner is true
 _NEITHER: Final = "Both partyId and userId cannot be null if sendAsOwner is true"
 
 
-class ExternalReference(Body):
-    """A pair of the caller's own, kept with the message."""
-
-    key: Text
-    value: Text
-
-
 def case_of(references: Iterable[ExternalReference]) -> int | None:
     """The case that the references name; None where they name none, several, or one that no case can have."""
     values = {reference.value for reference in references if reference.key.lower() == "flowinstanceid"}
     numbers = {int(value) if _CASE.match(value) else 0 for value in values}
-    return number if len(numbers) == 1 and 1 <= (number := next(iter(numbers))) <= _HIGHEST else None
+    if len(numbers) != 1:
+        return None
+    [number] = numbers
+    return number if 1 <= number <= _HIGHEST else None
 
 
 class WebMessageParty(Body):
