@@ -54,7 +54,8 @@ class Ground:
     async def open_door(self, **more: str) -> Process:
         """The API without a worker; the one that stands, or a new one. Its accounts only tell it how messages are planned."""
         if self.door is None or not self.door.alive:
-            somewhere = sections(Place(9, 9, self.folder, self.api_url))
+            found = sections(Place(9, 9, self.folder, self.api_url))
+            somewhere = {name: found[name] for name in ("sms", "email")}
             self.door = await Process.start(DOOR, self.environment(somewhere, **more), self.logs)
         return self.door
 

@@ -137,6 +137,18 @@ class Client:
                 await asyncio.sleep(pause)
         raise fault
 
+    async def call(self, method: str, path: str, body: bytes = b"") -> Any:
+        """One call that may be repeated by whoever makes it; the JSON of its answer, None where it has none."""
+        try:
+            async with self._open.request(method, self._url(path), data=body, headers={"Content-Type": "application/json"}) as answer:
+                raw = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise self._absent() from None
+        found = self._json(raw) if raw else None
+        if answer.status >= 300:
+            raise Refused(answer.status, found if isinstance(found, dict) else {})
+        return found
+
     def _absent(self) -> NoAnswer:
         return NoAnswer(
             f"nothing answers at {self.target.url}. Is the service running? Start it with `utskick serve`, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,14 @@ from utskick.domain.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A batch on the screen."""
+    """A batch on the screen, or several that are shown as one."""
 
     label: str
-    batch_id: str
+    batch_id: str | tuple[str, ...]
+
+    @property
+    def batch_ids(self) -> tuple[str, ...]:
+        return (self.batch_id,) if isinstance(self.batch_id, str) else self.batch_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ async def watch(client: Client, batches: Sequence[Watched], console: Console, pa
     with Progress(*columns, console=console) as progress:
         bars = [progress.add_task(batch.label, total=None, counts="") for batch in batches]
         while True:
-            before, counts = counts, [await _counts(client, batch.batch_id, pace) for batch in batches]
+            before, counts = counts, [await _together(client, batch, pace) for batch in batches]
             for bar, found in zip(bars, counts, strict=True):
                 total = sum(found.values())
                 progress.update(bar, completed=total - unsettled(found), total=total, counts=screen.in_words(found))
@@ -65,6 +70,13 @@ async def watch(client: Client, batches: Sequence[Watched], console: Console, pa
             if pace.longest is not None and now - began > pace.longest:
                 return counts
             await asyncio.sleep(pace.look)
+
+
+async def _together(client: Client, watched: Watched, pace: Pace) -> Counts:
+    found: Counter[Status] = Counter()
+    for batch_id in watched.batch_ids:
+        found.update(await _counts(client, batch_id, pace))
+    return dict(found)
 
 
 async def _counts(client: Client, batch_id: str, pace: Pace) -> Counts:

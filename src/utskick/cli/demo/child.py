@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from utskick.channels.register import CHANNELS
 from utskick.domain.errors import UtskickError
 from utskick.store.embedded import Embedded
 
@@ -27,7 +28,7 @@ _SETTINGS: Final = {
     "UTSKICK_SANDBOX__SMTP_PORT": "0",
     "UTSKICK_SANDBOX__HTTPS_PORT": "0",
     "UTSKICK_SANDBOX__SFTP_PORT": "0",
-    "UTSKICK_RETRY": '{"sms":{"first":0.5,"ceiling":4},"email":{"first":0.5,"ceiling":4}}',
+    "UTSKICK_RETRY": orjson.dumps({name: {"first": 0.5, "ceiling": 4} for name in CHANNELS}).decode(),
 }
 
 

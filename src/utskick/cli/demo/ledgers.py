@@ -25,12 +25,16 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody asked Utskick to send, and the delivery that it made of it."""
+    """What somebody asked Utskick to send, and the delivery that it made of it.
+
+    ``recipient`` "": the delivery's id on the copy tells enough. ``row``: where it stands in the table, the channel's own where "".
+    """
 
     channel: str
     recipient: str
     delivery_id: str
     wording: Wording
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,15 @@ class Comparison:
 def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]) -> Comparison:
     """``told``: what Utskick says, by delivery id."""
     received: dict[tuple[str, str], list[Copy]] = defaultdict(list)
+    by_key: dict[tuple[str, str | None], list[Copy]] = defaultdict(list)
     for copy in copies:
         received[copy.channel, copy.recipient.lower()].append(copy)
+        by_key[copy.channel, copy.key].append(copy)
     found = Comparison()
     matched = 0
     for one in asked:
-        theirs = [copy for copy in received[one.channel, one.recipient.lower()] if copy.key in (None, one.delivery_id)]
+        at_theirs = received[one.channel, one.recipient.lower()] if one.recipient else by_key[one.channel, one.delivery_id]
+        theirs = [copy for copy in at_theirs if copy.key in (None, one.delivery_id)]
         matched += len(theirs)
         _judge(one, told[one.delivery_id], theirs, found)
     found.unasked = len(copies) - matched

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import email
-from collections.abc import Iterable
+from base64 import b64decode
+from collections.abc import Callable, Iterable
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from hashlib import sha256
@@ -12,12 +13,14 @@ from typing import Any, Final, cast
 
 import aiohttp
 import orjson
+from lxml import etree
 
 from utskick.cli.client import Client
 from utskick.cli.demo.ledgers import Asked, Copy, Wording
 from utskick.cli.results import DeliveryResult
 
 _AT_ONCE: Final = 32
+_M1, _M3 = "http://minameddelanden.gov.se/schema/Message", "http://minameddelanden.gov.se/schema/Message/v3"
 
 
 async def deliveries(client: Client, asked: Iterable[Asked]) -> dict[str, DeliveryResult]:
@@ -40,12 +43,16 @@ async def copies(viewer: str) -> list[Copy]:
 
 
 async def _copy(session: aiohttp.ClientSession, viewer: str, entry: dict[str, Any]) -> Copy:
-    if entry["channel"] != "email":
-        return Copy(entry["channel"], entry["recipient"], entry["key"], Wording(entry["text"]))
+    """The wording is read from what came over the wire, where there is more of it than a text."""
+    channel, key = entry["channel"], entry["key"]
+    reader = RAW.get(channel)
+    if reader is None:
+        return Copy(channel, entry["recipient"], key, Wording(entry["text"], entry["subject"]))
     raw = await _body(session, f"{viewer}/ledger/{entry['number']}/raw")
-    message = email.message_from_bytes(raw, policy=SMTPUTF8)
-    key = str(message["Message-ID"]).strip("<>").partition("@")[0]
-    return Copy("email", entry["recipient"], key, wording_of(message))
+    if channel == "email":
+        message = email.message_from_bytes(raw, policy=SMTPUTF8)
+        key = str(message["Message-ID"]).strip("<>").partition("@")[0]
+    return Copy(channel, entry["recipient"], key, reader(raw, entry))
 
 
 async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
@@ -66,3 +73,40 @@ def _text(message: EmailMessage, subtype: str) -> str | None:
 
 def _bytes(part: EmailMessage) -> bytes:
     return cast(bytes, part.get_payload(decode=True))
+
+
+def _of_mail(raw: bytes, _entry: dict[str, Any]) -> Wording:
+    return wording_of(email.message_from_bytes(raw, policy=SMTPUTF8))
+
+
+def _of_digital_mail(raw: bytes, entry: dict[str, Any]) -> Wording:
+    """The envelope's attachments: name and contents (Message.xsd v3)."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    files = []
+    for attachment in etree.fromstring(raw, parser).iter(f"{{{_M3}}}Attachment"):
+        body, name = attachment.find(f"{{{_M1}}}Body"), attachment.find(f"{{{_M1}}}Filename")
+        files.append((name.text or "", sha256(b64decode(body.text or "")).hexdigest()))
+    return Wording(entry["text"], entry["subject"], None, tuple(files))
+
+
+def _of_invoice(raw: bytes, _entry: dict[str, Any]) -> Wording:
+    """What is to be paid, and the bill."""
+    content = orjson.loads(raw)
+    payment = content["payment_multiple_options"]
+    option = payment["options"][0]
+    files = tuple((part["name"], sha256(b64decode(part["data"])).hexdigest()) for part in content["parts"])
+    said = f"{option['amount']} {option['due_date']} {payment['account']} {option['reference']}"
+    return Wording(said, content["subject"], None, files)
+
+
+def _of_paper(raw: bytes, _entry: dict[str, Any]) -> Wording:
+    return Wording("", None, None, (("", sha256(raw).hexdigest()),))
+
+
+#: How a channel's copies are read, where their text does not say all.
+RAW: Final[dict[str, Callable[[bytes, dict[str, Any]], Wording]]] = {
+    "email": _of_mail,
+    "digital_mail": _of_digital_mail,
+    "digital_invoice": _of_invoice,
+    "snail_mail": _of_paper,
+}

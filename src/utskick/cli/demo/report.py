@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -50,10 +51,10 @@ def _settled_at(delivery: DeliveryResult) -> datetime:
 
 
 def of_channels(channels: Sequence[Channel]) -> Table:
-    table = Table(title="what Utskick says", title_justify="left")
-    table.add_column("channel")
+    table = Table(title="what Utskick says", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("channel", no_wrap=True)
     for name in ("accepted", "sent", "delivered", "failed", "uncertain", "attempts", "per s*"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for channel in channels:
         counts = [channel.number(status) for status in (Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN)]
         table.add_row(channel.name, *(str(n) for n in (len(channel.deliveries), *counts, channel.attempts)), f"{channel.rate:.0f}")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from utskick.cli.client import Client, Target
-from utskick.cli.demo import child, programme, reading, report
-from utskick.cli.demo.ledgers import Comparison, compare
+from utskick.cli.demo import child, mailings, programme, reading, report
+from utskick.cli.demo.ledgers import Asked, Comparison, compare
 from utskick.cli.demo.programme import Sent
 from utskick.cli.progress import Pace, Watched, watch
 from utskick.cli.recipients import SMS
@@ -53,14 +53,17 @@ async def _run(*, keep: bool) -> int:
 
 
 async def _play(client: Client, addresses: child.Addresses) -> Comparison:
-    sent = await programme.send(client)
-    await watch(client, [Watched(one.label, one.batch_id) for one in sent], console, _PACE)
+    with console.status("Sending by every channel …"):
+        sent = await programme.send(client)
+        others = await mailings.send(client, addresses.viewer)
+    await watch(client, [*(Watched(one.label, one.batch_id) for one in sent), *_watched(others)], console, _PACE)
     asked = [entry for one in sent for entry in one.asked]
     with console.status("Asking both ledgers …"):
+        asked += [entry for one in others for entry in await one.asked(client)]
         told = await reading.deliveries(client, asked)
         copies = await reading.copies(addresses.viewer)
     found = compare(asked, told, copies)
-    channels = _channels(sent, told)
+    channels = _channels(asked, told)
     console.print(report.of_channels(channels))
     console.print(report.of_comparison(found, len(copies)))
     report.show_faults(found, console)
@@ -70,12 +73,19 @@ async def _play(client: Client, addresses: child.Addresses) -> Comparison:
     return found
 
 
-def _channels(sent: list[Sent], told: dict[str, DeliveryResult]) -> list[report.Channel]:
-    names = dict.fromkeys(entry.channel for one in sent for entry in one.asked)
-    return [
-        report.Channel(name, tuple(told[entry.delivery_id] for one in sent for entry in one.asked if entry.channel == name))
-        for name in names
-    ]
+def _watched(others: list[mailings.Mailing]) -> list[Watched]:
+    """A bar for each kind, not for each invoice."""
+    together: dict[str, list[str]] = {}
+    for one in others:
+        together.setdefault(one.label, []).append(one.batch_id)
+    return [Watched(label, tuple(batches)) for label, batches in together.items()]
+
+
+def _channels(asked: list[Asked], told: dict[str, DeliveryResult]) -> list[report.Channel]:
+    rows: dict[str, list[DeliveryResult]] = {}
+    for entry in asked:
+        rows.setdefault(entry.row or entry.channel, []).append(told[entry.delivery_id])
+    return [report.Channel(name.replace("_", " "), tuple(deliveries)) for name, deliveries in rows.items()]
 
 
 async def _show_conversation(client: Client, sent: list[Sent]) -> None:

@@ -1,0 +1,220 @@
+"""What the demo sends by the other channels: digital mail, invoices, letters, web messages, Slack, push, and by people's own choice."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from utskick.channels.digital_invoice.numbers import is_bank_day
+from utskick.cli.client import Client, Posting
+from utskick.cli.demo import pdf, people
+from utskick.cli.demo.ledgers import Asked, Wording
+from utskick.cli.demo.people import Device, Person
+from utskick.domain.ids import new_id
+
+ORGANIZATION: Final = "2120002411"
+DECISION: Final = pdf.page(
+    ["Beslut om bygglov", "", "Byggnadsnämnden beviljar bygglov för altan.", "Avgift: 1 250 kr. Beslutet kan överklagas inom tre veckor."]
+)
+BILL: Final = pdf.page(["Faktura", "", "Förskola, november: 1 250,50 kr", "Bankgiro 991-2346, OCR 47118"])
+_TEXT: Final = "Byggnadsnämnden har beviljat din ansökan om bygglov. Beslutet är bifogat."
+_SAID: Final = {"subject": "Beslut om bygglov – åäö", "contentType": "text/plain", "body": _TEXT}
+
+#: The contract's type of a delivery → the channel that carried it.
+CHANNELS: Final = {
+    "SMS": "sms", "EMAIL": "email", "DIGITAL_MAIL": "digital_mail", "DIGITAL_INVOICE": "digital_invoice", "SNAIL_MAIL": "snail_mail",
+    "WEB_MESSAGE": "web_message", "SLACK": "slack", "PUSH": "push", "LETTER": "letter", "MESSAGE": "message",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is to reach somebody by one channel. ``recipient``: as the sandbox's ledger names them, "" where the key tells enough."""
+
+    recipient: str
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """An accepted request. ``rows``: for each of its messages, what each channel that it may go by is to bring.
+
+    ``names``: the row of the table that a channel's deliveries stand in, where it is not the channel's own.
+    """
+
+    label: str
+    batch_id: str
+    rows: tuple[Mapping[str, Expected], ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    async def asked(self, client: Client) -> list[Asked]:
+        """The deliveries that came of it, when all has settled: which way a letter went is not known before."""
+        batch = await client.batch(self.batch_id, messages=True)
+        found = []
+        for row, message in zip(self.rows, batch.messages, strict=True):
+            for delivery in message.deliveries:
+                channel = CHANNELS[delivery.message_type]
+                expected = row.get(channel, Expected("", Wording("")))
+                found.append(Asked(channel, expected.recipient, delivery.id, expected.wording, self.names.get(channel, channel)))
+        return found
+
+
+async def send(client: Client, viewer: str) -> list[Mailing]:
+    """All of them, one after the other; each is accepted when this returns."""
+    return [
+        await digital_mail(client),
+        *[await invoice(client, serial) for serial in range(100, 108)],
+        await letter(client),
+        await snail_mail(client),
+        *[await web_message(client, case) for case in (1001, 1002, 1003, 404404)],
+        *[await slack(client, channel) for channel in ("#drift", "#vatten", "#ratelimited", "#archived")],
+        await push(client, viewer),
+        await by_choice(client, viewer),
+    ]
+
+
+async def _post(client: Client, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (await client.post(Posting(path, orjson.dumps(body), str(new_id()), at_once=True))).members
+
+
+def _pdf(name: str, data: bytes) -> dict[str, str]:
+    return {"filename": name, "contentType": "application/pdf", "content": b64encode(data).decode()}
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def _mail(person: Person) -> Expected:
+    return Expected(person.number, Wording(_TEXT, _SAID["subject"], None, (("beslut.pdf", _digest(DECISION)),)))
+
+
+def _paper() -> Expected:
+    return Expected("", Wording("", None, None, (("", _digest(DECISION)),)))
+
+
+async def digital_mail(client: Client) -> Mailing:
+    """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose operator asks to slow down."""
+    crowd = [await people.enter(client, serial) for serial in range(1, 17)]
+    crowd += [await people.enter(client, 20 + i, magic) for i, magic in enumerate(("10", "20", "25", "27"))]
+    body = {
+        "party": {"partyIds": [p.party_id for p in crowd]},
+        **_SAID,
+        "attachments": [_pdf("beslut.pdf", DECISION)],
+    }
+    accepted = await _post(client, f"{ORGANIZATION}/digital-mail", body)
+    return Mailing("digital mail", accepted["batchId"], tuple({"digital_mail": _mail(p)} for p in crowd))
+
+
+def due(today: date) -> date:
+    """A bank day in a month."""
+    day = today + timedelta(days=30)
+    while not is_bank_day(day):
+        day += timedelta(days=1)
+    return day
+
+
+async def invoice(client: Client, serial: int) -> Mailing:
+    person = await people.enter(client, serial)
+    day = due(date.today()).isoformat()
+    details = {
+        "amount": 1250.5, "dueDate": day, "paymentReferenceType": "SE_OCR", "paymentReference": "47118", "accountType": "BANKGIRO",
+        "accountNumber": "991-2346",
+    }  # fmt: skip
+    body = {"party": {"partyId": person.party_id}, "type": "INVOICE", "subject": "Faktura förskola", "details": details,
+            "files": [_pdf("faktura.pdf", BILL)]}  # fmt: skip
+    accepted = await _post(client, "digital-invoice", body)
+    wording = Wording(f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),))
+    return Mailing("digital invoice", accepted["batchId"], ({"digital_invoice": Expected(person.number, wording)},))
+
+
+async def letter(client: Client) -> Mailing:
+    """To mailboxes, to people who have none but a home, to one who has neither, and to two plain addresses."""
+    digital = [await people.enter(client, serial) for serial in range(30, 36)]
+    paper = [await people.enter(client, serial, "10") for serial in range(40, 43)]
+    nowhere = [await people.enter(client, 50, "10", address={}, protected=True)]
+    addresses = [
+        {"firstName": "Nils", "lastName": "Ek", "address": "Storgatan 1", "zipCode": "852 30", "city": "Sundsvall"},
+        {"organizationName": "Åkeriet i Njurunda AB", "address": "Åkargatan 4", "zipCode": "862 30", "city": "Kvissleby"},
+    ]
+    attachment = {"deliveryMode": "ANY", **_pdf("beslut.pdf", DECISION)}
+    body = {
+        "party": {"partyIds": [p.party_id for p in (*digital, *paper, *nowhere)], "addresses": addresses},
+        **_SAID,
+        "department": "Stadsbyggnad",
+        "attachments": [attachment],
+    }
+    accepted = await _post(client, "letter", body)
+    rows = [{"digital_mail": _mail(p), "snail_mail": _paper()} for p in (*digital, *paper, *nowhere)]
+    rows += [{"snail_mail": _paper()} for _ in addresses]
+    names = {"digital_mail": "letter: mailbox", "snail_mail": "letter: paper", "letter": "letter: no way"}
+    return Mailing("letters", accepted["batchId"], tuple(rows), names)
+
+
+async def snail_mail(client: Client) -> Mailing:
+    """Three letters that gather in a batch of the caller's, which is then closed."""
+    batch_id = str(new_id())
+    for i in range(3):
+        address = {"firstName": "Eva", "lastName": "Norberg", "address": f"Ängsvägen {i + 1}", "zipCode": "856 33", "city": "Sundsvall"}
+        body = {"department": "Stadsbyggnad", "address": address, "attachments": [_pdf(f"beslut-{i + 1}.pdf", DECISION)]}
+        await client.call("POST", f"snail-mail?batchId={batch_id}", orjson.dumps(body))
+    await client.call("POST", f"snail-mail/batch/{batch_id}")
+    return Mailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
+
+
+async def web_message(client: Client, case: int) -> Mailing:
+    text = f"Hej! Vi har fått din komplettering i ärende {case}. Handläggningen fortsätter."
+    references = [{"key": "flowInstanceId", "value": str(case)}]
+    accepted = await _post(
+        client, "webmessage", {"party": {"externalReferences": references}, "message": text, "sender": {"userId": "joe01doe"}}
+    )
+    return Mailing("web message", accepted["batchId"], ({"web_message": Expected(str(case), Wording(text, "EXTERNAL"))},))
+
+
+async def slack(client: Client, channel: str) -> Mailing:
+    text = "*Driftläge*: vattnet är tillbaka i Haga.\nTack för tålamodet!"
+    accepted = await _post(client, "slack", {"channel": channel, "message": text})
+    return Mailing("Slack", accepted["batchId"], ({"slack": Expected(channel, Wording(text))},))
+
+
+async def push(client: Client, viewer: str) -> Mailing:
+    """Two who have the app, one of them on two devices, and one who has not."""
+    devices = await _devices(client, viewer)
+    parties = [*dict.fromkeys(device.party_id for device in devices), str(new_id())]
+    title, text = "Sopbilen kommer", "I morgon hämtas sopor på din gata. Ställ ut kärlet före kl. 6."
+    accepted = await _post(client, "push", {"party": {"partyIds": parties}, "title": title, "message": text})
+    return Mailing("push", accepted["batchId"], tuple({"push": Expected("", Wording(text, title))} for _ in parties))
+
+
+async def _devices(client: Client, viewer: str) -> Sequence[Device]:
+    one, two = str(new_id()), str(new_id())
+    return [
+        await people.take_push(client, viewer, name, party)
+        for name, party in (("annas-telefon", one), ("annas-platta", one), ("nils-telefon", two))
+    ]
+
+
+async def by_choice(client: Client, viewer: str) -> Mailing:
+    """Messages that go by the ways that people have chosen; one has chosen none."""
+    both = await people.choose(client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se"))
+    one = await people.choose(client, ("SMS", "+46701740692"))
+    apps = await people.choose(client, ("PUSH", ""))
+    await people.take_push(client, viewer, "saras-telefon", apps)
+    text, subject = "Din bok finns att hämta på biblioteket.", "Biblioteket"
+    said = [{"party": {"partyId": party}, "subject": subject, "message": text} for party in (both, one, apps, str(new_id()))]
+    accepted = await _post(client, "messages", {"messages": said})
+    sms, email, notice = Wording(text), Wording(text + "\n", subject), Wording(text, subject)
+    rows: tuple[Mapping[str, Expected], ...] = (
+        {"sms": Expected("+46701740691", sms), "email": Expected("eva.norberg@example.se", email)},
+        {"sms": Expected("+46701740692", sms)},
+        {"push": Expected("saras-telefon", notice)},
+        {},
+    )
+    names = {"sms": "message: SMS", "email": "message: e-mail", "push": "message: push", "message": "message: no way"}
+    return Mailing("messages", accepted["batchId"], rows, names)
