@@ -84,6 +84,9 @@ def planned(made: PushChannel, **more: Any) -> Plan:
     return made.plan(PushRequest.model_validate(body(**more)), Asked("2281"))
 
 
+_KEYS: dict[str, bytes] = {}
+
+
 class SandboxStage:
     """The sandbox's push services on a port of their own, with the channel in front of them."""
 
@@ -97,18 +100,27 @@ class SandboxStage:
         app.add_routes(self.push.routes())
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
-        await self.push.start()
+        await self._start()
         assert self.server.port is not None
         self.place = Place(self.server.port, 0, self._folder, "http://127.0.0.1:1")
         self.base = f"http://127.0.0.1:{self.server.port}"
         self.session = aiohttp.ClientSession()
-        self.channel = self.build()
+        self.channel = self._build()
         return self
 
-    def build(self, **changes: Any) -> PushChannel:
-        """``changes``: for both accounts, over the sandbox's own section."""
+    async def _start(self) -> None:
+        """With the keys that the first stage has made: to make them takes longer than any test."""
+        keys = self._folder / "push"
+        keys.mkdir()
+        for name, data in _KEYS.items():
+            (keys / name).write_bytes(data)
+            (keys / name).chmod(0o600)
+        await self.push.start()
+        _KEYS.update({file.name: file.read_bytes() for file in keys.iterdir()})
+
+    def _build(self) -> PushChannel:
         swift = {"connect_timeout": 0.3, "read_timeout": 0.3}
-        accounts = {name: {**account, **swift, **changes} for name, account in section(self.place)["accounts"].items()}
+        accounts = {name: {**account, **swift} for name, account in section(self.place)["accounts"].items()}
         return channel(self.devices, **accounts)
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from aiohttp import ThreadedResolver
@@ -28,6 +28,8 @@ _GLOBAL: Final = IPv6Network("2000::/3")
 _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
 #: RFC 6052: how an IPv4 address looks behind NAT64.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+#: RFC 6890 section 2.2.2 and RFC 7526, which not every Python knows to be closed.
+_CLOSED: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 
 
@@ -45,7 +47,8 @@ def is_public(text: str) -> bool:
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    closed = address.is_multicast or address.is_reserved or any(address in network for network in _CLOSED)
+    return address.is_global and not closed
 
 
 def origin_of(url: URL) -> str:

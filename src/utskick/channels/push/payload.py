@@ -14,7 +14,7 @@ from utskick.domain.errors import Violation
 
 #: RFC 8030 section 7.2 (4 096 bytes) less header (86), tag (16) and delimiter (1) of the encryption (RFC 8291 section 4).
 WEB_PUSH_LIMIT: Final = 3_993
-#: FCM takes 4 096 bytes with what it adds of its own.
+#: FCM and, behind it, Apple take 4 096 bytes, with what they add of their own to title, text and data as JSON.
 FCM_LIMIT: Final = 4_000
 _NO_KEY: Final = UUID(int=0)
 

@@ -40,7 +40,7 @@ def _from_octets(text: str) -> EllipticCurvePrivateKey:
 
 
 def from_base64url(text: str) -> bytes:
-    """RFC 7515 section 2, padding or not. Raises ``ValueError``."""
+    """RFC 7515 section 2, padding or not (and plain base64, as some libraries give it). Raises ``ValueError``."""
     bare = text.rstrip("=")
     return b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
