@@ -27,7 +27,10 @@ def octets(size: int = 32) -> str:
     return to_base64url(KEY.private_numbers().private_value.to_bytes(32)[:size])
 
 
-@pytest.mark.parametrize("text", [pem(KEY), pem(KEY, PrivateFormat.TraditionalOpenSSL), octets(), octets() + "=", f" {octets()}\n"])
+FORMS = [pem(KEY), pem(KEY, PrivateFormat.TraditionalOpenSSL), octets(), octets() + "=", f" {octets()}\n"]
+
+
+@pytest.mark.parametrize("text", FORMS, ids=range(len(FORMS)))
 def test_a_key_is_read_in_every_form_that_tools_give(text: str) -> None:
     assert read_key(text).private_numbers() == KEY.private_numbers()
 
@@ -38,7 +41,7 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize("text", OTHER)
+@pytest.mark.parametrize("text", OTHER, ids=range(len(OTHER)))
 def test_what_is_no_key_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match="must be a private key on P-256") as caught:
         read_key(text)
