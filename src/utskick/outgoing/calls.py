@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
@@ -64,20 +64,34 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return moment - now if moment > now else None
 
 
-class Outgoing:
-    """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that its absence means."""
+class Forbidden(Exception):
+    """Raised by a resolver: what this name stands for must not be called."""
 
-    def __init__(self, *, concurrency: int, timeouts: Timeouts, tls: ssl.SSLContext | None = None) -> None:
+
+class Outgoing:
+    """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that its absence means.
+
+    ``resolver``: where addresses come from outside, what looks at every one that a name stands for; connections go to what it returned.
+    It is never asked about an address written as a number.
+    """
+
+    def __init__(
+        self, *, concurrency: int, timeouts: Timeouts, tls: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None
+    ) -> None:
         self._concurrency = concurrency
         self._timeouts = timeouts
         self._tls = tls
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._concurrency, keepalive_timeout=8, ssl=self._tls if self._tls is not None else True
+                    limit=self._concurrency,
+                    keepalive_timeout=8,
+                    ssl=self._tls if self._tls is not None else True,
+                    resolver=self._resolver,
                 ),
                 timeout=aiohttp.ClientTimeout(
                     total=self._timeouts.connect + self._timeouts.read,
@@ -100,6 +114,8 @@ class Outgoing:
                     response.close()
                     return Uncertain(Reason("oversized-answer", "the provider's answer was longer than 1 MiB"))
                 return Answer(response.status, response.headers, said)
+        except Forbidden:
+            return Rejected(Reason("forbidden-address", "the address stands for a machine that must not be called from here"))
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as fault:
             return Misconfigured(Reason("tls", f"no secure connection to the provider: {type(fault).__name__}"))
         except (aiohttp.InvalidURL, ValueError) as fault:

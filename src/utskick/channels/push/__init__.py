@@ -1,0 +1,1 @@
+"""Push: browsers by Web Push, apps by Firebase Cloud Messaging."""

@@ -1,0 +1,86 @@
+"""The body of a push message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from yarl import URL
+
+from utskick.domain.bodies import ExternalReference
+from utskick.domain.recipient import Recipient
+from utskick.domain.rules import CLEAN, UTF8, Body, FreeText, Line, Moment, Reference, Rule, Text, Uuid
+
+MOST_PARTIES: Final = 100_000
+#: Four weeks, as the push services keep a message at most (seconds).
+LONGEST_TTL: Final = 2_419_200
+_TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
+
+Crowd = Rule(
+    (
+        ("must not be empty", bool),
+        (f"size must be between 1 and {MOST_PARTIES}", lambda parties: len(parties) <= MOST_PARTIES),
+    ),
+    "must not be empty",
+    (("minItems", 1), ("maxItems", MOST_PARTIES)),
+)
+
+
+def _secure(value: str) -> bool:
+    try:
+        url = URL(value)
+    except ValueError:
+        return False
+    return url.scheme == "https" and bool(url.raw_host) and url.raw_user is None
+
+
+Link = Annotated[str, Rule((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),))]
+#: RFC 8030 section 5.4.
+Topic = Annotated[str, Rule((("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),))]
+#: RFC 8030 section 5.2, in seconds.
+Ttl = Annotated[
+    int,
+    Rule(
+        ((f"must be between 0 and {LONGEST_TTL}", lambda v: 0 <= v <= LONGEST_TTL),),
+        schema=(("minimum", 0), ("maximum", LONGEST_TTL)),
+    ),
+]
+Urgency = Literal["very-low", "low", "normal", "high"]
+
+
+class PushParty(Body):
+    """Whose devices are meant."""
+
+    party_ids: Annotated[list[Uuid], Crowd]
+    external_references: list[ExternalReference] | None = None
+
+
+class PushRequest(Body):
+    """The same notification to all devices of some parties. ``topic``: a newer one of the same topic takes the place of an older."""
+
+    party: PushParty
+    title: Line
+    message: Text
+    url: Link | None = None
+    topic: Topic | None = None
+    urgency: Urgency | None = None
+    ttl: Ttl | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = None
+    department: FreeText | None = None
+    reference: Reference | None = None
+    send_at: Moment | None = None
+    valid_until: Moment | None = None
+
+    def recipients(self) -> Iterator[Recipient]:
+        """In the order of the request; which devices they have is not known yet."""
+        return (Recipient("", party_id) for party_id in self.party.party_ids)
+
+    def content(self) -> dict[str, Any]:
+        """The members that history shows, without the recipients."""
+        said = self.model_dump(
+            by_alias=True, exclude_none=True, include={"title", "message", "url", "topic", "urgency", "ttl", "priority", "department"}
+        )
+        if self.party.external_references is not None:
+            said["party"] = {"externalReferences": [pair.model_dump() for pair in self.party.external_references]}
+        return said

@@ -1,0 +1,97 @@
+"""The push section of the settings: how long messages are kept for devices that are away, and the accounts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from yarl import URL
+
+from utskick.channels.push.endpoints import BROWSERS, origin_of
+from utskick.channels.push.requests import LONGEST_TTL
+from utskick.channels.push.vapid import read_key
+from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
+
+_HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
+
+
+def _host(text: str) -> str:
+    name = text.lower()
+    if _HOST.fullmatch(name) is None:
+        raise ValueError("must be a name (push.example.com), all names below one (*.example.com), or * for every public one")
+    return name
+
+
+def _origin(text: str) -> str:
+    url = URL(text)
+    if url.path not in ("", "/"):
+        raise ValueError("must be scheme, host and port, without a path")
+    return origin_of(url)
+
+
+def _contact(text: str) -> str:
+    if re.fullmatch(r"mailto:[^\s@]+@[^\s@]+|https://[^\s/]+\S*", text) is None:
+        raise ValueError("must be a mailto: or an https: address at which the push service finds somebody")
+    return text
+
+
+class _Account(Section):
+    """What both kinds have. ``municipalities``: whose messages it carries, all where empty."""
+
+    priority: int = 1
+    rate: float | None = Field(None, gt=0)
+    concurrency: int = Field(20, ge=1, le=1000)
+    connect_timeout: float = Field(5.0, gt=0)
+    read_timeout: float = Field(15.0, gt=0)
+    municipalities: tuple[str, ...] = ()
+
+
+class WebPushAccount(_Account):
+    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web pages subscribe with.
+
+    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and ``origins``: see ``Endpoints``.
+    ``resend_uncertain``: send once more where no answer came. A device shows two that are alike as one, by their tag.
+    """
+
+    provider: Literal["webpush"]
+    vapid_private_key: Secret | None = None
+    vapid_private_key_file: Path | None = None
+    subject: Annotated[str, AfterValidator(_contact)]
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = BROWSERS
+    origins: tuple[Annotated[Address, AfterValidator(_origin)], ...] = ()
+    resend_uncertain: bool = True
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.vapid_private_key is None) == (self.vapid_private_key_file is None):
+            raise ValueError("set vapid_private_key or vapid_private_key_file, one of them")
+        if self.vapid_private_key is not None:
+            read_key(self.vapid_private_key.get_secret_value())
+        return self
+
+
+class FcmAccount(HttpAccount):
+    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud, read anew whenever a token is fetched.
+
+    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as for browsers.
+    """
+
+    provider: Literal["fcm"]
+    url: Address = "https://fcm.googleapis.com"
+    project: Filled
+    service_account_file: Path
+    token_url: Address | None = None
+    municipalities: tuple[str, ...] = ()
+    resend_uncertain: bool = True
+
+
+Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")]
+
+
+class PushSettings(Section):
+    """``ttl``: seconds that a push service keeps a message for a device that is away, where the request does not say."""
+
+    ttl: int = Field(86_400, ge=0, le=LONGEST_TTL)
+    accounts: dict[AccountName, Account] = Field(default_factory=dict)

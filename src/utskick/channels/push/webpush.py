@@ -1,0 +1,126 @@
+"""Web Push: encrypted for one browser alone, handed to the push service that its subscription names (RFC 8030, RFC 8291)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import http_ece  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+
+from utskick.channels.push.endpoints import Endpoints, PublicOnly, origin_of
+from utskick.channels.push.payload import Notification
+from utskick.channels.push.provider import gone
+from utskick.channels.push.settings import WebPushAccount
+from utskick.channels.push.vapid import Vapid, from_base64url, read_key
+from utskick.domain.channel import Health
+from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.rules import is_clean
+from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
+
+_FORBIDDEN: Final = Rejected(Reason("forbidden-address", "the subscription names a push service that the settings do not allow"))
+_BROKEN: Final = Rejected(Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription"))
+_KEY: Final = Misconfigured(Reason("vapid-key", "the VAPID key in the settings cannot be read"))
+_ACCEPTED: Final = frozenset({200, 201, 202})
+_GONE: Final = frozenset({404, 410})
+#: The address is the subscription's, not ours: what a wrong one answers concerns this device only.
+_REFUSED: Final = frozenset({400, 405, 413, 415})
+_LONGEST_REFERENCE: Final = 512
+#: RFC 8291 section 3.2.
+_AUTH_OCTETS: Final = 16
+
+
+def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
+    """For the device with these keys (base64url), with a key of its own for every message (RFC 8291 section 3). Raises ``ValueError``."""
+    point, secret = from_base64url(p256dh), from_base64url(auth)
+    if len(secret) != _AUTH_OCTETS:
+        raise ValueError("auth must be 16 octets")
+    encrypted: bytes = http_ece.encrypt(
+        plaintext, private_key=generate_private_key(SECP256R1()), dh=point, auth_secret=secret, version="aes128gcm"
+    )
+    return encrypted
+
+
+class WebPush:
+    """One VAPID identity. ``resolver``: what looks up the names of push services; the guard stands before it."""
+
+    def __init__(self, account: WebPushAccount, resolver: PublicOnly | None = None) -> None:
+        self._endpoints = Endpoints(account.hosts, account.origins)
+        self._vapid = Vapid(_key(account), account.subject)
+        self._wire = Outgoing(
+            concurrency=account.concurrency,
+            timeouts=Timeouts(account.connect_timeout, account.read_timeout),
+            resolver=resolver or PublicOnly(self._endpoints.ours),
+        )
+
+    async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
+        url = self._endpoints.allowed(address["endpoint"])
+        if url is None:
+            return _FORBIDDEN
+        origin = origin_of(url)
+        try:
+            authorization = self._vapid.authorization(origin)
+        except (OSError, ValueError):
+            return _KEY
+        try:
+            body = encrypt(notification.shown(), address["p256dh"], address["auth"])
+        except ValueError:
+            return _BROKEN
+        answer = await self._wire.call(Call("POST", str(url), body, {"Authorization": authorization, **_headers(notification)}))
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status in (401, 403):
+            self._vapid.refuse(origin)
+        return read(answer)
+
+    async def look(self, name: str) -> Health:
+        """Push services are known by their subscriptions only; what can be looked at is our own key."""
+        try:
+            self._vapid.key()
+        except (OSError, ValueError):
+            return Health(name, False, _KEY.reason.sentence)
+        return Health(name, True, "the VAPID key can be used; which push services are called depends on the subscriptions")
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _key(account: WebPushAccount) -> EllipticCurvePrivateKey | Path:
+    if account.vapid_private_key is not None:
+        return read_key(account.vapid_private_key.get_secret_value())
+    assert account.vapid_private_key_file is not None  # the settings have been checked
+    return account.vapid_private_key_file
+
+
+def _headers(notification: Notification) -> dict[str, str]:
+    """RFC 8030 sections 5.2 to 5.4, RFC 8291 section 4."""
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Encoding": "aes128gcm",
+        "TTL": str(notification.ttl),
+        "Urgency": notification.urgency,
+    }
+    return {**headers, "Topic": notification.topic} if notification.topic else headers
+
+
+def read(answer: Answer) -> Outcome:
+    """RFC 8030 sections 5 and 7.3, RFC 8292 section 4.2."""
+    status, said = answer.status, str(answer.status)
+    if status in _ACCEPTED:
+        return Sent(_reference(answer.headers.get("Location")))
+    if status in _GONE:
+        return gone(said)
+    if status in _REFUSED or 300 <= status < 400:
+        return Rejected(Reason("refused", "the push service refused the message", said))
+    return by_status(answer)
+
+
+def _reference(location: str | None) -> str | None:
+    """The path of the push message resource (RFC 8030 section 5)."""
+    try:
+        path = urlsplit(location or "").path
+    except ValueError:
+        return None
+    return path if path and len(path) <= _LONGEST_REFERENCE and is_clean(path) else None
