@@ -60,6 +60,11 @@ class Client:
             assert monotonic() < deadline, f"{path} is still {found}"
             await asyncio.sleep(0.05)
 
+    async def outside(self, method: str, path: str, body: Any) -> Any:
+        """A call to the sandbox itself."""
+        async with self._session.request(method, self.running.viewer_url + path, json=body, raise_for_status=True) as answer:
+            return await answer.json()
+
     async def all_received(self, channel: str) -> list[dict[str, Any]]:
         async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel}) as answer:
             return list((await answer.json())["entries"])

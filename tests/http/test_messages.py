@@ -99,6 +99,15 @@ async def test_what_no_way_can_carry_is_refused_at_the_door(client: Client) -> N
     }
     answer = await client.post("/2281/messages", {"messages": said[:2]})
     assert answer.status == 400
-    assert [v["field"] for v in answer.json["violations"]] == ["messages[0].message", "messages[1].sender"]
+    assert [v["field"] for v in answer.json["violations"]] == ["messages[1].sender"]
     answer = await client.post("/2281/messages", {"messages": []})
     assert answer.json["violations"] == [{"field": "messages", "message": "must not be empty"}]
+
+
+async def test_a_text_too_long_for_one_way_is_no_fault_of_another(client: Client) -> None:
+    party = await settle_on(client, ("EMAIL", "lang@example.se", False), ("SMS", "+46701740616", False))
+    answer = await client.post("/2281/messages", {"messages": [message(party, message="x" * 5000)]})
+    assert answer.status == 201, answer.text
+    told = {d["messageType"]: (d["status"], d.get("reason", {}).get("code")) for d in answer.json["messages"][0]["deliveries"]}
+    assert told == {"EMAIL": ("SENT", None), "SMS": ("FAILED", "unfit")}
+    assert await client.received("sms", "+46701740616") == []

@@ -18,6 +18,8 @@ from utskick.channels.letter import channel as letter
 from utskick.channels.letter.settings import LetterSettings
 from utskick.channels.message import channel as message
 from utskick.channels.message.settings import MessageSettings
+from utskick.channels.push import channel as push
+from utskick.channels.push.settings import PushSettings
 from utskick.channels.slack import channel as slack
 from utskick.channels.slack.settings import SlackSettings
 from utskick.channels.sms import channel as sms
@@ -47,6 +49,7 @@ CHANNELS: dict[str, Entry] = {
     "snail_mail": Entry(SnailMailSettings, snail_mail.build),
     "web_message": Entry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
     "slack": Entry(SlackSettings, lambda section, _: slack.build(section)),
+    "push": Entry(PushSettings, push.build),
     "letter": Entry(LetterSettings, lambda section, _: letter.build(section)),
     "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }

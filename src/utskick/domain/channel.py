@@ -41,6 +41,7 @@ class Plan:
 
     ``content``: JSON members, the request without its recipients, as history shows it; members that begin with ``_`` are not shown.
     ``content["_legs"]``: what other channels are given of a routed request, by channel: ``{"content": {...}, "attachments": [indexes]}``.
+    Where it is not known yet which leg will be taken, ``_later`` in a leg's content names the members whose faults count only then.
     ``entries``: for each recipient of the request, in its order, the index into ``recipients`` (exact duplicates share one).
     ``remarks``: members added to the answer and to the history (SMS: encoding, segments).
     ``secret``: what a delivery needs and nobody may read (a token): encrypted while it is pending, erased when it has settled.

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from utskick.domain.channel import Channel
+from utskick.domain.channel import Asked, Channel, Draft
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
@@ -98,6 +98,8 @@ class Dispatch:
     async def _prepare(self, loaded: Loaded) -> Prepared:
         channel = self._a.channels[loaded.delivery.channel]
         try:
+            if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
+                return unfit
             return await channel.prepare(loaded.draft, loaded.delivery.id)
         except Exception:  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
             log.exception("adapter-fault", channel=channel.name, during="prepare", delivery=str(loaded.delivery.id))
@@ -228,3 +230,9 @@ class Dispatch:
             luck=self._a.luck(),
             policy=self._a.policies.get(name, Policy()),
         )
+
+
+async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
+    """What could not be asked at acceptance, because nobody knew that this way would be taken."""
+    faults = await channel.inspect(draft.content, draft.attachments, Asked(draft.municipality_id))
+    return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

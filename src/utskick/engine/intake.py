@@ -90,11 +90,10 @@ class Intake:
     async def _inspect_legs(self, content: Mapping[str, Any], plan: Plan, asked: Asked) -> list[Violation]:
         faults = []
         for name, leg in content.get("_legs", {}).items():
-            if name not in self._channels:
-                continue
             indexes = leg["attachments"]
             found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
-            faults += [Violation(_as_in_request(fault.field, indexes), fault.message) for fault in found]
+            now = [fault for fault in found if fault.field not in leg["content"].get("_later", ())]
+            faults += [Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now]
         return faults
 
     async def accept(self, wish: Wish, numbered: Numbered) -> Replay | Earlier | None:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from utskick.domain.errors import SettingsFault
-from utskick.sandbox import digital_mail, kivra, open_e, print_house, slack
+from utskick.sandbox import digital_mail, kivra, open_e, print_house, push, slack
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
@@ -19,6 +19,7 @@ from utskick.sandbox.mailbox import MailServer
 from utskick.sandbox.open_e import OpenE
 from utskick.sandbox.place import HOST, Place, Simulator
 from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.push import Push
 from utskick.sandbox.slack import Slack
 from utskick.sandbox.tally import Tally
 from utskick.sandbox.viewer import Viewer
@@ -40,7 +41,7 @@ class Town:
         self._mail = MailServer(self.ledger, self.faults, place.folder)
         self._operators = DigitalMail(self.ledger, self.faults, place)
         self._printer = PrintHouse(self.ledger, self.faults, place)
-        simple: tuple[type[Kivra | OpenE | Slack], ...] = (Kivra, OpenE, Slack)
+        simple: tuple[type[Kivra | OpenE | Slack | Push], ...] = (Kivra, OpenE, Slack, Push)
         self._others: tuple[Simulator, ...] = (
             self._operators,
             self._printer,
@@ -109,6 +110,7 @@ def sections(place: Place) -> dict[str, dict[str, Any]]:
         "snail_mail": print_house.section(place),
         "web_message": open_e.section(place),
         "slack": slack.section(place),
+        "push": push.section(place),
     }
 
 

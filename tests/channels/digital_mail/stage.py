@@ -17,7 +17,6 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from utskick.channels.outgoing import ANSWER_LIMIT
 
 from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build

@@ -23,6 +23,9 @@ _NO_SETTINGS: Final = Reason("no-contact-settings", "no contact settings are kno
 _NOT_WANTED: Final = Reason("no-contact-wanted", "the person does not want to be contacted")
 _UNKNOWN: Final = Reason("undeliverable-unknown-method", "the person's contact settings name no way that is known here")
 
+#: A text that is too long for an SMS is no fault of a message that may go by e-mail.
+_LATER: Final = ["message", "title"]
+
 FORMS: Final = (
     Form(
         "messages",
@@ -79,7 +82,7 @@ class MessageChannel(Plain):
             email["_sender"] = {k: v for k, v in sender.email.model_dump(by_alias=True).items() if v}
         push = {"title": message.subject or self._settings.subject, "message": message.message, **party}
         legs = {"sms": sms, "email": email, "push": push}
-        return {**said, "_legs": {name: {"content": content, "attachments": []} for name, content in legs.items()}}
+        return {**said, "_legs": {name: {"content": {**content, "_later": _LATER}, "attachments": []} for name, content in legs.items()}}
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         assert draft.recipient.party_id is not None

@@ -209,7 +209,7 @@ async def by_choice(client: Client, viewer: str) -> Mailing:
     text, subject = "Din bok finns att hämta på biblioteket.", "Biblioteket"
     said = [{"party": {"partyId": party}, "subject": subject, "message": text} for party in (both, one, apps, str(new_id()))]
     accepted = await _post(client, "messages", {"messages": said})
-    sms, email, notice = Wording(text), Wording(text + "\n", subject), Wording(text, subject)
+    sms, email, notice = Wording(text), Wording(text, subject), Wording(text, subject)
     rows: tuple[Mapping[str, Expected], ...] = (
         {"sms": Expected("+46701740691", sms), "email": Expected("eva.norberg@example.se", email)},
         {"sms": Expected("+46701740692", sms)},

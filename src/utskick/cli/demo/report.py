@@ -51,9 +51,9 @@ def _settled_at(delivery: DeliveryResult) -> datetime:
 
 
 def of_channels(channels: Sequence[Channel]) -> Table:
-    table = Table(title="what Utskick says", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title="what Utskick says", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("channel", no_wrap=True)
-    for name in ("accepted", "sent", "delivered", "failed", "uncertain", "attempts", "per s*"):
+    for name in ("accepted", "sent", "delivered", "failed", "uncertain", "attempts", "/s*"):
         table.add_column(name, justify="right", no_wrap=True)
     for channel in channels:
         counts = [channel.number(status) for status in (Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN)]
