@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
 from utskick.app import stop_wanted
+from utskick.sandbox import digital_mail, print_house
+from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.place import Place
+from utskick.sandbox.print_house import PrintHouse
 
 
 async def main() -> None:
@@ -26,6 +31,9 @@ async def main() -> None:
         await stop_wanted()
         await server.close()
         return
+    if "mail" in sys.argv:
+        await _mail(Path(sys.argv[-1]), ledger, faults)
+        return
     gateways = Gateways(ledger, faults, ReportTo())
     application = web.Application()
     application.add_routes(gateways.routes())
@@ -36,6 +44,20 @@ async def main() -> None:
     await stop_wanted()
     await gateways.close()
     await runner.cleanup()
+
+
+async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
+    """Mailbox operators and a printing house."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = Place(0, 0, folder, "http://127.0.0.1:9")
+    operators, printer = DigitalMail(ledger, faults, wanted), PrintHouse(ledger, faults, wanted)
+    await operators.start()
+    await printer.start()
+    place = replace(wanted, https_port=operators.port, sftp_port=printer.port)
+    print(json.dumps({"sections": {"digital_mail": digital_mail.section(place), "snail_mail": print_house.section(place)}}), flush=True)
+    await stop_wanted()
+    await printer.close()
+    await operators.close()
 
 
 if __name__ == "__main__":

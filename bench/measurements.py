@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +18,11 @@ import aiohttp
 import aiosmtplib
 import uvloop
 
-from bench import stage
+from bench import mail, stage
+from bench.result import Result
 
 ROUNDS = 3
 SMS_COUNT, EMAIL_COUNT, GROWN = 20_000, 3_000, 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """``ratio``: value to limit; ``target``: what the ratio must reach (or stay under, where ``under``)."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float
-    target: float
-    under: bool = False
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.limit if self.limit else 0.0
-
-    @property
-    def ok(self) -> bool:
-        return self.ratio <= self.target if self.under else self.ratio >= self.target
-
-    def __str__(self) -> str:
-        said = (
-            f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} target={'<=' if self.under else '>='}{self.target}"
-        )
-        return f"BENCH {self.name} {said} {'ok' if self.ok else 'short'}"
 
 
 def accept() -> list[Result]:
@@ -294,4 +268,5 @@ def _median(values: Any) -> float:
 
 ALL: dict[str, Callable[[], list[Result]]] = {
     "accept": accept, "batch": batch, "sms": sms, "email": email, "growth": growth, "priority": priority,
+    "digital-mail": mail.digital_mail, "letters": mail.letters,
 }  # fmt: skip
