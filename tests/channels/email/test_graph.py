@@ -242,6 +242,11 @@ def test_a_page_that_grows_as_plain_text_is_measured_as_it_will_be() -> None:
     assert both(200_000).able(draft(message="Hej", htmlMessage=page)) == ("graph", "smtp")
 
 
+@pytest.mark.parametrize(("text", "names"), [("å" * 1000, ("graph", "smtp")), ("å" * 30_000, ("graph", "smtp")), ("å" * 60_000, ("smtp",))])
+def test_a_long_text_is_measured_where_it_could_be_too_long(text: str, names: tuple[str, ...]) -> None:
+    assert both(200_000).able(draft(message=text)) == names
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 11, 12, 13, 56, 57, 58, 114, 5000])
 def test_the_limit_is_exact(size: int) -> None:
     files = (Attachment.of("a.pdf", None, b"%PDF-\x00\x00"[:size] + b"x" * max(0, size - 7)), Attachment.of("ö", "text/plain", b"x" * size))

@@ -113,8 +113,9 @@ class Smpp:
             return COME_AGAIN
         try:
             await self._keep(self._name, [word.receipt(self._wholes.get(word.reference) or word.reference)])
-        except Exception:  # whatever kept it from being kept, the centre has it still and tells it again
-            log.exception("receipt-not-kept", account=self._name)
+        except Exception as fault:  # noqa: BLE001 - whatever kept it from being kept, the centre has it still and tells it again
+            # By its name only: a traceback may be printed with the receipt in it.
+            log.warning("receipt-not-kept", account=self._name, fault=type(fault).__name__)
             return COME_AGAIN
         return OK
 
