@@ -238,7 +238,9 @@ async def test_what_waits_when_the_session_is_lost_is_uncertain_and_the_next_one
     sending = [asyncio.create_task(send(channel, new_id())) for _ in range(3)]
     await until(lambda: len(centre.submits) == 3)
     centre.hang_up()
-    assert all([isinstance(await each, Uncertain) for each in sending])
+    for outcome in await asyncio.gather(*sending):
+        assert isinstance(outcome, Uncertain)
+        assert outcome.reason.code == "connection-lost"
     centre.answers = [0]
     assert isinstance(await send(channel, new_id()), Sent)
     assert centre.binds == 2

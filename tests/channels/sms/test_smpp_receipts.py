@@ -10,7 +10,7 @@ import smpp34
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.channels.sms.smsc import DELIVER, SILENCE, Desk, ScriptedCentre, channel_to, receipt_text, send, until
+from tests.channels.sms.smsc import DELIVER, SILENCE, Desk, ScriptedCentre, channel_to, pdu, receipt_text, send, until
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
@@ -95,7 +95,7 @@ async def test_a_receipt_that_is_being_kept_when_we_close_is_still_answered(cent
     centre.deliver(receipt_text("id-1"))
     await asyncio.sleep(0.05)
     closing = asyncio.create_task(channel.close())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
     desk.open.set()
     await closing
     assert await answers(centre) == [OK]
@@ -147,8 +147,6 @@ async def test_a_receipt_of_no_message_is_not_taken(channel: SmsChannel, centre:
 
 
 async def test_a_receipt_that_is_no_pdu_inside_is_not_taken_and_the_session_lives(channel: SmsChannel, centre: ScriptedCentre) -> None:
-    from tests.channels.sms.smsc import pdu
-
     centre.say(pdu(DELIVER, 0, 1, b"abc"))
     assert await answers(centre) == [NOT_TAKEN]
     assert isinstance(await send(channel, new_id()), Sent)

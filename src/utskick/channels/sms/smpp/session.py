@@ -168,7 +168,7 @@ class Session:
         message = frame.message()
         if message is None:
             self._answer(frame.answer(NOT_TAKEN))
-        elif len(self._keeping) >= _KEEPING or self._leaving:
+        elif len(self._keeping) >= _KEEPING:
             self._answer(frame.answer(COME_AGAIN))
         else:
             task = asyncio.create_task(self._keep(frame, message))
