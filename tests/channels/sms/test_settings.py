@@ -42,7 +42,7 @@ def test_the_three_providers_are_known_by_their_names() -> None:
         ({"public_url": "utskick.example.se"}, "must be a whole address"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
         ({"accounts": {"a/b": account("link", BASE)}}, "should match pattern"),
-        ({"accounts": {"a": account("link", BASE, provider="twilio")}}, "'link', 'telia', '46elks'"),
+        ({"accounts": {"a": account("link", BASE, provider="twilio")}}, "'link', 'telia', '46elks', 'smpp'"),
         ({"accounts": {"a": account("link", BASE, passwrod=SECRET)}}, "passwrod"),
         ({"accounts": {"a": account("link", f"https://u:{SECRET}@sms.example.se")}}, "without user"),
         ({"accounts": {"a": account("link", BASE, receipt_secret="")}}, "receipt_secret"),
@@ -53,6 +53,41 @@ def test_the_three_providers_are_known_by_their_names() -> None:
 )
 def test_what_is_wrong_is_said_and_no_secret_with_it(members: dict[str, Any], words: str) -> None:
     assert words in refused(**members)
+
+
+def smpp(**more: Any) -> dict[str, Any]:
+    return {"provider": "smpp", "host": "smsc.example.se", "port": 3550, "system_id": "municipality", "password": SECRET, **more}
+
+
+def test_an_smpp_account_is_secured_unless_plain_is_said() -> None:
+    settings = SmsSettings(accounts={"a": smpp(), "b": smpp(security="plain")})
+    secure, plain = settings.accounts.values()
+    assert secure.tls() is not None
+    assert plain.tls() is None
+    assert (secure.concurrency, secure.reports) == (10, True)
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"security": "none"}, "security"),
+        ({"port": 0}, "port"),
+        ({"system_id": "x" * 16}, "at most 15"),
+        ({"system_id": "a\x00b"}, "printable ASCII"),
+        ({"system_type": "å"}, "printable ASCII"),
+        ({"password": SECRET + "\x00"}, "NUL"),
+        ({"window": 0}, "window"),
+        ({"concurrency": 5}, "Extra inputs"),
+        ({"ca_file": "/no/such/file"}, "ca_file"),
+        ({"ca_file": __file__}, "PEM"),
+        ({"ca_file": __file__, "security": "plain"}, "no meaning"),
+        ({"source_ton": 7}, "source_ton"),
+        ({"long_messages": "sar"}, "long_messages"),
+    ],
+)
+def test_an_smpp_account_that_cannot_work_is_refused(more: dict[str, Any], words: str) -> None:
+    assert words in refused(accounts={"a": smpp(**more)})
 
 
 def test_a_ca_file_without_a_certificate_is_refused(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""E-mail: SMTP."""
+"""E-mail: SMTP and Microsoft Graph."""

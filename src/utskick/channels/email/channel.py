@@ -12,9 +12,11 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
-from utskick.channels.email.mime import Encoded, Mail, compose
+from utskick.channels.email.carrier import Carrier
+from utskick.channels.email.graph import Graph
+from utskick.channels.email.mime import Encoded, Mail, compose, measured
 from utskick.channels.email.planning import foreign_sender, plan
-from utskick.channels.email.settings import EmailSettings
+from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
 from utskick.domain.attachment import Attachment
@@ -24,6 +26,9 @@ from utskick.domain.errors import Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
+_NO_KEY = UUID(int=0)
+#: Bytes that are enough for all header fields of a message, and for those of one attachment.
+_ROOM_FOR_FIELDS = 131_072
 
 FORMS = (
     Form(
@@ -60,7 +65,7 @@ class EmailChannel(Plain):
         self._settings = settings
         self._signatures = Signatures(dict(settings.dkim))
         self._encoded = Encoded()
-        self._carriers = {name: Smtp(name, account) for name, account in settings.accounts.items()}
+        self._carriers = {name: _carrier(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in settings.accounts.items())
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
@@ -75,7 +80,14 @@ class EmailChannel(Plain):
         return foreign_sender("sender.email.address", sender["address"], asked.municipality_id, self._settings)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        return self._settings.accounts_of(draft.municipality_id)
+        """Those that take a mail of its size. Where none does, all of them: each of them says so itself."""
+        names = self._settings.accounts_of(draft.municipality_id)
+        limits = {name: self._carriers[name].largest for name in names}
+        limited = [limit for limit in limits.values() if limit is not None]
+        if not limited or _surely_within(draft, min(limited)):
+            return names
+        size = measured(self._whole(draft), _NO_KEY)
+        return tuple(name for name in names if (limit := limits[name]) is None or size <= limit) or names
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """A second copy carries the same Message-ID and the same bytes: readers show one, or two that are identical."""
@@ -85,17 +97,16 @@ class EmailChannel(Plain):
         carrier = self._carriers.get(account)
         if carrier is None:
             return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
-        return await carrier.send(
-            await asyncio.to_thread(self._compose, draft, key) if self._is_heavy(draft) else self._compose(draft, key)
-        )
+        whole = self._whole(draft)
+        signed = not carrier.signs and self._signatures.covers(whole.content["_sender"]["address"])
+        make = self._signed if signed else self._unsigned
+        return await carrier.send(await asyncio.to_thread(make, whole, key) if signed or _is_heavy(whole) else make(whole, key))
 
-    def _is_heavy(self, draft: Draft) -> bool:
-        """Whether composing would keep the event loop from its other work."""
-        size = sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "")
-        return size > 65_536 or self._signatures.covers(self._whole(draft).content["_sender"]["address"])
+    def _unsigned(self, draft: Draft, key: UUID) -> Mail:
+        return compose(draft, key, self._encoded)
 
-    def _compose(self, draft: Draft, key: UUID) -> Mail:
-        return self._signatures.sign(compose(self._whole(draft), key, self._encoded), draft.created_at or utc_now())
+    def _signed(self, draft: Draft, key: UUID) -> Mail:
+        return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
 
     def _whole(self, draft: Draft) -> Draft:
         """What another channel's request handed over may name no sender."""
@@ -122,6 +133,26 @@ class EmailChannel(Plain):
 
     async def close(self) -> None:
         await asyncio.gather(*(carrier.close() for carrier in self._carriers.values()))
+
+
+def _is_heavy(draft: Draft) -> bool:
+    """Whether composing would keep the event loop from its other work."""
+    return sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "") > 65_536
+
+
+def _surely_within(draft: Draft, octets: int) -> bool:
+    """Told without composing. A character takes at most 12 octets, an octet of an attachment less than 2; plain text that is made from
+    HTML may be of any length.
+    """
+    content = draft.content
+    if content.get("htmlMessage") and not content.get("message"):
+        return False
+    texts = sum(len(content.get(name) or "") for name in ("subject", "message", "htmlMessage"))
+    return 12 * texts + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments) + _ROOM_FOR_FIELDS <= octets
+
+
+def _carrier(name: str, account: AccountSettings | GraphAccount) -> Carrier:
+    return Graph(name, account) if isinstance(account, GraphAccount) else Smtp(name, account)
 
 
 def _shown(entry: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:

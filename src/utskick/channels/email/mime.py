@@ -7,7 +7,7 @@ from base64 import b64decode, b64encode
 from binascii import b2a_qp
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from threading import Lock
@@ -32,6 +32,9 @@ _MAGIC = (
     (b"PK\x03\x04", "application/zip"),
 )
 
+_BASE64_LINE = 76
+#: Bytes of an attachment that tell its kind.
+_HEAD = 12
 #: Bytes of encoded attachments kept for the next message of a batch.
 _KEPT = 64 * 1024 * 1024
 
@@ -102,6 +105,18 @@ def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
     return Mail(wire_address(sender["address"]), wire_address(draft.recipient.destination), data)
 
 
+def measured(draft: Draft, key: UUID) -> int:
+    """Bytes of the composed message, found without composing its attachments."""
+    heads = tuple(Attachment.of(a.name, a.content_type, a.data[:_HEAD]) for a in draft.attachments)
+    bodies = sum(_base64_size(len(a.data)) - _base64_size(len(a.data[:_HEAD])) for a in draft.attachments)
+    return len(compose(replace(draft, attachments=heads), key, Encoded(0)).data) + bodies
+
+
+def _base64_size(octets: int) -> int:
+    characters = -(-octets // 3) * 4
+    return characters + -(-characters // _BASE64_LINE) * 2
+
+
 def _date(moment: datetime | None) -> str:
     return format_datetime((moment or utc_now()).replace(microsecond=0))
 
@@ -141,9 +156,9 @@ def _quoted_printable(data: bytes) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    """Lines of 76 characters (RFC 2045 section 6.8)."""
+    """Lines of ``_BASE64_LINE`` characters (RFC 2045 section 6.8)."""
     encoded = b64encode(data)
-    return b"".join(encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76))
+    return b"".join(encoded[at : at + _BASE64_LINE] + b"\r\n" for at in range(0, len(encoded), _BASE64_LINE))
 
 
 def _attached(attachment: Attachment) -> bytes:

@@ -27,8 +27,9 @@ def plan(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings
     violations = _sender_violations(request, municipality_id, settings)
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
     size = len(compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data) + room
-    if size > settings.message_limit:
-        said = f"the message would be {size} bytes when encoded; at most {settings.message_limit} are carried"
+    limit = settings.limit_of(municipality_id)
+    if size > limit:
+        said = f"the message would be {size} bytes when encoded; at most {limit} are carried"
         violations.append(Violation("attachments" if attachments else "htmlMessage" if "htmlMessage" in content else "message", said))
     if violations:
         raise Invalid(violations)

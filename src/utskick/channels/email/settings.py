@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import wire_domain
+from utskick.domain.recipient import is_email
 from utskick.domain.rules import Line
+from utskick.outgoing.section import Address, Filled, HttpAccount, Secret
 
 _HELO = re.compile(r"[!-~]{1,255}\Z")
 
@@ -30,6 +32,12 @@ def _domain(name: str) -> str:
 
 
 Domain = Annotated[str, Field(min_length=1), AfterValidator(_domain)]
+
+
+def _mailbox(address: str) -> str:
+    if not is_email(address):
+        raise ValueError("must be the address of a mailbox, or be left out")
+    return address
 
 
 class _Section(BaseModel):
@@ -82,6 +90,44 @@ class AccountSettings(_Section):
         return self
 
 
+class GraphAccount(HttpAccount):
+    """Microsoft Graph (application permission Mail.Send). ``mailbox``: who sends; None: the sender's own address.
+
+    ``request_limit``: bytes of a request, 4 MB at Microsoft. A mail may have three quarters of it; a larger one is not given to this
+    account, and is refused at the door where a municipality has no other.
+    """
+
+    provider: Literal["graph"]
+    url: Address = "https://graph.microsoft.com/v1.0"
+    login_url: Address = "https://login.microsoftonline.com"
+    tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]
+    client_id: Filled
+    client_secret: Secret
+    scope: Filled = "https://graph.microsoft.com/.default"
+    mailbox: Annotated[str, AfterValidator(_mailbox)] | None = None
+    request_limit: int = Field(4_000_000, ge=1024)
+    #: Exchange Online answers four requests of an application to one mailbox at a time.
+    concurrency: int = Field(4, ge=1, le=1000)
+    read_timeout: float = Field(30.0, gt=0)
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.login_url}/{self.tenant_id}/oauth2/v2.0/token"
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest mail: in base64 it is a third longer."""
+        return self.request_limit // 4 * 3
+
+
+def _provider(account: Any) -> Any:
+    return account.get("provider", "smtp") if isinstance(account, dict) else getattr(account, "provider", None)
+
+
+#: An account that names no provider is one of SMTP.
+Account = Annotated[Annotated[AccountSettings, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")], Discriminator(_provider)]
+
+
 class EmailSettings(_Section):
     """``domains``: from which domains a municipality may send, when it is listed; a subdomain counts only when written.
 
@@ -94,7 +140,7 @@ class EmailSettings(_Section):
     domains: dict[str, list[Domain]] = {}
     subject: Line = "Meddelande"
     message_limit: int = Field(20 * 1024 * 1024, gt=0)
-    accounts: dict[str, AccountSettings] = {}
+    accounts: dict[str, Account] = {}
     dkim: dict[Domain, SigningKey] = {}
     municipalities: dict[str, list[str]] = {}
 
@@ -119,7 +165,16 @@ class EmailSettings(_Section):
         allowed = self.domains.get(municipality_id)
         return allowed is None or domain in allowed
 
+    def limit_of(self, municipality_id: str) -> int:
+        """Bytes of a whole message: our own limit, or that of the account that takes the largest one."""
+        limits = [_largest(self.accounts[name]) for name in self.accounts_of(municipality_id)]
+        return min(self.message_limit, max((limit or self.message_limit for limit in limits), default=self.message_limit))
+
     def accounts_of(self, municipality_id: str) -> tuple[str, ...]:
         """First choice first: by priority, then as they are listed."""
         names = self.municipalities.get(municipality_id, list(self.accounts))
         return tuple(sorted(names, key=lambda name: self.accounts[name].priority))
+
+
+def _largest(account: AccountSettings | GraphAccount) -> int | None:
+    return account.largest if isinstance(account, GraphAccount) else None

@@ -17,6 +17,9 @@ _LOST = Deferred(Reason("connection-lost", "the connection to the mail server wa
 class Smtp:
     """One account: at most ``concurrency`` conversations at a time."""
 
+    signs = False
+    largest = None
+
     def __init__(self, name: str, account: AccountSettings) -> None:
         self._name = name
         self._connections = Connections(account)

@@ -6,28 +6,23 @@ import asyncio
 import hmac
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.sms.elks import Elks
-from utskick.channels.sms.link import Link
-from utskick.channels.sms.provider import Provider, Sms
+from utskick.channels.sms.desks import Desk, desk_of
+from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
 from utskick.channels.sms.sender import cleaned, sender_faults
-from utskick.channels.sms.settings import Account as AccountSettings
-from utskick.channels.sms.settings import LinkAccount, SmsSettings, TeliaAccount
-from utskick.channels.sms.telia import Telia
+from utskick.channels.sms.settings import SmsSettings
+from utskick.channels.sms.smpp.account import Keep
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Plain, Plan, Priority, Receipt
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
 
 _MIB: Final = 1_048_576
 FORMS: Final = (
@@ -38,23 +33,6 @@ FORMS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """One account: its settings, its provider, and the connections that both share."""
-
-    name: str
-    settings: AccountSettings
-    provider: Provider
-    wire: Outgoing
-
-    async def look(self) -> Health:
-        answer = await self.wire.call(Call("GET", self.settings.url))
-        if isinstance(answer, Answer):
-            return Health(self.name, True, f"the provider answers (HTTP {answer.status})")
-        reason = getattr(answer, "reason", None)
-        return Health(self.name, False, reason.sentence if reason else "the provider does not answer")
-
-
 class SmsChannel(Plain):
     """``domain.channel.Channel`` for SMS."""
 
@@ -63,7 +41,7 @@ class SmsChannel(Plain):
     integration = "SmsSender"
     forms: tuple[Form, ...] = FORMS
 
-    def __init__(self, settings: SmsSettings, desks: Sequence[_Desk]) -> None:
+    def __init__(self, settings: SmsSettings, desks: Sequence[Desk]) -> None:
         self._settings = settings
         self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
         self.accounts = tuple(
@@ -151,31 +129,24 @@ class SmsChannel(Plain):
     async def look(self) -> list[Health]:
         return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
 
+    def report_to(self, keep: Keep) -> None:
+        """Before ``start``: who keeps the receipts that providers give over a session of ours, as SMPP's do.
+
+        ``keep(account, receipts)`` returns when they are on disk; only then is the provider told that they were taken. It raises where
+        that is not possible now, and the provider tells them again. Where nobody keeps them, the provider is asked to keep them itself.
+        """
+        for desk in self._desks.values():
+            desk.report_to(keep)
+
+    async def start(self) -> None:
+        await asyncio.gather(*(desk.start() for desk in self._desks.values()))
+
     async def close(self) -> None:
-        await asyncio.gather(*(desk.wire.close() for desk in self._desks.values()))
+        await asyncio.gather(*(desk.close() for desk in self._desks.values()))
 
 
 def build(settings: SmsSettings) -> SmsChannel:
-    return SmsChannel(settings, [_desk(name, account, settings.public_url) for name, account in settings.accounts.items()])
-
-
-def _desk(name: str, account: AccountSettings, public_url: str | None) -> _Desk:
-    timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls())
-    provider: Provider
-    if isinstance(account, LinkAccount):
-        provider = Link(account, wire)
-    elif isinstance(account, TeliaAccount):
-        provider = Telia(account, wire)
-    else:
-        provider = Elks(account, wire, _gate(name, account.receipt_secret, public_url))
-    return _Desk(name, account, provider, wire)
-
-
-def _gate(name: str, secret: SecretStr | None, public_url: str | None) -> str | None:
-    if public_url is None or secret is None:
-        return None
-    return f"{public_url}/receipts/sms/{name}/{quote(secret.get_secret_value(), safe='')}"
+    return SmsChannel(settings, [desk_of(name, account, settings.public_url) for name, account in settings.accounts.items()])
 
 
 def _lane(request: SmsBody) -> Priority:

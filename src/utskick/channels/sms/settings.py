@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, FilePath, model_validator
 
 from utskick.channels.sms.sender import SenderId
 from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
@@ -63,7 +64,76 @@ class ElksAccount(_Account):
     password: Secret
 
 
-Account = Annotated[LinkAccount | TeliaAccount | ElksAccount, Field(discriminator="provider")]
+def _octets(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must hold only printable ASCII characters")
+    return text
+
+
+class SmppAccount(Section):
+    """A message centre over SMPP 3.4, bound as transceiver. Times in seconds, ``rate`` in messages a second.
+
+    ``security``: TLS, unless "plain" is said. ``window``: requests on their way at a time, and so the account's concurrency.
+    ``enquire_link``: how often the session is asked whether it lives. ``source_ton``, ``source_npi``: what the sender is called to be
+    (SMPP 3.4 sections 5.2.5 and 5.2.6); 5 and 0 for a name. ``long_messages``: in segments with a user data header, or whole as
+    message_payload. ``deduplicates`` as for the others.
+    """
+
+    provider: Literal["smpp"]
+    host: Filled
+    port: int = Field(ge=1, le=65535)
+    security: Literal["tls", "plain"] = "tls"
+    ca_file: FilePath | None = None
+    system_id: Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_octets)]
+    password: Secret
+    system_type: Annotated[str, Field(max_length=12), AfterValidator(_octets)] = ""
+    priority: int = 1
+    rate: float | None = Field(None, gt=0)
+    window: int = Field(10, ge=1, le=1000)
+    connect_timeout: float = Field(5.0, gt=0)
+    response_timeout: float = Field(15.0, gt=0)
+    enquire_link: float = Field(30.0, gt=0)
+    source_ton: int = Field(5, ge=0, le=6)
+    source_npi: int = Field(0, ge=0, le=18)
+    long_messages: Literal["segments", "payload"] = "segments"
+    deduplicates: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.ca_file is not None and self.security == "plain":
+            raise ValueError("ca_file has no meaning where security is plain")
+        if "\x00" in self.password.get_secret_value():
+            raise ValueError("password must not contain the character NUL")
+        try:
+            self.tls()
+        except (ssl.SSLError, OSError) as fault:
+            raise ValueError("ca_file must be a file of certificates in PEM form that this process may read") from fault
+        return self
+
+    @property
+    def concurrency(self) -> int:
+        return self.window
+
+    @property
+    def reports(self) -> bool:
+        return True
+
+    @property
+    def receipt_secret(self) -> None:
+        """Its reports come over its own session; one that comes in by HTTP is nobody's."""
+        return
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The public authorities and the account's own beside them; None where nothing is to be secured."""
+        if self.security == "plain":
+            return None
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            context.load_verify_locations(cafile=str(self.ca_file))
+        return context
+
+
+Account = Annotated[LinkAccount | TeliaAccount | ElksAccount | SmppAccount, Field(discriminator="provider")]
 
 
 class SmsSettings(Section):
