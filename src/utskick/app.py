@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,14 @@ def worker_of(settings: Settings, database: Database, channels: Mapping[str, Cha
     return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
 
 
+def hear_reports(database: Database, channels: Mapping[str, Channel]) -> Receipts:
+    """Reports that come over a channel's own connection are kept as those that come over HTTP."""
+    receipts = Receipts(database, channels, utc_now)
+    for name, channel in channels.items():
+        channel.report_to(partial(receipts.keep, name))
+    return receipts
+
+
 @asynccontextmanager
 async def started(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
@@ -178,6 +187,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             stack.push_async_callback(town.close)
         people = await stack.enter_async_context(peopled(settings, database))
         channels = channels_of(settings, town.place if town else None, people.neighbours)
+        receipts = hear_reports(database, channels)
         await stack.enter_async_context(started(channels))
         worker = worker_of(settings, database, channels) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
@@ -190,7 +200,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
             settlements=settlements,
-            receipts=Receipts(database, channels, utc_now),
+            receipts=receipts,
             history=History(database),
             resolutions=Resolutions(database),
             directory=people.tables,
@@ -232,6 +242,7 @@ async def work(settings: Settings) -> None:
             await asyncio.to_thread(furnish, place)
         channels = channels_of(settings, place, people.neighbours)
         collect_rarely()
+        hear_reports(database, channels)
         async with started(channels), working(worker_of(settings, database, channels)) as worker:
             await stop_wanted(worker, signalled=signalled)
 

@@ -104,6 +104,10 @@ class Receipt:
     reason: Reason | None = None
 
 
+#: ``keep(account, receipts)`` returns when they are on disk.
+Keep = Callable[[str, Sequence[Receipt]], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A query parameter of a form: ``kind`` is the contract's rule for it."""
@@ -282,6 +286,10 @@ class Channel(Protocol):
         """Whether each account's provider can be reached."""
         ...
 
+    def report_to(self, keep: Keep) -> None:
+        """Told before ``start``: where receipts go that come over a connection of the channel's own."""
+        ...
+
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -307,6 +315,9 @@ class Plain:
 
     def read_receipt(self, hook: Hook) -> list[Receipt]:  # noqa: ARG002
         raise NotFound("this channel's providers report nothing")
+
+    def report_to(self, keep: Keep) -> None:
+        """The providers of most channels report over HTTP, or not at all."""
 
     async def start(self) -> None:
         """Connections are opened when there is something to send."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, Hook
+from utskick.domain.channel import Channel, Hook, Receipt
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
@@ -35,9 +35,13 @@ class Receipts:
         if channel is None or all(account.name != hook.account for account in channel.accounts):
             raise NotFound("no provider account of that name takes delivery reports here")
         found = channel.read_receipt(hook)
-        for receipt in found:
-            await self._rows.apply(await self._rows.keep(Arrival(channel_name, hook.account, receipt, self._clock())))
+        await self.keep(channel_name, hook.account, found)
         return len(found)
+
+    async def keep(self, channel_name: str, account: str, found: Sequence[Receipt]) -> None:
+        """Receipts whose origin is certain: on disk when this returns."""
+        for receipt in found:
+            await self._rows.apply(await self._rows.keep(Arrival(channel_name, account, receipt, self._clock())))
 
     async def catch_up(self, delivery: Delivery, account: str | None, reference: str | None) -> None:
         """Apply what was reported of a delivery before it was settled."""

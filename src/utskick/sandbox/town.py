@@ -8,11 +8,12 @@ from typing import Any
 from aiohttp import web
 
 from utskick.domain.errors import SettingsFault
-from utskick.sandbox import digital_mail, kivra, open_e, print_house, push, slack
+from utskick.sandbox import digital_mail, graph, kivra, open_e, print_house, push, slack
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.graph import Graph
 from utskick.sandbox.kivra import Kivra
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.mailbox import MailServer
@@ -41,7 +42,7 @@ class Town:
         self._mail = MailServer(self.ledger, self.faults, place.folder)
         self._operators = DigitalMail(self.ledger, self.faults, place)
         self._printer = PrintHouse(self.ledger, self.faults, place)
-        simple: tuple[type[Kivra | OpenE | Slack | Push], ...] = (Kivra, OpenE, Slack, Push)
+        simple: tuple[type[Graph | Kivra | OpenE | Slack | Push], ...] = (Graph, Kivra, OpenE, Slack, Push)
         self._others: tuple[Simulator, ...] = (
             self._operators,
             self._printer,
@@ -137,4 +138,7 @@ def _email(place: Place) -> dict[str, Any]:
         "provider": "smtp", "host": HOST, "port": place.smtp_port, "ca_file": str(place.folder / "mailbox-ca.pem"), "username": "sandbox",
         "password": "sandbox", "concurrency": 16, "connect_timeout": 2, "read_timeout": 3,
     }  # fmt: skip
-    return {"sender": {"name": "Utskick", "address": "noreply@utskick.example"}, "accounts": {"sandbox": smtp}}
+    return {
+        "sender": {"name": "Utskick", "address": "noreply@utskick.example"},
+        "accounts": {"sandbox": smtp, "graph": {**graph.account(place), "priority": 2}},
+    }

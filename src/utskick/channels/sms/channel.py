@@ -17,9 +17,8 @@ from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest,
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
 from utskick.channels.sms.sender import cleaned, sender_faults
 from utskick.channels.sms.settings import SmsSettings
-from utskick.channels.sms.smpp.account import Keep
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Plain, Plan, Priority, Receipt
+from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Keep, Plain, Plan, Priority, Receipt
 from utskick.domain.errors import Invalid, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each

@@ -12,9 +12,9 @@ from utskick.channels.sms.elks import Elks
 from utskick.channels.sms.link import Link
 from utskick.channels.sms.provider import Provider
 from utskick.channels.sms.settings import Account, ElksAccount, LinkAccount, SmppAccount, TeliaAccount
-from utskick.channels.sms.smpp.account import Keep, Smpp
+from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
-from utskick.domain.channel import Health
+from utskick.domain.channel import Health, Keep
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
 
 

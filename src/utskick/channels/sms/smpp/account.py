@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -18,7 +18,7 @@ from utskick.channels.sms.smpp.parts import parts_of
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
 from utskick.channels.sms.smpp.session import Accepted, Session, open_session
 from utskick.channels.sms.smpp.statuses import COME_AGAIN, NOT_TAKEN, OK
-from utskick.domain.channel import Health, Hook, Receipt
+from utskick.domain.channel import Health, Hook, Keep, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
 from utskick.outgoing.memory import Memory
@@ -26,7 +26,7 @@ from utskick.outgoing.memory import Memory
 log = structlog.get_logger(__name__)
 
 #: Who keeps receipts: (account, receipts). It returns when they are on disk, and raises when they are not.
-Keep = Callable[[str, Sequence[Receipt]], Awaitable[object]]
+
 
 #: Seconds between attempts to bind: the first, doubled each time, and the longest.
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
