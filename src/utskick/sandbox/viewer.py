@@ -91,8 +91,8 @@ class Viewer:
         ]
         batches = len(await asyncio.to_thread(self._desk.batches.all))
         rules = len(self._faults.rules)
-        cards.append({"href": print_batches.PATH, "number": batches, "label": "Tryckeri", "small": "mappar hos tryckeriet"})
-        return [*cards, {"href": "/misbehaviour", "number": rules, "label": "Störningar", "small": "i skriptet just nu"}]
+        cards.append({"href": print_batches.PATH, "number": batches, "label": "utskriftsmappar", "small": "hos tryckeriet"})
+        return [*cards, {"href": "/misbehaviour", "number": rules, "label": "störningar", "small": "i skriptet just nu"}]
 
     def _latest(self, entry: Received) -> dict[str, Any]:
         shelf = self._shelves.get(entry.channel)
@@ -107,7 +107,7 @@ class Viewer:
 
     def _named(self, channel: str) -> str:
         shelf = self._shelves.get(channel)
-        return shelf.kind.owners if shelf else channel
+        return shelf.kind.title if shelf else channel
 
     async def misbehaviour(self, request: web.Request) -> web.Response:
         return await misbehaviour(self._layout, self._faults, request)
@@ -119,7 +119,7 @@ class Viewer:
 def _tabs() -> dict[str, str]:
     tabs = {"/": "Översikt"}
     for shelf in SHELVES:
-        tabs[shelf.kind.path] = shelf.kind.owners
+        tabs[shelf.kind.path] = shelf.kind.title
         if shelf is LetterBoxes:
             tabs[print_batches.PATH] = "Tryckeri"
     return {**tabs, "/misbehaviour": "Störningar"}

@@ -20,7 +20,9 @@ _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 class Cases(FiledShelf):
     """``/cases``"""
 
-    kind: ClassVar[Kind] = Kind("web_message", "/cases", "Ärenden", "meddelande", "meddelanden", "I inget ärende har någon skrivit än.")
+    kind: ClassVar[Kind] = Kind(
+        "web_message", "/cases", "Ärenden", "ärenden", "meddelande", "meddelanden", "I inget ärende har någon skrivit än."
+    )
 
     def label(self, recipient: str) -> str:
         return f"Ärende {recipient}"

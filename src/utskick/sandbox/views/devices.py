@@ -12,7 +12,7 @@ from utskick.sandbox.ledger import Received
 from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
 from utskick.sandbox.views.wording import clock, day
 
-_URGENCIES = {"very-low": "mycket låg angelägenhet", "low": "låg angelägenhet", "high": "hög angelägenhet"}
+_URGENCIES = {"very-low": "Mycket låg angelägenhet", "low": "Låg angelägenhet", "high": "Hög angelägenhet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Notification:
 class Devices(Shelf):
     """``/devices``"""
 
-    kind: ClassVar[Kind] = Kind("push", "/devices", "Enheter", "avisering", "aviseringar", "Ingen enhet har fått någon pushavisering än.")
+    kind: ClassVar[Kind] = Kind(
+        "push", "/devices", "Enheter", "enheter", "avisering", "aviseringar", "Ingen enhet har fått någon pushavisering än."
+    )
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         return self.desk.layout.living(request, "device", rows=lock_screen(entries)[:ROWS], **self.frame(entries))

@@ -18,7 +18,7 @@ from utskick.sandbox.views.wording import excerpt, mail_date, moment
 class Inboxes(OpenShelf):
     """``/inboxes``"""
 
-    kind: ClassVar[Kind] = Kind("email", "/inboxes", "Inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
+    kind: ClassVar[Kind] = Kind("email", "/inboxes", "Inkorgar", "inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
 
     def routes(self) -> list[web.RouteDef]:
         return [*super().routes(), web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source))]

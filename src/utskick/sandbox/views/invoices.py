@@ -20,7 +20,9 @@ _UNTITLED = "(ingen rubrik)"
 class Invoices(OpenShelf):
     """``/invoices``"""
 
-    kind: ClassVar[Kind] = Kind("digital_invoice", "/invoices", "Fakturor", "faktura", "fakturor", "Ingen har fått någon faktura än.")
+    kind: ClassVar[Kind] = Kind(
+        "digital_invoice", "/invoices", "Fakturor", "fakturamottagare", "faktura", "fakturor", "Ingen har fått någon faktura än."
+    )
 
     def label(self, recipient: str) -> str:
         return legal_id(recipient)

@@ -13,7 +13,7 @@ from utskick.sandbox.ledger import Received
 from utskick.sandbox.letter import Enclosure
 from utskick.sandbox.pages_of_pdf import is_pdf
 from utskick.sandbox.views.layout import segment
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf, tile
 from utskick.sandbox.views.wording import day, moment
 
 #: What the printing house calls an address that only the PDF has.
@@ -23,7 +23,9 @@ _IN_THE_WINDOW = "(in the window)"
 class LetterBoxes(OpenShelf):
     """``/letters``"""
 
-    kind: ClassVar[Kind] = Kind("snail_mail", "/letters", "Pappersbrev", "brev", "brev", "Ingen har fått något pappersbrev än.")
+    kind: ClassVar[Kind] = Kind(
+        "snail_mail", "/letters", "Pappersbrev", "brevlådor", "brev", "brev", "Ingen har fått något pappersbrev än."
+    )
 
     def label(self, recipient: str) -> str:
         return "(adressen står i kuvertets fönster)" if recipient == _IN_THE_WINDOW else recipient
@@ -51,15 +53,14 @@ class LetterBoxes(OpenShelf):
             batch=entry.reference or "",
             batch_link=f"/print/{segment(entry.reference or '')}",
             sheets=[await self._sheet(entry, file, number) for number, file in enumerate(files, start=1)],
-            **self.described(entry, files),
         )
 
     async def _sheet(self, entry: Received, file: Enclosure, number: int) -> dict[str, Any]:
         """A file with its pages; how many there are beyond those that are drawn."""
         drawn = await self.desk.pictures.of(file.data)
-        base = f"{self.link(entry)}/files/{number}/page"
-        pages = [{"page": n, "src": f"{base}{'' if n == 1 else f'-{n}'}.png"} for n in range(1, len(drawn.pages) + 1)]
-        return {"name": file.name, "pages": pages, "hidden": drawn.total - len(pages), "blank": not pages}
+        href = f"{self.link(entry)}/files/{number}"
+        pages = [{"page": n, "src": f"{href}/page{'' if n == 1 else f'-{n}'}.png"} for n in range(1, len(drawn.pages) + 1)]
+        return {**tile(file, href), "pages": pages, "hidden": drawn.total - len(pages), "blank": not pages}
 
     async def files(self, entry: Received) -> Sequence[Enclosure]:
         return await asyncio.to_thread(self.desk.batches.letter, entry)

@@ -21,7 +21,13 @@ class Mailboxes(OpenShelf):
     """``/mailboxes``"""
 
     kind: ClassVar[Kind] = Kind(
-        "digital_mail", "/mailboxes", "Digitala brevlådor", "meddelande", "meddelanden", "Ingen digital brevlåda har fått något än."
+        "digital_mail",
+        "/mailboxes",
+        "Digitala brevlådor",
+        "digitala brevlådor",
+        "meddelande",
+        "meddelanden",
+        "Ingen digital brevlåda har fått något än.",
     )
 
     def label(self, recipient: str) -> str:

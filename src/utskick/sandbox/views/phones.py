@@ -14,7 +14,7 @@ from utskick.sandbox.views.wording import clock, day
 class Phones(Shelf):
     """``/phones``"""
 
-    kind: ClassVar[Kind] = Kind("sms", "/phones", "Telefoner", "sms", "sms", "Ingen telefon har fått något sms än.")
+    kind: ClassVar[Kind] = Kind("sms", "/phones", "Telefoner", "telefoner", "sms", "sms", "Ingen telefon har fått något sms än.")
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         return self.desk.layout.living(request, "phone", bubbles=bubbles(entries[-ROWS:]), **self.frame(entries))

@@ -36,10 +36,11 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One channel's things. ``path``: of its list; ``owners``: what the list is called; ``one``, ``many``: what lies in it."""
+    """One channel's things. ``path``: of its list; ``title``: of the list; ``owners``: who is in it; ``one``, ``many``: what lies there."""
 
     channel: str
     path: str
+    title: str
     owners: str
     one: str
     many: str
@@ -78,7 +79,7 @@ class Shelf:
         ]
         total = tally.people(kind.channel)
         shown = {"rows": rows, "more": total > ROWS, "shown": ROWS, "total": total, "path": kind.path, "nobody": kind.nobody}
-        return self.desk.layout.living(request, "people", title=kind.owners, **shown)
+        return self.desk.layout.living(request, "people", title=kind.title, **shown)
 
     async def _somebody(self, request: web.Request) -> web.Response:
         who = request.match_info["who"]
@@ -96,7 +97,7 @@ class Shelf:
         """What every page of somebody says: whose, how many, and whether all of it is shown."""
         who = entries[0].recipient
         return {
-            "title": self.label(who), "path": self.kind.path, "owners": self.kind.owners, "href": f"{self.kind.path}/{segment(who)}",
+            "title": self.label(who), "path": self.kind.path, "owners": self.kind.title, "href": f"{self.kind.path}/{segment(who)}",
             "total": len(entries), "count": self.kind.counted(len(entries)), "more": len(entries) > ROWS, "shown": ROWS,
         }  # fmt: skip
 

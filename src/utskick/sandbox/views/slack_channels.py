@@ -20,7 +20,9 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 class SlackChannels(Shelf):
     """``/channels``"""
 
-    kind: ClassVar[Kind] = Kind("slack", "/channels", "Slack", "meddelande", "meddelanden", "I ingen kanal har något skrivits än.")
+    kind: ClassVar[Kind] = Kind(
+        "slack", "/channels", "Slack", "Slackkanaler", "meddelande", "meddelanden", "I ingen kanal har något skrivits än."
+    )
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows: list[dict[str, Any]] = []
@@ -36,4 +38,4 @@ class SlackChannels(Shelf):
 def pieces(text: str) -> list[dict[str, Any]]:
     """mrkdwn as it is read: what stands between code fences, and what does not."""
     found = [(number % 2 == 1, _ENTITY.sub(lambda entity: unescape(entity[0]), piece)) for number, piece in enumerate(_FENCE.split(text))]
-    return [{"code": code, "text": piece} for code, piece in found if piece.strip()]
+    return [{"code": code, "text": piece.strip("\n")} for code, piece in found if piece.strip()]
