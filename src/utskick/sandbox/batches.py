@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ class Batches:
             return path.read_bytes() if path and path.stat().st_size <= LARGEST else None
         except OSError:
             return None
+
+    def begins(self, name: str, file: str) -> bytes:
+        """The first bytes of a file: enough to see what it is."""
+        path = self.file(name, file)
+        try:
+            with path.open("rb") if path else io.BytesIO() as opened:
+                return opened.read(8)
+        except OSError:
+            return b""
 
     def letter(self, entry: Received) -> list[Enclosure]:
         """The files of a letter as its batch's manifest lists them, for as long as they lie there; the first from the ledger else."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from utskick.sandbox.batches import Batch
+from utskick.sandbox.pages_of_pdf import is_pdf
 from utskick.sandbox.views.layout import saving, segment
 from utskick.sandbox.views.shelf import ROWS, Desk, pictured
 from utskick.sandbox.views.wording import moment, size
@@ -51,11 +52,7 @@ class PrintBatches:
         batch = await asyncio.to_thread(self._desk.batches.find, request.match_info["batch"])
         if batch is None:
             return self._absent(request)
-        base = f"{PATH}/{segment(batch.name)}"
-        files = [
-            {"name": name, "link": f"{base}/{segment(name)}", "size": size(count), "told": told(name), "pdf": name.lower().endswith(".pdf")}
-            for name, count in batch.files
-        ]
+        files = [self._told(batch, name, count) for name, count in batch.files]
         sheets, lists = [f for f in files if f["pdf"]], [f for f in files if not f["pdf"]]
         return self._desk.layout.page(
             request,
@@ -65,11 +62,19 @@ class PrintBatches:
             state=state(batch),
             refused=batch.refused or "",
             lists=lists[:ROWS],
-            sheets=sheets[:ROWS],
+            sheets=await asyncio.to_thread(self._looked_into, batch, sheets[:ROWS]),
             printed=len(sheets),
             more=len(sheets) > ROWS,
             shown=ROWS,
         )
+
+    def _told(self, batch: Batch, name: str, count: int) -> dict[str, Any]:
+        link = f"{PATH}/{segment(batch.name)}/{segment(name)}"
+        return {"name": name, "link": link, "size": size(count), "told": told(name), "pdf": name.lower().endswith(".pdf")}
+
+    def _looked_into(self, batch: Batch, sheets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Whether each can be a picture at all."""
+        return [{**sheet, "picture": is_pdf(self._desk.batches.begins(batch.name, sheet["name"]))} for sheet in sheets]
 
     async def file(self, request: web.Request, path: Path) -> web.Response:
         batch, name = request.match_info["batch"], path.name
