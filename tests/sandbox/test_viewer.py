@@ -7,24 +7,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from html import unescape
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
+from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.letter import open_mail
-from utskick.sandbox.viewer import Viewer
 from utskick.sandbox.views.layout import fill
 from utskick.sandbox.views.misbehaviour import FAULTS
 
 ANNA = "+46701740605"
 ADDRESS = "anna@example.se"
-SCRIPT = "<script>alert(1)</script>"
 LISTS = ["/", "/phones", f"/phones/{ANNA}", "/inboxes", f"/inboxes/{ADDRESS}"]
 PAGES = [*LISTS, f"/inboxes/{ADDRESS}/2", "/misbehaviour"]
 
@@ -41,10 +38,7 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def client(ledger: Ledger, faults: Faults) -> AsyncIterator[TestClient[Any, Any]]:
-    viewer = Viewer(ledger, faults)
-    app = web.Application(middlewares=[viewer.missing])
-    app.add_routes(viewer.routes())
-    async with TestClient(TestServer(app)) as client:
+    async with visiting(ledger, faults) as client:
         yield client
 
 
@@ -66,27 +60,6 @@ def letter(html: str | None = None, name: str | None = None, data: bytes = b"") 
     if name is not None:
         message.add_attachment(data, maintype="application", subtype="pdf", filename=name)
     return message.as_bytes()
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-
-def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
-    parser = _Tags()
-    parser.feed(page)
-    return parser.seen
-
-
-async def page(client: TestClient[Any, Any], path: str, status: int = 200) -> str:
-    answer = await client.get(path, headers={"Accept": "text/html"})
-    assert answer.status == status
-    return await answer.text()
 
 
 def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from utskick.sandbox import digital_mail_people, kivra, open_e, slack
+from utskick.sandbox import digital_mail_people, kivra, open_e, push_fcm, push_web, slack
 from utskick.sandbox.api import magic_table
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.views.layout import Layout
@@ -44,11 +44,12 @@ def magic() -> Iterator[dict[str, Any]]:
     yield from _rows("digital_invoice", "personnummer med {} före kontrollsiffran", kivra.MAGIC)
     yield from _rows("web_message", "ärende {}", {**dict.fromkeys(open_e.REFUSING, Rule(Fault.REFUSE, times=None)), **open_e.MAGIC})
     yield from _rows("slack", "{}", {**dict.fromkeys(slack.MISSING, Rule(Fault.REFUSE, times=None)), **slack.MAGIC})
+    yield from _rows("push", "enhet {} eller {}-…", push_web.MAGIC | push_fcm.MAGIC)
 
 
 def _rows(channel: str, written: str, rules: Mapping[str, Rule]) -> Iterator[dict[str, Any]]:
     for name, rule in rules.items():
-        yield {"channel": channel, "recipient": written.format(name)} | told(rule.fault, rule.times)
+        yield {"channel": channel, "recipient": written.replace("{}", name)} | told(rule.fault, rule.times)
 
 
 def told(fault: Fault, times: int | None) -> dict[str, str]:
