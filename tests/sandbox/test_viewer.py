@@ -7,22 +7,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from html import unescape
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
+from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.letter import open_mail
-from utskick.sandbox.viewer import FAULTS, Viewer, fill
+from utskick.sandbox.views.layout import fill
+from utskick.sandbox.views.misbehaviour import FAULTS
 
 ANNA = "+46701740605"
 ADDRESS = "anna@example.se"
-SCRIPT = "<script>alert(1)</script>"
 LISTS = ["/", "/phones", f"/phones/{ANNA}", "/inboxes", f"/inboxes/{ADDRESS}"]
 PAGES = [*LISTS, f"/inboxes/{ADDRESS}/2", "/misbehaviour"]
 
@@ -39,10 +38,7 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def client(ledger: Ledger, faults: Faults) -> AsyncIterator[TestClient[Any, Any]]:
-    viewer = Viewer(ledger, faults)
-    app = web.Application(middlewares=[viewer.missing])
-    app.add_routes(viewer.routes())
-    async with TestClient(TestServer(app)) as client:
+    async with visiting(ledger, faults) as client:
         yield client
 
 
@@ -64,27 +60,6 @@ def letter(html: str | None = None, name: str | None = None, data: bytes = b"") 
     if name is not None:
         message.add_attachment(data, maintype="application", subtype="pdf", filename=name)
     return message.as_bytes()
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-
-def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
-    parser = _Tags()
-    parser.feed(page)
-    return parser.seen
-
-
-async def page(client: TestClient[Any, Any], path: str, status: int = 200) -> str:
-    answer = await client.get(path, headers={"Accept": "text/html"})
-    assert answer.status == status
-    return await answer.text()
 
 
 def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:
@@ -138,7 +113,7 @@ async def test_the_overview_counts_and_warns_of_copies(ledger: Ledger, faults: F
     ledger.add(mail(letter()))
     faults.add(Rule(Fault.DROP))
     text = await page(client, "/")
-    assert [int(n) for n in re.findall(r"<b>(\d+)</b>", text)] == [1, 1, 1]
+    assert [int(n) for n in re.findall(r"<b>(\d+)</b>", text)] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert "1 sms" in text
     assert "2 brev" in text
     assert "Mer än ett exemplar: 1" in text
@@ -222,7 +197,7 @@ async def test_an_attachment_is_saved_under_its_own_name(ledger: Ledger, client:
     ledger.add(mail(letter("<p>Hej</p>", name, b"%PDF" + b"x" * 1230)))
     text = await page(client, f"/inboxes/{ADDRESS}/1")
     assert "application/pdf, 1,2 kB" in text
-    answer = await client.get(f"/inboxes/{ADDRESS}/1/attachments/1")
+    answer = await client.get(f"/inboxes/{ADDRESS}/1/files/1")
     assert await answer.read() == b"%PDF" + b"x" * 1230
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.content_type == "application/octet-stream"
@@ -243,7 +218,7 @@ async def test_the_source_is_shown_as_plain_text(ledger: Ledger, client: TestCli
     "path",
     [
         "/phones/+46700000001", "/inboxes/bo@example.se", f"/inboxes/{ADDRESS}/1", f"/inboxes/{ADDRESS}/3", "/inboxes/bo@example.se/2",
-        f"/inboxes/{ADDRESS}/2/attachments/1", f"/inboxes/{ADDRESS}/2/attachments/0", f"/inboxes/{ADDRESS}/9/source",
+        f"/inboxes/{ADDRESS}/2/files/1", f"/inboxes/{ADDRESS}/2/files/0", f"/inboxes/{ADDRESS}/9/source",
         "/nowhere", "/favicon.ico",
     ],
 )  # fmt: skip
@@ -251,7 +226,7 @@ async def test_a_page_that_is_missing_helps_on(ledger: Ledger, client: TestClien
     ledger.add(sms("Hej"))
     ledger.add(mail(letter()))
     text = await page(client, path, 404)
-    assert '<a href="/phones">alla telefoner</a>' in text
+    assert '<a href="/">översikten</a>' in text
 
 
 async def test_a_program_is_told_of_a_missing_address_in_plain_words(client: TestClient[Any, Any]) -> None:
@@ -295,7 +270,7 @@ async def test_an_odd_mail_can_still_be_looked_at(ledger: Ledger, client: TestCl
     text = await page(client, f"/inboxes/{ADDRESS}/1")
     assert ("går inte att tolka" in text) == (not opened.legible)
     for index in range(1, len(opened.enclosures) + 1):
-        assert (await client.get(f"/inboxes/{ADDRESS}/1/attachments/{index}")).status == 200
+        assert (await client.get(f"/inboxes/{ADDRESS}/1/files/{index}")).status == 200
 
 
 def test_what_only_the_lenient_rules_can_read_is_read_by_them() -> None:

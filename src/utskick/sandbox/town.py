@@ -10,6 +10,7 @@ from aiohttp import web
 from utskick.domain.errors import SettingsFault
 from utskick.sandbox import digital_mail, graph, kivra, open_e, print_house, push, slack
 from utskick.sandbox.api import LedgerApi
+from utskick.sandbox.batches import Batches
 from utskick.sandbox.digital_mail import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
@@ -64,7 +65,7 @@ class Town:
 
     async def start(self) -> None:
         tally = Tally(self.ledger)
-        viewer = Viewer(self.ledger, self.faults, tally)
+        viewer = Viewer(self.ledger, self.faults, tally, Batches(self._printer.inbox, self._printer.refused))
         app = web.Application(middlewares=[viewer.missing], client_max_size=100 * 1_048_576)
         for routes in (self._gateways.routes(), LedgerApi(self.ledger, self.faults, tally).routes(), viewer.routes()):
             app.add_routes(routes)

@@ -1,0 +1,64 @@
+"""Inboxes, and the mails in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from aiohttp import web
+
+from utskick.sandbox.ledger import Received
+from utskick.sandbox.letter import Enclosure, open_mail
+from utskick.sandbox.views.layout import HEADERS, framed
+from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.wording import excerpt, mail_date, moment
+
+
+class Inboxes(OpenShelf):
+    """``/inboxes``"""
+
+    kind: ClassVar[Kind] = Kind("email", "/inboxes", "Inkorgar", "inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
+
+    def routes(self) -> list[web.RouteDef]:
+        return [*super().routes(), web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source))]
+
+    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+        rows = [
+            {"sender": e.sender, "subject": e.subject or "(inget ämne)", "excerpt": excerpt(e.text), "at": moment(e.at), "note": ""}
+            | {"link": self.link(e)}
+            for e in reversed(entries[-ROWS:])
+        ]
+        return self.desk.layout.living(request, "inbox", rows=rows, **self.frame(entries))
+
+    def nobody(self, request: web.Request, who: str) -> web.Response:
+        return self.desk.layout.absent(request, "Tom inkorg", f"{who} har inte fått någon e-post än.")
+
+    async def opened(self, request: web.Request, entry: Received) -> web.Response:
+        mail = await asyncio.to_thread(open_mail, entry.raw)
+        return self.desk.layout.page(
+            request,
+            "mail",
+            title=mail.subject or entry.subject or "(inget ämne)",
+            href=self.link(entry).rpartition("/")[0],
+            link=self.link(entry),
+            entry=entry.number,
+            address=entry.recipient,
+            sender=mail.sender or entry.sender,
+            to=mail.to or entry.recipient,
+            date=mail_date(mail.date),
+            at=moment(entry.at),
+            html=mail.html is not None,
+            frame=framed(mail.html or ""),
+            plain=mail.text is not None,
+            text=mail.text or "",
+            legible=mail.legible,
+            **self.described(entry, mail.enclosures),
+        )
+
+    async def files(self, entry: Received) -> Sequence[Enclosure]:
+        return (await asyncio.to_thread(open_mail, entry.raw)).enclosures
+
+    async def source(self, _request: web.Request, entry: Received) -> web.Response:
+        source = entry.raw.decode("utf-8", "replace").encode()
+        return web.Response(body=source, content_type="text/plain", charset="utf-8", headers=HEADERS)

@@ -1,0 +1,81 @@
+"""Invoices as a bank shows them: payee, amount, due date, account and reference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from utskick.sandbox.invoice import Invoice, Payment, open_invoice
+from utskick.sandbox.ledger import Received
+from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.wording import bankgiro, kronor, legal_id, moment, plusgiro
+
+_UNTITLED = "(ingen rubrik)"
+
+
+class Invoices(OpenShelf):
+    """``/invoices``"""
+
+    kind: ClassVar[Kind] = Kind(
+        "digital_invoice", "/invoices", "Fakturor", "fakturamottagare", "faktura", "fakturor", "Ingen har fått någon faktura än."
+    )
+
+    def label(self, recipient: str) -> str:
+        return legal_id(recipient)
+
+    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+        return self.desk.layout.living(request, "payer", rows=await asyncio.to_thread(self._rows, entries), **self.frame(entries))
+
+    def _rows(self, entries: list[Received]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for entry in reversed(entries[-ROWS:]):
+            invoice = open_invoice(entry.raw)
+            paid = invoice.payments[0] if invoice.payments else None
+            row: dict[str, Any] = {"payee": entry.sender, "subject": invoice.subject or entry.subject or _UNTITLED}
+            row |= {"due": paid.due if paid else "", "amount": kronor(paid.amount) if paid else nothing_due(invoice)}
+            row |= {"link": self.link(entry), "number": entry.number, "reminder": invoice.reminder}
+            rows.append(row)
+        return rows
+
+    async def opened(self, request: web.Request, entry: Received) -> web.Response:
+        invoice = await asyncio.to_thread(open_invoice, entry.raw)
+        return self.desk.layout.page(
+            request,
+            "invoice",
+            title=invoice.subject or entry.subject or _UNTITLED,
+            href=self.link(entry).rpartition("/")[0],
+            entry=entry.number,
+            owner=self.label(entry.recipient),
+            payee=entry.sender,
+            made=invoice.made,
+            at=moment(entry.at),
+            reminder=invoice.reminder,
+            legible=invoice.legible,
+            nothing=nothing_due(invoice) if not invoice.payments else "",
+            payments=[payable(payment) for payment in invoice.payments],
+            **self.described(entry, invoice.files),
+        )
+
+    async def files(self, entry: Received) -> Sequence[Enclosure]:
+        return (await asyncio.to_thread(open_invoice, entry.raw)).files
+
+
+def nothing_due(invoice: Invoice) -> str:
+    return "Inget att betala" if invoice.legible else "Går inte att läsa"
+
+
+def payable(payment: Payment) -> dict[str, Any]:
+    written = {"Bankgiro": bankgiro, "Plusgiro": plusgiro}.get(payment.giro, str)
+    return {
+        "amount": kronor(payment.amount),
+        "due": payment.due,
+        "giro": payment.giro or "Konto",
+        "account": written(payment.account),
+        "reference": payment.reference,
+        "called": "OCR-nummer" if payment.is_ocr else "Referens",
+        "named": payment.title,
+    }

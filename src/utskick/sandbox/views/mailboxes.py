@@ -1,0 +1,79 @@
+"""Digital mailboxes (Mina Meddelanden), and the letters in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from aiohttp import web
+
+from utskick.sandbox.digital_mail_opened import open_digital_letter
+from utskick.sandbox.digital_mail_people import OPERATORS
+from utskick.sandbox.ledger import Received
+from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.views.layout import framed
+from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.wording import excerpt, legal_id, moment
+
+
+class Mailboxes(OpenShelf):
+    """``/mailboxes``"""
+
+    kind: ClassVar[Kind] = Kind(
+        "digital_mail",
+        "/mailboxes",
+        "Digitala brevlådor",
+        "digitala brevlådor",
+        "meddelande",
+        "meddelanden",
+        "Ingen digital brevlåda har fått något än.",
+    )
+
+    def label(self, recipient: str) -> str:
+        return legal_id(recipient)
+
+    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+        rows = [
+            {"sender": e.sender, "subject": e.subject or "(inget ämne)", "excerpt": "", "at": moment(e.at), "note": operator(e)}
+            | {"link": self.link(e)}
+            for e in reversed(entries[-ROWS:])
+        ]
+        return self.desk.layout.living(request, "inbox", rows=rows, **self.frame(entries))
+
+    async def opened(self, request: web.Request, entry: Received) -> web.Response:
+        letter = await asyncio.to_thread(open_digital_letter, entry.raw)
+        support = letter.support
+        return self.desk.layout.page(
+            request,
+            "digital_letter",
+            title=letter.subject or entry.subject or "(inget ämne)",
+            href=self.link(entry).rpartition("/")[0],
+            entry=entry.number,
+            owner=self.label(entry.recipient),
+            operator=operator(entry),
+            sender=letter.sender or entry.sender,
+            organization=legal_id(letter.organization),
+            attention=letter.attention,
+            reference=letter.reference,
+            at=moment(entry.at),
+            legible=letter.legible,
+            html=letter.html,
+            frame=framed(letter.body),
+            text=letter.body if letter.legible else entry.text,
+            supported=any((support.text, support.url, support.phone, support.email)),
+            help=support.text,
+            url=support.url,
+            phone=support.phone,
+            email=support.email,
+            **self.described(entry, letter.files),
+        )
+
+    async def files(self, entry: Received) -> Sequence[Enclosure]:
+        return (await asyncio.to_thread(open_digital_letter, entry.raw)).files
+
+
+def operator(entry: Received) -> str:
+    """The mailbox operator by its own name."""
+    known = OPERATORS.get(entry.provider)
+    return known.name if known else excerpt(entry.provider)
