@@ -1,0 +1,129 @@
+"""Journey: letters whose worker is killed anywhere on their way. Nobody gets the same letter twice, on paper or otherwise, and nobody gets none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from tests.http.pdf import encoded
+from tests.journeys.conftest import SetUp
+from tests.journeys.process import DOOR, WORKER
+from tests.journeys.stage import Stage, eventually
+from utskick.sandbox import digital_mail, print_house
+from utskick.sandbox.digital_mail import DigitalMail
+from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.faults import Faults
+from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.place import Place
+from utskick.sandbox.print_house import PrintHouse
+
+pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-letters")]
+
+DIGITAL, PAPER, ADDRESSES = 12, 6, 2
+#: The hand-over is the attempt after those of the mailboxes.
+HAND_OVER = DIGITAL + 1
+
+
+class Post:
+    """Mailbox operators and a printing house, in the test's process, so that they outlive every process of the service."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.ledger, self.faults = Ledger(), Faults()
+        self._place = Place(0, 0, stage.ground.folder / "town", stage.ground.api_url)
+        self._operators = DigitalMail(self.ledger, self.faults, self._place)
+        self._printer = PrintHouse(self.ledger, self.faults, self._place)
+
+    async def open(self) -> Post:
+        await self._operators.start()
+        await self._printer.start()
+        place = replace(self._place, https_port=self._operators.port, sftp_port=self._printer.port)
+        self.sections = {"digital_mail": digital_mail.section(place), "snail_mail": print_house.section(place)}
+        await self.stage.close_door()
+        await self.stage.start(DOOR, self.stage.ground.environment(self.sections))
+        await self.stage.answering()
+        return self
+
+    async def close(self) -> None:
+        await self._printer.close()
+        await self._operators.close()
+
+    async def worker(self, **more: str) -> Any:
+        return await self.stage.start(WORKER, self.stage.ground.environment(self.sections, **more))
+
+    async def citizen(self, serial: int, magic: str) -> str:
+        party = str(uuid4())
+        home = {"address": f"Storgatan {serial}", "zipCode": "85230", "city": "Sundsvall"}
+        person = {"legalId": number(serial, magic), "names": {"firstName": "Anna", "lastName": f"Öberg {serial}"}, "address": home}
+        answer = await self.stage.call("PUT", f"parties/{party}", person)
+        assert answer.status < 300, answer
+        return party
+
+    async def letter(self) -> str:
+        """To people with a mailbox, to people with a home only, and to plain addresses. Returns the batch's id."""
+        parties = [await self.citizen(i, "00") for i in range(DIGITAL)] + [await self.citizen(100 + i, "10") for i in range(PAPER)]
+        addresses = [{"lastName": f"Ek {i}", "address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"} for i in range(ADDRESSES)]
+        file = {"deliveryMode": "ANY", "filename": "beslut.pdf", "contentType": "application/pdf", "content": encoded()}
+        body = {"party": {"partyIds": parties, "addresses": addresses}, "subject": "Beslut", "department": "SBK", "attachments": [file]}
+        answer = await self.stage.call("POST", "letter?async=true", body)
+        assert answer.status == 201, answer
+        return str(answer.body["batchId"])
+
+    async def at_rest(self, batch_id: str) -> Mapping[str, int]:
+        """The counts of the batch when nothing of it moves any more."""
+
+        async def resting() -> bool:
+            return not set(await self.stage.counts(batch_id)) & {"queued", "sending", "deferred", "gathered"}
+
+        await eventually(resting, "every letter rests", 40)
+        return await self.stage.counts(batch_id)
+
+    def expect_each_once(self) -> None:
+        mailboxes = Counter(entry.recipient for entry in self.ledger.after(0) if entry.channel == "digital_mail")
+        assert mailboxes == Counter({number(i): 1 for i in range(DIGITAL)})
+        printed = Counter(entry.recipient for entry in self.ledger.after(0) if entry.channel == "snail_mail")
+        assert len(printed) == PAPER + ADDRESSES
+        assert set(printed.values()) == {1}, printed
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def post(set_up: SetUp) -> AsyncIterator[Post]:
+    post = await Post(await set_up()).open()
+    yield post
+    await post.close()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("before-begin:5", "after-begin:5", "after-answer:5", "after-settle:5"),
+        *(f"{point}:{HAND_OVER}" for point in ("before-begin", "after-begin", "after-answer")),
+    ],
+)
+async def test_a_killed_worker_leaves_no_letter_lost_or_doubled(post: Post, where: str) -> None:
+    batch_id = await post.letter()
+    first = await post.worker(DIE_AT=where)
+    assert await first.ended() == -9, first.said
+    await post.worker()
+    counts = await post.at_rest(batch_id)
+    assert counts == {"delivered": DIGITAL, "failed": PAPER, "sent": PAPER + ADDRESSES}
+    post.expect_each_once()
+
+
+async def test_workers_killed_one_after_the_other_while_letters_gather(post: Post) -> None:
+    """By the clock, not at labelled points: also while print batches fill and close."""
+    batch_id = await post.letter()
+    for pause in (0.9, 1.1, 1.3):
+        worker = await post.worker()
+        await asyncio.sleep(pause)
+        await worker.kill()
+    await post.worker()
+    await post.at_rest(batch_id)
+    post.expect_each_once()
