@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 
 from utskick.sandbox.ledger import Received
 from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.pages_of_pdf import is_pdf
 
 DONE: Final = "KLAR"
 MANIFEST: Final = "manifest.json"
@@ -27,7 +27,7 @@ class Batch:
     """A folder with files. ``name``: its path below the inbox; ``refused``: why the house did not print it."""
 
     name: str
-    files: tuple[tuple[str, int], ...]
+    files: tuple[str, ...]
     at: datetime
     done: bool
     refused: str | None
@@ -67,14 +67,16 @@ class Batches:
         except OSError:
             return None
 
-    def begins(self, name: str, file: str) -> bytes:
-        """The first bytes of a file: enough to see what it is."""
-        path = self.file(name, file)
-        try:
-            with path.open("rb") if path else io.BytesIO() as opened:
-                return opened.read(8)
-        except OSError:
-            return b""
+    def sizes(self, name: str) -> dict[str, int]:
+        """Bytes of each file of a batch."""
+        folder = self._folder(name)
+        return {entry.name: _size(entry) for entry in _entries(folder) if _is_file(entry)} if folder else {}
+
+    def pdfs(self, name: str, among: Collection[str]) -> set[str]:
+        """Which of the files begin as a PDF does."""
+        folder = self._folder(name)
+        paths = [Path(e.path) for e in _entries(folder) if e.name in among and _is_file(e)] if folder else []
+        return {path.name for path in paths if is_pdf(_beginning(path))}
 
     def letter(self, entry: Received) -> list[Enclosure]:
         """The files of a letter as its batch's manifest lists them, for as long as they lie there; the first from the ledger else."""
@@ -100,8 +102,8 @@ class Batches:
 
     def _batch(self, folder: Path) -> Batch | None:
         assert self._inbox is not None
-        files = sorted((entry.name, _size(entry)) for entry in _entries(folder) if _is_file(entry))
-        done = DONE in (name for name, _ in files)
+        files = sorted(entry.name for entry in _entries(folder) if _is_file(entry))
+        done = DONE in files
         try:
             at = (folder / DONE if done else folder).stat().st_mtime
         except OSError:
@@ -114,6 +116,14 @@ def first_name(entry: Received) -> str:
     """Of the file that the ledger holds: names are joined by commas, and may hold some."""
     start, extension, _ = entry.text.partition(".pdf")
     return start + extension if extension else "brev.pdf"
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            return opened.read(8)
+    except OSError:
+        return b""
 
 
 def _entries(folder: Path) -> list[Any]:

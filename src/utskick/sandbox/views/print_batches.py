@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from utskick.sandbox.batches import Batch
-from utskick.sandbox.pages_of_pdf import is_pdf
 from utskick.sandbox.views.layout import saving, segment
 from utskick.sandbox.views.shelf import ROWS, Desk, pictured
 from utskick.sandbox.views.wording import moment, size
@@ -52,8 +51,8 @@ class PrintBatches:
         batch = await asyncio.to_thread(self._desk.batches.find, request.match_info["batch"])
         if batch is None:
             return self._absent(request)
-        files = [self._told(batch, name, count) for name, count in batch.files]
-        sheets, lists = [f for f in files if f["pdf"]], [f for f in files if not f["pdf"]]
+        sheets, lists = [f for f in batch.files if is_named_pdf(f)], [f for f in batch.files if not is_named_pdf(f)]
+        files = await asyncio.to_thread(self._told, batch, [*lists[:ROWS], *sheets[:ROWS]])
         return self._desk.layout.page(
             request,
             "print_batch",
@@ -61,20 +60,21 @@ class PrintBatches:
             at=moment(batch.at),
             state=state(batch),
             refused=batch.refused or "",
-            lists=lists[:ROWS],
-            sheets=await asyncio.to_thread(self._looked_into, batch, sheets[:ROWS]),
+            lists=[file for file in files if not is_named_pdf(file["name"])],
+            sheets=[file for file in files if is_named_pdf(file["name"])],
             printed=len(sheets),
             more=len(sheets) > ROWS,
             shown=ROWS,
         )
 
-    def _told(self, batch: Batch, name: str, count: int) -> dict[str, Any]:
-        link = f"{PATH}/{segment(batch.name)}/{segment(name)}"
-        return {"name": name, "link": link, "size": size(count), "told": told(name), "pdf": name.lower().endswith(".pdf")}
-
-    def _looked_into(self, batch: Batch, sheets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Whether each can be a picture at all."""
-        return [{**sheet, "picture": is_pdf(self._desk.batches.begins(batch.name, sheet["name"]))} for sheet in sheets]
+    def _told(self, batch: Batch, names: Collection[str]) -> list[dict[str, Any]]:
+        """What the batch's page says of each file; ``picture``: whether it can be one at all."""
+        base, sizes = f"{PATH}/{segment(batch.name)}", self._desk.batches.sizes(batch.name)
+        pdfs = self._desk.batches.pdfs(batch.name, [name for name in names if is_named_pdf(name)])
+        return [
+            {"name": name, "link": f"{base}/{segment(name)}", "size": size(sizes.get(name, 0)), "told": told(name), "picture": name in pdfs}
+            for name in names
+        ]
 
     async def file(self, request: web.Request, path: Path) -> web.Response:
         batch, name = request.match_info["batch"], path.name
@@ -85,7 +85,7 @@ class PrintBatches:
 
     async def _shown(self, batch: str, name: str, link: str) -> dict[str, Any]:
         data = await asyncio.to_thread(self._desk.batches.read, batch, name) or b""
-        if name.lower().endswith(".pdf"):
+        if is_named_pdf(name):
             drawn = await self._desk.pictures.of(data)
             pages = [{"page": n, "src": f"{link}/page{'' if n == 1 else f'-{n}'}.png"} for n in range(1, len(drawn.pages) + 1)]
             return {"pdf": True, "pages": pages, "hidden": drawn.total - len(pages)}
@@ -126,6 +126,10 @@ def state(batch: Batch) -> str:
 def told(name: str) -> str:
     """What a file is for."""
     return _TEXTS.get(name) or ("adresslista" if name.lower().endswith(".csv") else "")
+
+
+def is_named_pdf(name: str) -> bool:
+    return name.lower().endswith(".pdf")
 
 
 def readable(data: bytes) -> str:
