@@ -44,7 +44,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
-    opened = Database(server, size=8, vault=Vault(Safe([b"k" * 32])))
+    opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
     await opened.open()
     await opened.pool.execute(f"TRUNCATE {_TABLES}")
     yield opened

@@ -1,4 +1,4 @@
-"""Journey: letters whose worker is killed anywhere on their way. Nobody gets the same letter twice, on paper or otherwise, and nobody gets none."""
+"""Journey: letters whose worker is killed anywhere on their way. Nobody gets it twice, on paper or otherwise; nobody gets none."""
 
 from __future__ import annotations
 

@@ -97,11 +97,12 @@ def check(config: Config = None) -> None:
 @cli.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the data folder, with its database and log.")] = False,
+    letters: Annotated[Path | None, typer.Option(help="Where to put what the printing house got, as files to open.")] = None,
 ) -> None:
-    """Send 2 002 messages through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
+    """Send messages by every channel through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
     from utskick.cli.demo.show import run
 
-    raise typer.Exit(run(keep=keep))
+    raise typer.Exit(run(keep=keep, letters=letters))
 
 
 @cli.command()

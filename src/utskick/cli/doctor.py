@@ -187,7 +187,7 @@ async def _look(channel: Channel) -> list[Finding]:
     return [
         Finding(
             f"{channel.name} / {health.account}",
-            Grade.OK if health.ok else Grade.FAULT,
+            Grade.FAULT if not health.ok else Grade.WARNING if health.warns else Grade.OK,
             health.sentence,
             "" if health.ok else f"check [{channel.name}.accounts.{health.account}], the firewall and the provider's own status",
         )

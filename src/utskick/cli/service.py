@@ -49,7 +49,7 @@ async def _serve(settings: Settings, config: Path | None, workers: int, ready_fi
 def _announce(running: app.Running, settings: Settings) -> None:
     lines = [f"[bold]API[/]            {running.api_url}", f"[bold]Swagger UI[/]     {running.api_url}/docs"]
     if running.viewer_url:
-        lines.append(f"[bold]Sandbox[/]        {running.viewer_url}   phones, inboxes, ledger")
+        lines.append(f"[bold]Sandbox[/]        {running.viewer_url}   what the citizens got, ledger")
     lines.append(f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}")
     if running.viewer_url:
         lines += ["", f"[bold yellow]{NOTICE}[/]"]

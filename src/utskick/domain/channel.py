@@ -172,11 +172,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a look at a provider account found: reachable or not, and a sentence without secrets."""
+    """What a look at a provider account found: reachable or not, and a sentence without secrets.
+
+    ``warns``: it works, and somebody must act before long (a certificate that ends).
+    """
 
     account: str
     ok: bool
     sentence: str
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +239,17 @@ class Channel(Protocol):
         ...
 
     @property
+    def failure_title(self) -> str | None:
+        """The title of the problem when a synchronous call's one delivery failed, where the contract has one of its own."""
+        ...
+
+    @property
     def not_found(self) -> frozenset[str]:
         """Reason codes of a failed delivery that the contract answers with 404 (Q28)."""
         ...
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
-        """Validate and split. Raises ``Invalid`` with every broken rule. Pure."""
+        """Validate and split. Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the municipality has no such account. Pure."""
         ...
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
@@ -302,6 +311,7 @@ class Plain:
     legs: tuple[str, ...] = ()
     gathering: Gathering | None = None
     ahead: int = 0
+    failure_title: str | None = None
     not_found: frozenset[str] = frozenset()
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002

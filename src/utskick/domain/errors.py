@@ -19,7 +19,7 @@ class UtskickError(Exception):
 
     code: ClassVar[str] = "utskick-error"
     status: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal Server Error"
+    title: str = "Internal Server Error"
 
     def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail)

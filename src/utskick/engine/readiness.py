@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from utskick.domain.channel import Channel
+from utskick.domain.channel import Channel, Health
 from utskick.domain.clock import Clock
 from utskick.engine.pacing import Pace
 from utskick.store import jobs
@@ -51,8 +51,12 @@ class Readiness:
         if self._looked is None or now - self._looked > _LOOK_EVERY:
             self._looked = now
             found = [(channel.name, health) for channel in self._channels.values() for health in await channel.look()]
-            self._providers = {f"{name}/{h.account}": {"status": "UP" if h.ok else "DOWN", "detail": h.sentence} for name, h in found}
+            self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
         for (channel, account), pace in self._paces.items():
             known = self._providers.setdefault(f"{channel}/{account}", {"status": "UP"})
             known["paused"] = pace.shut
         return self._providers
+
+
+def _shown(health: Health) -> dict[str, Any]:
+    return {"status": "UP" if health.ok else "DOWN", "detail": health.sentence, **({"warning": True} if health.warns else {})}

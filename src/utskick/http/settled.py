@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -100,11 +101,17 @@ class Settled:
         if shown(state.status, reason.code if reason else None) is not Shown.FAILED:
             return None
         missing = reason is not None and reason.code in self._channel.not_found
+        if (own := self._channel.failure_title) is not None:
+            error = DeliveryFailed(f"{own}: {(reason.provider_code or reason.code) if reason else 'unknown'}", **_ids(state))
+            error.title = own
+            return error
         kind, status, title = (RecipientMissing, 404, "Not Found") if missing else (DeliveryFailed, 502, "Bad Gateway")
         return kind(
             f"{self._channel.integration} error: {{detail={reason.sentence if reason else 'unknown'}, status={status} {title}, "
             f"title={reason.code if reason else 'unknown'}}}",
-            batchId=str(state.batch_id),
-            messageId=str(state.message_id),
-            deliveryId=str(state.id),
+            **_ids(state),
         )
+
+
+def _ids(state: State) -> dict[str, Any]:
+    return {"batchId": str(state.batch_id), "messageId": str(state.message_id), "deliveryId": str(state.id)}

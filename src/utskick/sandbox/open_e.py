@@ -201,7 +201,7 @@ OPERATIONS: Final = {
 
 def _order(element: Any, parts: tuple[_Part, ...]) -> str | None:
     """What is wrong with a sequence: the first thing, as a validating parser tells it."""
-    left = list(element)
+    left = list(element.iterchildren("*"))
     for part in parts:
         found = 0
         while left and left[0].tag == _name(part.name) and (part.many or not found):

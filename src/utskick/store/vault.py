@@ -21,6 +21,11 @@ class Vault:
     def __init__(self, safe: Safe | None = None) -> None:
         self._safe = safe
 
+    @property
+    def locks(self) -> bool:
+        """Whether this process has a key."""
+        return self._safe is not None
+
     def lock(self, municipality_id: str, plain: bytes) -> bytes:
         return self._open_safe.lock(municipality_id, _DELIVERY, plain)
 

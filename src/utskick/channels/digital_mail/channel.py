@@ -195,8 +195,7 @@ class DigitalMailChannel(Plain):
     async def look(self) -> list[Health]:
         """One word for each account: well where all of its organisations are, the ill ones told first."""
         looks = await asyncio.gather(*(desk.look() for desk in self._desks.values()))
-        found = [(name, ok, sentence) for (name, _), (ok, sentence) in zip(self._desks, looks, strict=True)]
-        return [_health(account.name, sorted((ok, said) for name, ok, said in found if name == account.name)) for account in self.accounts]
+        return [_together(account.name, [health for health in looks if health.account == account.name]) for account in self.accounts]
 
     async def close(self) -> None:
         await self._whereabouts.close()
@@ -209,8 +208,9 @@ def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
     return Deferred(Reason("application-fault", "the mailbox operator reported a fault of its own", str(fault.code)))
 
 
-def _health(account: str, looks: Sequence[tuple[bool, str]]) -> Health:
-    return Health(account, all(ok for ok, _ in looks), "; ".join(said for _, said in looks))
+def _together(account: str, looks: Sequence[Health]) -> Health:
+    said = "; ".join(health.sentence for health in sorted(looks, key=lambda health: (health.ok, not health.warns)))
+    return Health(account, all(health.ok for health in looks), said, any(health.warns for health in looks))
 
 
 def _shown(entry: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from utskick.channels.digital_mail.credentials import Credentials, Unusable, loa
 from utskick.channels.digital_mail.elements import element
 from utskick.channels.digital_mail.namespaces import RECIPIENT_3, SOAP
 from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, Sender
+from utskick.domain.channel import Health
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
@@ -145,21 +146,20 @@ class Desk:
 
     # -- health -----------------------------------------------------------------------------------------------------
 
-    async def look(self) -> tuple[bool, str]:
+    async def look(self) -> Health:
         """Whether it could send now, and a sentence: isReachable without recipients is the smallest question there is."""
         equipment = await self.equipment()
         if isinstance(equipment, Misconfigured):
-            return False, equipment.reason.sentence
+            return Health(self.account_name, False, equipment.reason.sentence)
         left, until = equipment.current.expires - self._clock(), equipment.current.expires.date()
         if left <= timedelta(0):
-            return False, f"the certificate of {self.organization} expired on {until}"
+            return Health(self.account_name, False, f"the certificate of {self.organization} expired on {until}")
         found = await self._ask_register(())
         if not isinstance(found, Mapping):
-            return False, f"{self.organization}: {getattr(found, 'reason', UNSAID).sentence}"
-        soon = (
-            f"; its certificate expires in {left.days} days, on {until}: replace it" if left <= _WARNING else f"; certificate until {until}"
-        )
-        return True, f"the register answers {self.organization}{soon}"
+            return Health(self.account_name, False, f"{self.organization}: {getattr(found, 'reason', UNSAID).sentence}")
+        soon = left <= _WARNING
+        told = f"its certificate expires in {left.days} days, on {until}: replace it" if soon else f"certificate until {until}"
+        return Health(self.account_name, True, f"the register answers {self.organization}; {told}", warns=soon)
 
     async def close(self) -> None:
         await self._groups.close()

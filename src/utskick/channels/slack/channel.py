@@ -56,6 +56,7 @@ class SlackChannel(Plain):
     name = "slack"
     message_type = "SLACK"
     integration = "Slack"
+    failure_title = "Unable to send Slack message"
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -23,16 +24,16 @@ _MUNICIPALITY: Final = "2281"
 _PACE: Final = Pace(look=0.25, absence=5, calm=3.5, longest=45)
 
 
-def run(*, keep: bool) -> int:
+def run(*, keep: bool, letters: Path | None = None) -> int:
     """Exit status: 0 when the ledgers agree, 1 when not, 130 after Ctrl-C."""
     try:
-        return asyncio.run(_run(keep=keep))
+        return asyncio.run(_run(keep=keep, letters=letters))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; the service of the demo has been ended.")
         return 130
 
 
-async def _run(*, keep: bool) -> int:
+async def _run(*, keep: bool, letters: Path | None) -> int:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -42,10 +43,12 @@ async def _run(*, keep: bool) -> int:
         with console.status("Starting `utskick serve` with a database of its own …"):
             addresses = await stack.enter_async_context(child.serving(place))
         stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
-        say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, phones and inboxes {addresses.viewer}")
+        say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
         say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
         client = await stack.enter_async_context(Client(Target(addresses.api, _MUNICIPALITY)))
         found = await _play(client, addresses)
+        if letters is not None:
+            _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
         say(f"{time.monotonic() - began:.0f} s in all.")
         if keep:
             _tell_kept(place)
@@ -92,6 +95,16 @@ async def _show_conversation(client: Client, sent: list[Sent]) -> None:
     party = programme.recipients(SMS)[0].party_id
     entries = await client.get(f"conversation-history/{party}")
     console.print(report.of_conversation(entries, [entry for one in sent for entry in one.asked]))
+
+
+def _put_letters(inbox: Path, letters: Path) -> None:
+    """What the printing house got, in place of what an earlier demo left there."""
+    batches = [found for found in sorted(inbox.iterdir()) if not found.name.startswith(".")] if inbox.is_dir() else []
+    shutil.rmtree(letters, ignore_errors=True)
+    for batch in batches:
+        shutil.copytree(batch, letters / batch.name)
+    pages = sum(1 for _ in letters.rglob("*.pdf"))
+    say(f"What the printing house got: {pages} PDFs with their lists and check sums, in {letters}")
 
 
 def _tell_kept(place: Path) -> None:

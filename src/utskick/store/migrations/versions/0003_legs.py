@@ -33,6 +33,8 @@ CREATE TABLE print_batches (
     closed_at timestamptz,
     UNIQUE (municipality_id, channel, batch_id, sequence)
 );
+CREATE TABLE vault_check (one boolean PRIMARY KEY CHECK (one), sealed bytea NOT NULL);
+
 CREATE UNIQUE INDEX print_batches_open ON print_batches (municipality_id, channel, batch_id) WHERE closed_at IS NULL;
 """
 
