@@ -8,13 +8,11 @@ citizens behave is told by their numbers, see ``digital_mail_people``; the fault
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import math
-import time
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import uuid4
 
 from aiohttp import web
@@ -28,6 +26,7 @@ from utskick.sandbox.digital_mail_signature import MESSAGE_3, Refused, verify
 from utskick.sandbox.digital_mail_soap import application_fault, body_of, client_fault, envelope
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.misconduct import Silence, hang_up
 from utskick.sandbox.place import HOST, Place
 
 FAR: Final = "far"
@@ -49,8 +48,6 @@ ORGANIZATIONS: Final = {
     "2120002387": ("Ånge kommun", "2260"),
 }
 _FOLDER: Final = "digital_mail"
-#: Seconds between looks at whether the client of a held connection has left.
-_GLANCE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class DigitalMail:
         self._trusted: x509.Certificate | None = None
         self._taken: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._runner: web.AppRunner | None = None
-        self._closed = asyncio.Event()
+        self._silence = Silence()
         self.port = place.https_port
 
     def routes(self) -> list[web.RouteDef]:
@@ -93,7 +90,7 @@ class DigitalMail:
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
-        self._closed.set()
+        self._silence.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -213,21 +210,11 @@ class DigitalMail:
                 return web.Response(status=429, headers={"Retry-After": str(math.ceil(rule.seconds))})
             case Fault.LOGIN:
                 return web.Response(status=403, text="Forbidden")
-            case Fault.TIMEOUT:
-                return await self._hold(request, rule.seconds)
-            case Fault.DROP:
-                return _hang_up(request)
+            case Fault.TIMEOUT | Fault.DROP:
+                return await self._silence.instead(request, rule) or hang_up(request)
             case Fault.GARBAGE:
                 return web.Response(text="<html><h1>It works!</h1></html>", content_type="text/html")
         return _soap(500, application_fault(5000, "Internal error"))
-
-    async def _hold(self, request: web.Request, seconds: float) -> web.Response:
-        end = time.monotonic() + seconds
-        while request.transport is not None and time.monotonic() < end:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), _GLANCE)
-                break
-        return _hang_up(request)
 
 
 def furnish(place: Place) -> None:
@@ -321,9 +308,3 @@ def _word(value: bool) -> str:
 
 def _soap(status: int, body: bytes) -> web.Response:
     return web.Response(status=status, body=body, headers={"Content-Type": _XML})
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        cast(asyncio.WriteTransport, request.transport).abort()
-    return web.Response(status=500)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import re
 import time
@@ -12,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from aiohttp import web
 
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.misconduct import Silence
 
 #: telia-smssender-premium-1.0.0.yml, SmsServiceRequest.destinationNumber.
 _TELIA_NUMBER: Final = re.compile(r"^\s*(\+?[4][6][7]|[0][7]\d(\s*)[\-]?)((\d|\s)+)$")
@@ -31,8 +31,6 @@ _JSON: Final = {"Content-Type": "application/json"}
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 #: How many reports are on their way at once; how often one is tried, and the first pause in seconds (doubled each time).
 _REPORTERS, _TRIES, _PAUSE = 8, 6, 0.5
-#: Seconds between looks at whether the client of a held connection has left.
-_GLANCE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +215,7 @@ class Gateways:
         self._due: asyncio.Queue[_Report] = asyncio.Queue()
         self._reporters: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
-        self._closed = asyncio.Event()
+        self._silence = Silence()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -228,7 +226,7 @@ class Gateways:
         ]
 
     async def close(self) -> None:
-        self._closed.set()
+        self._silence.close()
         for reporter in self._reporters:
             reporter.cancel()
         await asyncio.gather(*self._reporters, return_exceptions=True)
@@ -255,14 +253,7 @@ class Gateways:
             case Rule(fault=Fault.REFUSE | Fault.TEMPORARY | Fault.LOGIN):
                 return dialect.no(rule.fault)
         received = await self._take(dialect, order, rule)
-        match rule:
-            case Rule(fault=Fault.TIMEOUT):
-                return await self._hold(request, rule.seconds)
-            case Rule(fault=Fault.DROP):
-                return _hang_up(request)
-            case Rule(fault=Fault.GARBAGE):
-                return _mumble(request)
-        return dialect.yes(received)
+        return await self._silence.instead(request, rule) or dialect.yes(received)
 
     async def _take(self, dialect: _Dialect, order: _Order, rule: Rule | None) -> Received:
         """Into the ledger, and the report on its way."""
@@ -314,29 +305,6 @@ class Gateways:
         if report.tries > 1:
             again = _Report(report.url, report.headers, report.body, report.tries - 1)
             self._later(again, _PAUSE * 2.0 ** (_TRIES - report.tries))
-
-    async def _hold(self, request: web.Request, seconds: float) -> web.Response:
-        end = time.monotonic() + seconds
-        while request.transport is not None and time.monotonic() < end:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), _GLANCE)
-                break
-        return _hang_up(request)
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
-
-
-def _mumble(request: web.Request) -> web.Response:
-    """Bytes that are no HTTP: also an answer that is all status line (Telia's 204) cannot be read."""
-    if request.transport is not None:
-        transport = cast(asyncio.WriteTransport, request.transport)  # uvloop's are not of that class, and can write all the same
-        transport.write(b"<html>\x00\xff It works!\r\n\r\n")
-        transport.close()
-    return web.Response(status=500)
 
 
 def _basic(login: Login) -> str:

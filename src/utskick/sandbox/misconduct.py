@@ -30,19 +30,34 @@ class Misconduct:
             self._magic.add(replace(rule, recipient=rf"\A{re.escape(recipient)}\Z"))
         for rule in patterns:
             self._magic.add(rule)
-        self._closed = asyncio.Event()
+        self._silence = Silence()
 
     def strike(self, recipient: str) -> Rule | None:
         """The rule that strikes this call. Counts it."""
         return self._script.strike(self._provider, recipient) or self._magic.strike(self._provider, recipient)
 
     async def silence(self, request: web.Request, rule: Rule | None) -> web.Response | None:
-        """What stands in place of the answer to a message that was taken: nothing, or what nobody can read. None: a plain answer."""
+        """What stands in place of the answer to a message that was taken. None: a plain answer."""
+        return await self._silence.instead(request, rule)
+
+    def close(self) -> None:
+        """Held connections end now."""
+        self._silence.close()
+
+
+class Silence:
+    """What stands in place of an answer: nothing, a broken connection, or what nobody can read."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    async def instead(self, request: web.Request, rule: Rule | None) -> web.Response | None:
+        """None: a plain answer."""
         match rule:
             case Rule(fault=Fault.TIMEOUT):
                 return await self._hold(request, rule.seconds)
             case Rule(fault=Fault.DROP):
-                return _hang_up(request)
+                return hang_up(request)
             case Rule(fault=Fault.GARBAGE):
                 return _mumble(request)
         return None
@@ -57,7 +72,7 @@ class Misconduct:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), _GLANCE)
                 break
-        return _hang_up(request)
+        return hang_up(request)
 
 
 def throttled(rule: Rule, body: bytes = b"", content_type: str = "text/plain") -> web.Response:
@@ -65,7 +80,7 @@ def throttled(rule: Rule, body: bytes = b"", content_type: str = "text/plain") -
     return web.Response(status=429, body=body, content_type=content_type, headers={"Retry-After": str(math.ceil(rule.seconds))})
 
 
-def _hang_up(request: web.Request) -> web.Response:
+def hang_up(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
