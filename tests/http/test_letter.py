@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -174,3 +175,18 @@ async def test_a_batch_that_nobody_knows_cannot_be_closed_and_one_of_another_mun
     assert (missing.status, missing.json["detail"]) == (400, "Required parameter 'batchId' is not present.")
     wrong = await client.post("/2281/snail-mail?batchId=1-1-1-1-1", snail())
     assert wrong.json["violations"] == [{"field": "addSnailMailToBatch.batchId", "message": "not a valid UUID"}]
+
+
+async def test_a_letter_posted_twice_with_one_key_is_printed_once(client: Client) -> None:
+    """Also at the same time, and into a batch whose id is the caller's own."""
+    batch = str(uuid4())
+    other = await client.post(f"/2281/snail-mail?batchId={batch}", snail())
+    calls = [client.post(f"/2281/snail-mail?batchId={batch}", snail(), Idempotency_Key="rad-1") for _ in range(4)]
+    answers = [answer for answer in await asyncio.gather(*calls) if answer.status != 409]
+    answers.append(await client.post(f"/2281/snail-mail?batchId={batch}", snail(), Idempotency_Key="rad-1"))
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.json["messageId"] for answer in answers}) == 1
+    assert answers[0].json["messageId"] != other.json["messageId"]
+    await client.post(f"/2281/snail-mail/batch/{batch}")
+    await client.until(f"/2281/status/batch/{batch}", lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]))
+    assert len(await client.all_received("snail_mail")) == 2

@@ -48,6 +48,11 @@ class Numbered:
     awaited: bool
     types: Mapping[str, str]
 
+    @property
+    def mark(self) -> UUID:
+        """What an Idempotency-Key remembers: the batch, or in a batch of the caller's own the one message."""
+        return self.batch_id if self.plan.batch_id is None else self.ids[0][0]
+
     def channel_of(self, index: int) -> str:
         """The channel of a recipient's first delivery."""
         legs = self.plan.recipients[index].legs

@@ -42,9 +42,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The key was used before for the same request: this batch is what came of it; it was not answered then."""
+    """The key was used before for the same request: this is what came of it (``Numbered.mark``); it was not answered then."""
 
-    batch_id: UUID
+    mark: UUID
 
 
 class Intake:

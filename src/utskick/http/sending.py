@@ -79,7 +79,7 @@ class Sending:
                 if isinstance(earlier, Replay):
                     return Response(earlier.body, earlier.status, {**earlier.headers, "Idempotency-Replayed": "true"})
                 if isinstance(earlier, Earlier):
-                    return await self._settled.of_earlier(wish, earlier.batch_id)
+                    return await self._settled.of_earlier(wish, earlier.mark)
                 if not wish.awaited:
                     return self._accepted(numbered)
                 await settlements.wait(waited_for, self._service.sync_wait)

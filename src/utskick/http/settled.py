@@ -46,11 +46,12 @@ class Settled:
         ids = [numbered.ids[index][0] for index in numbered.plan.entries]
         return await self._answer(wish, numbered.batch_id, ids)
 
-    async def of_earlier(self, wish: Wish, batch_id: UUID) -> Response:
+    async def of_earlier(self, wish: Wish, mark: UUID) -> Response:
         """Accepted before, never answered: either its call still waits, or its process died while it did."""
-        found = await self._states(wish, batch_id, None)
+        batch_id = wish.plan.batch_id or mark
+        found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
         unsettled = any(state.status not in rest_of(self._channel) for states in found.values() for state in states)
-        if unsettled and self._service.clock() < made_at(batch_id) + timedelta(seconds=self._service.sync_wait + 1):
+        if unsettled and self._service.clock() < made_at(mark) + timedelta(seconds=self._service.sync_wait + 1):
             raise StillRunning("the first request with this Idempotency-Key has not been answered yet", headers={"Retry-After": "2"})
         answer = await self._answer(wish, batch_id, list(found))
         answer.headers["Idempotency-Replayed"] = "true"

@@ -21,8 +21,8 @@ class Keys:
         self._database = database
 
     async def reserve(self, connection: Connection, numbered: Numbered, key: Key) -> Replay | UUID | None:
-        """None: the key is new, and now ours until the transaction ends. Replay: the first answer. UUID: a batch that was
-        accepted whose answer was never written (its process died while it waited). Raises KeyReused or StillRunning."""
+        """None: the key is new, and now ours until the transaction ends. Replay: the first answer. UUID: the mark of what was
+        accepted and never answered (its process died while it waited). Raises KeyReused or StillRunning."""
         municipality_id = numbered.caller.municipality_id
         free = await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", f"{municipality_id}/{key.text}")
         if not free:
@@ -34,7 +34,7 @@ class Keys:
                 WHERE k.created_at < $6
             RETURNING true
             """,
-            municipality_id, key.text, key.digest, numbered.batch_id, numbered.created_at, numbered.created_at - KEPT,
+            municipality_id, key.text, key.digest, numbered.mark, numbered.created_at, numbered.created_at - KEPT,
         )  # fmt: skip
         if added:
             return None
