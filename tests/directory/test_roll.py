@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from uuid import uuid4
 
@@ -54,6 +55,26 @@ async def test_two_who_take_in_the_same_people_at_once_take_each_in_once(people:
     assert await database.pool.fetchval("SELECT count(*) FROM parties") == 200
     assert await database.pool.fetchval("SELECT count(*) FROM contact_settings") == 200
     assert sum(part.created for part in taken) == 200
+
+
+async def test_people_who_are_known_are_renewed_by_two_at_once(people: People, roll: Roll, database: Database) -> None:
+    entries = [entry(person(n), f"+4670174{n:04}", n) for n in range(600)]
+    await roll.take(MID, entries, NOW)
+    deadlocks = await counted(database)
+    taken = await asyncio.gather(*(roll.take(MID, order, NOW) for order in (entries, entries[::-1]) * 3))
+    assert [(part.created, part.replaced, part.refused) for part in taken] == [(0, 600, ())] * 6
+    assert await counted(database) == deadlocks
+
+
+async def counted(database: Database) -> int:
+    """Deadlocks that the server has seen, with those of the connections that are still open."""
+    async with AsyncExitStack() as stack:
+        for _ in range(8):
+            connection = await stack.enter_async_context(database.pool.acquire())
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            await connection.execute("SELECT 1")
+        found: int = await connection.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return found
 
 
 async def test_one_who_takes_anothers_number_in_the_same_file_takes_nobody_with_it(people: People, roll: Roll) -> None:

@@ -63,7 +63,7 @@ class Roll:
         """Where somebody else writes one of these people in the same moment, row by row; else all at once."""
         try:
             return await self._take(municipality_id, entries, now)
-        except asyncpg.UniqueViolationError:
+        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             if len(entries) == 1:
                 return Taken(0, 0, (Refused(entries[0].line, "the number or the party id was taken by somebody else just now"),))
         parts = [await self.take(municipality_id, [entry], now) for entry in entries]
@@ -85,7 +85,8 @@ class Roll:
                     parties[party_id] = Party(party_id, entry.legal_id, entry.address, entry.protected), entry
             if not parties:
                 return Taken(0, 0, tuple(refused))
-            ordered = sorted(parties.items())  # two who write the same people lock them in the same order
+            # two who write the same people lock them in the same order
+            ordered = sorted(parties.items(), key=lambda item: item[1][0].legal_id.number)
             created = await self._tables.parties.put_all(connection, municipality_id, [party for _, (party, _) in ordered], now)
             await self._contacts(connection, municipality_id, {i: e for i, (_, e) in ordered if e.contacts}, now)
             return Taken(created, len(parties) - created, tuple(refused))

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from utskick.outgoing.section import Address, Filled, HttpService, Secret, Section
+from utskick.outgoing.section import Address, Filled, HttpPeer, Secret, Section
 
 Where = Literal["local", "remote"]
 
 
-class Neighbour(HttpService):
+class Neighbour(HttpPeer):
     """A service of the municipality, with a login by OAuth 2 client credentials."""
 
     token_url: Address

@@ -39,7 +39,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class HttpService(Section):
+class HttpPeer(Section):
     """What everything that we call over HTTP has. Time-outs in seconds; ``ca_file``: further certificate authorities."""
 
     url: Address
@@ -57,7 +57,7 @@ class HttpService(Section):
         return context
 
 
-class HttpAccount(HttpService):
+class HttpAccount(HttpPeer):
     """A provider account over HTTP. ``rate`` in calls a second; ``priority``: the lowest first."""
 
     priority: int = 1
