@@ -115,7 +115,13 @@ def test_leaving_stops_the_watching_and_not_the_sending(asking: Command, service
     # Its last two digits make every gateway defer it for ever, so the watching would not end of itself.
     path = written(tmp_path / "l.csv", ["Bo;0700201405;"])
     command = [sys.executable, "-m", "utskick", "batch", "sms", str(path), "--message", "Hej", "--yes"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's background job inherits "ignored"
+    )
     try:
         assert process.stdout is not None
         said = ""
