@@ -93,7 +93,7 @@ class Worker:
             )
         )
         self._room = {
-            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
+            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 5 * sum(a.concurrency for a in c.accounts))
             for c in channels.values()
             for priority in Priority
         }
