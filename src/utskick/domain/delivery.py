@@ -33,6 +33,13 @@ class Delivery:
     next: tuple[str, ...] = ()
     encloses: UUID | None = None
 
+    def begun(self, account: str) -> Delivery:
+        """With one more attempt. Written out, because ``dataclasses.replace`` costs more than all else that is decided about a delivery."""
+        return Delivery(
+            self.id, self.municipality_id, self.batch_id, self.message_id, self.channel, Status.SENDING, self.priority, self.attempts + 1,
+            self.tried, self.doubts, account, self.created_at, self.expires_at, self.next, self.encloses,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

@@ -163,7 +163,7 @@ class Dispatch:
             await self._finished.put(job.id)
             return None
         self._a.points.reach("after-begin")
-        delivery = replace(delivery, attempts=delivery.attempts + 1, account=account, status=Status.SENDING)
+        delivery = delivery.begun(account)
         outcome = await self._send(channel, loaded, account)
         self._a.points.reach("after-answer")
         return replace(loaded, delivery=delivery), outcome
