@@ -39,6 +39,9 @@ _UNREADABLE = timedelta(minutes=1)
 #: Deliveries of a lane that are claimed where nothing else sets a number.
 _LEAST_ROOM = 32
 
+#: Deliveries that are claimed and loaded in one go: more would keep those that are ready from being sent.
+_MOST_CLAIMED = 80
+
 #: Seconds between two looks for gatherings to close.
 _CLOSING = 0.4
 
@@ -93,7 +96,7 @@ class Worker:
             )
         )
         self._room = {
-            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 5 * sum(a.concurrency for a in c.accounts))
+            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
             for c in channels.values()
             for priority in Priority
         }
@@ -156,7 +159,8 @@ class Worker:
         hungry = [lane for lane in self._lanes if self._busy[lane] <= self._room[lane] // 2]
         if not hungry:
             return 0
-        count = min(self._room[lane] - self._busy[lane] for lane in hungry)
+        # by the largest: a small lane may be overfilled once, and then has no hunger; by the smallest, all would be fed with its spoon
+        count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in hungry))
         claimed = [job for job in await self._jobs.claim(hungry, count, self._options.patience) if job.id not in self._running]
         if not claimed:
             return 0
