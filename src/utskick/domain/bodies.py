@@ -38,6 +38,13 @@ def one_of(*words: str) -> Rule:
     return Rule(((said, lambda v: v in words),), said, (("enum", words),))
 
 
+def crowd(most: int, least: int = 1) -> Rule:
+    """A list of at most so many, and where ``least`` is 1 not an empty one."""
+    empty = (("must not be empty", bool),) if least else ()
+    size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
+    return Rule((*empty, size), "must not be empty", (("minItems", least), ("maxItems", most)))
+
+
 Line255 = Annotated[str, line_up_to(255)]
 SupportText = Annotated[str, Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1),))]
 SupportEmail = Annotated[

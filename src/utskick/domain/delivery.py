@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from utskick.domain.channel import Priority
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
+
+#: A message without ``validUntil``, and every further leg of one, is given up after this time.
+LIFETIME: Final = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True)

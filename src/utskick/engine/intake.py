@@ -11,6 +11,7 @@ from uuid import UUID
 
 from utskick.domain.channel import Asked, Channel, Plan
 from utskick.domain.clock import Clock
+from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.message import Caller, Key, Numbered, Replay
@@ -19,8 +20,6 @@ from utskick.store.database import Database
 from utskick.store.idempotency import Keys
 from utskick.store.messages import Messages
 
-#: A message without ``validUntil`` is given up after this time.
-LIFETIME = timedelta(hours=48)
 #: How far ahead ``sendAt`` may lie.
 HORIZON = timedelta(days=366)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from utskick.domain.clock import Clock
-from utskick.engine.intake import LIFETIME
+from utskick.domain.delivery import LIFETIME
 from utskick.engine.pacing import Pace
 from utskick.engine.receipts import Receipts
 from utskick.store.database import Database

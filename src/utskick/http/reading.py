@@ -14,10 +14,10 @@ from pydantic import ConfigDict
 from starlette.responses import StreamingResponse
 
 from utskick.domain.clock import SWEDEN, swedish
+from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.rules import Body
 from utskick.domain.status import Status, shown
-from utskick.engine.intake import LIFETIME
 from utskick.http.answers import delivery_of, event_of, message_of, overall, without_nulls
 from utskick.http.edge import Parameters, caller_of, day, parse, read_body
 from utskick.http.service import Service

@@ -86,10 +86,6 @@ class Jobs:
         """Remove jobs that need nothing more, unless another worker has taken them over: it may be sending just now."""
         await self._pool.execute("DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2", ids, self._worker)
 
-    async def next_due(self, lanes: Sequence[str]) -> timedelta | None:
-        """How long until the next deferred job of these lanes is due; None when there is none."""
-        return await self._queries.next_deferred_eta([QueueEntrypoint(lane) for lane in lanes])
-
 
 async def enqueue(connection: Any, rows: Sequence[tuple[str, Priority, str, UUID, datetime]]) -> None:
     """Add jobs (channel, priority, municipality, delivery, due) inside the caller's transaction."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from utskick.domain.channel import Priority
-from utskick.domain.delivery import Delivery
+from utskick.domain.delivery import LIFETIME, Delivery
 from utskick.domain.ids import new_id
 from utskick.domain.preparing import Route
 from utskick.domain.status import Status
@@ -17,9 +17,6 @@ from utskick.store.database import Connection, Database
 
 if TYPE_CHECKING:
     from utskick.store.attempts import Settlement
-
-#: How long a further leg may take at least.
-LIFETIME: Final = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True)

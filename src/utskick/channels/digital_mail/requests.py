@@ -8,7 +8,7 @@ from pydantic import ModelWrapValidatorHandler, RootModel, ValidationError, mode
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import XML, DigitalSender, ExternalReference, Line255, line_up_to, one_of
+from utskick.domain.bodies import XML, DigitalSender, ExternalReference, Line255, crowd, line_up_to, one_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     CLEAN,
@@ -39,14 +39,7 @@ Content = Annotated[
 ]
 
 
-Crowd = Rule(
-    (
-        ("must not be empty", bool),
-        (f"size must be between 1 and {MOST_PARTIES}", lambda parties: len(parties) <= MOST_PARTIES),
-    ),
-    "must not be empty",
-    (("minItems", 1), ("maxItems", MOST_PARTIES)),
-)
+Crowd = crowd(MOST_PARTIES)
 
 
 class Party(Body):

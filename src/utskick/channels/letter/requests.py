@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, one_of
+from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, crowd, one_of
 from utskick.domain.rules import (
     CLEAN,
     NOT_BLANK,
@@ -29,17 +29,11 @@ MOST_ATTACHMENTS: Final = 20
 Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
 
 
-def _crowd(most: int, least: int = 0) -> Rule:
-    checks = ((f"size must be between {least} and {most}", lambda found: len(found) <= most),)
-    empty = (("must not be empty", bool),) if least else ()
-    return Rule((*empty, *checks), "must not be empty", (("minItems", least), ("maxItems", most)))
-
-
 class LetterParty(Body):
     """To whom: people by their party id (digital first, where they can be reached so), and plain addresses (paper)."""
 
-    party_ids: Annotated[list[Uuid], _crowd(MOST_RECIPIENTS)] | None = None
-    addresses: Annotated[list[AddressBody], _crowd(MOST_RECIPIENTS)] | None = None
+    party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = None
+    addresses: Annotated[list[AddressBody], crowd(MOST_RECIPIENTS, least=0)] | None = None
     external_references: list[ExternalReference] | None = None
 
 
@@ -68,7 +62,7 @@ class LetterRequest(Body):
     body: FreeText | None = None
     department: Line
     deviation: FreeLine | None = None
-    attachments: Annotated[list[LetterAttachment], _crowd(MOST_ATTACHMENTS, least=1)]
+    attachments: Annotated[list[LetterAttachment], crowd(MOST_ATTACHMENTS)]
     reference: Reference | None = None
     send_at: Moment | None = None
     priority: Literal["HIGH", "NORMAL"] | None = None

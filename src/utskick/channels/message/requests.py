@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from utskick.domain.bodies import ExternalReference
+from utskick.domain.bodies import ExternalReference, crowd
 from utskick.domain.rules import (
     CLEAN,
     NOT_BLANK,
@@ -22,14 +22,7 @@ from utskick.domain.rules import (
 )  # fmt: skip
 
 MOST_MESSAGES: Final = 10_000
-Crowd = Rule(
-    (
-        ("must not be empty", bool),
-        (f"size must be between 1 and {MOST_MESSAGES}", lambda messages: len(messages) <= MOST_MESSAGES),
-    ),
-    "must not be empty",
-    (("minItems", 1), ("maxItems", MOST_MESSAGES)),
-)
+Crowd = crowd(MOST_MESSAGES)
 SmsName = Annotated[
     str,
     Rule(

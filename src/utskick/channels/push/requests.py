@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from yarl import URL
 
-from utskick.domain.bodies import ExternalReference
+from utskick.domain.bodies import ExternalReference, crowd
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import CLEAN, UTF8, Body, FreeText, Line, Moment, Reference, Rule, Text, Uuid
 
@@ -17,14 +17,7 @@ MOST_PARTIES: Final = 100_000
 LONGEST_TTL: Final = 2_419_200
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 
-Crowd = Rule(
-    (
-        ("must not be empty", bool),
-        (f"size must be between 1 and {MOST_PARTIES}", lambda parties: len(parties) <= MOST_PARTIES),
-    ),
-    "must not be empty",
-    (("minItems", 1), ("maxItems", MOST_PARTIES)),
-)
+Crowd = crowd(MOST_PARTIES)
 
 
 def _secure(value: str) -> bool:

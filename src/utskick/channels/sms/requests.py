@@ -10,21 +10,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator
 
 from utskick.channels.sms.sender import SenderId
-from utskick.domain.bodies import ExternalReference
+from utskick.domain.bodies import ExternalReference, crowd
 from utskick.domain.recipient import Recipient, national_to_msisdn
 from utskick.domain.rules import MSISDN_MESSAGE, Body, FreeText, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
 
 MOST_PARTIES: Final = 100_000
 _PLAIN_MOBILE: Final = re.compile(r"07[02369][0-9]{7}\Z")
 
-Crowd = Rule(
-    (
-        ("must not be empty", bool),
-        (f"size must be between 1 and {MOST_PARTIES}", lambda parties: len(parties) <= MOST_PARTIES),
-    ),
-    "must not be empty",
-    (("minItems", 1), ("maxItems", MOST_PARTIES)),
-)
+Crowd = crowd(MOST_PARTIES)
 
 
 def _national(text: str) -> str:
