@@ -1,0 +1,8 @@
+"""The API's own description: operations, headers, bodies and answers, as the contract has them, ours beside them."""
+
+from __future__ import annotations
+
+from utskick.http.openapi.operations import Operation, closing, plain, question, reading, receipt, sending
+from utskick.http.openapi.pages import install
+
+__all__ = ["Operation", "closing", "install", "plain", "question", "reading", "receipt", "sending"]
