@@ -1,4 +1,4 @@
-"""What the reading calls stand on: messages found by time, caller and person; events in the order of their commits; tallies; records of another system."""
+"""What the reading calls stand on: messages by time, caller and person; events in the order of commits; tallies; another system's records."""
 
 from alembic import op
 
@@ -10,7 +10,8 @@ depends_on = None
 MESSAGES = """
 ALTER TABLE messages ADD COLUMN at timestamptz, ADD COLUMN origin text, ADD COLUMN issuer text, ADD COLUMN department text;
 UPDATE messages m SET at = b.created_at, department = b.department,
-    origin = CASE WHEN b.message_type <> 'PRINT_BATCH' THEN b.origin END, issuer = CASE WHEN b.message_type <> 'PRINT_BATCH' THEN b.issuer END
+    origin = CASE WHEN b.message_type <> 'PRINT_BATCH' THEN b.origin END,
+    issuer = CASE WHEN b.message_type <> 'PRINT_BATCH' THEN b.issuer END
 FROM batches b WHERE b.id = m.batch_id;
 ALTER TABLE messages ALTER COLUMN at SET NOT NULL;
 DROP INDEX messages_party;
@@ -23,8 +24,8 @@ CREATE INDEX batches_issuer ON batches (municipality_id, issuer, created_at, id)
 ALTER TABLE deliveries ADD COLUMN recorded bytea, ADD COLUMN recorded_files bytea;
 """
 
-#: A transaction's number orders what it wrote before all that later ones write, and what is older than every running transaction is complete:
-#: a reader that goes by (tx, id) up to there misses nothing. Without it, a number handed out early and committed late would be passed over.
+#: A transaction's number orders what it wrote before all that later ones write, and what is older than every running transaction is
+#: complete: a reader that goes by (tx, id) up to there misses nothing. By id alone, one handed out early and committed late would be missed.
 EVENTS = """
 CREATE FUNCTION utskick_tx() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT pg_current_xact_id()::text::bigint + 0 $$;
 CREATE FUNCTION utskick_complete_tx() RETURNS bigint LANGUAGE sql STABLE AS
