@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Final
 
 from utskick.domain.recipient import is_email
-from utskick.domain.rules import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, FreeLine, Rule, Text
+from utskick.domain.rules import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, FreeLine, Rule, Text, is_base64
 
 #: Characters of one line of an address; more fits no window.
 LONGEST_LINE: Final = 100
@@ -42,11 +42,14 @@ def crowd(most: int, least: int = 1) -> Rule:
     """A list of at most so many, and where ``least`` is 1 not an empty one."""
     empty = (("must not be empty", bool),) if least else ()
     size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
-    return Rule((*empty, size), "must not be empty", (("minItems", least), ("maxItems", most)))
+    return Rule((*empty, size), "must not be empty", ((*((("minItems", least),) if least else ()), ("maxItems", most))))
 
 
 Line255 = Annotated[str, line_up_to(255)]
-SupportText = Annotated[str, Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1),))]
+SupportText = Annotated[
+    str,
+    Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1), ("maxLength", 1024))),
+]
 SupportEmail = Annotated[
     str,
     Rule(
@@ -55,10 +58,16 @@ SupportEmail = Annotated[
             ("size must be between 5 and 256", lambda v: v == "" or 5 <= len(v) <= 256),
             XML,
         ),
-        schema=(("format", "email"),),
+        schema=(("format", "email"), ("maxLength", 256)),
     ),
 ]
-SupportUrl = Annotated[str, Rule((("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, XML, size_up_to(255)))]
+SupportUrl = Annotated[
+    str,
+    Rule(
+        (("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, XML, size_up_to(255)),
+        schema=(("maxLength", 255),),
+    ),
+]
 AddressLine = Annotated[FreeLine, Rule((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))]
 OrganizationNumber = Annotated[
     str,
@@ -68,7 +77,17 @@ OrganizationNumber = Annotated[
                 f"must match the regular expression {_ORGANIZATION}",
                 lambda value: re.fullmatch(r"[1235789][0-9][2-9][0-9]{7}", value) is not None,
             ),
-        )
+        ),
+        schema=(("pattern", _ORGANIZATION),),
+    ),
+]
+#: A file of a letter or of a digital mail, which is told apart from one that is blank.
+FileContent = Annotated[
+    str,
+    Rule(
+        (NOT_BLANK, ("not a valid BASE64-encoded string", lambda v: not v.strip() or is_base64(v))),
+        "must not be blank",
+        (("contentEncoding", "base64"), ("minLength", 1)),
     ),
 ]
 
@@ -80,7 +99,7 @@ class ExternalReference(Body):
     value: Text
 
 
-class SupportInfo(Body):
+class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):
     """Whom the recipient can ask."""
 
     text: SupportText
@@ -89,13 +108,13 @@ class SupportInfo(Body):
     url: SupportUrl | None = None
 
 
-class DigitalSender(Body):
+class DigitalSender(Body, title="DigitalMailSender"):
     """What the recipient of a digital mail is told of its sender."""
 
     support_info: SupportInfo
 
 
-class AddressBody(Body):
+class AddressBody(Body, title="Address"):
     """Where a letter goes (contract section 4), with the organisation that its orchestrator drops."""
 
     first_name: AddressLine | None = None

@@ -97,9 +97,15 @@ Text = Annotated[str, Rule((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("mi
 Line = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
 FreeText = Annotated[str, Rule((NO_NUL, UTF8))]
 FreeLine = Annotated[str, Rule((CLEAN, UTF8))]
-Uuid = Annotated[str, Rule((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID")]
-Person = Annotated[str, Rule((("must be 1-64 of letters, digits, '-' and '_'", lambda v: _PERSON.match(v) is not None),))]
-Msisdn = Annotated[str, Rule(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE)]
+Uuid = Annotated[str, Rule((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID", (("format", "uuid"),))]
+Person = Annotated[
+    str,
+    Rule(
+        (("must be 1-64 of letters, digits, '-' and '_'", lambda v: _PERSON.match(v) is not None),),
+        schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
+    ),
+]
+Msisdn = Annotated[str, Rule(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),))]
 
 
 def _phone(value: str) -> str:
@@ -117,8 +123,15 @@ Email = Annotated[
 OptionalEmail = Annotated[
     str, Rule((("must be a well-formed email address", lambda v: v == "" or is_email(v)),), schema=(("format", "email"),))
 ]
-Base64 = Annotated[str, Rule((("not a valid BASE64-encoded string", is_base64),), "not a valid BASE64-encoded string")]
-Reference = Annotated[str, Rule((("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),))]
+Base64 = Annotated[
+    str, Rule((("not a valid BASE64-encoded string", is_base64),), "not a valid BASE64-encoded string", (("contentEncoding", "base64"),))
+]
+Reference = Annotated[
+    str,
+    Rule((("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),), schema=(("minLength", 1), ("maxLength", 64))),
+]
+#: Beside a member whose null the contract names: all that may be left out may be null as well.
+OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 NotEmpty = Rule((("must not be empty", bool),), "must not be empty", (("minItems", 1),))
 
 

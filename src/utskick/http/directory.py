@@ -91,8 +91,10 @@ def _delegates(to: DelegateCalls) -> list[Call]:
 def _people(service: Service) -> list[Call]:
     party, push = PartyCalls(service), SubscriptionCalls(service)
     put = Operation(
-        "putParty", "Say who stands behind a party id (201 when new)", _PARTIES, answer="Party", body="PartyRequest", conflict=True
-    )
+        "putParty", "Say who stands behind a party id (201 when new)", _PARTIES,
+        answer="RegisteredParty", made=201, body="PartyRequest", missing=False, conflict=True,
+    )  # fmt: skip
+    get = Operation("getParty", "Read a party, its number masked", _PARTIES, answer="RegisteredParty")
     subscribe = Operation(
         "createSubscription", "Add a device of a party; the same one again keeps its id", _PUSH,
         status=201, answer="SubscriptionId", body="SubscriptionRequest",
@@ -100,7 +102,7 @@ def _people(service: Service) -> list[Call]:
     listed = Operation("getSubscriptions", "List the devices of a party", _PUSH, answer="PushSubscription", many=True, query=("partyId",))
     return [
         Call("PUT", "/parties/{partyId}", party.put, put),
-        Call("GET", "/parties/{partyId}", party.read, Operation("getParty", "Read a party, its number masked", _PARTIES, answer="Party")),
+        Call("GET", "/parties/{partyId}", party.read, get),
         Call("DELETE", "/parties/{partyId}", party.delete, Operation("deleteParty", "Forget a party", _PARTIES, status=204)),
         Call("POST", "/push/subscriptions", push.create, subscribe),
         Call("GET", "/push/subscriptions", push.find, listed),

@@ -25,9 +25,9 @@ from utskick.store.subscriptions import Device
 _EMAIL: Final = re.compile(r"[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+\Z")
 _SIZE: Final = ("size must be between 0 and 255", lambda value: len(value) <= 255)
 _LONG: Final = ("size must be between 0 and 4096", lambda value: len(value) <= 4096)
-_MANY: Final = Constraint((("size must be between 0 and 100", lambda value: len(value) <= 100),))
-Short = Annotated[str, Constraint((CLEAN, UTF8, _SIZE))]
-ShortText = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _SIZE), "must not be blank", (("minLength", 1),))]
+_MANY: Final = Constraint((("size must be between 0 and 100", lambda value: len(value) <= 100),), schema=(("maxItems", 100),))
+Short = Annotated[str, Constraint((CLEAN, UTF8, _SIZE), schema=(("maxLength", 255),))]
+ShortText = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _SIZE), "must not be blank", (("minLength", 1), ("maxLength", 255)))]
 
 
 # -- contact settings -----------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def _legal_id(value: str) -> str:
     return found.number
 
 
-class NamesBody(Body):
+class NamesBody(Body, title="PartyNames"):
     """A person's names, or an organisation's."""
 
     first_name: Short | None = None
@@ -132,7 +132,7 @@ class NamesBody(Body):
     organization: Short | None = None
 
 
-class AddressBody(Body):
+class AddressBody(Body, title="PartyAddress"):
     """As the contract writes an address."""
 
     address: Short | None = None
@@ -191,7 +191,7 @@ def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
 class WebPushKeys(Body):
     """RFC 8291 section 2: an uncompressed point on P-256, and 16 bytes."""
 
-    p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")]
+    p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")] = Field(alias="p256dh")
     auth: Annotated[str, Constraint((_octets(16),), "must not be null")]
 
 
@@ -208,7 +208,7 @@ class FcmBody(Body):
     token: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _LONG), "must not be blank")]
 
 
-class PushParty(Body):
+class PushParty(Body, title="SubscriptionParty"):
     """Whose device it is."""
 
     party_id: Uuid

@@ -28,7 +28,7 @@ SHAPES: Final[dict[str, Any]] = {
     "FilterRule": _shape(attributeName=_TEXT, operator={"type": "string", "enum": ["EQUALS", "NOT_EQUALS"]}, attributeValue=_TEXT),
     "Filter": _shape(id=_UUID, alias=_TEXT, channel=_TEXT, created=_TIME, modified=_TIME, rules=_list("FilterRule")),
     "Delegate": _shape(id=_UUID, principalId=_UUID, agentId=_UUID, created=_TIME, modified=_TIME, filters=_list("Filter")),
-    "Party": _shape(
+    "RegisteredParty": _shape(
         partyId=_UUID,
         type={"type": "string", "enum": ["PRIVATE", "ENTERPRISE"]},
         legalId={"type": "string", "example": "19900101-****"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from utskick.domain.status import Shown, Status
+
 SHAPES: dict[str, Any] = {
     "Problem": {
         "type": "object",
@@ -15,6 +17,7 @@ SHAPES: dict[str, Any] = {
             "instance": {"type": "string", "format": "uri"},
             "code": {"type": "string", "description": "Our own stable word for the fault"},
         },
+        "not": {"required": ["violations"]},
     },
     "ConstraintViolationProblem": {
         "type": "object",
@@ -22,8 +25,11 @@ SHAPES: dict[str, Any] = {
             "type": {"type": "string", "format": "uri"},
             "title": {"type": "string"},
             "status": {"type": "integer", "format": "int32"},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "format": "uri"},
             "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
         },
+        "required": ["violations"],
     },
     "Violation": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
     "MessageType": {
@@ -42,10 +48,8 @@ SHAPES: dict[str, Any] = {
             "PRINT_BATCH",
         ],
     },
-    "MessageStatus": {
-        "type": "string",
-        "enum": ["PENDING", "AWAITING_FEEDBACK", "SENT", "NOT_SENT", "FAILED", "NO_CONTACT_SETTINGS_FOUND", "NO_CONTACT_WANTED"],
-    },
+    "MessageStatus": {"type": "string", "enum": [status.value for status in Shown]},
+    "Lifecycle": {"type": "string", "enum": [status.value for status in Status]},
     "Reason": {
         "type": "object",
         "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "providerCode": {"type": "string"}},
@@ -68,23 +72,12 @@ SHAPES: dict[str, Any] = {
             "deliveryId": {"type": "string", "format": "uuid"},
             "messageType": {"$ref": "#/components/schemas/MessageType"},
             "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "lifecycle": {
-                "type": "string",
-                "enum": [
-                    "queued",
-                    "sending",
-                    "sent",
-                    "delivered",
-                    "failed",
-                    "uncertain",
-                    "deferred",
-                    "expired",
-                    "cancelled",
-                    "gathered",
-                    "routed",
-                ],
-            },
+            "lifecycle": {"$ref": "#/components/schemas/Lifecycle"},
             "attempts": {"type": "integer"},
+            "messageId": {"type": "string", "format": "uuid"},
+            "batchId": {"type": "string", "format": "uuid"},
+            "reference": {"type": "string"},
+            "routedTo": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryResult"}},
             "reason": {"$ref": "#/components/schemas/Reason"},
             "events": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryEvent"}},
         },
@@ -112,6 +105,7 @@ SHAPES: dict[str, Any] = {
         "type": "object",
         "properties": {
             "batchId": {"type": "string", "format": "uuid"},
+            "reference": {"type": "string"},
             "messages": {"type": "array", "items": {"$ref": "#/components/schemas/MessageResult"}},
             "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
             "duplicates": {"type": "integer"},
@@ -125,6 +119,31 @@ SHAPES: dict[str, Any] = {
             "status": {"$ref": "#/components/schemas/MessageStatus"},
             "content": {},
             "timestamp": {"type": "string", "format": "date-time"},
+            "lifecycle": {"$ref": "#/components/schemas/Lifecycle"},
+            "messageId": {"type": "string", "format": "uuid"},
+            "deliveryId": {"type": "string", "format": "uuid"},
+            "reference": {"type": "string"},
+            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
+        },
+    },
+    "ShortHistoryResponse": {
+        "type": "object",
+        "properties": {
+            "sender": {"type": "string"},
+            "message": {"type": "string"},
+            "subject": {"type": "string"},
+            "messageType": {"$ref": "#/components/schemas/MessageType"},
+            "status": {"$ref": "#/components/schemas/MessageStatus"},
+            "timestamp": {"type": "string", "format": "date-time"},
+        },
+    },
+    "Mailbox": {
+        "type": "object",
+        "properties": {
+            "partyId": {"type": "string"},
+            "supplier": {"type": "string"},
+            "reachable": {"type": "boolean"},
+            "reason": {"type": "string"},
         },
     },
 }

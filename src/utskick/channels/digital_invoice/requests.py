@@ -6,10 +6,26 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
+from pydantic import Field
+
 from utskick.channels.digital_invoice.numbers import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
 from utskick.domain.bodies import ExternalReference, one_of
-from utskick.domain.rules import CLEAN, NOT_BLANK, UTF8, Base64, Body, FreeLine, Line, Moment, Reference, Rule, Uuid, decode_base64
+from utskick.domain.rules import (
+    CLEAN,
+    NOT_BLANK,
+    OR_NULL,
+    UTF8,
+    Base64,
+    Body,
+    FreeLine,
+    Line,
+    Moment,
+    Reference,
+    Rule,
+    Uuid,
+    decode_base64,
+)
 
 #: Above this an amount is a slip of the pen (kronor).
 HIGHEST: Final = Decimal("999999999.99")
@@ -22,7 +38,7 @@ Amount = Annotated[
             ("must be at most 999999999.99", lambda amount: amount <= HIGHEST),
             ("must not have more than two decimals", lambda amount: amount == round(amount, 2)),
         ),
-        schema=(("exclusiveMinimum", 0),),
+        schema=(("exclusiveMinimum", 0), ("maximum", float(HIGHEST))),
     ),
 ]
 PaymentReference = Annotated[
@@ -40,7 +56,7 @@ PaymentReference = Annotated[
 ]
 
 
-class InvoiceParty(Body):
+class InvoiceParty(Body, title="DigitalInvoiceParty"):
     """Who is to pay: a person or an organisation."""
 
     party_id: Uuid
@@ -58,7 +74,7 @@ class Details(Body):
     account_number: Line
 
 
-class File(Body):
+class File(Body, title="DigitalInvoiceFile"):
     """A PDF, as BASE64."""
 
     content_type: Annotated[str, one_of("application/pdf")]
@@ -72,7 +88,7 @@ class File(Body):
 Files = Rule(
     (("must not be empty", bool), ("size must be between 1 and 10", lambda files: len(files) <= 10)),
     "must not be empty",
-    (("minItems", 1),),
+    (("minItems", 1), ("maxItems", 10)),
 )
 
 
@@ -81,9 +97,9 @@ class DigitalInvoiceRequest(Body):
 
     party: InvoiceParty
     type: Literal["INVOICE", "REMINDER"]
-    subject: FreeLine | None = None
+    subject: FreeLine | None = Field(None, json_schema_extra=OR_NULL)
     reference: FreeLine | None = None
-    payable: bool | None = None
+    payable: bool | None = Field(None, json_schema_extra={"default": True})
     details: Details
     files: Annotated[list[File], Files]
     message_reference: Reference | None = None

@@ -12,19 +12,8 @@ from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
 from utskick.outgoing.grouping import MOST
 
-#: The answer's schema (``Mailbox`` of the contract).
-SHAPE: Final = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "partyId": {"type": "string"},
-            "supplier": {"type": "string", "description": "Name of the mailbox's operator, e.g. Kivra"},
-            "reachable": {"type": "boolean"},
-            "reason": {"type": "string", "description": "If not reachable, the reason why"},
-        },
-    },
-}
+#: The answer's schema.
+SHAPE: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Mailbox"}}
 
 
 class RegisterUnavailable(UtskickError):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import XML, DigitalSender, ExternalReference, Line255, crowd, line_up_to, one_of
+from utskick.domain.bodies import XML, DigitalSender, ExternalReference, FileContent, Line255, crowd, line_up_to, one_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     CLEAN,
     NOT_BLANK,
+    OR_NULL,
     UTF8,
     Body,
     FreeText,
@@ -29,31 +30,21 @@ from utskick.domain.rules import (
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
 Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))]
-Content = Annotated[
-    str,
-    Rule(
-        (NOT_BLANK, ("not a valid BASE64-encoded string", lambda v: not v.strip() or is_base64(v))),
-        "must not be blank",
-        (("minLength", 1),),
-    ),
-]
-
-
 Crowd = crowd(MOST_PARTIES)
 
 
-class Party(Body):
+class Party(Body, title="DigitalMailParty"):
     """Who is to get the message, each a mail of their own."""
 
     party_ids: Annotated[list[Uuid], Crowd]
     external_references: list[ExternalReference] | None = None
 
 
-class FileAttachment(Body):
+class FileAttachment(Body, title="DigitalMailAttachment"):
     """A PDF, as BASE64."""
 
     content_type: Annotated[str, one_of("application/pdf")]
-    content: Content
+    content: FileContent
     filename: Filename
 
     def decoded(self) -> Attachment:
@@ -83,8 +74,8 @@ class DigitalMailRequest(Body):
 
     party: Party
     sender: DigitalSender | None = None
-    subject: Line255 | None = None
-    department: FreeText | None = None
+    subject: Line255 | None = Field(None, json_schema_extra=OR_NULL)
+    department: FreeText | None = Field(None, json_schema_extra=OR_NULL)
     content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
     body: FreeText | None = None
     attachments: list[FileAttachment] | None = None

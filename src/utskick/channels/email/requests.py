@@ -37,19 +37,26 @@ Email = Annotated[rules.Email, Rule(((_WELL_FORMED, is_deliverable),), "must not
 ReplyTo = Annotated[rules.OptionalEmail, Rule(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
 #: A header is folded, but mail servers cut off or refuse what is very long, and readers show no more.
 _LONGEST = 1000
-Title = Annotated[Line, Rule(((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),), "must not be blank")]
+Title = Annotated[
+    Line,
+    Rule(
+        ((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),),
+        "must not be blank",
+        (("maxLength", _LONGEST),),
+    ),
+]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Rule(((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),))
 
 
-class EmailParty(Body):
+class EmailParty(Body, title="EmailRequestParty"):
     """Whom the message concerns."""
 
     party_id: Uuid | None = None
     external_references: list[ExternalReference] | None = None
 
 
-class Sender(Body):
+class Sender(Body, title="EmailSender"):
     """Whom the message is from, as the reader sees it."""
 
     name: Title
@@ -112,7 +119,7 @@ class EmailRequest(_Content):
         return [Recipient(self.email_address, self.party.party_id if self.party else None)]
 
 
-class EmailBatchParty(Body):
+class EmailBatchParty(Body, title="Party"):
     """One recipient of a batch."""
 
     party_id: Uuid | None = None

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, crowd, one_of
+from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, FileContent, crowd, one_of
 from utskick.domain.rules import (
     CLEAN,
     NOT_BLANK,
     UTF8,
-    Base64,
     Body,
     FreeLine,
     FreeText,
@@ -40,10 +39,10 @@ class LetterParty(Body):
 class LetterAttachment(Body):
     """A PDF, as BASE64, and by which way it may go."""
 
-    delivery_mode: Annotated[str, one_of("ANY", "DIGITAL_MAIL", "SNAIL_MAIL")]
+    delivery_mode: Mode
     filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
     content_type: Annotated[str, one_of("application/pdf")] | None = None
-    content: Base64
+    content: FileContent
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, "application/pdf", decode_base64(self.content))

@@ -15,6 +15,7 @@ from utskick.domain.rules import (
     FreeLine,
     FreeText,
     Moment,
+    OptionalEmail,
     Reference,
     Rule,
     Text,
@@ -34,21 +35,21 @@ SmsName = Annotated[
 Name = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
 
 
-class EmailSender(Body):
+class EmailSender(Body, title="Email"):
     """Who an e-mail is from."""
 
     name: Name
     address: Email
-    reply_to: Email | None = None
+    reply_to: OptionalEmail | None = None
 
 
-class SmsSender(Body):
+class SmsSender(Body, title="Sms"):
     """Who an SMS is from."""
 
     name: SmsName
 
 
-class Sender(Body):
+class Sender(Body, title="MessageSender"):
     """By the way that the message goes."""
 
     email: EmailSender | None = None

@@ -30,7 +30,13 @@ def _secure(value: str) -> bool:
 
 Link = Annotated[str, Rule((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),))]
 #: RFC 8030 section 5.4.
-Topic = Annotated[str, Rule((("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),))]
+Topic = Annotated[
+    str,
+    Rule(
+        (("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),),
+        schema=(("pattern", "^[A-Za-z0-9_-]{1,32}$"),),
+    ),
+]
 #: RFC 8030 section 5.2, in seconds.
 Ttl = Annotated[
     int,

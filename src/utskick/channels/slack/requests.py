@@ -21,7 +21,7 @@ Token = Annotated[
 Message = Annotated[Text, Rule(((_TOO_LONG, fits),), "must not be blank")]
 
 
-class SlackRequest(Body):
+class SlackRequest(Body, title="SlackRequest"):
     """``message`` is mrkdwn, passed on as it is: to escape ``& < >`` is the caller's part, since only the caller knows which are markup.
 
     ``token``: without one the municipality's own is used (quirk Q15).

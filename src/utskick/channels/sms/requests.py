@@ -54,7 +54,7 @@ class SmsBody(Body):
         return None
 
 
-class SmsParty(Body):
+class SmsParty(Body, title="SmsRequestParty"):
     """Who the one recipient is."""
 
     party_id: Uuid | None = None
@@ -77,7 +77,7 @@ class SmsRequest(SmsBody):
         return None if pairs is None else [{"key": pair.key, "value": pair.value} for pair in pairs]
 
 
-class SmsBatchParty(Body):
+class SmsBatchParty(Body, title="SmsBatchRequestParty"):
     """One of many recipients."""
 
     party_id: Uuid | None = None

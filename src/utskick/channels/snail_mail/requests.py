@@ -40,18 +40,18 @@ LetterText = Annotated[FreeText, Rule((at_most(LONGEST_TEXT),), schema=(("maxLen
 Envelope = Literal["WINDOWED", "PLAIN"]
 Enclosed = Rule(
     ((f"size must be between 0 and {MOST_ATTACHMENTS}", lambda value: len(value) <= MOST_ATTACHMENTS),),
-    schema=(("maxItems", MOST_ATTACHMENTS),),
+    schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS)),
 )
 
 
-class SnailMailParty(Body):
+class SnailMailParty(Body, title="SnailmailParty"):
     """Who the letter is to, when the caller knows."""
 
     party_id: Uuid | None = None
     external_references: list[ExternalReference] | None = None
 
 
-class SnailMailAttachment(Body):
+class SnailMailAttachment(Body, title="SnailmailAttachment"):
     """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN, also when absent, when it does not."""
 
     filename: Name
@@ -63,7 +63,7 @@ class SnailMailAttachment(Body):
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
-class SnailMailRequest(Body):
+class SnailMailRequest(Body, title="SnailmailRequest"):
     """One letter: PDFs, or a text that is set as a letter, or both."""
 
     party: SnailMailParty | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mimetypes import MimeTypes
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from utskick.channels.web_message.envelope import is_sayable
@@ -63,7 +63,13 @@ class WebMessageAttachment(Body):
     """A file, as BASE64."""
 
     file_name: (
-        Annotated[FreeLine, Rule((_SAYABLE, (f"must not be longer than {_LONGEST_NAME} characters", lambda v: len(v) <= _LONGEST_NAME)))]
+        Annotated[
+            FreeLine,
+            Rule(
+                (_SAYABLE, (f"must not be longer than {_LONGEST_NAME} characters", lambda v: len(v) <= _LONGEST_NAME)),
+                schema=(("maxLength", _LONGEST_NAME),),
+            ),
+        ]
         | None
     ) = None
     mime_type: FreeLine | None = None
@@ -81,7 +87,13 @@ Attachments = Annotated[
     list[WebMessageAttachment],
     Rule(((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),), schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS))),
 ]
-Instance = Annotated[str, Rule((("instance must be 'INTERNAL' or 'EXTERNAL'", lambda v: v in ("INTERNAL", "EXTERNAL")),))]
+Instance = Annotated[
+    str,
+    Rule(
+        (("instance must be 'INTERNAL' or 'EXTERNAL'", lambda v: v in ("INTERNAL", "EXTERNAL")),),
+        schema=(("enum", ("INTERNAL", "EXTERNAL")),),
+    ),
+]
 
 
 class WebMessageRequest(Body):
@@ -90,7 +102,7 @@ class WebMessageRequest(Body):
     party: WebMessageParty
     message: Annotated[Text, Rule((_SAYABLE,), "must not be blank")]
     sender: WebMessageSender | None = None
-    send_as_owner: bool | None = None
+    send_as_owner: bool | None = Field(None, json_schema_extra={"default": False})
     oep_instance: Instance | None = None
     attachments: Attachments | None = None
     priority: Literal["HIGH", "NORMAL"] | None = None

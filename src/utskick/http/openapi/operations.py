@@ -2,125 +2,107 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from utskick.domain.channel import Form, Gathering, Question
-from utskick.http.openapi.parameters import HEADERS, path_parameter
-from utskick.http.openapi.responses import problems_of
-from utskick.http.openapi.schemas import REF, RESULTS
+from utskick.http.openapi import parameters
+from utskick.http.openapi.bodies import EXAMPLES
+from utskick.http.openapi.responses import accepted, problems_of, success
+from utskick.http.openapi.schemas import name_of, ref
+
+_SENDING: Final = "Sending Resources"
+_HISTORY: Final = "History Resources"
+_RESOLVING: Final = "Resolving Resources"
+_BATCH_CLOSES: Final = "There is no such print batch"
+
+
+def _described(
+    named: tuple[str, str, str], given: Sequence[dict[str, Any]], answers: dict[str, Any], body: str | None = None, *, old: bool = False
+) -> dict[str, Any]:
+    """``named``: id, summary, tag; ``body``: the name of its schema; ``old``: deprecated."""
+    operation, summary, tag = named
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "tags": [tag],
+        **({"deprecated": True} if old else {}),
+        "parameters": list(given),
+        **({"requestBody": _body(body)} if body else {}),
+        "responses": answers,
+    }
+
+
+def _body(name: str) -> dict[str, Any]:
+    example = {"example": EXAMPLES[name]} if name in EXAMPLES else {}
+    return {"required": True, "content": {"application/json": {"schema": ref(name), **example}}}
+
+
+# -- sending --------------------------------------------------------------------------------------------------------------
 
 
 def sending(form: Form, *, short: bool) -> dict[str, Any]:
-    model = (form.short if short and form.short else form.request).__name__
-    parameters = [
-        {
-            "name": name,
-            "in": "header",
-            "required": False,
-            "description": text,
-            "schema": {"type": "string"},
-            **({"deprecated": True} if old else {}),
-        }
-        for name, text, old in HEADERS
-    ]
+    model = form.short if short and form.short else form.request
+    given = parameters.in_headers(*parameters.SENDING)
     if not short:
-        parameters += [path_parameter(name) for name in re.findall(r"{(\w+)}", f"{{municipalityId}}/{form.path}")]
-    parameters += [
-        {"name": p.name, "in": "query", "required": p.required, "schema": {"type": "string", "format": p.kind}} for p in form.parameters
-    ]
+        given += parameters.in_path(f"{{municipalityId}}/{form.path}")
+    for asked in form.parameters:
+        given += parameters.in_query(asked.name, required=asked.required)
     if form.waits:
-        text = "Answer at once, without waiting for the delivery"
-        parameters.append(
-            {"name": "async", "in": "query", "required": False, "description": text, "schema": {"type": "boolean", "default": False}}
-        )
-    result = "MessageBatchResult" if form.many else "MessageResult"
-    return {
-        "operationId": form.operation + ("Short" if short else ""),
-        "summary": form.summary,
-        "tags": ["Sending Resources"],
-        **({"deprecated": True} if form.deprecated else {}),
-        "parameters": parameters,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}},
-        "responses": {
-            "201": {
-                "description": "Successful Operation",
-                "headers": {"Location": {"schema": {"type": "string"}}},
-                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{result}"}}},
-            },
-            **problems_of(400, 404, 409, 413, 415, 422, 500, 501, 502, 503),
-        },
+        given += parameters.in_query("async")
+    answers = {
+        "201": accepted(ref("MessageBatchResult" if form.many else "MessageResult")),
+        **problems_of(400, 404, 409, 413, 415, 422, 500, 501, 502, 503, _404="The recipient is not known where the message was to go"),
     }
+    named = form.operation + ("Short" if short else ""), form.summary, _SENDING
+    return _described(named, given, answers, name_of(model), old=form.deprecated)
 
 
 def question(asked: Question, path: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{asked.request.__name__}"}
-    return {
-        "operationId": asked.operation,
-        "summary": asked.summary,
-        "tags": ["Sending Resources"],
-        "parameters": [path_parameter(name) for name in re.findall(r"{(\w+)}", path)],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {
-            "200": {"description": "Successful Operation", "content": {"application/json": {"schema": dict(asked.shape)}}},
-            **problems_of(400, 413, 415, 500, 502, 503),
-        },
-    }
+    faults = problems_of(400, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now")
+    named = asked.operation, asked.summary, _SENDING
+    return _described(named, parameters.in_path(path), {"200": success(dict(asked.shape)), **faults}, name_of(asked.request))
 
 
 def closing(gathering: Gathering, path: str) -> dict[str, Any]:
-    return {
-        "operationId": gathering.operation,
-        "summary": gathering.summary,
-        "tags": ["Sending Resources"],
-        "parameters": [path_parameter(name) for name in re.findall(r"{(\w+)}", path)],
-        "responses": {"200": {"description": "Successful Operation"}, **problems_of(400, 404, 500, 503)},
-    }
+    answers = {"200": success(), **problems_of(400, 404, 500, 503, _404=_BATCH_CLOSES)}
+    return _described((gathering.operation, gathering.summary, _SENDING), parameters.in_path(path), answers)
+
+
+# -- reading --------------------------------------------------------------------------------------------------------------
+
+_RESULTS: Final[dict[str, dict[str, Any]]] = {
+    "getBatchStatus": ref("MessageBatchResult"),
+    "getMessageStatus": ref("MessageResult"),
+    "getDeliveryStatus": ref("DeliveryResult"),
+    "resolveDelivery": ref("DeliveryResult"),
+    "getConversationHistory": {"type": "array", "items": ref("HistoryResponse")},
+    "getConversationHistoryShort": {"type": "array", "items": ref("ShortHistoryResponse")},
+}
+_ASKED: Final = {"getBatchStatus": ("messages",), "getConversationHistory": ("from", "to")}
 
 
 def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
     kind = operation.removesuffix("Short")
-    parameters = [path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
-    if kind == "getConversationHistory":
-        parameters += [
-            {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "description": f"{name} date (inclusive)",
-                "schema": {"type": "string", "format": "date"},
-            }
-            for name in ("from", "to")
-        ]
-    if kind == "getBatchStatus":
-        text = "false: only the counts per status"
-        parameters.append(
-            {"name": "messages", "in": "query", "required": False, "description": text, "schema": {"type": "boolean", "default": True}}
-        )
-    short = "{municipalityId}" not in path and kind == operation
-    described: dict[str, Any] = {
-        "operationId": operation + ("Short" if short else ""),
-        "summary": summary,
-        "tags": ["Resolving Resources" if kind == "resolveDelivery" else "Status and History Resources"],
-        "parameters": parameters,
-        "responses": {
-            "200": {"description": "Successful Operation", "content": {"application/json": {"schema": RESULTS[kind]}}},
-            **problems_of(400, 404, 500, 503),
-        },
-    }
+    named = operation if operation.endswith("Short") or "{municipalityId}" in path else f"{operation}Short"
+    given = [*parameters.in_path(path), *parameters.in_query(*_ASKED.get(kind, ()))]
     if kind == "resolveDelivery":
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ResolveRequest"}}},
-        }
-        described["responses"].update(problems_of(409, 413, 415))
-    return described
+        answers = {"200": success(_RESULTS[kind]), **problems_of(400, 404, 409, 413, 415, 500, 503, _409="It is not held in doubt")}
+        given = [*parameters.in_headers(*parameters.NAMED), *given]
+        return _described((named, summary, _RESOLVING), given, answers, "ResolveRequest")
+    missing = () if kind == "getConversationHistory" else (404,)
+    answers = {"200": success(_RESULTS.get(named, _RESULTS[kind])), **problems_of(400, *missing, 500, 503)}
+    return _described((named, summary, _HISTORY), given, answers)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too."""
+    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too.
+
+    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404.
+    ``media``: what it answers where that is no JSON.
+    """
 
     id: str
     summary: str
@@ -133,47 +115,42 @@ class Operation:
     optional: bool = False
     filters: bool = False
     conflict: bool = False
+    made: int | None = None
+    missing: bool = True
+    deprecated: bool = False
+    media: str | None = None
 
     def described(self, path: str) -> dict[str, Any]:
-        parameters = [path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
-        parameters += [{"name": n, "in": "query", "required": not self.optional, "schema": {"type": "string"}} for n in self.query]
+        given = [*parameters.in_path(path), *parameters.in_query(*self.query, required=not self.optional)]
         if self.filters:
-            words = {"type": "object", "additionalProperties": {"type": "string"}}
-            parameters.append({"name": "query", "in": "query", "required": False, "style": "form", "explode": True, "schema": words})
-        success: dict[str, Any] = {"description": "Successful Operation"}
-        if self.answer:
-            shape = {"$ref": REF.format(model=self.answer)}
-            success["content"] = {"application/json": {"schema": {"type": "array", "items": shape} if self.many else shape}}
-        if self.status == 201:
-            success["headers"] = {"Location": {"schema": {"type": "string"}}}
-        faults = (400, 404, 500, 503, *((413, 415) if self.body else ()), *((409,) if self.conflict else ()))
-        described: dict[str, Any] = {
-            "operationId": self.id,
-            "summary": self.summary,
-            "tags": [self.tag],
-            "parameters": parameters,
-            "responses": {str(self.status): success, **problems_of(*sorted(faults))},
-        }
-        if self.body:
-            schema = {"$ref": REF.format(model=self.body)}
-            described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-        return described
+            given.append(parameters.any_other())
+        asked = {404: self.missing, 409: self.conflict, 413: self.body, 415: self.body}
+        answers = {str(self.status): self._success(self.status)}
+        if self.made is not None:
+            answers[str(self.made)] = self._success(self.made)
+        answers.update(problems_of(400, 500, 503, *(status for status, can_come in asked.items() if can_come)))
+        return _described((self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated)
+
+    def _success(self, status: int) -> dict[str, Any]:
+        if self.media is not None:
+            schema = {"type": "string", "format": "binary"}
+            return {"description": "Successful Operation", "content": {self.media: {"schema": schema}}}
+        shape = ref(self.answer) if self.answer else None
+        return success({"type": "array", "items": shape} if self.many else shape, made=status == 201)
+
+
+# -- providers and operators ----------------------------------------------------------------------------------------------
 
 
 def receipt(operation: str, path: str) -> dict[str, Any]:
-    return {
-        "operationId": operation,
-        "summary": "A provider's delivery report; verified by the secret in the path or by HTTP Basic",
-        "tags": ["Receipts"],
-        "parameters": [path_parameter(name) for name in re.findall(r"{(\w+)}", path)],
-        "responses": {"200": {"description": "Kept"}, **problems_of(400, 401, 404, 413, 500, 503)},
-    }
+    answers = {"200": success(text="Kept"), **problems_of(400, 401, 404, 413, 500, 503, _404="There is no such provider account")}
+    summary = "A provider's delivery report; verified by the secret in the path or by HTTP Basic"
+    return _described((operation, summary, "Receipts"), parameters.in_path(path), answers)
 
 
 def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
-    return {
-        "operationId": operation,
-        "summary": summary,
-        "tags": [tag],
-        "responses": {"200": {"description": "Successful Operation", "content": {"application/json": {"schema": {"type": "object"}}}}},
-    }
+    shape = {"type": "object", "properties": {"status": {"type": "string", "enum": ["UP", "DOWN"]}}}
+    answers = {"200": success(shape)}
+    if operation == "ready":
+        answers["503"] = success(shape, text="The database is away")
+    return _described((operation, summary, tag), (), answers)

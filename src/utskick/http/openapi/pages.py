@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from utskick.http.openapi.responses import REQUEST_ID
 from utskick.http.openapi.schemas import schemas
 from utskick.http.service import Service
+
+TAGS: Final = [
+    {
+        "name": "Sending Resources",
+        "description": "What is to be sent: to one, to many; by one channel or by whichever reaches them",
+    },
+    {"name": "History Resources", "description": "How it stands, and what has been sent to whom"},
+    {"name": "Statistics Resources", "description": "How much was sent, by channel and by department"},
+    {"name": "Resolving Resources", "description": "A person's decision on deliveries of which nobody knows whether they went out"},
+    {"name": "Contact Settings", "description": "How people want to be reached"},
+    {"name": "Delegates", "description": "Who is told what another is told"},
+    {"name": "Parties", "description": "Who stands behind a party id"},
+    {"name": "Push Subscriptions", "description": "The devices that take push messages"},
+    {"name": "Receipts", "description": "What providers report"},
+    {"name": "Health", "description": "For probes"},
+    {"name": "API", "description": "This description"},
+]
+_ITSELF: Final = {
+    "operationId": "getApiDocs",
+    "summary": "This description, as YAML",
+    "tags": ["API"],
+    "responses": {"200": {"description": "OK", "content": {"application/yaml": {"schema": {"type": "string"}}}}},
+}
+
+
+def _answers(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (answer for path in paths.values() for operation in path.values() for answer in operation["responses"].values())
 
 
 def install(app: FastAPI, service: Service) -> None:
@@ -20,9 +49,18 @@ def install(app: FastAPI, service: Service) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             found = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes, license_info=app.license_info
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                license_info=app.license_info,
+                tags=TAGS,
+                servers=[{"url": "/", "description": "This service"}],
             )
-            found.setdefault("components", {})["schemas"] = schemas(service)
+            found["components"] = {"schemas": schemas(service), "headers": {"RequestId": REQUEST_ID}}
+            found["paths"]["/api-docs"] = {"get": _ITSELF}
+            for answer in _answers(found["paths"]):
+                answer.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
             app.openapi_schema = found
         return app.openapi_schema
 

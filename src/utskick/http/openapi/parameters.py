@@ -1,17 +1,105 @@
-"""Headers, path and query parameters."""
+"""Headers, path and query parameters: each is described once, by its name."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final, Literal, NamedTuple
 
-HEADERS = [
-    ("x-origin", "The calling system; kept with the message, drives statistics", False),
-    ("X-Sent-By", "The user: `joe01doe; type=adAccount`", False),
-    ("x-issuer", "Deprecated: use X-Sent-By", True),
-    ("x-request-id", "Echoed; made when absent", False),
-    ("Idempotency-Key", "The same key and body give the first answer again, for 24 hours", False),
-]
+_UUID: Final = {"type": "string", "format": "uuid"}
+_TEXT: Final = {"type": "string"}
+_DATE: Final = {"type": "string", "format": "date"}
+_INT32: Final = {"type": "integer", "format": "int32", "minimum": 1}
+_TYPES: Final = ["MESSAGE", "EMAIL", "SMS", "WEB_MESSAGE", "DIGITAL_MAIL", "DIGITAL_INVOICE", "SNAIL_MAIL", "LETTER", "SLACK", "PUSH"]
+_ID: Final = "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+_PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
 
-def path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+class _Known(NamedTuple):
+    text: str
+    schema: dict[str, Any] = _TEXT
+    example: Any = None
+
+
+_PATH: Final = {
+    "batchId": _Known("The batch", _UUID, _ID),
+    "channel": _Known("The channel, as in the settings", example="sms"),
+    "deliveryId": _Known("The delivery", _UUID, _ID),
+    "department": _Known("The department, as it was given when sending", example="SBK(Gatuavdelningen, Trafiksektionen)"),
+    "fileName": _Known("The name of the file", example="beslut.pdf"),
+    "filterId": _Known("The filter", _UUID, _ID),
+    "id": _Known("Its id", _UUID, _ID),
+    "messageId": _Known("The message", _UUID, _ID),
+    "municipalityId": _Known(
+        "A municipality that is served here, by its code (or the code of a region)",
+        {"type": "string", "pattern": "^[0-9]{2}(?:[0-9]{2})?$"},
+        "2281",
+    ),
+    "organizationNumber": _Known(
+        "The organisation that sends", {"type": "string", "pattern": r"^([1235789][\d][2-9]\d{7})$"}, "2120002411"
+    ),
+    "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),
+    "personId": _Known("A person, by any id of yours", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "435rfret45"),
+    "provider": _Known("The provider account, as in the settings", example="link"),
+    "secret": _Known("The account's `receipt_secret`"),
+    "userId": _Known("The user who sent it (`X-Sent-By`)", example="joe01doe"),
+}
+
+_QUERY: Final = {
+    "after": _Known("Only what comes after this place in the feed"),
+    "agentId": _Known("The contact setting of the one who is told, too", _UUID, _PARTY),
+    "async": _Known("`true`: answered at once, without waiting for the delivery", {"type": "boolean", "default": False}),
+    "batchId": _Known("Only messages of this batch", _UUID, _ID),
+    "department": _Known("Only this department", {"type": "string", "minLength": 1}),
+    "destination": _Known("A number in E.164 or an e-mail address", {"type": "string", "minLength": 1}, "+46701740605"),
+    "fileName": _Known("The name of the file", {"type": "string", "minLength": 1}, "beslut.pdf"),
+    "from": _Known("The first day (inclusive)", _DATE, "2026-01-01"),
+    "limit": _Known("How many entries a page has at most", {**_INT32, "default": 15}),
+    "messageType": _Known("Only requests of this form", {"type": "string", "enum": _TYPES}),
+    "messages": _Known("`false`: only the counts of each status", {"type": "boolean", "default": True}),
+    "origin": _Known("Only this calling system (`x-origin`)"),
+    "page": _Known("Which page, from 1", {**_INT32, "default": 1}),
+    "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),
+    "principalId": _Known("The contact setting of the one whose messages are told on", _UUID, _PARTY),
+    "to": _Known("The last day (inclusive)", _DATE, "2026-12-31"),
+}
+
+_HEADERS: Final = {
+    "x-origin": _Known("The calling system; kept with the message, and what statistics are grouped by", example="CASEDATA"),
+    "X-Sent-By": _Known("The user who sends, as `<user>; type=adAccount`", example="joe01doe; type=adAccount"),
+    "x-issuer": _Known("The user who sends, where there is no `X-Sent-By`: use that one", example="joe01doe"),
+    "x-request-id": _Known("Comes back with the answer and stands in the log; made where it is absent"),
+    "Idempotency-Key": _Known(
+        "The same key and request give the first answer again, for 24 hours",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+    ),
+}
+_OLD: Final = frozenset({"x-issuer"})
+#: Of every call that sends.
+SENDING: Final = tuple(_HEADERS)
+#: Of a call that somebody stands for by name.
+NAMED: Final = ("x-origin", "X-Sent-By", "x-issuer")
+
+
+def in_path(path: str) -> list[dict[str, Any]]:
+    """Those that a path names, in its order."""
+    return [_described("path", name, _PATH[name], required=True) for name in re.findall(r"{(\w+)}", path)]
+
+
+def in_query(*names: str, required: bool = False) -> list[dict[str, Any]]:
+    return [_described("query", name, _QUERY[name], required=required) for name in names]
+
+
+def in_headers(*names: str) -> list[dict[str, Any]]:
+    return [{**_described("header", name, _HEADERS[name]), **({"deprecated": True} if name in _OLD else {})} for name in names]
+
+
+def any_other() -> dict[str, Any]:
+    """Query parameters whose names are the caller's own."""
+    text = "Any other parameter is held against the filters of delegates"
+    words = {"type": "object", "additionalProperties": _TEXT}
+    return {"name": "query", "in": "query", "required": False, "description": text, "style": "form", "explode": True, "schema": words}
+
+
+def _described(place: Literal["path", "query", "header"], name: str, known: _Known, *, required: bool = False) -> dict[str, Any]:
+    example = {} if known.example is None else {"example": known.example}
+    return {"name": name, "in": place, "required": required, "description": known.text, "schema": dict(known.schema), **example}
