@@ -176,7 +176,8 @@ def test_a_schema_under_another_name_is_told_once() -> None:
 
 
 def test_rows_are_read_from_tables_of_differences_alone() -> None:
-    page = "| # | Peer | Utskick |\n|---|---|---|\n| Q1 | a | b |\n\n| Where | Peer | Utskick | Why |\n|---|---|---|---|\n| `a.* x` | `–` | `^a\\|b$` | so |\n"
+    page = "| # | Peer | Utskick |\n|---|---|---|\n| Q1 | a | b |\n\n"
+    page += "| Where | Peer | Utskick | Why |\n|---|---|---|---|\n| `a.* x` | `–` | `^a\\|b$` | so |\n"
     assert rows(page) == [Row("a.* x", "–", "^a|b$")]
     assert rows(page)[0].covers(Difference("a.b x", "–", "^a|b$"))
     assert not rows(page)[0].covers(Difference("a.b x", "–", "^a$"))

@@ -1,4 +1,4 @@
-"""Bodies to try: one for each request, by the name of its schema. All of them are taken by the sandbox."""
+"""Bodies to try: one for each request, by the name of its schema. The sandbox takes all of them, once their people are known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from typing import Any, Final
 _PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 #: The smallest page that a printing house would print.
 _PDF: Final = b64encode(
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    b"%PDF-1.4\n"
+    b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>endobj\n"
+    b"xref\n"
+    b"0 4\n"
+    b"0000000000 65535 f \n"
+    b"0000000009 00000 n \n"
+    b"0000000052 00000 n \n"
+    b"0000000101 00000 n \n"
+    b"trailer<</Size 4/Root 1 0 R>>\n"
+    b"startxref\n"
+    b"178\n"
+    b"%%EOF\n"
 ).decode()
 _ADDRESS: Final = {"firstName": "Anna", "lastName": "Andersson", "address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"}
 _SAID: Final = "Skolan är stängd i dag."

@@ -90,6 +90,6 @@ def _member(name: str, member: str, schema: dict[str, Any]) -> dict[str, Any]:
     if said is None:
         return schema
     words: dict[str, Any] = {"description": said.text}
-    if said.example is not None and schema.get("type") != "array":
+    if said.example is not None and schema.get("type") != "array" and "$ref" not in schema:
         words["examples"] = [said.example]
     return {**schema, **words} if "description" not in schema else schema
