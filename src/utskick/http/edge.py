@@ -172,8 +172,18 @@ def parse(model: type[M], body: bytes) -> M:
 
 def caller_of(request: Request, municipality_id: str) -> Caller:
     headers = request.headers
-    issuer = read_sent_by(headers.get("x-sent-by")) or (headers.get("x-issuer") or "").strip() or None
-    return Caller(municipality_id, headers.get("x-origin"), issuer, request.state.request_id)
+    issuer = read_sent_by(_text(headers.get("x-sent-by"))) or (_text(headers.get("x-issuer")) or "").strip() or None
+    return Caller(municipality_id, _text(headers.get("x-origin")), issuer, request.state.request_id)
+
+
+def _text(header: str | None) -> str | None:
+    """RFC 9110 section 5.5 leaves it open what bytes above ASCII mean: most clients send UTF-8, the rest Latin-1."""
+    if header is None or header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
 
 
 def read_sent_by(header: str | None) -> str | None:
