@@ -12,6 +12,7 @@ from utskick.domain.clock import Clock
 from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
+from utskick.store.conversations import Conversations
 from utskick.store.database import Database
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
@@ -30,6 +31,7 @@ class Service:
     settlements: Settlements
     receipts: Receipts
     history: History
+    conversations: Conversations
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool

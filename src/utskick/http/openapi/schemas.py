@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from utskick.http import directory_requests, directory_shapes
+from utskick.http import directory_requests, directory_shapes, record_shapes
 from utskick.http.openapi.words import MEMBERS, SCHEMAS
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
@@ -34,7 +34,7 @@ def schemas(service: Service) -> dict[str, Any]:
     models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
     models.update([ResolveRequest, *directory_requests.MODELS])
     models.update(q.request for c in service.channels.values() for q in c.questions)
-    found = {**SHAPES, **directory_shapes.SHAPES}
+    found = {**SHAPES, **record_shapes.SHAPES, **directory_shapes.SHAPES}
     for name, schema in published(models):
         if name in found:
             raise ValueError(f"two schemas are called {name}")
