@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Final
 
 from utskick.domain.recipient import is_email
-from utskick.domain.rules import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, FreeLine, Rule, Text, is_base64
+from utskick.domain.rules import CLEAN, LONGEST_NAME, NO_NUL, NOT_BLANK, UTF8, Body, FreeLine, FreeText, Line, Rule, Text, is_base64
 
 #: Characters of one line of an address; more fits no window.
 LONGEST_LINE: Final = 100
@@ -81,6 +81,8 @@ OrganizationNumber = Annotated[
         schema=(("pattern", _ORGANIZATION),),
     ),
 ]
+Department = Annotated[FreeText, Rule((size_up_to(LONGEST_NAME),), schema=(("maxLength", LONGEST_NAME),))]
+NeededDepartment = Annotated[Line, Rule((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),))]
 #: A file of a letter or of a digital mail, which is told apart from one that is blank.
 FileContent = Annotated[
     str,

@@ -20,6 +20,8 @@ from utskick.domain.errors import Invalid, Unreadable, UtskickError, Violation
 from utskick.domain.ids import parse_id
 from utskick.domain.recipient import is_email, is_msisdn, national_to_msisdn
 
+#: Characters of what statistics are counted by: origin, department, user.
+LONGEST_NAME = 255
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
 _REFERENCE = re.compile(r"[ -~\xa1-\xac\xae-\ud7ff\ue000-\U0010ffff]{1,64}\Z")

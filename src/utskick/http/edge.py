@@ -17,7 +17,7 @@ from utskick.domain.channel import Parameter
 from utskick.domain.errors import Invalid, TooLarge, Unreadable, Violation, WrongMediaType
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
-from utskick.domain.rules import refusal
+from utskick.domain.rules import LONGEST_NAME, NO_NUL, refusal
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,13 +29,18 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
 _ORGANIZATION = re.compile(r"[1235789][0-9][2-9][0-9]{7}\Z")
 _NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}\Z")
+#: Of the forms of ISO 8601 the contract takes this one.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 #: Contract 1.1, ``@Min(1)`` of an int.
 MOST = 2_147_483_647
 _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
 class Envelope:
-    """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by anybody between."""
+    """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by anybody between.
+
+    HEAD is answered as GET; the server leaves the body out (RFC 9110 section 9.3.2).
+    """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self._app = app
@@ -54,7 +59,7 @@ class Envelope:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=scope["state"]["request_id"]):
-            await self._app(scope, receive, enveloped)
+            await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, enveloped)
 
 
 class Parameters:
@@ -89,17 +94,24 @@ class Parameters:
             self.fault(name, f"must be greater than or equal to 1 and less than or equal to {MOST}")
         return value
 
+    def text(self, name: str, value: str | None) -> str | None:
+        """Any text that the database can hold."""
+        message, holds = NO_NUL
+        if value is not None and not holds(value):
+            self.fault(name, message)
+        return value
+
     def filled(self, name: str, value: str | None) -> str | None:
         """A parameter that may be absent, but not empty."""
         if value is not None and not value.strip():
             self.fault(name, "must not be blank")
-        return value
+        return self.text(name, value)
 
     def trimmed(self, name: str, value: str | None) -> str | None:
         """Contract 1.1, ``@ValidNullOrNotEmpty``: absent, or something without spaces around it."""
         if value is not None and (not value or value != value.strip(" ")):
             self.fault(name, "text is not null or not empty or has starting or trailing spaces")
-        return value
+        return self.text(name, value)
 
     def days(self, request: Request) -> tuple[date | None, date | None]:
         """``from`` and ``to``, both inclusive (contract Q20)."""
@@ -171,9 +183,15 @@ def parse(model: type[M], body: bytes) -> M:
 
 
 def caller_of(request: Request, municipality_id: str) -> Caller:
+    """Raises ``Invalid`` where a name is longer than can be counted by."""
     headers = request.headers
-    issuer = read_sent_by(_text(headers.get("x-sent-by"))) or (_text(headers.get("x-issuer")) or "").strip() or None
-    return Caller(municipality_id, _text(headers.get("x-origin")), issuer, request.state.request_id)
+    origin, sent_by = _text(headers.get("x-origin")), read_sent_by(_text(headers.get("x-sent-by")))
+    issuer = sent_by or (_text(headers.get("x-issuer")) or "").strip() or None
+    named = (("x-origin", origin), ("X-Sent-By" if sent_by else "x-issuer", issuer))
+    too_long = [Violation(name, f"size must be between 0 and {LONGEST_NAME}") for name, value in named if len(value or "") > LONGEST_NAME]
+    if too_long:
+        raise Invalid(too_long)
+    return Caller(municipality_id, origin, issuer, request.state.request_id)
 
 
 def _text(header: str | None) -> str | None:
@@ -198,10 +216,12 @@ def read_sent_by(header: str | None) -> str | None:
     return values[0] if len(typed) == 1 and len(typed[0]) > 5 and values[0] else None
 
 
-def flag(request: Request, name: str) -> bool:
-    """A boolean query parameter, false when absent."""
+def flag(request: Request, name: str, *, default: bool = False) -> bool:
+    """A boolean query parameter. One that is empty counts as absent, as everywhere in the contract."""
     value = request.query_params.get(name)
-    if value is None or value.lower() in _FALSE:
+    if not value:
+        return default
+    if value.lower() in _FALSE:
         return False
     if value.lower() in _TRUE:
         return True
@@ -223,6 +243,8 @@ def day(request: Request, name: str) -> date | None:
     if value is None or value == "":
         return None
     try:
+        if not _DAY.match(value):
+            raise ValueError
         return date.fromisoformat(value)
     except ValueError:
         raise Unreadable(f"Failed to convert '{name}' with value: '{value[:100]}'") from None

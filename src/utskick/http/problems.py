@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from utskick.domain.errors import Invalid, UtskickError
 
@@ -49,7 +50,7 @@ async def _of_utskick(_request: Request, error: Exception) -> Response:
     return of_error(error)
 
 
-async def _of_starlette(_request: Request, error: Exception) -> Response:
+async def _of_starlette(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = problem(
         error.status_code,
@@ -57,7 +58,16 @@ async def _of_starlette(_request: Request, error: Exception) -> Response:
         None if error.detail == HTTPStatus(error.status_code).phrase else error.detail,
     )
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """All that the address takes: the router knows only the first route that it came to (RFC 9110 section 10.2.1)."""
+    fitting = (r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE)
+    found = {method for route in fitting for method in route.methods or ()}
+    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _of_parameters(_request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.rules import Body
 from utskick.domain.status import Status
 from utskick.http.answers import delivery_of, event_of, message_of, overall, without_nulls
-from utskick.http.edge import Parameters, caller_of, parse, read_body
+from utskick.http.edge import Parameters, caller_of, flag, parse, read_body
 from utskick.http.service import Service
 from utskick.store.database import answering
 from utskick.store.history import Happening, State
@@ -48,6 +48,7 @@ class Reading:
         return municipality_id, found
 
     async def batch_status(self, request: Request) -> Response:
+        whole = flag(request, "messages", default=True)
         municipality_id, batch_id = self._found(request, "getBatchStatus", "batchId")
         async with answering():
             counts = await self._service.history.counts(municipality_id, batch_id)
@@ -55,7 +56,7 @@ class Reading:
                 raise NotFound(f"No batch found for batch id {batch_id}")
             remarks = await self._service.history.remarks(municipality_id, batch_id)
         head = orjson.dumps({"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks})
-        if request.query_params.get("messages") == "false":
+        if not whole:
             return Response(head, media_type="application/json")
         return StreamingResponse(self._messages(municipality_id, batch_id, head), media_type="application/json")
 

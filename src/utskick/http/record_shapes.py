@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from utskick.http.shapes import LOCAL_TIME
+
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer", "format": "int32"}
 _LONG: Final = {"type": "integer", "format": "int64"}
-_TIME: Final = {"type": "string", "format": "date-time", "examples": ["2026-03-01T12:00:00.123456"]}
 _TYPE: Final = {"$ref": "#/components/schemas/MessageType"}
 _WORD: Final = {"$ref": "#/components/schemas/MessageStatus"}
 _COUNTER: Final = {"$ref": "#/components/schemas/StatisticsCounter"}
@@ -29,7 +30,7 @@ SHAPES: Final[dict[str, Any]] = {
     "PagingMetaData": _object(page=_NUMBER, limit=_NUMBER, count=_NUMBER, totalRecords=_LONG, totalPages=_NUMBER),
     "Status": _object(successful=_NUMBER, unsuccessful=_NUMBER, pending={**_NUMBER, "description": "Messages that are still on their way"}),
     "Batch": _object(
-        batchId=_TEXT, messageType=_TEXT, subject=_TEXT, sent=_TIME, attachmentCount=_NUMBER, recipientCount=_NUMBER,
+        batchId=_TEXT, messageType=_TEXT, subject=_TEXT, sent=LOCAL_TIME, attachmentCount=_NUMBER, recipientCount=_NUMBER,
         status={"$ref": "#/components/schemas/Status"},
     ),
     "UserBatches": _object(batches=_many("Batch"), _meta={"$ref": "#/components/schemas/PagingMetaData"}),
@@ -38,7 +39,7 @@ SHAPES: Final[dict[str, Any]] = {
         status=_TEXT, messageType=_TEXT, address={"$ref": "#/components/schemas/Address"}, mobileNumber=_TEXT, personId=_TEXT
     ),
     "UserMessage": _object(
-        messageId=_TEXT, batchId=_TEXT, issuer=_TEXT, origin=_TEXT, sent=_TIME, subject=_TEXT, body=_TEXT, reference=_TEXT,
+        messageId=_TEXT, batchId=_TEXT, issuer=_TEXT, origin=_TEXT, sent=LOCAL_TIME, subject=_TEXT, body=_TEXT, reference=_TEXT,
         recipients=_many("Recipient"), attachments=_many("MessageAttachment"),
     ),
     "UserMessages": _object(messages=_many("UserMessage"), _meta={"$ref": "#/components/schemas/PagingMetaData"}),

@@ -6,6 +6,9 @@ from typing import Any
 
 from utskick.domain.status import Shown, Status
 
+#: Swedish wall time without zone, as the contract prints it; the name is that of the OpenAPI format registry.
+LOCAL_TIME: dict[str, Any] = {"type": "string", "format": "date-time-local"}
+
 SHAPES: dict[str, Any] = {
     "Problem": {
         "type": "object",
@@ -57,7 +60,7 @@ SHAPES: dict[str, Any] = {
     "DeliveryEvent": {
         "type": "object",
         "properties": {
-            "timestamp": {"type": "string", "format": "date-time"},
+            "timestamp": LOCAL_TIME,
             "status": {"type": "string"},
             "attempt": {"type": "integer"},
             "provider": {"type": "string"},
@@ -118,7 +121,7 @@ SHAPES: dict[str, Any] = {
             "messageType": {"$ref": "#/components/schemas/MessageType"},
             "status": {"$ref": "#/components/schemas/MessageStatus"},
             "content": {},
-            "timestamp": {"type": "string", "format": "date-time"},
+            "timestamp": LOCAL_TIME,
             "lifecycle": {"$ref": "#/components/schemas/Lifecycle"},
             "messageId": {"type": "string", "format": "uuid"},
             "deliveryId": {"type": "string", "format": "uuid"},
@@ -134,7 +137,7 @@ SHAPES: dict[str, Any] = {
             "subject": {"type": "string"},
             "messageType": {"$ref": "#/components/schemas/MessageType"},
             "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "timestamp": {"type": "string", "format": "date-time"},
+            "timestamp": LOCAL_TIME,
         },
     },
     "Mailbox": {

@@ -81,9 +81,10 @@ class StatisticsCalls:
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         since, until = parameters.days(request)
         parameters.trimmed("department", department)
+        origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
         async with answering():
-            return await self._tallies.count(Wanted(municipality_id, since, until, types, request.query_params.get("origin"), department))
+            return await self._tallies.count(Wanted(municipality_id, since, until, types, origin, department))
 
 
 def _last(name: str) -> tuple[bool, str]:

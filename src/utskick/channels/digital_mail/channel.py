@@ -104,6 +104,8 @@ class DigitalMailChannel(Plain):
         desk = self._desk(asked.municipality_id, content)
         if desk is None:
             return [*found, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
+        if any(fault.field == "body" for fault in found):  # what cannot be read has no size
+            return found
         equipment = await desk.equipment()
         room = equipment.current.signer.length if isinstance(equipment, Equipment) else SIGNATURE_ROOM
         letterhead = specimen(self._settings, desk.organization, desk.sender.name, self._sealer.support_info(desk))

@@ -8,7 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationErro
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import XML, DigitalSender, ExternalReference, FileContent, Line255, crowd, line_up_to, one_of
+from utskick.domain.bodies import XML, Department, DigitalSender, ExternalReference, FileContent, Line255, crowd, line_up_to, one_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     CLEAN,
@@ -75,7 +75,7 @@ class DigitalMailRequest(Body):
     party: Party
     sender: DigitalSender | None = None
     subject: Line255 | None = Field(None, json_schema_extra=OR_NULL)
-    department: FreeText | None = Field(None, json_schema_extra=OR_NULL)
+    department: Department | None = Field(None, json_schema_extra=OR_NULL)
     content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
     body: FreeText | None = None
     attachments: list[FileAttachment] | None = None

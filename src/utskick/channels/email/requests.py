@@ -10,7 +10,7 @@ from utskick.channels.email.addresses import is_deliverable
 from utskick.channels.email.headers import check_headers
 from utskick.domain import rules
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import ExternalReference
+from utskick.domain.bodies import Department, ExternalReference
 from utskick.domain.recipient import Recipient
 from utskick.domain.rules import (
     Base64,
@@ -85,7 +85,7 @@ class _Sending(Body):
     send_at: Moment | None = None
     valid_until: Moment | None = None
     priority: Literal["HIGH", "NORMAL"] | None = None
-    department: FreeLine | None = None
+    department: Department | None = None
 
 
 class _Content(_Sending):

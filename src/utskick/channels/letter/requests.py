@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, FileContent, crowd, one_of
+from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, FileContent, NeededDepartment, crowd, one_of
 from utskick.domain.rules import (
     CLEAN,
     NOT_BLANK,
@@ -13,7 +13,6 @@ from utskick.domain.rules import (
     Body,
     FreeLine,
     FreeText,
-    Line,
     Moment,
     Reference,
     Rule,
@@ -59,7 +58,7 @@ class LetterRequest(Body):
     sender: DigitalSender | None = None
     content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
     body: FreeText | None = None
-    department: Line
+    department: NeededDepartment
     deviation: FreeLine | None = None
     attachments: Annotated[list[LetterAttachment], crowd(MOST_ATTACHMENTS)]
     reference: Reference | None = None

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from yarl import URL
 
-from utskick.domain.bodies import ExternalReference, crowd
+from utskick.domain.bodies import Department, ExternalReference, crowd
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import CLEAN, UTF8, Body, FreeText, Line, Moment, Reference, Rule, Text, Uuid
+from utskick.domain.rules import CLEAN, UTF8, Body, Line, Moment, Reference, Rule, Text, Uuid
 
 MOST_PARTIES: Final = 100_000
 #: Four weeks, as the push services keep a message at most (seconds).
@@ -66,7 +66,7 @@ class PushRequest(Body):
     urgency: Urgency | None = None
     ttl: Ttl | None = None
     priority: Literal["HIGH", "NORMAL"] | None = None
-    department: FreeText | None = None
+    department: Department | None = None
     reference: Reference | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
-from utskick.domain.rules import NOT_BLANK, Body, FreeText, Line, Moment, Reference, Rule, Text
+from utskick.domain.bodies import Department
+from utskick.domain.rules import NOT_BLANK, Body, Line, Moment, Reference, Rule, Text
 
 _TOO_LONG: Final = f"must fit into {MOST_BLOCKS} sections of {SECTION} characters"
 
@@ -31,7 +32,7 @@ class SlackRequest(Body, title="SlackRequest"):
     channel: Line
     message: Message
     priority: Literal["HIGH", "NORMAL"] | None = None
-    department: FreeText | None = None
+    department: Department | None = None
     reference: Reference | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import LONGEST_LINE, AddressBody, ExternalReference, at_most
+from utskick.domain.bodies import LONGEST_LINE, AddressBody, ExternalReference, NeededDepartment, at_most
 from utskick.domain.rules import (
     Base64,
     Body,
@@ -68,7 +68,7 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
 
     party: SnailMailParty | None = None
     address: AddressBody | None = None
-    department: Line
+    department: NeededDepartment
     deviation: FreeLine | None = None
     folder_name: FolderName | None = None
     attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = None

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 
 from utskick.channels.web_message.envelope import is_sayable
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import ExternalReference
-from utskick.domain.rules import Base64, Body, FreeLine, FreeText, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
+from utskick.domain.bodies import Department, ExternalReference
+from utskick.domain.rules import Base64, Body, FreeLine, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
 
 MOST_ATTACHMENTS: Final = 10
 _LONGEST_NAME: Final = 255
@@ -106,7 +106,7 @@ class WebMessageRequest(Body):
     oep_instance: Instance | None = None
     attachments: Attachments | None = None
     priority: Literal["HIGH", "NORMAL"] | None = None
-    department: FreeText | None = None
+    department: Department | None = None
     reference: Reference | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 import yaml
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from utskick.http.openapi.responses import REQUEST_ID
@@ -94,5 +94,5 @@ async def _page(_request: Request) -> Response:
 async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _ASSETS:
-        return Response(status_code=404)
+        raise HTTPException(404)
     return Response(files("fastapi_swagger").joinpath("resources", name).read_bytes(), media_type=_ASSETS[name])

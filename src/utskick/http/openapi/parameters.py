@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal, NamedTuple
 
+_NAME: Final = {"type": "string", "maxLength": 255}
 _UUID: Final = {"type": "string", "format": "uuid"}
 _TEXT: Final = {"type": "string"}
 _DATE: Final = {"type": "string", "format": "date"}
@@ -64,9 +65,9 @@ _QUERY: Final = {
 }
 
 _HEADERS: Final = {
-    "x-origin": _Known("The calling system; kept with the message, and what statistics are grouped by", example="CASEDATA"),
+    "x-origin": _Known("The calling system; kept with the message, and what statistics are grouped by", _NAME, "CASEDATA"),
     "X-Sent-By": _Known("The user who sends, as `<user>; type=adAccount`", example="joe01doe; type=adAccount"),
-    "x-issuer": _Known("The user who sends, where there is no `X-Sent-By`: use that one", example="joe01doe"),
+    "x-issuer": _Known("The user who sends, where there is no `X-Sent-By`: use that one", _NAME, "joe01doe"),
     "x-request-id": _Known("Comes back with the answer and stands in the log; made where it is absent"),
     "Idempotency-Key": _Known(
         "The same key and request give the first answer again, for 24 hours",
