@@ -8,7 +8,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
@@ -120,7 +120,12 @@ def _phone(value: str) -> str:
 #: A number as people write it; becomes E.164.
 Phone = Annotated[str, Rule((), MSISDN_MESSAGE), AfterValidator(_phone)]
 Email = Annotated[
-    str, Rule((NOT_BLANK, ("must be a well-formed email address", is_email)), "must not be blank", (("format", "email"), ("minLength", 1)))
+    str,
+    Rule(
+        (NOT_BLANK, ("must be a well-formed email address", lambda v: v == "" or is_email(v))),
+        "must not be blank",
+        (("format", "email"), ("minLength", 1)),
+    ),
 ]
 OptionalEmail = Annotated[
     str, Rule((("must be a well-formed email address", lambda v: v == "" or is_email(v)),), schema=(("format", "email"),))
@@ -179,8 +184,6 @@ def path_of(where: Iterable[str | int]) -> str:
 
 
 def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
-    if where and isinstance(where[-1], int):  # an element of a list: the rules of the list are not its own
-        return "must not be null"
     names = [part for part in where if isinstance(part, str)]
     for name in names[:-1]:
         field = next((f for key, f in model.model_fields.items() if name in (f.alias, key)), None)
@@ -189,8 +192,18 @@ def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> st
             return "must not be null"
         model = inner
     field = next((f for key, f in model.model_fields.items() if names and names[-1] in (f.alias, key)), None)
-    rules = [m for m in (field.metadata if field else ()) if isinstance(m, Rule)]
+    told = field.metadata if field else ()
+    if field and isinstance(where[-1], int):  # the rules of a list are not those of its elements
+        told = getattr(_element_of(field.annotation), "__metadata__", ())
+    rules = [m for m in told if isinstance(m, Rule)]
     return rules[0].missing if rules else "must not be null"
+
+
+def _element_of(annotation: Any) -> Any:
+    """``Annotated[str, Rule(...)]`` of ``Annotated[list[Annotated[str, Rule(...)]], ...] | None``."""
+    if get_origin(annotation) in (list, tuple):
+        return get_args(annotation)[0]
+    return next((found for part in getattr(annotation, "__args__", ()) if (found := _element_of(part))), None)
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

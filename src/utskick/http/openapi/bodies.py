@@ -64,6 +64,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "parties": [{"emailAddress": "anna@example.se", "reference": "rad-1"}, {"emailAddress": "nils@example.se", "reference": "rad-2"}],
         "subject": "Skolan i dag",
         "message": _SAID,
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
     },
     "EmailRequest": {
         "emailAddress": "anna@example.se",
