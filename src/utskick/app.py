@@ -29,6 +29,7 @@ from utskick.domain.errors import SettingsFault
 from utskick.domain.people import Neighbours
 from utskick.engine.intake import Intake
 from utskick.engine.points import Points
+from utskick.engine.progress import Progress
 from utskick.engine.readiness import Readiness
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
@@ -195,13 +196,16 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         settlements.start()
         stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
+        history = History(database)
+        progress = Progress(history, settings.http.streams)
         service = Service(
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
             settlements=settlements,
             receipts=receipts,
-            history=History(database),
+            history=history,
+            progress=progress,
             resolutions=Resolutions(database),
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
@@ -225,6 +229,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
                 await asyncio.sleep(0.01)
             yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
         finally:
+            progress.close()  # first: uvicorn waits for answers that are not at their end
             server.should_exit = True
             await task
 

@@ -10,6 +10,7 @@ from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.engine.intake import Intake
+from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
 from utskick.store.database import Database
@@ -30,6 +31,7 @@ class Service:
     settlements: Settlements
     receipts: Receipts
     history: History
+    progress: Progress
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool
