@@ -228,8 +228,8 @@ def grow(database: str, count: int) -> None:
                 ('00000000-0000-7000-8000-' || lpad((i / 1000)::text, 12, '0'))::uuid AS batch FROM generate_series(1, $1) i),
         b AS (INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, created_at)
             SELECT DISTINCT batch, '2281', 'sms', 'SMS', 'BULK', 1000, '{"message":"a"}'::bytea, at FROM n),
-        m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key)
-            SELECT message, '2281', batch, i % 1000, decode(md5(i::text), 'hex') FROM n),
+        m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, at)
+            SELECT message, '2281', batch, i % 1000, decode(md5(i::text), 'hex'), at FROM n),
         d AS (INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
                 awaited, attempts, account, reference, created_at, updated_at, expires_at)
             SELECT delivery, '2281', batch, message, 'sms', 'SMS', 'BULK', 'sent', '+46701740605', false, 1, 'old', i::text, at, at, at FROM n)

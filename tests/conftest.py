@@ -16,8 +16,9 @@ from utskick.store.safe import Safe
 from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
+_READ = "tallies, watermarks"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
-_TABLES = f"{_SPINE}, {_DIRECTORY}"
+_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
 
 
 def open_folder(prefix: str) -> Path:

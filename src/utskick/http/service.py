@@ -13,6 +13,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
+from utskick.store.conversations import Conversations
 from utskick.store.database import Database
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
@@ -32,6 +33,7 @@ class Service:
     receipts: Receipts
     history: History
     progress: Progress
+    conversations: Conversations
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool

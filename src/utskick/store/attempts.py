@@ -151,9 +151,9 @@ class Attempts:
                 RETURNING d.id, d.message_id, d.awaited AND w.settled AS told),
             noted AS (
                 INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
-                    reason_code, reason, provider_code, actor, at)
+                    reason_code, reason, provider_code, actor, at, became)
                 SELECT w.municipality_id, w.id, nullif(w.attempt, 0), w.noted, w.account, w.reference, w.reason_code, w.reason,
-                    w.provider_code, w.actor, w.at
+                    w.provider_code, w.actor, w.at, nullif(w.status, w.noted)
                 FROM w JOIN moved USING (id)),
             done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
             next AS (

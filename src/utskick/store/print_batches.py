@@ -151,7 +151,7 @@ class PrintBatches:
             WITH b AS (
                 INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, recipients, content, created_at)
                 VALUES ($2, $1, $3, $4, $5, $6, $7, 1, $8, $9)),
-            m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal) VALUES ($10, $1, $2, 0))
+            m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($10, $1, $2, 0, $9))
             INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
                 awaited, created_at, updated_at, expires_at)
             VALUES ($11, $1, $2, $10, $3, $4, $5, 'queued', $12, false, $9, $9, $13)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -114,7 +114,8 @@ class _Line:
             response = await self._http.send(built, auth=self._session.auth, stream=True)
             self._stack.push_async_callback(response.aclose)
             if streamed and response.status_code < 300:
-                self._pieces = aiter(httpx2.EventSource(response) if is_event_stream(response) else response.aiter_bytes())
+                pieces: Any = aiter(httpx2.EventSource(response) if is_event_stream(response) else response.aiter_bytes())
+                self._pieces = await self._stack.enter_async_context(aclosing(pieces))
                 return Reply(response.status_code, response.headers, b"")
             return Reply(response.status_code, response.headers, await response.aread())
         except httpx2.HTTPError as fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Final, TypeVar
@@ -13,7 +12,7 @@ from utskick_client.errors import NoAnswer, Refused
 from utskick_client.reports import EventPage, UserBatch, UserBatches, UserMessage, UserMessages
 from utskick_client.results import BatchProgress
 from utskick_client.steps import Fault, Item, Next, Pause, Reply, Request, Send, Step, Tries, lost, refusal
-from utskick_client.wire import read
+from utskick_client.wire import decoded, read
 
 Steps = Generator[Step, Any, None]
 P = TypeVar("P", UserBatches, UserMessages)
@@ -142,7 +141,7 @@ class _Watching:
             if event.event == "settled" and not self._follow:
                 return True
             if event.event in ("counts", "settled"):
-                seen = read(BatchProgress, json.loads(event.data))
+                seen = read(BatchProgress, decoded(event.data.encode()))
                 if seen != self._seen:
                     self._seen = seen
                     yield Item(seen)

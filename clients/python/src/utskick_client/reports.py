@@ -25,10 +25,11 @@ class Paging(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBatchStatus(Result):
-    """Messages with and without a delivery that was sent."""
+    """Messages with a delivery that was sent, without one, and those that are still on their way."""
 
     successful: int
     unsuccessful: int
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ class UserMessage(Result):
     sent: datetime | None = None
     subject: str | None = None
     body: str | None = None
+    batch_id: str | None = None
+    reference: str | None = None
     recipients: tuple[UserRecipient, ...] = ()
     attachments: tuple[UserAttachment, ...] = ()
 
@@ -118,6 +121,7 @@ class Counter(Result):
     failed: int = 0
     not_sent: int = 0
     pending: int = 0
+    awaiting_feedback: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +136,11 @@ class MessageStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterStatistics(Result):
-    """Letters, by the way that they went."""
+    """Letters, by the way that they went. ``undeliverable``: by none."""
 
     snail_mail: Annotated[Counter | None, Wire("SNAIL_MAIL")] = None
     digital_mail: Annotated[Counter | None, Wire("DIGITAL_MAIL")] = None
+    undeliverable: Annotated[int, Wire("UNDELIVERABLE")] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +161,12 @@ class Statistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartmentLetters(Result):
-    """The letters of one department."""
+    """The letters of one department. ``letter``: those that could go by no way."""
 
     department: Annotated[str, Wire("DEPARTMENT")]
     snail_mail: Annotated[Counter | None, Wire("SNAIL_MAIL")] = None
     digital_mail: Annotated[Counter | None, Wire("DIGITAL_MAIL")] = None
+    letter: Annotated[Counter | None, Wire("LETTER")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +179,14 @@ class DepartmentStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStatusStatistics(Result):
-    """Letters and SMS; origin and department as they were asked for."""
+    """Letters and SMS; origin and department as they were asked for. ``letter``: those that could go by no way."""
 
     origin: Annotated[str | None, Wire("ORIGIN")] = None
     department: Annotated[str | None, Wire("DEPARTMENT")] = None
     snail_mail: Annotated[Counter | None, Wire("SNAIL_MAIL")] = None
     digital_mail: Annotated[Counter | None, Wire("DIGITAL_MAIL")] = None
     sms: Annotated[Counter | None, Wire("SMS")] = None
+    letter: Annotated[Counter | None, Wire("LETTER")] = None
 
 
 # -- the feed and webhooks --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 from httpx2._client import UseClientDefault
 
-from utskick_client.steps import Fault, Patience, Request
+from utskick_client.steps import Fault, Patience, Request, is_header
 
 #: A bearer token, something that gives the one that is valid now, or any authentication of httpx2 (OAuth2, for example).
 Token = str | Callable[[], str] | httpx2.Auth
@@ -38,6 +38,9 @@ class Session:
         if not re.fullmatch(r"[0-9]{4}", municipality):
             raise ValueError(f"{municipality} is no municipality id: that is four digits, like 2281")
         headers = {name: value for name, value in who.items() if value is not None}
+        for name, value in headers.items():
+            if not is_header(value):
+                raise ValueError(f"{name} must be one line of text")
         return cls(f"{url.rstrip('/')}/{municipality}", headers, _auth(token), patience)
 
     def asked(self, request: Request) -> dict[str, Any]:
@@ -47,7 +50,7 @@ class Session:
             "url": f"{self.base}/{request.path}",
             "params": dict(request.query) or None,
             "content": request.body,
-            "headers": {**self.headers, **request.headers},
+            "headers": {name.encode(): value.encode() for name, value in (*self.headers.items(), *request.headers.items())},
             "timeout": httpx2.Timeout(request.quiet or self.patience.read, connect=self.patience.connect),
         }
 

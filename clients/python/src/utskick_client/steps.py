@@ -18,6 +18,11 @@ from utskick_client.wire import decoded
 T = TypeVar("T")
 
 
+def is_header(value: str) -> bool:
+    """Whether it can be the value of a header (RFC 9110 section 5.5)."""
+    return 0 < len(value) <= 255 and value == value.strip() and not any(ch < " " or ch == "\x7f" for ch in value)
+
+
 class Repeat(Enum):
     """Whether a request may be made again when it is not known what became of it."""
 
@@ -41,6 +46,10 @@ class Request:
     repeat: Repeat = Repeat.ALWAYS
     accept: str = "application/json"
     quiet: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not is_header(self.key):
+            raise ValueError("key must be one line of text, up to 255 characters")
 
     @property
     def headers(self) -> dict[str, str]:
