@@ -86,7 +86,8 @@ class History:
             SELECT at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
             FROM events WHERE municipality_id = $1 AND delivery_id = $2
             UNION ALL
-            SELECT created_at, 'queued', NULL, NULL, NULL, NULL, NULL, NULL, NULL, -1, 0
+            SELECT created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+                CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
             FROM deliveries WHERE municipality_id = $1 AND id = $2
             ORDER BY at, kind, id
             """,
