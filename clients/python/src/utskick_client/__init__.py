@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from utskick_client.asynchronous import AsyncUtskickClient
 from utskick_client.calls import Manner
-from utskick_client.errors import NoAnswer, NotUtskick, Refused, UtskickClientError, Violation
+from utskick_client.errors import NoAnswer, NotUtskick, Refused, Unsendable, UtskickClientError, Violation
 from utskick_client.letters import (
     DigitalInvoice,
     DigitalMail,
@@ -131,6 +131,7 @@ __all__ = [
     "Statistics",
     "SupportInfo",
     "Token",
+    "Unsendable",
     "UserBatch",
     "UserBatches",
     "UserMessage",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -63,7 +63,7 @@ class AsyncUtskickClient(Methods):
                     return call.read(done.value)
                 came = await line.carry_out(step)
 
-    async def iterate(self, flow: Flow[T]) -> AsyncIterator[T]:
+    async def iterate(self, flow: Flow[T]) -> AsyncGenerator[T, None]:
         """Carry out what is iterated over."""
         async with _Line(self._http, self._session) as line:
             steps = flow.steps(self._tries)

@@ -19,6 +19,10 @@ class UtskickClientError(Exception):
     """Any of the faults below."""
 
 
+class Unsendable(UtskickClientError, ValueError):
+    """What was given cannot be sent: no address of a service, no line of a header, no JSON. Nothing left."""
+
+
 class Refused(UtskickClientError):
     """The service answered with a problem (RFC 9457): nothing was sent, or the one delivery of the call has failed.
 

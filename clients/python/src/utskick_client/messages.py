@@ -56,13 +56,13 @@ class EmailAttachment(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class EmailContent(Sending):
-    """What one e-mail and a batch of them have in common. ``html_message``: HTML; it is put into base64 here.
+    """What one e-mail and a batch of them have in common. ``html_message``: HTML as text, or the bytes of a page; it becomes base64.
 
     ``headers``: Message-ID, In-Reply-To, References, Auto-Submitted (contract section 7).
     """
 
     message: str | None = None
-    html_message: Annotated[str | None, Wire("htmlMessage", base64_of)] = None
+    html_message: Annotated[str | bytes | None, Wire("htmlMessage", base64_of)] = None
     sender: EmailSender | None = None
     attachments: Sequence[EmailAttachment] | None = None
     headers: Mapping[str, Sequence[str]] | None = None
@@ -179,12 +179,12 @@ class MessageSender(Body):
 
 @dataclass(frozen=True)
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too. ``html_message``: HTML; put into base64 here."""
+    """One message to one person. ``filters``: which of their delegates are asked too. ``html_message``: as in an e-mail."""
 
     party: MessageParty
     message: str
     subject: str | None = None
-    html_message: Annotated[str | None, Wire("htmlMessage", base64_of)] = None
+    html_message: Annotated[str | bytes | None, Wire("htmlMessage", base64_of)] = None
     sender: MessageSender | None = None
     filters: Mapping[str, Sequence[str]] | None = None
     reference: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -51,9 +51,9 @@ class Iteration(Generic[P, T]):
     @overload
     def __get__(self, client: None, _owner: type) -> Self: ...
     @overload
-    def __get__(self, client: UtskickClient, _owner: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: UtskickClient, _owner: type) -> Callable[P, Generator[T, None, None]]: ...
     @overload
-    def __get__(self, client: AsyncUtskickClient, _owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: AsyncUtskickClient, _owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
     def __get__(self, client: Any, _owner: type) -> Any:
         if client is None:
             return self

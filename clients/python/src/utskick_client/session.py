@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 from httpx2._client import UseClientDefault
 
+from utskick_client.errors import Unsendable
 from utskick_client.steps import Fault, Patience, Request, is_header
 
 #: A bearer token, something that gives the one that is valid now, or any authentication of httpx2 (OAuth2, for example).
@@ -31,16 +32,16 @@ class Session:
 
     @classmethod
     def of(cls, url: str, municipality: str, *, who: Mapping[str, str | None], token: Token | None, patience: Patience) -> Session:
-        """Raises ``ValueError`` where the address or the municipality cannot be one. ``who``: headers; None: not told."""
+        """Raises ``Unsendable`` where the address or the municipality cannot be one. ``who``: headers; None: not told."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url} is no address of a service: write it like https://utskick.example.se")
+            raise Unsendable(f"{url} is no address of a service: write it like https://utskick.example.se")
         if not re.fullmatch(r"[0-9]{4}", municipality):
-            raise ValueError(f"{municipality} is no municipality id: that is four digits, like 2281")
+            raise Unsendable(f"{municipality} is no municipality id: that is four digits, like 2281")
         headers = {name: value for name, value in who.items() if value is not None}
         for name, value in headers.items():
             if not is_header(value):
-                raise ValueError(f"{name} must be one line of text")
+                raise Unsendable(f"{name} must be one line of text")
         return cls(f"{url.rstrip('/')}/{municipality}", headers, _auth(token), patience)
 
     def asked(self, request: Request) -> dict[str, Any]:

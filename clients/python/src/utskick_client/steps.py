@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from utskick_client.errors import NoAnswer, NotUtskick, Refused
+from utskick_client.errors import NoAnswer, NotUtskick, Refused, Unsendable
 from utskick_client.wire import decoded
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.key is not None and not is_header(self.key):
-            raise ValueError("key must be one line of text, up to 255 characters")
+            raise Unsendable("key must be one line of text, up to 255 characters")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -159,7 +159,7 @@ class Tries:
             if not again or attempt == self.patience.tries:
                 raise failed
             yield Pause(max(least, self._pause(attempt)))
-        raise ValueError("tries must be at least 1")
+        raise Unsendable("tries must be at least 1")
 
     def _pause(self, attempt: int) -> float:
         return self.patience.pause * 2.0 ** (attempt - 1) * (1 - _JITTER + 2 * _JITTER * self.chance())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -63,7 +63,7 @@ class UtskickClient(Methods):
                     return call.read(done.value)
                 came = line.carry_out(step)
 
-    def iterate(self, flow: Flow[T]) -> Iterator[T]:
+    def iterate(self, flow: Flow[T]) -> Generator[T, None, None]:
         """Carry out what is iterated over."""
         with _Line(self._http, self._session) as line:
             steps = flow.steps(self._tries)

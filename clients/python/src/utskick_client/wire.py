@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from utskick_client.errors import NotUtskick
+from utskick_client.errors import NotUtskick, Unsendable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,9 @@ class Body:
         return {member.name: member.encode(value) for member, value in found if value is not None}
 
 
-def base64_of(text: str) -> str:
-    return b64encode(text.encode()).decode()
+def base64_of(text: str | bytes) -> str:
+    """Of text: as UTF-8."""
+    return b64encode(text.encode() if isinstance(text, str) else text).decode()
 
 
 def written(value: Any) -> Any:
@@ -77,7 +78,7 @@ def written(value: Any) -> Any:
     if isinstance(value, Body):
         return value.members()
     if isinstance(value, bytes):
-        return b64encode(value).decode()
+        return base64_of(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -90,8 +91,11 @@ def written(value: Any) -> Any:
 
 
 def encoded(value: Any) -> bytes:
-    """The same value gives the same bytes, on every machine."""
-    return json.dumps(written(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """The same value gives the same bytes, on every machine. Raises ``Unsendable`` where JSON or UTF-8 has no such thing."""
+    try:
+        return json.dumps(written(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise Unsendable("the body holds a number or a character that JSON in UTF-8 cannot hold") from None
 
 
 # -- from JSON ------------------------------------------------------------------------------------------------------------
