@@ -202,26 +202,30 @@ async def test_a_stream_has_an_end(client: Client, database: Database) -> None:
     assert [event.event async for event in _told(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))] == ["counts"]
 
 
-async def test_a_client_that_never_reads_is_cut_off_and_its_place_is_free(client: Client, database: Database) -> None:
+@pytest.mark.parametrize("read", [0, 1, 2], ids=["nothing", "the first event", "all but the end"])
+async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(client: Client, database: Database, read: int) -> None:
     batch_id = await waiting_batch(client)
+    await move(database, batch_id, "sent")
     progress = Progress(History(database), 1, SWIFT)
     watch = await progress.join("2281", UUID(batch_id))
     with pytest.raises(TooManyStreams):
         await progress.join("2281", UUID(batch_id))
     manner = Manner(unread=0.1)
-    stream = Stream(_told(watch, UUID(batch_id), follow=True, manner=manner), lambda: progress.leave(watch), manner)
+    stream = Stream(_told(watch, UUID(batch_id), follow=False, manner=manner), lambda: progress.leave(watch), manner)
+    sent: list[Any] = []
 
     async def full(message: Any) -> None:
-        """As a server sends when the client's window is shut: the head went out, the rest waits."""
-        if message["type"] == "http.response.body":
+        """As a server sends when the client's window is shut: the head and some events went out, the rest waits."""
+        if len(sent) > read:
             await asyncio.Event().wait()
+        sent.append(message)
 
     async def connected() -> Any:
         await asyncio.Event().wait()
 
     async with asyncio.timeout(3):
         await stream({"type": "http", "method": "GET"}, connected, full)
-    assert progress.listeners == 0
+    assert (progress.listeners, len(sent)) == (0, 1 + read)
 
 
 async def test_nobody_joins_what_has_been_closed(client: Client, database: Database) -> None:

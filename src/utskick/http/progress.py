@@ -12,8 +12,7 @@ import orjson
 import structlog
 from fastapi import Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from utskick.engine.progress import Seen, Watch
 from utskick.http.edge import Parameters, flag
@@ -59,13 +58,19 @@ class Stream(EventSourceResponse):
 
     def __init__(self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner) -> None:
         super().__init__(events, ping=manner.ping, send_timeout=manner.unread, ping_message_factory=_sign)
+        self._unread = manner.unread
         del self.headers["cache-control"]  # http.edge.Envelope says it of every answer
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            """The end of the answer, too: ``send_timeout`` is for what comes before."""
+            async with asyncio.timeout(None if message.get("more_body", True) else self._unread):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
+            await super().__call__(scope, receive, in_time)
+        except TimeoutError:
             log.info("stream-cut-off")
         finally:
             self._leave()
