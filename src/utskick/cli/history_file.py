@@ -89,6 +89,8 @@ class HistoryFile:
                 begin = reader.line_num + 2
         except csv.Error as fault:
             raise Unreadable(f"the file cannot be read from line {begin} on: {fault}; a quotation mark may be missing") from None
+        finally:
+            text.detach()  # else the file would be closed with it
 
 
 def _peers(member: str) -> str:

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
@@ -97,3 +99,10 @@ def shown(draft: Draft) -> dict[str, Any]:
 def _with_data(entry: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
     plain = {name: value for name, value in entry.items() if name != "_member"}
     return listed([plain], draft.attachments, entry.get("_member", ""))[0]
+
+
+def address(draft: Draft) -> dict[str, Any] | None:
+    """Where a letter went, as it was recorded beside its content."""
+    destination = draft.recipient.destination
+    found = orjson.loads(destination) if destination.startswith("{") else None
+    return found if isinstance(found, dict) else None

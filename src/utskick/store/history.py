@@ -100,7 +100,7 @@ class History:
         rows = await self._database.pool.fetch(
             f"""
             SELECT {STATE} {_JOINED}
-            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.id
+            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
             """,
             municipality_id, message_id,
         )  # fmt: skip
@@ -119,7 +119,7 @@ class History:
                 SELECT {STATE} {_JOINED}
                 WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
                     AND d.status <> 'routed'
-                ORDER BY m.ordinal, d.id
+                ORDER BY m.ordinal, d.created_at, d.id
                 """,
                 municipality_id, batch_id, start, start + _STRIDE,
             )  # fmt: skip
