@@ -80,6 +80,9 @@ CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] 
     "create_webhook": (None, [lambda u: u.create_webhook("https://a.se/", ["sent"], "d")]),
     "webhooks": (None, [lambda u: u.webhooks()]),
     "webhook": (None, [lambda u: u.webhook(ID)]),
+    "enable_webhook": (None, [lambda u: u.enable_webhook(ID)]),
+    "rotate_webhook_secret": (None, [lambda u: u.rotate_webhook_secret(ID)]),
+    "ping_webhook": (None, [lambda u: u.ping_webhook(ID)]),
     "delete_webhook": (None, [lambda u: u.delete_webhook(ID)]),
     "request": (None, []),
 }

@@ -45,12 +45,14 @@ from utskick_client.reports import (
     DepartmentStatistics,
     EventPage,
     FeedEvent,
+    PingResult,
     Statistics,
     UserBatch,
     UserBatches,
     UserMessage,
     UserMessages,
     Webhook,
+    WebhookSecret,
 )
 from utskick_client.results import (
     SETTLED,
@@ -116,6 +118,7 @@ __all__ = [
     "Party",
     "Patience",
     "Pdf",
+    "PingResult",
     "Push",
     "Reason",
     "Refused",
@@ -143,4 +146,5 @@ __all__ = [
     "WebMessageAttachment",
     "WebMessageSender",
     "Webhook",
+    "WebhookSecret",
 ]

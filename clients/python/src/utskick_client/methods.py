@@ -110,6 +110,9 @@ class Methods:
     create_webhook = Method(reading.create_webhook)
     webhooks = Method(reading.webhooks)
     webhook = Method(reading.webhook)
+    enable_webhook = Method(reading.enable_webhook)
+    rotate_webhook_secret = Method(reading.rotate_webhook_secret)
+    ping_webhook = Method(reading.ping_webhook)
     delete_webhook = Method(reading.delete_webhook)
 
     request = Method(reading.request)

@@ -6,22 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from email.message import Message
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from utskick_client.calls import Call, got, got_list, path_of, posted, query_of
 from utskick_client.reports import (
     DeliveryStatusStatistics,
     DepartmentStatistics,
     EventPage,
+    PingResult,
     Statistics,
     UserBatches,
     UserMessage,
     UserMessages,
     Webhook,
+    WebhookSecret,
 )
 from utskick_client.results import Attachment, BatchResult, DeliveryResult, HistoryEntry, MessageResult
 from utskick_client.steps import Repeat, Reply, Request
-from utskick_client.wire import encoded
+from utskick_client.wire import Result, encoded, read
+
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +145,28 @@ def events(after: str | None = None, *, limit: int | None = None, origin: str | 
 
 
 def create_webhook(url: str, statuses: Sequence[str] | None = None, description: str | None = None) -> Call[Webhook]:
-    """``statuses``: of which lifecycles it is told; None: of all. The answer alone has the ``secret``: keep it."""
+    """For the client's ``origin``. ``statuses``: of which lifecycles it is told; None: of all. The answer alone has the ``secret``: keep it."""
     given = {"url": url, "statuses": list(statuses) if statuses is not None else None, "description": description}
     return posted(Webhook, "webhooks", {name: value for name, value in given.items() if value is not None})
+
+
+def _told(kind: type[R], webhook_id: str, what: str, repeat: Repeat) -> Call[R]:
+    return Call(Request("POST", path_of("webhooks", webhook_id, what), repeat=repeat), lambda reply: read(kind, reply.json()))
+
+
+def enable_webhook(webhook_id: str) -> Call[Webhook]:
+    """One that was disabled, or waits for its next try, goes on at once, where it stopped."""
+    return _told(Webhook, webhook_id, "enable", Repeat.ALWAYS)
+
+
+def rotate_webhook_secret(webhook_id: str) -> Call[WebhookSecret]:
+    """A new secret; the answer alone has it."""
+    return _told(WebhookSecret, webhook_id, "rotate", Repeat.NEVER)
+
+
+def ping_webhook(webhook_id: str) -> Call[PingResult]:
+    """Call it now, to see whether it answers."""
+    return _told(PingResult, webhook_id, "ping", Repeat.ALWAYS)
 
 
 def webhooks() -> Call[tuple[Webhook, ...]]:

@@ -220,11 +220,57 @@ class EventPage(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFault(Result):
+    """A call of the service that went wrong. ``status``: what was answered, None where nothing was."""
+
+    at: datetime
+    status: int | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookStop(Result):
+    """Since when a webhook is not called any more, and why."""
+
+    since: datetime
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook(Result):
-    """An address that is told of deliveries. ``secret``: told once, when it is made; the signatures are made with it."""
+    """An address that is told of deliveries. ``statuses``: of which lifecycles, empty: of all. ``state``: ``enabled`` or ``disabled``.
+
+    ``secret``: told once, when it is made; the signatures are made with it. ``waiting``: events that it has not been told, where one
+    webhook was asked for; ``waiting_more``: there are more than were counted.
+    """
 
     id: str
     url: str
     statuses: tuple[str, ...] = ()
     description: str | None = None
     secret: str | None = None
+    created: datetime | None = None
+    state: str | None = None
+    disabled: WebhookStop | None = None
+    last_success: datetime | None = None
+    last_fault: WebhookFault | None = None
+    waiting: int | None = None
+    waiting_more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSecret(Result):
+    """A new secret. ``previous_until``: so long calls are signed with the one before, too."""
+
+    id: str
+    secret: str
+    previous_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingResult(Result):
+    """What came of a call to try a webhook."""
+
+    delivered: bool
+    status: int | None = None
+    reason: Reason | None = None
