@@ -172,3 +172,51 @@ async def test_times_are_taken_as_they_are_meant(client: Client, make: Make) -> 
     assert (await utskick.call("message_status", sent.message_id)).deliveries[0].lifecycle == "queued"
     with pytest.raises(uc.Refused, match="validUntil"):
         await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", valid_until=later - timedelta(days=1)))
+
+
+async def described(client: Client, operation: str) -> None:
+    paths = (await client.get("/openapi.json")).json["paths"].values()
+    if not any(one["operationId"] == operation for path in paths for one in path.values()):
+        pytest.skip(f"this service has no {operation} yet")
+
+
+async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Make) -> None:
+    await described(client, "getEvents")
+    utskick = make(client.running.api_url, origin="Skolappen")
+    first = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", reference="rad 1"))
+
+    async def until(after: str | None, message: uc.MessageResult) -> tuple[list[uc.FeedEvent], str]:
+        """What is told of a message, until it has been sent, and where the feed stands then."""
+        found: list[uc.FeedEvent] = []
+        async with asyncio.timeout(10):
+            async for page in utskick.iterate("follow_events", after, origin="Skolappen", every=0.05):
+                after = page.next
+                found += [event for event in page.events if event.message_id == message.message_id]
+                if any(event.lifecycle == uc.Lifecycle.SENT for event in found):
+                    break
+        assert after is not None
+        return found, after
+
+    events, after = await until(None, first)
+    assert {event.reference for event in events} == {"rad 1"}
+    second = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej igen"))
+    events, _ = await until(after, second)
+    assert {event.message_id for event in events} == {second.message_id}
+    page = await utskick.call("events", limit=1)
+    assert (len(page.events), page.more) == (1, True)
+    assert [page async for page in utskick.iterate("follow_events", "latest")] == []
+
+
+async def test_webhooks_are_made_read_tried_and_deleted(client: Client, make: Make) -> None:
+    await described(client, "createWebhook")
+    utskick = make(client.running.api_url, origin="Byggr")
+    made = await utskick.call("create_webhook", "http://127.0.0.1:9/", ["sent", "failed"], "Byggr")
+    assert made.secret
+    [listed] = await utskick.call("webhooks")
+    read = await utskick.call("webhook", made.id)
+    assert (listed.id, read.statuses, read.description, read.secret) == (made.id, ("sent", "failed"), "Byggr", None)
+    assert (await utskick.call("ping_webhook", made.id)).delivered is False
+    assert (await utskick.call("rotate_webhook_secret", made.id)).secret != made.secret
+    assert (await utskick.call("enable_webhook", made.id)).state == "enabled"
+    await utskick.call("delete_webhook", made.id)
+    assert await utskick.call("webhooks") == ()

@@ -145,7 +145,7 @@ def events(after: str | None = None, *, limit: int | None = None, origin: str | 
 
 
 def create_webhook(url: str, statuses: Sequence[str] | None = None, description: str | None = None) -> Call[Webhook]:
-    """For the client's ``origin``. ``statuses``: of which lifecycles it is told; None: of all. Keep the ``secret``: it is told here alone."""
+    """For the client's origin. ``statuses``: of which lifecycles it is told; None: of all. Keep the ``secret``: only this answer has it."""
     given = {"url": url, "statuses": list(statuses) if statuses is not None else None, "description": description}
     return posted(Webhook, "webhooks", {name: value for name, value in given.items() if value is not None})
 
