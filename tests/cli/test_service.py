@@ -73,7 +73,7 @@ async def test_a_stop_is_not_held_up_by_those_who_watch(folder: Path) -> None:
                 process.send_signal(signal.SIGTERM)
                 await watching.content.read()
                 assert await process.wait() == 0
-                assert time.monotonic() - began < 8
+                assert time.monotonic() - began < 20  # and not the whole grace
     finally:
         if process.returncode is None:
             process.kill()

@@ -15,6 +15,8 @@ from tests.http.pdf import letter
 from utskick.sandbox.digital_mail_people import number
 
 PDF = letter()
+#: Where only the bodies differ, one of the clients is enough.
+one = pytest.mark.parametrize("make", ["async"], indirect=True)
 HOME = uc.Address(first_name="Nils", last_name="Ek", address="Storgatan 1", zip_code="852 30", city="Sundsvall")
 ORGANIZATION = "2120002411"
 
@@ -89,6 +91,7 @@ async def test_an_email_with_a_page_and_files_comes_back_as_it_went(client: Clie
     assert (mine.subject, mine.attachments[0].file_name, mine.issuer) == ("Hälsning", name, "anna01")
 
 
+@one
 async def test_letters_go_by_mailbox_and_on_paper(client: Client, make: Make) -> None:
     utskick, party = make(client.running.api_url, origin="Bygg"), str(uuid4())
     person = {"legalId": number(61), "names": {"firstName": "Anna"}, "address": {"address": "G 2", "zipCode": "85230", "city": "S"}}
@@ -117,6 +120,7 @@ async def test_letters_go_by_mailbox_and_on_paper(client: Client, make: Make) ->
     assert (await utskick.call("delivery_status_statistics", department="SBK")).department == "SBK"
 
 
+@one
 async def test_invoices_web_messages_slack_push_and_messages_by_choice(client: Client, make: Make) -> None:
     utskick, party = make(client.running.api_url), str(uuid4())
     await utskick.call("request", "PUT", f"parties/{party}", {"legalId": number(62), "names": {"firstName": "Anna"}})
@@ -152,6 +156,7 @@ async def test_invoices_web_messages_slack_push_and_messages_by_choice(client: C
     ]
 
 
+@one
 async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> None:
     utskick = make(client.running.api_url, sent_by="joe01doe")
     case = uc.Party(external_references=[uc.ExternalReference("flowInstanceId", "444444")])  # hangs up; nobody reports what became of it
@@ -164,6 +169,7 @@ async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> No
     assert refused.value.code == "conflict"
 
 
+@one
 async def test_times_are_taken_as_they_are_meant(client: Client, make: Make) -> None:
     later = datetime.now(UTC) + timedelta(hours=6)
     utskick = make(client.running.api_url)
@@ -207,6 +213,7 @@ async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Mak
     assert [page async for page in utskick.iterate("follow_events", "latest")] == []
 
 
+@one
 async def test_webhooks_are_made_read_tried_and_deleted(client: Client, make: Make) -> None:
     await described(client, "createWebhook")
     utskick = make(client.running.api_url, origin="Byggr")

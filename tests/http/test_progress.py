@@ -129,7 +129,7 @@ async def test_a_stop_ends_the_streams_at_once(database: Database, tmp_path: Pat
             answer = await session.get(f"{client.running.api_url}/2281/status/batch/{batch_id}/events?follow=true")
             await anext(events(answer))
             began = monotonic()
-        assert monotonic() - began < 5
+        assert monotonic() - began < 12  # and not the whole grace
         assert await answer.content.read() == b""  # the end of the answer, not a broken connection
 
 
