@@ -187,8 +187,9 @@ def test_a_dry_run_writes_nothing(into: Command, tmp_path: Path, server: str) ->
     ("content", "said"),
     [
         (b"[{}]", "one object for each line"), (b"a,b\n1,2\n", "the first row must name the columns"), (b"", "the first row must name"),
-        (gzip.compress(b"x" * 10_000)[:-9], "damaged"), (table(record()) + b'"trasig', "a quotation mark may be missing"),
+        (gzip.compress(b"x" * 10_000, mtime=0)[:-9], "damaged"), (table(record()) + b'"trasig', "a quotation mark may be missing"),
     ],
+    ids=["array", "columns", "empty", "damaged", "quote"],
 )  # fmt: skip
 def test_what_is_no_history_is_one_sentence(into: Command, tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "h.txt"
