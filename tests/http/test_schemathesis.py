@@ -30,7 +30,8 @@ def settings(url: str) -> SchemathesisConfig:
             "base-url": url,
             "continue-on-failure": True,
             "request-timeout": 30,
-            "parameters": {"municipalityId": "2281", "organizationNumber": "2120002411"},
+            "parameters": {"municipalityId": "2281", "organizationNumber": "2120002411", "follow": "false"},
+            "max-stream-events": 1,
             "generation": {"max-examples": CASES, "no-shrink": True, "deterministic": True, "database": "none"},
             "phases": {"coverage": {"enabled": False}, "stateful": {"enabled": False}},
             "checks": {"enabled": False, **{check: {"enabled": True} for check in CHECKS}},
@@ -41,6 +42,9 @@ def settings(url: str) -> SchemathesisConfig:
 def explored(url: str, document: dict[str, Any]) -> Iterator[str]:
     """What should not have been answered, one line each; at the end the number of cases."""
     document["paths"].pop("/api-docs")  # is YAML, and as such no string
+    for path in document["paths"].values():  # each event would be held against the schema of the whole
+        for answer in (answer for operation in path.values() for answer in operation["responses"].values()):
+            answer.get("content", {}).get("text/event-stream", {}).pop("schema", None)
     asked = 0
     for event in from_schema(schemathesis.openapi.from_dict(document, config=settings(url))).execute():
         if isinstance(event, events.FatalError | events.NonFatalError):

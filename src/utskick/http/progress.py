@@ -109,17 +109,10 @@ def _sign() -> ServerSentEvent:
 
 
 def described(path: str, *, short: bool) -> dict[str, Any]:
-    found = Operation(
-        _OPERATION + ("Short" if short else ""),
-        "Watch a batch: its counts per status, whenever they have changed",
-        "Status and History Resources",
-    ).described(path)
-    follow = "true: go on after `settled`, for receipts that may still come"
-    found["parameters"].append(
-        {"name": "follow", "in": "query", "required": False, "description": follow, "schema": {"type": "boolean", "default": False}}
-    )
-    found["responses"]["200"]["content"] = {"text/event-stream": {"schema": {"type": "string", "description": _FORM}}}
-    return found
+    return Operation(
+        _OPERATION + ("Short" if short else ""), "Watch a batch: its counts per status, whenever they have changed", "History Resources",
+        text=_FORM, query=("follow",), optional=True, media="text/event-stream",
+    ).described(path)  # fmt: skip
 
 
 _FORM: Final = (

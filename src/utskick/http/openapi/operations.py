@@ -101,7 +101,7 @@ class Operation:
     """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too.
 
     ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404.
-    ``media``: what it answers where that is no JSON.
+    ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Operation:
     missing: bool = True
     deprecated: bool = False
     media: str | None = None
+    text: str | None = None
 
     def described(self, path: str) -> dict[str, Any]:
         given = [*parameters.in_path(path), *parameters.in_query(*self.query, required=not self.optional)]
@@ -129,11 +130,12 @@ class Operation:
         if self.made is not None:
             answers[str(self.made)] = self._success(self.made)
         answers.update(problems_of(400, 500, 503, *(status for status, can_come in asked.items() if can_come)))
-        return _described((self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated)
+        described = _described((self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated)
+        return {**described, "description": self.text} if self.text else described
 
     def _success(self, status: int) -> dict[str, Any]:
         if self.media is not None:
-            schema = {"type": "string", "format": "binary"}
+            schema = {"type": "string", **({} if self.media.startswith("text/") else {"format": "binary"})}
             return {"description": "Successful Operation", "content": {self.media: {"schema": schema}}}
         shape = ref(self.answer) if self.answer else None
         return success({"type": "array", "items": shape} if self.many else shape, made=status == 201)

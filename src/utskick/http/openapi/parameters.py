@@ -53,6 +53,7 @@ _QUERY: Final = {
     "department": _Known("Only this department", {"type": "string", "minLength": 1}),
     "destination": _Known("A number in E.164 or an e-mail address", {"type": "string", "minLength": 1}, "+46701740605"),
     "fileName": _Known("The name of the file", {"type": "string", "minLength": 1}, "beslut.pdf"),
+    "follow": _Known("`true`: go on after `settled`, for reports that may still come", {"type": "boolean", "default": False}),
     "from": _Known("The first day (inclusive)", _DATE, "2026-01-01"),
     "limit": _Known("How many entries a page has at most", {**_INT32, "default": 15}),
     "messageType": _Known("Only requests of this form", {"type": "string", "enum": _TYPES}),
