@@ -154,7 +154,7 @@ class UserCalls:
         )
 
 
-_ADDRESS: Final = ("firstName", "lastName", "address", "careOf", "zipCode", "city", "country")
+_ADDRESS: Final = ("firstName", "lastName", "organizationName", "organizationNumber", "address", "careOf", "zipCode", "city", "country")
 
 
 def _told(said: Sequence[Said]) -> list[Said]:

@@ -59,6 +59,8 @@ class PlaceOfRecipient(Result):
 
     first_name: str | None = None
     last_name: str | None = None
+    organization_name: str | None = None
+    organization_number: str | None = None
     address: str | None = None
     apartment_number: str | None = None
     care_of: str | None = None
