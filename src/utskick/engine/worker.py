@@ -108,6 +108,8 @@ class Worker:
 
     async def run(self) -> None:
         """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest back."""
+        with suppress(*PASSING):  # upkeep looks again
+            await self._upkeep.begin()
         background = [
             asyncio.create_task(self._database.listen(WORK, lambda _lane: self._wake.set(), self._wake.set)),
             asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, openapi, problems
+from utskick.http import directory, feed, openapi, problems
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -47,6 +47,9 @@ def build(service: Service) -> FastAPI:
     for call in directory.calls(service):
         path = "/{municipalityId}" + call.path
         _route(app, call.method, path, call.endpoint, call.described.described(path))
+    events = feed.FeedCalls(service)
+    _route(app, "GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
+    _route(app, "GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
     health = Health(service)
     _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
     _route(app, "GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
