@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, feed, openapi, problems
+from utskick.http import directory, feed, openapi, problems, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -44,7 +44,7 @@ def build(service: Service) -> FastAPI:
     _sending(app, service)
     _asking(app, service)
     _reading(app, service)
-    for call in directory.calls(service):
+    for call in (*directory.calls(service), *webhooks.calls(service)):
         path = "/{municipalityId}" + call.path
         _route(app, call.method, path, call.endpoint, call.described.described(path))
     events = feed.FeedCalls(service)

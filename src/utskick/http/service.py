@@ -12,6 +12,7 @@ from utskick.domain.clock import Clock
 from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
+from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
@@ -33,6 +34,7 @@ class Service:
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool
+    receivers: Receivers
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str

@@ -26,7 +26,7 @@ SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
     utskick_complete_tx() - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS added,
     greatest(
         (SELECT max((SELECT max(tx) FROM events WHERE municipality_id = places.id)) FROM places WHERE places.id IS NOT NULL),
-        (SELECT max(tx) FROM watermarks)) AS written
+        (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
 """
 
 
@@ -52,7 +52,7 @@ class Numbering:
 
 
 async def _lag(connection: asyncpg.Pool | Connection) -> tuple[int, int]:
-    """By how much the next number falls short of what is written down, negative where all is well; and what is added to the server's own."""
+    """By how much the next number falls short of what is written, negative where all is well; and what is added to the server's own."""
     row = await connection.fetchrow(_LOOK)
     assert row is not None
     written = row["written"] if row["written"] is not None else -1
