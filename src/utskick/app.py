@@ -42,6 +42,7 @@ from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.town import NOTICE, Town, furnish, sections
 from utskick.settings import Settings
 from utskick.store import keyring, migrations
+from utskick.store.conversations import Conversations
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 from utskick.store.history import History
@@ -217,6 +218,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             settlements=settlements,
             receipts=receipts,
             history=History(database),
+            conversations=Conversations(database),
             resolutions=Resolutions(database),
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,

@@ -37,9 +37,13 @@ def capitalised(text: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Addressee:
-    """Every member is one line without leading or trailing space, "" where there is none; ``postal_code`` of five digits in Sweden."""
+    """Every member is one line without leading or trailing space, "" where there is none; ``postal_code`` of five digits in Sweden.
+
+    ``name`` is the whole of it; ``last_name`` says which part of it at the end is the last name.
+    """
 
     name: str = ""
+    last_name: str = ""
     organization: str = ""
     organization_number: str = ""
     care_of: str = ""
@@ -60,6 +64,7 @@ class Addressee:
         code = line("zipCode")
         return cls(
             name=" ".join(part for part in (line("firstName"), line("lastName")) if part),
+            last_name=line("lastName"),
             organization=line("organizationName"),
             organization_number=line("organizationNumber"),
             care_of=line("careOf"),
@@ -95,6 +100,22 @@ class Addressee:
     def freeze(self) -> bytes:
         """JSON of the members that are there."""
         return orjson.dumps({f.name: value for f in fields(self) if (value := getattr(self, f.name))})
+
+    def members(self) -> dict[str, str]:
+        """The contract's ``Address`` (section 4), those that are there."""
+        said = {
+            "firstName": self.name.removesuffix(self.last_name).rstrip(),
+            "lastName": self.last_name,
+            "organizationName": self.organization,
+            "organizationNumber": self.organization_number,
+            "careOf": self.care_of,
+            "address": self.street,
+            "apartmentNumber": self.apartment,
+            "zipCode": self.postal_code,
+            "city": self.city,
+            "country": self.country,
+        }
+        return {member: value for member, value in said.items() if value}
 
     @property
     def is_domestic(self) -> bool:

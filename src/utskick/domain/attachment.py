@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +21,16 @@ class Attachment:
     @classmethod
     def of(cls, name: str, content_type: str | None, data: bytes) -> Attachment:
         return cls(name, content_type, data, hashlib.sha256(data).digest())
+
+
+def listed(entries: Iterable[Mapping[str, Any]], files: Iterable[Attachment], member: str = "content") -> list[dict[str, Any]]:
+    """Files as a history shows them, from a stored content's ``entries`` with their ``digest`` in hex: its place is taken by ``member``,
+    the file in Base64; by nothing where the content was opened without its files."""
+    data = {file.digest.hex(): file.data for file in files}
+    return [_shown(entry, data, member) for entry in entries]
+
+
+def _shown(entry: Mapping[str, Any], data: Mapping[str, bytes], member: str) -> dict[str, Any]:
+    members = {name: value for name, value in entry.items() if name != "digest"}
+    found = data.get(entry.get("digest", ""))
+    return members if found is None else {**members, member: b64encode(found).decode()}

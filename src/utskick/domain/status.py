@@ -87,7 +87,8 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.CANCELLED: frozenset(),
 }
 
-_SHOWN: Final = {
+#: The contract's word for each, where the reason does not say more.
+SHOWN: Final = {
     Status.QUEUED: Shown.PENDING,
     Status.SENDING: Shown.PENDING,
     Status.DEFERRED: Shown.PENDING,
@@ -108,7 +109,7 @@ POLITE: Final = "declined-"
 UNDELIVERABLE: Final = "undeliverable-"
 
 #: Reason codes of a routed message that have a word of their own in the contract (section 2.2).
-_SAID: Final = {
+SAID: Final = {
     "no-contact-settings": Shown.NO_CONTACT_SETTINGS_FOUND,
     "no-contact-wanted": Shown.NO_CONTACT_WANTED,
 }
@@ -123,5 +124,5 @@ def shown(status: Status, reason_code: str | None = None) -> Shown:
     if status is Status.FAILED and reason_code is not None:
         if reason_code.startswith(POLITE):
             return Shown.NOT_SENT
-        return _SAID.get(reason_code, Shown.FAILED)
-    return _SHOWN[status]
+        return SAID.get(reason_code, Shown.FAILED)
+    return SHOWN[status]

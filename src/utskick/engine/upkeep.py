@@ -1,4 +1,4 @@
-"""What has to be looked after now and then: signs of life, receipts that wait, deliveries without a job, old keys."""
+"""What has to be looked after now and then: signs of life, receipts that wait, tallies, deliveries without a job, old keys."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from utskick.engine.receipts import Receipts
 from utskick.store.database import Database
 from utskick.store.idempotency import Keys
 from utskick.store.numbering import Numbering
+from utskick.store.tallies import Tallies
 from utskick.store.upkeep import UpkeepRows
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Upkeep:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
         self._numbering = Numbering(database)
+        self._tallies = Tallies(database)
         self._receipts = receipts
         self._paces = paces
         self._clock = clock
@@ -52,6 +54,7 @@ class Upkeep:
         for pace in self._paces.values():
             pace.share(workers)
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
+        await self._tallies.keep_up()
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
         if self._rounds % 60 == 30:

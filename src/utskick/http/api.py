@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, feed, openapi, problems, webhooks
+from utskick.http import directory, feed, openapi, problems, records, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
+from utskick.http.history import Histories
 from utskick.http.reading import Reading
 from utskick.http.receiving import Receiving
 from utskick.http.sending import Sending
@@ -44,9 +45,9 @@ def build(service: Service) -> FastAPI:
     _sending(app, service)
     _asking(app, service)
     _reading(app, service)
-    for call in (*directory.calls(service), *webhooks.calls(service)):
+    for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service)):
         path = "/{municipalityId}" + call.path
-        _route(app, call.method, path, call.endpoint, call.described.described(path))
+        _route(app, call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
     events = feed.FeedCalls(service)
     _route(app, "GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
     _route(app, "GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
@@ -92,11 +93,9 @@ def _reading(app: FastAPI, service: Service) -> None:
     for method, path, endpoint, operation, summary in calls:
         for prefix in ("", "/{municipalityId}"):
             _route(app, method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
-    history = "getConversationHistory", "Get the entire conversation history for a given party"
-    path = "/{municipalityId}/conversation-history/{partyId}"
-    _route(app, "GET", path, reading.conversation, openapi.reading(*history, path))
+    history = "getConversationHistoryShort", "Get the entire conversation history for a given party"
     path = "/{personId}/conversationHistory"
-    _route(app, "GET", path, reading.short_conversation, openapi.reading(history[0] + "Short", history[1], path))
+    _route(app, "GET", path, Histories(service).short_conversation, openapi.reading(*history, path))
 
 
 class _Route(APIRoute):

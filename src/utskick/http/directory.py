@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
-from fastapi import Request, Response
-
+from utskick.http.call import Call
 from utskick.http.contact_settings import ContactSettingCalls
 from utskick.http.delegates import DelegateCalls
 from utskick.http.openapi import Operation
 from utskick.http.parties import PartyCalls
 from utskick.http.service import Service
 from utskick.http.subscriptions import SubscriptionCalls
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One of them. ``path`` is without the municipality."""
-
-    method: str
-    path: str
-    endpoint: Callable[[Request], Awaitable[Response]]
-    described: Operation
-
 
 _SETTINGS: Final = "Contact Settings"
 _DELEGATES: Final = "Delegates"

@@ -28,6 +28,9 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
 #: Contract 1.1, ``@ValidOrganizationNumber``.
 _ORGANIZATION = re.compile(r"[1235789][0-9][2-9][0-9]{7}\Z")
 _NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
+_WHOLE = re.compile(r"[+-]?[0-9]{1,10}\Z")
+#: Contract 1.1, ``@Min(1)`` of an int.
+MOST = 2_147_483_647
 _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
@@ -80,6 +83,30 @@ class Parameters:
         if not _ORGANIZATION.match(value):
             self.fault("organizationNumber", r"must match the regular expression ^([1235789][\d][2-9]\d{7})$")
         return value
+
+    def counted(self, name: str, value: int) -> int:
+        if value < 1:
+            self.fault(name, f"must be greater than or equal to 1 and less than or equal to {MOST}")
+        return value
+
+    def filled(self, name: str, value: str | None) -> str | None:
+        """A parameter that may be absent, but not empty."""
+        if value is not None and not value.strip():
+            self.fault(name, "must not be blank")
+        return value
+
+    def trimmed(self, name: str, value: str | None) -> str | None:
+        """Contract 1.1, ``@ValidNullOrNotEmpty``: absent, or something without spaces around it."""
+        if value is not None and (not value or value != value.strip(" ")):
+            self.fault(name, "text is not null or not empty or has starting or trailing spaces")
+        return value
+
+    def days(self, request: Request) -> tuple[date | None, date | None]:
+        """``from`` and ``to``, both inclusive (contract Q20)."""
+        since, until = day(request, "from"), day(request, "to")
+        if since is not None and until is not None and since > until:
+            self.fault("from", "must not be after to")
+        return since, until
 
     def query(self, request: Request, parameter: Parameter) -> str | None:
         """A query parameter by its rule. Raises ``Unreadable`` where one that is needed is absent."""
@@ -145,8 +172,18 @@ def parse(model: type[M], body: bytes) -> M:
 
 def caller_of(request: Request, municipality_id: str) -> Caller:
     headers = request.headers
-    issuer = read_sent_by(headers.get("x-sent-by")) or (headers.get("x-issuer") or "").strip() or None
-    return Caller(municipality_id, headers.get("x-origin"), issuer, request.state.request_id)
+    issuer = read_sent_by(_text(headers.get("x-sent-by"))) or (_text(headers.get("x-issuer")) or "").strip() or None
+    return Caller(municipality_id, _text(headers.get("x-origin")), issuer, request.state.request_id)
+
+
+def _text(header: str | None) -> str | None:
+    """RFC 9110 section 5.5 leaves it open what bytes above ASCII mean: most clients send UTF-8, the rest Latin-1."""
+    if header is None or header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
 
 
 def read_sent_by(header: str | None) -> str | None:
@@ -169,6 +206,16 @@ def flag(request: Request, name: str) -> bool:
     if value.lower() in _TRUE:
         return True
     raise Unreadable(f"Failed to convert '{name}' with value: '{value[:100]}'")
+
+
+def count(request: Request, name: str, default: int) -> int:
+    """A whole number in the query, as it was written; ``Parameters.counted`` says whether it may be that."""
+    value = request.query_params.get(name)
+    if value is None or value == "":
+        return default
+    if not _WHOLE.match(value) or abs(int(value)) > MOST:
+        raise Unreadable(f"Failed to convert '{name}' with value: '{value[:100]}'")
+    return int(value)
 
 
 def day(request: Request, name: str) -> date | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from utskick.domain.channel import Form, Gathering, Question
-from utskick.http import directory_requests, directory_shapes, event_shapes, webhook_shapes
+from utskick.http import directory_requests, directory_shapes, event_shapes, record_shapes, webhook_shapes
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
 from utskick.http.shapes import SHAPES
@@ -220,9 +220,10 @@ def install(app: FastAPI, service: Service) -> None:
             _, schemas = models_json_schema([(m, "validation") for m in sorted(models, key=lambda m: m.__name__)], ref_template=_REF)
             found.setdefault("components", {})["schemas"] = {
                 **SHAPES,
-                **directory_shapes.SHAPES,
                 **event_shapes.SHAPES,
                 **webhook_shapes.SHAPES,
+                **record_shapes.SHAPES,
+                **directory_shapes.SHAPES,
                 **schemas.get("$defs", {}),
             }
             app.openapi_schema = found

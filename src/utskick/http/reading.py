@@ -1,10 +1,8 @@
-"""GET: status of batch, message and delivery, and the conversation history of a party. POST: a person's decision."""
+"""GET: status of batch, message and delivery. POST: a person's decision."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Callable
-from datetime import MAXYEAR, date, datetime, time, timedelta
+from collections.abc import AsyncIterator
 from typing import Literal
 from uuid import UUID
 
@@ -13,19 +11,16 @@ from fastapi import Request, Response
 from pydantic import ConfigDict
 from starlette.responses import StreamingResponse
 
-from utskick.domain.clock import SWEDEN, swedish
 from utskick.domain.delivery import LIFETIME
-from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
+from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.rules import Body
-from utskick.domain.status import Status, shown
+from utskick.domain.status import Status
 from utskick.http.answers import delivery_of, event_of, message_of, overall, without_nulls
-from utskick.http.edge import Parameters, caller_of, day, parse, read_body
+from utskick.http.edge import Parameters, caller_of, parse, read_body
 from utskick.http.service import Service
 from utskick.store.database import answering
-from utskick.store.history import Happening, Said, State
+from utskick.store.history import Happening, State
 from utskick.store.resolutions import Decision
-
-_PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class ResolveRequest(Body):
@@ -119,83 +114,6 @@ class Reading:
             if not await self._service.resolutions.decide(decision):
                 raise NotAllowedHere(f"only an uncertain delivery can be resolved; this one is {state.status.value}")
             return await self._delivery(municipality_id, delivery_id)
-
-    # -- conversation history -----------------------------------------------------------------------------------------
-
-    async def conversation(self, request: Request) -> Response:
-        parameters = Parameters("getConversationHistory", self._service.municipalities)
-        municipality_id = parameters.municipality(self._municipality(request))
-        party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
-        parameters.done()
-        return await self._said(request, (municipality_id, party_id), _history)
-
-    async def short_conversation(self, request: Request) -> Response:
-        """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest first."""
-        person = request.path_params["personId"]
-        if not _PERSON.match(person):
-            raise Invalid([Violation("getConversationHistory.personId", "must be 1-64 of letters, digits, '-' and '_'")])
-        return await self._said(request, (self._service.default_municipality, person), _short_history)
-
-    async def _said(
-        self, request: Request, whom: tuple[str, str], tell: Callable[[Said, dict[str, object]], dict[str, object]]
-    ) -> Response:
-        """A JSON array, written as it is read: a person's history may hold many attachments."""
-        since, until = day(request, "from"), day(request, "to")
-        found = self._service.history.conversation(
-            *whom,
-            _midnight(since) if since and since.year > 1 else None,
-            _midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
-        )
-        async with answering():  # the first is read before the status is sent: a database that is away is a 503
-            first = await anext(found, None)
-
-        async def written() -> AsyncIterator[bytes]:
-            yield b"["
-            if first is not None:
-                yield orjson.dumps(tell(first, self._content(first)))
-            async for said in found:
-                yield b"," + orjson.dumps(tell(said, self._content(said)))
-            yield b"]"
-
-        return StreamingResponse(written(), media_type="application/json")
-
-    def _content(self, said: Said) -> dict[str, object]:
-        return self._service.channels[said.channel].show(said.draft)
-
-
-def _midnight(day_of: date) -> datetime:
-    """The first and the last year that a calendar holds stand for no bound: their midnights in UTC may lie outside."""
-    return datetime.combine(day_of, time.min, SWEDEN)
-
-
-def _history(said: Said, content: dict[str, object]) -> dict[str, object]:
-    state = said.state
-    return {
-        "messageType": said.state.shown_type,
-        "status": shown(state.status, state.reason.code if state.reason else None).value,
-        "content": content,
-        "timestamp": swedish(said.at),
-        "lifecycle": state.status.value,
-        "messageId": str(state.message_id),
-        "deliveryId": str(state.id),
-        **without_nulls({"reference": state.reference}),
-        **said.remarks,
-    }
-
-
-def _short_history(said: Said, content: dict[str, object]) -> dict[str, object]:
-    sender = content.get("sender") or said.draft.content.get("_sender")
-    address = sender.get("address") if isinstance(sender, dict) else sender
-    return without_nulls(
-        {
-            "sender": address,
-            "message": content.get("message"),
-            "subject": content.get("subject"),
-            "messageType": said.state.shown_type,
-            "status": shown(said.state.status, said.state.reason.code if said.state.reason else None).value,
-            "timestamp": swedish(said.at),
-        }
-    )
 
 
 def _ids(state: State) -> dict[str, object]:

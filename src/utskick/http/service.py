@@ -13,6 +13,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
 from utskick.outgoing.webhooks import Receivers
+from utskick.store.conversations import Conversations
 from utskick.store.database import Database
 from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
@@ -31,6 +32,7 @@ class Service:
     settlements: Settlements
     receipts: Receipts
     history: History
+    conversations: Conversations
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool

@@ -14,8 +14,8 @@ from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
 from utskick.http.answers import reason_of, without_nulls
-from utskick.http.directory import Call
-from utskick.http.edge import Parameters, parse, read_body
+from utskick.http.call import Call
+from utskick.http.edge import Parameters, caller_of, parse, read_body
 from utskick.http.feed import Described
 from utskick.http.service import Service
 from utskick.http.webhook_shapes import WebhookRequest
@@ -96,7 +96,7 @@ class WebhookEndpoints:
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
-        origin = request.headers.get("x-origin") or ""
+        origin = caller_of(request, municipality_id).origin or ""
         faults = [] if origin.strip() else [Violation("x-origin", "must not be blank")]
         try:
             parameters.done()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,9 @@ import orjson
 from utskick.domain.attachment import Attachment
 from utskick.store.database import Connection, Database
 from utskick.store.vault import Vault
+
+#: Bytes read at a time where a file goes out.
+_SLICE = 262_144
 
 
 async def keep(connection: Connection, vault: Vault, municipality_id: str, attachments: Sequence[Attachment], now: datetime) -> None:
@@ -57,6 +60,26 @@ class Attachments:
                 have[row["digest"]] = self._database.vault.open(municipality_id, row["data"])
                 self._remember(municipality_id, row["digest"], have[row["digest"]])
         return tuple(Attachment(n["name"], n["type"], have[d := bytes.fromhex(n["digest"])], d) for n in named)
+
+    async def sizes(self, municipality_id: str, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Bytes of those that are there."""
+        rows = await self._database.pool.fetch(
+            "SELECT digest, size FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[])", municipality_id, list(digests)
+        )
+        return {row["digest"]: row["size"] for row in rows}
+
+    async def slices(self, municipality_id: str, digest: bytes) -> AsyncIterator[bytes]:
+        """A file piece by piece: one of them is in memory, and no connection is held while it goes out."""
+        start = 1
+        while True:
+            piece = await self._database.pool.fetchval(
+                "SELECT substring(data FROM $3 FOR $4) FROM attachments WHERE municipality_id = $1 AND digest = $2",
+                municipality_id, digest, start, _SLICE,
+            )  # fmt: skip
+            if not piece:
+                return
+            yield self._database.vault.open(municipality_id, piece)
+            start += _SLICE
 
     def _recall(self, municipality_id: str, digest: bytes) -> bytes | None:
         data = self._recent.get((municipality_id, digest))

@@ -13,6 +13,12 @@ from utskick.store.database import Database
 
 _REMEMBERED = 64
 
+#: The columns ``content`` and ``attachments`` of ``m`` a message in ``b`` its batch: null where they are the batch's, to be remembered.
+OWN = """
+    CASE WHEN m.content IS NOT NULL THEN m.content WHEN b.recipients = 1 THEN b.content END AS content,
+    CASE WHEN m.content IS NOT NULL THEN m.attachments WHEN b.recipients = 1 THEN b.attachments END AS attachments
+"""
+
 #: (content, names of its attachments)
 Content = tuple[dict[str, Any], list[dict[str, Any]]]
 

@@ -15,7 +15,7 @@ from utskick.domain.delivery import Delivery
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.attachments import Attachments
-from utskick.store.contents import Contents
+from utskick.store.contents import OWN, Contents
 from utskick.store.database import Database
 from utskick.store.jobs import Job
 from utskick.store.print_batches import HAND_OVER
@@ -28,12 +28,10 @@ _STRIDE = 100
 
 _FIRST = UUID(int=0)
 
-_COLUMNS = """
+_COLUMNS = f"""
     d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
     d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, b.channel AS batch_channel,
-    b.message_type AS batch_type,
-    CASE WHEN m.content IS NOT NULL THEN m.content WHEN b.recipients = 1 THEN b.content END AS content,
-    CASE WHEN m.content IS NOT NULL THEN m.attachments WHEN b.recipients = 1 THEN b.attachments END AS attachments
+    b.message_type AS batch_type, {OWN}
 """
 
 

@@ -28,6 +28,7 @@ async def test_a_given_address_is_fixed_and_nobody_is_asked() -> None:
     assert isinstance(ready, Gathered)
     assert orjson.loads(ready.frozen) == {
         "name": "Anna Åberg",
+        "last_name": "Åberg",
         "street": "Storgatan 1",
         "apartment": "1101",
         "postal_code": "85230",

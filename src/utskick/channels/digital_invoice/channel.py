@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,6 +15,7 @@ from utskick.channels.digital_invoice.kivra import UNREACHABLE, Kivra
 from utskick.channels.digital_invoice.planning import plan
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
+from utskick.domain.attachment import listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
@@ -97,12 +97,7 @@ class DigitalInvoiceChannel(Plain):
 
     def show(self, draft: Draft) -> dict[str, Any]:
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        data = {a.digest.hex(): a.data for a in draft.attachments}
-        files = [
-            {k: v for k, v in file.items() if k != "digest"}
-            | ({"content": b64encode(data[d]).decode()} if (d := file["digest"]) in data else {})
-            for file in shown.pop("files")
-        ]
+        files = listed(shown.pop("files"), draft.attachments)
         return {"party": {"partyId": draft.recipient.party_id, **shown.pop("party", {})}, **shown, "files": files}
 
     async def look(self) -> list[Health]:

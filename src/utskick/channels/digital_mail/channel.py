@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, cast
 from uuid import UUID
@@ -28,7 +27,7 @@ from utskick.channels.digital_mail.requests import DigitalMailRequest, Mailboxes
 from utskick.channels.digital_mail.sealer import Sealer
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
-from utskick.domain.attachment import Attachment
+from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Question
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.errors import Invalid, Violation
@@ -184,12 +183,10 @@ class DigitalMailChannel(Plain):
         return await mailboxes(desk, self._whereabouts, asked.municipality_id, request.root)
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        """Without the files' contents where the draft was opened without its attachments."""
         members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         party = {"partyIds": [draft.recipient.party_id], **members.pop("party", {})}
         if members.get("attachments"):
-            contents = {file.digest.hex(): file.data for file in draft.attachments}
-            members["attachments"] = [_shown(entry, contents) for entry in members["attachments"]]
+            members["attachments"] = listed(members["attachments"], draft.attachments)
         return {"party": party, **members}
 
     async def look(self) -> list[Health]:
@@ -211,12 +208,6 @@ def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
 def _together(account: str, looks: Sequence[Health]) -> Health:
     said = "; ".join(health.sentence for health in sorted(looks, key=lambda health: (health.ok, not health.warns)))
     return Health(account, all(health.ok for health in looks), said, any(health.warns for health in looks))
-
-
-def _shown(entry: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:
-    members = {name: value for name, value in entry.items() if name != "digest"}
-    data = contents.get(entry["digest"])
-    return members if data is None else {**members, "content": b64encode(data).decode()}
 
 
 def build(settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> DigitalMailChannel:

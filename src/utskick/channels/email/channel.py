@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -19,7 +18,7 @@ from utskick.channels.email.planning import foreign_sender, plan
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
-from utskick.domain.attachment import Attachment
+from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import Violation
@@ -124,8 +123,7 @@ class EmailChannel(Plain):
         if party:
             shown["party"] = party
         if draft.content.get("attachments"):
-            contents = {a.digest.hex(): a.data for a in draft.attachments}
-            shown["attachments"] = [_shown(entry, contents) for entry in draft.content["attachments"]]
+            shown["attachments"] = listed(draft.content["attachments"], draft.attachments)
         return shown
 
     async def look(self) -> list[Health]:
@@ -153,13 +151,6 @@ def _surely_within(draft: Draft, octets: int) -> bool:
 
 def _carrier(name: str, account: AccountSettings | GraphAccount) -> Carrier:
     return Graph(name, account) if isinstance(account, GraphAccount) else Smtp(name, account)
-
-
-def _shown(entry: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:
-    """Without its content where the draft was opened without its attachments."""
-    members = {name: value for name, value in entry.items() if name != "digest"}
-    data = contents.get(entry["digest"])
-    return members if data is None else {**members, "content": b64encode(data).decode()}
 
 
 def build(settings: EmailSettings) -> EmailChannel:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from utskick.channels.letter.planning import DIGITAL, PAPER, plan
 from utskick.channels.letter.requests import LetterRequest
 from utskick.channels.letter.settings import LetterSettings
+from utskick.domain.attachment import listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparing import Prepared
@@ -66,7 +67,8 @@ class LetterChannel(Plain):
         raise TypeError("a letter is sent by its legs")
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        return {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        return {**shown, "attachments": listed(shown["attachments"], draft.attachments)}
 
     async def look(self) -> list[Health]:
         return []

@@ -36,7 +36,7 @@ from utskick.channels.snail_mail.settings import Account as AccountSettings
 from utskick.channels.snail_mail.target import Fault, Place, patient
 from utskick.channels.snail_mail.typesetting import Undrawable
 from utskick.domain.addressee import Addressee
-from utskick.domain.attachment import Attachment
+from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Gathering, Health, Parameter, Plain, Plan
 from utskick.domain.errors import Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
@@ -181,8 +181,10 @@ class SnailMailChannel(Plain):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         if draft.letters is not None:
             return shown
+        if "attachments" in shown:
+            shown["attachments"] = listed(shown["attachments"], draft.attachments)
         party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
-        address = orjson.loads(draft.recipient.destination) if draft.recipient.destination else None
+        address = orjson.loads(draft.recipient.destination) if draft.recipient.destination else Addressee.thaw(draft.frozen).members()
         return {**({"party": party} if party else {}), **({"address": address} if address else {}), **shown}
 
     async def look(self) -> list[Health]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -16,7 +14,7 @@ from utskick.channels.web_message.envelope import Principal, WebMessage
 from utskick.channels.web_message.open_e import OpenE
 from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
-from utskick.domain.attachment import Attachment
+from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.errors import Invalid, NotBuilt, Violation
@@ -140,8 +138,7 @@ class WebMessageChannel(Plain):
         if draft.recipient.party_id is not None:
             shown["party"] = {"partyId": draft.recipient.party_id, **shown.get("party", {})}
         if "attachments" in shown:
-            data = {attachment.digest.hex(): attachment.data for attachment in draft.attachments}
-            shown["attachments"] = [_shown(entry, data) for entry in shown["attachments"]]
+            shown["attachments"] = listed(shown["attachments"], draft.attachments, "base64Data")
         return shown
 
     async def look(self) -> list[Health]:
@@ -158,10 +155,3 @@ def build(settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_
 def _described(attachment: Attachment) -> dict[str, Any]:
     kind = {} if attachment.content_type is None else {"mimeType": attachment.content_type}
     return {"fileName": attachment.name, **kind, "digest": attachment.digest.hex()}
-
-
-def _shown(entry: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, Any]:
-    """Without its content where the draft was opened without its attachments."""
-    members = {name: value for name, value in entry.items() if name != "digest"}
-    data = contents.get(entry["digest"])
-    return members if data is None else {**members, "base64Data": b64encode(data).decode()}

@@ -1,0 +1,153 @@
+"""What was said: messages with their contents, to a person or by their ids. Some hundred at a time; files only where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from utskick.domain.channel import Draft, Priority
+from utskick.domain.recipient import Recipient
+from utskick.store.attachments import Attachments, read_names
+from utskick.store.contents import OWN, Contents
+from utskick.store.database import Database
+from utskick.store.history import STATE, State, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the content is from another system's records."""
+
+    channel: str
+    message_type: str
+    state: State
+    draft: Draft
+    remarks: dict[str, Any]
+    at: datetime
+    origin: str | None
+    issuer: str | None
+    recorded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """``since`` ≤ time < ``until``."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment of a message, without its bytes."""
+
+    name: str
+    content_type: str | None
+    digest: bytes
+    size: int
+
+
+_STRIDE: Final = 200
+_COLUMNS: Final = f"""
+    {STATE}, d.municipality_id, d.channel, d.destination, d.priority, d.created_at, d.frozen, d.recorded, d.recorded_files,
+    m.party, m.at, m.origin, m.issuer, b.channel AS batch_channel, b.remarks, {OWN}
+"""
+_JOINED: Final = """
+    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = m.municipality_id
+    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
+"""
+
+
+class Conversations:
+    """Reads only. Every statement is bound to a municipality. A routed delivery is not told: its answers are."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._attachments = Attachments(database)
+        self._contents = Contents(database)
+
+    async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[Said]:
+        """Everything said to a party, newest first. No connection is held between two strides, and one message's files at a time."""
+        party_key = self._database.vault.index(municipality_id, party_id)
+        place: tuple[datetime | None, UUID | None] = (between.until, None)
+        while True:
+            told = await self._database.pool.fetch(
+                """
+                SELECT id, at FROM messages
+                WHERE municipality_id = $1 AND party_key = $2 AND ($3::timestamptz IS NULL OR at >= $3)
+                    AND ($4::timestamptz IS NULL OR at < $4 OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
+                ORDER BY at DESC, id DESC LIMIT $6
+                """,
+                municipality_id, party_key, between.since, *place, _STRIDE,
+            )  # fmt: skip
+            for said in await self._rows(municipality_id, [row["id"] for row in told]):
+                yield await self._said(municipality_id, said, files=True)
+            if len(told) < _STRIDE:
+                return
+            place = told[-1]["at"], told[-1]["id"]
+
+    async def of_messages(self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool) -> list[Said]:
+        """All deliveries of these messages, in their order, each message's in the order in which they came about."""
+        return [await self._said(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
+
+    async def files(self, municipality_id: str, message_id: UUID) -> list[File]:
+        """Every file of the message, whichever of its deliveries carries it. Raises ``LookupError`` where there is no such message."""
+        rows = await self._database.pool.fetch(
+            f"""
+            SELECT CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
+            FROM messages m {_JOINED} WHERE m.municipality_id = $1 AND m.id = $2 ORDER BY d.created_at, d.id
+            """,  # noqa: S608
+            municipality_id, message_id,
+        )  # fmt: skip
+        if not rows:
+            raise LookupError(message_id)
+        vault = self._database.vault
+        sealed = [row["attachments"] for row in rows[:1]] + [row["recorded_files"] for row in rows]
+        named = [name for each in sealed for name in read_names(vault, municipality_id, each)]
+        sizes = await self._attachments.sizes(municipality_id, [bytes.fromhex(name["digest"]) for name in named])
+        found = ((name, bytes.fromhex(name["digest"])) for name in named)
+        return [File(name["name"], name["type"], digest, sizes[digest]) for name, digest in found if digest in sizes]
+
+    def slices(self, municipality_id: str, digest: bytes) -> AsyncIterator[bytes]:
+        """A file's bytes, piece by piece."""
+        return self._attachments.slices(municipality_id, digest)
+
+    async def _rows(self, municipality_id: str, message_ids: Sequence[UUID]) -> Sequence[Any]:
+        return await self._database.pool.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
+            JOIN messages m ON m.id = w.id {_JOINED}
+            WHERE m.municipality_id = $1 AND d.status <> 'routed' ORDER BY w.place, d.created_at, d.id
+            """,  # noqa: S608
+            municipality_id, list(message_ids),
+        )  # fmt: skip
+
+    async def _said(self, municipality_id: str, row: Any, *, files: bool) -> Said:
+        vault = self._database.vault
+        recorded = row["recorded"] is not None
+        if recorded:
+            content = orjson.loads(vault.open(municipality_id, row["recorded"]))
+            names = read_names(vault, municipality_id, row["recorded_files"])
+        else:
+            content, names = await self._contents.of(row)
+        draft = Draft(
+            municipality_id=municipality_id,
+            content=content,
+            recipient=Recipient(
+                vault.open(municipality_id, row["destination"]).decode(),
+                vault.open(municipality_id, row["party"]).decode() if row["party"] else None,
+                row["reference"],
+            ),
+            attachments=await self._attachments.load(municipality_id, names) if names and files else (),
+            priority=Priority(row["priority"]),
+            created_at=row["created_at"],
+            frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
+        )
+        remarks = row["remarks"] or {}
+        return Said(
+            row["channel"], row["message_type"], state_of(row), draft, remarks, row["at"], row["origin"], row["issuer"], recorded
+        )  # fmt: skip
