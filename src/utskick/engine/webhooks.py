@@ -40,8 +40,8 @@ class WebhookRound:
         self._stopping = False
 
     async def round(self) -> None:
-        """As long as there is something to claim; new ones do not wait for those that are under way."""
-        while await self.step():
+        """As long as there is something to do; what becomes due does not wait for what is under way."""
+        while await self.step() or self._running:
             await asyncio.wait(self._running, timeout=self._rest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
 
     async def step(self) -> int:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from fastapi import Request, Response
 
-from utskick.domain.errors import Unreadable
 from utskick.domain.feed import OLDEST, Position, read_position
-from utskick.http.edge import Parameters
+from utskick.http.edge import Parameters, count
 from utskick.http.openapi import Operation
 from utskick.http.service import Service
 from utskick.store.database import answering
 from utskick.store.feed import Feed, Window
 
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _USUAL, _MOST = 100, 1000
 _LATEST: Final = "latest"
 
@@ -59,12 +56,7 @@ def _after(request: Request, parameters: Parameters) -> Position | None:
 
 
 def _limit(request: Request, parameters: Parameters) -> int:
-    given = request.query_params.get("limit")
-    if given is None:
-        return _USUAL
-    if not _NUMBER.match(given):
-        raise Unreadable(f"Failed to convert 'limit' with value: '{given[:100]}'")
-    limit = int(given)
+    limit = count(request, "limit", _USUAL)
     if not 1 <= limit <= _MOST:
         parameters.fault("limit", f"must be greater than or equal to 1 and less than or equal to {_MOST}")
     return limit
