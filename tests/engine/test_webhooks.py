@@ -304,3 +304,15 @@ async def test_an_orderly_stop_waits_for_what_is_under_way(stage: Stage) -> None
     await stage.step()
     assert stage.told == await stage.feed()
     assert (await stage.get(made)).fault is None
+
+
+async def test_an_old_secret_signs_for_a_day(stage: Stage) -> None:
+    made = await stage.add()
+    new = await stage.webhooks.rotate(BYGGR, made, stage.now)
+    assert new is not None
+    for hours, signed in ((0, 2), (23, 2), (1, 1)):
+        await stage.happen(1)
+        stage.receiver.secrets = [new]  # and with it always
+        await stage.step(hours=hours, seconds=1 if hours else 0)
+        assert len(stage.receiver.raw[-1][1]["webhook-signature"].split()) == signed
+    assert len(stage.receiver.raw) == 3

@@ -57,6 +57,7 @@ async def test_a_calling_system_is_told_what_becomes_of_its_messages(client: Cli
 async def test_what_was_before_the_subscription_is_not_told(client: Client, receiver: Receiver, database: Database) -> None:
     one = await delivery(database, origin="Byggr")
     await happens(database.pool, one, "uncertain")
+    await client.until("/2281/events", lambda page: len(page["events"]) == 1)
     await subscribe(client, receiver)
     await happens(database.pool, one, "sent")
     assert [event["lifecycle"] for event in await receiver.until(1)] == ["sent"]
@@ -107,24 +108,15 @@ async def test_a_secret_is_shown_once_and_nowhere_else(client: Client, receiver:
     assert receiver.url.encode() not in rows[0]["url"]
 
 
-async def test_after_a_rotation_both_secrets_sign_and_a_day_later_only_the_new_one(
-    client: Client, receiver: Receiver, database: Database
-) -> None:
+async def test_after_a_rotation_both_secrets_sign(client: Client, receiver: Receiver, database: Database) -> None:
     made = await subscribe(client, receiver)
     answer = await client.post(f"/2281/webhooks/{made}/rotate", x_origin="Byggr")
     assert answer.status == 200
     assert answer.json["secret"] != receiver.secrets[0]
-    old, new = receiver.secrets[0], answer.json["secret"]
-    one = await delivery(database, origin="Byggr")
-    await happens(database.pool, one)
+    await happens(database.pool, await delivery(database, origin="Byggr"))
     await receiver.until(1)
-    for secret in (old, new):
+    for secret in (receiver.secrets[0], answer.json["secret"]):
         Webhook(secret).verify(*receiver.raw[0])
-    await database.pool.execute("UPDATE webhooks SET old_secret_until = now()")
-    receiver.secrets = [new]
-    await happens(database.pool, one)
-    await receiver.until(2)
-    assert len(receiver.raw[-1][1]["webhook-signature"].split()) == 1
 
 
 async def test_a_ping_tells_what_came_back(client: Client, receiver: Receiver) -> None:
