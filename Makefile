@@ -30,8 +30,8 @@ test: $(VENV)/.done
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(VENV)/.done
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench clients
+	$(BIN)/ruff format --check src tests bench clients
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/shape/sizes.py
@@ -40,8 +40,8 @@ bench: $(VENV)/.done
 	$(BIN)/python -m bench $(ONLY)
 
 format: $(VENV)/.done
-	$(BIN)/ruff check --fix-only --quiet src tests bench
-	$(BIN)/ruff format --quiet src tests bench
+	$(BIN)/ruff check --fix-only --quiet src tests bench clients
+	$(BIN)/ruff format --quiet src tests bench clients
 
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
@@ -49,6 +49,7 @@ lock:
 
 wheel: $(VENV)/.done
 	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

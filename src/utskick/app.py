@@ -30,6 +30,7 @@ from utskick.domain.errors import SettingsFault
 from utskick.domain.people import Neighbours
 from utskick.engine.intake import Intake
 from utskick.engine.points import Points
+from utskick.engine.progress import Progress
 from utskick.engine.readiness import Readiness
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
@@ -211,13 +212,16 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         settlements.start()
         stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
+        history = History(database)
+        progress = Progress(history, settings.http.streams)
         service = Service(
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
             settlements=settlements,
             receipts=receipts,
-            history=History(database),
+            history=history,
+            progress=progress,
             conversations=Conversations(database),
             resolutions=Resolutions(database),
             directory=people.tables,
@@ -243,6 +247,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
                 await asyncio.sleep(0.01)
             yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
         finally:
+            progress.close()  # first: uvicorn waits for answers that are not at their end
             server.should_exit = True
             await task
 

@@ -56,11 +56,15 @@ class VaultSection(Section):
 
 
 class Http(Section):
-    """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle."""
+    """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
+
+    ``streams``: listeners to live progress at a time, in one process.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     sync_wait: float = Field(default=15.0, gt=0, le=120)
+    streams: int = Field(default=200, ge=1, le=10_000)
 
 
 class WorkerSection(Section):

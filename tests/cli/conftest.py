@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.client.conftest import wire  # noqa: F401 - the fixture
 from utskick.cli import main, screen
 from utskick.cli.demo import child
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -55,10 +57,21 @@ async def raw(connection: Any, municipality_id: str) -> Told:
     return told
 
 
+class _Same:
+    """A pool of one connection, and its transaction: what is counted in it is counted at the same moment."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        yield self._connection
+
+
 async def both(database: Database, municipality_id: str = "2281") -> tuple[Told, Told]:
     """The tallies and the raw count of one moment."""
-    async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        found = await Tallies(SimpleNamespace(pool=connection)).count(Wanted(municipality_id))  # type: ignore[arg-type]
+    async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        found = await Tallies(SimpleNamespace(pool=_Same(connection))).count(Wanted(municipality_id))  # type: ignore[arg-type]
         told = Counter({(t.original_type, t.message_type, t.origin, t.department, t.word): t.number for t in found})
         return told, await raw(connection, municipality_id)
 

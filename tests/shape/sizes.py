@@ -31,7 +31,7 @@ def overdrawn(folder: Path) -> tuple[list[str], list[int], list[int]]:
 
 def main() -> int:
     faults, files, functions = overdrawn(ROOT / "src")
-    more, _, _ = overdrawn(ROOT / "tests")
+    more = [fault for folder in ("tests", "clients") for fault in overdrawn(ROOT / folder)[0]]
     for fault in faults + more:
         print(fault)  # noqa: T201
     print(  # noqa: T201

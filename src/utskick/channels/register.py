@@ -54,5 +54,19 @@ CHANNELS: dict[str, Entry] = {
     "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }
 
+#: The contract's message types, each with its channel.
+TYPES: dict[str, str] = {
+    "SMS": "sms",
+    "EMAIL": "email",
+    "DIGITAL_INVOICE": "digital_invoice",
+    "DIGITAL_MAIL": "digital_mail",
+    "SNAIL_MAIL": "snail_mail",
+    "WEB_MESSAGE": "web_message",
+    "SLACK": "slack",
+    "PUSH": "push",
+    "LETTER": "letter",
+    "MESSAGE": "message",
+}
+
 #: Those that speak to providers themselves: the others choose among them.
 SPOKEN: tuple[str, ...] = tuple(name for name, entry in CHANNELS.items() if "accounts" in entry.section.model_fields)

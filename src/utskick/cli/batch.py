@@ -12,13 +12,14 @@ import typer
 
 from utskick.cli import preview, screen, sheet
 from utskick.cli.bodies import Content, EmailContent, SmsContent, read_file, sender_of
-from utskick.cli.client import Client, Target
-from utskick.cli.mailing import Mailing, Posted, hand_in
+from utskick.cli.client import Target, reaching
+from utskick.cli.mailing import Mailing, hand_in
 from utskick.cli.options import Address, Column, DryRun, High, Key, Municipality, Yes, target_of
 from utskick.cli.progress import Watched, watch
 from utskick.cli.recipients import EMAIL, SMS, Kind, listing_of
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
+from utskick_client import BatchResult
 
 batch = typer.Typer(no_args_is_help=True, help="Send the same message to everybody on a list (CSV).")
 
@@ -115,32 +116,32 @@ class _Sending:
     """A mailing on its way: what has been accepted so far, in case somebody leaves before the end."""
 
     target: Target
-    posted: list[Posted] = field(default_factory=list)
+    posted: list[BatchResult] = field(default_factory=list)
 
     async def post(self, mailing: Mailing) -> None:
-        async with Client(self.target) as client:
+        async with reaching(self.target) as client:
             for number, posting in enumerate(mailing.postings(), 1):
                 label = f"batch {number}/{mailing.batches}" if mailing.batches > 1 else "batch"
                 self.posted.append(await hand_in(client, posting))
                 self._tell(label)
-            labelled = [Watched(f"batch {n}", posted.batch.id) for n, posted in enumerate(self.posted, 1)]
+            labelled = [Watched(f"batch {n}", posted.batch_id) for n, posted in enumerate(self.posted, 1)]
             counts = await watch(client, labelled, screen.console)
-        total = {status: sum(found.get(status, 0) for found in counts) for status in Status}
+        total = {status.value: sum(found.get(status, 0) for found in counts) for status in Status}
         screen.console.print(screen.of_counts(total))
 
     def _tell(self, label: str) -> None:
         posted = self.posted[-1]
-        if posted.again:
-            screen.say(f"{label} {posted.batch.id} had been accepted before: nothing is sent twice. To send it once more, add --key.")
+        if posted.replayed:
+            screen.say(f"{label} {posted.batch_id} had been accepted before: nothing is sent twice. To send it once more, add --key.")
         else:
-            screen.say(f"{label} {posted.batch.id} accepted")
-        if posted.batch.duplicates:
-            screen.say(f"  {posted.batch.duplicates} more duplicates were found by the service")
+            screen.say(f"{label} {posted.batch_id} accepted")
+        if posted.duplicates:
+            screen.say(f"  {posted.duplicates} more duplicates were found by the service")
 
     def leave(self, mailing: Mailing) -> None:
         """Ctrl-C stops the watching, not the sending."""
         for posted in self.posted:
-            screen.say(f"Utskick goes on sending. Watch on with: utskick status {posted.batch.id} --watch")
+            screen.say(f"Utskick goes on sending. Watch on with: utskick status {posted.batch_id} --watch")
         if len(self.posted) < mailing.batches:
             screen.say("Not all batches are known to be accepted: the same command sends the rest, and nothing twice.")
         raise typer.Exit(130)

@@ -1,25 +1,38 @@
-"""Request bodies as the contract has them: what is said, to one or to many. The same input gives the same bytes."""
+"""What is said, to one or to many, as the client package takes it. The same input gives the same body."""
 
 from __future__ import annotations
 
 import mimetypes
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-import orjson
-
-from utskick.cli.recipients import Kind
 from utskick.domain.errors import Unreadable
 from utskick.domain.recipient import Recipient
+from utskick_client import (
+    AsyncUtskickClient,
+    BatchResult,
+    Email,
+    EmailAttachment,
+    EmailBatch,
+    EmailRecipient,
+    EmailSender,
+    Manner,
+    MessageResult,
+    Party,
+    Sms,
+    SmsBatch,
+    SmsRecipient,
+)
 
 
 class Content(Protocol):
     """What is said, whoever reads it."""
 
-    def members(self) -> dict[str, Any]: ...
+    def to_one(self, recipient: Recipient) -> Sms | Email: ...
+
+    def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch | EmailBatch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +43,13 @@ class SmsContent:
     sender: str | None = None
     high: bool = False
 
-    def members(self) -> dict[str, Any]:
-        return _given({"sender": self.sender, "message": self.message, "priority": "HIGH" if self.high else None})
+    def to_one(self, recipient: Recipient) -> Sms:
+        party, priority = _party(recipient), _priority(self.high)
+        return Sms(recipient.destination, self.message, self.sender, party, priority=priority, reference=recipient.reference)
+
+    def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch:
+        crowd = [SmsRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return SmsBatch(self.message, crowd, self.sender, priority=_priority(self.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,6 @@ class File:
     def content_type(self) -> str:
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
-    def members(self) -> dict[str, Any]:
-        return {"name": self.name, "contentType": self.content_type, "content": b64encode(self.data).decode()}
-
 
 @dataclass(frozen=True, slots=True)
 class EmailContent:
@@ -60,27 +75,30 @@ class EmailContent:
     sender: tuple[str, str] | None = None
     high: bool = False
 
-    def members(self) -> dict[str, Any]:
-        return _given(
-            {
-                "subject": self.subject,
-                "message": self.message,
-                "htmlMessage": b64encode(self.html).decode() if self.html is not None else None,
-                "sender": {"name": self.sender[0], "address": self.sender[1]} if self.sender else None,
-                "attachments": [file.members() for file in self.files] or None,
-                "priority": "HIGH" if self.high else None,
-            }
-        )
+    def to_one(self, recipient: Recipient) -> Email:
+        party = _party(recipient)
+        return Email(recipient.destination, self.subject, party=party, reference=recipient.reference, **self._said())
+
+    def to_many(self, recipients: Sequence[Recipient]) -> EmailBatch:
+        crowd = [EmailRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return EmailBatch(self.subject, crowd, **self._said())
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "message": self.message,
+            "html_message": self.html,
+            "sender": EmailSender(*self.sender) if self.sender else None,
+            "attachments": [EmailAttachment(file.name, file.data, file.content_type) for file in self.files] or None,
+            "priority": _priority(self.high),
+        }
 
 
-def to_one(kind: Kind, content: Content, recipient: Recipient) -> bytes:
-    named = kind.members(recipient)
-    party = {"party": {"partyId": named.pop("partyId")}} if "partyId" in named else {}
-    return orjson.dumps({**party, **named, **content.members()})
+async def send(client: AsyncUtskickClient, body: Sms | Email, manner: Manner) -> MessageResult:
+    return await (client.send_sms(body, manner) if isinstance(body, Sms) else client.send_email(body, manner))
 
 
-def to_many(kind: Kind, content: Content, recipients: Sequence[Recipient]) -> bytes:
-    return orjson.dumps({**content.members(), "parties": [kind.members(recipient) for recipient in recipients]})
+async def send_batch(client: AsyncUtskickClient, body: SmsBatch | EmailBatch, manner: Manner) -> BatchResult:
+    return await (client.send_sms_batch(body, manner) if isinstance(body, SmsBatch) else client.send_email_batch(body, manner))
 
 
 def read_file(path: Path) -> File:
@@ -97,5 +115,9 @@ def sender_of(address: str | None, name: str | None) -> tuple[str, str] | None:
     return None if address is None else (name or address, address)
 
 
-def _given(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
+def _party(recipient: Recipient) -> Party | None:
+    return Party(recipient.party_id) if recipient.party_id is not None else None
+
+
+def _priority(high: bool) -> Literal["HIGH"] | None:
+    return "HIGH" if high else None

@@ -8,14 +8,22 @@ from hashlib import sha256
 from typing import Final
 
 from utskick.channels.sms.requests import MOST_PARTIES
-from utskick.cli.bodies import Content, to_many
-from utskick.cli.client import Client, Posting
+from utskick.cli.bodies import Content, send_batch
 from utskick.cli.recipients import Kind
-from utskick.cli.results import BatchResult, read_batch
 from utskick.domain.recipient import Recipient
+from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
+from utskick_client.wire import encoded
 
 #: Recipients of one batch (contract sections 4.2 and 4.4).
 MOST: Final = MOST_PARTIES
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A batch that is to be handed in, and its Idempotency-Key."""
+
+    body: SmsBatch | EmailBatch
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +41,16 @@ class Mailing:
 
     def postings(self) -> Iterator[Posting]:
         """The same list, content and options give the same keys, so a repeated command finds what an interrupted one has sent."""
-        path = f"{self.kind.channel}/batch"
         for number in range(self.batches):
-            body = to_many(self.kind, self.content, self.recipients[number * MOST : (number + 1) * MOST])
-            yield Posting(path, body, self._key(number, body))
+            body = self.content.to_many(self.recipients[number * MOST : (number + 1) * MOST])
+            yield Posting(body, self._key(number, body))
 
-    def _key(self, number: int, body: bytes) -> str:
+    def _key(self, number: int, body: SmsBatch | EmailBatch) -> str:
         if self.key is None:
-            return f"{self.kind.channel}-{sha256(body).hexdigest()}"
+            return f"{self.kind.channel}-{sha256(encoded(body)).hexdigest()}"
         return f"{self.key}.{number + 1}" if self.batches > 1 else self.key
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """A batch that the service has accepted. ``again``: it had been before, and nothing new was sent."""
-
-    batch: BatchResult
-    again: bool
-
-
-async def hand_in(client: Client, posting: Posting) -> Posted:
-    accepted = await client.post(posting)
-    return Posted(read_batch(accepted.members), accepted.replayed)
+async def hand_in(client: AsyncUtskickClient, posting: Posting) -> BatchResult:
+    """``replayed``: it had been accepted before, and nothing new was sent."""
+    return await send_batch(client, posting.body, Manner(posting.key))

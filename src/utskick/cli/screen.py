@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from utskick.cli.results import Counts, DeliveryResult, MessageResult
-from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
+from utskick_client import DeliveryResult, MessageResult, Reason, SmsMeasure
 
 console: Final = Console()
 errors: Final = Console(stderr=True)
@@ -22,7 +21,7 @@ def say(text: str) -> None:
     console.print(text, soft_wrap=True, highlight=False)
 
 
-_COLOURS: Final = {
+_COLOURS: Final[Mapping[str, str]] = {
     Status.DELIVERED: "green",
     Status.SENT: "green",
     Status.FAILED: "red",
@@ -33,7 +32,7 @@ _COLOURS: Final = {
 }
 
 
-def coloured(status: Status) -> str:
+def coloured(status: str) -> str:
     colour = _COLOURS.get(status)
     return f"[{colour}]{status}[/]" if colour else str(status)
 
@@ -43,7 +42,7 @@ def told(reason: Reason | None) -> str:
     if reason is None:
         return ""
     said = f", provider said {reason.provider_code}" if reason.provider_code else ""
-    return escape(f"{reason.sentence} ({reason.code}{said})")
+    return escape(f"{reason.message} ({reason.code}{said})")
 
 
 def sheet(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
@@ -57,7 +56,7 @@ def sheet(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
 
 
 def of_message(message: MessageResult) -> Table:
-    rows = [("message", message.id), ("batch", message.batch_id or "")]
+    rows = [("message", message.message_id), ("batch", message.batch_id or "")]
     if message.reference:
         rows.append(("reference", escape(message.reference)))
     for delivery in message.deliveries:
@@ -66,20 +65,20 @@ def of_message(message: MessageResult) -> Table:
 
 
 def of_delivery(delivery: DeliveryResult) -> list[tuple[str, str]]:
-    rows = [("delivery", delivery.id), ("type", delivery.message_type)]
+    rows = [("delivery", delivery.delivery_id), ("type", delivery.message_type)]
     if delivery.lifecycle is None:
         return [*rows, ("status", "accepted, on its way")]
-    rows += [("status", delivery.shown or ""), ("lifecycle", coloured(delivery.lifecycle)), ("attempts", str(delivery.attempts))]
+    rows += [("status", delivery.status or ""), ("lifecycle", coloured(delivery.lifecycle)), ("attempts", str(delivery.attempts))]
     if delivery.reason is not None:
         rows.append(("reason", told(delivery.reason)))
     return rows
 
 
-def of_measure(sms: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    if not sms:
+def of_measure(sms: SmsMeasure | None) -> list[tuple[str, str]]:
+    if sms is None:
         return []
-    rows = [("segments", f"{sms['segments']} ({sms['encoding']}, {sms['characters']} characters)")]
-    return [*rows, ("notice", escape(sms["notice"]))] if sms.get("notice") else rows
+    rows = [("segments", f"{sms.segments} ({sms.encoding}, {sms.characters} characters)")]
+    return [*rows, ("notice", escape(sms.notice))] if sms.notice else rows
 
 
 def story(delivery: DeliveryResult) -> Table:
@@ -91,12 +90,12 @@ def story(delivery: DeliveryResult) -> Table:
     for event in delivery.events:
         by = escape(f"by {event.actor}") if event.actor else ""
         why = "; ".join(text for text in (told(event.reason), by) if text)
-        status = coloured(Status(event.status)) if event.status in tuple(Status) else escape(event.status)
-        table.add_row(f"{event.at:%H:%M:%S.%f}"[:-3], status, str(event.attempt or ""), event.account or "", why)
+        status = coloured(escape(event.status))
+        table.add_row(f"{event.timestamp:%H:%M:%S.%f}"[:-3], status, str(event.attempt or ""), event.provider or "", why)
     return table
 
 
-def of_counts(counts: Counts, title: str | None = None) -> Table:
+def of_counts(counts: Mapping[str, int], title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("lifecycle")
     table.add_column("deliveries", justify="right")
@@ -106,5 +105,5 @@ def of_counts(counts: Counts, title: str | None = None) -> Table:
     return table
 
 
-def in_words(counts: Counts) -> str:
+def in_words(counts: Mapping[str, int]) -> str:
     return "  ".join(f"{coloured(status)} {counts[status]}" for status in Status if counts.get(status))

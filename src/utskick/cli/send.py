@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
-from utskick.cli import screen
-from utskick.cli.bodies import EmailContent, SmsContent, read_file, sender_of, to_one
-from utskick.cli.client import Client, Posting, Target
+from utskick.cli import bodies, screen
+from utskick.cli.bodies import EmailContent, SmsContent, read_file, sender_of
+from utskick.cli.client import Target, reaching
 from utskick.cli.options import Address, AtOnce, High, Key, Municipality, Party, Reference, target_of
-from utskick.cli.recipients import EMAIL, SMS, read_number
-from utskick.cli.results import MessageResult, read_message
+from utskick.cli.recipients import read_number
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
+from utskick_client import Email, Manner, MessageResult, Sms
 
 send = typer.Typer(no_args_is_help=True, help="Send one message, and see what became of it.")
 
@@ -39,8 +38,8 @@ def sms(
     """Send one SMS."""
     # What is no number goes as it is written: the service says what is wrong with it.
     recipient = Recipient(read_number(to) or to, party, reference)
-    body = to_one(SMS, SmsContent(message, sender, high), recipient)
-    _carry_out(target_of(url, municipality), Posting("sms", body, key or str(uuid4()), at_once))
+    body = SmsContent(message, sender, high).to_one(recipient)
+    _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
 
 
 @send.command()
@@ -64,21 +63,20 @@ def email(
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
     content = EmailContent(subject, message, page, files, sender_of(sender, sender_name), high)
-    body = to_one(EMAIL, content, Recipient(to, party, reference))
-    _carry_out(target_of(url, municipality), Posting("email", body, key or str(uuid4()), at_once))
+    body = content.to_one(Recipient(to, party, reference))
+    _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
 
 
-def _carry_out(target: Target, posting: Posting) -> None:
+def _carry_out(target: Target, body: Sms | Email, manner: Manner) -> None:
     """Exit status 1 where the answer says that it was not sent."""
-    message, replayed = asyncio.run(_post(target, posting))
+    message = asyncio.run(_send(target, body, manner))
     screen.console.print(screen.of_message(message))
-    if replayed:
+    if message.replayed:
         screen.say("This key was used before: nothing new was sent, and this is what became of it then.")
     if any(delivery.lifecycle in _NOT_SENT for delivery in message.deliveries):
         raise typer.Exit(1)
 
 
-async def _post(target: Target, posting: Posting) -> tuple[MessageResult, bool]:
-    async with Client(target) as client:
-        accepted = await client.post(posting)
-        return read_message(accepted.members), accepted.replayed
+async def _send(target: Target, body: Sms | Email, manner: Manner) -> MessageResult:
+    async with reaching(target) as client:
+        return await bodies.send(client, body, manner)

@@ -110,6 +110,12 @@ class Unavailable(UtskickError):
     code, status, title = "unavailable", 503, "Service Unavailable"
 
 
+class TooManyStreams(UtskickError):
+    """As many listen to live progress as this process serves at a time; come again after Retry-After, or ask for the status."""
+
+    code, status, title = "too-many-streams", 503, "Service Unavailable"
+
+
 class SettingsFault(UtskickError):
     """The settings are wrong; every fault is listed."""
 

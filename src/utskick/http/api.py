@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, feed, openapi, problems, records, webhooks
+from utskick.http import directory, feed, openapi, problems, progress, records, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -93,6 +93,9 @@ def _reading(app: FastAPI, service: Service) -> None:
     for method, path, endpoint, operation, summary in calls:
         for prefix in ("", "/{municipalityId}"):
             _route(app, method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
+    watching = progress.Watching(service)
+    for prefix in ("", "/{municipalityId}"):
+        _route(app, "GET", prefix + progress.PATH, watching.events, progress.described(prefix + progress.PATH, short=not prefix))
     history = "getConversationHistoryShort", "Get the entire conversation history for a given party"
     path = "/{personId}/conversationHistory"
     _route(app, "GET", path, Histories(service).short_conversation, openapi.reading(*history, path))

@@ -10,6 +10,7 @@ from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.engine.intake import Intake
+from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
 from utskick.outgoing.webhooks import Receivers
@@ -32,6 +33,7 @@ class Service:
     settlements: Settlements
     receipts: Receipts
     history: History
+    progress: Progress
     conversations: Conversations
     resolutions: Resolutions
     directory: Tables

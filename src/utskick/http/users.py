@@ -13,10 +13,10 @@ import orjson
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
+from utskick.domain import recorded
 from utskick.domain.clock import SWEDEN, swedish
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
-from utskick.domain.recorded import NAMES
 from utskick.http.answers import without_nulls
 from utskick.http.edge import Parameters, count
 from utskick.http.history import content_of, word_of
@@ -141,7 +141,7 @@ class UserCalls:
 
     def _recipient(self, said: Said, people: Mapping[UUID, str]) -> dict[str, Any]:
         content = content_of(self._service, said)
-        address = content.get("address")
+        address = content.get("address") or (recorded.address(said.draft) if said.recorded else None)
         party_id = parse_id(said.draft.recipient.party_id or "")
         return without_nulls(
             {
@@ -175,7 +175,7 @@ def _files(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     listed = content.get("attachments") or content.get("files") or []
     return [
         {
-            "fileName": next((entry[name] for name in NAMES if entry.get(name)), None),
+            "fileName": next((entry[name] for name in recorded.NAMES if entry.get(name)), None),
             "contentType": entry.get("contentType") or entry.get("mimeType"),
         }
         for entry in listed

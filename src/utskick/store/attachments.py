@@ -95,6 +95,11 @@ class Attachments:
             self._held -= len(dropped)
 
 
+def named(files: Sequence[Attachment]) -> list[dict[str, Any]]:
+    """How a content refers to its files."""
+    return [{"name": a.name, "type": a.content_type, "digest": a.digest.hex()} for a in files]
+
+
 def read_names(vault: Vault, municipality_id: str, sealed: bytes | None) -> list[dict[str, Any]]:
     """The names of a batch's attachments, as ``Messages`` wrote them."""
     if sealed is None:

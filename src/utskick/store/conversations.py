@@ -147,7 +147,14 @@ class Conversations:
             created_at=row["created_at"],
             frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
         )
-        remarks = row["remarks"] or {}
         return Said(
-            row["channel"], row["message_type"], state_of(row), draft, remarks, row["at"], row["origin"], row["issuer"], recorded
-        )  # fmt: skip
+            channel=row["channel"],
+            message_type=row["message_type"],
+            state=state_of(row),
+            draft=draft,
+            remarks=row["remarks"] or {},
+            at=row["created_at"] if recorded else row["at"],
+            origin=row["origin"],
+            issuer=row["issuer"],
+            recorded=recorded,
+        )

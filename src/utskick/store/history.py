@@ -86,7 +86,8 @@ class History:
             SELECT at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
             FROM events WHERE municipality_id = $1 AND delivery_id = $2
             UNION ALL
-            SELECT created_at, 'queued', NULL, NULL, NULL, NULL, NULL, NULL, NULL, -1, 0
+            SELECT created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+                CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
             FROM deliveries WHERE municipality_id = $1 AND id = $2
             ORDER BY at, kind, id
             """,
@@ -99,7 +100,7 @@ class History:
         rows = await self._database.pool.fetch(
             f"""
             SELECT {STATE} {_JOINED}
-            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.id
+            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
             """,
             municipality_id, message_id,
         )  # fmt: skip
@@ -118,7 +119,7 @@ class History:
                 SELECT {STATE} {_JOINED}
                 WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
                     AND d.status <> 'routed'
-                ORDER BY m.ordinal, d.id
+                ORDER BY m.ordinal, d.created_at, d.id
                 """,
                 municipality_id, batch_id, start, start + _STRIDE,
             )  # fmt: skip

@@ -9,11 +9,10 @@ from typing import Any
 import asyncpg
 import orjson
 
-from utskick.domain.attachment import Attachment
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
 from utskick.store import jobs
-from utskick.store.attachments import keep
+from utskick.store.attachments import keep, named
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
 
@@ -99,12 +98,12 @@ class Messages:
         municipality_id = caller.municipality_id
         own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
         content = plan.content if own is None else own.content
-        named = _named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
+        refers = named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
         seal = self._database.vault.seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
             caller.request_id, plan.department, plan.reference, seal(municipality_id, orjson.dumps(content)),
-            seal(municipality_id, orjson.dumps(named)) if named else None, plan.remarks or None, numbered.created_at,
+            seal(municipality_id, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
     def _message(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
@@ -125,7 +124,7 @@ class Messages:
         if content is None:
             return None, None
         files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
-        return seal(municipality_id, orjson.dumps(content)), seal(municipality_id, orjson.dumps(_named(files))) if files else None
+        return seal(municipality_id, orjson.dumps(content)), seal(municipality_id, orjson.dumps(named(files))) if files else None
 
     def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
         municipality_id, plan, seal = numbered.caller.municipality_id, numbered.plan, self._database.vault.seal
@@ -192,10 +191,6 @@ class Messages:
         )
         lanes = {numbered.lane(i) for i in range(count)}
         await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
-
-
-def _named(files: Sequence[Attachment]) -> list[dict[str, Any]]:
-    return [{"name": a.name, "type": a.content_type, "digest": a.digest.hex()} for a in files]
 
 
 async def _paced(rows: Any) -> AsyncIterator[tuple[Any, ...]]:

@@ -88,12 +88,11 @@ _WAITING: Final = f"""
 """  # noqa: S608
 
 _COUNT: Final = f"""
-    WITH mark AS (SELECT coalesce((SELECT tx FROM watermarks WHERE name = '{NAME}' AND municipality_id = $1), 0) AS tx)
     SELECT original_type, message_type, origin, department, word, sum(number)::bigint AS number FROM (
         SELECT day, original_type, message_type, origin, department, word, number FROM tallies WHERE municipality_id = $1
             AND ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3)
         UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
-        FROM ({_changes("e.tx >= (SELECT tx FROM mark)")}) after
+        FROM ({_changes("e.tx >= $7")}) after
         UNION ALL SELECT day, original_type, message_type, origin, department, word, sign FROM ({_WAITING}) waiting) told
     WHERE ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3) AND ($4::text[] IS NULL OR original_type = ANY($4))
         AND ($5::text IS NULL OR origin = $5) AND ($6::text IS NULL OR department = $6)
@@ -111,6 +110,9 @@ ADD: Final = """
         DO UPDATE SET number = t.number + excluded.number
 """
 
+
+#: How many events are new, and which days are asked for, decides how they are best looked up: a plan for any of them may take minutes.
+_BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 #: Those of which events have been told, from one entry of the index to the next.
 _MUNICIPALITIES: Final = """
@@ -130,10 +132,15 @@ class Tallies:
         self._database = database
 
     async def count(self, wanted: Wanted) -> list[Tally]:
-        rows = await self._database.pool.fetch(
-            _COUNT, wanted.municipality_id, wanted.since, wanted.until, list(wanted.types) if wanted.types is not None else None,
-            wanted.origin, wanted.department,
-        )  # fmt: skip
+        types = list(wanted.types) if wanted.types is not None else None
+        async with self._database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(_BY_VALUE)
+            mark = await connection.fetchval(
+                "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1", wanted.municipality_id, NAME
+            )  # fmt: skip
+            rows = await connection.fetch(
+                _COUNT, wanted.municipality_id, wanted.since, wanted.until, types, wanted.origin, wanted.department, mark or 0
+            )
         return [Tally(*row) for row in rows]
 
     async def keep_up(self) -> None:
@@ -144,6 +151,7 @@ class Tallies:
 
     async def _stride(self, municipality_id: str) -> bool:
         async with self._database.transaction() as connection:
+            await connection.execute(_BY_VALUE)
             mark = await _marked(connection, municipality_id)
             if mark is None:
                 return False

@@ -9,16 +9,16 @@ from typing import Final
 import pytest
 
 from utskick.cli.demo.ledgers import Asked, Comparison, Copy, Wording, compare
-from utskick.cli.results import DeliveryResult, Event
 from utskick.domain.status import Status
+from utskick_client import DeliveryEvent, DeliveryResult
 
 ASKED: Final = Asked("sms", "+46701740605", "d-1", Wording("Hej"))
 COPY: Final = Copy("sms", "+46701740605", "d-1", Wording("Hej"))
 
 
 def told(status: Status, *events: str) -> DeliveryResult:
-    story = tuple(Event(datetime(2026, 1, 1), word, None, None, None, None, None) for word in events)
-    return DeliveryResult("d-1", "SMS", None, status, 1, None, None, None, None, story)
+    story = tuple(DeliveryEvent(timestamp=datetime(2026, 1, 1), status=word) for word in events)
+    return DeliveryResult(delivery_id="d-1", message_type="SMS", lifecycle=status, attempts=1, events=story)
 
 
 def compared(delivery: DeliveryResult, *copies: Copy) -> Comparison:

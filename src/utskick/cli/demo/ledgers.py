@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from utskick.cli.results import DeliveryResult
 from utskick.domain.status import Status
+from utskick_client import DeliveryResult
 
 _ARRIVED = (Status.SENT, Status.DELIVERED)
 _GIVEN_UP = (Status.FAILED, Status.EXPIRED, Status.CANCELLED)

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from utskick.channels.digital_invoice.numbers import is_bank_day
-from utskick.cli.client import Client, Posting
 from utskick.cli.demo import pdf, people
 from utskick.cli.demo.ledgers import Asked, Wording
 from utskick.cli.demo.people import Device, Person
 from utskick.domain.ids import new_id
+from utskick_client import (
+    Address,
+    AsyncUtskickClient,
+    DigitalInvoice,
+    DigitalMail,
+    ExternalReference,
+    InvoiceDetails,
+    InvoiceParty,
+    Letter,
+    LetterAttachment,
+    LetterParty,
+    Manner,
+    Message,
+    MessageParty,
+    Messages,
+    Parties,
+    Party,
+    Pdf,
+    Push,
+    Slack,
+    SnailMail,
+    SnailMailAttachment,
+    WebMessage,
+    WebMessageSender,
+)
 
 ORGANIZATION: Final = "2120002411"
 DECISION: Final = pdf.page(
@@ -24,7 +45,8 @@ DECISION: Final = pdf.page(
 )
 BILL: Final = pdf.page(["Faktura", "", "Förskola, november: 1 250,50 kr", "Bankgiro 991-2346, OCR 47118"])
 _TEXT: Final = "Byggnadsnämnden har beviljat din ansökan om bygglov. Beslutet är bifogat."
-_SAID: Final = {"subject": "Beslut om bygglov – åäö", "contentType": "text/plain", "body": _TEXT}
+_SUBJECT: Final = "Beslut om bygglov – åäö"
+_AT_ONCE: Final = Manner(wait=False)
 
 #: The contract's type of a delivery → the channel that carried it.
 CHANNELS: Final = {
@@ -53,19 +75,19 @@ class Mailing:
     rows: tuple[Mapping[str, Expected], ...]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    async def asked(self, client: Client) -> list[Asked]:
+    async def asked(self, client: AsyncUtskickClient) -> list[Asked]:
         """The deliveries that came of it, when all has settled: which way a letter went is not known before."""
-        batch = await client.batch(self.batch_id, messages=True)
+        batch = await client.batch_status(self.batch_id)
         found = []
         for row, message in zip(self.rows, batch.messages, strict=True):
             for delivery in message.deliveries:
                 channel = CHANNELS[delivery.message_type]
                 expected = row.get(channel, Expected("", Wording("")))
-                found.append(Asked(channel, expected.recipient, delivery.id, expected.wording, self.names.get(channel, channel)))
+                found.append(Asked(channel, expected.recipient, delivery.delivery_id, expected.wording, self.names.get(channel, channel)))
         return found
 
 
-async def send(client: Client, viewer: str) -> list[Mailing]:
+async def send(client: AsyncUtskickClient, viewer: str) -> list[Mailing]:
     """All of them, one after the other; each is accepted when this returns."""
     return [
         await digital_mail(client),
@@ -79,37 +101,25 @@ async def send(client: Client, viewer: str) -> list[Mailing]:
     ]
 
 
-async def _post(client: Client, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (await client.post(Posting(path, orjson.dumps(body), str(new_id()), at_once=True))).members
-
-
-def _pdf(name: str, data: bytes) -> dict[str, str]:
-    return {"filename": name, "contentType": "application/pdf", "content": b64encode(data).decode()}
-
-
 def _digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
 def _mail(person: Person) -> Expected:
-    return Expected(person.number, Wording(_TEXT, _SAID["subject"], None, (("beslut.pdf", _digest(DECISION)),)))
+    return Expected(person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),)))
 
 
 def _paper() -> Expected:
     return Expected("", Wording("", None, None, (("", _digest(DECISION)),)))
 
 
-async def digital_mail(client: Client) -> Mailing:
+async def digital_mail(client: AsyncUtskickClient) -> Mailing:
     """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose operator asks to slow down."""
     crowd = [await people.enter(client, serial) for serial in range(1, 17)]
     crowd += [await people.enter(client, 20 + i, magic) for i, magic in enumerate(("10", "20", "25", "27"))]
-    body = {
-        "party": {"partyIds": [p.party_id for p in crowd]},
-        **_SAID,
-        "attachments": [_pdf("beslut.pdf", DECISION)],
-    }
-    accepted = await _post(client, f"{ORGANIZATION}/digital-mail", body)
-    return Mailing("digital mail", accepted["batchId"], tuple({"digital_mail": _mail(p)} for p in crowd))
+    mail = DigitalMail(Parties([p.party_id for p in crowd]), _SUBJECT, _TEXT, "text/plain", [Pdf("beslut.pdf", DECISION)])
+    accepted = await client.send_digital_mail(mail, _AT_ONCE, organization_number=ORGANIZATION)
+    return Mailing("digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd))
 
 
 def due(today: date) -> date:
@@ -120,79 +130,71 @@ def due(today: date) -> date:
     return day
 
 
-async def invoice(client: Client, serial: int) -> Mailing:
+async def invoice(client: AsyncUtskickClient, serial: int) -> Mailing:
     person = await people.enter(client, serial)
-    day = due(date.today()).isoformat()
-    details = {
-        "amount": 1250.5, "dueDate": day, "paymentReferenceType": "SE_OCR", "paymentReference": "47118", "accountType": "BANKGIRO",
-        "accountNumber": "991-2346",
-    }  # fmt: skip
-    body = {"party": {"partyId": person.party_id}, "type": "INVOICE", "subject": "Faktura förskola", "details": details,
-            "files": [_pdf("faktura.pdf", BILL)]}  # fmt: skip
-    accepted = await _post(client, "digital-invoice", body)
+    day = due(date.today())
+    details = InvoiceDetails(
+        amount=1250.5, due_date=day, payment_reference_type="SE_OCR", payment_reference="47118", account_type="BANKGIRO",
+        account_number="991-2346",
+    )  # fmt: skip
+    bill = DigitalInvoice(InvoiceParty(person.party_id), "INVOICE", details, [Pdf("faktura.pdf", BILL)], "Faktura förskola")
+    accepted = await client.send_digital_invoice(bill, _AT_ONCE)
     wording = Wording(f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),))
-    return Mailing("digital invoice", accepted["batchId"], ({"digital_invoice": Expected(person.number, wording)},))
+    return Mailing("digital invoice", accepted.batch_id or "", ({"digital_invoice": Expected(person.number, wording)},))
 
 
-async def letter(client: Client) -> Mailing:
+async def letter(client: AsyncUtskickClient) -> Mailing:
     """To mailboxes, to people who have none but a home, to one who has neither, and to two plain addresses."""
     digital = [await people.enter(client, serial) for serial in range(30, 36)]
     paper = [await people.enter(client, serial, "10") for serial in range(40, 43)]
     nowhere = [await people.enter(client, 50, "10", address={}, protected=True)]
     addresses = [
-        {"firstName": "Nils", "lastName": "Ek", "address": "Storgatan 1", "zipCode": "852 30", "city": "Sundsvall"},
-        {"organizationName": "Åkeriet i Njurunda AB", "address": "Åkargatan 4", "zipCode": "862 30", "city": "Kvissleby"},
+        Address(first_name="Nils", last_name="Ek", address="Storgatan 1", zip_code="852 30", city="Sundsvall"),
+        Address(organization_name="Åkeriet i Njurunda AB", address="Åkargatan 4", zip_code="862 30", city="Kvissleby"),
     ]
-    attachment = {"deliveryMode": "ANY", **_pdf("beslut.pdf", DECISION)}
-    body = {
-        "party": {"partyIds": [p.party_id for p in (*digital, *paper, *nowhere)], "addresses": addresses},
-        **_SAID,
-        "department": "Stadsbyggnad",
-        "attachments": [attachment],
-    }
-    accepted = await _post(client, "letter", body)
+    party = LetterParty([p.party_id for p in (*digital, *paper, *nowhere)], addresses)
+    attached = [LetterAttachment("beslut.pdf", DECISION)]
+    accepted = await client.send_letter(Letter(party, "Stadsbyggnad", attached, _SUBJECT, _TEXT, "text/plain"), _AT_ONCE)
     rows = [{"digital_mail": _mail(p), "snail_mail": _paper()} for p in (*digital, *paper, *nowhere)]
     rows += [{"snail_mail": _paper()} for _ in addresses]
     names = {"digital_mail": "letter: mailbox", "snail_mail": "letter: paper", "letter": "letter: no way"}
-    return Mailing("letters", accepted["batchId"], tuple(rows), names)
+    return Mailing("letters", accepted.batch_id, tuple(rows), names)
 
 
-async def snail_mail(client: Client) -> Mailing:
+async def snail_mail(client: AsyncUtskickClient) -> Mailing:
     """Three letters that gather in a batch of the caller's, which is then closed."""
     batch_id = str(new_id())
     for i in range(3):
-        address = {"firstName": "Eva", "lastName": "Norberg", "address": f"Ängsvägen {i + 1}", "zipCode": "856 33", "city": "Sundsvall"}
-        body = {"department": "Stadsbyggnad", "address": address, "attachments": [_pdf(f"beslut-{i + 1}.pdf", DECISION)]}
-        await client.call("POST", f"snail-mail?batchId={batch_id}", orjson.dumps(body))
-    await client.call("POST", f"snail-mail/batch/{batch_id}")
+        address = Address(first_name="Eva", last_name="Norberg", address=f"Ängsvägen {i + 1}", zip_code="856 33", city="Sundsvall")
+        letter = SnailMail("Stadsbyggnad", address, attachments=[SnailMailAttachment(f"beslut-{i + 1}.pdf", DECISION)])
+        await client.send_snail_mail(letter, batch_id)
+    await client.close_snail_mail_batch(batch_id)
     return Mailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
 
 
-async def web_message(client: Client, case: int) -> Mailing:
+async def web_message(client: AsyncUtskickClient, case: int) -> Mailing:
     text = f"Hej! Vi har fått din komplettering i ärende {case}. Handläggningen fortsätter."
-    references = [{"key": "flowInstanceId", "value": str(case)}]
-    accepted = await _post(
-        client, "webmessage", {"party": {"externalReferences": references}, "message": text, "sender": {"userId": "joe01doe"}}
-    )
-    return Mailing("web message", accepted["batchId"], ({"web_message": Expected(str(case), Wording(text, "EXTERNAL"))},))
+    party = Party(external_references=[ExternalReference("flowInstanceId", str(case))])
+    accepted = await client.send_web_message(WebMessage(party, text, WebMessageSender("joe01doe")), _AT_ONCE)
+    return Mailing("web message", accepted.batch_id or "", ({"web_message": Expected(str(case), Wording(text, "EXTERNAL"))},))
 
 
-async def slack(client: Client, channel: str) -> Mailing:
+async def slack(client: AsyncUtskickClient, channel: str) -> Mailing:
     text = "*Driftläge*: vattnet är tillbaka i Haga.\nTack för tålamodet!"
-    accepted = await _post(client, "slack", {"channel": channel, "message": text})
-    return Mailing("Slack", accepted["batchId"], ({"slack": Expected(channel, Wording(text))},))
+    accepted = await client.send_slack(Slack(channel, text), _AT_ONCE)
+    return Mailing("Slack", accepted.batch_id or "", ({"slack": Expected(channel, Wording(text))},))
 
 
-async def push(client: Client, viewer: str) -> Mailing:
+async def push(client: AsyncUtskickClient, viewer: str) -> Mailing:
     """Two who have the app, one of them on two devices, and one who has not."""
     devices = await _devices(client, viewer)
     parties = [*dict.fromkeys(device.party_id for device in devices), str(new_id())]
     title, text = "Sopbilen kommer", "I morgon hämtas sopor på din gata. Ställ ut kärlet före kl. 6."
-    accepted = await _post(client, "push", {"party": {"partyIds": parties}, "title": title, "message": text})
-    return Mailing("push", accepted["batchId"], tuple({"push": Expected("", Wording(text, title))} for _ in parties))
+    accepted = await client.send_push(Push(Parties(parties), title, text), _AT_ONCE)
+    return Mailing("push", accepted.batch_id, tuple({"push": Expected("", Wording(text, title))} for _ in parties))
 
 
-async def _devices(client: Client, viewer: str) -> Sequence[Device]:
+async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[Device]:
     one, two = str(new_id()), str(new_id())
     return [
         await people.take_push(client, viewer, name, party)
@@ -200,15 +202,15 @@ async def _devices(client: Client, viewer: str) -> Sequence[Device]:
     ]
 
 
-async def by_choice(client: Client, viewer: str) -> Mailing:
+async def by_choice(client: AsyncUtskickClient, viewer: str) -> Mailing:
     """Messages that go by the ways that people have chosen; one has chosen none."""
     both = await people.choose(client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se"))
     one = await people.choose(client, ("SMS", "+46701740692"))
     apps = await people.choose(client, ("PUSH", ""))
     await people.take_push(client, viewer, "saras-telefon", apps)
     text, subject = "Din bok finns att hämta på biblioteket.", "Biblioteket"
-    said = [{"party": {"partyId": party}, "subject": subject, "message": text} for party in (both, one, apps, str(new_id()))]
-    accepted = await _post(client, "messages", {"messages": said})
+    said = [Message(MessageParty(party), text, subject) for party in (both, one, apps, str(new_id()))]
+    accepted = await client.send_messages(Messages(said), _AT_ONCE)
     sms, email, notice = Wording(text), Wording(text, subject), Wording(text, subject)
     rows: tuple[Mapping[str, Expected], ...] = (
         {"sms": Expected("+46701740691", sms), "email": Expected("eva.norberg@example.se", email)},
@@ -217,4 +219,4 @@ async def by_choice(client: Client, viewer: str) -> Mailing:
         {},
     )
     names = {"sms": "message: SMS", "email": "message: e-mail", "push": "message: push", "message": "message: no way"}
-    return Mailing("messages", accepted["batchId"], rows, names)
+    return Mailing("messages", accepted.batch_id, rows, names)

@@ -7,15 +7,13 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from utskick.cli import sheet
-from utskick.cli.bodies import EmailContent, File, SmsContent, to_many, to_one
-from utskick.cli.client import Client, Posting
+from utskick.cli import bodies, sheet
+from utskick.cli.bodies import EmailContent, File, SmsContent
 from utskick.cli.demo import pdf
 from utskick.cli.demo.ledgers import Asked, Wording
 from utskick.cli.recipients import EMAIL, SMS, Kind, listing_of
-from utskick.cli.results import read_batch, read_message
-from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
+from utskick_client import AsyncUtskickClient, Manner
 
 SENDER: Final = ("Förskolan Äpplet €🍎", "forskolan@utskick.example")
 LETTER: Final = File(
@@ -57,7 +55,7 @@ def recipients(kind: Kind) -> tuple[Recipient, ...]:
     return listing_of(sheet.read(data), kind).recipients
 
 
-async def send(client: Client) -> list[Sent]:
+async def send(client: AsyncUtskickClient) -> list[Sent]:
     """Singles first: the party of the first row gets all four."""
     party = recipients(SMS)[0].party_id
     return [
@@ -68,20 +66,18 @@ async def send(client: Client) -> list[Sent]:
     ]
 
 
-async def _one(client: Client, kind: Kind, content: SmsContent | EmailContent, recipient: Recipient) -> Sent:
-    accepted = await client.post(Posting(kind.channel, to_one(kind, content, recipient), str(new_id())))
-    message = read_message(accepted.members)
-    asked = _asked(kind, content, recipient, message.deliveries[0].id)
+async def _one(client: AsyncUtskickClient, kind: Kind, content: SmsContent | EmailContent, recipient: Recipient) -> Sent:
+    message = await bodies.send(client, content.to_one(recipient), Manner())
+    asked = _asked(kind, content, recipient, message.deliveries[0].delivery_id)
     return Sent(f"one {_WORDS[kind.channel]}", message.batch_id or "", (asked,))
 
 
-async def _many(client: Client, kind: Kind, content: SmsContent | EmailContent) -> Sent:
+async def _many(client: AsyncUtskickClient, kind: Kind, content: SmsContent | EmailContent) -> Sent:
     people = recipients(kind)
-    accepted = await client.post(Posting(f"{kind.channel}/batch", to_many(kind, content, people), str(new_id())))
-    batch = read_batch(accepted.members)
+    batch = await bodies.send_batch(client, content.to_many(people), Manner())
     pairs = zip(people, batch.messages, strict=True)  # the answer keeps the order of the request
-    asked = tuple(_asked(kind, content, person, message.deliveries[0].id) for person, message in pairs)
-    return Sent(f"{len(people)} {_WORDS[kind.channel]}", batch.id, asked)
+    asked = tuple(_asked(kind, content, person, message.deliveries[0].delivery_id) for person, message in pairs)
+    return Sent(f"{len(people)} {_WORDS[kind.channel]}", batch.batch_id, asked)
 
 
 def _asked(kind: Kind, content: SmsContent | EmailContent, recipient: Recipient, delivery_id: str) -> Asked:

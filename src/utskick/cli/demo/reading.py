@@ -15,24 +15,23 @@ import aiohttp
 import orjson
 from lxml import etree
 
-from utskick.cli.client import Client
 from utskick.cli.demo.ledgers import Asked, Copy, Wording
-from utskick.cli.results import DeliveryResult
+from utskick_client import AsyncUtskickClient, DeliveryResult
 
 _AT_ONCE: Final = 32
 _M1, _M3 = "http://minameddelanden.gov.se/schema/Message", "http://minameddelanden.gov.se/schema/Message/v3"
 
 
-async def deliveries(client: Client, asked: Iterable[Asked]) -> dict[str, DeliveryResult]:
+async def deliveries(client: AsyncUtskickClient, asked: Iterable[Asked]) -> dict[str, DeliveryResult]:
     """What Utskick says, by delivery id."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(delivery_id: str) -> DeliveryResult:
         async with gate:
-            return await client.delivery(delivery_id)
+            return await client.delivery_status(delivery_id)
 
     found = await asyncio.gather(*(one(entry.delivery_id) for entry in asked))
-    return {delivery.id: delivery for delivery in found}
+    return {delivery.delivery_id: delivery for delivery in found}
 
 
 async def copies(viewer: str) -> list[Copy]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,8 +14,8 @@ from rich.panel import Panel
 from rich.table import Table
 
 from utskick.cli.demo.ledgers import Asked, Comparison
-from utskick.cli.results import DeliveryResult
 from utskick.domain.status import Status
+from utskick_client import DeliveryResult, HistoryEntry
 
 _UNTIL: Final = 0.95
 _SHOWN: Final = 5
@@ -29,7 +29,7 @@ class Channel:
     deliveries: tuple[DeliveryResult, ...]
 
     def number(self, status: Status) -> int:
-        return sum(1 for delivery in self.deliveries if delivery.lifecycle is status)
+        return sum(1 for delivery in self.deliveries if delivery.lifecycle == status)
 
     @property
     def attempts(self) -> int:
@@ -38,7 +38,7 @@ class Channel:
     @property
     def rate(self) -> float:
         """Deliveries a second until 95 % had settled: the rest are the ones that wait for retries by design."""
-        began = min(delivery.events[0].at for delivery in self.deliveries)
+        began = min(delivery.events[0].timestamp for delivery in self.deliveries)
         ends = sorted(_settled_at(delivery) for delivery in self.deliveries)
         number = max(1, int(len(ends) * _UNTIL))
         return number / max(0.001, (ends[number - 1] - began).total_seconds())
@@ -47,7 +47,7 @@ class Channel:
 def _settled_at(delivery: DeliveryResult) -> datetime:
     """When the first attempt that was answered for good was: later receipts only confirm it."""
     words = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.EXPIRED}
-    return next((event.at for event in delivery.events if event.status in words), delivery.events[-1].at)
+    return next((event.timestamp for event in delivery.events if event.status in words), delivery.events[-1].timestamp)
 
 
 def of_channels(channels: Sequence[Channel]) -> Table:
@@ -97,25 +97,25 @@ def of_doubts(channels: Sequence[Channel], url: str) -> str:
     """What became of the SMS whose answer never came: they are held, since a second one is no small matter."""
     sms = [d for channel in channels if channel.name == "sms" for d in channel.deliveries]
     doubtful = [d for d in sms if any(event.status == Status.UNCERTAIN for event in d.events)]
-    held = [d for d in doubtful if d.lifecycle is Status.UNCERTAIN]
+    held = [d for d in doubtful if d.lifecycle == Status.UNCERTAIN]
     lines = [
         f"{len(doubtful)} SMS left, and no answer that could be read came back. None was sent again: a blind retry would be a second SMS. "
         f"The gateway's delivery report resolved {len(doubtful) - len(held)} of them; {len(held)} are still held."
     ]
     for delivery in held[:_SHOWN]:
         body = '{"decision": "resend"}'  # or "give-up"
-        lines.append(f"  curl --json '{body}' {url}/2281/deliveries/{delivery.id}/resolve")
+        lines.append(f"  curl --json '{body}' {url}/2281/deliveries/{delivery.delivery_id}/resolve")
     return "\n".join(lines)
 
 
-def of_conversation(entries: Sequence[Mapping[str, Any]], asked: Sequence[Asked]) -> Panel:
+def of_conversation(entries: Sequence[HistoryEntry], asked: Sequence[Asked]) -> Panel:
     """All that was said to one person, oldest first."""
     where = {entry.delivery_id: entry.recipient for entry in asked}
     blocks = []
-    for entry in sorted(entries, key=lambda e: (e["timestamp"], e["deliveryId"])):
-        content = entry["content"]
+    for entry in sorted(entries, key=lambda e: (e.timestamp, e.delivery_id or "")):
+        content = entry.content
         names = "".join(f"\n[dim]attached: {escape(file['name'])}[/]" for file in content.get("attachments", ()))
         subject = f"[bold]{escape(content['subject'])}[/]\n" if content.get("subject") else ""
-        head = f"[cyan]{entry['timestamp'][11:19]}  {entry['messageType']}  to {escape(where.get(entry['deliveryId'], ''))}[/]"
-        blocks.append(f"{head}  [green]{entry['lifecycle']}[/]\n{subject}{escape(content['message'].strip())}{names}")
+        head = f"[cyan]{entry.timestamp:%H:%M:%S}  {entry.message_type}  to {escape(where.get(entry.delivery_id or '', ''))}[/]"
+        blocks.append(f"{head}  [green]{entry.lifecycle}[/]\n{subject}{escape(content['message'].strip())}{names}")
     return Panel("\n\n".join(blocks), title="one person's conversation history", title_align="left", width=100)

@@ -10,18 +10,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from utskick.cli.client import Client, Target
+from utskick.cli.client import Target, reaching
 from utskick.cli.demo import child, mailings, programme, reading, report
 from utskick.cli.demo.ledgers import Asked, Comparison, compare
 from utskick.cli.demo.programme import Sent
 from utskick.cli.progress import Pace, Watched, watch
 from utskick.cli.recipients import SMS
-from utskick.cli.results import DeliveryResult
 from utskick.cli.screen import console, say
+from utskick_client import AsyncUtskickClient, DeliveryResult, Patience
 
 _MUNICIPALITY: Final = "2281"
 #: A report comes at most 3 s late; what is sent after that stays so, because its gateway gives none.
-_PACE: Final = Pace(look=0.25, absence=5, calm=3.5, longest=45)
+_PACE: Final = Pace(calm=3.5, longest=45)
+_PATIENCE: Final = Patience(absence=5)
 
 
 def run(*, keep: bool, letters: Path | None = None) -> int:
@@ -45,7 +46,7 @@ async def _run(*, keep: bool, letters: Path | None) -> int:
         stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
         say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
         say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
-        client = await stack.enter_async_context(Client(Target(addresses.api, _MUNICIPALITY)))
+        client = await stack.enter_async_context(reaching(Target(addresses.api, _MUNICIPALITY), _PATIENCE))
         found = await _play(client, addresses)
         if letters is not None:
             _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
@@ -55,7 +56,7 @@ async def _run(*, keep: bool, letters: Path | None) -> int:
         return 0 if found.agree else 1
 
 
-async def _play(client: Client, addresses: child.Addresses) -> Comparison:
+async def _play(client: AsyncUtskickClient, addresses: child.Addresses) -> Comparison:
     with console.status("Sending by every channel …"):
         sent = await programme.send(client)
         others = await mailings.send(client, addresses.viewer)
@@ -91,9 +92,10 @@ def _channels(asked: list[Asked], told: dict[str, DeliveryResult]) -> list[repor
     return [report.Channel(name.replace("_", " "), tuple(deliveries)) for name, deliveries in rows.items()]
 
 
-async def _show_conversation(client: Client, sent: list[Sent]) -> None:
+async def _show_conversation(client: AsyncUtskickClient, sent: list[Sent]) -> None:
     party = programme.recipients(SMS)[0].party_id
-    entries = await client.get(f"conversation-history/{party}")
+    assert party is not None
+    entries = await client.conversation_history(party)
     console.print(report.of_conversation(entries, [entry for one in sent for entry in one.asked]))
 
 

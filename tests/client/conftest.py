@@ -1,0 +1,134 @@
+"""Both clients behind one face, a scripted server for what a real one does rarely, and a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from tests.http.conftest import client  # noqa: F401 - the fixture
+from utskick_client import AsyncUtskickClient, Patience, UtskickClient
+
+SWIFT = Patience(tries=3, pause=0.01, longest=0.01, absence=1)
+
+
+@dataclass
+class Both:
+    """``call`` a method of one of the clients, ``iterate`` over one: the same for both."""
+
+    made: UtskickClient | AsyncUtskickClient
+
+    async def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        method = getattr(self.made, name)
+        if isinstance(self.made, AsyncUtskickClient):
+            return await method(*args, **kwargs)
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+    async def iterate(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        found = getattr(self.made, name)(*args, **kwargs)
+        if isinstance(self.made, AsyncUtskickClient):
+            try:
+                async for item in found:
+                    yield item
+            finally:
+                await found.aclose()
+            return
+        end = object()
+        try:
+            while (item := await asyncio.to_thread(next, found, end)) is not end:
+                yield item
+        finally:
+            found.close()
+
+    async def close(self) -> None:
+        if isinstance(self.made, AsyncUtskickClient):
+            await self.made.aclose()
+        else:
+            self.made.close()
+
+
+Make = Callable[..., Both]
+
+
+@pytest.fixture(params=["sync", "async"])
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    """Makes a client of the kind that is on."""
+    opened: list[Both] = []
+
+    def made(url: str, municipality: str = "2281", **more: Any) -> Both:
+        kind = UtskickClient if request.param == "sync" else AsyncUtskickClient
+        opened.append(Both(cast(Any, kind)(url, municipality, **{"patience": SWIFT, **more})))
+        return opened[-1]
+
+    yield made
+    for each in opened:
+        await each.close()
+
+
+# -- a scripted server ----------------------------------------------------------------------------------------------------
+
+Answer = Callable[[web.Request], Any]
+
+
+class Wire:
+    """Answers from a list, one for each call, the last for ever; keeps what was asked: (path with query, headers, body)."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.asked: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append((request.path_qs, request.headers, await request.read()))
+        found = (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(request)
+        return cast(web.StreamResponse, await found if asyncio.iscoroutine(found) else found)
+
+    @property
+    def keys(self) -> list[str]:
+        return [headers["Idempotency-Key"] for _, headers, _ in self.asked]
+
+
+def saying(status: int, body: object, **headers: str) -> Answer:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return lambda _: web.Response(status=status, text=text, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def hanging_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+def streaming(*events: str, kind: str = "text/event-stream", abort: bool = False) -> Answer:
+    """A stream with these events; ``abort``: it breaks off instead of ending."""
+
+    async def told(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": kind})
+        await answer.prepare(request)
+        for event in events:
+            await answer.write(event.encode())
+        if abort:
+            await asyncio.sleep(0.05)
+            assert request.transport is not None
+            request.transport.abort()
+        return answer
+
+    return told
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    made = Wire()
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", made.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
