@@ -234,12 +234,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             notice=NOTICE if town else None,
             ready=readiness.look,
         )
-        server = _Server(
-            uvicorn.Config(
-                api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-                backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
-            )
-        )  # fmt: skip
+        server = _server_of(settings, service)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         collect_rarely()
         try:
@@ -291,6 +286,15 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+
+def _server_of(settings: Settings, service: Service) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
+            backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+        )
+    )  # fmt: skip
 
 
 def check_host(settings: Settings) -> None:
