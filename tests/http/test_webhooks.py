@@ -179,6 +179,8 @@ async def test_a_calling_system_must_say_who_it_is(client: Client) -> None:
     calls = [("GET", "/2281/webhooks"), ("POST", f"/2281/webhooks/{uuid4()}/ping"), ("DELETE", f"/2281/webhooks/{uuid4()}")]
     for method, path in calls:
         assert (await client.call(method, path)).json["violations"] == [blank]
+    answer = await client.get("/2281/webhooks", x_origin="x" * 256)
+    assert answer.json["violations"] == [{"field": "x-origin", "message": "must be at most 255 characters"}]
     answer = await client.get("/1111/webhooks/1", x_origin=" ")
     assert answer.json["violations"] == [
         {"field": "getWebhook.municipalityId", "message": "not a valid municipality ID"},

@@ -17,6 +17,7 @@ from utskick.store.feed import Feed, Window
 
 _USUAL, _MOST = 100, 1000
 _LATEST: Final = "latest"
+_FORM: Final = r"^(latest|[0-9]{1,19}-[0-9]{1,19})$"
 
 
 class FeedCalls:
@@ -78,7 +79,12 @@ def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
 
 
 _PARAMETERS: Final = (
-    _query("after", "Where to go on: `next` of the answer before, or `latest`. Absent: from the oldest that is kept", type="string"),
+    _query(
+        "after",
+        "Where to go on: `next` of the answer before, or `latest`. Absent: from the oldest that is kept",
+        type="string",
+        pattern=_FORM,
+    ),
     _query("limit", "The most events of one answer", type="integer", minimum=1, maximum=_MOST, default=_USUAL),
     _query("origin", "Only of messages whose `x-origin` was exactly this", type="string"),
 )

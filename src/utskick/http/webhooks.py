@@ -24,6 +24,7 @@ from utskick.store.database import answering
 from utskick.store.webhooks import MOST, Owner, Webhook, Webhooks
 
 _LIMIT = 65_536
+_LONGEST_ORIGIN = 255
 
 
 class WebhookEndpoints:
@@ -98,6 +99,8 @@ class WebhookEndpoints:
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
         origin = caller_of(request, municipality_id).origin or ""
         faults = [] if origin.strip() else [Violation("x-origin", "must not be blank")]
+        if len(origin) > _LONGEST_ORIGIN:
+            faults.append(Violation("x-origin", f"must be at most {_LONGEST_ORIGIN} characters"))
         try:
             parameters.done()
         except Invalid as fault:
@@ -155,7 +158,7 @@ def _json(members: object) -> Response:
 _TAG: Final = "Webhooks"
 _ORIGIN: Final = (
     {
-        "name": "x-origin", "in": "header", "required": True, "schema": {"type": "string", "minLength": 1},
+        "name": "x-origin", "in": "header", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "description": "The calling system; it sees only its own, and is told of messages that it sent under this name",
     },
 )  # fmt: skip
