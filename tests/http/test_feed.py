@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ async def test_what_becomes_of_a_message_is_told_in_order(client: Client) -> Non
         "originalMessageType": "SMS", "status": "SENT",
     }  # fmt: skip
     assert (first["reference"], first["batchId"]) == ("mitt", sent.json["batchId"])
-    assert len(first["timestamp"]) in (19, 26)
+    assert datetime.fromisoformat(first["timestamp"]).tzinfo is None
     assert "+46701740605" not in str(found)
     assert "Hej" not in str(found)
     assert (await told(client, 0, f"/2281/events?after={last['position']}"))["more"] is False
@@ -160,12 +161,13 @@ async def test_a_filter_that_matches_little_gets_on_with_empty_pages(database: D
     assert await Feed(database).waiting(Window("2281", OLDEST, statuses=(Status.SENT,))) == (10, False)
 
 
-@pytest.mark.parametrize(
-    "after", ["", "x", "1", "1-", "-1-1", "1-1-1", "9223372036854775808-0", "1-99999999999999999999", "%D9%A1-1", "1-1%0A"]
-)
-async def test_a_position_of_nobodys_is_a_violation(client: Client, after: str) -> None:
-    answer = await client.get(f"/2281/events?after={after}")
-    assert (answer.status, answer.json["violations"]) == (400, [{"field": "getEvents.after", "message": "not a valid position"}])
+_FOREIGN = ["", "x", "1", "1-", "-1-1", "1-1-1", "9223372036854775808-0", "1-99999999999999999999", "%D9%A1-1", "1-1%0A"]
+
+
+async def test_a_position_of_nobodys_is_a_violation(client: Client) -> None:
+    for after in _FOREIGN:
+        answer = await client.get(f"/2281/events?after={after}")
+        assert (answer.status, answer.json["violations"]) == (400, [{"field": "getEvents.after", "message": "not a valid position"}]), after
 
 
 async def test_all_faults_are_told_at_once(client: Client) -> None:

@@ -150,27 +150,27 @@ async def test_there_are_at_most_twenty_of_one_calling_system(client: Client, re
 _ONE_OF = "must be one of queued, sent, delivered, failed, uncertain, deferred, expired, cancelled, gathered"
 
 
-@pytest.mark.parametrize(
-    ("body", "violations"),
-    [
-        ({}, [("url", "must not be blank")]),
-        ({"url": " "}, [("url", "must not be blank")]),
-        ({"url": "http://8.8.8.8/"}, [("url", "must not lead to an address that may not be called from here")]),
-        ({"url": "ftp://hooks.example.se/"}, [("url", "must be an https address")]),
-        ({"url": "https://10.0.0.1/"}, [("url", "must not lead to an address that may not be called from here")]),
-        ({"url": "https://[::ffff:a00:1]/"}, [("url", "must not lead to an address that may not be called from here")]),
-        ({"url": "https://167772161/"}, [("url", "must name its host by a domain name, or by an IP address in its usual form")]),
-        ({"url": "https://a:b@8.8.8.8/"}, [("url", "must not contain a user name or a password")]),
-        ({"url": "https://finns-inte.invalid/"}, [("url", "must name a host that can be found")]),
-        ({"url": "https://8.8.8.8/", "statuses": []}, [("statuses", "must not be empty")]),
-        ({"url": "https://8.8.8.8/", "statuses": ["sent", "SENT", "routed"]}, [("statuses[1]", _ONE_OF), ("statuses[2]", _ONE_OF)]),
-        ({"url": "https://8.8.8.8/", "description": "x" * 256}, [("description", "must be at most 255 characters")]),
-    ],
-)
-async def test_a_wrong_subscription_is_told_why(client: Client, body: dict[str, Any], violations: list[tuple[str, str]]) -> None:
-    answer = await client.post("/2281/webhooks", body, x_origin="Byggr")
-    assert answer.status == 400, answer.text
-    assert [(v["field"], v["message"]) for v in answer.json["violations"]] == violations
+_WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+    ({}, [("url", "must not be blank")]),
+    ({"url": " "}, [("url", "must not be blank")]),
+    ({"url": "http://8.8.8.8/"}, [("url", "must not lead to an address that may not be called from here")]),
+    ({"url": "ftp://hooks.example.se/"}, [("url", "must be an https address")]),
+    ({"url": "https://10.0.0.1/"}, [("url", "must not lead to an address that may not be called from here")]),
+    ({"url": "https://[::ffff:a00:1]/"}, [("url", "must not lead to an address that may not be called from here")]),
+    ({"url": "https://167772161/"}, [("url", "must name its host by a domain name, or by an IP address in its usual form")]),
+    ({"url": "https://a:b@8.8.8.8/"}, [("url", "must not contain a user name or a password")]),
+    ({"url": "https://finns-inte.invalid/"}, [("url", "must name a host that can be found")]),
+    ({"url": "https://8.8.8.8/", "statuses": []}, [("statuses", "must not be empty")]),
+    ({"url": "https://8.8.8.8/", "statuses": ["sent", "SENT", "routed"]}, [("statuses[1]", _ONE_OF), ("statuses[2]", _ONE_OF)]),
+    ({"url": "https://8.8.8.8/", "description": "x" * 256}, [("description", "must be at most 255 characters")]),
+]
+
+
+async def test_a_wrong_subscription_is_told_why(client: Client) -> None:
+    for body, violations in _WRONG:
+        answer = await client.post("/2281/webhooks", body, x_origin="Byggr")
+        assert answer.status == 400, answer.text
+        assert [(v["field"], v["message"]) for v in answer.json["violations"]] == violations
     assert (await client.get("/2281/webhooks", x_origin="Byggr")).json == []
 
 
