@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from utskick.domain.channel import Form, Gathering, Question
-from utskick.http import directory_requests, directory_shapes, record_shapes
+from utskick.http import directory_requests, directory_shapes, event_shapes, record_shapes, webhook_shapes
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
 from utskick.http.shapes import SHAPES
@@ -209,7 +209,7 @@ def plain(operation: str, summary: str, tag: str) -> dict[str, Any]:
 def install(app: FastAPI, service: Service) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
     models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
-    models.update([ResolveRequest, *directory_requests.MODELS])
+    models.update([ResolveRequest, *directory_requests.MODELS, webhook_shapes.WebhookRequest])
     models.update(q.request for c in service.channels.values() for q in c.questions)
 
     def described() -> dict[str, Any]:
@@ -220,6 +220,8 @@ def install(app: FastAPI, service: Service) -> None:
             _, schemas = models_json_schema([(m, "validation") for m in sorted(models, key=lambda m: m.__name__)], ref_template=_REF)
             found.setdefault("components", {})["schemas"] = {
                 **SHAPES,
+                **event_shapes.SHAPES,
+                **webhook_shapes.SHAPES,
                 **record_shapes.SHAPES,
                 **directory_shapes.SHAPES,
                 **schemas.get("$defs", {}),
