@@ -11,7 +11,7 @@ from utskick.store.database import Connection, Database
 
 log = structlog.get_logger(__name__)
 
-_LOCK: Final = 7_318_302_582
+_LOCK: Final = 7_318_302_583
 #: What lies between old and new numbers: readers may have been told of more than the dump holds.
 _GAP: Final = 2**32
 
