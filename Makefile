@@ -21,7 +21,7 @@ $(VENV)/.done: requirements.txt requirements-dev.txt pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.done
-	@$(BIN)/utskick demo --letters var/demo/letters
+	@$(BIN)/utskick demo --letters var/demo/letters --keep var/demo/kept
 
 serve: $(VENV)/.done
 	@UTSKICK_DATA__FOLDER=$${UTSKICK_DATA__FOLDER:-./var} $(BIN)/utskick serve

@@ -18,7 +18,7 @@ import aiohttp
 import aiosmtplib
 import uvloop
 
-from bench import mail, reading, stage
+from bench import mail, moving, reading, stage
 from bench.result import Result
 
 ROUNDS = 3
@@ -269,4 +269,5 @@ def _median(values: Any) -> float:
 ALL: dict[str, Callable[[], list[Result]]] = {
     "accept": accept, "batch": batch, "sms": sms, "email": email, "growth": growth, "priority": priority,
     "digital-mail": mail.digital_mail, "letters": mail.letters, "history": reading.history,
+    "import": moving.moving_in,
 }  # fmt: skip

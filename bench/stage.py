@@ -78,6 +78,11 @@ def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None)
     }
 
 
+def environment() -> dict[str, str]:
+    """That of whoever measures, without settings of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_")}
+
+
 async def query(url: str, sql: str, *values: Any) -> Any:
     connection = await asyncpg.connect(url)
     try:

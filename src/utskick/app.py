@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
 from utskick.http.service import Service
+from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.town import NOTICE, Town, furnish, sections
 from utskick.settings import Settings
@@ -48,6 +50,8 @@ from utskick.store.history import History
 from utskick.store.resolutions import Resolutions
 from utskick.store.safe import Safe
 from utskick.store.vault import Vault
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -121,8 +125,18 @@ async def peopled(settings: Settings, database: Database) -> AsyncIterator[Peopl
         yield people
 
 
-def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel]) -> Worker:
-    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace)
+@asynccontextmanager
+async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
+    """What calls the receivers of webhooks; in the sandbox they may be on this machine."""
+    receivers = Receivers((*settings.webhooks.networks, *(_LOOPBACK if in_sandbox(settings) else ())))
+    try:
+        yield receivers
+    finally:
+        await receivers.close()
+
+
+def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel], receivers: Receivers) -> Worker:
+    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace, receivers)
     return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
 
 
@@ -191,7 +205,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         channels = channels_of(settings, town.place if town else None, people.neighbours)
         receipts = hear_reports(database, channels)
         await stack.enter_async_context(started(channels))
-        worker = worker_of(settings, database, channels) if work else None
+        calling = await stack.enter_async_context(receiving(settings))
+        worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
         settlements = Settlements(database)
         settlements.start()
@@ -211,6 +226,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             resolutions=Resolutions(database),
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
+            receivers=calling,
             clock=utc_now,
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
@@ -218,12 +234,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             notice=NOTICE if town else None,
             ready=readiness.look,
         )
-        server = _Server(
-            uvicorn.Config(
-                api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-                backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
-            )
-        )  # fmt: skip
+        server = _server_of(settings, service)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         collect_rarely()
         try:
@@ -250,7 +261,7 @@ async def work(settings: Settings) -> None:
         channels = channels_of(settings, place, people.neighbours)
         collect_rarely()
         hear_reports(database, channels)
-        async with started(channels), working(worker_of(settings, database, channels)) as worker:
+        async with started(channels), receiving(settings) as calling, working(worker_of(settings, database, channels, calling)) as worker:
             await stop_wanted(worker, signalled=signalled)
 
 
@@ -275,6 +286,15 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+
+def _server_of(settings: Settings, service: Service) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
+            backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+        )
+    )  # fmt: skip
 
 
 def check_host(settings: Settings) -> None:

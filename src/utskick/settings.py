@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -82,6 +83,12 @@ class RetrySection(Section):
     misconfigured: float = Field(default=60.0, gt=0)
 
 
+class WebhooksSection(Section):
+    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are called by https in the open internet."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
 class Log(Section):
     """JSON lines for machines, or text for people."""
 
@@ -116,6 +123,7 @@ class Settings(BaseSettings):
     http: Http = Http()
     worker: WorkerSection = WorkerSection()
     retry: dict[str, RetrySection] = {}
+    webhooks: WebhooksSection = WebhooksSection()
     log: Log = Log()
     sandbox: SandboxSection = SandboxSection()
 

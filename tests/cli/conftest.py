@@ -52,7 +52,7 @@ Command = Callable[..., Done]
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Service]:
-    with child.folder(keep=False) as folder:
+    with child.folder() as folder:
         ready, log = folder / "ready.json", folder / "serve.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")}
         for name, value in {

@@ -98,13 +98,13 @@ def check(config: Config = None) -> None:
 
 @cli.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the data folder, with its database and log.")] = False,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Leave everything in this folder, with database and log.")] = None,
     letters: Annotated[Path | None, typer.Option(help="Where to put what the printing house got, as files to open.")] = None,
 ) -> None:
     """Send messages by every channel through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
     from utskick.cli.demo.show import run
 
-    raise typer.Exit(run(keep=keep, letters=letters))
+    raise typer.Exit(run(kept=keep, letters=letters))
 
 
 @cli.command()

@@ -16,6 +16,7 @@ from utskick.engine.pacing import Pace
 from utskick.engine.receipts import Receipts
 from utskick.store.database import Database
 from utskick.store.idempotency import Keys
+from utskick.store.numbering import Numbering
 from utskick.store.tallies import Tallies
 from utskick.store.upkeep import UpkeepRows
 
@@ -34,11 +35,16 @@ class Upkeep:
     def __init__(self, database: Database, receipts: Receipts, paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
+        self._numbering = Numbering(database)
         self._tallies = Tallies(database)
         self._receipts = receipts
         self._paces = paces
         self._clock = clock
         self._rounds = 0
+
+    async def begin(self) -> None:
+        """Before a worker's first look at the queue: what it writes must come after what is written."""
+        await self._numbering.mend()
 
     async def round(self, worker_id: UUID) -> None:
         now = self._clock()
@@ -53,6 +59,7 @@ class Upkeep:
             await self._keys.forget(now)
         if self._rounds % 60 == 30:
             await self._rescue()
+            await self._numbering.mend()
         self._rounds += 1
 
     async def _rescue(self) -> None:

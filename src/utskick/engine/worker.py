@@ -24,6 +24,8 @@ from utskick.engine.points import Points
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.upkeep import ROUND, Upkeep
+from utskick.engine.webhooks import WebhookRound
+from utskick.outgoing.webhooks import Receivers
 from utskick.store.attempts import Attempts
 from utskick.store.database import PASSING, Database
 from utskick.store.deliveries import Deliveries
@@ -49,11 +51,12 @@ _CLOSING = 0.4
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between two looks at the queue.
-    ``grace``: how long running sends may take to finish after a stop (s)."""
+    ``grace``: how long running sends may take to finish after a stop (s). ``receivers``: by which webhooks are called; None: by others."""
 
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
+    receivers: Receivers | None = None
 
 
 class Worker:
@@ -79,6 +82,8 @@ class Worker:
         self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
         self._clock = clock
         self._upkeep = Upkeep(database, receipts, self.paces, clock)
+        called = self._options.receivers
+        self._webhooks = WebhookRound(database, called, clock, self._options.poll) if called is not None else None
         self._dispatch = Dispatch(
             Surroundings(
                 worker=self.id,
@@ -108,6 +113,8 @@ class Worker:
 
     async def run(self) -> None:
         """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest back."""
+        with suppress(*PASSING):  # upkeep looks again
+            await self._upkeep.begin()
         background = [
             asyncio.create_task(self._database.listen(WORK, lambda _lane: self._wake.set(), self._wake.set)),
             asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
@@ -115,12 +122,14 @@ class Worker:
         ]
         if self._close_after:
             background.append(asyncio.create_task(self._every(_CLOSING, self.close_gatherings)))
+        if self._webhooks is not None:
+            background.append(asyncio.create_task(self._every(self._options.poll, self._webhooks.round)))
         log.info("worker-started", worker=str(self.id))
         try:
             while not self._stopping.is_set():
                 await self._turn()
         finally:
-            await self._wind_up()
+            await asyncio.gather(self._wind_up(), *([self._webhooks.stop(self._options.grace)] if self._webhooks is not None else []))
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)

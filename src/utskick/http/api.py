@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, openapi, problems, progress, records
+from utskick.http import directory, feed, openapi, problems, progress, records, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -45,9 +45,12 @@ def build(service: Service) -> FastAPI:
     _sending(app, service)
     _asking(app, service)
     _reading(app, service)
-    for call in (*records.calls(service), *directory.calls(service)):
+    for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service)):
         path = "/{municipalityId}" + call.path
         _route(app, call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
+    events = feed.FeedCalls(service)
+    _route(app, "GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
+    _route(app, "GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
     health = Health(service)
     _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
     _route(app, "GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))

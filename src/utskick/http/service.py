@@ -13,6 +13,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
+from utskick.outgoing.webhooks import Receivers
 from utskick.store.conversations import Conversations
 from utskick.store.database import Database
 from utskick.store.history import History
@@ -37,6 +38,7 @@ class Service:
     resolutions: Resolutions
     directory: Tables
     keeps_contacts: bool
+    receivers: Receivers
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str

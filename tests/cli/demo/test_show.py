@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import open_folder
+from utskick.cli.demo import child
+from utskick.domain.errors import Unreadable
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("demo")]
 
@@ -102,3 +104,15 @@ def _commands() -> list[str]:
         except OSError:  # it ended while we looked
             continue
     return found
+
+
+def test_a_folder_that_is_kept_is_emptied_only_of_what_a_demo_left(tmp_path: Path) -> None:
+    with child.folder(tmp_path / "new" / "kept") as place:
+        (place / "serve.log").write_text("x")
+        (place / "ready.json").write_text("{}")
+    with child.folder(place) as again:
+        assert not (again / "ready.json").exists()
+    (place / "taxes.ods").write_text("x")
+    with pytest.raises(Unreadable, match="holds something that no demo has left there"), child.folder(place):
+        pass
+    assert (place / "taxes.ods").exists()

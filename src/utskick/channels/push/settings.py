@@ -9,9 +9,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from yarl import URL
 
-from utskick.channels.push.endpoints import BROWSERS, origin_of
+from utskick.channels.push.endpoints import BROWSERS
 from utskick.channels.push.requests import LONGEST_TTL
 from utskick.channels.push.vapid import read_key
+from utskick.outgoing.guard import origin_of
 from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
 
 _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import http_ece
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 
-from utskick.channels.push.endpoints import Endpoints, PublicOnly, origin_of
+from utskick.channels.push.endpoints import Endpoints
 from utskick.channels.push.payload import Notification
 from utskick.channels.push.provider import gone
 from utskick.channels.push.settings import WebPushAccount
@@ -19,6 +19,7 @@ from utskick.domain.channel import Health
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.domain.rules import is_clean
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.guard import Guard, origin_of
 
 _FORBIDDEN: Final = Rejected(Reason("forbidden-address", "the subscription names a push service that the settings do not allow"))
 _BROKEN: Final = Rejected(Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription"))
@@ -46,13 +47,13 @@ def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
 class WebPush:
     """One VAPID identity. ``resolver``: what looks up the names of push services; the guard stands before it."""
 
-    def __init__(self, account: WebPushAccount, resolver: PublicOnly | None = None) -> None:
+    def __init__(self, account: WebPushAccount, resolver: Guard | None = None) -> None:
         self._endpoints = Endpoints(account.hosts, account.origins)
         self._vapid = Vapid(_key(account), account.subject)
         self._wire = Outgoing(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
-            resolver=resolver or PublicOnly(self._endpoints.ours),
+            resolver=resolver or Guard(ours=self._endpoints.ours),
         )
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:

@@ -16,10 +16,12 @@ from typing import Final
 import orjson
 
 from utskick.channels.register import CHANNELS
-from utskick.domain.errors import UtskickError
+from utskick.domain.errors import Unreadable, UtskickError
 from utskick.store.embedded import Embedded
 
 _START, _STOP = 90, 30
+#: What is in the folder of a demo.
+_LEFT: Final = frozenset({"data", "ready.json", "serve.log"})
 #: Retries come soon enough to be watched.
 _SETTINGS: Final = {
     "UTSKICK_HTTP__PORT": "0",
@@ -48,15 +50,33 @@ class Addresses:
 
 
 @contextmanager
-def folder(*, keep: bool) -> Iterator[Path]:
-    """A new folder. Others may pass through it: as root, PostgreSQL runs as somebody else."""
+def folder(kept: Path | None = None) -> Iterator[Path]:
+    """A new folder, removed in the end, or ``kept``, emptied in the beginning. Others may pass through it: as root, PostgreSQL runs as
+    somebody else.
+
+    Raises ``Unreadable`` where ``kept`` holds what no demo has left there.
+    """
+    if kept is not None:
+        yield _emptied(kept.absolute())
+        return
     made = Path(tempfile.mkdtemp(prefix="utskick-demo."))
     made.chmod(0o755)
     try:
         yield made
     finally:
-        if not keep:
-            shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _emptied(kept: Path) -> Path:
+    strange = {found.name for found in kept.iterdir()} - _LEFT if kept.is_dir() else set()
+    if strange:
+        raise Unreadable(f"{kept} holds something that no demo has left there ({sorted(strange)[0]}); name an empty or a new folder")
+    if (kept / "data").exists():
+        _end_database(kept / "data")  # of an earlier demo that was killed
+        shutil.rmtree(kept / "data")
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / "ready.json").unlink(missing_ok=True)
+    return kept
 
 
 @asynccontextmanager

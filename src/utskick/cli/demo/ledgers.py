@@ -57,11 +57,12 @@ class Comparison:
     different: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    spoilt: list[str] = field(default_factory=list)
     unasked: int = 0
 
     @property
     def agree(self) -> bool:
-        return not (self.lost or self.doubled or self.different or self.denied or self.unsettled or self.unasked)
+        return not (self.lost or self.doubled or self.different or self.denied or self.unsettled or self.spoilt or self.unasked)
 
 
 def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]) -> Comparison:

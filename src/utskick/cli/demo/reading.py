@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import email
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from hashlib import sha256
@@ -32,6 +33,25 @@ async def deliveries(client: AsyncUtskickClient, asked: Iterable[Asked]) -> dict
 
     found = await asyncio.gather(*(one(entry.delivery_id) for entry in asked))
     return {delivery.delivery_id: delivery for delivery in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Files that were asked for by API. ``spoilt``: deliveries one of whose files is not what was sent with it."""
+
+    number: int
+    spoilt: tuple[str, ...]
+
+
+async def downloads(client: AsyncUtskickClient, asked: Iterable[Asked], told: Mapping[str, DeliveryResult]) -> Downloads:
+    """Every file that was sent, fetched again from the history."""
+    wanted = [(told[entry.delivery_id], *file) for entry in asked for file in entry.wording.files if file[0]]
+    spoilt = [
+        delivery.delivery_id
+        for delivery, name, digest in wanted
+        if sha256((await client.attachment(delivery.message_id or "", name)).content).hexdigest() != digest
+    ]
+    return Downloads(len(wanted), tuple(spoilt))
 
 
 async def copies(viewer: str) -> list[Copy]:

@@ -15,10 +15,12 @@ from rich.table import Table
 
 from utskick.cli.demo.ledgers import Asked, Comparison
 from utskick.domain.status import Status
-from utskick_client import DeliveryResult, HistoryEntry
+from utskick_client import DeliveryResult, HistoryEntry, Statistics
 
 _UNTIL: Final = 0.95
 _SHOWN: Final = 5
+_BY_NO_WAY: Final = "UNDELIVERABLE"
+_COUNTED: Final = ("sent", "failed", "notSent", "pending", "awaitingFeedback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,22 @@ def of_channels(channels: Sequence[Channel]) -> Table:
     return table
 
 
-def of_comparison(found: Comparison, received: int) -> Table:
+def of_statistics(found: Statistics) -> Table:
+    """``GET /{municipalityId}/statistics``, as a table."""
+    table = Table(title="statistics, by API", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("type", no_wrap=True)
+    for name in ("sent", "failed", "not sent", "pending", "awaiting feedback"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind, told in found.raw.items():
+        ways = {kind: told} if "sent" in told else {f"{kind} as {way}": counter for way, counter in told.items() if way != _BY_NO_WAY}
+        for name, counter in ways.items():
+            table.add_row(name, *(str(counter.get(member, 0)) for member in _COUNTED))
+        if told.get(_BY_NO_WAY):
+            table.add_row(f"{kind}, by no way", "", "", str(told[_BY_NO_WAY]), "", "")
+    return table
+
+
+def of_comparison(found: Comparison, received: int, downloads: int) -> Table:
     table = Table(title=f"held against what citizens received ({received} copies)", title_justify="left")
     table.add_column("question", overflow="fold")
     table.add_column("deliveries", justify="right")
@@ -73,6 +90,7 @@ def of_comparison(found: Comparison, received: int) -> Table:
         ("different: subject, text, page or attachment", found.different),
         ("received, though Utskick says failed or expired", found.denied),
         ("not settled", found.unsettled),
+        (f"files that come out of the history otherwise than they were sent ({downloads} asked for)", found.spoilt),
     ]
     for question, ids in rows:
         table.add_row(question, str(len(ids)), _verdict(not ids))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from utskick.cli.client import Target, reaching
 from utskick.cli.demo import child, mailings, programme, reading, report
@@ -25,21 +27,21 @@ _PACE: Final = Pace(calm=3.5, longest=45)
 _PATIENCE: Final = Patience(absence=5)
 
 
-def run(*, keep: bool, letters: Path | None = None) -> int:
+def run(*, kept: Path | None = None, letters: Path | None = None) -> int:
     """Exit status: 0 when the ledgers agree, 1 when not, 130 after Ctrl-C."""
     try:
-        return asyncio.run(_run(keep=keep, letters=letters))
+        return asyncio.run(_run(kept, letters))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; the service of the demo has been ended.")
         return 130
 
 
-async def _run(*, keep: bool, letters: Path | None) -> int:
+async def _run(kept: Path | None, letters: Path | None) -> int:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as stack:
-        place = stack.enter_context(child.folder(keep=keep))
+        place = stack.enter_context(child.folder(kept))
         began = time.monotonic()
         with console.status("Starting `utskick serve` with a database of its own …"):
             addresses = await stack.enter_async_context(child.serving(place))
@@ -51,8 +53,8 @@ async def _run(*, keep: bool, letters: Path | None) -> int:
         if letters is not None:
             _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
         say(f"{time.monotonic() - began:.0f} s in all.")
-        if keep:
-            _tell_kept(place)
+        if kept is not None:
+            await _tell_kept(client, kept)
         return 0 if found.agree else 1
 
 
@@ -66,10 +68,13 @@ async def _play(client: AsyncUtskickClient, addresses: child.Addresses) -> Compa
         asked += [entry for one in others for entry in await one.asked(client)]
         told = await reading.deliveries(client, asked)
         copies = await reading.copies(addresses.viewer)
+        downloads = await reading.downloads(client, asked, told)
     found = compare(asked, told, copies)
+    found.spoilt.extend(downloads.spoilt)
     channels = _channels(asked, told)
     console.print(report.of_channels(channels))
-    console.print(report.of_comparison(found, len(copies)))
+    console.print(report.of_statistics(await client.statistics()))
+    console.print(report.of_comparison(found, len(copies), downloads.number))
     report.show_faults(found, console)
     say(report.of_doubts(channels, addresses.api))
     await _show_conversation(client, sent)
@@ -109,5 +114,25 @@ def _put_letters(inbox: Path, letters: Path) -> None:
     say(f"What the printing house got: {pages} PDFs with their lists and check sums, in {letters}")
 
 
-def _tell_kept(place: Path) -> None:
-    say(f"Kept: {place}. Serve it again with: UTSKICK_DATA__FOLDER={place / 'data'} utskick serve")
+async def _tell_kept(client: AsyncUtskickClient, kept: Path) -> None:
+    """How to look on: what was sent is in the folder, and the API answers for it."""
+    party = programme.recipients(SMS)[0].party_id
+    mail = next(entry for entry in await client.conversation_history(party or "") if entry.content.get("attachments"))
+    name = quote(mail.content["attachments"][0]["name"])
+    of = f"http://127.0.0.1:8080/{_MUNICIPALITY}"
+    lines = [
+        "Everything is kept. To look on, serve it again, and ask from another terminal:",
+        f"  UTSKICK_DATA__FOLDER={_short(kept / 'data')} {_short(Path(sys.argv[0]))} serve",
+        f"  curl {of}/statistics",
+        f"  curl {of}/conversation-history/{party}",
+        f"  curl {of}/messages/{mail.message_id}/metadata",
+        f"  curl -OJ '{of}/messages/{mail.message_id}/attachments?fileName={name}'",
+        f"  curl '{of}/events?limit=3'",
+    ]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    """As it is written from here, where that is shorter."""
+    here = Path.cwd()
+    return str(path.absolute().relative_to(here)) if path.absolute().is_relative_to(here) else str(path)

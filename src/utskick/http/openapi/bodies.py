@@ -123,6 +123,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "attachments": [{"filename": "beslut.pdf", "contentType": "application/pdf", "content": _PDF}],
     },
     "SubscriptionRequest": {"party": {"partyId": _PARTY}, "fcm": {"token": "the-token-that-the-app-was-given"}},
+    "WebhookRequest": {"url": "https://receiver.example.se/utskick", "statuses": ["delivered", "failed"], "description": "Ärendesystemet"},
     "WebMessageRequest": {
         "party": {"externalReferences": [{"key": "flowInstanceId", "value": "12345"}]},
         "message": "Vi behöver en ritning till.",

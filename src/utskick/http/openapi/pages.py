@@ -22,6 +22,8 @@ TAGS: Final = [
     },
     {"name": "History Resources", "description": "How it stands, and what has been sent to whom"},
     {"name": "Statistics Resources", "description": "How much was sent, by channel and by department"},
+    {"name": "Events", "description": "What became of deliveries, one after the other, for systems that keep up"},
+    {"name": "Webhooks", "description": "Being told what becomes of deliveries"},
     {"name": "Resolving Resources", "description": "A person's decision on deliveries of which nobody knows whether they went out"},
     {"name": "Contact Settings", "description": "How people want to be reached"},
     {"name": "Delegates", "description": "Who is told what another is told"},
