@@ -293,7 +293,7 @@ def _server_of(settings: Settings, service: Service) -> _Server:
     return _Server(
         uvicorn.Config(
             api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
-            server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+            server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )  # fmt: skip
 
