@@ -19,6 +19,8 @@ import uvicorn
 from pydantic import BaseModel
 
 from utskick import settings as settings_module
+from utskick.auth import access
+from utskick.auth.settings import AuthSection
 from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory import people as directory
 from utskick.directory.local import tables_of
@@ -57,7 +59,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
-    return settings_module.read(path, {**sections, "directory": DirectorySection}, over=over)
+    return settings_module.read(path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over)
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -215,6 +217,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         history = History(database)
         progress = Progress(history, settings.http.streams)
         service = Service(
+            access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
@@ -298,9 +301,16 @@ def _server_of(settings: Settings, service: Service) -> _Server:
 
 
 def check_host(settings: Settings) -> None:
-    """The sandbox has no logins and stays on loopback. Raises ``SettingsFault``."""
-    if in_sandbox(settings) and settings.http.host not in (HOST, "localhost", "::1"):
-        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: it knows no logins")
+    """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
+    if settings.http.host in (HOST, "localhost", "::1"):
+        return
+    if in_sandbox(settings):
+        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")
+    if settings.section("auth").mode == "off":
+        raise SettingsFault(
+            f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
+            f'Set auth.mode = "embedded" or "external" (docs/security.md), or listen on {HOST}'
+        )
 
 
 def _place(settings: Settings, api_url: str) -> Place:
