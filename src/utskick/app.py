@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from utskick import settings as settings_module
 from utskick.auth import access
+from utskick.auth.kept_client import KeptClient
 from utskick.auth.settings import AuthSection
 from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory import people as directory
@@ -172,12 +173,16 @@ async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong."""
+    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong.
+
+    ``client_file``: where the sandbox's own client is kept, for who has to fetch a token.
+    """
 
     api_url: str
     viewer_url: str | None
     place: Place | None
     parts: tuple[asyncio.Task[None], ...]
+    client_file: Path | None = None
 
 
 def collect_rarely() -> None:
@@ -216,6 +221,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
+        kept = await _kept_client(settings, database)
         service = Service(
             access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
@@ -243,7 +249,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         try:
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
-            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
+            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts), kept)
         finally:
             progress.close()  # first: uvicorn waits for answers that are not at their end
             server.should_exit = True
@@ -282,6 +288,17 @@ async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | Non
     for part in parts:
         part.add_done_callback(lambda _: wanted.set())
     await wanted.wait()
+
+
+async def _kept_client(settings: Settings, database: Database) -> Path | None:
+    """The sandbox's own client, beside the embedded database; a database of others' gets none, and elsewhere it is revoked."""
+    if not settings.section("auth").embedded or settings.database.url is not None:
+        return None
+    client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
+    if in_sandbox(settings):
+        return await client.keep(settings.data.folder.expanduser().absolute())
+    await client.drop()
+    return None
 
 
 class _Server(uvicorn.Server):

@@ -38,7 +38,7 @@ class Door:
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            raise Unauthorized(f"this call needs an access token: Authorization: Bearer … {self._advice}", headers=_challenge())
+            raise Unauthorized(f"this call needs an access token (Authorization: Bearer …). {self._advice}", headers=_challenge())
         grant = self._recalled(token) or await self._verified(token)
         if grant.thumbprint is not None and not hmac.compare_digest(grant.thumbprint.encode(), (certificate or "").encode()):
             raise self._refused("the token is bound to a client certificate that was not shown")

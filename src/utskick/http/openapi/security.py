@@ -11,6 +11,7 @@ from utskick.http.openapi.schemas import ref
 from utskick.http.service import Service
 
 _TAG: Final = "Tokens"
+_GRANT: Final = "client_credentials"
 _TEXT: Final = {"type": "string"}
 _CHALLENGE: Final = {"WWW-Authenticate": {"description": "What is missing (RFC 6750)", "schema": _TEXT}}
 
@@ -49,13 +50,14 @@ def token() -> dict[str, Any]:
     """The token endpoint (RFC 6749)."""
     names = ("grant_type", "scope", "client_id", "client_secret", "client_assertion_type", "client_assertion")
     form = {"type": "object", "properties": dict.fromkeys(names, _TEXT), "required": ["grant_type"]}
+    example = {"grant_type": _GRANT, "scope": "sms:send status:read"}
     refused = {"content": {"application/json": {"schema": ref("TokenRefusal")}}}
     return {
         "operationId": "token",
         "summary": "Get an access token, by client credentials",
         "tags": [_TAG],
         "parameters": [],
-        "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}},
+        "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form, "example": example}}},
         "responses": {
             "200": success(ref("Token")),
             "400": {"description": "Bad Request: the request, the grant or the scope is wrong", **refused},
