@@ -189,9 +189,9 @@ def growth() -> list[Result]:
             grow(service["database"], GROWN)
         with _pair(folders, "--no-work") as services:
             for service in services.values():
-                _load(service["api"], 1.0)
+                _load(service, 1.0)
             for grown in _turns(2 * ROUNDS + 1):
-                accepted[grown].append(_load(services[grown]["api"], 2.0))
+                accepted[grown].append(_load(services[grown], 2.0))
             time.sleep(1)  # the last requests of the load
             for service in services.values():
                 stage.ask(service["database"], "DELETE FROM pgqueuer")
