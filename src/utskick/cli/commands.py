@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__, app
+from utskick.cli.audit import audit
 from utskick.cli.batch import batch
 from utskick.cli.clients import clients
 from utskick.cli.directory import directory
@@ -34,6 +35,7 @@ cli.add_typer(batch, name="batch")
 cli.add_typer(clients, name="clients")
 cli.add_typer(directory, name="directory")
 cli.add_typer(importing, name="import")
+cli.add_typer(audit, name="audit")
 cli.add_typer(vault, name="vault")
 
 
