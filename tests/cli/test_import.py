@@ -268,9 +268,13 @@ async def test_every_reading_call_answers_for_them_as_for_our_own(into: Command,
             f"conversation-history/{PARTY}", f"messages/{rows[3]['message_id']}", f"messages/{rows[3]['message_id']}/metadata",
             f"messages/{rows[2]['message_id']}",
         )}  # fmt: skip
-        pdf_again = await client._session.get(f"{client.running.api_url}/2281/messages/{message}/attachments?fileName=papper.pdf")
+        pdf_again = await client._session.get(
+            f"{client.running.api_url}/2281/messages/{message}/attachments?fileName=papper.pdf", headers=client.bearer
+        )
         assert (await pdf_again.read(), pdf_again.content_type) == (pdf("Beslut"), "application/pdf")
-        picture = await client._session.get(f"{client.running.api_url}/2281/messages/{rows[3]['message_id']}/attachments/bild")
+        picture = await client._session.get(
+            f"{client.running.api_url}/2281/messages/{rows[3]['message_id']}/attachments/bild", headers=client.bearer
+        )
         assert picture.content_type == "image/png"
         assert (await client.get(f"/2260/messages/{message}")).status == 404
     assert [(d["deliveryId"], d["status"]) for d in answers[f"status/batch/{batch}"]["messages"][0]["deliveries"]] == [
