@@ -346,5 +346,6 @@ def _listen(settings: Settings) -> socket.socket:
         )
     except OSError as fault:
         raise SettingsFault(f"cannot listen on {host}:{port}: {fault.strerror}; choose another with http.port") from fault
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by connections, where asyncio does not set it: 40 ms an answer
     found.setblocking(False)
     return found
