@@ -157,7 +157,9 @@ def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(into: Comman
         (record(created_at="i går"), "at: must be a time like"),
         (record(content="{trasig"), "content: is no JSON"),
         (record(content="[1]"), "content: is no JSON object"),
-        (record(issuer="x" * 1001), "issuer: is longer than 1000 characters"),
+        (record(issuer="x" * 256), "issuer: is longer than 255 characters"),
+        (record(origin="å" * 4000), "origin: is longer than 255 characters"),
+        (record(department=None, content={"department": "d" * 256}), "department: is longer than 255 characters"),
         (record(origin="a\x00b"), "origin: is no text in UTF-8"),
         (record(message_id=good["message_id"]), "message_id: stands in another batch already"),
     ]

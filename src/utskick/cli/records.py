@@ -41,6 +41,8 @@ NEEDED: Final = ("message", "delivery", "type", "status", "at")
 #: What PostgreSQL's text cannot hold, and what is left of bytes that are no UTF-8.
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 _DETAIL: Final = 500
+#: As of every call (``http.edge.caller_of``): what is counted by and found by has to fit an index.
+_NAME: Final = 255
 _LONGEST: Final = 1000
 #: What is erased when a message has settled, here as there would have been reason to (contract Q15).
 _SECRETS: Final[Mapping[str, tuple[str, ...]]] = {"SLACK": ("token",)}
@@ -82,9 +84,9 @@ def read(line: int, row: Row, setting: Setting) -> Record:
         at=_time(row, setting.zone),
         content=content,
         party_id=_text(row, "party"),
-        origin=_text(row, "origin"),
-        issuer=_text(row, "issuer"),
-        department=_text(row, "department") or _said(content, "department"),
+        origin=_text(row, "origin", _NAME),
+        issuer=_text(row, "issuer", _NAME),
+        department=_text({"department": row.get("department") or _said(content, "department")}, "department", _NAME),
         destination=_destination(row, content),
         reference=_text(row, "transaction"),
     )
