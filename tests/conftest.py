@@ -18,7 +18,7 @@ from utskick.store.vault import Vault
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _READ = "tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
-_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
+TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
 
 
 def open_folder(prefix: str) -> Path:
@@ -47,6 +47,6 @@ async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
     opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
     await opened.open()
-    await opened.pool.execute(f"TRUNCATE {_TABLES}")
+    await opened.pool.execute(f"TRUNCATE {TABLES}")
     yield opened
     await opened.close()

@@ -28,10 +28,10 @@ def new_key() -> str:
     return b64encode(secrets.token_bytes(KEY)).decode("ascii")
 
 
-def safe_of(section: VaultSection, folder: Path | None) -> Safe:
+def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Safe:
     """``folder``: the data folder where the database is the embedded one, None where it is not. Raises ``SettingsFault``.
 
-    May take as long as a command does.
+    ``patience``: seconds that a command may take.
     """
     old = [_read(key.get_secret_value(), "vault.old_keys") for key in section.old_keys]
     if section.key is not None:
@@ -39,7 +39,7 @@ def safe_of(section: VaultSection, folder: Path | None) -> Safe:
     elif section.key_file is not None:
         first = _of_file(section.key_file)
     elif section.key_command:
-        first = _of_command(section.key_command)
+        first = _of_command(section.key_command, patience)
     elif folder is not None:
         first = _of_folder(folder / FILE)
     else:
@@ -68,7 +68,7 @@ def _of_file(path: Path) -> bytes:
     return _read(text, str(path))
 
 
-def _of_command(command: Sequence[str], patience: float = _PATIENCE) -> bytes:
+def _of_command(command: Sequence[str], patience: float) -> bytes:
     """What it says on its error output may hold anything, and is not repeated."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=False)
