@@ -94,6 +94,19 @@ async def test_nothing_that_was_said_stands_readable_in_any_table_or_file(said: 
     assert found == []
 
 
+async def test_what_a_key_was_used_for_cannot_be_guessed_from_its_row(client: Client, database: Database) -> None:
+    raw = b'{"mobileNumber": "+46701740605", "message": "Hej"}'
+    for status in (201, 201):
+        assert (await client.post("/2281/sms", raw, Idempotency_Key="kanarie")).status == status
+    assert (await client.post("/2281/sms", raw.replace(b"Hej", b"Nej"), Idempotency_Key="kanarie")).status == 422
+    plain = sha256(b"/2281/sms\0\0" + raw).digest()
+    kept = await database.pool.fetchval("SELECT digest FROM idempotency_keys")
+    assert kept != plain
+    await database.pool.execute("UPDATE idempotency_keys SET digest = $1", plain)
+    again = await client.post("/2281/sms", raw, Idempotency_Key="kanarie")
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true"), "a key from before the upgrade"
+
+
 def files_of(folder: Path) -> list[tuple[Path, bytes]]:
     """Tables, indexes, the write-ahead log, the server's own log."""
     paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]

@@ -12,9 +12,14 @@ import pytest
 from tests.conftest import TABLES as ROWS
 from tests.store.vaults import NEW, OLD, TABLES, empty, process
 from utskick.domain.errors import DatabaseFault, Erased, NotAllowedHere, NotFound
+from utskick.domain.ids import new_id
 from utskick.domain.month import Month, month_of, parse_month, written
+from utskick.domain.recorded import Content, Record
+from utskick.domain.status import Status
+from utskick.store.conversations import Between, Conversations
 from utskick.store.database import Database
 from utskick.store.destruction import Destruction
+from utskick.store.records import Records, Taken
 from utskick.store.safe import Locked, Safe
 from utskick.store.sealing import Column
 
@@ -175,6 +180,29 @@ async def waiting(database: Database, status: str) -> None:
         " $2, $3, false, now(), now(), now())",
         MID, status, number,
     )  # fmt: skip
+
+
+async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url: str) -> None:
+    async with process(url) as database:
+        await database.vault.ready(MID, MAY)
+        await Destruction(database, MID, MAY).carry_out()
+        may, june = record(datetime(2024, 5, 31, 21, tzinfo=UTC)), record(datetime(2024, 5, 31, 22, tzinfo=UTC))
+        taken = await Records(database, {"SMS": "sms"}).take([may, june], NOW)
+        assert (taken.new, [refused.delivery_id for refused in taken.refused]) == (1, [may.delivery_id])
+        assert "erased" in taken.refused[0].reason
+        assert await Records(database, {"SMS": "sms"}).take([june], NOW) == Taken(0, 1, ())
+        [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
+        assert (told.draft.content, told.draft.recipient.destination) == ({"message": "hej"}, "+46701740605")
+        await Destruction(database, MID, JUNE).carry_out()
+    async with process(url) as database:
+        [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
+        assert (told.erased, told.draft.content, told.draft.recipient.party_id) == (True, {}, None)
+
+
+def record(at: datetime) -> Record:
+    ids = [new_id() for _ in range(3)]
+    content = Content({"message": "hej"})
+    return Record(1, MID, *ids, "SMS", "SMS", Status.SENT, None, at, content, party_id="Kanarie", destination="+46701740605")
 
 
 # -- databases from elsewhere ---------------------------------------------------------------------------------------------

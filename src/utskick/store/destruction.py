@@ -48,4 +48,4 @@ class Destruction:
 
     async def carry_out(self) -> bool:
         """For ever. False: somebody else was quicker."""
-        return await self._database.vault.rows.destroy((self._municipality_id, written(self._month)))
+        return await self._database.vault.destroy(self._municipality_id, self._month)

@@ -157,6 +157,13 @@ class Vault:
             "or restore the tables vault_keys and vault_wraps"
         )
 
+    async def destroy(self, municipality_id: str, month: Month) -> bool:
+        """For ever; other processes notice when they look again. False: there was no key, or it had been destroyed."""
+        done = await self.rows.destroy((municipality_id, written(month)))
+        if done:
+            self._months[municipality_id, month] = None
+        return done
+
     def is_erased(self, municipality_id: str, month: Month) -> bool:
         return self._months.get((municipality_id, month), True) is None
 
