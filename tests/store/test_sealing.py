@@ -41,6 +41,15 @@ def test_a_value_that_is_copied_elsewhere_does_not_open(
             there.open(other_column, sealed)
 
 
+@pytest.mark.parametrize(
+    ("municipality", "month", "column"),
+    [("2260", MONTH, Column.PARTY), ("2281", Month(MONTH + 1), Column.PARTY), ("2281", MONTH, Column.FILES), ("228", MONTH, Column.PARTY)],
+)
+def test_each_of_what_is_bound_counts_alone(municipality: str, month: Month, column: Column) -> None:
+    with pytest.raises(Locked):
+        MonthKey(municipality, month, KEY).open(column, MonthKey("2281", MONTH, KEY).seal(Column.PARTY, b"x"))
+
+
 @given(st.binary(max_size=60), st.data())
 def test_a_flipped_bit_and_a_missing_end_are_noticed(plain: bytes, data: st.DataObject) -> None:
     key = MonthKey("2281", MONTH, KEY)

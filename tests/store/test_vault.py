@@ -18,7 +18,9 @@ from utskick.domain.recorded import Content, Record
 from utskick.domain.status import Status
 from utskick.store.conversations import Between, Conversations
 from utskick.store.database import Database
+from utskick.store.deliveries import Deliveries
 from utskick.store.destruction import Destruction
+from utskick.store.jobs import Job
 from utskick.store.records import Records, Taken
 from utskick.store.safe import Locked, Safe
 from utskick.store.sealing import Column
@@ -225,6 +227,38 @@ async def test_what_the_settings_keys_locked_before_there_were_others_opens_and_
         await database.vault.rows.keep_only(database.vault.ring[0])
     async with process(url, [OTHER]) as database:
         assert [database.vault.unlock(MID, value) for value in (*values, locked)] == [b"hej"] * 3
+
+
+async def test_what_comes_to_a_delivery_that_was_written_plain_can_be_sealed(url: str) -> None:
+    """By a process that has sealed nothing of that month: the key of its month is made."""
+    async with process(url) as database:
+        ids = [new_id() for _ in range(3)]
+        await database.pool.execute(_PLAIN, MID, *ids, datetime(2024, 5, 2, tzinfo=UTC))
+        loaded, unreadable = await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])])
+        assert not unreadable
+        [found] = loaded.values()
+        assert (found.draft.recipient.destination, found.draft.content, found.delivery.month) == ("+46701740605", {"message": "hej"}, MAY)
+        value = database.vault.of(MID, found.delivery.month).seal(Column.FROZEN, b"x")
+        await database.pool.execute("UPDATE deliveries SET frozen = $1", value)
+    async with process(url) as database:
+        [again] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[0].values()
+        assert again.draft.frozen == b"x"
+        number = database.vault.of(MID, MAY).seal(Column.DESTINATION, b"+46701740606")
+        await database.pool.execute("UPDATE deliveries SET destination = $1", number)
+    async with process(url) as database:
+        [sealed_now] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[0].values()
+        assert (sealed_now.draft.recipient.destination, sealed_now.draft.frozen) == ("+46701740606", b"x")
+
+
+_PLAIN = """
+    WITH b AS (
+        INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, created_at)
+        VALUES ($2, $1, 'sms', 'SMS', 'NORMAL', 1, '{"message":"hej"}', $5)),
+    m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($3, $1, $2, 0, $5))
+    INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
+        created_at, updated_at, expires_at)
+    VALUES ($4, $1, $2, $3, 'sms', 'SMS', 'NORMAL', 'queued', '+46701740605', false, $5, $5, $5)
+"""
 
 
 async def test_a_backup_without_the_vaults_tables_is_not_gone_on_with(url: str) -> None:

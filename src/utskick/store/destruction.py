@@ -39,7 +39,7 @@ class Destruction:
             SELECT count(*) AS deliveries, count(*) FILTER (WHERE status = ANY($3::text[])) AS waiting FROM deliveries
             WHERE municipality_id = $1 AND substring(destination FROM 1 FOR 4) = $2
             """,
-            self._municipality_id, FORM + self._month.to_bytes(3, "big"), list(_ON_THE_WAY),
+            self._municipality_id, FORM + self._month.to_bytes(3, "big"), list(_ON_THE_WAY), timeout=3600,
         )  # fmt: skip
         assert row is not None
         if row["waiting"]:

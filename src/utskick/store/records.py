@@ -63,13 +63,14 @@ class Records:
         for municipality_id in {record.municipality_id for record in records}:
             months = {month_of(record.at) for record in records if record.municipality_id == municipality_id}
             await self._database.vault.ready(municipality_id, *months)
-        erased = [record for record in records if self._database.vault.is_erased(record.municipality_id, month_of(record.at))]
-        records = [record for record in records if record not in erased] if erased else records
+        living, erased = list[Record](), list[Record]()
+        for record in records:
+            (erased if self._database.vault.is_erased(record.municipality_id, month_of(record.at)) else living).append(record)
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 raise NotAllowedHere("another import into this database is running; wait for it, or stop it")
-            known = await _known(connection, records)
-            new, seen, refused = _sorted(records, known)
+            known = await _known(connection, living)
+            new, seen, refused = _sorted(living, known)
             if new:
                 await self._write(connection, new, known, now)
             return Taken(len(new), seen, (*refused, *(Refused(r.line, r.delivery_id, _ERASED) for r in erased)))

@@ -13,6 +13,8 @@ from utskick.store.database import Database
 from utskick.store.sealing import Column, month_in
 
 _STRIDE: Final = 500
+#: Seconds for looking through a whole table.
+_PATIENCE: Final = 3600.0
 _FIRST: Final = UUID(int=0)
 
 
@@ -70,7 +72,8 @@ class Resealing:
         """How many rows stand plain, of one municipality or of all."""
         statements = [f"SELECT count(*) AS n {t.rows} AND ($1::text IS NULL OR t.municipality_id = $1)" for t in _TABLES]
         statements.append("SELECT count(*) FROM attachments WHERE NOT sealed AND ($1::text IS NULL OR municipality_id = $1)")
-        return int(await self._database.pool.fetchval(f"SELECT sum(n)::bigint FROM ({' UNION ALL '.join(statements)}) s", municipality_id))  # noqa: S608
+        whole = f"SELECT sum(n)::bigint FROM ({' UNION ALL '.join(statements)}) s"  # noqa: S608
+        return int(await self._database.pool.fetchval(whole, municipality_id, timeout=_PATIENCE))
 
     async def run(self) -> AsyncIterator[int]:
         """How many have been done, stride after stride. A row that somebody changes meanwhile is left for the next run."""
@@ -89,7 +92,7 @@ class Resealing:
             SELECT t.id, t.municipality_id, {table.at} AS moment, {", ".join(f"t.{name}" for name in table.columns)}{keys}
             {table.rows} AND t.id > $1 ORDER BY t.id LIMIT $2
             """,
-            last, _STRIDE,
+            last, _STRIDE, timeout=_PATIENCE,
         )  # fmt: skip
         vault = self._database.vault
         await vault.at_hand(rows)
