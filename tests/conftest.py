@@ -16,7 +16,7 @@ from utskick.store.safe import Safe
 from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
-_READ = "tallies, watermarks, webhooks, webhook_calls"
+_READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
 TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
 

@@ -37,6 +37,7 @@ from utskick.engine.retry import Policy
 from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
+from utskick.http.connections import Connection
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
@@ -291,8 +292,8 @@ class _Server(uvicorn.Server):
 def _server_of(settings: Settings, service: Service) -> _Server:
     return _Server(
         uvicorn.Config(
-            api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-            backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+            api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )  # fmt: skip
 

@@ -181,7 +181,7 @@ async def ended(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Said,
         async with serving(database, tmp_path / "before") as before:
             said = Said(before)
             await said.everything()
-        await database.vault.rows.destroy(("2281", named(month_of(utc_now()))))
+        await database.vault.rows.destroy(database.pool, ("2281", named(month_of(utc_now()))))
         async with serving(database, tmp_path / "after") as after:
             yield said, after
     finally:

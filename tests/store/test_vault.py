@@ -16,6 +16,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.month import Month, month_of, parse_month, written
 from utskick.domain.recorded import Content, Record
 from utskick.domain.status import Status
+from utskick.store.audit import Audit
 from utskick.store.conversations import Between, Conversations
 from utskick.store.database import Database
 from utskick.store.deliveries import Deliveries
@@ -142,8 +143,10 @@ async def test_a_destroyed_month_is_gone_for_all_and_its_neighbours_stay(url: st
         wrapped = await other.pool.fetchval("SELECT wrapped FROM vault_wraps WHERE period = '2024-05'")
         destruction = Destruction(other, MID, MAY)
         assert await destruction.check(NOW) == 0
-        assert await destruction.carry_out()
-        assert not await destruction.carry_out()
+        assert await destruction.carry_out("joe01doe", NOW)
+        assert not await destruction.carry_out("joe01doe", NOW)
+        [entry] = await Audit(other).last(MID, 10)
+        assert (entry["action"], entry["issuer"], entry["subject"]["month"]) == ("erase", "joe01doe", "2024-05")
         with pytest.raises(Erased, match="2024-05"):
             await opened(running, may)
         await running.vault.ready(MID, MAY)
@@ -187,7 +190,7 @@ async def waiting(database: Database, status: str) -> None:
 async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url: str) -> None:
     async with process(url) as database:
         await database.vault.ready(MID, MAY)
-        await Destruction(database, MID, MAY).carry_out()
+        await Destruction(database, MID, MAY).carry_out(None, NOW)
         may, june = record(datetime(2024, 5, 31, 21, tzinfo=UTC)), record(datetime(2024, 5, 31, 22, tzinfo=UTC))
         taken = await Records(database, {"SMS": "sms"}).take([may, june], NOW)
         assert (taken.new, [refused.delivery_id for refused in taken.refused]) == (1, [may.delivery_id])
@@ -195,7 +198,7 @@ async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url
         assert await Records(database, {"SMS": "sms"}).take([june], NOW) == Taken(0, 1, ())
         [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
         assert (told.draft.content, told.draft.recipient.destination) == ({"message": "hej"}, "+46701740605")
-        await Destruction(database, MID, JUNE).carry_out()
+        await Destruction(database, MID, JUNE).carry_out(None, NOW)
     async with process(url) as database:
         [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
         assert (told.erased, told.draft.content, told.draft.recipient.party_id) == (True, {}, None)

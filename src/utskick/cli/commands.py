@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__, app
+from utskick.cli.audit import audit
 from utskick.cli.batch import batch
 from utskick.cli.directory import directory
 from utskick.cli.importing import importing
@@ -32,6 +33,7 @@ cli.add_typer(send, name="send")
 cli.add_typer(batch, name="batch")
 cli.add_typer(directory, name="directory")
 cli.add_typer(importing, name="import")
+cli.add_typer(audit, name="audit")
 cli.add_typer(vault, name="vault")
 
 

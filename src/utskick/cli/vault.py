@@ -13,6 +13,7 @@ from rich.table import Table
 
 from utskick import app
 from utskick.cli import screen
+from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotAllowedHere, Unreadable
@@ -137,5 +138,5 @@ async def _destroy(settings: Settings, municipality_id: str, month: Month, *, as
         )
         if asks:
             typer.confirm("Destroy the key?", abort=True)
-        if not await destruction.carry_out():
+        if not await destruction.carry_out(login(), utc_now()):
             raise NotAllowedHere("the key was destroyed by somebody else meanwhile")

@@ -74,6 +74,12 @@ class KeyReused(UtskickError):
     code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
 
 
+class TooSlow(UtskickError):
+    """The body of the request did not come in time."""
+
+    code, status, title = "request-timeout", 408, "Request Timeout"
+
+
 class TooLarge(UtskickError):
     """The body is over the limit; reading stopped there."""
 

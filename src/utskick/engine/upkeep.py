@@ -14,6 +14,7 @@ from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.engine.pacing import Pace
 from utskick.engine.receipts import Receipts
+from utskick.store.audit import Audit
 from utskick.store.database import Database
 from utskick.store.idempotency import Keys
 from utskick.store.numbering import Numbering
@@ -38,6 +39,7 @@ class Upkeep:
         self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)
+        self._audit = Audit(database)
         self._receipts = receipts
         self._paces = paces
         self._clock = clock
@@ -56,6 +58,7 @@ class Upkeep:
             pace.share(workers)
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
         await self._tallies.keep_up()
+        await self._audit.link()
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
         if self._rounds % 60 == 1:

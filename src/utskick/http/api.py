@@ -20,6 +20,7 @@ from utskick.http.reading import Reading
 from utskick.http.receiving import Receiving
 from utskick.http.sending import Sending
 from utskick.http.service import Service
+from utskick.http.tracing import ACTIONS, Tracing
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -40,6 +41,7 @@ def build(service: Service) -> FastAPI:
         redirect_slashes=False,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
+    app.state.tracing = Tracing(service)
     problems.install(app)
     app.add_middleware(Envelope)
     _sending(app, service)
@@ -107,15 +109,20 @@ class _Route(APIRoute):
     Half of the time of a request went there (bench/README.md).
     """
 
-    def __init__(self, path: str, endpoint: Endpoint, **described: Any) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, tracing: Tracing, **described: Any) -> None:
         super().__init__(path, endpoint, **described)
-        self.app = _lean(endpoint)
+        self.app = _lean(endpoint, tracing, described["name"])
 
 
-def _lean(endpoint: Endpoint) -> ASGIApp:
+def _lean(endpoint: Endpoint, tracing: Tracing, operation: str) -> ASGIApp:
+    action = ACTIONS.get(operation)
+
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
         try:
-            answer = await endpoint(Request(scope, receive, send))
+            answer = await endpoint(request)
+            if action is not None:
+                await tracing.note(request, operation, action)
         except UtskickError as error:
             answer = problems.of_error(error)
         await answer(scope, receive, send)
@@ -128,6 +135,7 @@ def _route(app: FastAPI, method: str, path: str, endpoint: Endpoint, described: 
         _Route(
             path,
             endpoint,
+            app.state.tracing,
             methods=[method],
             response_class=Response,
             response_model=None,

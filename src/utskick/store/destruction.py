@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from utskick.domain.audit import Action, Entry
 from utskick.domain.errors import NotAllowedHere, NotFound
+from utskick.domain.message import Caller
 from utskick.domain.month import Month, month_of, written
+from utskick.store.audit import keep
 from utskick.store.database import Database
 from utskick.store.resealing import Resealing
 from utskick.store.sealing import FORM
@@ -46,6 +49,15 @@ class Destruction:
             raise NotAllowedHere(f"{row['waiting']} deliveries of {what} are still on their way, and could not be sent without their key")
         return int(row["deliveries"])
 
-    async def carry_out(self) -> bool:
-        """For ever. False: somebody else was quicker."""
-        return await self._database.vault.destroy(self._municipality_id, self._month)
+    async def carry_out(self, issuer: str | None, now: datetime) -> bool:
+        """For ever, and by whom stands in the audit trail. False: somebody else was quicker."""
+        database, month = self._database, written(self._month)
+        caller = Caller(self._municipality_id, issuer=issuer)
+        async with database.transaction() as connection:
+            done = await database.vault.rows.destroy(connection, (self._municipality_id, month))
+            if done:
+                await keep(connection, [Entry(Action.ERASE, caller, now, {"operation": "destroyMonth", "month": month})])
+        if done:
+            database.vault.forget(self._municipality_id, self._month)
+            await database.vault.rows.clear()
+        return done

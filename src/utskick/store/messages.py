@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 import orjson
 
+from utskick.domain.audit import Action, Entry
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
 from utskick.domain.month import month_of
-from utskick.store import jobs
+from utskick.store import audit, jobs
 from utskick.store.attachments import keep, named
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
@@ -78,10 +79,11 @@ class Messages:
                     $11::bytea[], $12::bytea[], $13::jsonb[], $14::timestamptz[],
                     $15::uuid[], $16::bytea[], $17::bytea[], $18::text[],
                     $19::uuid[], $20::bytea[], $21::boolean[], $22::text[], $23::text[], $24::text[], $25::bytea[],
-                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[])
+                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[], $31::text[], $32::text[], $33::jsonb[])
                 AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department, batch_reference,
                     content, attachments, remarks, created_at, message_id, party_key, party, reference,
-                    delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload)),
+                    delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload,
+                    client, address, audited)),
             b AS (
                 INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                     reference, recipients, content, attachments, remarks, created_at)
@@ -97,7 +99,10 @@ class Messages:
                     awaited, string_to_array(next, ' '), secret, created_at, created_at, expires_at FROM r),
             j AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r)
+                SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r),
+            a AS (
+                INSERT INTO audit_entries (municipality_id, at, action, client, origin, issuer, address, request_id, subject)
+                SELECT municipality_id, created_at, 'send', client, origin, issuer, address, request_id, audited FROM r)
             SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT lane FROM r) l
             """,
             *map(list, zip(*rows, strict=True)),
@@ -151,6 +156,7 @@ class Messages:
         return (
             *self._batch(numbered), *self._message(numbered, 0), *delivery, " ".join(legs), secret, numbered.due_at, numbered.expires_at,
             jobs.level(numbered.plan.priority), numbered.lane(0), jobs.payload(municipality_id, delivery_id),
+            numbered.caller.client, numbered.caller.address, audited(numbered),
         )  # fmt: skip
 
     async def _copy(self, connection: Connection, numbered: Numbered) -> None:
@@ -173,6 +179,7 @@ class Messages:
         )  # fmt: skip
         if total is None:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
+        await audit.keep(connection, [Entry(Action.SEND, numbered.caller, created_at, audited(numbered))])
         caller = numbered.caller
         said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, numbered.plan.department)
         await connection.copy_records_to_table(
@@ -201,6 +208,11 @@ class Messages:
         )
         lanes = {numbered.lane(i) for i in range(count)}
         await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
+
+
+def audited(numbered: Numbered) -> dict[str, Any]:
+    """What the audit trail tells of a request that was accepted."""
+    return {"type": numbered.message_type, "batchId": str(numbered.batch_id), "messages": len(numbered.ids)}
 
 
 async def _paced(rows: Any) -> AsyncIterator[tuple[Any, ...]]:

@@ -157,12 +157,9 @@ class Vault:
             "or restore the tables vault_keys and vault_wraps"
         )
 
-    async def destroy(self, municipality_id: str, month: Month) -> bool:
-        """For ever; other processes notice when they look again. False: there was no key, or it had been destroyed."""
-        done = await self.rows.destroy((municipality_id, written(month)))
-        if done:
-            self._months[municipality_id, month] = None
-        return done
+    def forget(self, municipality_id: str, month: Month) -> None:
+        """It was destroyed; other processes notice when they look again."""
+        self._months[municipality_id, month] = None
 
     def is_erased(self, municipality_id: str, month: Month) -> bool:
         return self._months.get((municipality_id, month), True) is None
@@ -178,10 +175,14 @@ class Vault:
         """At hand since ``ready``."""
         return self._lasting[municipality_id]
 
+    async def index(self, municipality_id: str, party_id: str) -> bytes:
+        """Under which a party is found, and which tells nobody else who it is."""
+        await self.ready(municipality_id)
+        return self.lasting(municipality_id).party(party_id)
+
     async def indexes(self, municipality_id: str, party_id: str) -> list[bytes]:
         """All under which a party may have been written down: now, and before there was a key."""
-        await self.ready(municipality_id)
-        return [self.lasting(municipality_id).party(party_id), plain_index(municipality_id, party_id)]
+        return [await self.index(municipality_id, party_id), plain_index(municipality_id, party_id)]
 
     # -- the settings' keys -------------------------------------------------------------------------------------------
 

@@ -112,12 +112,12 @@ class VaultKeys:
             """,
             name,
         )
-        await self._forget()
+        await self.clear()
         return int(done.split()[-1])
 
-    async def destroy(self, place: Place) -> bool:
-        """For ever. False: there was none, or it had been."""
-        done = await self._pool.fetchval(
+    async def destroy(self, connection: Any, place: Place) -> bool:
+        """For ever, inside the caller's transaction, after which ``clear`` must follow. False: there was none, or it had been."""
+        done = await connection.fetchval(
             """
             WITH k AS (
                 UPDATE vault_keys SET destroyed_at = now() WHERE municipality_id = $1 AND period = $2 AND destroyed_at IS NULL
@@ -127,10 +127,9 @@ class VaultKeys:
             """,
             *place,
         )
-        await self._forget()
         return bool(done)
 
-    async def _forget(self) -> None:
+    async def clear(self) -> None:
         """A deleted row stays in its page until something is written over it: the table is written anew."""
         await self._pool.execute("VACUUM (FULL) vault_wraps")
 
