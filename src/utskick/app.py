@@ -110,7 +110,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url = await asyncio.to_thread(embedded.start)
     else:
         url = settings.database.url.get_secret_value()
-    database = Database(url, size=settings.database.connections, vault=Vault(safe_of(settings)))
+    database = Database(url, size=settings.database.connections, vault=Vault(await asyncio.to_thread(safe_of, settings)))
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
@@ -125,7 +125,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
     """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
-    async with directory.opened(settings.section("directory"), tables_of(database, safe_of(settings))) as people:
+    async with directory.opened(settings.section("directory"), tables_of(database, database.vault.safe)) as people:
         yield people
 
 

@@ -39,20 +39,26 @@ class DatabaseSection(Section):
 
 
 class VaultSection(Section):
-    """The key that seals personal data at rest: 32 bytes in base64, or a file that holds them. ``old_keys`` still open, and seal no more.
+    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or a command that prints them.
 
-    Without one, the embedded database gets a key of its own in ``data.folder``.
+    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in ``data.folder``.
     """
 
     key: SecretStr | None = None
     key_file: Path | None = None
+    key_command: tuple[str, ...] = ()
     old_keys: tuple[SecretStr, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> VaultSection:
-        if self.key is not None and self.key_file is not None:
-            raise ValueError("set key or key_file, not both")
+        if sum(map(bool, (self.key, self.key_file, self.key_command))) > 1:
+            raise ValueError("set one of key, key_file and key_command")
         return self
+
+    @property
+    def named(self) -> bool:
+        """Whether the settings say where the key is."""
+        return bool(self.key or self.key_file or self.key_command)
 
 
 class Http(Section):

@@ -50,6 +50,12 @@ class NotFound(UtskickError):
     code, status, title = "not-found", 404, "Not Found"
 
 
+class Erased(UtskickError):
+    """It was there, and has been made unreadable for ever: the key of its month was destroyed."""
+
+    code, status, title = "erased", 410, "Gone"
+
+
 class NotAllowedHere(UtskickError):
     """The thing exists, but this cannot be done in its state."""
 

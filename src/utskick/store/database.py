@@ -78,21 +78,15 @@ class Database:
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
                 found = await connection.fetchval("SELECT version_num FROM alembic_version")
             migrations.check(found)
-            if self.vault.locks:
-                await self._check_key(connection)
-
-    async def _check_key(self, connection: Any) -> None:
-        """The same key as always: with another, people would be entered anew beside those whom nobody can read any more."""
-        await connection.execute(
-            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO NOTHING", self.vault.lock("", b"utskick")
-        )
-        try:
-            self.vault.unlock("", await connection.fetchval("SELECT sealed FROM vault_check"))
-        except Locked:
-            raise DatabaseFault(
-                "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
-                "settings), or name it in vault.old_keys when it was replaced on purpose"
-            ) from None
+        if self.vault.locks:
+            try:
+                await self.vault.open_with(self.pool)
+            except Locked:
+                raise DatabaseFault(
+                    "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
+                    "settings), or name it in vault.old_keys when it was replaced on purpose; after a restored backup, restore the tables "
+                    "vault_keys and vault_wraps too"
+                ) from None
 
     async def close(self) -> None:
         if self._pool is not None:

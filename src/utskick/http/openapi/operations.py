@@ -100,7 +100,8 @@ def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
 class Operation:
     """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too.
 
-    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404.
+    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404;
+    ``erasable``: 410.
     ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
     """
 
@@ -117,6 +118,7 @@ class Operation:
     conflict: bool = False
     made: int | None = None
     missing: bool = True
+    erasable: bool = False
     deprecated: bool = False
     media: str | None = None
     text: str | None = None
@@ -125,7 +127,7 @@ class Operation:
         given = [*parameters.in_path(path), *parameters.in_query(*self.query, required=not self.optional)]
         if self.filters:
             given.append(parameters.any_other())
-        asked = {404: self.missing, 409: self.conflict, 408: self.body, 413: self.body, 415: self.body}
+        asked = {404: self.missing, 410: self.erasable, 409: self.conflict, 408: self.body, 413: self.body, 415: self.body}
         answers = {str(self.status): self._success(self.status)}
         if self.made is not None:
             answers[str(self.made)] = self._success(self.made)
