@@ -103,7 +103,7 @@ class Attachments:
         vault = self._database.vault
         await vault.ready(municipality_id)
         names = {vault.lasting(municipality_id).file(digest): digest for digest in digests} | {digest: digest for digest in digests}
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"SELECT digest, sealed, {columns} FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) ORDER BY sealed",  # noqa: S608
             municipality_id, list(names),
         )  # fmt: skip

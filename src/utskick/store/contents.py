@@ -43,7 +43,7 @@ class Contents:
     async def _shared(self, municipality_id: str, batch_id: UUID) -> Content:
         found = self._recent.get(batch_id)
         if found is None:
-            row = await self._database.pool.fetchrow(
+            row = await self._database.of(municipality_id).fetchrow(
                 "SELECT municipality_id, content, attachments FROM batches WHERE municipality_id = $1 AND id = $2",
                 municipality_id,
                 batch_id,

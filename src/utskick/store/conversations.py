@@ -81,7 +81,7 @@ class Conversations:
         party_keys = await self._database.vault.indexes(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
         while True:
-            told = await self._database.pool.fetch(
+            told = await self._database.of(municipality_id).fetch(
                 """
                 SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
                     SELECT id, at FROM messages
@@ -107,7 +107,7 @@ class Conversations:
 
         Raises ``LookupError`` where there is no such message, ``Erased`` where there was one.
         """
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT m.municipality_id, CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
             FROM messages m {_JOINED} WHERE m.municipality_id = $1 AND m.id = $2 ORDER BY d.created_at, d.id
@@ -129,7 +129,7 @@ class Conversations:
         return self._attachments.slices(municipality_id, file.digest, file.size)
 
     async def _rows(self, municipality_id: str, message_ids: Sequence[UUID]) -> Sequence[Any]:
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
             JOIN messages m ON m.id = w.id {_JOINED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -70,10 +70,11 @@ class Database:
             await self.close()
             raise
 
-    async def _connect(self, init: Callable[[Any], Awaitable[None]], *, least: int) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
+    async def _connect(self, init: Callable[[Any], Coroutine[Any, Any, None]], *, least: int) -> asyncpg.Pool:
+        pool: asyncpg.Pool = await asyncpg.create_pool(
             self.url, min_size=least, max_size=self._size, init=init, reset=_keep, command_timeout=120, max_inactive_connection_lifetime=300
         )
+        return pool
 
     async def _check(self) -> None:
         async with self.pool.acquire() as connection:

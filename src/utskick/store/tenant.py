@@ -16,7 +16,7 @@ ROLE: Final = "utskick_requests"
 #: The session's municipality, in the policies of the migrations.
 VARIABLE: Final = "utskick.municipality"
 
-_BIND: Final = f"SELECT set_config('{VARIABLE}', $1, false)"  # noqa: S608
+_BIND: Final = f"SELECT set_config('{VARIABLE}', $1, false)"
 
 
 class Tenant:
