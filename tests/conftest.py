@@ -18,7 +18,8 @@ from utskick.store.vault import Vault
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
-TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
+_AUTH = "clients, client_assertions, signing_keys"
+TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}"
 
 
 def open_folder(prefix: str) -> Path:

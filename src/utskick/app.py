@@ -19,6 +19,9 @@ import uvicorn
 from pydantic import BaseModel
 
 from utskick import settings as settings_module
+from utskick.auth import access
+from utskick.auth.kept_client import KeptClient
+from utskick.auth.settings import AuthSection
 from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory import people as directory
 from utskick.directory.local import tables_of
@@ -58,7 +61,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
-    return settings_module.read(path, {**sections, "directory": DirectorySection}, over=over)
+    return settings_module.read(path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over)
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -171,12 +174,16 @@ async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong."""
+    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong.
+
+    ``client_file``: where the sandbox's own client is kept, for who has to fetch a token.
+    """
 
     api_url: str
     viewer_url: str | None
     place: Place | None
     parts: tuple[asyncio.Task[None], ...]
+    client_file: Path | None = None
 
 
 def collect_rarely() -> None:
@@ -215,7 +222,9 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
+        kept = await _kept_client(settings, database)
         service = Service(
+            access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
@@ -241,7 +250,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         try:
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
-            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
+            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts), kept)
         finally:
             progress.close()  # first: uvicorn waits for answers that are not at their end
             server.should_exit = True
@@ -282,6 +291,17 @@ async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | Non
     await wanted.wait()
 
 
+async def _kept_client(settings: Settings, database: Database) -> Path | None:
+    """The sandbox's own client, beside the embedded database; a database of others' gets none, and elsewhere it is revoked."""
+    if not settings.section("auth").embedded or settings.database.url is not None:
+        return None
+    client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
+    if in_sandbox(settings):
+        return await client.keep(settings.data.folder.expanduser().absolute())
+    await client.drop()
+    return None
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: ours stop the worker, too."""
 
@@ -299,9 +319,16 @@ def _server_of(settings: Settings, service: Service) -> _Server:
 
 
 def check_host(settings: Settings) -> None:
-    """The sandbox has no logins and stays on loopback. Raises ``SettingsFault``."""
-    if in_sandbox(settings) and settings.http.host not in (HOST, "localhost", "::1"):
-        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: it knows no logins")
+    """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
+    if settings.http.host in (HOST, "localhost", "::1"):
+        return
+    if in_sandbox(settings):
+        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")
+    if settings.section("auth").mode == "off":
+        raise SettingsFault(
+            f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
+            f'Set auth.mode = "embedded" or "external" (docs/security.md), or listen on {HOST}'
+        )
 
 
 def _place(settings: Settings, api_url: str) -> Place:
@@ -319,5 +346,6 @@ def _listen(settings: Settings) -> socket.socket:
         )
     except OSError as fault:
         raise SettingsFault(f"cannot listen on {host}:{port}: {fault.strerror}; choose another with http.port") from fault
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by connections, where asyncio does not set it: 40 ms an answer
     found.setblocking(False)
     return found

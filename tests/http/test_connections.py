@@ -79,8 +79,8 @@ async def test_a_head_of_any_length_is_refused_at_its_limit(client: Client) -> N
 
 async def test_a_body_that_stops_coming_is_a_408(hasty: None, client: Client) -> None:
     reader, writer = await raw(client)
-    token = client.authorization if hasattr(client, "authorization") else ""
-    head = f"POST /2281/sms HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n{token}\r\n"
+    login = "".join(f"{name}: {value}\r\n" for name, value in client.bearer.items())
+    head = f"POST /2281/sms HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n{login}\r\n"
     writer.write(head.encode() + b'{"mobileNumber"')
     said = await ended(reader)
     assert said.startswith(b"HTTP/1.1 408")

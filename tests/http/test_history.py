@@ -34,7 +34,7 @@ def enclosed(name: str, data: bytes, content_type: str | None = None) -> dict[st
 
 
 async def fetched(client: Client, path: str) -> tuple[int, Any, bytes]:
-    async with aiohttp.ClientSession() as session, session.get(client.running.api_url + path) as answer:
+    async with aiohttp.ClientSession() as session, session.get(client.running.api_url + path, headers=client.bearer) as answer:
         return answer.status, answer.headers, await answer.read()
 
 
@@ -174,7 +174,7 @@ async def test_a_person_with_a_hundred_thousand_messages_is_read_to_the_end(clie
     await database.pool.execute("UPDATE messages SET at = '2020-01-01Z' WHERE id = $1", UUID(first["messageId"]))
     await filled(database, party, count)
     url = f"{client.running.api_url}/2281/conversation-history/{party}"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=client.bearer) as answer:
         begin = await answer.content.read(200)
         assert begin.startswith(b"[{")
         whole = begin + await answer.read()

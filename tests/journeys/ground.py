@@ -70,6 +70,7 @@ class Ground:
             "DATA__FOLDER": str(self.folder / "nothing-stands-here"),
             "HTTP__PORT": str(self.port),
             "SANDBOX__ENABLED": "false",
+            "AUTH__MODE": "off",
             "WORKER__PATIENCE": "2",
             "WORKER__GRACE": "3",
             "WORKER__POLL": "0.5",

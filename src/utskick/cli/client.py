@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ import httpx2
 
 import utskick_client
 from utskick.domain.errors import SettingsFault, Unreadable, UtskickError
-from utskick_client import AsyncUtskickClient, NotUtskick, Patience
+from utskick_client import AsyncUtskickClient, NotUtskick, Patience, Token
 
 ORIGIN: Final = "utskick-cli"
 _LOGIN: Final = re.compile(r"[!-:<-~]{1,100}\Z")  # one word of ASCII, without the semicolon that ends it in the header
@@ -41,7 +41,7 @@ class Target:
 
     url: str
     municipality: str = "2281"
-    token: str | None = None
+    token: Token | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)

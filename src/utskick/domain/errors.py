@@ -93,9 +93,27 @@ class WrongMediaType(UtskickError):
 
 
 class Unauthorized(UtskickError):
-    """The credentials of this call were missing or wrong."""
+    """The token or the credentials of this call were missing or wrong."""
 
     code, status, title = "unauthorized", 401, "Unauthorized"
+
+
+class ScopeMissing(UtskickError):
+    """The token does not have the scope that this call needs."""
+
+    code, status, title = "insufficient-scope", 403, "Forbidden"
+
+
+class OtherMunicipality(UtskickError):
+    """The token does not speak for the municipality of this call."""
+
+    code, status, title = "other-municipality", 403, "Forbidden"
+
+
+class IssuerAway(UtskickError):
+    """Whether a token is genuine cannot be told now: its issuer cannot be asked for its keys."""
+
+    code, status, title = "issuer-away", 503, "Service Unavailable"
 
 
 class DeliveryFailed(UtskickError):

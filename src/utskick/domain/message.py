@@ -15,7 +15,8 @@ from utskick.domain.channel import Plan, Priority
 class Caller:
     """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``), and the id of the call.
 
-    ``client``: whose token it was; ``address``: the machine that called.
+    ``client``: whose token it was, None where nobody is asked for one; ``address``: the machine that called. What stands in headers is what
+    the caller says of itself.
     """
 
     municipality_id: str

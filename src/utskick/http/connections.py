@@ -22,7 +22,7 @@ class Connection(HttpToolsProtocol):
         self._late: TimerHandle | None = None
         self._size = 0
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self._wait()
 

@@ -208,7 +208,8 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     too_long = [Violation(name, f"size must be between 0 and {LONGEST_NAME}") for name, value in named if len(value or "") > LONGEST_NAME]
     if too_long:
         raise Invalid(too_long)
-    return Caller(municipality_id, origin, issuer, request.state.request_id, address=request.client.host if request.client else None)
+    state, address = request.state, request.client.host if request.client else None
+    return Caller(municipality_id, origin, issuer, state.request_id, getattr(state, "client", None), address)
 
 
 def _text(header: str | None) -> str | None:

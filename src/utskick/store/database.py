@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ import structlog
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
 from utskick.store.safe import Locked
+from utskick.store.tenant import Tenant, lower
 from utskick.store.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -43,31 +44,36 @@ class Database:
         self.vault = vault or Vault()
         self._size = size
         self._pool: asyncpg.Pool | None = None
+        self._requests: asyncpg.Pool | None = None
 
     @property
     def pool(self) -> asyncpg.Pool:
+        """For the engine, whose statements are of many municipalities at once."""
         assert self._pool is not None, "the database has not been opened"
         return self._pool
+
+    def of(self, municipality_id: str) -> Tenant:
+        """For what answers a request: the rows of one municipality, and PostgreSQL sees to it."""
+        assert self._requests is not None, "the database has not been opened"
+        return Tenant(self._requests, municipality_id)
 
     async def open(self) -> None:
         """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
         try:
-            self._pool = await asyncpg.create_pool(
-                self.url,
-                min_size=1,
-                max_size=self._size,
-                init=_prepare,
-                reset=_keep,
-                command_timeout=120,
-                max_inactive_connection_lifetime=300,
-            )
+            self._pool = await self._connect(_prepare, least=1)
             await self._check()
+            self._requests = await self._connect(_prepare_for_requests, least=0)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
             await self.close()
             raise DatabaseFault(f"the database cannot be used: {fault}") from fault
         except DatabaseFault:
             await self.close()
             raise
+
+    async def _connect(self, init: Callable[[Any], Awaitable[None]], *, least: int) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            self.url, min_size=least, max_size=self._size, init=init, reset=_keep, command_timeout=120, max_inactive_connection_lifetime=300
+        )
 
     async def _check(self) -> None:
         async with self.pool.acquire() as connection:
@@ -89,11 +95,12 @@ class Database:
                 ) from None
 
     async def close(self) -> None:
-        if self._pool is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._pool.close(), 10)
-            self._pool.terminate()
-            self._pool = None
+        for pool in (self._requests, self._pool):
+            if pool is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(pool.close(), 10)
+                pool.terminate()
+        self._requests = self._pool = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -142,6 +149,11 @@ async def answering() -> AsyncIterator[None]:
 
 async def _keep(connection: Any) -> None:
     """No reset between two users of a connection: none of ours leaves anything in the session, and it costs a round trip each."""
+
+
+async def _prepare_for_requests(connection: Any) -> None:
+    await _prepare(connection)
+    await lower(connection)
 
 
 async def _prepare(connection: Any) -> None:

@@ -13,6 +13,7 @@ import yaml
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from utskick.http.openapi import security
 from utskick.http.openapi.responses import REQUEST_ID
 from utskick.http.openapi.schemas import schemas
 from utskick.http.service import Service
@@ -32,6 +33,7 @@ TAGS: Final = [
     {"name": "Parties", "description": "Who stands behind a party id"},
     {"name": "Push Subscriptions", "description": "The devices that take push messages"},
     {"name": "Receipts", "description": "What providers report"},
+    {"name": "Tokens", "description": "Access tokens, for systems that are to call this API"},
     {"name": "Health", "description": "For probes"},
     {"name": "API", "description": "This description"},
 ]
@@ -62,6 +64,8 @@ def install(app: FastAPI, service: Service) -> None:
                 servers=[{"url": "/", "description": "This service"}],
             )
             found["components"] = {"schemas": schemas(service), "headers": {"RequestId": REQUEST_ID}}
+            if ways := security.schemes(service):
+                found["components"]["securitySchemes"] = ways
             found["paths"]["/api-docs"] = {"get": _ITSELF}
             for answer in _answers(found["paths"]):
                 answer.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}

@@ -61,6 +61,8 @@ SCHEMAS: Final[dict[str, str]] = {
     "StatisticsCounter": "How many were sent, and how many failed",
     "Status": "How many messages of a batch arrived, and how many did not",
     "SubscriptionId": "The id of a device",
+    "Token": "An access token",
+    "TokenRefusal": "Why no token was given",
     "UserBatches": "A page of a user's batches, newest first",
     "UserMessage": "A message as its sender sees it",
     "UserMessages": "A page of a user's messages",
