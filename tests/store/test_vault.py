@@ -273,6 +273,15 @@ async def test_a_backup_without_the_vaults_tables_is_not_gone_on_with(url: str) 
             pass
 
 
+async def test_a_key_that_is_lost_while_it_is_used_is_not_made_anew(url: str) -> None:
+    async with process(url, trusted=0.0) as database:
+        await sealed(database)
+        await empty(url, "vault_keys, vault_wraps")
+        with pytest.raises(Locked, match="has lost a key"):
+            await sealed(database)
+        assert await database.pool.fetchval("SELECT count(*) FROM vault_keys") == 0
+
+
 async def test_a_process_without_a_key_says_so(url: str) -> None:
     database = Database(url, size=2)
     await database.open()

@@ -122,6 +122,8 @@ class Vault:
         async with self._fetching:
             found = {row.place: row for row in await self.rows.some(places)}
             missing = places.keys() - found.keys()
+            if any((place[0], month) in self._months for place in missing if (month := places[place]) is not None):
+                raise Locked("the table vault_keys has lost a key that was there: nothing is sealed until it is restored")
             if lasting is not None and missing:
                 for place in missing:
                     await self.rows.make(place, self._wraps(place, secrets.token_bytes(KEY)))
