@@ -216,7 +216,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        settlements = Settlements(database)
+        settlements = Settlements(database, settings.http.sync_waits)
         settlements.start()
         stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
@@ -241,6 +241,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
             sync_wait=settings.http.sync_wait,
+            rate=settings.http.rate,
             notice=NOTICE if town else None,
             ready=readiness.look,
         )

@@ -64,12 +64,15 @@ class VaultSection(Section):
 class Http(Section):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
 
-    ``streams``: listeners to live progress at a time, in one process.
+    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered at once, with ``PENDING``.
+    ``streams``: listeners to live progress at a time. ``rate``: calls a second of one client.
     """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     sync_wait: float = Field(default=15.0, gt=0, le=120)
+    sync_waits: int = Field(default=1000, ge=0, le=100_000)
+    rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
 
 

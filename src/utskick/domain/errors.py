@@ -74,6 +74,12 @@ class KeyReused(UtskickError):
     code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
 
 
+class TooMany(UtskickError):
+    """One client makes more calls than it may; come again after Retry-After."""
+
+    code, status, title = "too-many-requests", 429, "Too Many Requests"
+
+
 class TooSlow(UtskickError):
     """The body of the request did not come in time."""
 

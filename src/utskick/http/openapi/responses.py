@@ -22,6 +22,7 @@ _MEANT: Final = {
     413: "The body is over the limit of this call",
     415: "Only `application/json` is taken",
     422: "This Idempotency-Key was used with another request",
+    429: "More calls a second than one client may make",
     500: "A fault of ours; the log has it under the answer's `x-request-id`",
     501: "No provider account is configured for this channel",
     502: "The one delivery of a synchronous call failed; its ids are members of the problem",
