@@ -22,6 +22,7 @@ async def guarded(database: Database) -> list[str]:
         """
         SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attname = 'municipality_id' AND NOT a.attisdropped
+            AND c.relname NOT LIKE 'vault_%'
         ORDER BY 1
         """
     )
