@@ -71,6 +71,7 @@ def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None,
     return {
         "UTSKICK_DATA__FOLDER": str(data),
         "UTSKICK_HTTP__PORT": "0",
+        "UTSKICK_HTTP__RATE": "1000000",
         "UTSKICK_SANDBOX__ENABLED": "false",
         "UTSKICK_AUTH__MODE": auth,
         "UTSKICK_LOG__LEVEL": "warning",

@@ -19,7 +19,7 @@ _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
 _AUTH = "clients, client_assertions, signing_keys"
-_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}"
+TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}"
 
 
 def open_folder(prefix: str) -> Path:
@@ -48,6 +48,6 @@ async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
     opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
     await opened.open()
-    await opened.pool.execute(f"TRUNCATE {_TABLES}")
+    await opened.pool.execute(f"TRUNCATE {TABLES}")
     yield opened
     await opened.close()

@@ -40,6 +40,7 @@ from utskick.engine.retry import Policy
 from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
+from utskick.http.connections import Connection
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
@@ -109,7 +110,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url = await asyncio.to_thread(embedded.start)
     else:
         url = settings.database.url.get_secret_value()
-    database = Database(url, size=settings.database.connections, vault=Vault(safe_of(settings)))
+    database = Database(url, size=settings.database.connections, vault=Vault(await asyncio.to_thread(safe_of, settings)))
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
@@ -124,7 +125,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
     """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
-    async with directory.opened(settings.section("directory"), tables_of(database, safe_of(settings))) as people:
+    async with directory.opened(settings.section("directory"), tables_of(database, database.vault.safe)) as people:
         yield people
 
 
@@ -215,7 +216,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        settlements = Settlements(database)
+        settlements = Settlements(database, settings.http.sync_waits)
         settlements.start()
         stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
@@ -240,6 +241,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
             sync_wait=settings.http.sync_wait,
+            rate=settings.http.rate,
             notice=NOTICE if town else None,
             ready=readiness.look,
         )
@@ -311,8 +313,8 @@ class _Server(uvicorn.Server):
 def _server_of(settings: Settings, service: Service) -> _Server:
     return _Server(
         uvicorn.Config(
-            api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-            backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+            api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )  # fmt: skip
 

@@ -47,7 +47,7 @@ async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_
     assert [entry["action"] for entry in told] == ["send", "send", "read-history", "read-history", "change-directory"]
     assert told[0]["subject"] == {"type": "SMS", "batchId": sent["batchId"], "messages": 1}
     assert told[1]["subject"] == {"type": "SMS", "batchId": many["batchId"], "messages": 2}
-    assert told[2]["subject"]["party"] == database.vault.index("2281", party).hex()
+    assert told[2]["subject"]["party"] == (await database.vault.index("2281", party)).hex()
     assert told[3]["subject"] == {"operation": "getMessage", "messageId": sent["messageId"]}
     assert {(entry["origin"], entry["issuer"]) for entry in told if entry is not told[3]} == {("Skolappen", "joe01doe")}
     assert {entry["address"] for entry in told} == {"127.0.0.1"}

@@ -23,7 +23,7 @@ async def client_of(
     database: Database, name: str = "everything", *, municipalities: Sequence[str] = SERVED, allowed: Sequence[str] = EVERYTHING
 ) -> str:
     """Its id. The digest of its secret is a cheap one: there is nothing to protect, and many tests to run."""
-    made = Client(name, tuple(municipalities), tuple(allowed), digest_of(SECRET, cost=2), utc_now())
+    made = Client(name, tuple(municipalities), tuple(allowed), digest_of(SECRET), utc_now())
     await Clients(database).add(made)
     return name
 

@@ -59,7 +59,7 @@ async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIter
     """
     limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=32)
     async with httpx2.AsyncClient(trust_env=False, verify=ssl.create_default_context(), limits=limits) as http:
-        who = {"origin": ORIGIN, "sent_by": _login()}
+        who = {"origin": ORIGIN, "sent_by": login()}
         try:
             yield AsyncUtskickClient(target.url, target.municipality, token=target.token, patience=patience, http=http, **who)
         except utskick_client.Refused as fault:
@@ -70,7 +70,7 @@ async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIter
             raise Unreadable(str(fault)) from fault
 
 
-def _login() -> str | None:
+def login() -> str | None:
     """Who is logged in here; None where nobody is, or where the name cannot stand in a header."""
     try:
         name = getpass.getuser()

@@ -50,6 +50,12 @@ class NotFound(UtskickError):
     code, status, title = "not-found", 404, "Not Found"
 
 
+class Erased(UtskickError):
+    """It was there, and has been made unreadable for ever: the key of its month was destroyed."""
+
+    code, status, title = "erased", 410, "Gone"
+
+
 class NotAllowedHere(UtskickError):
     """The thing exists, but this cannot be done in its state."""
 
@@ -66,6 +72,18 @@ class KeyReused(UtskickError):
     """This Idempotency-Key was used with another body."""
 
     code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
+
+
+class TooMany(UtskickError):
+    """One client makes more calls than it may; come again after Retry-After."""
+
+    code, status, title = "too-many-requests", 429, "Too Many Requests"
+
+
+class TooSlow(UtskickError):
+    """The body of the request did not come in time."""
+
+    code, status, title = "request-timeout", 408, "Request Timeout"
 
 
 class TooLarge(UtskickError):

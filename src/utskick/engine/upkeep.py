@@ -1,4 +1,4 @@
-"""What has to be looked after now and then: signs of life, receipts that wait, tallies, deliveries without a job, old keys."""
+"""What has to be looked after now and then: signs of life, receipts that wait, tallies, deliveries without a job, old keys, the vault's."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Upkeep:
     def __init__(self, database: Database, receipts: Receipts, paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
+        self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)
         self._audit = Audit(database)
@@ -60,10 +61,17 @@ class Upkeep:
         await self._audit.link()
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
+        if self._rounds % 60 == 1:
+            await self._rewrap()
         if self._rounds % 60 == 30:
             await self._rescue()
             await self._numbering.mend()
         self._rounds += 1
+
+    async def _rewrap(self) -> None:
+        """The settings' first key comes to wrap all of the vault's."""
+        if strange := await self._vault.rewrap():
+            log.error("vault-keys-unusable", keys=strange, advice="add the key that wraps them to vault.old_keys")
 
     async def _rescue(self) -> None:
         now = self._clock()

@@ -15,6 +15,7 @@ from utskick.domain.audit import Action
 from utskick.domain.errors import UtskickError
 from utskick.http import openapi, problems
 from utskick.http.guard import Guard
+from utskick.http.rates import Rates
 from utskick.http.service import Service
 from utskick.http.tracing import ACTIONS, Tracing
 
@@ -23,9 +24,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Escort:
-    """Who stands beside a call: before it the guard (None: it is public), and after it the tracing, where it is traced (``action``)."""
+    """Who stands beside a call: before it the guard (None: there is no door, or it is public) and the rates (None: it is public), and after
+    it the tracing, where it is traced (``action``)."""
 
     guard: Guard | None
+    rates: Rates | None
     tracing: Tracing
     action: Action | None
 
@@ -37,6 +40,7 @@ class Routes:
         self._app = app
         self._service = service
         self._tracing = Tracing(service)
+        self._rates = Rates(service.rate)
 
     def add(self, method: str, path: str, endpoint: Endpoint, described: dict[str, Any], scope: str | None = None) -> None:
         """``scope``: of an operation that is a channel's; the others' are in the table."""
@@ -46,11 +50,13 @@ class Routes:
         if door is not None and needed is not None:
             guard = Guard(door, needed, self._service)
             described = openapi.guarded(described, needed, self._service.access)
+        if needed is not None:
+            described = openapi.limited(described)
         self._app.router.routes.append(
             _Route(
                 path,
                 endpoint,
-                Escort(guard, self._tracing, ACTIONS.get(operation)),
+                Escort(guard, self._rates if needed is not None else None, self._tracing, ACTIONS.get(operation)),
                 methods=[method],
                 response_class=Response,
                 response_model=None,
@@ -76,13 +82,15 @@ class _Route(APIRoute):
 
 
 def _lean(endpoint: Endpoint, escort: Escort, operation: str) -> ASGIApp:
-    guard, tracing, action = escort.guard, escort.tracing, escort.action
+    guard, rates, tracing, action = escort.guard, escort.rates, escort.tracing, escort.action
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         try:
             if guard is not None:
                 await guard.admit(request)
+            if rates is not None:
+                rates.take(getattr(request.state, "client", None) or (request.client.host if request.client else ""))
             answer = await endpoint(request)
             if action is not None:
                 await tracing.note(request, operation, action)

@@ -45,5 +45,6 @@ class Service:
     municipalities: tuple[str, ...]
     default_municipality: str
     sync_wait: float
+    rate: float
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]

@@ -55,12 +55,13 @@ class Tracing:
     async def note(self, request: Request, operation: str, action: Action) -> None:
         municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
         subject: dict[str, Any] = {"operation": operation.removesuffix("Short")}
+        party = request.query_params.get("partyId")
         for name, value in request.path_params.items():
             if name in _PERSONAL:
-                subject["party"] = self._service.database.vault.index(municipality_id, str(value)).hex()
+                party = party if party is not None else str(value)
             elif name != "municipalityId" and name not in _FREE:
                 subject[name] = str(value)
-        if (party := request.query_params.get("partyId")) is not None:
-            subject["party"] = self._service.database.vault.index(municipality_id, party).hex()
         async with answering():
+            if party is not None:
+                subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()
             await self._audit.note(Entry(action, caller_of(request, municipality_id), self._service.clock(), subject))

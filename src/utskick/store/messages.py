@@ -12,10 +12,12 @@ import orjson
 from utskick.domain.audit import Action, Entry
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
+from utskick.domain.month import month_of
 from utskick.store import audit, jobs
 from utskick.store.attachments import keep, named
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
+from utskick.store.sealing import Column, MonthKey
 
 #: Rows handed to COPY between two turns of the event loop.
 _STRIDE = 500
@@ -32,11 +34,19 @@ class Messages:
 
     async def add(self, numbered: Numbered) -> None:
         """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch id is somebody else's."""
+        await self.ready(numbered)
         if len(numbered.ids) == 1 and numbered.plan.batch_id is None:
             await self._singles.put(numbered)
             return
         async with self._database.transaction() as connection:
             await self.write(connection, [numbered])
+
+    async def ready(self, numbered: Numbered) -> None:
+        """Before ``write``: what it is sealed with is at hand."""
+        await self._database.vault.ready(numbered.caller.municipality_id, month_of(numbered.created_at))
+
+    def _key(self, numbered: Numbered) -> MonthKey:
+        return self._database.vault.of(numbered.caller.municipality_id, month_of(numbered.created_at))
 
     async def _write_group(self, group: Sequence[Numbered]) -> Sequence[None]:
         if any(n.plan.attachments for n in group):
@@ -48,7 +58,7 @@ class Messages:
         return [None] * len(group)
 
     async def write(self, connection: Connection, group: Sequence[Numbered]) -> None:
-        """Everything of these requests, inside the caller's transaction."""
+        """Everything of these requests, inside the caller's transaction. They have been made ``ready``."""
         for numbered in group:
             await keep(connection, self._database.vault, numbered.caller.municipality_id, numbered.plan.attachments, numbered.created_at)
         singles = [n for n in group if len(n.ids) == 1 and n.plan.batch_id is None]
@@ -104,11 +114,11 @@ class Messages:
         own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
         content = plan.content if own is None else own.content
         refers = named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
-        seal = self._database.vault.seal
+        seal = self._key(numbered).seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
-            caller.request_id, plan.department, plan.reference, seal(municipality_id, orjson.dumps(content)),
-            seal(municipality_id, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
+            caller.request_id, plan.department, plan.reference, seal(Column.CONTENT, orjson.dumps(content)),
+            seal(Column.FILES, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
     def _message(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
@@ -116,28 +126,28 @@ class Messages:
         party = recipient.party_id
         return (
             numbered.ids[index][0],
-            vault.index(municipality_id, party) if party else None,
-            vault.seal(municipality_id, party.encode()) if party else None,
+            vault.lasting(municipality_id).party(party) if party else None,
+            self._key(numbered).seal(Column.PARTY, party.encode()) if party else None,
             recipient.reference or (numbered.plan.reference if len(numbered.ids) == 1 else None),
         )
 
     def _own(self, numbered: Numbered, index: int) -> tuple[bytes | None, bytes | None]:
         """The content and the names of files of one message, where they are not those of the whole batch."""
-        plan, municipality_id, seal = numbered.plan, numbered.caller.municipality_id, self._database.vault.seal
+        plan, seal = numbered.plan, self._key(numbered).seal
         recipient = plan.recipients[index]
         content = recipient.content if recipient.content is not None else plan.content if plan.batch_id is not None else None
         if content is None:
             return None, None
         files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
-        return seal(municipality_id, orjson.dumps(content)), seal(municipality_id, orjson.dumps(named(files))) if files else None
+        return seal(Column.CONTENT, orjson.dumps(content)), seal(Column.FILES, orjson.dumps(named(files))) if files else None
 
     def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
-        municipality_id, plan, seal = numbered.caller.municipality_id, numbered.plan, self._database.vault.seal
+        plan, seal = numbered.plan, self._key(numbered).seal
         recipient, channel = plan.recipients[index], numbered.channel_of(index)
         return (
-            numbered.ids[index][1], seal(municipality_id, recipient.destination.encode()), numbered.awaited, channel,
+            numbered.ids[index][1], seal(Column.DESTINATION, recipient.destination.encode()), numbered.awaited, channel,
             numbered.types[channel], recipient.legs[1:],
-            self._database.vault.lock(municipality_id, plan.secret) if plan.secret is not None else None,
+            seal(Column.SECRET, plan.secret) if plan.secret is not None else None,
         )  # fmt: skip
 
     def _flat(self, numbered: Numbered) -> tuple[Any, ...]:

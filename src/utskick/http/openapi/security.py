@@ -46,6 +46,11 @@ def guarded(described: dict[str, Any], scope: str, access: Access) -> dict[str, 
     }
 
 
+def limited(described: dict[str, Any]) -> dict[str, Any]:
+    """An operation that a client may not call without end."""
+    return {**described, "responses": {**described["responses"], **problems_of(429)}}
+
+
 def token() -> dict[str, Any]:
     """The token endpoint (RFC 6749)."""
     names = ("grant_type", "scope", "client_id", "client_secret", "client_assertion_type", "client_assertion")

@@ -150,6 +150,7 @@ MEMBERS: Final[dict[str, Said]] = {
     "envelopeType": Said("`WINDOWED`: the PDF carries the address itself. `PLAIN`, also when absent: it does not", "PLAIN"),
     "eventId": Said("This message's number within the case", "2"),
     "eventType": Said("What kind of event in the case it is", "Beslut"),
+    "erased": Said("`true` where what was said has been made unreadable: the key of its month was destroyed"),
     "events": Said("The story of the delivery, oldest first"),
     "externalReferences": Said("Pairs of your own, kept with the message"),
     "failed": Said("How many failed", 2),
