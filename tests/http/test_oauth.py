@@ -116,7 +116,7 @@ async def test_a_secret_is_good_until_another_has_replaced_it_and_the_overlap_is
     clients = Clients(database)
     form = {"grant_type": GRANT, **LOGIN}
     new = {**form, "client_secret": "ucs_new"}
-    assert await clients.replace_secret("everything", digest_of("ucs_new", 2), utc_now() + timedelta(seconds=60))
+    assert await clients.replace_secret("everything", digest_of("ucs_new"), utc_now() + timedelta(seconds=60))
     assert [(await asked(client, f)).status for f in (form, new)] == [200, 200]
     await database.pool.execute("UPDATE clients SET old_secret_until = now()")
     assert [(await asked(client, f)).status for f in (form, new)] == [401, 200]
