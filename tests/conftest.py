@@ -18,7 +18,8 @@ from utskick.store.vault import Vault
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _READ = "tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
-_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}"
+_KEPT = "retention_rules, retention_places, retention_files, retention_protocol, holds, attachment_uses"
+_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_KEPT}"
 
 
 def open_folder(prefix: str) -> Path:

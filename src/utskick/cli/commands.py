@@ -15,6 +15,7 @@ from utskick.cli.batch import batch
 from utskick.cli.directory import directory
 from utskick.cli.importing import importing
 from utskick.cli.options import Address, Config, Municipality, target_of
+from utskick.cli.retention import retention
 from utskick.cli.screen import console, errors
 from utskick.cli.send import send
 from utskick.cli.vault import vault
@@ -32,6 +33,7 @@ cli.add_typer(send, name="send")
 cli.add_typer(batch, name="batch")
 cli.add_typer(directory, name="directory")
 cli.add_typer(importing, name="import")
+cli.add_typer(retention, name="retention")
 cli.add_typer(vault, name="vault")
 
 

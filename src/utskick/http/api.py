@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick import __version__
 from utskick.domain.errors import UtskickError
-from utskick.http import directory, feed, openapi, problems, progress, records, webhooks
+from utskick.http import directory, feed, openapi, problems, progress, records, retention, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -45,7 +45,7 @@ def build(service: Service) -> FastAPI:
     _sending(app, service)
     _asking(app, service)
     _reading(app, service)
-    for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service)):
+    for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service), *retention.calls(service)):
         path = "/{municipalityId}" + call.path
         _route(app, call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
     events = feed.FeedCalls(service)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -18,23 +19,40 @@ _SLICE = 262_144
 
 
 async def keep(connection: Connection, vault: Vault, municipality_id: str, attachments: Sequence[Attachment], now: datetime) -> None:
-    """Store what is not there yet, inside the caller's transaction."""
+    """Store what is not there yet, inside the caller's transaction. Until it ends nobody removes them (``store.removals``)."""
     unique = {a.digest: a for a in attachments}
-    if not unique:
-        return
-    await connection.execute(
-        """
-        INSERT INTO attachments (municipality_id, digest, size, data, created_at)
-        SELECT $1, r.digest, r.size, r.data, $5 FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
-        ORDER BY r.digest
-        ON CONFLICT (municipality_id, digest) DO NOTHING
-        """,
-        municipality_id,
-        list(unique),
-        [len(a.data) for a in unique.values()],
-        [vault.seal(municipality_id, a.data) for a in unique.values()],
-        now,
-    )
+    while unique:
+        rows = await connection.fetch(
+            """
+            WITH added AS (
+                INSERT INTO attachments (municipality_id, digest, size, data, created_at)
+                SELECT $1, r.digest, r.size, r.data, $5 FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
+                ORDER BY r.digest
+                ON CONFLICT (municipality_id, digest) DO NOTHING RETURNING digest),
+            there AS (SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR KEY SHARE)
+            SELECT digest FROM added UNION ALL SELECT digest FROM there
+            """,
+            municipality_id,
+            list(unique),
+            [len(a.data) for a in unique.values()],
+            [vault.seal(municipality_id, a.data) for a in unique.values()],
+            now,
+        )
+        for row in rows:  # what another has added or removed since this statement began is in neither
+            unique.pop(row["digest"], None)
+
+
+async def refer(connection: Connection, municipality_id: str, uses: Iterable[tuple[UUID, bytes]]) -> None:
+    """Say which batch or message names which of the files that were kept; inside the caller's transaction."""
+    pairs = sorted(set(uses))
+    if pairs:
+        await connection.execute(
+            """
+            INSERT INTO attachment_uses (municipality_id, owner, digest)
+            SELECT $1, r.owner, r.digest FROM unnest($2::uuid[], $3::bytea[]) AS r(owner, digest) ON CONFLICT DO NOTHING
+            """,
+            municipality_id, [owner for owner, _ in pairs], [digest for _, digest in pairs],
+        )  # fmt: skip
 
 
 class Attachments:
