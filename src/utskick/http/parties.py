@@ -54,13 +54,6 @@ class PartyCalls:
             raise NotFound(f"No party found for party id {party_id}")
         return _shown(party)
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, party_id = self._located(request, "deleteParty")
-        async with answering():
-            if not await self._parties.delete(municipality_id, party_id):
-                raise NotFound(f"No party found for party id {party_id}")
-        return Response(status_code=204)
-
 
 def _shown(party: Party) -> Response:
     """Where somebody with a protected identity lives is shown to nobody."""

@@ -230,15 +230,16 @@ def calls(service: Service) -> list[Call]:
     read = Operation("getRetentionRules", "The rules that apply", _RETENTION, answer="RetentionRule", many=True, missing=False)
     put = Operation(
         "putRetentionRule", "Say how long requests of a type are kept (201 when new)", _RETENTION,
-        answer="RetentionRule", made=201, body="RetentionRequest", missing=False,
+        answer="RetentionRule", made=201, body="RetentionRequest", missing=False, named=True,
     )  # fmt: skip
     protocol = Operation(
         "getRetentionProtocol", "What has been removed, and why", _RETENTION,
         answer="RetentionProtocol", query=_PAGING, optional=True, missing=False,
     )  # fmt: skip
     create = Operation(
-        "createHold", "Keep something whatever the rules say", _HOLDS, status=201, answer="Hold", body="HoldRequest", missing=False
-    )
+        "createHold", "Keep something whatever the rules say", _HOLDS,
+        status=201, answer="Hold", body="HoldRequest", missing=False, named=True,
+    )  # fmt: skip
     find = Operation("getHolds", "List holds", _HOLDS, answer="Holds", query=_PAGING, optional=True, missing=False)
     base, typed, one = "/configuration/retention", "/configuration/retention/{messageType}", "/holds/{id}"
     return [
@@ -249,5 +250,10 @@ def calls(service: Service) -> list[Call]:
         Call("POST", "/holds", holds.create, create),
         Call("GET", "/holds", holds.find, find),
         Call("GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")),
-        Call("DELETE", one, holds.lift, Operation("liftHold", "Lift a hold; it stays on record", _HOLDS, status=204, conflict=True)),
+        Call(
+            "DELETE",
+            one,
+            holds.lift,
+            Operation("liftHold", "Lift a hold; it stays on record", _HOLDS, status=204, conflict=True, named=True),
+        ),
     ]

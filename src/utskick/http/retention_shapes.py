@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from utskick.domain.bodies import size_up_to
 from utskick.domain.ids import parse_id
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind
+from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind, Kept
 from utskick.domain.rules import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, Rule, Uuid, broken
 from utskick.store.holds import Subject
 
@@ -66,6 +66,7 @@ def _said(schema: dict[str, Any], text: str) -> dict[str, Any]:
     return {**schema, "description": text}
 
 
+_REMOVED: Final = ("messages", "deliveries", "batches", "files", "parties", "contactSettings", "delegates", "devices")
 _BY: Final = "The user (`X-Sent-By`), or the calling system where no user was named"
 _META: Final = {"$ref": "#/components/schemas/PagingMetaData"}
 
@@ -94,6 +95,22 @@ SHAPES: Final[dict[str, Any]] = {
         entries=_said(_COUNT, "How many entries of the directory"),
         oldest=_said(_TIME, "When the oldest of the messages was to be sent"),
         newest=_said(_TIME, "When the newest of the messages was to be sent"),
+    ),
+    "Erasure": _shape(
+        removed=_said(_shape(**dict.fromkeys(_REMOVED, _COUNT)), "How many of each"),
+        kept=_said(
+            {
+                "type": "array",
+                "items": _shape(
+                    what=_said({**_TEXT, "enum": ["message", "directory"]}, "Messages, or entries of the directory"),
+                    count=_said(_COUNT, "How many"),
+                    reason=_said({**_TEXT, "enum": [kept.value for kept in Kept]}, "Why"),
+                    decision=_said(_TEXT, "Of `preserve`: the rule's decision"),
+                    reference=_said(_TEXT, "Of `hold`: the case or the decision"),
+                ),
+            },
+            "What was kept. `untold`: not counted yet, or a webhook has not been told of it: ask again later",
+        ),
     ),
     "RetentionProtocol": _shape(
         protocol=_said({"type": "array", "items": {"$ref": "#/components/schemas/RetentionEntry"}}, "Its lines"), _meta=_META

@@ -65,6 +65,8 @@ _QUERY: Final = {
     "page": _Known("Which page, from 1", {**_INT32, "default": 1}),
     "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),
     "principalId": _Known("The contact setting of the one whose messages are told on", _UUID, _PARTY),
+    "reference": _Known("The case that the order belongs to; kept in the protocol", {"type": "string", "maxLength": 255}, "TR 2026/17"),
+    "scope": _Known("`directory`: only the entry of the directory", {"type": "string", "enum": ["all", "directory"], "default": "all"}),
     "to": _Known("The last day (inclusive)", _DATE, "2026-12-31"),
 }
 

@@ -31,6 +31,7 @@ SCHEMAS: Final[dict[str, str]] = {
     "DepartmentLetterStatistics": "Letters of one department",
     "DepartmentStatistics": "Letters of one calling system, by department",
     "DepartmentStats": "Letters and SMS of one calling system and department",
+    "Erasure": "What was removed of a person, and what was kept and why",
     "EventPage": "Part of the feed, and where it goes on",
     "FeedEvent": "What a delivery came to",
     "Filter": "When a delegate is told: all of its rules must match",
