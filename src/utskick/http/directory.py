@@ -8,6 +8,7 @@ from utskick.http.call import Call
 from utskick.http.contact_settings import ContactSettingCalls
 from utskick.http.delegates import DelegateCalls
 from utskick.http.erasing import Erasing
+from utskick.http.extracts import ExtractCalls
 from utskick.http.openapi import Operation
 from utskick.http.parties import PartyCalls
 from utskick.http.service import Service
@@ -86,6 +87,10 @@ def _people(service: Service) -> list[Call]:
         answer="RegisteredParty", made=201, body="PartyRequest", missing=False, conflict=True,
     )  # fmt: skip
     get = Operation("getParty", "Read a party, its number masked", _PARTIES, answer="RegisteredParty")
+    extract = Operation(
+        "getPartyExtract", "Everything that is known of a person, as JSON or PDF", _PARTIES,
+        answer="PartyExtract", query=("files", "format"), optional=True, also="application/pdf", long="Too long for a PDF: ask for JSON",
+    )  # fmt: skip
     erase = Operation(
         "deleteParty", "Erase a person: directory, contact settings, devices, delegates and messages", _PARTIES,
         answer="Erasure", query=("scope", "reference"), optional=True, conflict=True, empty=204, named=True, text=_ERASED,
@@ -98,6 +103,7 @@ def _people(service: Service) -> list[Call]:
     return [
         Call("PUT", "/parties/{partyId}", party.put, put),
         Call("GET", "/parties/{partyId}", party.read, get),
+        Call("GET", "/parties/{partyId}/extract", ExtractCalls(service).read, extract),
         Call("DELETE", "/parties/{partyId}", Erasing(service).delete, erase),
         Call("POST", "/push/subscriptions", push.create, subscribe),
         Call("GET", "/push/subscriptions", push.find, listed),

@@ -67,6 +67,12 @@ def _said(schema: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 _REMOVED: Final = ("messages", "deliveries", "batches", "files", "parties", "contactSettings", "delegates", "devices")
+
+
+def _many(name: str, text: str) -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}, "description": text}
+
+
 _BY: Final = "The user (`X-Sent-By`), or the calling system where no user was named"
 _META: Final = {"$ref": "#/components/schemas/PagingMetaData"}
 
@@ -110,6 +116,21 @@ SHAPES: Final[dict[str, Any]] = {
                 ),
             },
             "What was kept. `untold`: not counted yet, or a webhook has not been told of it: ask again later",
+        ),
+    ),
+    "PartyExtract": _shape(
+        municipalityId=_said(_TEXT, "The municipality"),
+        partyId=_said(_UUID, "The person"),
+        created=_said(_TIME, "When it was made"),
+        party=_said({"type": "object"}, "The entry of the directory, with the whole number and the address; absent where there is none"),
+        contactSettings=_many("ContactSetting", "The person's own, and those that it made"),
+        delegates=_many("Delegate", "Where the person is one of the two"),
+        devices=_many("PushSubscription", "The devices that take push messages"),
+        holds=_many("Hold", "On the person, or on a message or batch of the person's"),
+        retention=_many("RetentionRule", "The rules of the municipality"),
+        messages=_said(
+            {"type": "array", "items": {"type": "object"}},
+            "Every message, newest first: `deliveries` with status, content and events, `files` with size and digest, and the rule for it",
         ),
     ),
     "RetentionProtocol": _shape(

@@ -55,6 +55,10 @@ async def refer(connection: Connection, municipality_id: str, uses: Iterable[tup
         )  # fmt: skip
 
 
+class Gone(LookupError):
+    """What was about to be read has been removed meanwhile."""
+
+
 class Attachments:
     """Reads them back, with a bounded memory of those that were used last: a batch sends the same file many times."""
 
@@ -65,7 +69,7 @@ class Attachments:
         self._recent: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
 
     async def load(self, municipality_id: str, named: Sequence[dict[str, Any]]) -> tuple[Attachment, ...]:
-        """``named``: name, type and digest of each, as the batch refers to them."""
+        """``named``: name, type and digest of each, as the batch refers to them. Raises ``Gone``."""
         wanted = {bytes.fromhex(n["digest"]) for n in named}
         have = {d: data for d in wanted if (data := self._recall(municipality_id, d)) is not None}
         if missing := wanted - have.keys():
@@ -77,6 +81,8 @@ class Attachments:
             for row in rows:
                 have[row["digest"]] = self._database.vault.open(municipality_id, row["data"])
                 self._remember(municipality_id, row["digest"], have[row["digest"]])
+        if wanted - have.keys():
+            raise Gone("a file")
         return tuple(Attachment(n["name"], n["type"], have[d := bytes.fromhex(n["digest"])], d) for n in named)
 
     async def sizes(self, municipality_id: str, digests: Sequence[bytes]) -> dict[bytes, int]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from utskick.store.attachments import read_names
+from utskick.store.attachments import Gone, read_names
 from utskick.store.database import Database
 
 _REMEMBERED = 64
@@ -31,7 +31,10 @@ class Contents:
         self._recent: OrderedDict[UUID, Content] = OrderedDict()
 
     async def of(self, row: Any) -> Content:
-        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered)."""
+        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered).
+
+        Raises ``Gone``.
+        """
         municipality_id = row["municipality_id"]
         if row["content"] is not None:
             whole = self._read(municipality_id, row)
@@ -45,7 +48,8 @@ class Contents:
             row = await self._database.pool.fetchrow(
                 "SELECT content, attachments FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
             )
-            assert row is not None, "a delivery without its batch"
+            if row is None:
+                raise Gone("a batch")
             found = self._recent[batch_id] = self._read(municipality_id, row)
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)

@@ -56,6 +56,8 @@ _QUERY: Final = {
     "department": _Known("Only this department", {"type": "string", "minLength": 1}),
     "destination": _Known("A number in E.164 or an e-mail address", {"type": "string", "minLength": 1}, "+46701740605"),
     "fileName": _Known("The name of the file", {"type": "string", "minLength": 1}, "beslut.pdf"),
+    "files": _Known("`true`: with the files' bytes", {"type": "boolean", "default": False}),
+    "format": _Known("What is answered; absent: by `Accept`", {"type": "string", "enum": ["json", "pdf"]}),
     "follow": _Known("`true`: go on after `settled`, for reports that may still come", {"type": "boolean", "default": False}),
     "from": _Known("The first day (inclusive)", _DATE, "2026-01-01"),
     "limit": _Known("How many entries a page has at most", {**_INT32, "default": 15}),

@@ -49,6 +49,7 @@ SCHEMAS: Final[dict[str, str]] = {
     "MessageType": "The channel, or the form of request that chooses among channels",
     "NewWebhook": "A receiver, with the secret that its calls are signed with",
     "PagingMetaData": "Which page this is, of how many",
+    "PartyExtract": "Everything that is known of a person (GDPR article 15)",
     "PartyAddress": "A postal address as the directory keeps it",
     "PingResult": "What came back from a call to the receiver",
     "Problem": "What went wrong (RFC 9457); `code` is listed in the documentation of errors",
