@@ -19,12 +19,13 @@ from utskick.domain.ids import new_id
 from utskick.domain.retention import HoldKind, Kept, Rule
 from utskick.store.attachments import keep, refer
 from utskick.store.database import Database
+from utskick.store.erasures import Erasures, Order
 from utskick.store.holds import Holds, Subject, Wanted
 from utskick.store.print_batches import HAND_OVER
 from utskick.store.protocol import Protocol
 from utskick.store.removals import Removed
 from utskick.store.retention import REST, Retention, Walk
-from utskick.store.retention_rules import RetentionRules
+from utskick.store.retention_rules import RetentionRules, lock
 from utskick.store.tallies import Tallies
 from utskick.store.tallies import Wanted as Counted
 
@@ -242,6 +243,42 @@ async def test_two_workers_remove_together_what_one_would(database: Database) ->
     lines = [e.removed for mid in (MID, OTHER) for e in (await Protocol(database).page(mid, 0, 1000))[1]]
     assert sum(lines, Removed()) == gone
     assert await histories.orphans() == {}
+
+
+async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(database: Database) -> None:
+    histories, party = Histories(database), anybody()
+    for _ in range(12):
+        await histories.batch(Told(party=party, file="f"), Told(party=party), Told(), file="delad")
+    await Tallies(database).keep_up()
+    erasures, order = Erasures(database, {}, step=5), Order(MID, party, "anna", None)
+    done = await asyncio.gather(erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5))
+    total = done[0].removed + done[1].removed + done[2]
+    for hours in (1, 2):  # to the end of the walk that it was kept from, and once more from its beginning
+        await run(database, now=NOW + hours * REST)
+    lines = sum([entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]], Removed())
+    assert total.messages >= 24
+    assert (lines.messages, lines.deliveries, lines.batches, lines.files) == (36, 36, 12, 2)
+    assert await histories.messages() == set()
+    assert await histories.orphans() == {}
+
+
+async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) -> None:
+    """A hold and a rule wait for the step that is being made, and no step begins beside it."""
+    histories = Histories(database)
+    made = await histories.batch(Told())
+    await Tallies(database).keep_up()
+    async with database.transaction() as step:
+        await lock(step, MID)
+        assert (await run(database)).is_nothing
+        deciding = [
+            asyncio.create_task(held(database, HoldKind.MESSAGE, made.messages[0])),
+            asyncio.create_task(RetentionRules(database, {}).put(MID, Rule("EMAIL", 1, "d", "anna", NOW))),
+        ]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in deciding)
+    await asyncio.gather(*deciding)
+    assert (await run(database)).is_nothing
+    assert await histories.messages() == set(made.messages)
 
 
 async def test_an_interruption_loses_nothing_and_the_next_worker_goes_on(database: Database) -> None:

@@ -54,7 +54,7 @@ class Pages:
             ("Kommun", head["municipalityId"]), ("Person-id", head["partyId"]), ("Utdraget gjordes", _time(head["created"])),
             ("Antal meddelanden", str(head["messageCount"])),
         ]  # fmt: skip
-        years = [{"title": f"{year} ({len(messages)} meddelanden)", "messages": messages} for year, messages in self.years.items()]
+        years = [{"title": f"{year} ({_counted(len(messages))})", "messages": messages} for year, messages in self.years.items()]
         running = f"{TITLE} – kommun {head['municipalityId']} – {_time(head['created'])}"
         return {"title": TITLE, "running": running, "about": about, "preface": PREFACE, "sections": list(_sections(head)), "years": years}
 
@@ -86,6 +86,10 @@ class Printer:
         if process.returncode != 0:
             raise RuntimeError(f"the extract could not be set: its process ended with status {process.returncode}")
         return made
+
+
+def _counted(messages: int) -> str:
+    return "1 meddelande" if messages == 1 else f"{messages} meddelanden"
 
 
 def _too_long(found: str) -> ExtractTooLong:
@@ -190,9 +194,13 @@ def _listed(value: Any) -> str:
 
 
 def _text(name: str, value: Any, content: Mapping[str, Any]) -> str:
-    """HTML is in Base64, and is read as the text that it shows."""
+    """As people write it. HTML is in Base64, and is read as the text that it shows."""
     if isinstance(value, bool):
         return "ja" if value else "nej"
+    if name == "type":
+        return _word(KINDS, str(value))
+    if name in ("created", "modified"):
+        return _time(str(value))
     if name == "htmlMessage" or (name == "body" and content.get("contentType") == "text/html"):
         try:
             return str(get_text(b64decode(value, validate=True).decode())).strip()
