@@ -39,11 +39,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def main(url: str, connections: int, seconds: float, body: str) -> None:
+async def main(url: str, connections: int, seconds: float, body: str, token: str = "") -> None:
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
+    login = f"Authorization: Bearer {token}\r\n" if token else ""
     request = (
-        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n{login}"
         f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
     ).encode()
     begun = time.perf_counter()
@@ -56,4 +57,4 @@ async def main(url: str, connections: int, seconds: float, body: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:]))

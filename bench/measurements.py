@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,24 +26,24 @@ SMS_COUNT, EMAIL_COUNT, GROWN = 20_000, 3_000, 1_000_000
 
 
 def accept() -> list[Result]:
-    """1: single POST /sms?async=true on 32 connections, durable, against the same app without storing."""
+    """1: single POST /sms?async=true on 32 connections with an access token, durable, against the same app without storing."""
     with stage.folder() as data, stage.folder() as bare:
         with (
-            stage.process("service", "--no-work", environment=stage.settings(data / "d")) as real,
-            stage.process("service", "--no-work", "--no-store", environment=stage.settings(bare / "d")) as empty,
+            stage.process("service", "--no-work", environment=stage.settings(data / "d", auth="embedded")) as real,
+            stage.process("service", "--no-work", "--no-store", environment=stage.settings(bare / "d", auth="embedded")) as empty,
         ):
-            for api in (real["api"], empty["api"]):
-                _load(api, 1.0)
-            rates = [(_load(real["api"], 5.0), _load(empty["api"], 5.0)) for _ in range(ROUNDS)]
+            for service in (real, empty):
+                _load(service, 1.0)
+            rates = [(_load(real, 5.0), _load(empty, 5.0)) for _ in range(ROUNDS)]
     return [Result("accept", _median(r for r, _ in rates), "requests/s", _median(e for _, e in rates), 0.55)]
 
 
-def _load(api: str, seconds: float) -> float:
+def _load(service: Mapping[str, Any], seconds: float) -> float:
     body = json.dumps(
         {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag.", "party": {"partyId": "01a20a9b-9a95-729e-a35a-61715f650d0b"}}
     )
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", f"{api}/2281/sms?async=true", "32", str(seconds), body],
+        [sys.executable, "-m", "bench.load", f"{service['api']}/2281/sms?async=true", "32", str(seconds), body, service["token"] or ""],
         capture_output=True, text=True, check=True, cwd=stage.HERE.parent,
     )  # fmt: skip
     told = json.loads(done.stdout)
@@ -189,9 +189,9 @@ def growth() -> list[Result]:
             grow(service["database"], GROWN)
         with _pair(folders, "--no-work") as services:
             for service in services.values():
-                _load(service["api"], 1.0)
+                _load(service, 1.0)
             for grown in _turns(2 * ROUNDS + 1):
-                accepted[grown].append(_load(services[grown]["api"], 2.0))
+                accepted[grown].append(_load(services[grown], 2.0))
             time.sleep(1)  # the last requests of the load
             for service in services.values():
                 stage.ask(service["database"], "DELETE FROM pgqueuer")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import urllib.request
+from typing import Any
+from urllib.parse import urlencode
 
 import uvloop
 
 from utskick import app, logs
+from utskick.auth import scopes
+from utskick.auth.register import Allowed, Register
+from utskick.channels.register import CHANNELS
+from utskick.domain.clock import utc_now
 from utskick.domain.message import Numbered
 from utskick.engine.intake import Intake, Wish
+from utskick.store.clients import Clients
 
 
 class Unstored(Intake):
@@ -26,8 +35,19 @@ async def main() -> None:
         app.Intake = Unstored  # type: ignore[misc]
     async with app.serving(settings, work="--no-work" not in sys.argv) as running:
         database = f"postgresql://postgres@/postgres?host={settings.data.folder.absolute()}"
-        print(json.dumps({"api": running.api_url, "database": database}), flush=True)
+        token = await _token(settings, running.api_url) if settings.section("auth").embedded else None
+        print(json.dumps({"api": running.api_url, "database": database, "token": token}), flush=True)
         await app.stop_wanted()
+
+
+async def _token(settings: Any, api_url: str) -> str:
+    """Of a client that may send SMS, fetched as any system would."""
+    async with app.opened(settings) as database:
+        register = Register(Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now)
+        secret = await register.create("bench", Allowed(("2281",), ("sms:send",)))
+    form = urlencode({"grant_type": "client_credentials", "client_id": "bench", "client_secret": secret}).encode()
+    answer = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{api_url}/oauth2/token", form, timeout=30).read())
+    return str(json.loads(answer)["access_token"])
 
 
 if __name__ == "__main__":

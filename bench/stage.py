@@ -54,8 +54,8 @@ def process(program: str, *arguments: str, environment: Mapping[str, str] | None
             child.wait()
 
 
-def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None) -> dict[str, str]:
-    """The environment of a service with external accounts on the bench's simulators."""
+def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None, auth: str = "off") -> dict[str, str]:
+    """The environment of a service with external accounts on the bench's simulators. ``auth``: whose tokens are asked for."""
     account = {
         "provider": "link", "url": f"{gateway or 'http://127.0.0.1:9'}/link", "username": "user", "password": "secret",
         "platform_id": "SMSC", "partner_id": "12345", "concurrency": 100, "delivery_reports": False,
@@ -71,7 +71,9 @@ def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None)
     return {
         "UTSKICK_DATA__FOLDER": str(data),
         "UTSKICK_HTTP__PORT": "0",
+        "UTSKICK_HTTP__RATE": "1000000",
         "UTSKICK_SANDBOX__ENABLED": "false",
+        "UTSKICK_AUTH__MODE": auth,
         "UTSKICK_LOG__LEVEL": "warning",
         "UTSKICK_SMS": json.dumps({"sender": "Bench", "accounts": {"link": account}}),
         "UTSKICK_EMAIL": json.dumps({"sender": {"name": "Bench", "address": "bench@example.se"}, "accounts": {"smtp": mail}}),

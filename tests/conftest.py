@@ -16,10 +16,11 @@ from utskick.store.safe import Safe
 from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
-_READ = "tallies, watermarks, webhooks, webhook_calls"
+_READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
+_AUTH = "clients, client_assertions, signing_keys"
 _KEPT = "retention_rules, retention_places, retention_files, retention_protocol, holds, attachment_uses"
-_TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_KEPT}"
+TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
 
 
 def open_folder(prefix: str) -> Path:
@@ -48,6 +49,6 @@ async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
     opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
     await opened.open()
-    await opened.pool.execute(f"TRUNCATE {_TABLES}")
+    await opened.pool.execute(f"TRUNCATE {TABLES}")
     yield opened
     await opened.close()

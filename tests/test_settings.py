@@ -100,7 +100,7 @@ def test_a_database_of_ones_own_needs_a_key() -> None:
 
 
 def test_a_key_and_a_file_of_it_are_one_too_many(tmp_path: Path) -> None:
-    with pytest.raises(SettingsFault, match="not both"):
+    with pytest.raises(SettingsFault, match="set one of key, key_file and key_command"):
         read_settings(None, {"vault": {"key": "x", "key_file": tmp_path}})
 
 

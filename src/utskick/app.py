@@ -19,6 +19,9 @@ import uvicorn
 from pydantic import BaseModel
 
 from utskick import settings as settings_module
+from utskick.auth import access
+from utskick.auth.kept_client import KeptClient
+from utskick.auth.settings import AuthSection
 from utskick.channels.register import CHANNELS, SPOKEN
 from utskick.directory import people as directory
 from utskick.directory.local import tables_of
@@ -37,6 +40,7 @@ from utskick.engine.retry import Policy
 from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
+from utskick.http.connections import Connection
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
@@ -57,7 +61,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
-    return settings_module.read(path, {**sections, "directory": DirectorySection}, over=over)
+    return settings_module.read(path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over)
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -106,7 +110,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url = await asyncio.to_thread(embedded.start)
     else:
         url = settings.database.url.get_secret_value()
-    database = Database(url, size=settings.database.connections, vault=Vault(safe_of(settings)))
+    database = Database(url, size=settings.database.connections, vault=Vault(await asyncio.to_thread(safe_of, settings)))
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
@@ -121,7 +125,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
     """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
-    async with directory.opened(settings.section("directory"), tables_of(database, safe_of(settings))) as people:
+    async with directory.opened(settings.section("directory"), tables_of(database, database.vault.safe)) as people:
         yield people
 
 
@@ -170,12 +174,16 @@ async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong."""
+    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only when something is wrong.
+
+    ``client_file``: where the sandbox's own client is kept, for who has to fetch a token.
+    """
 
     api_url: str
     viewer_url: str | None
     place: Place | None
     parts: tuple[asyncio.Task[None], ...]
+    client_file: Path | None = None
 
 
 def collect_rarely() -> None:
@@ -208,13 +216,15 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        settlements = Settlements(database)
+        settlements = Settlements(database, settings.http.sync_waits)
         settlements.start()
         stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
+        kept = await _kept_client(settings, database)
         service = Service(
+            access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
@@ -232,6 +242,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
             sync_wait=settings.http.sync_wait,
+            rate=settings.http.rate,
             notice=NOTICE if town else None,
             ready=readiness.look,
         )
@@ -241,7 +252,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         try:
             while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
-            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts))
+            yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts), kept)
         finally:
             progress.close()  # first: uvicorn waits for answers that are not at their end
             server.should_exit = True
@@ -282,6 +293,17 @@ async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | Non
     await wanted.wait()
 
 
+async def _kept_client(settings: Settings, database: Database) -> Path | None:
+    """The sandbox's own client, beside the embedded database; a database of others' gets none, and elsewhere it is revoked."""
+    if not settings.section("auth").embedded or settings.database.url is not None:
+        return None
+    client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
+    if in_sandbox(settings):
+        return await client.keep(settings.data.folder.expanduser().absolute())
+    await client.drop()
+    return None
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: ours stop the worker, too."""
 
@@ -292,16 +314,23 @@ class _Server(uvicorn.Server):
 def _server_of(settings: Settings, service: Service) -> _Server:
     return _Server(
         uvicorn.Config(
-            api.build(service), loop="none", http="httptools", lifespan="off", log_config=None, access_log=False, server_header=False,
-            backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1, h11_max_incomplete_event_size=64 * 1024,
+            api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )  # fmt: skip
 
 
 def check_host(settings: Settings) -> None:
-    """The sandbox has no logins and stays on loopback. Raises ``SettingsFault``."""
-    if in_sandbox(settings) and settings.http.host not in (HOST, "localhost", "::1"):
-        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: it knows no logins")
+    """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
+    if settings.http.host in (HOST, "localhost", "::1"):
+        return
+    if in_sandbox(settings):
+        raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")
+    if settings.section("auth").mode == "off":
+        raise SettingsFault(
+            f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
+            f'Set auth.mode = "embedded" or "external" (docs/security.md), or listen on {HOST}'
+        )
 
 
 def _place(settings: Settings, api_url: str) -> Place:
@@ -319,5 +348,6 @@ def _listen(settings: Settings) -> socket.socket:
         )
     except OSError as fault:
         raise SettingsFault(f"cannot listen on {host}:{port}: {fault.strerror}; choose another with http.port") from fault
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by connections, where asyncio does not set it: 40 ms an answer
     found.setblocking(False)
     return found

@@ -40,31 +40,40 @@ class DatabaseSection(Section):
 
 
 class VaultSection(Section):
-    """The key that seals personal data at rest: 32 bytes in base64, or a file that holds them. ``old_keys`` still open, and seal no more.
+    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or a command that prints them.
 
-    Without one, the embedded database gets a key of its own in ``data.folder``.
+    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in ``data.folder``.
     """
 
     key: SecretStr | None = None
     key_file: Path | None = None
+    key_command: tuple[str, ...] = ()
     old_keys: tuple[SecretStr, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> VaultSection:
-        if self.key is not None and self.key_file is not None:
-            raise ValueError("set key or key_file, not both")
+        if sum(map(bool, (self.key, self.key_file, self.key_command))) > 1:
+            raise ValueError("set one of key, key_file and key_command")
         return self
+
+    @property
+    def named(self) -> bool:
+        """Whether the settings say where the key is."""
+        return bool(self.key or self.key_file or self.key_command)
 
 
 class Http(Section):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
 
-    ``streams``: listeners to live progress at a time, in one process.
+    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered at once, with ``PENDING``.
+    ``streams``: listeners to live progress at a time. ``rate``: calls a second of one client.
     """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     sync_wait: float = Field(default=15.0, gt=0, le=120)
+    sync_waits: int = Field(default=1000, ge=0, le=100_000)
+    rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
 
 

@@ -18,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.client.conftest import wire  # noqa: F401 - the fixture
+from utskick.auth import kept_client
 from utskick.cli import main, screen
 from utskick.cli.demo import child
 
@@ -30,6 +31,13 @@ class Service:
     viewer: str
     pid: int
     folder: Path
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Id and secret of the client that the service keeps."""
+        found = kept_client.read(self.folder / kept_client.FILE)
+        assert found is not None
+        return found
 
     def copies(self, recipient: str) -> list[dict[str, Any]]:
         """What a citizen received."""
@@ -106,6 +114,8 @@ def utskick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def asking(utskick: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The same, with the service's address in the environment."""
+    """The same, with the service's address and client in the environment."""
     monkeypatch.setenv("UTSKICK_URL", service.url)
+    monkeypatch.setenv("UTSKICK_CLIENT_ID", service.client[0])
+    monkeypatch.setenv("UTSKICK_CLIENT_SECRET", service.client[1])
     return utskick

@@ -18,6 +18,7 @@ from utskick.directory.local import LocalDirectory, Tables, tables_of
 from utskick.domain.outcome import Deferred
 from utskick.domain.people import Hidden, PostalAddress
 from utskick.store.database import Database
+from utskick.store.vault import Vault
 
 ANNA, BO = person(1).number, person(2).number
 FIRM = organization(1).number
@@ -44,10 +45,10 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
 
 def asked(server: str, question: Callable[[Tables], Awaitable[object]]) -> object:
     async def ask() -> object:
-        database = Database(server, size=2)
+        database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
         try:
-            return await question(tables_of(database, SAFE))
+            return await question(tables_of(database, database.vault.safe))
         finally:
             await database.close()
 

@@ -21,7 +21,7 @@ import asyncpg
 import pytest
 
 from tests.cli.conftest import Command
-from tests.http.conftest import serving
+from tests.http.conftest import Client, serving
 from tests.http.pdf import letter as pdf
 from tests.http.test_statistics import both, counter
 from utskick.channels.register import CHANNELS, TYPES
@@ -236,6 +236,12 @@ async def test_times_come_out_as_the_peer_printed_them(
     assert said["timestamp"] == printed
 
 
+async def downloaded(client: Client, path: str) -> tuple[str, bytes]:
+    """A file of a message: its type and its bytes."""
+    async with client._session.get(f"{client.running.api_url}/2281/messages/{path}", headers=client.bearer) as answer:
+        return answer.content_type, await answer.read()
+
+
 async def test_every_reading_call_answers_for_them_as_for_our_own(into: Command, database: Database, tmp_path: Path) -> None:
     data = b64encode(pdf("Beslut")).decode()
     batch, message, digital, paper = (str(uuid4()) for _ in range(4))
@@ -268,10 +274,8 @@ async def test_every_reading_call_answers_for_them_as_for_our_own(into: Command,
             f"conversation-history/{PARTY}", f"messages/{rows[3]['message_id']}", f"messages/{rows[3]['message_id']}/metadata",
             f"messages/{rows[2]['message_id']}",
         )}  # fmt: skip
-        pdf_again = await client._session.get(f"{client.running.api_url}/2281/messages/{message}/attachments?fileName=papper.pdf")
-        assert (await pdf_again.read(), pdf_again.content_type) == (pdf("Beslut"), "application/pdf")
-        picture = await client._session.get(f"{client.running.api_url}/2281/messages/{rows[3]['message_id']}/attachments/bild")
-        assert picture.content_type == "image/png"
+        assert await downloaded(client, f"{message}/attachments?fileName=papper.pdf") == ("application/pdf", pdf("Beslut"))
+        assert (await downloaded(client, f"{rows[3]['message_id']}/attachments/bild"))[0] == "image/png"
         assert (await client.get(f"/2260/messages/{message}")).status == 404
     assert [(d["deliveryId"], d["status"]) for d in answers[f"status/batch/{batch}"]["messages"][0]["deliveries"]] == [
         (digital, "NOT_SENT"), (paper, "SENT"),

@@ -22,7 +22,7 @@ ORGANIZATION = "2120002411"
 
 
 async def test_an_sms_is_sent_once_under_its_key_and_read_back(client: Client, make: Make) -> None:
-    utskick, party = make(client.running.api_url, origin="Skolappen", sent_by="joe01doe"), str(uuid4())
+    utskick, party = make(client.running.api_url, token=client.token, origin="Skolappen", sent_by="joe01doe"), str(uuid4())
     sms = uc.Sms("+46701740605", "Hej å ä ö", party=uc.Party(party), reference="ärende 7", department="Skola")
     sent = await utskick.call("send_sms", sms)
     again = await utskick.call("send_sms", sms, uc.Manner(key=sent.key))
@@ -40,7 +40,7 @@ async def test_an_sms_is_sent_once_under_its_key_and_read_back(client: Client, m
 
 
 async def test_a_batch_is_watched_until_it_has_settled(client: Client, make: Make) -> None:
-    utskick = make(client.running.api_url)
+    utskick = make(client.running.api_url, token=client.token)
     crowd = [uc.SmsRecipient(f"+46700201{n:03d}", reference=f"rad {n}") for n in range(120, 140)]
     batch = await utskick.call("send_sms_batch", uc.SmsBatch("Hej", crowd))
     assert [message.reference for message in batch.messages] == [recipient.reference for recipient in crowd]
@@ -53,7 +53,7 @@ async def test_a_batch_is_watched_until_it_has_settled(client: Client, make: Mak
 
 
 async def test_an_email_with_a_page_and_files_comes_back_as_it_went(client: Client, make: Make) -> None:
-    utskick = make(client.running.api_url, sent_by="anna01")
+    utskick = make(client.running.api_url, token=client.token, sent_by="anna01")
     name, data = 'Å "b"/c.pdf', bytes(range(256)) * 400
     email = uc.Email(
         "anna@example.se",
@@ -93,7 +93,7 @@ async def test_an_email_with_a_page_and_files_comes_back_as_it_went(client: Clie
 
 @one
 async def test_letters_go_by_mailbox_and_on_paper(client: Client, make: Make) -> None:
-    utskick, party = make(client.running.api_url, origin="Bygg"), str(uuid4())
+    utskick, party = make(client.running.api_url, token=client.token, origin="Bygg"), str(uuid4())
     person = {"legalId": number(61), "names": {"firstName": "Anna"}, "address": {"address": "G 2", "zipCode": "85230", "city": "S"}}
     await utskick.call("request", "PUT", f"parties/{party}", person)
     [mailbox] = await utskick.call("mailboxes", ORGANIZATION, [party])
@@ -122,7 +122,7 @@ async def test_letters_go_by_mailbox_and_on_paper(client: Client, make: Make) ->
 
 @one
 async def test_invoices_web_messages_slack_push_and_messages_by_choice(client: Client, make: Make) -> None:
-    utskick, party = make(client.running.api_url), str(uuid4())
+    utskick, party = make(client.running.api_url, token=client.token), str(uuid4())
     await utskick.call("request", "PUT", f"parties/{party}", {"legalId": number(62), "names": {"firstName": "Anna"}})
     due = date.today() + timedelta(days=30)
     while due.weekday() > 3 or (due.month, due.day) in ((12, 24), (12, 25), (12, 26), (12, 31), (1, 1), (1, 6)):
@@ -158,7 +158,7 @@ async def test_invoices_web_messages_slack_push_and_messages_by_choice(client: C
 
 @one
 async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> None:
-    utskick = make(client.running.api_url, sent_by="joe01doe")
+    utskick = make(client.running.api_url, token=client.token, sent_by="joe01doe")
     case = uc.Party(external_references=[uc.ExternalReference("flowInstanceId", "444444")])  # hangs up; nobody reports what became of it
     held = (await utskick.call("send_web_message", uc.WebMessage(case, "Tack"))).deliveries[0]
     assert held.lifecycle == uc.Lifecycle.UNCERTAIN
@@ -172,7 +172,7 @@ async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> No
 @one
 async def test_times_are_taken_as_they_are_meant(client: Client, make: Make) -> None:
     later = datetime.now(UTC) + timedelta(hours=6)
-    utskick = make(client.running.api_url)
+    utskick = make(client.running.api_url, token=client.token)
     sent = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", send_at=later), uc.Manner(wait=False))
     await asyncio.sleep(0.3)
     assert (await utskick.call("message_status", sent.message_id)).deliveries[0].lifecycle == "queued"
@@ -188,7 +188,7 @@ async def described(client: Client, operation: str) -> None:
 
 async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Make) -> None:
     await described(client, "getEvents")
-    utskick = make(client.running.api_url, origin="Skolappen")
+    utskick = make(client.running.api_url, token=client.token, origin="Skolappen")
     first = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", reference="rad 1"))
 
     async def until(after: str | None, message: uc.MessageResult) -> tuple[list[uc.FeedEvent], str]:
@@ -216,7 +216,7 @@ async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Mak
 @one
 async def test_webhooks_are_made_read_tried_and_deleted(client: Client, make: Make) -> None:
     await described(client, "createWebhook")
-    utskick = make(client.running.api_url, origin="Byggr")
+    utskick = make(client.running.api_url, token=client.token, origin="Byggr")
     made = await utskick.call("create_webhook", "http://127.0.0.1:9/", ["sent", "failed"], "Byggr")
     assert made.secret
     [listed] = await utskick.call("webhooks")

@@ -109,6 +109,8 @@ async def test_who_cannot_tell_now_says_so(server: str, caplog: pytest.LogCaptur
     await database.open()
     directory, subscriptions = (kind(tables_of(database, SAFE)) for kind in (LocalDirectory, LocalSubscriptions))
     await database.pool.close()
+    assert database._requests is not None
+    await database._requests.close()
     party = str(uuid4())
     answers = [
         await directory.legal_ids(MID, [party]),

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.http import tokens
 from utskick import app
 from utskick.store.database import Database
 
@@ -29,12 +30,20 @@ class Answer:
 class Client:
     """``call`` a path of the service, and look at what the citizens got."""
 
-    def __init__(self, running: app.Running, session: aiohttp.ClientSession) -> None:
+    def __init__(self, running: app.Running, session: aiohttp.ClientSession, token: str | None = None) -> None:
+        """``token``: sent with every call that has no Authorization header of its own; an empty one takes it away."""
         self.running = running
+        self.token = token
         self._session = session
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header with the token, for calls that are made elsewhere."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {name: value for name, value in {**self.bearer, **named}.items() if value or name != "Authorization"}
         data = {"data": body} if isinstance(body, str | bytes) else {"json": body} if body is not None else {}
         if isinstance(body, str | bytes):
             named.setdefault("Content-Type", "application/json")
@@ -96,7 +105,10 @@ async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterato
         },
     )
     async with app.serving(settings, work=True) as running, aiohttp.ClientSession() as session:
-        yield Client(running, session)
+        if not settings.section("auth").embedded:
+            yield Client(running, session)
+            return
+        yield Client(running, session, await tokens.fetched(session, running.api_url, await tokens.client_of(database)))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,8 @@ from tests.http.test_letter import attachment, citizen, letter
 from tests.http.test_push import device
 from utskick.sandbox.digital_mail_people import number
 from utskick.store.database import Database
+from utskick.store.safe import Locked
+from utskick.store.sealing import Column, sealed_values
 
 PHONE, MAIL, STREET = "+46701740677", "kanarie.fagel@example.se", "Kanariegatan"
 TEXT, FILE, SUBJECT = "Kanariefågelns text", "kanarie-bilaga.txt", "Kanarieärende"
@@ -84,18 +87,34 @@ async def known_in_full(client: Client) -> Person:
 
 
 async def told_anywhere(database: Database, *needles: str) -> list[str]:
-    """The tables that hold any of these, in the clear or as bytes: ``table: what``."""
+    """The tables that hold any of these, in the clear, as bytes, or sealed: ``table: what``. The audit trail names people by their key."""
     tables = [row[0] for row in await database.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
     found = []
     for table in tables:
-        text = "\n".join(row[0] for row in await database.pool.fetch(f'SELECT t::text FROM "{table}" t')).lower()
+        if table.startswith("audit_"):
+            continue
+        rows = await database.pool.fetch(f'SELECT t.*, t::text AS "_text" FROM "{table}" t')
+        text = "\n".join([*(row["_text"] for row in rows), *await opened(database, rows)]).lower()
         for needle in needles:
             if needle.lower() in text or needle.lower().encode().hex() in text or needle.encode().hex() in text:
                 found.append(f"{table}: {needle}")
     return found
 
 
-def needles(database: Database, person: Person) -> list[str]:
-    key = database.vault.index("2281", person.party).hex()
+async def opened(database: Database, rows: list[Any]) -> list[str]:
+    """What stands sealed in them by a month."""
+    sealed = [row for row in rows if sealed_values(row)]
+    await database.vault.at_hand(sealed)
+    texts = []
+    for row in sealed:
+        for value in sealed_values(row):
+            for column in Column:
+                with suppress(Locked):
+                    texts.append(database.vault.open(row["municipality_id"], column, value).decode(errors="replace"))
+    return texts
+
+
+async def needles(database: Database, person: Person) -> list[str]:
+    key = (await database.vault.index("2281", person.party)).hex()
     own = [UUID(one).bytes.hex() for one in (person.party, *person.messages.values())]
     return [person.party, person.number, PHONE, MAIL, STREET, TEXT, FILE, SUBJECT, "Kanarie", key, *person.messages.values(), *own]

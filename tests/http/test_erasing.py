@@ -33,7 +33,7 @@ async def reads(client: Client, person: Person) -> dict[str, int]:
 
 async def test_nothing_of_an_erased_person_is_left_in_any_table(client: Client, database: Database) -> None:
     person = await known_in_full(client)
-    assert len(await told_anywhere(database, *needles(database, person))) > 20
+    assert len(await told_anywhere(database, *await needles(database, person))) > 20
     hold = (await client.post("/2281/holds", {"kind": "party", "id": person.party, "reason": "Kanarie ska granskas"})).json["id"]
     assert (await client.call("DELETE", f"/2281/holds/{hold}", **ANNA)).status == 204
     mine = (await client.post("/2281/holds", {"kind": "message", "id": person.messages["sms"], "reason": "Kanarie"})).json["id"]
@@ -44,7 +44,7 @@ async def test_nothing_of_an_erased_person_is_left_in_any_table(client: Client, 
     assert erased["removed"] == {
         "messages": 7, "deliveries": 10, "batches": 4, "files": 1, "parties": 1, "contactSettings": 2, "delegates": 1, "devices": 1,
     }  # fmt: skip
-    left = [one for one in needles(database, person) if one != person.messages["sms"]]
+    left = [one for one in await needles(database, person) if one != person.messages["sms"]]
     assert [one for one in await told_anywhere(database, *left) if not one.startswith("holds: ")] == []
     assert await told_anywhere(database, person.party, "Kanarie") == []
     assert (await client.get("/2281/statistics")).json == before
@@ -82,7 +82,7 @@ async def test_what_is_kept_is_told_with_its_reason(client: Client, database: Da
     ]
     assert (erased["removed"]["messages"], erased["removed"]["parties"]) == (5, 1)
     stays = {person.messages["sms"], person.messages["letter"], waiting["messageId"]}
-    rows = await database.pool.fetch("SELECT id FROM messages WHERE party_key = $1", database.vault.index("2281", person.party))
+    rows = await database.pool.fetch("SELECT id FROM messages WHERE party_key = $1", await database.vault.index("2281", person.party))
     assert {str(row["id"]) for row in rows} == stays
     again = await erase(client, person.party)
     assert (again["removed"]["messages"], again["kept"]) == (0, erased["kept"])
@@ -91,7 +91,7 @@ async def test_what_is_kept_is_told_with_its_reason(client: Client, database: Da
 async def test_a_held_person_keeps_everything(client: Client, database: Database) -> None:
     person = await known_in_full(client)
     hold = (await client.post("/2281/holds", {"kind": "party", "id": person.party, "reason": "r", "reference": "TR 1"})).json["id"]
-    before = await told_anywhere(database, *needles(database, person))
+    before = await told_anywhere(database, *await needles(database, person))
     erased = await erase(client, person.party)
     assert erased["kept"] == [
         {"what": "directory", "count": 5, "reason": "hold", "reference": "TR 1"},
@@ -99,7 +99,7 @@ async def test_a_held_person_keeps_everything(client: Client, database: Database
     ]
     assert set(erased["removed"].values()) == {0}
     assert (await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")).status == 409
-    assert await told_anywhere(database, *needles(database, person)) == before
+    assert await told_anywhere(database, *await needles(database, person)) == before
     await client.call("DELETE", f"/2281/holds/{hold}")
     assert (await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")).status == 204
     assert (await erase(client, person.party))["removed"]["messages"] == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -20,12 +21,16 @@ from tests.http.test_history import filled
 from tests.store.histories import Histories, Told
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import ExtractTooLong
+from utskick.domain.month import month_of, written
 from utskick.http.extract_pages import MOST_MESSAGES, Pages, Printer
 from utskick.store.database import Database
 
 
 async def fetched(client: Client, path: str, **headers: str) -> tuple[int, Any, bytes]:
-    async with aiohttp.ClientSession() as session, session.get(client.running.api_url + path, headers=headers) as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(client.running.api_url + path, headers={**client.bearer, **headers}) as answer,
+    ):
         return answer.status, answer.headers, await answer.read()
 
 
@@ -74,6 +79,18 @@ async def test_files_come_with_it_where_they_are_asked_for(client: Client, datab
     found = (await client.get(f"/2281/parties/{party}/extract?files=true")).json
     assert sorted(b64decode(m["files"][0]["content"]).decode() for m in found["messages"]) == sorted(texts)
     assert all(sha256(b64decode(f["content"])).hexdigest() == f["sha256"] for m in found["messages"] for f in m["files"])
+
+
+async def test_what_was_said_in_a_destroyed_month_is_told_as_erased(client: Client, database: Database) -> None:
+    histories, party = Histories(database), uuid4()
+    histories.month = month_of(datetime(2011, 3, 1, tzinfo=UTC))
+    await histories.batch(Told(party=party, file="hemlig text"))
+    async with database.transaction() as connection:
+        assert await database.vault.rows.destroy(connection, ("2281", written(histories.month)))
+    [message] = (await client.get(f"/2281/parties/{party}/extract?files=true")).json["messages"]
+    assert message["deliveries"][0]["content"] == {"erased": True}
+    assert message["files"] == []
+    assert (await fetched(client, f"/2281/parties/{party}/extract?format=pdf"))[0] == 200
 
 
 async def test_a_protected_persons_own_address_is_told(client: Client) -> None:

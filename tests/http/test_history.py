@@ -18,9 +18,11 @@ from tests.http.conftest import Client
 from tests.http.pdf import letter as pdf
 from tests.http.test_letter import ADDRESS, attachment, citizen, letter
 from utskick.domain.ids import new_id
+from utskick.domain.month import month_of
 from utskick.http.files import disposition, type_of
 from utskick.sandbox.digital_mail_people import number
 from utskick.store.database import Database
+from utskick.store.sealing import Column
 
 EMAIL = {"emailAddress": "anna@example.se", "subject": "Kallelse", "message": "Se bilagan."}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
@@ -32,7 +34,7 @@ def enclosed(name: str, data: bytes, content_type: str | None = None) -> dict[st
 
 
 async def fetched(client: Client, path: str) -> tuple[int, Any, bytes]:
-    async with aiohttp.ClientSession() as session, session.get(client.running.api_url + path) as answer:
+    async with aiohttp.ClientSession() as session, session.get(client.running.api_url + path, headers=client.bearer) as answer:
         return answer.status, answer.headers, await answer.read()
 
 
@@ -172,7 +174,7 @@ async def test_a_person_with_a_hundred_thousand_messages_is_read_to_the_end(clie
     await database.pool.execute("UPDATE messages SET at = '2020-01-01Z' WHERE id = $1", UUID(first["messageId"]))
     await filled(database, party, count)
     url = f"{client.running.api_url}/2281/conversation-history/{party}"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=client.bearer) as answer:
         begin = await answer.content.read(200)
         assert begin.startswith(b"[{")
         whole = begin + await answer.read()
@@ -184,11 +186,13 @@ async def test_a_person_with_a_hundred_thousand_messages_is_read_to_the_end(clie
 async def filled(database: Database, party: str, count: int) -> None:
     """So many messages to one party, in batches of a thousand."""
     vault, now = database.vault, datetime.now(UTC)
+    await vault.ready("2281", month_of(now))
+    key, seal = vault.lasting("2281").party(party), vault.of("2281", month_of(now)).seal
     batches = [new_id() for _ in range(count // 1000)]
     messages = [(new_id(), batches[i // 1000], i % 1000) for i in range(count)]
-    key, sealed = vault.index("2281", party), vault.seal("2281", party.encode())
+    sealed = seal(Column.PARTY, party.encode())
     async with database.pool.acquire() as connection:
-        content = vault.seal("2281", b'{"message":"nummer"}')
+        content = seal(Column.CONTENT, b'{"message":"nummer"}')
         await connection.copy_records_to_table(
             "batches",
             columns=("id", "municipality_id", "channel", "message_type", "priority", "recipients", "content", "created_at"),
@@ -199,7 +203,7 @@ async def filled(database: Database, party: str, count: int) -> None:
             columns=("id", "batch_id", "ordinal", "municipality_id", "party_key", "party", "at"),
             records=[(*m, "2281", key, sealed, now) for m in messages],
         )
-        number = vault.seal("2281", b"+46701740605")
+        number = seal(Column.DESTINATION, b"+46701740605")
         await connection.copy_records_to_table(
             "deliveries",
             columns=("id", "municipality_id", "batch_id", "message_id", "channel", "message_type", "priority", "status", "destination",

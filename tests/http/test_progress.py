@@ -60,7 +60,7 @@ async def events(answer: aiohttp.ClientResponse) -> Events:
 
 
 def listen(client: Client, path: str) -> Any:
-    return client._session.get(client.running.api_url + path)
+    return client._session.get(client.running.api_url + path, headers=client.bearer)
 
 
 async def test_a_listener_is_told_the_counts_at_once_whenever_they_change_and_when_all_has_settled(
@@ -126,7 +126,8 @@ async def test_a_stop_ends_the_streams_at_once(database: Database, tmp_path: Pat
     async with aiohttp.ClientSession() as session:
         async with serving(database, tmp_path, worker={"grace": 20}) as client:
             batch_id = await waiting_batch(client)
-            answer = await session.get(f"{client.running.api_url}/2281/status/batch/{batch_id}/events?follow=true")
+            url = f"{client.running.api_url}/2281/status/batch/{batch_id}/events?follow=true"
+            answer = await session.get(url, headers=client.bearer)
             await anext(events(answer))
             began = monotonic()
         assert monotonic() - began < 12  # and not the whole grace

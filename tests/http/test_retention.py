@@ -31,7 +31,7 @@ async def test_a_rule_is_set_read_changed_and_removed(client: Client) -> None:
     sms, rest = (await client.get(PATH)).json
     assert sms.pop("set")
     assert sms == {"messageType": "SMS", "preserve": True, "decision": "KS 2026/124", "source": "municipality", "setBy": "anna01"}
-    assert (rest["messageType"], rest["days"], rest["setBy"]) == ("*", 36500, "unnamed")
+    assert (rest["messageType"], rest["days"], rest["setBy"]) == ("*", 36500, "everything")
     assert (await client.get("/2260/configuration/retention")).json == []
     assert (await client.call("DELETE", f"{PATH}/*")).status == 204
     assert (await client.call("DELETE", f"{PATH}/*")).status == 404

@@ -23,11 +23,12 @@ CHECKS = (
 )  # fmt: skip
 
 
-def settings(url: str) -> SchemathesisConfig:
+def settings(url: str, headers: dict[str, str]) -> SchemathesisConfig:
     """The same cases on every run, and no search for a smaller one."""
     return SchemathesisConfig.from_dict(
         {
             "base-url": url,
+            "headers": headers,
             "continue-on-failure": True,
             "request-timeout": 30,
             "parameters": {"municipalityId": "2281", "organizationNumber": "2120002411", "follow": "false"},
@@ -39,14 +40,14 @@ def settings(url: str) -> SchemathesisConfig:
     )
 
 
-def explored(url: str, document: dict[str, Any]) -> Iterator[str]:
+def explored(url: str, headers: dict[str, str], document: dict[str, Any]) -> Iterator[str]:
     """What should not have been answered, one line each; at the end the number of cases."""
     document["paths"].pop("/api-docs")  # is YAML, and as such no string
     for path in document["paths"].values():  # each event would be held against the schema of the whole
         for answer in (answer for operation in path.values() for answer in operation["responses"].values()):
             answer.get("content", {}).get("text/event-stream", {}).pop("schema", None)
     asked = 0
-    for event in from_schema(schemathesis.openapi.from_dict(document, config=settings(url))).execute():
+    for event in from_schema(schemathesis.openapi.from_dict(document, config=settings(url, headers))).execute():
         if isinstance(event, events.FatalError | events.NonFatalError):
             yield f"not explored: {event}"
         if isinstance(event, events.ScenarioFinished):
@@ -76,6 +77,6 @@ async def test_the_service_answers_only_what_it_documents(client: Client) -> Non
     assert (await client.call("PUT", f"/2281/parties/{PARTY}", {"legalId": number(1), "address": home})).status == 201
     await device(client, "mobilen", PARTY)
     document = (await client.get("/openapi.json")).json
-    *wrong, asked = await asyncio.to_thread(lambda: list(explored(client.running.api_url, document)))
+    *wrong, asked = await asyncio.to_thread(lambda: list(explored(client.running.api_url, client.bearer, document)))
     assert wrong == []
     assert int(asked) > 2 * len(document["paths"])

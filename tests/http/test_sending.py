@@ -187,7 +187,7 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(client: Client)
     answer = None
     try:
         async with client._session.post(
-            client.running.api_url + "/2281/sms", data=endless(), headers={"Content-Type": "application/json"}
+            client.running.api_url + "/2281/sms", data=endless(), headers={"Content-Type": "application/json", **client.bearer}
         ) as found:
             answer = found.status
     except OSError:

@@ -64,14 +64,14 @@ class _Same:
         self._connection = connection
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
+    async def transaction(self, *_isolation: Any, **_mode: Any) -> AsyncIterator[Any]:
         yield self._connection
 
 
 async def both(database: Database, municipality_id: str = "2281") -> tuple[Told, Told]:
     """The tallies and the raw count of one moment."""
     async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        found = await Tallies(SimpleNamespace(pool=_Same(connection))).count(Wanted(municipality_id))  # type: ignore[arg-type]
+        found = await Tallies(SimpleNamespace(of=lambda _: _Same(connection))).count(Wanted(municipality_id))  # type: ignore[arg-type]
         told = Counter({(t.original_type, t.message_type, t.origin, t.department, t.word): t.number for t in found})
         return told, await raw(connection, municipality_id)
 

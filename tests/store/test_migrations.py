@@ -43,7 +43,7 @@ async def test_files_that_were_there_before_retention_are_known_to_be_in_use(ser
     config = migrations._config()
     with create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool).connect() as connection:
         config.attributes["connection"] = connection
-        before = ScriptDirectory.from_config(config).get_revision("0007")
+        before = ScriptDirectory.from_config(config).get_revision("0010")
         assert before is not None
         command.upgrade(config, str(before.down_revision))
         connection.commit()

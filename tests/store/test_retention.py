@@ -25,7 +25,7 @@ from utskick.store.print_batches import HAND_OVER
 from utskick.store.protocol import Protocol
 from utskick.store.removals import Removed
 from utskick.store.retention import REST, Retention, Walk
-from utskick.store.retention_rules import RetentionRules, lock
+from utskick.store.retention_rules import RetentionRules
 from utskick.store.tallies import Tallies
 from utskick.store.tallies import Wanted as Counted
 
@@ -129,46 +129,20 @@ async def test_events_stay_until_they_are_counted_and_told(database: Database) -
     assert await histories.orphans() == {}
 
 
-@pytest.mark.parametrize("kind", list(HoldKind))
-async def test_a_hold_wins_over_the_rules_until_it_is_lifted(database: Database, kind: HoldKind) -> None:
-    histories, party = Histories(database), anybody()
-    made = await histories.batch(Told(party=party), Told())
-    await histories.batch(Told())
-    await Tallies(database).keep_up()
-    subject = {HoldKind.PARTY: party, HoldKind.MESSAGE: made.messages[0], HoldKind.BATCH: made.id}[kind]
-    hold = await held(database, kind, subject)
-    await run(database)
-    assert await histories.messages() == set(made.messages if kind is HoldKind.BATCH else made.messages[:1])
-    assert not await Holds(database).lift(OTHER, hold, "bo", NOW)
-    assert await Holds(database).lift(MID, hold, "bo", NOW)
-    assert not await Holds(database).lift(MID, hold, "bo", NOW)
-    await run(database)
-    assert await histories.messages() == set()
-    found = await Holds(database).get(MID, hold)
-    assert found is not None
-    assert (found.placed_by, found.lifted_by, found.lifted_at, found.reference) == ("anna", "bo", NOW, "TR 1")
-
-
-async def test_a_hold_on_what_is_not_there_is_refused(database: Database) -> None:
-    holds, histories = Holds(database), Histories(database, OTHER)
-    theirs = await histories.batch(Told())
-    for subject in (Subject(HoldKind.MESSAGE, theirs.messages[0]), Subject(HoldKind.BATCH, theirs.id)):
-        assert await holds.place(MID, Wanted(subject, "r", None, "anna"), NOW) is None
-
-
 async def test_a_file_stays_as_long_as_anything_refers_to_it(database: Database) -> None:
     histories = Histories(database)
     await histories.batch(Told(), file="samma")
     await histories.batch(Told(file="samma"), Told(days=1))
     keeper = await histories.batch(Told(days=1, file="samma"))
-    await Histories(database, OTHER).named("samma", new_id())
+    theirs = Histories(database, OTHER)
+    await theirs.named("samma", new_id())
     await Tallies(database).keep_up()
     assert (await run(database)).files == 0
     assert await histories.files() == {"samma"}
     assert (await run(database, now=NOW + timedelta(days=60))).files == 1
     assert await histories.files() == set()
     assert keeper.messages[0] not in await histories.messages()
-    assert await Histories(database, OTHER).files() == {"samma"}
+    assert await theirs.files() == {"samma"}
 
 
 async def test_a_file_that_is_just_being_referred_to_is_not_removed(database: Database) -> None:
@@ -180,7 +154,7 @@ async def test_a_file_that_is_just_being_referred_to_is_not_removed(database: Da
     async with database.transaction() as connection:
         await keep(connection, database.vault, MID, [file], NOW)
         assert (await run(database)).messages == 1
-        await refer(connection, MID, [(owner, file.digest)])
+        await refer(connection, database.vault, MID, [(owner, file.digest)])
     assert await histories.files() == {"samma"}
     retention = Retention(database, {})
     assert await retention.sweep_files(MID, NOW) == 0
@@ -260,25 +234,6 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(d
     assert (lines.messages, lines.deliveries, lines.batches, lines.files) == (36, 36, 12, 2)
     assert await histories.messages() == set()
     assert await histories.orphans() == {}
-
-
-async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) -> None:
-    """A hold and a rule wait for the step that is being made, and no step begins beside it."""
-    histories = Histories(database)
-    made = await histories.batch(Told())
-    await Tallies(database).keep_up()
-    async with database.transaction() as step:
-        await lock(step, MID)
-        assert (await run(database)).is_nothing
-        deciding = [
-            asyncio.create_task(held(database, HoldKind.MESSAGE, made.messages[0])),
-            asyncio.create_task(RetentionRules(database, {}).put(MID, Rule("EMAIL", 1, "d", "anna", NOW))),
-        ]
-        await asyncio.sleep(0.1)
-        assert not any(task.done() for task in deciding)
-    await asyncio.gather(*deciding)
-    assert (await run(database)).is_nothing
-    assert await histories.messages() == set(made.messages)
 
 
 async def test_an_interruption_loses_nothing_and_the_next_worker_goes_on(database: Database) -> None:

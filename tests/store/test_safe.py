@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import threading
 from base64 import b64decode
 from pathlib import Path
@@ -127,3 +128,52 @@ def test_a_wrong_key_is_refused_without_being_told(text: str, tmp_path: Path) ->
         assert not text or text not in fault.value.detail
     with pytest.raises(SettingsFault, match="cannot be read"):
         safe_of(VaultSection(key_file=tmp_path / "none"), None)
+
+
+# -- a key from a command -------------------------------------------------------------------------------------------------
+
+
+def command(tmp_path: Path, script: str) -> VaultSection:
+    """A command as somebody would write it, which needs no shell."""
+    (tmp_path / "key.py").write_text(script)
+    return VaultSection(key_command=(sys.executable, str(tmp_path / "key.py"), "secret/utskick"))
+
+
+def test_a_key_comes_from_a_command(tmp_path: Path) -> None:
+    text = new_key()
+    section = command(tmp_path, f"import sys\nassert sys.argv[1] == 'secret/utskick' and not sys.stdin.read()\nprint('{text}')\n")
+    locked = safe_of(VaultSection(key=SecretStr(text)), None).lock("2281", "p", b"x")
+    assert safe_of(section, None).unlock("2281", "p", locked) == b"x"
+
+
+def test_a_command_that_tells_no_key_is_one_sentence_that_repeats_nothing_of_it(tmp_path: Path) -> None:
+    for script, said in (
+        ("print('hemligt')", "what vault.key_command prints: must be 32 bytes in base64"),
+        ("import sys\nprint('hemligt', file=sys.stderr)\nsys.exit(3)", "ended with exit status 3"),
+        ("import sys\nsys.stdout.buffer.write(bytes(range(256)))", "must be 32 bytes in base64"),
+    ):
+        with pytest.raises(SettingsFault, match=said) as fault:
+            safe_of(command(tmp_path, script), None)
+        assert "hemligt" not in fault.value.detail
+        assert "\n" not in fault.value.detail
+    with pytest.raises(SettingsFault, match="cannot be run: No such file"):
+        safe_of(VaultSection(key_command=(str(tmp_path / "none"),)), None)
+
+
+def test_a_command_that_does_not_end_is_not_waited_for(tmp_path: Path) -> None:
+    section = command(tmp_path, "import time\ntime.sleep(60)\n")
+    with pytest.raises(SettingsFault, match=r"told no key within 0\.2 s"):
+        safe_of(section, None, patience=0.2)
+
+
+def test_a_key_has_one_source(tmp_path: Path) -> None:
+    for more in ({"key_file": tmp_path}, {"key_command": ["a"]}):
+        with pytest.raises(ValueError, match="set one of key, key_file and key_command"):
+            VaultSection.model_validate({"key": new_key(), **more})
+
+
+def test_each_key_has_a_name_of_its_own_that_is_not_the_key() -> None:
+    both = Safe([NEW, OLD])
+    assert list(both.apart) == [*Safe([NEW]).apart, *Safe([OLD]).apart]
+    assert not any(name in key.hex() for name in both.apart for key in (OLD, NEW))
+    assert both.apart[next(iter(Safe([OLD]).apart))].unlock("2281", "p", Safe([OLD]).lock("2281", "p", b"x")) == b"x"

@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ import httpx2
 
 import utskick_client
 from utskick.domain.errors import SettingsFault, Unreadable, UtskickError
-from utskick_client import AsyncUtskickClient, NotUtskick, Patience
+from utskick_client import AsyncUtskickClient, NotUtskick, Patience, Token
 
 ORIGIN: Final = "utskick-cli"
 _LOGIN: Final = re.compile(r"[!-:<-~]{1,100}\Z")  # one word of ASCII, without the semicolon that ends it in the header
@@ -41,7 +41,7 @@ class Target:
 
     url: str
     municipality: str = "2281"
-    token: str | None = None
+    token: Token | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -59,7 +59,7 @@ async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIter
     """
     limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=32)
     async with httpx2.AsyncClient(trust_env=False, verify=ssl.create_default_context(), limits=limits) as http:
-        who = {"origin": ORIGIN, "sent_by": _login()}
+        who = {"origin": ORIGIN, "sent_by": login()}
         try:
             yield AsyncUtskickClient(target.url, target.municipality, token=target.token, patience=patience, http=http, **who)
         except utskick_client.Refused as fault:
@@ -70,7 +70,7 @@ async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIter
             raise Unreadable(str(fault)) from fault
 
 
-def _login() -> str | None:
+def login() -> str | None:
     """Who is logged in here; None where nobody is, or where the name cannot stand in a header."""
     try:
         name = getpass.getuser()

@@ -11,7 +11,9 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__, app
+from utskick.cli.audit import audit
 from utskick.cli.batch import batch
+from utskick.cli.clients import clients
 from utskick.cli.directory import directory
 from utskick.cli.importing import importing
 from utskick.cli.options import Address, Config, Municipality, target_of
@@ -31,9 +33,11 @@ cli = typer.Typer(
 
 cli.add_typer(send, name="send")
 cli.add_typer(batch, name="batch")
+cli.add_typer(clients, name="clients")
 cli.add_typer(directory, name="directory")
 cli.add_typer(importing, name="import")
 cli.add_typer(retention, name="retention")
+cli.add_typer(audit, name="audit")
 cli.add_typer(vault, name="vault")
 
 

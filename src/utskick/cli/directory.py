@@ -27,7 +27,6 @@ from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault, Unreadable
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
-from utskick.store.safe import Safe
 
 directory = typer.Typer(no_args_is_help=True, help="Who people are: the directory in Utskick's own tables.")
 _STRIDE: Final = 2_000
@@ -76,11 +75,11 @@ def _carry_out(settings: Settings, order: Order) -> None:
 
 async def _take(settings: Settings, order: Order, roster: Roster, bar: Progress) -> Taken:
     async with app.opened(settings) as database, answering():
-        return await _written(database, app.safe_of(settings), order, roster.entries, bar)
+        return await _written(database, order, roster.entries, bar)
 
 
-async def _written(database: Database, safe: Safe, order: Order, entries: Sequence[Entry], bar: Progress) -> Taken:
-    roll, now, created, replaced = Roll(database, tables_of(database, safe)), utc_now(), 0, 0
+async def _written(database: Database, order: Order, entries: Sequence[Entry], bar: Progress) -> Taken:
+    roll, now, created, replaced = Roll(database, tables_of(database, database.vault.safe)), utc_now(), 0, 0
     refused: list[Refused] = []
     writing, rest = bar.add_task("write", total=len(entries)), iter(entries)
     while part := list(islice(rest, _STRIDE)):

@@ -91,7 +91,7 @@ async def _database(settings: Settings) -> list[Finding]:
 
 def _key(settings: Settings) -> Finding:
     """Beside the embedded database it is made when it is needed, and not by a look."""
-    if settings.database.url is None and settings.vault.key is None and settings.vault.key_file is None:
+    if settings.database.url is None and not settings.vault.named:
         said = f"of its own, in {settings.data.folder.absolute()}"
         return Finding("vault key", Grade.OK, f"{said}; a copy of it belongs elsewhere than the backup of the database")
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from utskick.cli import credentials
 from utskick.cli.client import Target
 
 Config = Annotated[
@@ -29,5 +29,5 @@ Column = Annotated[
 
 
 def target_of(url: str, municipality: str) -> Target:
-    """The token comes from the environment alone: on a command line it would be seen by everybody on the machine."""
-    return Target(url, municipality, os.environ.get("UTSKICK_TOKEN") or None)
+    """Tokens and secrets come from the environment alone: on a command line they would be seen by everybody on the machine."""
+    return Target(url, municipality, credentials.token_for(url))

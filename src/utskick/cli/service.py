@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from utskick import app, logs
+from utskick.auth.settings import AuthSection
 from utskick.domain.errors import DatabaseFault
 from utskick.sandbox.place import Place
 from utskick.sandbox.town import NOTICE, sections
@@ -51,10 +53,35 @@ def _announce(running: app.Running, settings: Settings) -> None:
     if running.viewer_url:
         lines.append(f"[bold]Sandbox[/]        {running.viewer_url}   what the citizens got, ledger")
     lines.append(f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}")
+    auth = settings.section("auth")
+    lines.append(f"[bold]Tokens[/]         {_whose_tokens(auth, running.api_url)}")
     if running.viewer_url:
         lines += ["", f"[bold yellow]{NOTICE}[/]"]
     lines += ["", "Stop with Ctrl-C; what is being sent may finish."]
-    Console(stderr=True).print(Panel("\n".join(lines), title="Utskick", expand=False))
+    console = Console(stderr=True)
+    console.print(Panel("\n".join(lines), title="Utskick", expand=False))
+    if running.client_file is not None:
+        console.print(_first_calls(running.api_url, running.client_file), markup=False, highlight=False, soft_wrap=True)
+
+
+def _first_calls(api_url: str, client_file: Path) -> str:
+    """To be copied: a token for ten minutes, and an SMS with it. The secret stays in its file."""
+    here = Path.cwd()
+    path = quote(str(client_file.relative_to(here) if client_file.is_relative_to(here) else client_file))
+    return "\n".join(
+        [
+            "From another terminal: a token, and an SMS with it.",
+            f"""  TOKEN=$(curl -sK {path} {api_url}/oauth2/token -d grant_type=client_credentials | cut -d'"' -f4)""",
+            f"""  curl {api_url}/2281/sms -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\""",
+            """       -d '{"mobileNumber": "+46701740605", "message": "Välkommen på måndag."}'""",
+        ]
+    )
+
+
+def _whose_tokens(auth: AuthSection, api_url: str) -> str:
+    ours = [f"{auth.issuer or api_url}/oauth2/token"] if auth.embedded else []
+    places = [*ours, *(issuer.name for issuer in auth.issuers)]
+    return ", ".join(places) or "[bold yellow]nobody is asked for one (auth.mode is off)[/]"
 
 
 def _tell(running: app.Running, ready_file: Path) -> None:

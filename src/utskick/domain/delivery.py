@@ -8,18 +8,20 @@ from typing import Final
 from uuid import UUID
 
 from utskick.domain.channel import Priority
+from utskick.domain.month import Month
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 
 #: A message without ``validUntil``, and every further leg of one, is given up after this time.
 LIFETIME: Final = timedelta(hours=48)
+_NEVER: Final = Month(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last back-off;
     ``doubts``: how many attempts ended uncertain. ``next``: the channels to fall back to, in order, when this one is known to have failed.
-    ``encloses``: of the hand-over of a gathering, its id."""
+    ``encloses``: of the hand-over of a gathering, its id. ``month``: with whose key it is sealed, that of its message's acceptance."""
 
     id: UUID
     municipality_id: str
@@ -36,12 +38,14 @@ class Delivery:
     expires_at: datetime
     next: tuple[str, ...] = ()
     encloses: UUID | None = None
+    month: Month = _NEVER
 
     def begun(self, account: str) -> Delivery:
         """With one more attempt. Written out, because ``dataclasses.replace`` costs more than all else that is decided about a delivery."""
         return Delivery(
             self.id, self.municipality_id, self.batch_id, self.message_id, self.channel, Status.SENDING, self.priority, self.attempts + 1,
             self.tried, self.doubts, account, self.created_at, self.expires_at, self.next, self.encloses,
+            self.month,
         )  # fmt: skip
 
 

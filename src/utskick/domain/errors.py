@@ -50,6 +50,12 @@ class NotFound(UtskickError):
     code, status, title = "not-found", 404, "Not Found"
 
 
+class Erased(UtskickError):
+    """It was there, and has been made unreadable for ever: the key of its month was destroyed."""
+
+    code, status, title = "erased", 410, "Gone"
+
+
 class NotAllowedHere(UtskickError):
     """The thing exists, but this cannot be done in its state."""
 
@@ -66,6 +72,18 @@ class KeyReused(UtskickError):
     """This Idempotency-Key was used with another body."""
 
     code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
+
+
+class TooMany(UtskickError):
+    """One client makes more calls than it may; come again after Retry-After."""
+
+    code, status, title = "too-many-requests", 429, "Too Many Requests"
+
+
+class TooSlow(UtskickError):
+    """The body of the request did not come in time."""
+
+    code, status, title = "request-timeout", 408, "Request Timeout"
 
 
 class TooLarge(UtskickError):
@@ -87,9 +105,27 @@ class WrongMediaType(UtskickError):
 
 
 class Unauthorized(UtskickError):
-    """The credentials of this call were missing or wrong."""
+    """The token or the credentials of this call were missing or wrong."""
 
     code, status, title = "unauthorized", 401, "Unauthorized"
+
+
+class ScopeMissing(UtskickError):
+    """The token does not have the scope that this call needs."""
+
+    code, status, title = "insufficient-scope", 403, "Forbidden"
+
+
+class OtherMunicipality(UtskickError):
+    """The token does not speak for the municipality of this call."""
+
+    code, status, title = "other-municipality", 403, "Forbidden"
+
+
+class IssuerAway(UtskickError):
+    """Whether a token is genuine cannot be told now: its issuer cannot be asked for its keys."""
+
+    code, status, title = "issuer-away", 503, "Service Unavailable"
 
 
 class DeliveryFailed(UtskickError):

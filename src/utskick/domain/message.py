@@ -13,12 +13,18 @@ from utskick.domain.channel import Plan, Priority
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``), and the id of the call."""
+    """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``), and the id of the call.
+
+    ``client``: whose token it was, None where nobody is asked for one; ``address``: the machine that called. What stands in headers is what
+    the caller says of itself.
+    """
 
     municipality_id: str
     origin: str | None = None
     issuer: str | None = None
     request_id: str | None = None
+    client: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

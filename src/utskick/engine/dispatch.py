@@ -77,6 +77,9 @@ class Dispatch:
             await self._interrupted(job, loaded)
         elif delivery.status not in (Status.QUEUED, Status.DEFERRED):
             await self._finished.put(job.id)
+        elif loaded.erased:
+            reason = Reason("erased", "what it says was erased before a provider took it")
+            await self._settle(job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None)
         elif now >= delivery.expires_at:
             reason = Reason("expired", "its time ran out before a provider took it")
             await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)

@@ -103,6 +103,7 @@ class Intake:
             _check_times(numbered)
             await self._messages.add(numbered)
         else:
+            await self._messages.ready(numbered)
             found = await self._accept_keyed(wish, wish.key, numbered)
         self._points.reach("after-accept")
         return found

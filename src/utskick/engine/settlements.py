@@ -27,13 +27,17 @@ class Expected:
 
 
 class Settlements:
-    """One listening connection for the process; ``expect`` before the message is accepted, ``wait`` after.
+    """``most``: calls that wait at a time.
+
+    One listening connection for the process; ``expect`` before the message is accepted, ``wait`` after.
 
     A settlement is told by its message. Whether the message has other deliveries that are still on their way is looked up.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most: int = 1000) -> None:
         self._database = database
+        self._most = most
+        self._waiting = 0
         self._awaited: dict[UUID, Expected] = {}
         self._listener: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -55,14 +59,19 @@ class Settlements:
             self._awaited[message_id] = Expected(batch_id, rest, single, asyncio.Event())
 
     async def wait(self, message_ids: Iterable[UUID], seconds: float) -> bool:
-        """Whether all of them were settled in time."""
+        """Whether all of them were settled in time. Where ``most`` wait already, nobody else does."""
+        if self._waiting >= self._most:
+            return False
         events = [self._awaited[m].event for m in message_ids]
+        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 for event in events:
                     await event.wait()
         except TimeoutError:
             return False
+        finally:
+            self._waiting -= 1
         return True
 
     def forget(self, message_ids: Iterable[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""What has to be looked after now and then: signs of life, receipts that wait, tallies, deliveries without a job, what is past its time."""
+"""What has to be looked after now and then: signs of life, receipts, tallies, the trail, jobs, keys, and what is past its time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from utskick.domain.retention import Rule
 from utskick.engine.pacing import Pace
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
+from utskick.store.audit import Audit
 from utskick.store.database import Database
 from utskick.store.idempotency import Keys
 from utskick.store.numbering import Numbering
@@ -44,9 +45,11 @@ class Upkeep:
     ) -> None:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
+        self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)
         self._retention = RetentionRound(database, retention or {}, clock)
+        self._audit = Audit(database)
         self._receipts = receipts
         self._paces = paces
         self._clock = clock
@@ -65,13 +68,21 @@ class Upkeep:
             pace.share(workers)
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
         await self._tallies.keep_up()
+        await self._audit.link()
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
+        if self._rounds % 60 == 1:
+            await self._rewrap()
         if self._rounds % 60 == 30:
             await self._rescue()
             await self._numbering.mend()
         self._rounds += 1
         await self._retention.round()
+
+    async def _rewrap(self) -> None:
+        """The settings' first key comes to wrap all of the vault's."""
+        if strange := await self._vault.rewrap():
+            log.error("vault-keys-unusable", keys=strange, advice="add the key that wraps them to vault.old_keys")
 
     async def _rescue(self) -> None:
         now = self._clock()

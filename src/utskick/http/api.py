@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
 
 from utskick import __version__
-from utskick.domain.errors import UtskickError
-from utskick.http import directory, feed, openapi, problems, progress, records, retention, webhooks
+from utskick.auth import scopes
+from utskick.http import directory, feed, oauth, openapi, problems, progress, records, retention, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
 from utskick.http.history import Histories
 from utskick.http.reading import Reading
 from utskick.http.receiving import Receiving
+from utskick.http.routes import Endpoint, Routes
 from utskick.http.sending import Sending
 from utskick.http.service import Service
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 _DESCRIPTION = (
     "SMS, e-mail and more for public bodies: one API, a life-cycle status for every delivery, a history for every person. "
@@ -42,47 +36,68 @@ def build(service: Service) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(Envelope)
-    _sending(app, service)
-    _asking(app, service)
-    _reading(app, service)
+    to = Routes(app, service)
+    _sending(to, service)
+    _asking(to, service)
+    _reading(to, service)
     for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service), *retention.calls(service)):
         path = "/{municipalityId}" + call.path
-        _route(app, call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
+        to.add(call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
     events = feed.FeedCalls(service)
-    _route(app, "GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
-    _route(app, "GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
+    to.add("GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
+    to.add("GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
     health = Health(service)
-    _route(app, "GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
-    _route(app, "GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
+    to.add("GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
+    to.add("GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
     receiving = Receiving(service)
     for path in ("/receipts/{channel}/{provider}", "/receipts/{channel}/{provider}/{secret}"):
         name = "takeReceipt" if "secret" not in path else "takeReceiptWithSecret"
-        _route(app, "POST", path, receiving.take, openapi.receipt(name, path))
+        to.add("POST", path, receiving.take, openapi.receipt(name, path))
+    _issuer(to, service)
     openapi.install(app, service)
     return app
 
 
-def _sending(app: FastAPI, service: Service) -> None:
+def _issuer(to: Routes, service: Service) -> None:
+    access = service.access
+    if access.issuer is None:
+        return
+    header = access.door.certificate_header if access.door is not None else None
+    endpoints = oauth.IssuerEndpoints(access.issuer, tuple(scopes.every(service.channels)), header)
+    to.add("POST", "/oauth2/token", endpoints.token, openapi.token())
+    published = (
+        ("/oauth2/jwks", endpoints.jwks, "jwks", "The keys that verify tokens"),
+        ("/.well-known/oauth-authorization-server", endpoints.metadata, "metadata", "What the issuer can do (RFC 8414)"),
+        ("/.well-known/openid-configuration", endpoints.metadata, "openidMetadata", "The same, where OpenID Connect looks for it"),
+    )
+    for path, endpoint, operation, summary in published:
+        to.add("GET", path, endpoint, openapi.published(operation, summary))
+
+
+def _sending(to: Routes, service: Service) -> None:
     for channel in service.channels.values():
+        needs = scopes.sending(channel.name)
         for form in channel.forms:
             endpoint = Sending(service, channel, form)
             if form.short is not None:
-                _route(app, "POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True))
-            _route(app, "POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False))
+                to.add("POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True), needs)
+            to.add("POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False), needs)
 
 
-def _asking(app: FastAPI, service: Service) -> None:
+def _asking(to: Routes, service: Service) -> None:
     """What channels can be asked besides sending."""
     for channel in service.channels.values():
+        needs = scopes.sending(channel.name)
         for question in channel.questions:
             path = f"/{{municipalityId}}/{question.path}"
-            _route(app, "POST", path, Asking(service, question).answer, openapi.question(question, path))
+            to.add("POST", path, Asking(service, question).answer, openapi.question(question, path), needs)
         if channel.gathering is not None:
             path = f"/{{municipalityId}}/{channel.gathering.path}"
-            _route(app, "POST", path, Closing(service, channel.name, channel.gathering).close, openapi.closing(channel.gathering, path))
+            closing = Closing(service, channel.name, channel.gathering)
+            to.add("POST", path, closing.close, openapi.closing(channel.gathering, path), needs)
 
 
-def _reading(app: FastAPI, service: Service) -> None:
+def _reading(to: Routes, service: Service) -> None:
     reading = Reading(service)
     calls: list[tuple[str, str, Endpoint, str, str]] = [
         ("GET", "/status/batch/{batchId}", reading.batch_status, "getBatchStatus", "Get the status of a message batch"),
@@ -92,50 +107,10 @@ def _reading(app: FastAPI, service: Service) -> None:
     ]
     for method, path, endpoint, operation, summary in calls:
         for prefix in ("", "/{municipalityId}"):
-            _route(app, method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
+            to.add(method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
     watching = progress.Watching(service)
     for prefix in ("", "/{municipalityId}"):
-        _route(app, "GET", prefix + progress.PATH, watching.events, progress.described(prefix + progress.PATH, short=not prefix))
+        to.add("GET", prefix + progress.PATH, watching.events, progress.described(prefix + progress.PATH, short=not prefix))
     history = "getConversationHistoryShort", "Get the entire conversation history for a given party"
     path = "/{personId}/conversationHistory"
-    _route(app, "GET", path, Histories(service).short_conversation, openapi.reading(*history, path))
-
-
-class _Route(APIRoute):
-    """Described like every FastAPI route, served without what our endpoints do not use: dependencies, background tasks, models.
-
-    Half of the time of a request went there (bench/README.md).
-    """
-
-    def __init__(self, path: str, endpoint: Endpoint, **described: Any) -> None:
-        super().__init__(path, endpoint, **described)
-        self.app = _lean(endpoint)
-
-
-def _lean(endpoint: Endpoint) -> ASGIApp:
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            answer = await endpoint(Request(scope, receive, send))
-        except UtskickError as error:
-            answer = problems.of_error(error)
-        await answer(scope, receive, send)
-
-    return serve
-
-
-def _route(app: FastAPI, method: str, path: str, endpoint: Endpoint, described: dict[str, Any]) -> None:
-    app.router.routes.append(
-        _Route(
-            path,
-            endpoint,
-            methods=[method],
-            response_class=Response,
-            response_model=None,
-            name=described["operationId"],
-            operation_id=described["operationId"],
-            summary=described.pop("summary"),
-            tags=described.pop("tags"),
-            openapi_extra=described,
-            status_code=int(next(iter(described["responses"]))),
-        )
-    )
+    to.add("GET", path, Histories(service).short_conversation, openapi.reading(*history, path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import date
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from utskick.domain.channel import Parameter
-from utskick.domain.errors import Invalid, TooLarge, Unreadable, Violation, WrongMediaType
+from utskick.domain.errors import Invalid, TooLarge, TooSlow, Unreadable, Violation, WrongMediaType
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.domain.rules import LONGEST_NAME, NO_NUL, refusal
@@ -33,13 +34,20 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,10}\Z")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 #: Contract 1.1, ``@Min(1)`` of an int.
 MOST = 2_147_483_647
+#: Security headers (OWASP ASVS 14.4): nothing of the API is to be sniffed, framed, or run; ``/docs`` says otherwise of itself.
+_GUARDED = [
+    (b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]  # fmt: skip
+#: Seconds: the longest pause within a body that comes in, and until a client has taken a piece of its answer.
+_PAUSE, _UNREAD = 20.0, 60.0
 _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
 class Envelope:
     """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by anybody between.
 
-    HEAD is answered as GET; the server leaves the body out (RFC 9110 section 9.3.2).
+    A client that does not take its answer is cut off. HEAD is answered as GET; the server leaves the body out (RFC 9110 section 9.3.2).
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
@@ -55,8 +63,11 @@ class Envelope:
 
         async def enveloped(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id), *_NOT_STORED]
-            await send(message)
+                own = message.get("headers", ())
+                guarded = _GUARDED if not any(name == _GUARDED[1][0] for name, _ in own) else _GUARDED[:1]
+                message["headers"] = [*own, (b"x-request-id", request_id), *_NOT_STORED, *guarded]
+            async with asyncio.timeout(_UNREAD):  # who does not read is cut off
+                await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=scope["state"]["request_id"]):
             await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, enveloped)
@@ -162,11 +173,17 @@ async def read_body(request: Request, limit: int) -> bytes:
     if length.isdigit() and int(length) > limit:
         raise too_large
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        chunks.append(chunk)
+    clock = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(_PAUSE) as patience:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+                patience.reschedule(clock() + _PAUSE)
+    except TimeoutError:
+        raise TooSlow(f"nothing of the body came for {_PAUSE:.0f} s", headers={"Connection": "close"}) from None
     return b"".join(chunks)
 
 
@@ -191,7 +208,8 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     too_long = [Violation(name, f"size must be between 0 and {LONGEST_NAME}") for name, value in named if len(value or "") > LONGEST_NAME]
     if too_long:
         raise Invalid(too_long)
-    return Caller(municipality_id, origin, issuer, request.state.request_id)
+    state, address = request.state, request.client.host if request.client else None
+    return Caller(municipality_id, origin, issuer, state.request_id, getattr(state, "client", None), address)
 
 
 def _text(header: str | None) -> str | None:

@@ -50,9 +50,10 @@ class Erasing:
 
     async def _forget(self, order: Order) -> Response:
         """The entry of the directory alone; contact settings and devices have calls of their own."""
-        async with self._service.database.pool.acquire() as connection:
-            if await self._holds.on_party(connection, order.municipality_id, order.party_id) is not None:
-                raise NotAllowedHere("the party is held; lift the hold first")
+        database = self._service.database
+        keys = await database.vault.indexes(order.municipality_id, str(order.party_id))
+        if await self._holds.on_party(database.of(order.municipality_id), order.municipality_id, keys) is not None:
+            raise NotAllowedHere("the party is held; lift the hold first")
         if not await self._service.directory.parties.delete(order.municipality_id, order.party_id):
             raise _missing(order.party_id)
         return Response(status_code=204)

@@ -33,4 +33,5 @@ MEMBERS: Final = {
     "names": "Namn", "protected": "Skyddad identitet", "alias": "Benämning", "origin": "System", "issuer": "Handläggare",
     "created": "Skapad", "modified": "Ändrad", "replyTo": "Svar till", "details": "Betalning", "amount": "Belopp", "dueDate": "Förfallodag",
     "filters": "Urval", "headers": "Huvudrader", "externalReferences": "Ärendereferenser", "key": "Nyckel", "value": "Värde",
+    "erased": "Innehållet är raderat",
 }  # fmt: skip

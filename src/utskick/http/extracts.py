@@ -87,7 +87,7 @@ class ExtractCalls:
         """The member ``content``, in Base64, behind the others."""
         yield b',"content":"'
         rest = b""
-        async for piece in self._service.conversations.slices(municipality_id, file.digest):
+        async for piece in self._service.conversations.slices(municipality_id, file):
             rest += piece
             whole = len(rest) - len(rest) % 3
             yield b64encode(rest[:whole])

@@ -48,7 +48,7 @@ async def sent(file: File, slices: AsyncIterator[bytes]) -> StreamingResponse:
         async for piece in slices:
             yield piece
 
-    headers = {"Content-Disposition": disposition(file.name), "Content-Length": str(file.size), "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Disposition": disposition(file.name), "Content-Length": str(file.size)}
     answer = StreamingResponse(pieces(), headers=headers)
     answer.headers["Content-Type"] = type_of(file.content_type, first)
     return answer

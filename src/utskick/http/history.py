@@ -123,11 +123,13 @@ class Histories:
             file = next((f for f in held if normalize("NFC", f.name) == wanted), None)
             if file is None:
                 raise NotFound(f"Attachment with name {name} not found")
-            return await files.sent(file, self._conversations.slices(municipality_id, file.digest))
+            return await files.sent(file, self._conversations.slices(municipality_id, file))
 
 
 def content_of(service: Service, said: Said) -> dict[str, Any]:
-    """What was said, in the contract's form: as its channel shows it, or as another system had it on record."""
+    """What was said, in the contract's form: as its channel shows it, or as another system had it on record; a word where it was erased."""
+    if said.erased:
+        return {"erased": True}
     if said.recorded:
         return recorded.shown(said.draft)
     return service.channels[said.channel].show(said.draft)

@@ -107,7 +107,9 @@ class Reading:
         municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
         caller = caller_of(request, municipality_id)
         now = self._service.clock()
-        decision = Decision(municipality_id, delivery_id, body.decision, caller.issuer or caller.origin or "unnamed", now, now + LIFETIME)
+        decision = Decision(
+            municipality_id, delivery_id, body.decision, caller.issuer or caller.origin or caller.client or "unnamed", now, now + LIFETIME
+        )
         async with answering():
             state = await self._service.history.delivery(municipality_id, delivery_id)
             if state is None:

@@ -40,7 +40,7 @@ SHAPES: Final[dict[str, Any]] = {
     ),
     "UserMessage": _object(
         messageId=_TEXT, batchId=_TEXT, issuer=_TEXT, origin=_TEXT, sent=LOCAL_TIME, subject=_TEXT, body=_TEXT, reference=_TEXT,
-        recipients=_many("Recipient"), attachments=_many("MessageAttachment"),
+        recipients=_many("Recipient"), attachments=_many("MessageAttachment"), erased={"type": "boolean"},
     ),
     "UserMessages": _object(messages=_many("UserMessage"), _meta={"$ref": "#/components/schemas/PagingMetaData"}),
     "StatisticsCounter": _object(sent=_NUMBER, failed=_NUMBER, notSent=_NUMBER, pending=_NUMBER, awaitingFeedback=_NUMBER),

@@ -29,8 +29,10 @@ def _history(to: Histories) -> list[Call]:
         "getMessage", "Get a message and all its deliveries, with files", _HISTORY, answer="HistoryResponse", many=True, deprecated=True
     )
     metadata = Operation("getMessageMetadata", "Get a message without its files' bytes", _HISTORY, answer="HistoryResponse", many=True)
-    by_name = Operation("readAttachmentByRequestParameter", "Stream a file of a message", _HISTORY, query=("fileName",), media="*/*")
-    by_path = Operation("readAttachment", "Stream a file of a message", _HISTORY, deprecated=True, media="*/*")
+    by_name = Operation(
+        "readAttachmentByRequestParameter", "Stream a file of a message", _HISTORY, query=("fileName",), media="*/*", erasable=True
+    )
+    by_path = Operation("readAttachment", "Stream a file of a message", _HISTORY, deprecated=True, media="*/*", erasable=True)
     one = "/messages/{messageId}"
     return [
         Call("GET", "/conversation-history/{partyId}", to.conversation, conversation),

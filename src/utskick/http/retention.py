@@ -124,7 +124,7 @@ class HoldCalls:
 def actor_of(request: Request, municipality_id: str) -> str:
     """Who answers for a decision: the user, else the calling system."""
     caller = caller_of(request, municipality_id)
-    return caller.issuer or caller.origin or "unnamed"
+    return caller.issuer or caller.origin or caller.client or "unnamed"
 
 
 def paged(request: Request, service: Service, operation: str) -> tuple[str, int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from utskick.auth.access import Access
 from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
@@ -29,6 +30,7 @@ class Service:
     ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts.
     """
 
+    access: Access
     database: Database
     channels: Mapping[str, Channel]
     intake: Intake
@@ -46,5 +48,6 @@ class Service:
     municipalities: tuple[str, ...]
     default_municipality: str
     sync_wait: float
+    rate: float
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]

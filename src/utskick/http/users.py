@@ -134,6 +134,7 @@ class UserCalls:
                 "subject": content.get("subject"),
                 "body": content.get("message"),
                 "reference": chosen.state.reference,
+                "erased": chosen.erased or None,
                 "recipients": [self._recipient(each, people) for each in _told(said)],
                 "attachments": [without_nulls(file) for file in _files(content)],
             }

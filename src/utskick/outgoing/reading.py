@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -36,3 +36,13 @@ def moment(text: object) -> datetime | None:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+
+
+def credentials(authorization: str) -> tuple[str, str] | None:
+    """User and password of an Authorization header of HTTP Basic (RFC 7617); None where it is none."""
+    scheme, _, text = authorization.partition(" ")
+    try:
+        user, colon, password = b64decode(text.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if scheme.lower() == "basic" and colon else None

@@ -17,6 +17,7 @@ from utskick.store import jobs
 from utskick.store.batching import Batching
 from utskick.store.database import Database
 from utskick.store.legs import Legs
+from utskick.store.sealing import Column
 
 #: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call waits.
 SETTLEMENTS = "utskick_settled"
@@ -76,14 +77,17 @@ class Attempts:
         self._database = database
         self._vault = database.vault
         self._legs = Legs(database)
-        self._begins: Batching[Beginning, bool] = Batching(self._begin)
+        self._begins: Batching[tuple[Beginning, bytes | None], bool] = Batching(self._begin)
         self._settles: Batching[Settlement, bool] = Batching(self._settle, split=(asyncpg.DataError,))
 
     async def begin(self, beginning: Beginning) -> bool:
         """The attempt is on disk. False: it was not due any more, or somebody else has taken it; nothing may be sent."""
-        return await self._begins.put(beginning)
+        first, frozen = beginning.delivery, beginning.frozen
+        sealed = self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen) if frozen is not None else None
+        return await self._begins.put((beginning, sealed))
 
-    async def _begin(self, group: Sequence[Beginning]) -> Sequence[bool]:
+    async def _begin(self, group: Sequence[tuple[Beginning, bytes | None]]) -> Sequence[bool]:
+        begun = [beginning for beginning, _ in group]
         rows = await self._database.pool.fetch(
             """
             WITH w AS (
@@ -104,17 +108,17 @@ class Attempts:
                 ON CONFLICT (delivery_id, number) DO NOTHING)
             SELECT id FROM taken
             """,
-            [b.delivery.municipality_id for b in group],
-            [b.delivery.id for b in group],
-            [b.delivery.attempts for b in group],
-            [b.account for b in group],
-            [b.claim for b in group],
-            [b.worker for b in group],
-            [b.at for b in group],
-            [self._vault.lock(b.delivery.municipality_id, b.frozen) if b.frozen is not None else None for b in group],
+            [b.delivery.municipality_id for b in begun],
+            [b.delivery.id for b in begun],
+            [b.delivery.attempts for b in begun],
+            [b.account for b in begun],
+            [b.claim for b in begun],
+            [b.worker for b in begun],
+            [b.at for b in begun],
+            [sealed for _, sealed in group],
         )
         taken = {row["id"] for row in rows}
-        return [b.delivery.id in taken for b in group]
+        return [b.delivery.id in taken for b in begun]
 
     async def settle(self, settlement: Settlement) -> bool:
         """The outcome is on disk, with the next job if there is one. False: another worker settled this attempt before."""

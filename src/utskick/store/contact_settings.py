@@ -42,7 +42,7 @@ class ContactSettings:
 
     async def all_of(self, municipality_id: str, ids: Sequence[UUID]) -> list[ContactSetting]:
         """Those that exist, oldest first."""
-        async with self._database.pool.acquire() as connection:
+        async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY created_at, id",  # noqa: S608
                 municipality_id, ids,
@@ -59,12 +59,12 @@ class ContactSettings:
         return {setting.party_id: setting for setting in found if setting.party_id is not None}
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> ContactSetting | None:
-        async with self._database.pool.acquire() as connection:
+        async with self._database.of(municipality_id).acquire() as connection:
             return (await self.of_parties(connection, municipality_id, [party_id])).get(party_id)
 
     async def children(self, municipality_id: str, setting_id: UUID) -> list[ContactSetting]:
         """The virtual settings that it made, oldest first."""
-        async with self._database.pool.acquire() as connection:
+        async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"""
                 SELECT {_COLUMNS} FROM contact_settings s
@@ -76,7 +76,7 @@ class ContactSettings:
 
     async def by_destination(self, municipality_id: str, destination: str) -> list[ContactSetting]:
         """Those with a channel to this number or address, oldest first."""
-        async with self._database.pool.acquire() as connection:
+        async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"""
                 SELECT {_COLUMNS} FROM contact_settings s
@@ -106,7 +106,7 @@ class ContactSettings:
 
     async def create(self, municipality_id: str, setting: ContactSetting) -> Made:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.of(municipality_id).transaction() as connection:
                 await self.put_all(connection, municipality_id, [setting])
         except asyncpg.UniqueViolationError:
             return Made.TAKEN
@@ -116,7 +116,7 @@ class ContactSettings:
 
     async def update(self, municipality_id: str, changed: ContactSetting) -> bool:
         """Its alias, its channels and when it was changed. False: it does not exist."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             there = await connection.fetchval(
                 "SELECT true FROM contact_settings WHERE municipality_id = $1 AND id = $2 FOR UPDATE", municipality_id, changed.id
             )
@@ -150,7 +150,7 @@ class ContactSettings:
 
     async def delete(self, municipality_id: str, setting_id: UUID) -> bool:
         """With its channels, its delegates on both sides, and the settings that it made. False: there was none."""
-        done = await self._database.pool.execute(
+        done = await self._database.of(municipality_id).execute(
             "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2", municipality_id, setting_id
         )
         return done == "DELETE 1"

@@ -10,6 +10,7 @@ import orjson
 
 from utskick.store.attachments import Gone, read_names
 from utskick.store.database import Database
+from utskick.store.sealing import Column
 
 _REMEMBERED = 64
 
@@ -45,11 +46,14 @@ class Contents:
     async def _shared(self, municipality_id: str, batch_id: UUID) -> Content:
         found = self._recent.get(batch_id)
         if found is None:
-            row = await self._database.pool.fetchrow(
-                "SELECT content, attachments FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
+            row = await self._database.of(municipality_id).fetchrow(
+                "SELECT municipality_id, content, attachments FROM batches WHERE municipality_id = $1 AND id = $2",
+                municipality_id,
+                batch_id,
             )
             if row is None:
                 raise Gone("a batch")
+            await self._database.vault.at_hand([row])
             found = self._recent[batch_id] = self._read(municipality_id, row)
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
@@ -57,7 +61,8 @@ class Contents:
 
     def _read(self, municipality_id: str, row: Any) -> Content:
         vault = self._database.vault
-        return orjson.loads(vault.open(municipality_id, row["content"])), read_names(vault, municipality_id, row["attachments"])
+        content = orjson.loads(vault.open(municipality_id, Column.CONTENT, row["content"]))
+        return content, read_names(vault, municipality_id, row["attachments"])
 
 
 def _leg(channel: str, whole: Content) -> Content:

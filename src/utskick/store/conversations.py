@@ -11,16 +11,21 @@ from uuid import UUID
 import orjson
 
 from utskick.domain.channel import Draft, Priority
+from utskick.domain.errors import Erased
 from utskick.domain.recipient import Recipient
 from utskick.store.attachments import Attachments, Gone, read_names
 from utskick.store.contents import OWN, Contents
 from utskick.store.database import Database
 from utskick.store.history import STATE, State, state_of
+from utskick.store.sealing import Column
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the content is from another system's records."""
+    """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the content is from another system's records.
+
+    ``erased``: the key of its month was destroyed; nothing of the content is there.
+    """
 
     channel: str
     message_type: str
@@ -31,6 +36,7 @@ class Said:
     origin: str | None
     issuer: str | None
     recorded: bool
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,19 @@ class Conversations:
 
     async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[Said]:
         """Everything said to a party, newest first. No connection is held between two strides, and one message's files at a time."""
-        party_key = self._database.vault.index(municipality_id, party_id)
+        party_keys = await self._database.vault.indexes(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
         while True:
-            told = await self._database.pool.fetch(
+            told = await self._database.of(municipality_id).fetch(
                 """
-                SELECT id, at FROM messages
-                WHERE municipality_id = $1 AND party_key = $2 AND ($3::timestamptz IS NULL OR at >= $3)
-                    AND ($4::timestamptz IS NULL OR at < $4 OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
-                ORDER BY at DESC, id DESC LIMIT $6
+                SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
+                    SELECT id, at FROM messages
+                    WHERE municipality_id = $1 AND party_key = k.party_key AND ($3::timestamptz IS NULL OR at >= $3)
+                        AND ($4::timestamptz IS NULL OR at < $4 OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
+                    ORDER BY at DESC, id DESC LIMIT $6) m
+                ORDER BY m.at DESC, m.id DESC LIMIT $6
                 """,
-                municipality_id, party_key, between.since, *place, _STRIDE,
+                municipality_id, party_keys, between.since, *place, _STRIDE,
             )  # fmt: skip
             for row in await self._rows(municipality_id, [row["id"] for row in told]):
                 if (said := await self._still(municipality_id, row, files=True)) is not None:
@@ -97,10 +105,13 @@ class Conversations:
         return [said for said in found if said is not None]
 
     async def files(self, municipality_id: str, message_id: UUID) -> list[File]:
-        """Every file of the message, whichever of its deliveries carries it. Raises ``LookupError`` where there is no such message."""
-        rows = await self._database.pool.fetch(
+        """Every file of the message, whichever of its deliveries carries it.
+
+        Raises ``LookupError`` where there is no such message, ``Erased`` where there was one.
+        """
+        rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
+            SELECT m.municipality_id, CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
             FROM messages m {_JOINED} WHERE m.municipality_id = $1 AND m.id = $2 ORDER BY d.created_at, d.id
             """,  # noqa: S608
             municipality_id, message_id,
@@ -108,18 +119,19 @@ class Conversations:
         if not rows:
             raise LookupError(message_id)
         vault = self._database.vault
+        await vault.at_hand(rows)
         sealed = [row["attachments"] for row in rows[:1]] + [row["recorded_files"] for row in rows]
         named = [name for each in sealed for name in read_names(vault, municipality_id, each)]
         sizes = await self._attachments.sizes(municipality_id, [bytes.fromhex(name["digest"]) for name in named])
         found = ((name, bytes.fromhex(name["digest"])) for name in named)
         return [File(name["name"], name["type"], digest, sizes[digest]) for name, digest in found if digest in sizes]
 
-    def slices(self, municipality_id: str, digest: bytes) -> AsyncIterator[bytes]:
+    def slices(self, municipality_id: str, file: File) -> AsyncIterator[bytes]:
         """A file's bytes, piece by piece."""
-        return self._attachments.slices(municipality_id, digest)
+        return self._attachments.slices(municipality_id, file.digest, file.size)
 
     async def _rows(self, municipality_id: str, message_ids: Sequence[UUID]) -> Sequence[Any]:
-        return await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
             JOIN messages m ON m.id = w.id {_JOINED}
@@ -127,6 +139,8 @@ class Conversations:
             """,  # noqa: S608
             municipality_id, list(message_ids),
         )  # fmt: skip
+        await self._database.vault.at_hand(rows)
+        return rows
 
     async def _still(self, municipality_id: str, row: Any, *, files: bool) -> Said | None:
         """None: retention has come between the reading of the row and that of its content."""
@@ -136,26 +150,11 @@ class Conversations:
             return None
 
     async def _said(self, municipality_id: str, row: Any, *, files: bool) -> Said:
-        vault = self._database.vault
-        recorded = row["recorded"] is not None
-        if recorded:
-            content = orjson.loads(vault.open(municipality_id, row["recorded"]))
-            names = read_names(vault, municipality_id, row["recorded_files"])
-        else:
-            content, names = await self._contents.of(row)
-        draft = Draft(
-            municipality_id=municipality_id,
-            content=content,
-            recipient=Recipient(
-                vault.open(municipality_id, row["destination"]).decode(),
-                vault.open(municipality_id, row["party"]).decode() if row["party"] else None,
-                row["reference"],
-            ),
-            attachments=await self._attachments.load(municipality_id, names) if names and files else (),
-            priority=Priority(row["priority"]),
-            created_at=row["created_at"],
-            frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
-        )
+        recorded, erased = row["recorded"] is not None, False
+        try:
+            draft = await self._draft(municipality_id, row, files=files)
+        except Erased:
+            draft, erased = Draft(municipality_id, {}, Recipient("", None, row["reference"]), created_at=row["created_at"]), True
         return Said(
             channel=row["channel"],
             message_type=row["message_type"],
@@ -166,4 +165,27 @@ class Conversations:
             origin=row["origin"],
             issuer=row["issuer"],
             recorded=recorded,
+            erased=erased,
+        )
+
+    async def _draft(self, municipality_id: str, row: Any, *, files: bool) -> Draft:
+        """Raises ``Erased``."""
+        vault = self._database.vault
+        if row["recorded"] is not None:
+            content = orjson.loads(vault.open(municipality_id, Column.RECORDED, row["recorded"]))
+            names = read_names(vault, municipality_id, row["recorded_files"])
+        else:
+            content, names = await self._contents.of(row)
+        return Draft(
+            municipality_id=municipality_id,
+            content=content,
+            recipient=Recipient(
+                vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
+                vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
+                row["reference"],
+            ),
+            attachments=await self._attachments.load(municipality_id, names) if names and files else (),
+            priority=Priority(row["priority"]),
+            created_at=row["created_at"],
+            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"]) if row["frozen"] is not None else None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ import structlog
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
 from utskick.store.safe import Locked
+from utskick.store.tenant import Tenant, lower
 from utskick.store.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -43,31 +44,37 @@ class Database:
         self.vault = vault or Vault()
         self._size = size
         self._pool: asyncpg.Pool | None = None
+        self._requests: asyncpg.Pool | None = None
 
     @property
     def pool(self) -> asyncpg.Pool:
+        """For the engine, whose statements are of many municipalities at once."""
         assert self._pool is not None, "the database has not been opened"
         return self._pool
+
+    def of(self, municipality_id: str) -> Tenant:
+        """For what answers a request: the rows of one municipality, and PostgreSQL sees to it."""
+        assert self._requests is not None, "the database has not been opened"
+        return Tenant(self._requests, municipality_id)
 
     async def open(self) -> None:
         """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
         try:
-            self._pool = await asyncpg.create_pool(
-                self.url,
-                min_size=1,
-                max_size=self._size,
-                init=_prepare,
-                reset=_keep,
-                command_timeout=120,
-                max_inactive_connection_lifetime=300,
-            )
+            self._pool = await self._connect(_prepare, least=1)
             await self._check()
+            self._requests = await self._connect(_prepare_for_requests, least=0)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
             await self.close()
             raise DatabaseFault(f"the database cannot be used: {fault}") from fault
         except DatabaseFault:
             await self.close()
             raise
+
+    async def _connect(self, init: Callable[[Any], Coroutine[Any, Any, None]], *, least: int) -> asyncpg.Pool:
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            self.url, min_size=least, max_size=self._size, init=init, reset=_keep, command_timeout=120, max_inactive_connection_lifetime=300
+        )
+        return pool
 
     async def _check(self) -> None:
         async with self.pool.acquire() as connection:
@@ -78,28 +85,23 @@ class Database:
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
                 found = await connection.fetchval("SELECT version_num FROM alembic_version")
             migrations.check(found)
-            if self.vault.locks:
-                await self._check_key(connection)
-
-    async def _check_key(self, connection: Any) -> None:
-        """The same key as always: with another, people would be entered anew beside those whom nobody can read any more."""
-        await connection.execute(
-            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO NOTHING", self.vault.lock("", b"utskick")
-        )
-        try:
-            self.vault.unlock("", await connection.fetchval("SELECT sealed FROM vault_check"))
-        except Locked:
-            raise DatabaseFault(
-                "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
-                "settings), or name it in vault.old_keys when it was replaced on purpose"
-            ) from None
+        if self.vault.locks:
+            try:
+                await self.vault.open_with(self.pool)
+            except Locked:
+                raise DatabaseFault(
+                    "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
+                    "settings), or name it in vault.old_keys when it was replaced on purpose; after a restored backup, restore the tables "
+                    "vault_keys and vault_wraps too"
+                ) from None
 
     async def close(self) -> None:
-        if self._pool is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._pool.close(), 10)
-            self._pool.terminate()
-            self._pool = None
+        for pool in (self._requests, self._pool):
+            if pool is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(pool.close(), 10)
+                pool.terminate()
+        self._requests = self._pool = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -148,6 +150,11 @@ async def answering() -> AsyncIterator[None]:
 
 async def _keep(connection: Any) -> None:
     """No reset between two users of a connection: none of ours leaves anything in the session, and it costs a round trip each."""
+
+
+async def _prepare_for_requests(connection: Any) -> None:
+    await _prepare(connection)
+    await lower(connection)
 
 
 async def _prepare(connection: Any) -> None:

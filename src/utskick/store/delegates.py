@@ -49,7 +49,7 @@ class Delegates:
 
     async def _found(self, municipality_id: str, condition: str, *values: Any) -> list[Delegate]:
         """Oldest first. ``condition`` is one of those above."""
-        async with self._database.pool.acquire() as connection:
+        async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1 AND {condition} ORDER BY created_at, id",  # noqa: S608
                 municipality_id, *values,
@@ -83,7 +83,7 @@ class Delegates:
 
     async def create(self, municipality_id: str, delegate: Delegate) -> Delegated:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.of(municipality_id).transaction() as connection:
                 await connection.execute(
                     """
                     INSERT INTO delegates (municipality_id, id, principal_id, agent_id, created_at, modified_at)
@@ -101,14 +101,14 @@ class Delegates:
 
     async def delete(self, municipality_id: str, delegate_id: UUID) -> bool:
         """With its filters. False: there was none."""
-        done = await self._database.pool.execute(
+        done = await self._database.of(municipality_id).execute(
             "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2", municipality_id, delegate_id
         )
         return done == "DELETE 1"
 
     async def put_filter(self, municipality_id: str, delegate_id: UUID, wanted: Filter) -> bool:
         """A new one is added, one that is there is replaced. False: there is no such delegate."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             touched = await connection.execute(
                 "UPDATE delegates SET modified_at = $3 WHERE municipality_id = $1 AND id = $2",
                 municipality_id, delegate_id, wanted.modified,
@@ -120,7 +120,7 @@ class Delegates:
 
     async def delete_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> bool:
         """The last one takes the delegate with it: without a filter everything would be delegated. False: there was none."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             await connection.execute(
                 "SELECT FROM delegates WHERE municipality_id = $1 AND id = $2 FOR UPDATE", municipality_id, delegate_id
             )

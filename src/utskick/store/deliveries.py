@@ -12,6 +12,8 @@ import structlog
 
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.delivery import Delivery
+from utskick.domain.errors import Erased
+from utskick.domain.month import Month, month_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.attachments import Attachments
@@ -20,6 +22,7 @@ from utskick.store.database import Database
 from utskick.store.jobs import Job
 from utskick.store.print_batches import HAND_OVER
 from utskick.store.safe import Locked
+from utskick.store.sealing import Column, month_in
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +40,12 @@ _COLUMNS = f"""
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's request."""
+    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's request. ``erased``: nobody can read it."""
 
     delivery: Delivery
     draft: Draft
     routed: bool = False
+    erased: bool = False
 
 
 class Deliveries:
@@ -68,15 +72,27 @@ class Deliveries:
             [job.municipality_id for job in claimed],
             [job.delivery_id for job in claimed],
         )
+        await self._at_hand(rows)
         loaded: dict[UUID, Loaded] = {}
         unreadable: set[UUID] = set()
         for row in rows:
             try:
                 loaded[row["id"]] = Loaded(read_delivery(row), await self._draft(row), row["channel"] != row["batch_channel"])
+            except Erased:
+                empty = Draft(row["municipality_id"], {}, Recipient("", None, row["reference"]))
+                loaded[row["id"]] = Loaded(read_delivery(row), empty, erased=True)
             except (ValueError, LookupError, AssertionError, Locked):
                 log.exception("delivery-unreadable", delivery=str(row["id"]))
                 unreadable.add(row["id"])
         return loaded, unreadable
+
+    async def _at_hand(self, rows: Sequence[Any]) -> None:
+        """The keys of these rows; also of those that were written plain, since what comes to them will be sealed."""
+        vault = self._database.vault
+        await vault.at_hand(rows)
+        for row in rows:
+            if month_in(row["destination"]) is None:
+                await vault.ready(row["municipality_id"], month_of(row["created_at"]))
 
     async def _draft(self, row: Any) -> Draft:
         municipality_id, vault = row["municipality_id"], self._database.vault
@@ -86,15 +102,15 @@ class Deliveries:
             municipality_id=municipality_id,
             content=content,
             recipient=Recipient(
-                vault.open(municipality_id, row["destination"]).decode(),
-                vault.open(municipality_id, row["party"]).decode() if row["party"] else None,
+                vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
+                vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
                 row["reference"],
             ),
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.unlock(municipality_id, row["frozen"]) if row["frozen"] is not None else None,
-            secret=vault.unlock(municipality_id, row["secret"]) if row["secret"] is not None else None,
+            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"]) if row["frozen"] is not None else None,
+            secret=vault.open(municipality_id, Column.SECRET, row["secret"]) if row["secret"] is not None else None,
             letters=partial(self._letters, municipality_id, row["batch_id"]) if hands_over else None,
         )
 
@@ -113,6 +129,7 @@ class Deliveries:
                 """,  # noqa: S608
                 municipality_id, print_batch, last, _STRIDE,
             )  # fmt: skip
+            await self._at_hand(rows)
             for row in rows:
                 yield row["id"], await self._draft(row)
             if len(rows) < _STRIDE:
@@ -121,6 +138,7 @@ class Deliveries:
 
 
 def read_delivery(row: Any) -> Delivery:
+    sealed: Month | None = month_in(row["destination"])
     return Delivery(
         id=row["id"],
         municipality_id=row["municipality_id"],
@@ -137,4 +155,5 @@ def read_delivery(row: Any) -> Delivery:
         expires_at=row["expires_at"],
         next=tuple(row["next"]),
         encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
+        month=sealed if sealed is not None else month_of(row["created_at"]),
     )

@@ -31,12 +31,16 @@ _LOOKS, _PAUSE = 4, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who is to be erased, on whose word. ``reference``: the case that the order belongs to."""
+    """Who is to be erased, on whose word. ``reference``: the case that the order belongs to.
+
+    ``keys``: all under which the person may stand in messages; found out by ``erase``.
+    """
 
     municipality_id: str
     party_id: UUID
     actor: str
     reference: str | None
+    keys: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Erasures:
 
     async def erase(self, order: Order, now: datetime) -> Erased:
         """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for long."""
-        erased = Erased()
+        erased, keys = Erased(), await self._database.vault.indexes(order.municipality_id, str(order.party_id))
+        order = replace(order, keys=tuple(keys))
         for look in range(_LOOKS):
             await self._tallies.keep_up()
             erased.kept = Counter()
@@ -105,7 +110,7 @@ class Erasures:
         place: _Place | None = _FIRST
         try:
             while place is not None:
-                async with self._database.transaction() as connection:
+                async with self._database.of(order.municipality_id).transaction() as connection:
                     await lock(connection, order.municipality_id)
                     await connection.execute(PATIENCE)
                     place = await self._next(connection, order, (place, erased), now)
@@ -117,9 +122,12 @@ class Erasures:
         place, erased = at
         rows = await connection.fetch(
             """
-            SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = $2 AND (at, id) > ($3, $4) ORDER BY at, id LIMIT $5
+            SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
+                SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = k.party_key AND (at, id) > ($3, $4)
+                ORDER BY at, id LIMIT $5) m
+            ORDER BY m.at, m.id LIMIT $5
             """,
-            order.municipality_id, self._database.vault.index(order.municipality_id, str(order.party_id)), *place, self._step,
+            order.municipality_id, order.keys, *place, self._step,
         )  # fmt: skip
         removal, rules = Removal(connection, order.municipality_id, now), await self._rules.of(order.municipality_id, connection)
         judged = await removal.judge([row["id"] for row in rows])
@@ -135,17 +143,17 @@ class Erasures:
     async def _directory(self, order: Order, erased: Erased, now: datetime) -> None:
         """The entry, contact settings with what hangs on them, and devices; nothing of it is preserved by a rule."""
         mid, party_id = order.municipality_id, order.party_id
-        async with self._database.transaction() as connection:
+        async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)
             counts: dict[str, int] = dict((await _row(connection, mid, party_id)).items())
-            held = await self._holds.on_party(connection, mid, party_id)
+            held = await self._holds.on_party(connection, mid, order.keys)
             if held is not None:
                 erased.entries = dict.fromkeys(counts, 0)
                 erased.kept.update(+Counter({Why("directory", Kept.HOLD, held or None): sum(counts.values())}))
                 return
             for table in ("parties", "contact_settings", "push_subscriptions"):
                 await connection.execute(f"DELETE FROM {table} WHERE municipality_id = $1 AND party_id = $2", mid, party_id)  # noqa: S608
-            await self._holds.forget(connection, mid, party_id)
+            await self._holds.forget(connection, mid, order.keys)
             erased.entries = counts
             if gone := sum(counts.values()):
                 await note(connection, mid, Entry(now, _cause(order), Removed(entries=gone)))

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from utskick.domain.errors import Erased
 from utskick.store.conversations import Conversations, File, Said
 from utskick.store.database import Database
 from utskick.store.history import Happening, History
@@ -37,22 +38,26 @@ class Extracts:
 
     async def count(self, municipality_id: str, party_id: UUID) -> int:
         """Of messages."""
+        keys = await self._keys(municipality_id, party_id)
         return int(
-            await self._database.pool.fetchval(
-                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = $2", *self._key(municipality_id, party_id)
+            await self._database.of(municipality_id).fetchval(
+                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = ANY($2::bytea[])", municipality_id, keys
             )
         )
 
     async def messages(self, municipality_id: str, party_id: UUID) -> AsyncIterator[Whole]:
         """What retention removes meanwhile is left out."""
         place: tuple[datetime | None, UUID | None] = (None, None)
+        keys = await self._keys(municipality_id, party_id)
         while True:
-            rows = await self._database.pool.fetch(
+            rows = await self._database.of(municipality_id).fetch(
                 """
-                SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = $2
-                    AND ($3::timestamptz IS NULL OR (at, id) < ($3, $4::uuid)) ORDER BY at DESC, id DESC LIMIT $5
+                SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
+                    SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = k.party_key
+                        AND ($3::timestamptz IS NULL OR (at, id) < ($3, $4::uuid)) ORDER BY at DESC, id DESC LIMIT $5) m
+                ORDER BY m.at DESC, m.id DESC LIMIT $5
                 """,
-                *self._key(municipality_id, party_id), *place, _STRIDE,
+                municipality_id, keys, *place, _STRIDE,
             )  # fmt: skip
             times = {row["id"]: row["at"] for row in rows}
             said = await self._conversations.of_messages(municipality_id, list(times), files=False)
@@ -67,7 +72,7 @@ class Extracts:
 
     async def _filed(self, municipality_id: str, said: Sequence[Said]) -> set[UUID]:
         """Which of the messages carry files, of their own or of their batch."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             """
             SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id, batch_id)
             JOIN attachment_uses u ON u.municipality_id = $1 AND u.owner IN (r.message_id, r.batch_id)
@@ -79,9 +84,9 @@ class Extracts:
     async def _files(self, municipality_id: str, message_id: UUID) -> Sequence[File]:
         try:
             found = await self._conversations.files(municipality_id, message_id)
-        except LookupError:
+        except (LookupError, Erased):
             return []
         return list({(file.name, file.digest): file for file in found}.values())
 
-    def _key(self, municipality_id: str, party_id: UUID) -> tuple[str, bytes]:
-        return municipality_id, self._database.vault.index(municipality_id, str(party_id))
+    async def _keys(self, municipality_id: str, party_id: UUID) -> list[bytes]:
+        return await self._database.vault.indexes(municipality_id, str(party_id))

@@ -61,7 +61,7 @@ class Feed:
     async def page(self, window: Window, limit: int) -> Page:
         """Up to ``limit`` events, and from where to go on."""
         end = await self.now()
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(window.municipality_id).fetch(
             f"""
             SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle, e.reason_code, e.reason, e.provider_code, e.at, d.*
             {_FROM} ORDER BY e.tx, e.id LIMIT $9::bigint
@@ -77,7 +77,7 @@ class Feed:
     async def waiting(self, window: Window) -> tuple[int, bool]:
         """How many events there are, and whether there are more behind those that were looked at."""
         end = await self.now()
-        count = await self._database.pool.fetchval(f"SELECT count(*) {_FROM}", *self._bounds(window, end))
+        count = await self._database.of(window.municipality_id).fetchval(f"SELECT count(*) {_FROM}", *self._bounds(window, end))
         return count, await self._reached(window, end) is not None
 
     def _bounds(self, window: Window, end: Position) -> tuple[Any, ...]:
@@ -86,7 +86,7 @@ class Feed:
 
     async def _reached(self, window: Window, end: Position) -> Position | None:
         """The last event that a full look comes to; None: it comes to the end before."""
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(window.municipality_id).fetchrow(
             """
             SELECT tx, id FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
             ORDER BY tx, id OFFSET $5::bigint - 1 LIMIT 1

@@ -67,7 +67,7 @@ class History:
         self._database = database
 
     async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(municipality_id).fetchrow(
             f"""
             SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN batches b ON b.id = d.batch_id
             WHERE d.municipality_id = $1 AND d.id = $2
@@ -81,7 +81,7 @@ class History:
 
     async def stories(self, municipality_id: str, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Happening]]:
         """Of each of these, oldest first."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             """
             SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
                 NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
@@ -105,7 +105,7 @@ class History:
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[State]:
         """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {STATE} {_JOINED}
             WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
@@ -119,10 +119,10 @@ class History:
 
         No connection is held between two of them: who reads slowly holds up nobody else.
         """
-        pool = self._database.pool
-        count = await pool.fetchval("SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id)
+        own = self._database.of(municipality_id)
+        count = await own.fetchval("SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id)
         for start in range(0, count or 0, _STRIDE):
-            rows = await pool.fetch(
+            rows = await own.fetch(
                 f"""
                 SELECT {STATE} {_JOINED}
                 WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
@@ -135,14 +135,14 @@ class History:
 
     async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
         """How many deliveries of a batch are in which status. Empty: there is no such batch here."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
             municipality_id, batch_id,
         )  # fmt: skip
         return {Status(row["status"]): row["n"] for row in rows}
 
     async def remarks(self, municipality_id: str, batch_id: UUID) -> dict[str, Any]:
-        found = await self._database.pool.fetchval(
+        found = await self._database.of(municipality_id).fetchval(
             "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
         )
         return found or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -50,7 +51,7 @@ _COLUMNS: Final = "id, kind, subject, reason, reference, placed_by, placed_at, l
 
 
 class Holds:
-    """Every statement is bound to a municipality. Subject and reason are sealed."""
+    """Every statement is bound to a municipality. Subject and reason are sealed, and outlive every month."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,23 +59,24 @@ class Holds:
     async def place(self, municipality_id: str, wanted: Wanted, now: datetime) -> UUID | None:
         """Its id; when this returns, nothing that it holds is removed any more. None: there is no such message or batch."""
         vault, made, subject = self._database.vault, new_id(), wanted.subject
-        async with self._database.transaction() as connection:
+        keys = await self._keys(municipality_id, subject)
+        async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             if not await _exists(connection, municipality_id, subject):
                 return None
             await connection.execute(
                 """
-                INSERT INTO holds (municipality_id, id, kind, key, subject, reason, reference, placed_by, placed_at)
+                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference, placed_by, placed_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                 """,
-                municipality_id, made, subject.kind.value, self._key(municipality_id, subject),
-                vault.seal(municipality_id, str(subject.id).encode()), vault.seal(municipality_id, wanted.reason.encode()),
+                municipality_id, made, subject.kind.value, keys, vault.lock(municipality_id, str(subject.id).encode()),
+                vault.lock(municipality_id, wanted.reason.encode()),
                 wanted.reference, wanted.actor, now,
             )  # fmt: skip
         return made
 
     async def get(self, municipality_id: str, hold_id: UUID) -> Hold | None:
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(municipality_id).fetchrow(
             f"SELECT {_COLUMNS} FROM holds WHERE municipality_id = $1 AND id = $2",  # noqa: S608
             municipality_id, hold_id,
         )  # fmt: skip
@@ -82,8 +84,8 @@ class Holds:
 
     async def listed(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Hold]]:
         """How many there are, and a page of them: active ones first, the newest first."""
-        total = await self._database.pool.fetchval("SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id)
-        rows = await self._database.pool.fetch(
+        total = await self._database.of(municipality_id).fetchval("SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id)
+        rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM holds WHERE municipality_id = $1
             ORDER BY lifted_at IS NOT NULL, placed_at DESC, id DESC OFFSET $2 LIMIT $3
@@ -94,7 +96,7 @@ class Holds:
 
     async def lift(self, municipality_id: str, hold_id: UUID, actor: str, now: datetime) -> bool:
         """False: there is no such hold, or it was lifted before."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
                 "UPDATE holds SET lifted_by = $3, lifted_at = $4 WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
@@ -105,50 +107,47 @@ class Holds:
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
         """All that were placed on the person, or on one of the person's messages or batches; the oldest first."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND ((kind = 'party' AND key = $2)
-                OR (kind = 'message' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = $2
-                    AND uuid_send(m.id) = h.key))
-                OR (kind = 'batch' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = $2
-                    AND uuid_send(m.batch_id) = h.key)))
+            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND ((kind = 'party' AND keys && $2::bytea[])
+                OR (kind <> 'party' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = ANY($2::bytea[])
+                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END) = ANY(h.keys))))
             ORDER BY placed_at, id
             """,  # noqa: S608
-            municipality_id, self._database.vault.index(municipality_id, str(party_id)),
+            municipality_id, await self._database.vault.indexes(municipality_id, str(party_id)),
         )  # fmt: skip
         return [self._hold(municipality_id, row) for row in rows]
 
-    async def on_party(self, connection: Any, municipality_id: str, party_id: UUID) -> str | None:
-        """What an active hold on the person refers to; "" where it names nothing, None where there is no hold."""
-        key = self._database.vault.index(municipality_id, str(party_id))
+    async def on_party(self, connection: Any, municipality_id: str, keys: Sequence[bytes]) -> str | None:
+        """What an active hold on the person with these keys refers to; "" where it names nothing, None where there is no hold."""
         found: str | None = await connection.fetchval(
             """
             SELECT coalesce(reference, '') FROM holds
-            WHERE municipality_id = $1 AND kind = 'party' AND key = $2 AND lifted_at IS NULL ORDER BY placed_at, id LIMIT 1
+            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NULL ORDER BY placed_at, id LIMIT 1
             """,
-            municipality_id, key,
+            municipality_id, list(keys),
         )  # fmt: skip
         return found
 
-    async def forget(self, connection: Connection, municipality_id: str, party_id: UUID) -> None:
+    async def forget(self, connection: Connection, municipality_id: str, keys: Sequence[bytes]) -> None:
         """Of holds on the person that were lifted nothing is left that names or describes the person; inside the caller's transaction."""
         await connection.execute(
             """
-            UPDATE holds SET key = NULL, subject = NULL, reason = NULL
-            WHERE municipality_id = $1 AND kind = 'party' AND key = $2 AND lifted_at IS NOT NULL
+            UPDATE holds SET keys = NULL, subject = NULL, reason = NULL
+            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NOT NULL
             """,
-            municipality_id, self._database.vault.index(municipality_id, str(party_id)),
+            municipality_id, list(keys),
         )  # fmt: skip
 
-    def _key(self, municipality_id: str, subject: Subject) -> bytes:
+    async def _keys(self, municipality_id: str, subject: Subject) -> list[bytes]:
         if subject.kind is HoldKind.PARTY:
-            return self._database.vault.index(municipality_id, str(subject.id))
-        return subject.id.bytes
+            return await self._database.vault.indexes(municipality_id, str(subject.id))
+        return [subject.id.bytes]
 
     def _hold(self, municipality_id: str, row: Any) -> Hold:
         vault = self._database.vault
-        subject = UUID(vault.open(municipality_id, row["subject"]).decode()) if row["subject"] is not None else None
-        reason = vault.open(municipality_id, row["reason"]).decode() if row["reason"] is not None else None
+        subject = UUID(vault.unlock(municipality_id, row["subject"]).decode()) if row["subject"] is not None else None
+        reason = vault.unlock(municipality_id, row["reason"]).decode() if row["reason"] is not None else None
         return Hold(
             row["id"], HoldKind(row["kind"]), subject, reason, row["reference"], row["placed_by"], row["placed_at"], row["lifted_by"],
             row["lifted_at"],

@@ -22,11 +22,15 @@ class Keys:
 
     async def reserve(self, connection: Connection, numbered: Numbered, key: Key) -> Replay | UUID | None:
         """None: the key is new, and now ours until the transaction ends. Replay: the first answer. UUID: the mark of what was
-        accepted and never answered (its process died while it waited). Raises KeyReused or StillRunning."""
+        accepted and never answered (its process died while it waited). Raises KeyReused or StillRunning.
+
+        The vault has been made ``ready``.
+        """
         municipality_id = numbered.caller.municipality_id
         free = await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", f"{municipality_id}/{key.text}")
         if not free:
             raise StillRunning("a request with this Idempotency-Key is being accepted right now", headers={"Retry-After": "1"})
+        digest = self._database.vault.lasting(municipality_id).request(key.digest)
         added = await connection.fetchval(
             """
             INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -34,7 +38,7 @@ class Keys:
                 WHERE k.created_at < $6
             RETURNING true
             """,
-            municipality_id, key.text, key.digest, numbered.mark, numbered.created_at, numbered.created_at - KEPT,
+            municipality_id, key.text, digest, numbered.mark, numbered.created_at, numbered.created_at - KEPT,
         )  # fmt: skip
         if added:
             return None
@@ -43,7 +47,7 @@ class Keys:
             municipality_id, key.text,
         )  # fmt: skip
         assert row is not None
-        if row["digest"] != key.digest:
+        if row["digest"] not in (digest, key.digest):  # the latter for a day after the upgrade that keyed it
             raise KeyReused("this Idempotency-Key was used for another request; use a new key for a new message")
         if row["answer"] is None:
             batch_id: UUID = row["batch_id"]

@@ -14,6 +14,7 @@ from utskick.domain.preparing import Route
 from utskick.domain.status import Status
 from utskick.store import jobs
 from utskick.store.database import Connection, Database
+from utskick.store.sealing import Column
 
 if TYPE_CHECKING:
     from utskick.store.attempts import Settlement
@@ -76,6 +77,7 @@ class Legs:
 
     async def _add(self, connection: Connection, leg: _Leg) -> None:
         first, route, delivery_id = leg.first, leg.route, new_id()
+        key = self._database.vault.of(first.municipality_id, first.month)
         await connection.execute(
             """
             INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
@@ -84,7 +86,7 @@ class Legs:
             FROM deliveries WHERE municipality_id = $1 AND id = $2
             """,
             first.municipality_id, first.id, delivery_id, route.channel, leg.message_type,
-            self._database.vault.seal(first.municipality_id, route.destination.encode()), list(leg.rest), leg.at, leg.at + LIFETIME,
+            key.seal(Column.DESTINATION, route.destination.encode()), list(leg.rest), leg.at, leg.at + LIFETIME,
         )  # fmt: skip
         await jobs.enqueue(connection, [(route.channel, Priority(first.priority), first.municipality_id, delivery_id, leg.at)])
 

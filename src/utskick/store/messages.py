@@ -10,12 +10,15 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from utskick.domain.audit import Action, Entry
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
-from utskick.store import jobs
+from utskick.domain.month import month_of
+from utskick.store import audit, jobs
 from utskick.store.attachments import keep, named, refer
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
+from utskick.store.sealing import Column, MonthKey
 
 #: Rows handed to COPY between two turns of the event loop.
 _STRIDE = 500
@@ -32,11 +35,19 @@ class Messages:
 
     async def add(self, numbered: Numbered) -> None:
         """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch id is somebody else's."""
+        await self.ready(numbered)
         if len(numbered.ids) == 1 and numbered.plan.batch_id is None:
             await self._singles.put(numbered)
             return
         async with self._database.transaction() as connection:
             await self.write(connection, [numbered])
+
+    async def ready(self, numbered: Numbered) -> None:
+        """Before ``write``: what it is sealed with is at hand."""
+        await self._database.vault.ready(numbered.caller.municipality_id, month_of(numbered.created_at))
+
+    def _key(self, numbered: Numbered) -> MonthKey:
+        return self._database.vault.of(numbered.caller.municipality_id, month_of(numbered.created_at))
 
     async def _write_group(self, group: Sequence[Numbered]) -> Sequence[None]:
         if any(n.plan.attachments for n in group):
@@ -48,12 +59,12 @@ class Messages:
         return [None] * len(group)
 
     async def write(self, connection: Connection, group: Sequence[Numbered]) -> None:
-        """Everything of these requests, inside the caller's transaction."""
+        """Everything of these requests, inside the caller's transaction. They have been made ``ready``."""
         for numbered in group:
             if numbered.plan.attachments:
-                municipality_id = numbered.caller.municipality_id
-                await keep(connection, self._database.vault, municipality_id, numbered.plan.attachments, numbered.created_at)
-                await refer(connection, municipality_id, _uses(numbered))
+                vault, municipality_id = self._database.vault, numbered.caller.municipality_id
+                await keep(connection, vault, municipality_id, numbered.plan.attachments, numbered.created_at)
+                await refer(connection, vault, municipality_id, _uses(numbered))
         singles = [n for n in group if len(n.ids) == 1 and n.plan.batch_id is None]
         if singles:
             await self._insert(connection, singles)
@@ -72,10 +83,11 @@ class Messages:
                     $11::bytea[], $12::bytea[], $13::jsonb[], $14::timestamptz[],
                     $15::uuid[], $16::bytea[], $17::bytea[], $18::text[],
                     $19::uuid[], $20::bytea[], $21::boolean[], $22::text[], $23::text[], $24::text[], $25::bytea[],
-                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[])
+                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[], $31::text[], $32::text[], $33::jsonb[])
                 AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department, batch_reference,
                     content, attachments, remarks, created_at, message_id, party_key, party, reference,
-                    delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload)),
+                    delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload,
+                    client, address, audited)),
             b AS (
                 INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                     reference, recipients, content, attachments, remarks, created_at)
@@ -91,7 +103,10 @@ class Messages:
                     awaited, string_to_array(next, ' '), secret, created_at, created_at, expires_at FROM r),
             j AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r)
+                SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END, 'queued' FROM r),
+            a AS (
+                INSERT INTO audit_entries (municipality_id, at, action, client, origin, issuer, address, request_id, subject)
+                SELECT municipality_id, created_at, 'send', client, origin, issuer, address, request_id, audited FROM r)
             SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT lane FROM r) l
             """,
             *map(list, zip(*rows, strict=True)),
@@ -106,11 +121,11 @@ class Messages:
         reference = plan.reference
         if plan.batch_id is not None:  # its messages have contents of their own, and nothing of one of them may outlive it
             content, refers, reference = {}, [], None
-        seal = self._database.vault.seal
+        seal = self._key(numbered).seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
-            caller.request_id, plan.department, reference, seal(municipality_id, orjson.dumps(content)),
-            seal(municipality_id, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
+            caller.request_id, plan.department, reference, seal(Column.CONTENT, orjson.dumps(content)),
+            seal(Column.FILES, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
     def _message(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
@@ -118,28 +133,28 @@ class Messages:
         party = recipient.party_id
         return (
             numbered.ids[index][0],
-            vault.index(municipality_id, party) if party else None,
-            vault.seal(municipality_id, party.encode()) if party else None,
+            vault.lasting(municipality_id).party(party) if party else None,
+            self._key(numbered).seal(Column.PARTY, party.encode()) if party else None,
             recipient.reference or (numbered.plan.reference if len(numbered.ids) == 1 else None),
         )
 
     def _own(self, numbered: Numbered, index: int) -> tuple[bytes | None, bytes | None]:
         """The content and the names of files of one message, where they are not those of the whole batch."""
-        plan, municipality_id, seal = numbered.plan, numbered.caller.municipality_id, self._database.vault.seal
+        plan, seal = numbered.plan, self._key(numbered).seal
         recipient = plan.recipients[index]
         content = recipient.content if recipient.content is not None else plan.content if plan.batch_id is not None else None
         if content is None:
             return None, None
         files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
-        return seal(municipality_id, orjson.dumps(content)), seal(municipality_id, orjson.dumps(named(files))) if files else None
+        return seal(Column.CONTENT, orjson.dumps(content)), seal(Column.FILES, orjson.dumps(named(files))) if files else None
 
     def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
-        municipality_id, plan, seal = numbered.caller.municipality_id, numbered.plan, self._database.vault.seal
+        plan, seal = numbered.plan, self._key(numbered).seal
         recipient, channel = plan.recipients[index], numbered.channel_of(index)
         return (
-            numbered.ids[index][1], seal(municipality_id, recipient.destination.encode()), numbered.awaited, channel,
+            numbered.ids[index][1], seal(Column.DESTINATION, recipient.destination.encode()), numbered.awaited, channel,
             numbered.types[channel], recipient.legs[1:],
-            self._database.vault.lock(municipality_id, plan.secret) if plan.secret is not None else None,
+            seal(Column.SECRET, plan.secret) if plan.secret is not None else None,
         )  # fmt: skip
 
     def _flat(self, numbered: Numbered) -> tuple[Any, ...]:
@@ -148,6 +163,7 @@ class Messages:
         return (
             *self._batch(numbered), *self._message(numbered, 0), *delivery, " ".join(legs), secret, numbered.due_at, numbered.expires_at,
             jobs.level(numbered.plan.priority), numbered.lane(0), jobs.payload(municipality_id, delivery_id),
+            numbered.caller.client, numbered.caller.address, audited(numbered),
         )  # fmt: skip
 
     async def _copy(self, connection: Connection, numbered: Numbered) -> None:
@@ -170,6 +186,7 @@ class Messages:
         )  # fmt: skip
         if total is None:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
+        await audit.keep(connection, [Entry(Action.SEND, numbered.caller, created_at, audited(numbered))])
         caller = numbered.caller
         said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, numbered.plan.department)
         await connection.copy_records_to_table(
@@ -198,6 +215,11 @@ class Messages:
         )
         lanes = {numbered.lane(i) for i in range(count)}
         await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
+
+
+def audited(numbered: Numbered) -> dict[str, Any]:
+    """What the audit trail tells of a request that was accepted."""
+    return {"type": numbered.message_type, "batchId": str(numbered.batch_id), "messages": len(numbered.ids)}
 
 
 def _uses(numbered: Numbered) -> Iterator[tuple[UUID, bytes]]:

@@ -21,11 +21,17 @@ WITH RECURSIVE places(id) AS (
     (SELECT municipality_id FROM events ORDER BY 1 LIMIT 1)
     UNION ALL
     SELECT (SELECT municipality_id FROM events WHERE municipality_id > places.id ORDER BY 1 LIMIT 1)
-    FROM places WHERE places.id IS NOT NULL)
+    FROM places WHERE places.id IS NOT NULL),
+traced(id) AS (
+    (SELECT municipality_id FROM audit_entries ORDER BY 1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT municipality_id FROM audit_entries WHERE municipality_id > traced.id ORDER BY 1 LIMIT 1)
+    FROM traced WHERE traced.id IS NOT NULL)
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
     utskick_complete_tx() - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS added,
     greatest(
         (SELECT max((SELECT max(tx) FROM events WHERE municipality_id = places.id)) FROM places WHERE places.id IS NOT NULL),
+        (SELECT max((SELECT max(tx) FROM audit_entries WHERE municipality_id = traced.id)) FROM traced WHERE traced.id IS NOT NULL),
         (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
 """
 

@@ -35,13 +35,13 @@ class Parties:
         self._safe = safe
 
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[UUID]) -> dict[UUID, LegalId]:
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             "SELECT party_id, legal_id FROM parties WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])", municipality_id, party_ids
         )
         return {row["party_id"]: self._legal_id(municipality_id, row["legal_id"]) for row in rows}
 
     async def get(self, municipality_id: str, party_id: UUID) -> Party | None:
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(municipality_id).fetchrow(
             "SELECT party_id, legal_id, protected, names, address FROM parties WHERE municipality_id = $1 AND party_id = $2",
             municipality_id, party_id,
         )  # fmt: skip
@@ -58,7 +58,7 @@ class Parties:
 
     async def put(self, municipality_id: str, party: Party, now: datetime) -> Put:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.of(municipality_id).transaction() as connection:
                 known = await self.by_number(connection, municipality_id, [party.legal_id])
                 if known.get(party.legal_id.number, party.id) != party.id:
                     return Put.TAKEN
@@ -84,7 +84,7 @@ class Parties:
 
     async def delete(self, municipality_id: str, party_id: UUID) -> bool:
         """False: there was none. Contact settings and subscriptions have deletions of their own."""
-        done = await self._database.pool.execute(
+        done = await self._database.of(municipality_id).execute(
             "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2", municipality_id, party_id
         )
         return done == "DELETE 1"

@@ -13,9 +13,11 @@ import orjson
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.ids import new_id
+from utskick.domain.month import month_of
 from utskick.store import jobs
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
+from utskick.store.sealing import Column
 
 #: The message type of a hand-over. It is no type of the contract: a hand-over is nobody's message.
 HAND_OVER: Final = "PRINT_BATCH"
@@ -47,16 +49,17 @@ class PrintBatches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gathers: Batching[Gather, bool] = Batching(self._gather)
+        self._gathers: Batching[tuple[Gather, bytes], bool] = Batching(self._gather)
 
     async def gather(self, letter: Gather) -> bool:
         """The letter lies in the open print batch of its request. False: it was not due any more."""
-        return await self._gathers.put(letter)
+        key = self._database.vault.of(letter.delivery.municipality_id, letter.delivery.month)
+        return await self._gathers.put((letter, key.seal(Column.FROZEN, letter.frozen)))
 
-    async def _gather(self, group: Sequence[Gather]) -> Sequence[bool]:
+    async def _gather(self, sealed: Sequence[tuple[Gather, bytes]]) -> Sequence[bool]:
+        group = [letter for letter, _ in sealed]
         async with self._database.transaction() as connection:
             places = await _open(connection, {letter.place: letter for letter in group})
-            vault = self._database.vault
             rows = await connection.fetch(
                 """
                 WITH w AS (
@@ -80,7 +83,7 @@ class PrintBatches:
                 [g.delivery.municipality_id for g in group],
                 [g.delivery.id for g in group],
                 [g.delivery.attempts for g in group],
-                [vault.lock(g.delivery.municipality_id, g.frozen) for g in group],
+                [frozen for _, frozen in sealed],
                 [places[g.place] for g in group],
                 [g.at for g in group],
                 [g.job_id for g in group],
@@ -115,11 +118,12 @@ class PrintBatches:
     async def close_due(self, now: datetime, close_after: Mapping[str, timedelta]) -> int:
         """Close what is to be closed, each with a hand-over. Returns how many. Any number of workers may do it at once."""
         rows = await self._database.pool.fetch(
-            f"SELECT p.id FROM print_batches p WHERE p.closed_at IS NULL AND {_DUE} ORDER BY p.opened_at LIMIT 50",  # noqa: S608
+            f"SELECT p.id, p.municipality_id FROM print_batches p WHERE p.closed_at IS NULL AND {_DUE} ORDER BY p.opened_at LIMIT 50",  # noqa: S608
             list(close_after), [now - age for age in close_after.values()],
         )  # fmt: skip
         closed = 0
         for row in rows:
+            await self._database.vault.ready(row["municipality_id"], month_of(now))
             async with self._database.transaction() as connection:
                 found = await connection.fetchrow(
                     f"""
@@ -145,7 +149,7 @@ class PrintBatches:
             "batchId": str(found["batch_id"]), "sequence": found["sequence"], "letters": found["letters"],
             "municipalityId": municipality_id, "sentBy": asked["issuer"],
         }  # fmt: skip
-        seal, message_id, delivery_id = self._database.vault.seal, new_id(), new_id()
+        seal, message_id, delivery_id = self._database.vault.of(municipality_id, month_of(now)).seal, new_id(), new_id()
         await connection.execute(
             """
             WITH b AS (
@@ -157,7 +161,7 @@ class PrintBatches:
             VALUES ($11, $1, $2, $10, $3, $4, $5, 'queued', $12, false, $9, $9, $13)
             """,
             municipality_id, print_batch, channel, HAND_OVER, asked["priority"], asked["origin"], asked["issuer"],
-            seal(municipality_id, orjson.dumps(content)), now, message_id, delivery_id, seal(municipality_id, b""), now + _LIFETIME,
+            seal(Column.CONTENT, orjson.dumps(content)), now, message_id, delivery_id, seal(Column.DESTINATION, b""), now + _LIFETIME,
         )  # fmt: skip
         await jobs.enqueue(connection, [(channel, Priority(asked["priority"]), municipality_id, delivery_id, now)])
 

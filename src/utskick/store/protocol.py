@@ -56,8 +56,10 @@ class Protocol:
 
     async def page(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Entry]]:
         """How many lines there are, and a page of them, newest first."""
-        total = await self._database.pool.fetchval("SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id)
-        rows = await self._database.pool.fetch(
+        total = await self._database.of(municipality_id).fetchval(
+            "SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id
+        )
+        rows = await self._database.of(municipality_id).fetch(
             "SELECT * FROM retention_protocol WHERE municipality_id = $1 ORDER BY id DESC OFFSET $2 LIMIT $3", municipality_id, start, limit
         )
         return total, [_entry(row) for row in rows]

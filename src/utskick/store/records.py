@@ -13,12 +13,15 @@ import orjson
 
 from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import NotAllowedHere
+from utskick.domain.month import month_of
 from utskick.domain.recorded import Record
 from utskick.domain.status import shown
 from utskick.store.attachments import keep, named, refer
 from utskick.store.database import Connection, Database
+from utskick.store.sealing import Column, MonthKey
 
 _LOCK: Final = 7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
+_ERASED: Final = "at: what was said in that month has been erased here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,26 @@ class Records:
 
     async def take(self, records: Sequence[Record], now: datetime) -> Taken:
         """All of them in one transaction. Raises ``NotAllowedHere`` while another import runs."""
+        for municipality_id in {record.municipality_id for record in records}:
+            months = {month_of(record.at) for record in records if record.municipality_id == municipality_id}
+            await self._database.vault.ready(municipality_id, *months)
+        living, erased = list[Record](), list[Record]()
+        for record in records:
+            (erased if self._database.vault.is_erased(record.municipality_id, month_of(record.at)) else living).append(record)
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 raise NotAllowedHere("another import into this database is running; wait for it, or stop it")
-            known = await _known(connection, records)
-            new, seen, refused = _sorted(records, known)
+            known = await _known(connection, living)
+            new, seen, refused = _sorted(living, known)
             if new:
                 await self._write(connection, new, known, now)
-            return Taken(len(new), seen, tuple(refused))
+            return Taken(len(new), seen, (*refused, *(Refused(r.line, r.delivery_id, _ERASED) for r in erased)))
 
     async def _write(self, connection: Connection, new: Sequence[Record], known: _Known, now: datetime) -> None:
         for municipality_id in {record.municipality_id for record in new}:
             uses = [(record.message_id, f) for record in new if record.municipality_id == municipality_id for f in record.content.files]
             await keep(connection, self._database.vault, municipality_id, [file for _, file in uses], now)
-            await refer(connection, municipality_id, ((message_id, file.digest) for message_id, file in uses))
+            await refer(connection, self._database.vault, municipality_id, ((message_id, file.digest) for message_id, file in uses))
         messages = {record.message_id: record for record in reversed(new) if record.message_id not in known.messages}
         ordinals = await self._batches(connection, new, list(reversed(messages.values())))
         await connection.copy_records_to_table(
@@ -92,7 +101,6 @@ class Records:
         firsts = {record.batch_id: record for record in reversed(new)}
         begun = {record.batch_id: record.at for record in sorted(new, key=lambda record: record.at, reverse=True)}
         grown = Counter(record.batch_id for record in messages)
-        empty = self._database.vault.seal("", b"{}")
         rows = await connection.fetch(
             """
             INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, department, recipients, content,
@@ -112,7 +120,7 @@ class Records:
             [r.issuer for r in firsts.values()],
             [r.department for r in firsts.values()],
             [grown[batch_id] for batch_id in firsts],
-            empty,
+            b"{}",
             [begun[batch_id] for batch_id in firsts],
         )
         places = {row["id"]: row["recipients"] - grown[row["id"]] for row in rows}
@@ -123,22 +131,27 @@ class Records:
         return ordinals
 
     def _message(self, record: Record, ordinal: int) -> tuple[Any, ...]:
-        vault, municipality_id, party = self._database.vault, record.municipality_id, record.party_id
+        municipality_id, party = record.municipality_id, record.party_id
+        index = self._database.vault.lasting(municipality_id).party
         return (
-            record.message_id, municipality_id, record.batch_id, ordinal, vault.index(municipality_id, party) if party else None,
-            vault.seal(municipality_id, party.encode()) if party else None, record.at, record.origin, record.issuer, record.department,
+            record.message_id, municipality_id, record.batch_id, ordinal, index(party) if party else None,
+            self._key(record).seal(Column.PARTY, party.encode()) if party else None, record.at, record.origin, record.issuer,
+            record.department,
         )  # fmt: skip
 
     def _delivery(self, record: Record) -> tuple[Any, ...]:
-        municipality_id, seal, reason = record.municipality_id, self._database.vault.seal, record.reason
+        municipality_id, seal, reason = record.municipality_id, self._key(record).seal, record.reason
         files = record.content.files
         return (
             record.delivery_id, municipality_id, record.batch_id, record.message_id, self._channels[record.message_type],
-            record.message_type, "NORMAL", record.status.value, seal(municipality_id, record.destination.encode()), False, record.reference,
-            reason.code if reason else None, reason.sentence if reason else None, record.at, record.at, record.at,
-            seal(municipality_id, orjson.dumps(record.content.members)),
-            seal(municipality_id, orjson.dumps(named(files))) if files else None,
+            record.message_type, "NORMAL", record.status.value, seal(Column.DESTINATION, record.destination.encode()), False,
+            record.reference, reason.code if reason else None, reason.sentence if reason else None, record.at, record.at, record.at,
+            seal(Column.RECORDED, orjson.dumps(record.content.members)),
+            seal(Column.FILES, orjson.dumps(named(files))) if files else None,
         )  # fmt: skip
+
+    def _key(self, record: Record) -> MonthKey:
+        return self._database.vault.of(record.municipality_id, month_of(record.at))
 
 
 def _further(record: Record) -> Record:

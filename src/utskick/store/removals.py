@@ -74,8 +74,8 @@ class Removed:
 _JUDGED: Final = """
     SELECT m.id, m.batch_id, b.message_type, m.at,
         (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1 AND h.lifted_at IS NULL AND (
-            (h.kind = 'party' AND h.key = m.party_key) OR (h.kind = 'message' AND h.key = uuid_send(m.id))
-            OR (h.kind = 'batch' AND h.key = uuid_send(m.batch_id))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
+            (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message' AND uuid_send(m.id) = ANY(h.keys))
+            OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
         EXISTS (SELECT FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1
             AND ({open})) AS open,
         EXISTS (SELECT FROM deliveries d JOIN events e ON e.delivery_id = d.id AND e.municipality_id = $1
@@ -218,7 +218,7 @@ class Removal:
         await self._connection.execute(
             """
             UPDATE holds SET reason = NULL
-            WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL AND key = ANY($2::bytea[])
+            WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL AND keys && $2::bytea[]
             """,
             self._municipality_id, [each.bytes for each in ids],
         )  # fmt: skip

@@ -36,7 +36,7 @@ class Resolutions:
         again = decision.choice == "resend"
         status = Status.QUEUED if again else Status.FAILED
         municipality_id, delivery_id, now = decision.municipality_id, decision.delivery_id, decision.at
-        async with self._database.transaction() as connection:
+        async with self._database.of(decision.municipality_id).transaction() as connection:
             row = await connection.fetchrow(
                 """
                 UPDATE deliveries SET status = $3, doubts = 0, tried = '{}', frozen = NULL, updated_at = $4,

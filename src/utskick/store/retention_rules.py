@@ -28,7 +28,7 @@ class RetentionRules:
 
     async def of(self, municipality_id: str, connection: Any = None) -> Rules:
         """Its own and those of the settings."""
-        rows = await (connection or self._database.pool).fetch(
+        rows = await (connection or self._database.of(municipality_id)).fetch(
             "SELECT message_type, days, decision, set_by, set_at FROM retention_rules WHERE municipality_id = $1 ORDER BY message_type",
             municipality_id,
         )
@@ -36,7 +36,7 @@ class RetentionRules:
 
     async def put(self, municipality_id: str, rule: Rule) -> bool:
         """True: it is new; False: it took the place of another."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             added = await connection.fetchval(
                 """
@@ -52,7 +52,7 @@ class RetentionRules:
 
     async def delete(self, municipality_id: str, message_type: str) -> bool:
         """False: there was none."""
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
                 "DELETE FROM retention_rules WHERE municipality_id = $1 AND message_type = $2", municipality_id, message_type

@@ -32,10 +32,11 @@ class _Uses:
     """The keys that one master key comes to, by municipality and purpose (RFC 5869)."""
 
     def __init__(self, master: bytes) -> None:
-        self._master = master
+        self.master = master
         self._ciphers: dict[tuple[str, str], AESGCM] = {}
         self._hashes: dict[tuple[str, str], bytes] = {}
-        self.id = self._derived("key id", "", "")[:1]
+        named = self._derived("key id", "", "")
+        self.id, self.name = named[:1], named[:4].hex()
 
     def cipher(self, municipality_id: str, purpose: str) -> AESGCM:
         found = self._ciphers.get((municipality_id, purpose))
@@ -51,7 +52,7 @@ class _Uses:
 
     def _derived(self, *words: str) -> bytes:
         info = b"".join(len(word := part.encode()).to_bytes(2, "big") + word for part in ("utskick", *words))
-        return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(self._master)
+        return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(self.master)
 
 
 class Safe:
@@ -67,6 +68,15 @@ class Safe:
 
     def __repr__(self) -> str:
         return "Safe(…)"
+
+    @property
+    def apart(self) -> dict[str, Safe]:
+        """A safe of each key alone, by a name that tells nothing of the key; the one that locks first."""
+        return {key.name: Safe([key.master]) for key in self._keys}
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        return tuple(key.master for key in self._keys)
 
     def lock(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
         first, nonce = self._keys[0], os.urandom(_NONCE)

@@ -45,20 +45,20 @@ class Subscriptions:
 
     async def of(self, municipality_id: str, party_id: UUID) -> Sequence[Subscription]:
         """Oldest first."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
             municipality_id, party_id,
         )  # fmt: skip
         return [self._subscription(municipality_id, row) for row in rows]
 
     async def get(self, municipality_id: str, subscription_id: UUID) -> Subscription | None:
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(municipality_id).fetchrow(
             "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND id = $2", municipality_id, subscription_id
         )
         return self._subscription(municipality_id, row) if row else None
 
     async def listed(self, municipality_id: str, party_id: UUID) -> list[Listed]:
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             "SELECT id, kind, created_at FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
             municipality_id, party_id,
         )  # fmt: skip
@@ -68,7 +68,7 @@ class Subscriptions:
         """Its id. The same device again keeps the id that it had, with its newest keys."""
         sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
-        async with self._database.transaction() as connection:
+        async with self._database.of(municipality_id).transaction() as connection:
             if keys[1:]:  # under an older key of the safe it would not be seen as the same
                 await connection.execute(
                     """
@@ -90,7 +90,7 @@ class Subscriptions:
 
     async def delete(self, municipality_id: str, subscription_id: UUID) -> bool:
         """False: there was none."""
-        done = await self._database.pool.execute(
+        done = await self._database.of(municipality_id).execute(
             "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2", municipality_id, subscription_id
         )
         return done == "DELETE 1"

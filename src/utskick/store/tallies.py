@@ -133,7 +133,8 @@ class Tallies:
 
     async def count(self, wanted: Wanted) -> list[Tally]:
         types = list(wanted.types) if wanted.types is not None else None
-        async with self._database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        own = self._database.of(wanted.municipality_id)
+        async with own.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(_BY_VALUE)
             mark = await connection.fetchval(
                 "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1", wanted.municipality_id, NAME

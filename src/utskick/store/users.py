@@ -61,7 +61,7 @@ class Users:
     async def batches(self, user: User, page: Page) -> tuple[int, list[UUID]]:
         """How many there are, and the page's, newest first."""
         where = f"municipality_id = $1 AND issuer = $2 AND created_at >= $3 AND message_type <> '{HAND_OVER}'"
-        pool = self._database.pool
+        pool = self._database.of(user.municipality_id)
         total = await pool.fetchval(f"SELECT count(*) FROM batches WHERE {where}", user.municipality_id, user.name, user.since)  # noqa: S608
         rows = await pool.fetch(
             f"SELECT id FROM batches WHERE {where} ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",  # noqa: S608
@@ -71,7 +71,7 @@ class Users:
 
     async def sendings(self, municipality_id: str, batch_ids: Sequence[UUID]) -> list[Sending]:
         """These batches, in their order."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(municipality_id).fetch(
             """
             SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at, b.created_at) AS at, n.*, e.message_id AS example
             FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
@@ -99,7 +99,7 @@ class Users:
         """How many there are, and the page's, newest first."""
         where = "municipality_id = $1 AND issuer = $2 AND at >= $3" + (" AND batch_id = $4" if batch_id else "")
         given: list[Any] = [user.municipality_id, user.name, user.since, *([batch_id] if batch_id else [])]
-        pool, number = self._database.pool, len(given)
+        pool, number = self._database.of(user.municipality_id), len(given)
         total = await pool.fetchval(f"SELECT count(*) FROM messages WHERE {where}", *given)  # noqa: S608
         rows = await pool.fetch(
             f"SELECT id FROM messages WHERE {where} ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",  # noqa: S608
@@ -109,7 +109,7 @@ class Users:
 
     async def sent(self, municipality_id: str, name: str, message_id: UUID) -> bool:
         """Whether the message is of this user, however old."""
-        found = await self._database.pool.fetchval(
+        found = await self._database.of(municipality_id).fetchval(
             "SELECT true FROM messages WHERE municipality_id = $1 AND id = $2 AND issuer = $3", municipality_id, message_id, name
         )
         return bool(found)

@@ -29,7 +29,10 @@ _PAGES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that is to be made until it succeeds: its id and its body are the same at every try. ``failures``: tries until now."""
+    """A call that is to be made until it succeeds: its id and its body are the same at every try. ``failures``: tries until now.
+
+    The body tells ids, statuses and reasons, as the events do: nothing of it is personal.
+    """
 
     id: UUID
     body: bytes
@@ -82,7 +85,7 @@ class WebhookCalls:
     def read(self, row: Any, now: datetime) -> Claimed:
         """Raises ``Locked``."""
         municipality_id, vault = row["municipality_id"], self._database.vault
-        call = OpenCall(row["call_id"], vault.open(municipality_id, row["body"]), row["failures"]) if row["call_id"] else None
+        call = OpenCall(row["call_id"], row["body"], row["failures"]) if row["call_id"] else None
         return Claimed(
             id=row["id"],
             owner=Owner(municipality_id, row["origin"]),
@@ -119,7 +122,7 @@ class WebhookCalls:
             SELECT municipality_id, id, $7, $8, $9 FROM w RETURNING true
             """,
             municipality_id, claimed.id, claimed.claim, reached.tx, reached.id, now + CLAIM, call.id,
-            self._database.vault.seal(municipality_id, call.body), events,
+            call.body, events,
         )  # fmt: skip
         return bool(kept)
 

@@ -70,7 +70,7 @@ class Webhooks:
     async def add(self, owner: Owner, wanted: Wanted, now: datetime) -> tuple[UUID, str] | None:
         """Its id and its secret. It is told what is committed from now on. None: there are ``MOST`` already."""
         vault, secret, made = self._database.vault, new_secret(), new_id()
-        async with self._database.transaction() as connection:
+        async with self._database.of(owner.municipality_id).transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"webhooks {owner}")
             added = await connection.fetchval(
                 """
@@ -87,13 +87,13 @@ class Webhooks:
 
     async def listed(self, owner: Owner) -> list[Webhook]:
         """Oldest first."""
-        rows = await self._database.pool.fetch(
+        rows = await self._database.of(owner.municipality_id).fetch(
             f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 ORDER BY w.created_at, w.id", owner.municipality_id, owner.origin
         )
         return [self._webhook(owner, row) for row in rows]
 
     async def get(self, owner: Owner, webhook_id: UUID) -> Webhook | None:
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(owner.municipality_id).fetchrow(
             f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.id = $3", owner.municipality_id, owner.origin, webhook_id
         )
         return self._webhook(owner, row) if row else None
@@ -105,14 +105,14 @@ class Webhooks:
 
     async def delete(self, owner: Owner, webhook_id: UUID) -> bool:
         """False: there was none."""
-        done = await self._database.pool.execute(
+        done = await self._database.of(owner.municipality_id).execute(
             "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND id = $3", owner.municipality_id, owner.origin, webhook_id
         )
         return done == "DELETE 1"
 
     async def enable(self, owner: Owner, webhook_id: UUID, now: datetime) -> bool:
         """It goes on where it stopped, at once and with all of its tries. False: there is none."""
-        found = await self._database.pool.fetchval(
+        found = await self._database.of(owner.municipality_id).fetchval(
             """
             WITH w AS (
                 UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $4::timestamptz ELSE due_at END
@@ -127,7 +127,7 @@ class Webhooks:
     async def rotate(self, owner: Owner, webhook_id: UUID, now: datetime) -> str | None:
         """Its new secret; the one before signs beside it for a while. None: there is no such webhook."""
         secret = new_secret()
-        found = await self._database.pool.fetchval(
+        found = await self._database.of(owner.municipality_id).fetchval(
             """
             UPDATE webhooks SET old_secret = secret, old_secret_until = $5, secret = $4
             WHERE municipality_id = $1 AND origin = $2 AND id = $3 RETURNING true
@@ -139,7 +139,7 @@ class Webhooks:
 
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
         """Those that sign now, the newest first."""
-        row = await self._database.pool.fetchrow(
+        row = await self._database.of(owner.municipality_id).fetchrow(
             "SELECT secret, old_secret, old_secret_until FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND id = $3",
             owner.municipality_id, owner.origin, webhook_id,
         )  # fmt: skip

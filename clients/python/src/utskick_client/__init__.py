@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from utskick_client.asynchronous import AsyncUtskickClient
 from utskick_client.calls import Manner
+from utskick_client.credentials import ClientCredentials
 from utskick_client.errors import NoAnswer, NotUtskick, Refused, Unsendable, UtskickClientError, Violation
 from utskick_client.letters import (
     DigitalInvoice,
@@ -80,6 +81,7 @@ __all__ = [
     "Attachment",
     "BatchProgress",
     "BatchResult",
+    "ClientCredentials",
     "Counter",
     "Days",
     "DeliveryEvent",

@@ -14,7 +14,7 @@ from httpx2._client import UseClientDefault
 from utskick_client.errors import Unsendable
 from utskick_client.steps import Fault, Patience, Request, is_header
 
-#: A bearer token, something that gives the one that is valid now, or any authentication of httpx2 (OAuth2, for example).
+#: A bearer token, something that gives the one that is valid now, or any authentication of httpx2 (``ClientCredentials`` is one).
 Token = str | Callable[[], str] | httpx2.Auth
 
 #: Faults of a request that never left.

@@ -9,9 +9,12 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from shlex import quote as quote_word
 from typing import Final
 from urllib.parse import quote
 
+from utskick.auth import kept_client
+from utskick.cli import credentials
 from utskick.cli.client import Target, reaching
 from utskick.cli.demo import child, mailings, programme, reading, report
 from utskick.cli.demo.ledgers import Asked, Comparison, compare
@@ -48,7 +51,8 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
         stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
         say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
         say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
-        client = await stack.enter_async_context(reaching(Target(addresses.api, _MUNICIPALITY), _PATIENCE))
+        token = credentials.of_sandbox(addresses.api, place / "data")
+        client = await stack.enter_async_context(reaching(Target(addresses.api, _MUNICIPALITY, token), _PATIENCE))
         found = await _play(client, addresses)
         if letters is not None:
             _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
@@ -119,15 +123,18 @@ async def _tell_kept(client: AsyncUtskickClient, kept: Path) -> None:
     party = programme.recipients(SMS)[0].party_id
     mail = next(entry for entry in await client.conversation_history(party or "") if entry.content.get("attachments"))
     name = quote(mail.content["attachments"][0]["name"])
-    of = f"http://127.0.0.1:8080/{_MUNICIPALITY}"
+    service, file = "http://127.0.0.1:8080", quote_word(_short(kept / "data" / kept_client.FILE))
+    of = f"{service}/{_MUNICIPALITY}"
     lines = [
         "Everything is kept. To look on, serve it again, and ask from another terminal:",
         f"  UTSKICK_DATA__FOLDER={_short(kept / 'data')} {_short(Path(sys.argv[0]))} serve",
-        f"  curl {of}/statistics",
-        f"  curl {of}/conversation-history/{party}",
-        f"  curl {of}/messages/{mail.message_id}/metadata",
-        f"  curl -OJ '{of}/messages/{mail.message_id}/attachments?fileName={name}'",
-        f"  curl '{of}/events?limit=3'",
+        f"""  TOKEN=$(curl -sK {file} {service}/oauth2/token -d grant_type=client_credentials | cut -d'"' -f4)""",
+        '  AUTH="Authorization: Bearer $TOKEN"',
+        f'  curl -H "$AUTH" {of}/statistics',
+        f'  curl -H "$AUTH" {of}/conversation-history/{party}',
+        f'  curl -H "$AUTH" {of}/messages/{mail.message_id}/metadata',
+        f"  curl -H \"$AUTH\" -OJ '{of}/messages/{mail.message_id}/attachments?fileName={name}'",
+        f"  curl -H \"$AUTH\" '{of}/events?limit=3'",
     ]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

@@ -53,14 +53,14 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
         given += parameters.in_query("async")
     answers = {
         "201": accepted(ref("MessageBatchResult" if form.many else "MessageResult")),
-        **problems_of(400, 404, 409, 413, 415, 422, 500, 501, 502, 503, _404="The recipient is not known where the message was to go"),
+        **problems_of(400, 404, 408, 409, 413, 415, 422, 500, 501, 502, 503, _404="The recipient is not known where the message was to go"),
     }
     named = form.operation + ("Short" if short else ""), form.summary, _SENDING
     return _described(named, given, answers, name_of(model), old=form.deprecated)
 
 
 def question(asked: Question, path: str) -> dict[str, Any]:
-    faults = problems_of(400, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now")
+    faults = problems_of(400, 408, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now")
     named = asked.operation, asked.summary, _SENDING
     return _described(named, parameters.in_path(path), {"200": success(dict(asked.shape)), **faults}, name_of(asked.request))
 
@@ -88,7 +88,7 @@ def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
     named = operation if operation.endswith("Short") or "{municipalityId}" in path else f"{operation}Short"
     given = [*parameters.in_path(path), *parameters.in_query(*_ASKED.get(kind, ()))]
     if kind == "resolveDelivery":
-        answers = {"200": success(_RESULTS[kind]), **problems_of(400, 404, 409, 413, 415, 500, 503, _409="It is not held in doubt")}
+        answers = {"200": success(_RESULTS[kind]), **problems_of(400, 404, 408, 409, 413, 415, 500, 503, _409="It is not held in doubt")}
         given = [*parameters.in_headers(*parameters.NAMED), *given]
         return _described((named, summary, _RESOLVING), given, answers, "ResolveRequest")
     missing = () if kind == "getConversationHistory" else (404,)
@@ -100,7 +100,8 @@ def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
 class Operation:
     """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too.
 
-    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404.
+    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404;
+    ``erasable``: 410.
     ``empty``: the status beside ``status`` that has no body. ``named``: somebody answers for it by name.
     ``also``: a media type beside JSON. ``long``: what a 422 says of it, where it can answer one.
     ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
@@ -119,6 +120,7 @@ class Operation:
     conflict: bool = False
     made: int | None = None
     missing: bool = True
+    erasable: bool = False
     deprecated: bool = False
     media: str | None = None
     text: str | None = None
@@ -135,7 +137,7 @@ class Operation:
         ]
         if self.filters:
             given.append(parameters.any_other())
-        asked = {404: self.missing, 409: self.conflict, 413: self.body, 415: self.body}
+        asked = {404: self.missing, 410: self.erasable, 409: self.conflict, 408: self.body, 413: self.body, 415: self.body}
         answers = {str(self.status): self._success(self.status)}
         if self.made is not None:
             answers[str(self.made)] = self._success(self.made)

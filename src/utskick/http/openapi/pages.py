@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import yaml
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from utskick.http.openapi import security
 from utskick.http.openapi.responses import REQUEST_ID
 from utskick.http.openapi.schemas import schemas
 from utskick.http.service import Service
@@ -32,6 +35,7 @@ TAGS: Final = [
     {"name": "Holds", "description": "What is kept whatever the rules say"},
     {"name": "Push Subscriptions", "description": "The devices that take push messages"},
     {"name": "Receipts", "description": "What providers report"},
+    {"name": "Tokens", "description": "Access tokens, for systems that are to call this API"},
     {"name": "Health", "description": "For probes"},
     {"name": "API", "description": "This description"},
 ]
@@ -62,6 +66,8 @@ def install(app: FastAPI, service: Service) -> None:
                 servers=[{"url": "/", "description": "This service"}],
             )
             found["components"] = {"schemas": schemas(service), "headers": {"RequestId": REQUEST_ID}}
+            if ways := security.schemes(service):
+                found["components"]["securitySchemes"] = ways
             found["paths"]["/api-docs"] = {"get": _ITSELF}
             for answer in _answers(found["paths"]):
                 answer.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
@@ -86,11 +92,20 @@ def install(app: FastAPI, service: Service) -> None:
 _ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 
+_SCRIPT: Final = 'SwaggerUIBundle({url:"/openapi.json",dom_id:"#ui",deepLinking:true})'
+#: Only what the page itself brings; the one script in it by its digest.
+_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; "
+    f"script-src 'self' 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'"
+)
+
+
 async def _page(_request: Request) -> Response:
     return Response(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Utskick API</title>'
         '<link rel="stylesheet" href="/docs/swagger-ui.css"><div id="ui"></div><script src="/docs/swagger-ui-bundle.js"></script>'
-        '<script>SwaggerUIBundle({url:"/openapi.json",dom_id:"#ui",deepLinking:true})</script></html>',
+        f"<script>{_SCRIPT}</script></html>",
+        headers={"Content-Security-Policy": _POLICY},
         media_type="text/html",
     )
 

@@ -7,17 +7,22 @@ from typing import Any, Final
 from utskick.http.openapi.schemas import ref
 
 _TITLES: Final = {
-    400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type",
-    422: "Unprocessable Content", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 409: "Conflict", 410: "Gone",
+    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
+    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
 }  # fmt: skip
 _MEANT: Final = {
     400: "The request cannot be read, or breaks one or more rules: all of them are told. Nothing was stored",
     401: "The secret is missing or wrong",
+    403: "The token does not allow this call",
     404: "There is no such thing in this municipality",
     409: "It cannot be done in the state that it is in, or the first request with this Idempotency-Key has not been answered yet",
+    408: "The body did not come in time",
+    410: "What was said in that month has been erased: the key of the month was destroyed",
     413: "The body is over the limit of this call",
     415: "Only `application/json` is taken",
     422: "This Idempotency-Key was used with another request",
+    429: "More calls a second than one client may make",
     500: "A fault of ours; the log has it under the answer's `x-request-id`",
     501: "No provider account is configured for this channel",
     502: "The one delivery of a synchronous call failed; its ids are members of the problem",

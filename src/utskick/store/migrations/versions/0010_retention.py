@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -32,13 +32,13 @@ CREATE INDEX batches_age ON batches (municipality_id, message_type, created_at, 
 CREATE INDEX print_batches_batch ON print_batches (batch_id);
 """
 
-#: ``key``: what a message or a batch is compared by (its id), or a party's key in messages.
+#: ``keys``: what a message or a batch is compared by (its id), or all under which a party may stand in messages.
 HOLDS = """
 CREATE TABLE holds (
     municipality_id text NOT NULL,
     id uuid NOT NULL,
     kind text NOT NULL CHECK (kind IN ('party', 'message', 'batch')),
-    key bytea,
+    keys bytea[],
     subject bytea,
     reason bytea,
     reference text,
@@ -47,9 +47,9 @@ CREATE TABLE holds (
     lifted_by text,
     lifted_at timestamptz,
     PRIMARY KEY (municipality_id, id),
-    CHECK (lifted_at IS NOT NULL OR (key IS NOT NULL AND subject IS NOT NULL))
+    CHECK (lifted_at IS NOT NULL OR (keys IS NOT NULL AND subject IS NOT NULL))
 );
-CREATE INDEX holds_active ON holds (municipality_id, kind, key) WHERE lifted_at IS NULL;
+CREATE INDEX holds_active ON holds (municipality_id) WHERE lifted_at IS NULL;
 """
 
 PROTOCOL = """
@@ -72,12 +72,13 @@ CREATE TABLE retention_protocol (
     newest timestamptz
 );
 CREATE INDEX retention_protocol_municipality ON retention_protocol (municipality_id, id);
-CREATE FUNCTION utskick_append_only() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON retention_protocol FOR EACH ROW EXECUTE FUNCTION utskick_append_only();
+CREATE FUNCTION utskick_protocol_append_only() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the protocol of retention is append-only'; END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON retention_protocol EXECUTE FUNCTION utskick_protocol_append_only();
 """
 
-#: ``owner``: the batch or the message that names the file. What was stored until now was sealed by no key, and can be read here.
+#: ``owner``: the batch or the message that names the file; ``digest``: as the file stands in ``attachments``. What was stored plain can
+#: be read here. Who refers to files that stand sealed already cannot be told without keys: they get an owner that never goes.
 USES = """
 CREATE TABLE attachment_uses (
     municipality_id text NOT NULL,
@@ -92,8 +93,17 @@ FROM (
     SELECT municipality_id, id AS owner, attachments AS names FROM batches WHERE attachments IS NOT NULL
     UNION ALL SELECT municipality_id, id, attachments FROM messages WHERE attachments IS NOT NULL
     UNION ALL SELECT municipality_id, message_id, recorded_files FROM deliveries WHERE recorded_files IS NOT NULL) n
-CROSS JOIN LATERAL jsonb_array_elements(convert_from(n.names, 'UTF8')::jsonb) f
+CROSS JOIN LATERAL jsonb_array_elements(
+    CASE WHEN substring(n.names FROM 1 FOR 1) <> '\\xf8'::bytea THEN convert_from(n.names, 'UTF8')::jsonb ELSE '[]'::jsonb END) f
 ON CONFLICT DO NOTHING;
+INSERT INTO attachment_uses (municipality_id, digest, owner)
+SELECT municipality_id, digest, '00000000-0000-0000-0000-000000000000' FROM attachments WHERE sealed;
+"""
+
+
+GUARD = """
+SELECT utskick_guard(t) FROM unnest(ARRAY['retention_rules', 'retention_places', 'retention_files', 'holds', 'retention_protocol',
+    'attachment_uses']::regclass[]) t;
 """
 
 
@@ -101,5 +111,5 @@ def upgrade() -> None:
     connection = op.get_bind().connection.dbapi_connection
     assert connection is not None
     cursor = connection.cursor()
-    for statements in (RULES, HOLDS, PROTOCOL, USES):
+    for statements in (RULES, HOLDS, PROTOCOL, USES, GUARD):
         cursor.execute(statements)

@@ -1,0 +1,16 @@
+"""What a verified token allows, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``client``: the client id. ``expires``: seconds since 1970. ``thumbprint``: of the certificate that it is bound to (RFC 8705)."""
+
+    client: str
+    municipalities: frozenset[str]
+    scopes: frozenset[str]
+    expires: float
+    thumbprint: str | None = None

@@ -1,0 +1,99 @@
+"""The ``[auth]`` table: who gives out the tokens that are taken here, and what their claims say."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from utskick.outgoing.section import Address, Filled, HttpPeer, Section
+from utskick.settings import Municipality
+
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
+
+
+def _secure(text: str) -> str:
+    """Keys that come over a line which others can write on would be theirs."""
+    if not is_secure(text):
+        raise ValueError("must be an https address (http only on this machine)")
+    return text
+
+
+def is_secure(url: str) -> bool:
+    """Whether nobody else can write on the line: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+SecureAddress = Annotated[Address, AfterValidator(_secure)]
+
+
+class IssuerSection(HttpPeer):
+    """An issuer of the municipality's. ``url``: its ``iss``, under which its metadata is found (OpenID Connect Discovery, RFC 8414).
+
+    ``jwks_url``: where its keys are, for one that has no metadata. ``client_claim``: default ``client_id``, else ``azp``, else ``sub``.
+    ``municipalities``: of every token of this issuer, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
+    ``roles``. ``scopes``: its word → ours; with it, only its words count. Claims within others are named with a dot between.
+    """
+
+    url: SecureAddress
+    issuer: Filled | None = None
+    jwks_url: SecureAddress | None = None
+    audience: Filled | None = None
+    client_claim: Filled | None = None
+    municipality_claim: Filled = "municipalities"
+    municipalities: tuple[Municipality, ...] | None = Field(None, min_length=1)
+    scope_claim: Filled | None = None
+    scopes: dict[str, tuple[str, ...]] | None = None
+    concurrency: int = Field(2, ge=1, le=10)
+
+    @property
+    def name(self) -> str:
+        """What its tokens say in ``iss``, to the letter."""
+        return self.issuer or self.url
+
+
+class AuthSection(Section):
+    """``mode``: whose tokens are taken; ``off``: nobody is asked for one. ``issuer``: the address under which the embedded issuer is known.
+
+    ``certificate_header``: in which a proxy tells the thumbprint of the client's certificate (RFC 8705 section 3.1).
+    """
+
+    mode: Literal["embedded", "external", "both", "off"] = "embedded"
+    issuers: tuple[IssuerSection, ...] = ()
+    issuer: SecureAddress | None = None
+    audience: Filled = "utskick"
+    token_seconds: int = Field(600, ge=60, le=3600)
+    certificate_header: Header | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AuthSection:
+        if self.foreign and not self.issuers:
+            raise ValueError(f'mode "{self.mode}" needs an issuer: add [[auth.issuers]] with its url')
+        if self.issuers and not self.foreign:
+            raise ValueError(f'mode "{self.mode}" takes no tokens of [[auth.issuers]]: write mode = "external" or "both"')
+        names = [issuer.name for issuer in self.issuers]
+        if len(set(names)) < len(names):
+            raise ValueError("each of [[auth.issuers]] must have a url of its own")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether tokens are given out here."""
+        return self.mode in ("embedded", "both")
+
+    @property
+    def foreign(self) -> bool:
+        return self.mode in ("external", "both")

@@ -1,0 +1,81 @@
+"""``utskick audit``: who did what, and whether the trail is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from utskick import app
+from utskick.cli import screen
+from utskick.cli.options import Config, Municipality
+from utskick.domain.audit import Action, Link
+from utskick.domain.clock import swedish
+from utskick.domain.errors import Unreadable
+from utskick.settings import Settings
+from utskick.store.audit import Audit, Verified
+from utskick.store.database import answering
+
+audit = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, when, from where.")
+
+
+@audit.command()
+def verify(
+    expect: Annotated[str | None, typer.Option(help="A link that was noted before, NUMBER:DIGEST; it must still be in the chain.")] = None,
+    municipality: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    config: Config = None,
+) -> None:
+    """Walk the chain of every municipality, and name the first link that does not hold. Exit status 1 where one is broken."""
+    settings = app.read_settings(config)
+    found = asyncio.run(_verified(settings, municipality, _link(expect)))
+    table = Table("municipality", "links", "not linked yet", "head, to be noted elsewhere", "")
+    for name, told in found.items():
+        verdict = "[green]whole[/]" if told.broken is None else f"[bold red]broken at {told.broken.number}: {escape(told.broken.what)}[/]"
+        table.add_row(name, str(told.head.number), str(told.waiting), f"{told.head.number}:{told.head.digest.hex()}", verdict)
+    screen.console.print(table)
+    if any(told.broken for told in found.values()):
+        raise typer.Exit(1)
+
+
+@audit.command("list")
+def newest(
+    municipality: Municipality = "2281",
+    action: Annotated[Action | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
+    config: Config = None,
+) -> None:
+    """Show the newest entries of a municipality."""
+    rows = asyncio.run(_newest(app.read_settings(config), municipality, limit, action))
+    table = Table("when", "what", "client", "system", "user", "from", "subject")
+    for row in rows:
+        who = (row["client"], row["origin"], row["issuer"], row["address"])
+        told = orjson.dumps(row["subject"]).decode()
+        table.add_row(swedish(row["at"])[:19], row["action"], *(escape(each or "") for each in who), escape(told))
+    screen.console.print(table)
+
+
+async def _verified(settings: Settings, municipality: str | None, expected: Link | None) -> dict[str, Verified]:
+    async with app.opened(settings) as database, answering():
+        trail = Audit(database)
+        names = [municipality] if municipality else await trail.municipalities()
+        return {name: await trail.verify(name, expected) for name in names}
+
+
+async def _newest(settings: Settings, municipality: str, limit: int, action: Action | None) -> Sequence[Mapping[str, Any]]:
+    async with app.opened(settings) as database, answering():
+        return await Audit(database).last(municipality, limit, action)
+
+
+def _link(text: str | None) -> Link | None:
+    if text is None:
+        return None
+    number, _, digest = text.partition(":")
+    try:
+        return Link(int(number), bytes.fromhex(digest))
+    except ValueError:
+        raise Unreadable("--expect is written as `utskick audit verify` shows it: NUMBER:DIGEST") from None

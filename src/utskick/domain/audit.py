@@ -1,0 +1,64 @@
+"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none can be changed or taken out unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from utskick.domain.message import Caller
+
+
+class Action(StrEnum):
+    """What is traced."""
+
+    SEND = "send"
+    READ_HISTORY = "read-history"
+    RESOLVE = "resolve"
+    CONFIGURE = "configure"
+    CHANGE_DIRECTORY = "change-directory"
+    EXTRACT = "extract"
+    ERASE = "erase"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``subject``: what it was done to, as ids and words, never a name, number, address or text. ``caller``: who, and from where."""
+
+    action: Action
+    caller: Caller
+    at: datetime
+    subject: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the digest before and the entry."""
+
+    number: int
+    digest: bytes
+
+
+#: Before the first entry.
+BEGINNING: Final = Link(0, bytes(32))
+
+
+def linked(before: Link, told: Mapping[str, Any]) -> Link:
+    """The next link. ``told``: every member of the entry, as it is stored."""
+    return Link(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
+
+
+def canonical(told: Mapping[str, Any]) -> bytes:
+    """One form of an entry, whoever writes it: members in order, times in UTC to the microsecond."""
+    plain = {name: _plain(value) for name, value in told.items()}
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value

@@ -1,0 +1,43 @@
+"""Before an endpoint is asked: the token, its scope, and the municipality that it speaks for."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from utskick.auth.door import Door
+from utskick.domain.errors import Unauthorized
+from utskick.http.service import Service
+
+
+class Guard:
+    """Of one operation. ``scope``: what it needs."""
+
+    def __init__(self, door: Door, scope: str, service: Service) -> None:
+        self._door = door
+        self._scope = scope
+        self._default = service.default_municipality
+        self._served = frozenset(service.municipalities)
+        self._certificate = door.certificate_header
+
+    async def admit(self, request: Request) -> None:
+        """The grant stays with the request. Raises ``Unauthorized``, ``ScopeMissing``, ``OtherMunicipality`` or ``IssuerAway``.
+
+        A municipality that is not served here at all is left to the endpoint, which names it beside all other faults.
+        """
+        headers = request.headers
+        shown = headers.getlist("authorization")
+        if len(shown) > 1:
+            raise Unauthorized("there must be one Authorization header", headers={"WWW-Authenticate": 'Bearer error="invalid_request"'})
+        certificate = certificate_of(request, self._certificate)
+        grant = await self._door.grant(shown[0] if shown else None, certificate)
+        self._door.check_scope(grant, self._scope)
+        municipality_id = request.path_params.get("municipalityId", self._default)
+        if municipality_id in self._served:
+            self._door.check_municipality(grant, municipality_id)
+        request.state.client = grant.client
+
+
+def certificate_of(request: Request, header: str | None) -> str | None:
+    """The thumbprint of the client's certificate that the proxy told; a second such header would be the client's own."""
+    told = request.headers.getlist(header) if header is not None else []
+    return told[0].strip().rstrip("=") or None if len(told) == 1 else None

@@ -1,0 +1,75 @@
+"""The embedded issuer over HTTP: ``POST /oauth2/token``, its keys, its metadata."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi import Request, Response
+
+from utskick.auth.issuer import Asked, Denied, EmbeddedIssuer
+from utskick.domain.errors import TooLarge
+from utskick.http.guard import certificate_of
+
+_LIMIT: Final = 32_768
+_FORM: Final = "application/x-www-form-urlencoded"
+_ONCE: Final = frozenset(
+    {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"}
+)  # fmt: skip
+
+
+class IssuerEndpoints:
+    """``scopes``: all that there are. Every answer says ``Cache-Control: no-store`` (http.edge.Envelope)."""
+
+    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None) -> None:
+        self._issuer = issuer
+        self._scopes = scopes
+        self._certificate = certificate_header
+
+    async def token(self, request: Request) -> Response:
+        try:
+            form = await _form(request)
+            asked = Asked(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
+            return _json(await self._issuer.token(asked))
+        except Denied as fault:
+            return _denied(fault)
+
+    async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
+        return _json(await self._issuer.signing.published())
+
+    async def metadata(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
+        return _json(self._issuer.metadata(self._scopes))
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """RFC 6749 section 3.2: no parameter twice. Raises ``Denied`` or ``TooLarge``."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LIMIT:
+            raise TooLarge(f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"})
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise Denied("invalid_request", f"send the parameters as {_FORM}")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=False, strict_parsing=False, max_num_fields=50)
+    except ValueError:
+        raise Denied("invalid_request", "the body is not a form in UTF-8") from None
+    names = [name for name, _ in pairs if name in _ONCE]
+    if len(names) > len(set(names)):
+        raise Denied("invalid_request", "a parameter was sent twice")
+    return dict(pairs)
+
+
+def _denied(fault: Denied) -> Response:
+    """RFC 6749 section 5.2."""
+    headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
+    if fault.wait is not None:
+        headers["Retry-After"] = str(int(fault.wait) + 1)
+    answer = _json({"error": fault.error, "error_description": fault.description}, fault.status)
+    answer.headers.update(headers)
+    return answer
+
+
+def _json(members: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(members), status, media_type="application/json")

@@ -1,0 +1,70 @@
+"""What of the API is traced, and as what: an operation that is not here tells nothing of a person and changes nothing.
+
+Sending writes its own entry, in the transaction that accepts the message (``store.messages``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import Request
+
+from utskick.domain.audit import Action, Entry
+from utskick.http.edge import caller_of
+from utskick.http.service import Service
+from utskick.store.audit import Audit
+from utskick.store.database import answering
+
+ACTIONS: Final[dict[str, Action]] = {
+    **dict.fromkeys(
+        (
+            "getConversationHistory", "getConversationHistoryShort", "getMessage", "getMessageMetadata", "readAttachment",
+            "readAttachmentByRequestParameter", "getUserBatches", "getUserMessages", "getUserMessage", "getParty", "findContactSettings",
+            "findContactSettingsByDestination", "readContactSetting", "readContactSettingChildren", "findDelegates", "readDelegate",
+            "readDelegateFilter", "getSubscriptions", "getMailboxes", "getHolds", "getHold",
+        ),
+        Action.READ_HISTORY,
+    ),
+    "resolveDelivery": Action.RESOLVE,
+    "resolveDeliveryShort": Action.RESOLVE,
+    **dict.fromkeys(
+        (
+            "createContactSetting", "updateContactSetting", "deleteContactSetting", "createDelegate", "deleteDelegate",
+            "createDelegateFilter", "updateDelegateFilter", "deleteDelegateFilter", "putParty", "createSubscription", "deleteSubscription",
+        ),
+        Action.CHANGE_DIRECTORY,
+    ),
+    "getPartyExtract": Action.EXTRACT,
+    "deleteParty": Action.ERASE,
+    **dict.fromkeys(("createHold", "liftHold"), Action.HOLD),
+    "triggerSnailMailBatchProcessing": Action.SEND,
+    **dict.fromkeys(("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"), Action.CONFIGURE),
+    **dict.fromkeys(("putRetentionRule", "deleteRetentionRule"), Action.CONFIGURE),
+}  # fmt: skip
+
+#: Of a path, what is the person's: the trail has it as the key by which it is found, never as it is.
+_PERSONAL: Final = ("partyId", "personId")
+#: What a caller chose freely: it may hold a name.
+_FREE: Final = ("fileName",)
+
+
+class Tracing:
+    """``note`` is called when the work is done and before anybody is answered."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._audit = Audit(service.database)
+
+    async def note(self, request: Request, operation: str, action: Action) -> None:
+        municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
+        subject: dict[str, Any] = {"operation": operation.removesuffix("Short")}
+        party = request.query_params.get("partyId")
+        for name, value in request.path_params.items():
+            if name in _PERSONAL:
+                party = party if party is not None else str(value)
+            elif name != "municipalityId" and name not in _FREE:
+                subject[name] = str(value)
+        async with answering():
+            if party is not None:
+                subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()
+            await self._audit.note(Entry(action, caller_of(request, municipality_id), self._service.clock(), subject))

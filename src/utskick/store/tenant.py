@@ -1,0 +1,59 @@
+"""One municipality's rows, and no other's: what answers requests asks as a role that PostgreSQL itself keeps to them (row-level security).
+
+Every statement names its municipality all the same; this is the second lock, for the day when one does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal
+
+import asyncpg
+
+#: The role of requests. It owns nothing, and sees the rows whose municipality is the session's.
+ROLE: Final = "utskick_requests"
+#: The session's municipality, in the policies of the migrations.
+VARIABLE: Final = "utskick.municipality"
+
+_BIND: Final = f"SELECT set_config('{VARIABLE}', $1, false)"
+
+
+class Tenant:
+    """``fetch`` and the like as of a pool; each borrows a connection, binds it to the municipality, and gives it back."""
+
+    def __init__(self, pool: asyncpg.Pool, municipality_id: str) -> None:
+        self._pool = pool
+        self._municipality_id = municipality_id
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        async with self._pool.acquire() as connection:
+            await connection.execute(_BIND, self._municipality_id)
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, isolation: Literal["repeatable_read"] | None = None, *, readonly: bool = False) -> AsyncIterator[Any]:
+        async with self.acquire() as connection, connection.transaction(isolation=isolation, readonly=readonly):
+            yield connection
+
+    async def fetch(self, statement: str, *values: Any) -> list[Any]:
+        async with self.acquire() as connection:
+            return list(await connection.fetch(statement, *values))
+
+    async def fetchrow(self, statement: str, *values: Any) -> Any:
+        async with self.acquire() as connection:
+            return await connection.fetchrow(statement, *values)
+
+    async def fetchval(self, statement: str, *values: Any) -> Any:
+        async with self.acquire() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def execute(self, statement: str, *values: Any) -> str:
+        async with self.acquire() as connection:
+            return str(await connection.execute(statement, *values))
+
+
+async def lower(connection: Any) -> None:
+    """Of a connection of requests: it acts as their role from here on, and sees nothing until it is bound."""
+    await connection.execute(f"SET ROLE {ROLE}")

@@ -1,0 +1,64 @@
+"""How issuers name client, municipality and scope, each in their own way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from utskick.auth.claims import Claims
+from utskick.auth.settings import AuthSection, IssuerSection
+
+
+def granted(payload: dict[str, Any], **settings: Any) -> tuple[str, set[str], set[str]]:
+    grant = Claims.of(IssuerSection(url="https://login.example.se", **settings)).grant({"exp": 9e9, "client_id": "c", **payload})
+    return grant.client, set(grant.municipalities), set(grant.scopes)
+
+
+def test_the_client_is_the_first_of_the_usual_claims_or_the_one_that_is_set() -> None:
+    assert granted({})[0] == "c"
+    assert granted({"client_id": None, "azp": "a", "sub": "s"})[0] == "a"
+    assert granted({"client_id": None, "sub": "s"})[0] == "s"
+    assert granted({"appid": "entra"}, client_claim="appid")[0] == "entra"
+
+
+def test_municipalities_are_a_text_a_list_or_the_issuers_own() -> None:
+    assert granted({"municipalities": "2281"})[1] == {"2281"}
+    assert granted({"municipalities": ["2281", "2262", 7]})[1] == {"2281", "2262"}
+    assert granted({"kommun": "2281"}, municipality_claim="kommun")[1] == {"2281"}
+    assert granted({"municipalities": "2262"}, municipalities=("2281",))[1] == {"2281"}
+    assert granted({})[1] == set()
+
+
+def test_scopes_are_a_text_or_a_list_wherever_they_stand() -> None:
+    assert granted({"scope": "sms:send status:read"})[2] == {"sms:send", "status:read"}
+    assert granted({"scp": "sms:send"})[2] == {"sms:send"}
+    assert granted({"scp": ["sms:send"]})[2] == {"sms:send"}
+    assert granted({"roles": ["sms:send"]})[2] == {"sms:send"}
+    assert granted({"realm_access": {"roles": ["sms:send"]}}, scope_claim="realm_access.roles")[2] == {"sms:send"}
+    assert granted({"https://example.se/roles": ["sms:send"]}, scope_claim="https://example.se/roles")[2] == {"sms:send"}
+
+
+def test_with_a_mapping_only_the_words_in_it_count() -> None:
+    mapping = {"Utskick.Send": ("sms:send", "email:send"), "Utskick.Read": ("history:read",)}
+    assert granted({"roles": ["Utskick.Send", "admin"]}, scopes=mapping)[2] == {"sms:send", "email:send"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"mode": "external"}, "needs an issuer"),
+        ({"mode": "both"}, "needs an issuer"),
+        ({"issuers": [{"url": "https://a.se"}]}, "takes no tokens"),
+        ({"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]}, "url of its own"),
+        ({"mode": "external", "issuers": [{"url": "http://login.example.se"}]}, "https"),
+        ({"mode": "external", "issuers": [{"url": "https://a.se", "jwks_url": "http://a.se/keys"}]}, "https"),
+        ({"mode": "external", "issuers": [{"url": "https://a.se", "municipalities": []}]}, "municipalities"),
+        ({"certificate_header": "x y"}, "certificate_header"),
+        ({"token_seconds": 86400}, "token_seconds"),
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        AuthSection.model_validate(settings)

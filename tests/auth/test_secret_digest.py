@@ -1,0 +1,41 @@
+"""Secrets are kept as digests; guessing at them takes longer each time."""
+
+from __future__ import annotations
+
+from tests.auth.test_discovery import Time
+from utskick.auth.lookout import Lookout
+from utskick.auth.secret_digest import NOBODY, digest_of, is_of, new_secret
+
+
+def test_a_digest_knows_its_secret_and_no_other() -> None:
+    secret = new_secret()
+    assert secret.startswith("ucs_")
+    assert len(secret) == 4 + 43
+    digest = digest_of(secret)
+    assert secret not in digest
+    assert digest != digest_of(secret), "each has a salt of its own"
+    assert is_of(digest, secret)
+    for wrong in ("", secret[:-1], secret + "x", secret.upper(), "\udcff"):
+        assert not is_of(digest, wrong)
+        assert not is_of(NOBODY, wrong)
+
+
+def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:
+    clock = Time()
+    lookout, waits = Lookout(clock), []
+    for _ in range(14):
+        clock.now += lookout.wait("a")
+        lookout.failed("a")
+        waits.append(lookout.wait("a"))
+    assert waits[:4] == [0, 0, 0, 0]
+    assert waits[4:] == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert lookout.wait("b") == 0
+    lookout.passed("a")
+    assert lookout.wait("a") == 0
+
+
+def test_what_is_remembered_has_an_end() -> None:
+    lookout = Lookout(Time())
+    for n in range(10_500):
+        lookout.failed(str(n))
+    assert len(lookout._failures) == 10_000

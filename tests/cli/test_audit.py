@@ -1,0 +1,33 @@
+"""``utskick audit``: the trail on the screen, and the exit status of one that is broken."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+
+import asyncpg
+import pytest
+
+from tests.cli.conftest import Command
+from tests.http.test_audit import chained
+from utskick.store.database import Database
+
+
+async def test_a_whole_chain_is_told_with_its_head_and_a_broken_one_with_its_place(
+    database: Database, server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
+    monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
+    audit = await chained(database, 5)
+    head = (await audit.verify("2281")).head
+    done = await asyncio.to_thread(utskick, "audit", "verify")
+    assert (done.code, f"5:{head.digest.hex()}" in done.out, "whole" in done.out) == (0, True, True)
+    listed = await asyncio.to_thread(utskick, "audit", "list", "--limit", "2", "--action", "send")
+    assert (listed.code, listed.out.count("joe01doe")) == (0, 2)
+    connection = await asyncpg.connect(server)
+    await connection.execute("ALTER TABLE audit_links DISABLE TRIGGER append_only; DELETE FROM audit_links WHERE number = 5")
+    await connection.execute("ALTER TABLE audit_links ENABLE TRIGGER append_only")
+    await connection.close()
+    cut = await asyncio.to_thread(utskick, "audit", "verify", "--expect", f"5:{head.digest.hex()}", "--municipality", "2281")
+    assert (cut.code, "broken at 5" in cut.out) == (1, True)
+    assert (await asyncio.to_thread(utskick, "audit", "verify", "--expect", "x")).code == 1

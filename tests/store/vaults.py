@@ -1,0 +1,34 @@
+"""A database whose vault is new, and several processes with keys of their own on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from utskick.store.database import Database
+from utskick.store.safe import Safe
+from utskick.store.vault import Vault
+
+TABLES = "vault_keys, vault_wraps, vault_check"
+OLD, NEW = bytes(range(32)), bytes(range(32, 64))
+
+
+async def empty(url: str, tables: str = TABLES) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"TRUNCATE {tables}")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def process(url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0) -> AsyncIterator[Database]:
+    """``keys``: of its settings, the first and the old ones."""
+    database = Database(url, size=4, vault=Vault(Safe(keys), trusted=trusted))
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
