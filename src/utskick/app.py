@@ -140,7 +140,7 @@ async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
 
 
 def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel], receivers: Receivers) -> Worker:
-    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace, receivers)
+    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace, receivers, settings.retention.rules)
     return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
 
 
@@ -237,6 +237,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
             receivers=calling,
+            retention=settings.retention.rules,
             clock=utc_now,
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
+from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, Rule
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
@@ -98,6 +99,41 @@ class WebhooksSection(Section):
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
+class RetentionRule(Section):
+    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference number of the decision."""
+
+    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
+    preserve: bool = False
+    decision: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+
+    @model_validator(mode="after")
+    def _one_time(self) -> RetentionRule:
+        if (self.days is None) is not self.preserve:
+            raise ValueError("set days, or preserve = true")
+        return self
+
+
+class RetentionSection(Section):
+    """For municipalities without rules of their own: ``days`` (absent: keep everything), and others by ``types``."""
+
+    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
+    decision: str | None = None
+    types: dict[str, RetentionRule] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> RetentionSection:
+        if self.days is not None and not (self.decision or "").strip():
+            raise ValueError("decision is needed with days: the reference number of the decision")
+        if unknown := self.types.keys() - set(TYPES):
+            raise ValueError(f"types: there is no message type named {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def rules(self) -> dict[str, Rule]:
+        found = {name: Rule(name, rule.days, rule.decision) for name, rule in self.types.items()}
+        return {**found, OTHERS: Rule(OTHERS, self.days, self.decision or "")} if self.days is not None else found
+
+
 class Log(Section):
     """JSON lines for machines, or text for people."""
 
@@ -133,6 +169,7 @@ class Settings(BaseSettings):
     worker: WorkerSection = WorkerSection()
     retry: dict[str, RetrySection] = {}
     webhooks: WebhooksSection = WebhooksSection()
+    retention: RetentionSection = RetentionSection()
     log: Log = Log()
     sandbox: SandboxSection = SandboxSection()
 

@@ -23,7 +23,7 @@ WHO = {"X_Sent_By": "joe01doe; type=adAccount", "x_origin": "Skolappen"}
 #: Operations that tell nothing of a person and change nothing, or write their entry with the message (those that send).
 UNTRACED = {
     "getBatchStatus", "getMessageStatus", "getDeliveryStatus", "getBatchEvents", "getEvents", "getStatistics", "getDepartmentStatistics",
-    "getDepartmentStatistics_1", "getStatisticsByDepartment", "getWebhooks", "getWebhook",
+    "getDepartmentStatistics_1", "getStatisticsByDepartment", "getWebhooks", "getWebhook", "getRetentionRules", "getRetentionProtocol",
 }  # fmt: skip
 
 

@@ -240,8 +240,8 @@ async def test_a_party_is_put_and_never_shown_with_its_whole_number(client: Clie
     assert "address" not in again.json
     assert (await client.call("PUT", f"/2281/parties/{uuid4()}", body)).status == 409
     assert (await client.get(f"/2260/parties/{party}")).status == 404
-    assert (await client.call("DELETE", f"/2260/parties/{party}")).status == 404
-    assert (await client.call("DELETE", f"/2281/parties/{party}")).status == 204
+    assert (await client.call("DELETE", f"/2260/parties/{party}?scope=directory")).status == 404
+    assert (await client.call("DELETE", f"/2281/parties/{party}?scope=directory")).status == 204
     assert (await client.get(f"/2281/parties/{party}")).status == 404
 
 

@@ -14,6 +14,11 @@ SCOPES: Final[Mapping[str, str]] = {
     "webhooks:write": "Set up webhooks, and call them",
     "directory:read": "Read parties, contact settings, delegates and devices",
     "directory:write": "Change parties, contact settings, delegates and devices",
+    "party:read": "Read everything that is known of a person",
+    "party:erase": "Erase a person",
+    "retention:read": "Read retention rules, what they removed, and holds",
+    "retention:write": "Say how long messages are kept",
+    "holds:write": "Keep something whatever the rules say, and end it",
     "deliveries:resolve": "Decide on deliveries that are held in doubt",
     "admin": "Change how the service works for a municipality",
 }
@@ -36,9 +41,13 @@ _OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "directory:write": (
         "createContactSetting", "updateContactSetting", "deleteContactSetting", "createDelegate", "deleteDelegate",
-        "createDelegateFilter", "updateDelegateFilter", "deleteDelegateFilter", "putParty", "deleteParty",
-        "createSubscription", "deleteSubscription",
+        "createDelegateFilter", "updateDelegateFilter", "deleteDelegateFilter", "putParty", "createSubscription", "deleteSubscription",
     ),
+    "party:read": ("getPartyExtract",),
+    "party:erase": ("deleteParty",),
+    "retention:read": ("getRetentionRules", "getRetentionProtocol", "getHolds", "getHold"),
+    "retention:write": ("putRetentionRule", "deleteRetentionRule"),
+    "holds:write": ("createHold", "liftHold"),
     "deliveries:resolve": ("resolveDelivery",),
 }  # fmt: skip
 _NEEDED: Final = {operation: scope for scope, operations in _OPERATIONS.items() for operation in operations}

@@ -17,6 +17,7 @@ from utskick.cli.clients import clients
 from utskick.cli.directory import directory
 from utskick.cli.importing import importing
 from utskick.cli.options import Address, Config, Municipality, target_of
+from utskick.cli.retention import retention
 from utskick.cli.screen import console, errors
 from utskick.cli.send import send
 from utskick.cli.vault import vault
@@ -35,6 +36,7 @@ cli.add_typer(batch, name="batch")
 cli.add_typer(clients, name="clients")
 cli.add_typer(directory, name="directory")
 cli.add_typer(importing, name="import")
+cli.add_typer(retention, name="retention")
 cli.add_typer(audit, name="audit")
 cli.add_typer(vault, name="vault")
 

@@ -92,6 +92,12 @@ class TooLarge(UtskickError):
     code, status, title = "too-large", 413, "Content Too Large"
 
 
+class ExtractTooLong(UtskickError):
+    """A person's extract is longer than a PDF can be; JSON holds all of it."""
+
+    code, status, title = "extract-too-long", 422, "Unprocessable Content"
+
+
 class WrongMediaType(UtskickError):
     """Only application/json is understood here."""
 

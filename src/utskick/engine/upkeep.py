@@ -1,4 +1,4 @@
-"""What has to be looked after now and then: signs of life, receipts that wait, tallies, deliveries without a job, old keys, the vault's."""
+"""What has to be looked after now and then: signs of life, receipts, tallies, the trail, jobs, keys, and what is past its time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import structlog
 
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
+from utskick.domain.retention import Rule
 from utskick.engine.pacing import Pace
 from utskick.engine.receipts import Receipts
+from utskick.engine.retention import RetentionRound
 from utskick.store.audit import Audit
 from utskick.store.database import Database
 from utskick.store.idempotency import Keys
@@ -33,12 +35,20 @@ _RECEIPTS_WAIT, _RECEIPTS_GIVE_UP = 15.0, 7 * 86_400.0
 class Upkeep:
     """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by several at once."""
 
-    def __init__(self, database: Database, receipts: Receipts, paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        receipts: Receipts,
+        paces: Mapping[tuple[str, str], Pace],
+        clock: Clock,
+        retention: Mapping[str, Rule] | None = None,
+    ) -> None:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
         self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)
+        self._retention = RetentionRound(database, retention or {}, clock)
         self._audit = Audit(database)
         self._receipts = receipts
         self._paces = paces
@@ -67,6 +77,7 @@ class Upkeep:
             await self._rescue()
             await self._numbering.mend()
         self._rounds += 1
+        await self._retention.round()
 
     async def _rewrap(self) -> None:
         """The settings' first key comes to wrap all of the vault's."""

@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 
@@ -18,6 +18,7 @@ from utskick.domain.channel import Channel, Priority
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
+from utskick.domain.retention import Rule
 from utskick.engine.dispatch import Dispatch, Surroundings
 from utskick.engine.pacing import Pace
 from utskick.engine.points import Points
@@ -51,12 +52,14 @@ _CLOSING = 0.4
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
     """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between two looks at the queue.
-    ``grace``: how long running sends may take to finish after a stop (s). ``receivers``: by which webhooks are called; None: by others."""
+    ``grace``: how long running sends may take to finish after a stop (s). ``receivers``: by which webhooks are called; None: by others.
+    ``retention``: the rules of the settings, by message type."""
 
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
     receivers: Receivers | None = None
+    retention: Mapping[str, Rule] = field(default_factory=dict)
 
 
 class Worker:
@@ -81,7 +84,7 @@ class Worker:
         self._print_batches = PrintBatches(database)
         self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
         self._clock = clock
-        self._upkeep = Upkeep(database, receipts, self.paces, clock)
+        self._upkeep = Upkeep(database, receipts, self.paces, clock, self._options.retention)
         called = self._options.receivers
         self._webhooks = WebhookRound(database, called, clock, self._options.poll) if called is not None else None
         self._dispatch = Dispatch(

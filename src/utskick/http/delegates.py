@@ -55,7 +55,7 @@ class DelegateCalls:
 
     async def read(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "read", "id")
-        return _json(_delegate(await self._existing(municipality_id, delegate_id)))
+        return _json(delegate_of(await self._existing(municipality_id, delegate_id)))
 
     async def _existing(self, municipality_id: str, delegate_id: UUID) -> Delegate:
         async with answering():
@@ -75,7 +75,7 @@ class DelegateCalls:
         parameters.done()
         async with answering():
             delegates = await self._delegates.find(municipality_id, principal_id=found.get("principalId"), agent_id=found.get("agentId"))
-        return _json([_delegate(each) for each in delegates])
+        return _json([delegate_of(each) for each in delegates])
 
     async def delete(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "delete", "id")
@@ -132,7 +132,7 @@ def _filter(found: Filter) -> dict[str, Any]:
     return without_nulls({"id": str(found.id), "alias": found.alias, "channel": found.channel, **_times(found), "rules": rules})
 
 
-def _delegate(found: Delegate) -> dict[str, Any]:
+def delegate_of(found: Delegate) -> dict[str, Any]:
     ends = {"id": str(found.id), "principalId": str(found.principal_id), "agentId": str(found.agent_id)}
     return {**ends, **_times(found), "filters": [_filter(each) for each in found.filters]}
 

@@ -7,6 +7,8 @@ from typing import Final
 from utskick.http.call import Call
 from utskick.http.contact_settings import ContactSettingCalls
 from utskick.http.delegates import DelegateCalls
+from utskick.http.erasing import Erasing
+from utskick.http.extracts import ExtractCalls
 from utskick.http.openapi import Operation
 from utskick.http.parties import PartyCalls
 from utskick.http.service import Service
@@ -16,6 +18,10 @@ _SETTINGS: Final = "Contact Settings"
 _DELEGATES: Final = "Delegates"
 _PARTIES: Final = "Parties"
 _PUSH: Final = "Push Subscriptions"
+_ERASED: Final = (
+    "What no rule preserves, no hold keeps and is not on its way is removed; what is kept is told, and why. "
+    "With `scope=directory` only the entry of the directory is removed, and the answer is 204"
+)
 
 
 def calls(service: Service) -> list[Call]:
@@ -81,6 +87,14 @@ def _people(service: Service) -> list[Call]:
         answer="RegisteredParty", made=201, body="PartyRequest", missing=False, conflict=True,
     )  # fmt: skip
     get = Operation("getParty", "Read a party, its number masked", _PARTIES, answer="RegisteredParty")
+    extract = Operation(
+        "getPartyExtract", "Everything that is known of a person, as JSON or PDF", _PARTIES,
+        answer="PartyExtract", query=("files", "format"), optional=True, also="application/pdf", long="Too long for a PDF: ask for JSON",
+    )  # fmt: skip
+    erase = Operation(
+        "deleteParty", "Erase a person: directory, contact settings, devices, delegates and messages", _PARTIES,
+        answer="Erasure", query=("scope", "reference"), optional=True, conflict=True, empty=204, named=True, text=_ERASED,
+    )  # fmt: skip
     subscribe = Operation(
         "createSubscription", "Add a device of a party; the same one again keeps its id", _PUSH,
         status=201, answer="SubscriptionId", body="SubscriptionRequest",
@@ -89,7 +103,8 @@ def _people(service: Service) -> list[Call]:
     return [
         Call("PUT", "/parties/{partyId}", party.put, put),
         Call("GET", "/parties/{partyId}", party.read, get),
-        Call("DELETE", "/parties/{partyId}", party.delete, Operation("deleteParty", "Forget a party", _PARTIES, status=204)),
+        Call("GET", "/parties/{partyId}/extract", ExtractCalls(service).read, extract),
+        Call("DELETE", "/parties/{partyId}", Erasing(service).delete, erase),
         Call("POST", "/push/subscriptions", push.create, subscribe),
         Call("GET", "/push/subscriptions", push.find, listed),
         Call("DELETE", "/push/subscriptions/{id}", push.delete, Operation("deleteSubscription", "Remove a device", _PUSH, status=204)),

@@ -90,7 +90,7 @@ class Histories:
         if not found:
             raise NotFound(f"No message found for message id {message_id}")
         told = [(said, content_of(self._service, said)) for said in found]
-        bodies = [_history(said, content if files else _without_bytes(content)) for said, content in told]
+        bodies = [_history(said, content if files else without_bytes(content)) for said, content in told]
         return Response(orjson.dumps(bodies), media_type="application/json")
 
     def _named(self, request: Request, operation: str) -> tuple[str, UUID]:
@@ -135,7 +135,7 @@ def content_of(service: Service, said: Said) -> dict[str, Any]:
     return service.channels[said.channel].show(said.draft)
 
 
-def _without_bytes(content: dict[str, Any]) -> dict[str, Any]:
+def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
     """Without ``content`` and ``base64Data`` of its files (contract 8.3); those that could not be kept apart still stand there."""
     lists = {name: content[name] for name in recorded.LISTS if isinstance(content.get(name), list)}
     bare = {name: [{k: v for k, v in entry.items() if k not in recorded.DATA} for entry in entries] for name, entries in lists.items()}

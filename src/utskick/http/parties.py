@@ -54,28 +54,25 @@ class PartyCalls:
             raise NotFound(f"No party found for party id {party_id}")
         return _shown(party)
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, party_id = self._located(request, "deleteParty")
-        async with answering():
-            if not await self._parties.delete(municipality_id, party_id):
-                raise NotFound(f"No party found for party id {party_id}")
-        return Response(status_code=204)
+
+def place_of(party: Party) -> dict[str, Any]:
+    """Names and address."""
+    at = party.address
+    names = {"firstName": at.first_name, "lastName": at.last_name, "organization": at.organization}
+    address: dict[str, Any] = {
+        "address": at.street,
+        "apartmentNumber": at.apartment,
+        "careOf": at.care_of,
+        "zipCode": at.postal_code,
+        "city": at.city,
+        "country": at.country,
+    }
+    return {"names": without_nulls(names), "address": without_nulls(address)}
 
 
 def _shown(party: Party) -> Response:
     """Where somebody with a protected identity lives is shown to nobody."""
-    at = party.address
-    names = without_nulls({"firstName": at.first_name, "lastName": at.last_name, "organization": at.organization})
-    address: dict[str, Any] = without_nulls(
-        {
-            "address": at.street,
-            "apartmentNumber": at.apartment,
-            "careOf": at.care_of,
-            "zipCode": at.postal_code,
-            "city": at.city,
-            "country": at.country,
-        }
-    )
-    members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), "names": names}
-    shown = members if party.protected else {**members, "address": address}
-    return Response(orjson.dumps({**shown, "protected": party.protected}), media_type="application/json")
+    members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), **place_of(party)}
+    if party.protected:
+        del members["address"]
+    return Response(orjson.dumps({**members, "protected": party.protected}), media_type="application/json")

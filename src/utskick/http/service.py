@@ -10,6 +10,7 @@ from utskick.auth.access import Access
 from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
+from utskick.domain.retention import Rule
 from utskick.engine.intake import Intake
 from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
@@ -24,6 +25,7 @@ from utskick.store.resolutions import Resolutions
 @dataclass(frozen=True, slots=True)
 class Service:
     """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the contact settings.
+    ``retention``: the rules of the settings.
 
     ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts.
     """
@@ -41,6 +43,7 @@ class Service:
     directory: Tables
     keeps_contacts: bool
     receivers: Receivers
+    retention: Mapping[str, Rule]
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str

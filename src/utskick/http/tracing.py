@@ -21,7 +21,7 @@ ACTIONS: Final[dict[str, Action]] = {
             "getConversationHistory", "getConversationHistoryShort", "getMessage", "getMessageMetadata", "readAttachment",
             "readAttachmentByRequestParameter", "getUserBatches", "getUserMessages", "getUserMessage", "getParty", "findContactSettings",
             "findContactSettingsByDestination", "readContactSetting", "readContactSettingChildren", "findDelegates", "readDelegate",
-            "readDelegateFilter", "getSubscriptions", "getMailboxes",
+            "readDelegateFilter", "getSubscriptions", "getMailboxes", "getHolds", "getHold",
         ),
         Action.READ_HISTORY,
     ),
@@ -34,9 +34,12 @@ ACTIONS: Final[dict[str, Action]] = {
         ),
         Action.CHANGE_DIRECTORY,
     ),
+    "getPartyExtract": Action.EXTRACT,
     "deleteParty": Action.ERASE,
+    **dict.fromkeys(("createHold", "liftHold"), Action.HOLD),
     "triggerSnailMailBatchProcessing": Action.SEND,
     **dict.fromkeys(("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"), Action.CONFIGURE),
+    **dict.fromkeys(("putRetentionRule", "deleteRetentionRule"), Action.CONFIGURE),
 }  # fmt: skip
 
 #: Of a path, what is the person's: the trail has it as the key by which it is found, never as it is.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -25,23 +26,45 @@ _STRIDE = 8
 
 
 async def keep(connection: Connection, vault: Vault, municipality_id: str, attachments: Sequence[Attachment], now: datetime) -> None:
-    """Store what is not there yet, inside the caller's transaction. The vault has been made ``ready``."""
-    unique = {vault.lasting(municipality_id).file(a.digest): a for a in attachments}
-    if not unique:
-        return
-    await connection.execute(
-        """
-        INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
-        SELECT $1, r.digest, r.size, r.data, $5, true FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
-        ORDER BY r.digest
-        ON CONFLICT (municipality_id, digest) DO NOTHING
-        """,
-        municipality_id,
-        list(unique),
-        [len(a.data) for a in unique.values()],
-        [await sealed(vault.lasting(municipality_id).file_key(a.digest, len(a.data)), a.data) for a in unique.values()],
-        now,
-    )
+    """Store what is not there yet, inside the caller's transaction. Until it ends nobody removes them (``store.removals``).
+
+    The vault has been made ``ready``.
+    """
+    key = vault.lasting(municipality_id)
+    unique = {key.file(a.digest): (len(a.data), await sealed(key.file_key(a.digest, len(a.data)), a.data)) for a in attachments}
+    while unique:
+        rows = await connection.fetch(
+            """
+            WITH added AS (
+                INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
+                SELECT $1, r.digest, r.size, r.data, $5, true FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
+                ORDER BY r.digest
+                ON CONFLICT (municipality_id, digest) DO NOTHING RETURNING digest),
+            there AS (SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR KEY SHARE)
+            SELECT digest FROM added UNION ALL SELECT digest FROM there
+            """,
+            municipality_id,
+            list(unique),
+            [size for size, _ in unique.values()],
+            [data for _, data in unique.values()],
+            now,
+        )
+        for row in rows:  # what another has added or removed since this statement began is in neither
+            unique.pop(row["digest"], None)
+
+
+async def refer(connection: Connection, vault: Vault, municipality_id: str, uses: Iterable[tuple[UUID, bytes]]) -> None:
+    """Say which batch or message names which of the files that were kept, by the SHA-256; inside the caller's transaction."""
+    key = vault.lasting(municipality_id)
+    pairs = sorted({(owner, key.file(digest)) for owner, digest in set(uses)})
+    if pairs:
+        await connection.execute(
+            """
+            INSERT INTO attachment_uses (municipality_id, owner, digest)
+            SELECT $1, r.owner, r.digest FROM unnest($2::uuid[], $3::bytea[]) AS r(owner, digest) ON CONFLICT DO NOTHING
+            """,
+            municipality_id, [owner for owner, _ in pairs], [name for _, name in pairs],
+        )  # fmt: skip
 
 
 async def sealed(key: FileKey, data: bytes) -> bytes:
@@ -64,6 +87,10 @@ async def _opened(key: FileKey, data: bytes) -> bytes:
     return b"".join(pieces)
 
 
+class Gone(LookupError):
+    """What was about to be read has been removed meanwhile."""
+
+
 class Attachments:
     """Reads them back, with a bounded memory of those that were used last: a batch sends the same file many times."""
 
@@ -74,13 +101,15 @@ class Attachments:
         self._recent: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
 
     async def load(self, municipality_id: str, named: Sequence[dict[str, Any]]) -> tuple[Attachment, ...]:
-        """``named``: name, type and digest of each, as the batch refers to them."""
+        """``named``: name, type and digest of each, as the batch refers to them. Raises ``Gone``."""
         wanted = {bytes.fromhex(n["digest"]) for n in named}
         have = {d: data for d in wanted if (data := self._recall(municipality_id, d)) is not None}
         if missing := wanted - have.keys():
             for digest, row in (await self._rows(municipality_id, missing, "size, data")).items():
                 have[digest] = await self._plain(municipality_id, digest, row)
                 self._remember(municipality_id, digest, have[digest])
+        if wanted - have.keys():
+            raise Gone("a file")
         return tuple(Attachment(n["name"], n["type"], have[d := bytes.fromhex(n["digest"])], d) for n in named)
 
     async def sizes(self, municipality_id: str, digests: Sequence[bytes]) -> dict[bytes, int]:
@@ -95,7 +124,7 @@ class Attachments:
             piece = f"substring(data FROM {number} * CASE WHEN sealed THEN {SEALED_CHUNK} ELSE {CHUNK} END + 1 FOR {SEALED_CHUNK})"
             found = (await self._rows(municipality_id, [digest], f"{piece} AS piece")).get(digest)
             if found is None:
-                raise LookupError("a file has been removed while it was read")
+                raise Gone("a file has been removed while it was read")
             yield key.open(number, found["piece"]) if found["sealed"] else found["piece"][:CHUNK]
 
     async def _rows(self, municipality_id: str, digests: Collection[bytes], columns: str) -> dict[bytes, Any]:

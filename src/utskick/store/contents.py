@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from utskick.store.attachments import read_names
+from utskick.store.attachments import Gone, read_names
 from utskick.store.database import Database
 from utskick.store.sealing import Column
 
@@ -32,7 +32,10 @@ class Contents:
         self._recent: OrderedDict[UUID, Content] = OrderedDict()
 
     async def of(self, row: Any) -> Content:
-        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered)."""
+        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered).
+
+        Raises ``Gone``.
+        """
         municipality_id = row["municipality_id"]
         if row["content"] is not None:
             whole = self._read(municipality_id, row)
@@ -48,7 +51,8 @@ class Contents:
                 municipality_id,
                 batch_id,
             )
-            assert row is not None, "a delivery without its batch"
+            if row is None:
+                raise Gone("a batch")
             await self._database.vault.at_hand([row])
             found = self._recent[batch_id] = self._read(municipality_id, row)
             if len(self._recent) > _REMEMBERED:

@@ -13,7 +13,7 @@ import orjson
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.errors import Erased
 from utskick.domain.recipient import Recipient
-from utskick.store.attachments import Attachments, read_names
+from utskick.store.attachments import Attachments, Gone, read_names
 from utskick.store.contents import OWN, Contents
 from utskick.store.database import Database
 from utskick.store.history import STATE, State, state_of
@@ -92,15 +92,17 @@ class Conversations:
                 """,
                 municipality_id, party_keys, between.since, *place, _STRIDE,
             )  # fmt: skip
-            for said in await self._rows(municipality_id, [row["id"] for row in told]):
-                yield await self._said(municipality_id, said, files=True)
+            for row in await self._rows(municipality_id, [row["id"] for row in told]):
+                if (said := await self._still(municipality_id, row, files=True)) is not None:
+                    yield said
             if len(told) < _STRIDE:
                 return
             place = told[-1]["at"], told[-1]["id"]
 
     async def of_messages(self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool) -> list[Said]:
         """All deliveries of these messages, in their order, each message's in the order in which they came about."""
-        return [await self._said(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
+        found = [await self._still(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
+        return [said for said in found if said is not None]
 
     async def files(self, municipality_id: str, message_id: UUID) -> list[File]:
         """Every file of the message, whichever of its deliveries carries it.
@@ -139,6 +141,13 @@ class Conversations:
         )  # fmt: skip
         await self._database.vault.at_hand(rows)
         return rows
+
+    async def _still(self, municipality_id: str, row: Any, *, files: bool) -> Said | None:
+        """None: retention has come between the reading of the row and that of its content."""
+        try:
+            return await self._said(municipality_id, row, files=files)
+        except Gone:
+            return None
 
     async def _said(self, municipality_id: str, row: Any, *, files: bool) -> Said:
         recorded, erased = row["recorded"] is not None, False

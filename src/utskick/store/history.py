@@ -77,23 +77,31 @@ class History:
         return state_of(row) if row else None
 
     async def story(self, municipality_id: str, delivery_id: UUID) -> list[Happening]:
+        return (await self.stories(municipality_id, [delivery_id]))[delivery_id]
+
+    async def stories(self, municipality_id: str, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Happening]]:
+        """Of each of these, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
+            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
                 NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
-            FROM attempts WHERE municipality_id = $1 AND delivery_id = $2
+            FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
-            SELECT at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
-            FROM events WHERE municipality_id = $1 AND delivery_id = $2
+            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
+            FROM events WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
-            SELECT created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
-            FROM deliveries WHERE municipality_id = $1 AND id = $2
+            FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
             ORDER BY at, kind, id
             """,
-            municipality_id, delivery_id,
+            municipality_id, list(delivery_ids),
         )  # fmt: skip
-        return [Happening(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"]) for r in rows]
+        told: dict[UUID, list[Happening]] = {delivery_id: [] for delivery_id in delivery_ids}
+        for r in rows:
+            happening = Happening(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"])
+            told[r["delivery_id"]].append(happening)
+        return told
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[State]:
         """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""

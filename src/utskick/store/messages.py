@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -14,7 +15,7 @@ from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import Numbered
 from utskick.domain.month import month_of
 from utskick.store import audit, jobs
-from utskick.store.attachments import keep, named
+from utskick.store.attachments import keep, named, refer
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
 from utskick.store.sealing import Column, MonthKey
@@ -60,7 +61,10 @@ class Messages:
     async def write(self, connection: Connection, group: Sequence[Numbered]) -> None:
         """Everything of these requests, inside the caller's transaction. They have been made ``ready``."""
         for numbered in group:
-            await keep(connection, self._database.vault, numbered.caller.municipality_id, numbered.plan.attachments, numbered.created_at)
+            if numbered.plan.attachments:
+                vault, municipality_id = self._database.vault, numbered.caller.municipality_id
+                await keep(connection, vault, municipality_id, numbered.plan.attachments, numbered.created_at)
+                await refer(connection, vault, municipality_id, _uses(numbered))
         singles = [n for n in group if len(n.ids) == 1 and n.plan.batch_id is None]
         if singles:
             await self._insert(connection, singles)
@@ -114,10 +118,13 @@ class Messages:
         own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
         content = plan.content if own is None else own.content
         refers = named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
+        reference = plan.reference
+        if plan.batch_id is not None:  # its messages have contents of their own, and nothing of one of them may outlive it
+            content, refers, reference = {}, [], None
         seal = self._key(numbered).seal
         return (
             numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
-            caller.request_id, plan.department, plan.reference, seal(Column.CONTENT, orjson.dumps(content)),
+            caller.request_id, plan.department, reference, seal(Column.CONTENT, orjson.dumps(content)),
             seal(Column.FILES, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
@@ -213,6 +220,20 @@ class Messages:
 def audited(numbered: Numbered) -> dict[str, Any]:
     """What the audit trail tells of a request that was accepted."""
     return {"type": numbered.message_type, "batchId": str(numbered.batch_id), "messages": len(numbered.ids)}
+
+
+def _uses(numbered: Numbered) -> Iterator[tuple[UUID, bytes]]:
+    """(batch or message, digest) for every file that it names."""
+    plan, recipients = numbered.plan, numbered.plan.recipients
+    if plan.batch_id is None and (len(recipients) == 1 or any(r.content is None for r in recipients)):
+        yield from ((numbered.batch_id, file.digest) for file in plan.attachments)
+        if len(recipients) == 1:
+            return
+    for (message_id, _), recipient in zip(numbered.ids, recipients, strict=True):
+        if recipient.content is not None:
+            yield from ((message_id, plan.attachments[i].digest) for i in recipient.files)
+        elif plan.batch_id is not None:
+            yield from ((message_id, file.digest) for file in plan.attachments)
 
 
 async def _paced(rows: Any) -> AsyncIterator[tuple[Any, ...]]:

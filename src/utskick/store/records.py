@@ -16,7 +16,7 @@ from utskick.domain.errors import NotAllowedHere
 from utskick.domain.month import month_of
 from utskick.domain.recorded import Record
 from utskick.domain.status import shown
-from utskick.store.attachments import keep, named
+from utskick.store.attachments import keep, named, refer
 from utskick.store.database import Connection, Database
 from utskick.store.sealing import Column, MonthKey
 
@@ -77,8 +77,9 @@ class Records:
 
     async def _write(self, connection: Connection, new: Sequence[Record], known: _Known, now: datetime) -> None:
         for municipality_id in {record.municipality_id for record in new}:
-            files = [f for record in new if record.municipality_id == municipality_id for f in record.content.files]
-            await keep(connection, self._database.vault, municipality_id, files, now)
+            uses = [(record.message_id, f) for record in new if record.municipality_id == municipality_id for f in record.content.files]
+            await keep(connection, self._database.vault, municipality_id, [file for _, file in uses], now)
+            await refer(connection, self._database.vault, municipality_id, ((message_id, file.digest) for message_id, file in uses))
         messages = {record.message_id: record for record in reversed(new) if record.message_id not in known.messages}
         ordinals = await self._batches(connection, new, list(reversed(messages.values())))
         await connection.copy_records_to_table(
@@ -96,8 +97,9 @@ class Records:
         await _tally(connection, new, {**{m: r["at"] for m, r in known.messages.items()}, **{m: r.at for m, r in messages.items()}})
 
     async def _batches(self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]) -> dict[UUID, int]:
-        """Batches grow by these messages. The place of each message in its batch."""
+        """Batches grow by these messages, and are as old as the oldest. The place of each message in its batch."""
         firsts = {record.batch_id: record for record in reversed(new)}
+        begun = {record.batch_id: record.at for record in sorted(new, key=lambda record: record.at, reverse=True)}
         grown = Counter(record.batch_id for record in messages)
         rows = await connection.fetch(
             """
@@ -106,7 +108,8 @@ class Records:
             SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer, department, recipients, $9, at, true
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $10::timestamptz[])
                 AS r(id, municipality_id, channel, message_type, origin, issuer, department, recipients, at)
-            ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients
+            ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients,
+                created_at = least(b.created_at, excluded.created_at)
             RETURNING id, recipients
             """,
             list(firsts),
@@ -118,7 +121,7 @@ class Records:
             [r.department for r in firsts.values()],
             [grown[batch_id] for batch_id in firsts],
             b"{}",
-            [r.at for r in firsts.values()],
+            [begun[batch_id] for batch_id in firsts],
         )
         places = {row["id"]: row["recipients"] - grown[row["id"]] for row in rows}
         ordinals = {}
@@ -156,6 +159,8 @@ def _further(record: Record) -> Record:
     return replace(record, delivery_id=uuid5(record.delivery_id, f"{record.message_type}/{record.status}/{record.at.isoformat()}"))
 
 
+#: Until the transaction ends, nobody removes them (``store.removals``).
+_MESSAGES: Final = "SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE"
 _DELIVERIES: Final = """
     SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at, d.recorded IS NOT NULL AS recorded
     FROM deliveries d WHERE d.id = ANY($1::uuid[])
@@ -171,7 +176,7 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _Known:
     taken = [r for r in records if given[r.delivery_id] > 1 or r.delivery_id in deliveries]
     return _Known(
         {**deliveries, **(await rows(_DELIVERIES, (_further(r).delivery_id for r in taken)) if taken else {})},
-        await rows("SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[])", (r.message_id for r in records)),
+        await rows(_MESSAGES, (r.message_id for r in records)),
         await rows("SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])", (r.batch_id for r in records)),
     )
 

@@ -145,7 +145,10 @@ class Resealing:
         lasting = vault.lasting(municipality_id)
         await pool.execute(
             """
-            WITH gone AS (DELETE FROM attachments WHERE municipality_id = $1 AND digest = $2 RETURNING size, created_at)
+            WITH gone AS (DELETE FROM attachments WHERE municipality_id = $1 AND digest = $2 RETURNING size, created_at),
+            unused AS (DELETE FROM attachment_uses WHERE municipality_id = $1 AND digest = $2 RETURNING owner),
+            used AS (
+                INSERT INTO attachment_uses (municipality_id, digest, owner) SELECT $1, $3, owner FROM unused ON CONFLICT DO NOTHING)
             INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
             SELECT $1, $3, size, $4, created_at, true FROM gone ON CONFLICT (municipality_id, digest) DO NOTHING
             """,

@@ -82,6 +82,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "department": "SBK(Gatuavdelningen, Trafiksektionen)",
         "attachments": [{"deliveryMode": "ANY", "filename": "beslut.pdf", "contentType": "application/pdf", "content": _PDF}],
     },
+    "HoldRequest": {"kind": "party", "id": _PARTY, "reason": "Begärd för tillsyn", "reference": "TR 2026/17"},
     "MailboxesRequest": [_PARTY],
     "MessageRequest": {"messages": [{"party": {"partyId": _PARTY}, "subject": "Biblioteket", "message": "Din bok finns att hämta."}]},
     "PartyRequest": {
@@ -111,6 +112,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "ShortSmsRequest": {"sender": "Sundsvall", "mobileNumber": "0701740605", "personId": "435rfret45", "message": _SAID},
     "SlackRequest": {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."},
+    "RetentionRequest": {"days": 730, "decision": "KS 2026/123"},
     "SmsBatchRequest": {
         "sender": "Sundsvall",
         "message": _SAID,

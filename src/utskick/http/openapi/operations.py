@@ -102,6 +102,8 @@ class Operation:
 
     ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404;
     ``erasable``: 410.
+    ``empty``: the status beside ``status`` that has no body. ``named``: somebody answers for it by name.
+    ``also``: a media type beside JSON. ``long``: what a 422 says of it, where it can answer one.
     ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
     """
 
@@ -122,15 +124,29 @@ class Operation:
     deprecated: bool = False
     media: str | None = None
     text: str | None = None
+    empty: int | None = None
+    named: bool = False
+    also: str | None = None
+    long: str | None = None
 
     def described(self, path: str) -> dict[str, Any]:
-        given = [*parameters.in_path(path), *parameters.in_query(*self.query, required=not self.optional)]
+        given = [
+            *parameters.in_headers(*(parameters.NAMED if self.named else ())),
+            *parameters.in_path(path),
+            *parameters.in_query(*self.query, required=not self.optional),
+        ]
         if self.filters:
             given.append(parameters.any_other())
         asked = {404: self.missing, 410: self.erasable, 409: self.conflict, 408: self.body, 413: self.body, 415: self.body}
         answers = {str(self.status): self._success(self.status)}
         if self.made is not None:
             answers[str(self.made)] = self._success(self.made)
+        if self.empty is not None:
+            answers[str(self.empty)] = success()
+        if self.also is not None:
+            answers[str(self.status)]["content"][self.also] = {"schema": {"type": "string", "format": "binary"}}
+        if self.long is not None:
+            answers.update(problems_of(422, _422=self.long))
         answers.update(problems_of(400, 500, 503, *(status for status, can_come in asked.items() if can_come)))
         described = _described((self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated)
         return {**described, "description": self.text} if self.text else described

@@ -31,6 +31,8 @@ TAGS: Final = [
     {"name": "Contact Settings", "description": "How people want to be reached"},
     {"name": "Delegates", "description": "Who is told what another is told"},
     {"name": "Parties", "description": "Who stands behind a party id"},
+    {"name": "Retention", "description": "How long messages are kept, by whose decision, and what has been removed"},
+    {"name": "Holds", "description": "What is kept whatever the rules say"},
     {"name": "Push Subscriptions", "description": "The devices that take push messages"},
     {"name": "Receipts", "description": "What providers report"},
     {"name": "Tokens", "description": "Access tokens, for systems that are to call this API"},

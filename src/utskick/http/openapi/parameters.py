@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal, NamedTuple
 
+from utskick.domain.retention import OTHERS, TYPES
+
 _NAME: Final = {"type": "string", "maxLength": 255}
 _UUID: Final = {"type": "string", "format": "uuid"}
 _TEXT: Final = {"type": "string"}
 _DATE: Final = {"type": "string", "format": "date"}
 _INT32: Final = {"type": "integer", "format": "int32", "minimum": 1}
-_TYPES: Final = ["MESSAGE", "EMAIL", "SMS", "WEB_MESSAGE", "DIGITAL_MAIL", "DIGITAL_INVOICE", "SNAIL_MAIL", "LETTER", "SLACK", "PUSH"]
+_TYPES: Final = list(TYPES)
 _ID: Final = "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
 _PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
@@ -30,6 +32,7 @@ _PATH: Final = {
     "filterId": _Known("The filter", _UUID, _ID),
     "id": _Known("Its id", _UUID, _ID),
     "messageId": _Known("The message", _UUID, _ID),
+    "messageType": _Known("The form of request, or `*` for all that have no rule of their own", {"enum": [*TYPES, OTHERS], **_TEXT}, "SMS"),
     "municipalityId": _Known(
         "A municipality that is served here, by its code (or the code of a region)",
         {"type": "string", "pattern": "^[0-9]{2}(?:[0-9]{2})?$"},
@@ -53,6 +56,8 @@ _QUERY: Final = {
     "department": _Known("Only this department", {"type": "string", "minLength": 1}),
     "destination": _Known("A number in E.164 or an e-mail address", {"type": "string", "minLength": 1}, "+46701740605"),
     "fileName": _Known("The name of the file", {"type": "string", "minLength": 1}, "beslut.pdf"),
+    "files": _Known("`true`: with the files' bytes", {"type": "boolean", "default": False}),
+    "format": _Known("What is answered; absent: by `Accept`", {"type": "string", "enum": ["json", "pdf"]}),
     "follow": _Known("`true`: go on after `settled`, for reports that may still come", {"type": "boolean", "default": False}),
     "from": _Known("The first day (inclusive)", _DATE, "2026-01-01"),
     "limit": _Known("How many entries a page has at most", {**_INT32, "default": 15}),
@@ -62,6 +67,8 @@ _QUERY: Final = {
     "page": _Known("Which page, from 1", {**_INT32, "default": 1}),
     "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),
     "principalId": _Known("The contact setting of the one whose messages are told on", _UUID, _PARTY),
+    "reference": _Known("The case that the order belongs to; kept in the protocol", {"type": "string", "maxLength": 255}, "TR 2026/17"),
+    "scope": _Known("`directory`: only the entry of the directory", {"type": "string", "enum": ["all", "directory"], "default": "all"}),
     "to": _Known("The last day (inclusive)", _DATE, "2026-12-31"),
 }
 

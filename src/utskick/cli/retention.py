@@ -1,0 +1,120 @@
+"""``utskick retention``: which rules apply, and what they would remove; the database is read and written directly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from utskick import app
+from utskick.cli import screen
+from utskick.cli.options import Config
+from utskick.domain.clock import SWEDEN, utc_now
+from utskick.domain.retention import Kept, Rule
+from utskick.settings import Settings
+from utskick.store.database import Database, answering
+from utskick.store.removals import Removed
+from utskick.store.retention import Due, Retention, Walk
+from utskick.store.retention_rules import RetentionRules
+from utskick.store.tallies import Tallies
+
+retention = typer.Typer(no_args_is_help=True, help="How long messages are kept, and what is past its time.")
+
+_REASONS: Final = {
+    Kept.HOLD: "held",
+    Kept.ON_ITS_WAY: "on its way or in doubt",
+    Kept.UNTOLD: "not told yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands under one rule, or under none."""
+
+    walk: Walk
+    rule: Rule | None
+    due: Due | None
+
+
+@retention.command()
+def status(config: Config = None) -> None:
+    """Show the rule of every type of request, and how much is past its time."""
+    found = asyncio.run(_look(app.read_settings(config)))
+    screen.console.print(_drawn(found))
+
+
+@retention.command()
+def run(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; change nothing.")] = False,
+    config: Config = None,
+) -> None:
+    """Remove what is past its time now, without waiting for a worker to come to it."""
+    settings = app.read_settings(config)
+    if dry_run:
+        screen.console.print(_drawn(asyncio.run(_look(settings))))
+        screen.say("Dry run: nothing was removed.")
+        return
+    rows = asyncio.run(_carry_out(settings))
+    table = Table("municipality", "type", "messages", "deliveries", "batches", "files", title="removed", title_justify="left")
+    for walk, gone in rows:
+        table.add_row(walk.municipality_id, walk.message_type, *map(str, (gone.messages, gone.deliveries, gone.batches, gone.files)))
+    screen.console.print(table)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention]]:
+    async with app.opened(settings) as database, answering():
+        yield database, Retention(database, settings.retention.rules)
+
+
+async def _look(settings: Settings) -> list[Found]:
+    now = utc_now()
+    async with _opened(settings) as (database, store):
+        rules, found = RetentionRules(database, settings.retention.rules), list[Found]()
+        for walk in await store.walks():
+            rule = (await rules.of(walk.municipality_id)).of(walk.message_type)
+            due = await store.due(walk, rule, now) if rule is not None and not rule.preserves else None
+            found.append(Found(walk, rule, due))
+        return found
+
+
+async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
+    """A walk of the workers that rests is begun anew."""
+    done = []
+    async with _opened(settings) as (database, store):
+        await Tallies(database).keep_up()
+        await store.wake()
+        for walk in await store.walks():
+            total = Removed()
+            while (gone := await store.step(walk, utc_now())) is not None:
+                total += gone
+            done.append((walk, total))
+    return done
+
+
+def _drawn(found: Sequence[Found]) -> Table:
+    table = Table("municipality", "type", "rule", "decision", title="retention", title_justify="left")
+    table.add_column("past its time", justify="right")
+    table.add_column("oldest", no_wrap=True)
+    table.add_column("newest", no_wrap=True)
+    table.add_column("stays though it is old")
+    for each in found:
+        rule, due = each.rule, each.due
+        said = "none: all is kept" if rule is None else "preserve" if rule.days is None else f"{rule.days} days"
+        table.add_row(
+            each.walk.municipality_id, each.walk.message_type, said, escape(rule.decision) if rule else "",
+            str(due.messages) if due else "", _day(due.oldest) if due else "", _day(due.newest) if due else "",
+            ", ".join(f"{due.kept[reason]} {words}" for reason, words in _REASONS.items() if due.kept.get(reason)) if due else "",
+        )  # fmt: skip
+    return table
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment.astimezone(SWEDEN):%Y-%m-%d}" if moment else ""

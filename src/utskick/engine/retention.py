@@ -1,0 +1,41 @@
+"""Retention, carried out beside everything else: step by step, for a bounded time in each round of upkeep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final
+
+from utskick.domain.clock import Clock
+from utskick.domain.retention import Rule
+from utskick.store.database import Database
+from utskick.store.removals import Removed
+from utskick.store.retention import Retention, Walk
+
+#: Seconds of one round, in which at least one step is made.
+ROUND: Final = 1.0
+
+
+class RetentionRound:
+    """Any number of workers may do it at once: each municipality is served by one at a time."""
+
+    def __init__(self, database: Database, defaults: Mapping[str, Rule], clock: Clock, seconds: float = ROUND) -> None:
+        self._retention = Retention(database, defaults)
+        self._clock = clock
+        self._seconds = seconds
+        self._waiting: list[Walk] = []
+
+    async def round(self) -> Removed:
+        """The next round goes on where this one ended."""
+        ends, removed = monotonic() + self._seconds, Removed()
+        if not self._waiting:
+            self._waiting = await self._retention.walks()
+            for municipality_id in await self._retention.places_of_files():
+                removed += Removed(files=await self._retention.sweep_files(municipality_id, self._clock()))
+        while self._waiting and monotonic() < ends:
+            gone = await self._retention.step(self._waiting[0], self._clock())
+            if gone is None:
+                self._waiting.pop(0)
+            else:
+                removed += gone
+        return removed

@@ -1,0 +1,37 @@
+"""The words of a person's extract, in Swedish: sections, columns, statuses, and the members of contents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TITLE: Final = "Registerutdrag"
+PREFACE: Final = (
+    "Detta är allt som kommunens utskickstjänst har sparat om personen: uppgifter i katalogen, hur personen vill bli kontaktad, och alla "
+    "meddelanden med innehåll, status och vad som hände på vägen (dataskyddsförordningen artikel 15).",
+    "Bilagornas innehåll återges inte här; det finns i utdraget i JSON-format. Tecken som typsnitten saknar skrivs som [U+kod].",
+)
+KINDS: Final = {
+    "SMS": "SMS", "EMAIL": "E-post", "DIGITAL_MAIL": "Digital post", "DIGITAL_INVOICE": "Digital faktura", "SNAIL_MAIL": "Brev på papper",
+    "LETTER": "Brev", "MESSAGE": "Meddelande", "WEB_MESSAGE": "Webbmeddelande", "SLACK": "Slack", "PUSH": "Pushnotis",
+    "PRIVATE": "Privatperson", "ENTERPRISE": "Organisation", "webpush": "Webbläsare", "fcm": "App",
+    "party": "Person", "message": "Meddelande", "batch": "Utskick",
+}  # fmt: skip
+STATUSES: Final = {
+    "PENDING": "På väg", "AWAITING_FEEDBACK": "Väntar på besked", "SENT": "Skickat", "NOT_SENT": "Inte skickat", "FAILED": "Misslyckades",
+    "NO_CONTACT_SETTINGS_FOUND": "Inga kontaktinställningar", "NO_CONTACT_WANTED": "Vill inte bli kontaktad",
+    "queued": "Mottaget", "sending": "Skickas", "sent": "Skickat", "delivered": "Framme", "failed": "Misslyckades", "uncertain": "Ovisst",
+    "deferred": "Försöks igen", "expired": "Tiden gick ut", "cancelled": "Avbrutet", "gathered": "Samlat för utskrift", "routed": "Vidare",
+}  # fmt: skip
+MEMBERS: Final = {
+    "mobileNumber": "Mobilnummer", "emailAddress": "E-postadress", "subject": "Ämne", "title": "Rubrik", "message": "Text", "body": "Text",
+    "text": "Text", "htmlMessage": "Text (HTML)", "sender": "Avsändare", "address": "Adress", "department": "Förvaltning",
+    "party": "Mottagare",
+    "partyId": "Person-id", "reference": "Referens", "contentType": "Texttyp", "name": "Namn", "firstName": "Förnamn",
+    "lastName": "Efternamn",
+    "organization": "Organisation", "organizationName": "Organisation", "street": "Gata", "careOf": "C/o", "apartmentNumber": "Lägenhet",
+    "zipCode": "Postnummer", "city": "Postort", "country": "Land", "type": "Typ", "legalId": "Person- eller organisationsnummer",
+    "names": "Namn", "protected": "Skyddad identitet", "alias": "Benämning", "origin": "System", "issuer": "Handläggare",
+    "created": "Skapad", "modified": "Ändrad", "replyTo": "Svar till", "details": "Betalning", "amount": "Belopp", "dueDate": "Förfallodag",
+    "filters": "Urval", "headers": "Huvudrader", "externalReferences": "Ärendereferenser", "key": "Nyckel", "value": "Värde",
+    "erased": "Innehållet är raderat",
+}  # fmt: skip

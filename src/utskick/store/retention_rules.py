@@ -1,0 +1,66 @@
+"""Retention rules as rows. They change while nothing is removed: whoever removes holds the municipality's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from utskick.domain.retention import Rule, Rules
+from utskick.store.database import Connection, Database
+
+
+async def try_lock(connection: Connection, municipality_id: str) -> bool:
+    """Whether this transaction alone may now remove something of the municipality."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}"))
+
+
+async def lock(connection: Connection, municipality_id: str) -> None:
+    """Waits until nobody else removes anything of the municipality: what is decided after this is obeyed from then on."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}")
+
+
+class RetentionRules:
+    """Every statement is bound to a municipality. ``defaults``: those of the settings."""
+
+    def __init__(self, database: Database, defaults: Mapping[str, Rule]) -> None:
+        self._database = database
+        self._defaults = defaults
+
+    async def of(self, municipality_id: str, connection: Any = None) -> Rules:
+        """Its own and those of the settings."""
+        rows = await (connection or self._database.of(municipality_id)).fetch(
+            "SELECT message_type, days, decision, set_by, set_at FROM retention_rules WHERE municipality_id = $1 ORDER BY message_type",
+            municipality_id,
+        )
+        return Rules({row["message_type"]: Rule(*row) for row in rows}, self._defaults)
+
+    async def put(self, municipality_id: str, rule: Rule) -> bool:
+        """True: it is new; False: it took the place of another."""
+        async with self._database.of(municipality_id).transaction() as connection:
+            await lock(connection, municipality_id)
+            added = await connection.fetchval(
+                """
+                INSERT INTO retention_rules (municipality_id, message_type, days, decision, set_by, set_at) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (municipality_id, message_type) DO UPDATE SET days = excluded.days, decision = excluded.decision,
+                    set_by = excluded.set_by, set_at = excluded.set_at
+                RETURNING xmax = 0
+                """,
+                municipality_id, rule.message_type, rule.days, rule.decision, rule.set_by, rule.set_at,
+            )  # fmt: skip
+            await forget_places(connection, municipality_id)
+        return bool(added)
+
+    async def delete(self, municipality_id: str, message_type: str) -> bool:
+        """False: there was none."""
+        async with self._database.of(municipality_id).transaction() as connection:
+            await lock(connection, municipality_id)
+            done = await connection.execute(
+                "DELETE FROM retention_rules WHERE municipality_id = $1 AND message_type = $2", municipality_id, message_type
+            )
+            await forget_places(connection, municipality_id)
+        return bool(done == "DELETE 1")
+
+
+async def forget_places(connection: Connection, municipality_id: str) -> None:
+    """What was passed over is looked at again."""
+    await connection.execute("DELETE FROM retention_places WHERE municipality_id = $1", municipality_id)

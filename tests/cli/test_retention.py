@@ -1,0 +1,89 @@
+"""``utskick retention``: what the rules come to, as a table; and carried out at once."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.conftest import TABLES
+from tests.store.histories import NOW, Histories, Told
+from utskick.channels.register import TYPES as REGISTERED
+from utskick.domain.clock import utc_now
+from utskick.domain.retention import TYPES
+from utskick.store.database import Database
+from utskick.store.safe import Safe
+from utskick.store.vault import Vault
+
+
+def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        database = Database(server, vault=Vault(Safe([bytes(32)])))
+        await database.open()
+        try:
+            return await act(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    ago = (NOW - utc_now()) / timedelta(days=1)
+
+    async def fill(database: Database) -> None:
+        await database.pool.execute(f"TRUNCATE {TABLES}")
+        histories = Histories(database)
+        await histories.batch(Told(days=40 + ago), Told(days=10 + ago), Told(days=50 + ago, statuses=("uncertain",)))
+        await histories.batch(Told(days=400 + ago), kind="LETTER")
+
+    within(server, fill)
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
+    monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
+    monkeypatch.setenv("UTSKICK_RETENTION__DAYS", "30")
+    monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
+    monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"LETTER": {"preserve": true, "decision": "KS 2"}}')
+    monkeypatch.setenv("COLUMNS", "200")
+    return utskick
+
+
+def cells(out: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+
+
+def test_what_would_go_is_shown_and_then_goes(over: Command, server: str) -> None:
+    async def left(database: Database) -> int:
+        return int(await database.pool.fetchval("SELECT count(*) FROM messages"))
+
+    done = over("retention", "run", "--dry-run")
+    assert done.code == 0, done.out + done.err
+    letter, sms = cells(done.out)
+    assert letter[:5] == ["2281", "LETTER", "preserve", "KS 2", ""]
+    assert sms[:5] == ["2281", "SMS", "30 days", "KS 1", "0"], "nothing has been counted yet"
+    assert sms[7] == "1 on its way or in doubt, 1 not told yet"
+    assert within(server, left) == 4
+    assert ["2281", "SMS", "1", "1", "0", "0"] in cells(over("retention", "run").out)
+    assert within(server, left) == 3
+    assert cells(over("retention", "status").out)[1][4:] == ["0", "", "", "1 on its way or in doubt"]
+
+
+def test_settings_that_make_no_rule_are_told(over: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UTSKICK_RETENTION__DECISION")
+    monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"LETTER": {"days": 1, "preserve": true, "decision": "KS 2"}}')
+    done = over("retention", "status")
+    assert done.code == 1
+    assert "set days, or preserve = true" in done.err
+    monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"PIGEON": {"days": 1, "decision": "KS 2"}}')
+    assert "decision is needed with days" in over("retention", "status").err
+    monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
+    assert "no message type named PIGEON" in over("retention", "status").err
+
+
+def test_there_are_rules_for_every_type_that_a_channel_has() -> None:
+    assert set(TYPES) == set(REGISTERED)
