@@ -13,9 +13,20 @@ import structlog
 _PERSONAL = re.compile(r"\+\d{6,15}|[^\s@<>\"']+@[^\s@<>\"']+\.[a-zA-Z]+|\b(?:19|20)?\d{6}[-+]?\d{4}\b")
 
 
+#: What PostgreSQL adds to a refusal: the row, or the key.
+_ROW = re.compile(r"^DETAIL:.*$", re.MULTILINE)
+
+
 def mask(text: str) -> str:
     """Numbers, addresses and personal numbers → ``***``: a net below code that should not log them in the first place."""
-    return _PERSONAL.sub("***", text)
+    return _PERSONAL.sub("***", _ROW.sub("DETAIL: (left out)", text))
+
+
+class Masked(logging.Formatter):
+    """What libraries log, tracebacks too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
 
 
 def _mask_all(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -41,6 +52,8 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Masked("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for noisy in ("pgqueuer", "uvicorn.error", "mail.log", "asyncio", "asyncpg.pool"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

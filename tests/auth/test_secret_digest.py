@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.auth.test_discovery import Time
 from utskick.auth.lookout import Lookout
-from utskick.auth.secret_digest import NOBODY, digest_of, is_of, new_secret
+from utskick.auth.secret_digest import digest_of, is_of, new_secret, of_nobody
 
 
 def test_a_digest_knows_its_secret_and_no_other() -> None:
@@ -17,7 +17,7 @@ def test_a_digest_knows_its_secret_and_no_other() -> None:
     assert is_of(digest, secret)
     for wrong in ("", secret[:-1], secret + "x", secret.upper(), "\udcff"):
         assert not is_of(digest, wrong)
-        assert not is_of(NOBODY, wrong)
+        assert not is_of(of_nobody(), wrong)
 
 
 def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:

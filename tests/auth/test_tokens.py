@@ -13,7 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.auth.issuers import EC, OTHER_EC, RSA, Issuer, public
@@ -158,6 +158,7 @@ _JSON = st.recursive(
 _NAMES = ("client_id", "azp", "sub", "scope", "scp", "roles", "municipalities", "cnf", "typ", "nonce", "realm_access")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.sampled_from(_NAMES), _JSON), st.sampled_from([None, "realm_access.roles", "a.b.c", "scope"]))
 def test_whatever_claims_hold_they_make_a_grant_or_are_refused(members: dict[str, Any], scope: str | None) -> None:
     claims = Claims(scope=(scope,) if scope else ("scope", "scp", "roles"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import aiohttp
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from utskick.auth import scopes
-from utskick.auth.secret_digest import digest_of
 from utskick.channels.register import CHANNELS
 from utskick.domain.clock import utc_now
 from utskick.outgoing.reading import basic
@@ -17,13 +17,15 @@ from utskick.store.database import Database
 EVERYTHING = tuple(scopes.every(CHANNELS))
 SERVED = ("2281", "2262", "2260")
 SECRET = "ucs_of-a-test"
+#: A cheap one: there is nothing to protect, and many tests to run.
+DIGEST = Argon2id(salt=bytes(16), length=32, iterations=1, lanes=1, memory_cost=8).derive_phc_encoded(SECRET.encode())
 
 
 async def client_of(
     database: Database, name: str = "everything", *, municipalities: Sequence[str] = SERVED, allowed: Sequence[str] = EVERYTHING
 ) -> str:
-    """Its id. The digest of its secret is a cheap one: there is nothing to protect, and many tests to run."""
-    made = Client(name, tuple(municipalities), tuple(allowed), digest_of(SECRET), utc_now())
+    """Its id."""
+    made = Client(name, tuple(municipalities), tuple(allowed), DIGEST, utc_now())
     await Clients(database).add(made)
     return name
 

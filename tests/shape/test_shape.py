@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.shape.sizes import ROOT, overdrawn
+from utskick.auth.settings import AuthSection
 from utskick.channels.register import CHANNELS
 from utskick.directory.settings import DirectorySection
 from utskick.domain.errors import UtskickError
@@ -57,6 +58,7 @@ def test_every_setting_is_documented() -> None:
     names = [
         *settings_of(Settings),
         *settings_of(DirectorySection, "directory."),
+        *settings_of(AuthSection, "auth."),
         *(n for entry in CHANNELS.values() for n in settings_of(entry.section)),
     ]
     missing = [name for name in names if not re.search(rf"`{re.escape(name)}[.`]", text) and f".{name.rpartition('.')[2]}`" not in text]

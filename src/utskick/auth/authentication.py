@@ -76,7 +76,7 @@ class Authentication:
             return client is not None and client.public_keys is not None and await self._is_proven(client, shown.assertion)
         secret = shown.secret or ""
         digests = client.digests(self._clock()) if client is not None else ()
-        for digest in digests or (secret_digest.NOBODY,):
+        for digest in digests or (secret_digest.of_nobody(),):
             async with self._working:
                 right = await asyncio.to_thread(secret_digest.is_of, digest, secret)
             if right and digests:

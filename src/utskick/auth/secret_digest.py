@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cache
 from typing import Final
 
 from cryptography.exceptions import InvalidKey
@@ -39,5 +40,7 @@ def _bytes(secret: str) -> bytes:
     return secret.encode("utf-8", "surrogatepass")
 
 
-#: A digest of no secret: who names a client that is not there waits as long as for one that is.
-NOBODY: Final = digest_of(new_secret())
+@cache
+def of_nobody() -> str:
+    """A digest of no secret: who names a client that is not there waits as long as for one that is."""
+    return digest_of(new_secret())

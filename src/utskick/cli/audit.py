@@ -33,7 +33,7 @@ def verify(
     """Walk the chain of every municipality, and name the first link that does not hold. Exit status 1 where one is broken."""
     settings = app.read_settings(config)
     found = asyncio.run(_verified(settings, municipality, _link(expect)))
-    table = Table("municipality", "links", "not linked yet", "head, to be noted elsewhere", "")
+    table = _table("municipality", "links", "not linked yet", "head, to be noted elsewhere", "")
     for name, told in found.items():
         verdict = "[green]whole[/]" if told.broken is None else f"[bold red]broken at {told.broken.number}: {escape(told.broken.what)}[/]"
         table.add_row(name, str(told.head.number), str(told.waiting), f"{told.head.number}:{told.head.digest.hex()}", verdict)
@@ -51,12 +51,20 @@ def newest(
 ) -> None:
     """Show the newest entries of a municipality."""
     rows = asyncio.run(_newest(app.read_settings(config), municipality, limit, action))
-    table = Table("when", "what", "client", "system", "user", "from", "subject")
+    table = _table("when", "what", "client", "system", "user", "from", "subject")
     for row in rows:
         who = (row["client"], row["origin"], row["issuer"], row["address"])
         told = orjson.dumps(row["subject"]).decode()
         table.add_row(swedish(row["at"])[:19], row["action"], *(escape(each or "") for each in who), escape(told))
     screen.console.print(table)
+
+
+def _table(*names: str) -> Table:
+    """Nothing in it is cut off: a head that is to be noted is of no use without its end."""
+    table = Table()
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 async def _verified(settings: Settings, municipality: str | None, expected: Link | None) -> dict[str, Verified]:

@@ -12,6 +12,8 @@ from utskick.domain.errors import TooMany
 
 #: Clients whose bucket is remembered: one that is forgotten has a full one again.
 _MOST: Final = 10_000
+#: Below what a float of this size can tell.
+_DUST: Final = 1e-6
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Rates:
             bucket = self._remember(client, now)
         bucket.left = min(self._full, bucket.left + (now - bucket.at) * self._rate)
         bucket.at = now
-        if bucket.left < 1:
+        if bucket.left < 1 - _DUST:
             wait = math.ceil((1 - bucket.left) / self._rate)
             raise TooMany(
                 f"more than {self._rate:g} calls a second; send many messages as one batch", headers={"Retry-After": str(max(1, wait))}

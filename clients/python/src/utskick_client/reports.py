@@ -90,7 +90,7 @@ class UserAttachment(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(Result):
-    """A message that somebody sent."""
+    """A message that somebody sent. ``erased``: the key of its month was destroyed; nothing of its content is there."""
 
     message_id: str
     issuer: str | None = None
@@ -100,6 +100,7 @@ class UserMessage(Result):
     body: str | None = None
     batch_id: str | None = None
     reference: str | None = None
+    erased: bool = False
     recipients: tuple[UserRecipient, ...] = ()
     attachments: tuple[UserAttachment, ...] = ()
 

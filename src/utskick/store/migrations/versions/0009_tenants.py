@@ -28,7 +28,8 @@ DO $$ BEGIN
 END $$;
 """
 
-#: For the tables of this and of every later migration. The municipality is read once for each statement, not for each row.
+#: For the tables of this and of every later migration; keys are the engine's alone. The municipality is read once for each statement, not
+#: for each row.
 GUARD = """
 CREATE FUNCTION utskick_guard(guarded regclass) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO utskick_requests', guarded);
@@ -38,7 +39,8 @@ CREATE FUNCTION utskick_guard(guarded regclass) RETURNS void LANGUAGE plpgsql AS
 END $$;
 
 SELECT utskick_guard(c.oid::regclass) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attname = 'municipality_id' AND NOT a.attisdropped;
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attname = 'municipality_id' AND NOT a.attisdropped
+    AND c.relname NOT LIKE 'vault_%';
 
 GRANT SELECT, INSERT ON pgqueuer TO utskick_requests;
 ALTER TABLE pgqueuer ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,151 @@
+"""``utskick clients``: made, listed, given another secret, ended; and what the command line shows to the service."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.auth.issuers import EC
+from tests.cli.conftest import Command, Done, Service
+from utskick.auth.secret_digest import is_of
+from utskick.domain.clock import utc_now
+from utskick.store.clients import Client, Clients
+from utskick.store.database import Database
+from utskick.store.safe import Safe
+from utskick.store.vault import Vault
+
+SENDING = ("--municipality", "2281", "--scope", "sms:send")
+
+
+T = TypeVar("T")
+
+
+def on(server: str, ask: Callable[[Database], Awaitable[T]]) -> T:
+    """What the database says; commands run loops of their own, so these tests have none."""
+
+    async def asked() -> T:
+        database = Database(server, size=4, vault=Vault(Safe([bytes(32)])))
+        await database.open()
+        try:
+            return await ask(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(asked())
+
+
+def client_of(server: str, name: str) -> Client:
+    found = on(server, lambda database: Clients(database).get(name))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The same, on the database of the test."""
+    on(server, lambda database: database.pool.execute("TRUNCATE clients CASCADE"))
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
+    monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
+    return utskick
+
+
+def secret_of(done: Done) -> str:
+    found = re.search(r"^ucs_[A-Za-z0-9_-]{43}$", done.out, re.M)
+    assert found, done.out
+    return found[0]
+
+
+def test_a_client_is_made_and_its_secret_shown_once(into: Command, server: str) -> None:
+    secret = secret_of(into("clients", "create", "skolappen", *SENDING, "--scope", "status:read", "--municipality", "2262"))
+    client = client_of(server, "skolappen")
+    assert (client.municipalities, client.scopes) == (("2281", "2262"), ("sms:send", "status:read"))
+    assert client.digest is not None
+    assert is_of(client.digest, secret)
+    listed = into("clients", "list").out
+    assert "skolappen" in listed
+    assert secret not in listed
+
+
+def test_a_client_with_all_scopes_has_those_of_every_channel(into: Command, server: str) -> None:
+    assert into("clients", "create", "allt", "--municipality", "2281", "--all").code == 0
+    client = client_of(server, "allt")
+    assert {"sms:send", "snail-mail:send", "history:read", "admin"} <= set(client.scopes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a", "--scope", "sms:send"), "municipality must be said"),
+        (("a", "--municipality", "2281"), "scope must be said"),
+        (("a b", *SENDING), "name must be"),
+        (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is none of"),
+        (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is none of"),
+        (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "write one of them"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(into: Command, arguments: tuple[str, ...], said: str) -> None:
+    done = into("clients", "create", *arguments)
+    assert done.code == 1
+    assert said in done.err
+
+
+def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_again(into: Command, server: str) -> None:
+    old = secret_of(into("clients", "create", "bygg", *SENDING))
+    new = secret_of(into("clients", "rotate", "bygg"))
+    client = client_of(server, "bygg")
+    assert [is_of(digest, secret) for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)] == [True, True]
+    assert into("clients", "rotate", "bygg", "--overlap", "0").code == 0
+    client = client_of(server, "bygg")
+    assert len(client.digests(utc_now())) == 1
+    assert into("clients", "revoke", "bygg").code == 0
+    assert "revoked" in into("clients", "list").out
+    for again in (("revoke", "bygg"), ("rotate", "bygg"), ("create", "bygg", *SENDING), ("rotate", "nobody")):
+        assert into("clients", *again).code == 1
+
+
+def test_a_client_with_a_key_of_its_own_has_no_secret(into: Command, server: str, tmp_path: Path) -> None:
+    public, private = tmp_path / "public.pem", tmp_path / "private.pem"
+    public.write_bytes(EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    private.write_bytes(EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    done = into("clients", "create", "signer", *SENDING, "--public-key", public)
+    assert done.code == 0
+    assert "ucs_" not in done.out
+    client = client_of(server, "signer")
+    assert client.public_keys is not None
+    assert client.public_keys["keys"][0]["kid"] in done.out
+    refused = into("clients", "create", "careless", *SENDING, "--public-key", private)
+    assert "private key" in refused.err
+    assert into("clients", "rotate", "signer").code == 1
+    nothing = tmp_path / "nothing"
+    nothing.write_text('{"keys": []}')
+    assert "no public key" in into("clients", "create", "x", *SENDING, "--public-key", nothing).err
+
+
+@pytest.mark.journey
+@pytest.mark.xdist_group("cli")
+def test_what_the_command_line_shows_is_a_token_a_client_or_what_the_sandbox_keeps(
+    utskick: Command, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UTSKICK_URL", service.url)
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path))
+    sms = ("send", "sms", "--to", "+46700301021", "--message", "Hej")
+    without = utskick(*sms)
+    assert without.code == 1
+    assert f"POST {service.url}/oauth2/token" in without.err
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
+    assert utskick(*sms).code == 0
+    monkeypatch.setenv("UTSKICK_CLIENT_ID", "sandbox")
+    assert "belong together" in utskick(*sms).err
+    monkeypatch.setenv("UTSKICK_CLIENT_SECRET", "ucs_wrong")
+    assert "No Token" in utskick(*sms).err
+    monkeypatch.setenv("UTSKICK_CLIENT_SECRET", service.client[1])
+    assert utskick(*sms).code == 0
+    monkeypatch.setenv("UTSKICK_TOKEN", "abc")
+    assert "not a signed JWT" in utskick(*sms).err
