@@ -22,7 +22,7 @@ from utskick_client.methods import Iteration, Methods
 from utskick_client.wire import Result, members_of
 
 #: Who people are is entered by administrators; ``request`` reaches these, too.
-NOT_FOR_CLIENTS = re.compile(r"/{municipalityId}/(settings|delegates|parties|push/subscriptions)(/|$)")
+NOT_FOR_CLIENTS = re.compile(r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds)(/|$)")
 ID, DAYS, AT_ONCE = str(uuid4()), uc.Days(date(2026, 1, 1), date(2026, 1, 31)), Manner(wait=False)
 DETAILS = uc.InvoiceDetails(
     amount=Decimal("1250.50"), due_date=date(2027, 1, 29), payment_reference_type="SE_OCR", payment_reference="47118",
