@@ -96,6 +96,10 @@ class Ground:
         named = await self.rows(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND tablename NOT LIKE 'vault%'"
         )
+        # what a killed process had under way goes on in the server until it notices, and holds its locks
+        await self.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
         await self.rows(f"TRUNCATE {', '.join(row['tablename'] for row in named)}")
 
     async def restart_database(self) -> None:
