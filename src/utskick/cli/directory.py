@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,11 +18,12 @@ from utskick import app
 from utskick.cli import screen, sheet
 from utskick.cli.bodies import read_file
 from utskick.cli.options import Config, Municipality
+from utskick.cli.rejections import Rejections
 from utskick.cli.roster import Roster, roster_of
 from utskick.directory.local import tables_of
 from utskick.directory.roll import Entry, Refused, Roll, Taken
 from utskick.domain.clock import SWEDEN, utc_now
-from utskick.domain.errors import SettingsFault, Unreadable
+from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 
@@ -117,11 +116,5 @@ def _show(roster: Roster, taken: Taken, refused: Sequence[Refused]) -> None:
 
 def _write(path: Path, refused: Sequence[Refused]) -> None:
     """Line and reason, and nothing of the rows: the file may be passed on."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=";")
-            writer.writerow(["line", "reason"])
-            writer.writerows([entry.line, entry.reason] for entry in refused)
-    except OSError as fault:
-        raise Unreadable(f"{path} cannot be written: {fault.strerror}") from fault
+    with Rejections(path, ["line", "reason"]) as file:
+        file.write([entry.line, entry.reason] for entry in refused)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
@@ -25,6 +22,7 @@ from utskick.channels.register import TYPES
 from utskick.cli import records, screen
 from utskick.cli.history_file import Found, HistoryFile, opened
 from utskick.cli.options import Config
+from utskick.cli.rejections import Rejections
 from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import SettingsFault, Unreadable
 from utskick.domain.recorded import Record
@@ -51,7 +49,7 @@ def history(
         raise SettingsFault(f"{municipality} is not among the municipalities of the settings")
     setting = records.Setting(settings.municipalities, municipality, frozenset(TYPES), _zone(timezone))
     taking = _Taking(setting)
-    with opened(file) as source, _written(rejected) as report, _bar() as bar:
+    with opened(file) as source, _report(rejected) as report, _bar() as bar:
         taking.report = report
         task = bar.add_task("check" if dry_run else "take in", total=source.size, rows="")
 
@@ -75,7 +73,7 @@ class _Taking:
     """What has been read so far, and what became of it."""
 
     setting: records.Setting
-    report: Any = None
+    report: Rejections | None = None
     read: int = 0
     new: int = 0
     known: int = 0
@@ -124,7 +122,7 @@ class _Taking:
         self.reasons[refused.reason] += 1
         self.examples.setdefault(refused.reason, refused.line)
         if self.report is not None:
-            self.report.writerow([refused.line, refused.delivery_id or "", refused.reason])
+            self.report.write([(refused.line, refused.delivery_id or "", refused.reason)])
 
     def show(self) -> None:
         said = [
@@ -153,21 +151,9 @@ def _zone(name: str) -> ZoneInfo:
         raise Unreadable(f"{name} is no time zone; they are named like Europe/Stockholm or UTC") from None
 
 
-@contextmanager
-def _written(path: Path | None) -> Iterator[Any]:
+def _report(path: Path | None) -> AbstractContextManager[Rejections | None]:
     """Line, delivery id and reason, and nothing else of the rows: the file may be passed on."""
-    if path is None:
-        yield None
-        return
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as fault:
-        raise Unreadable(f"{path} cannot be written: {fault.strerror}") from fault
-    file: TextIO
-    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(["line", "delivery_id", "reason"])
-        yield writer
+    return nullcontext() if path is None else Rejections(path, ["line", "delivery_id", "reason"])
 
 
 def _bar() -> Progress:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,8 +15,8 @@ from utskick.cli import screen
 from utskick.cli.bodies import SmsContent
 from utskick.cli.mailing import Mailing
 from utskick.cli.recipients import Listing, Rejected
+from utskick.cli.rejections import Rejections
 from utskick.cli.sheet import Sheet
-from utskick.domain.errors import Unreadable
 from utskick.domain.recipient import is_swedish_mobile
 
 _SHOWN: Final = 20
@@ -76,11 +74,5 @@ def _rejected(rejected: Sequence[Rejected]) -> Table:
 
 def write_rejected(path: Path, listing: Listing) -> None:
     """All of them with their rows, for the one who mends the list; readable for nobody else."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=";")
-            writer.writerow(["line", "reason", *listing.header])
-            writer.writerows([entry.row.line, entry.reason, *entry.row.cells] for entry in listing.rejected)
-    except OSError as fault:
-        raise Unreadable(f"{path} cannot be written: {fault.strerror}") from fault
+    with Rejections(path, ["line", "reason", *listing.header]) as file:
+        file.write([entry.row.line, entry.reason, *entry.row.cells] for entry in listing.rejected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -23,3 +23,8 @@ def swedish(moment: datetime) -> str:
     """Local Swedish time without zone, as the contract prints it: ``2024-02-25T15:54:39.254123``, ``…39.25``, ``…39``."""
     text = moment.astimezone(SWEDEN).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
+
+
+def midnight(day: date) -> datetime:
+    """When a day begins in Sweden."""
+    return datetime.combine(day, time.min, SWEDEN)

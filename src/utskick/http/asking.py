@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.domain.channel import Asked, Gathering, Question
 from utskick.domain.errors import NotFound
+from utskick.http.answers import json_answer
 from utskick.http.edge import Parameters, parse, read_body
 from utskick.http.service import Service
 from utskick.store.database import answering
@@ -30,7 +30,7 @@ class Asking:
         parameters.done()
         async with answering():
             found = await self._question.ask(body, Asked(municipality_id, organization))
-        return Response(orjson.dumps(found), media_type="application/json")
+        return json_answer(found)
 
 
 class Closing:

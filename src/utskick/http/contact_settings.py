@@ -7,14 +7,12 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 
-from utskick.domain.clock import SWEDEN
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, time_of, without_nulls
 from utskick.http.directory_requests import ContactSettingCreateRequest, ContactSettingUpdateRequest
 from utskick.http.edge import Parameters, located, parse, read_body, required
 from utskick.http.service import Service
@@ -60,7 +58,7 @@ class ContactSettingCalls:
 
     async def read(self, request: Request) -> Response:
         municipality_id, setting_id = self._located(request, "read")
-        return _json(setting_of(municipality_id, await self._existing(municipality_id, setting_id)))
+        return json_answer(setting_of(municipality_id, await self._existing(municipality_id, setting_id)))
 
     async def _existing(self, municipality_id: str, setting_id: UUID) -> ContactSetting:
         async with answering():
@@ -80,7 +78,7 @@ class ContactSettingCalls:
         async with answering():
             if not await self._settings.update(municipality_id, changed):
                 raise NotFound(f"No contact setting found for id {setting_id}")
-        return _json(setting_of(municipality_id, changed))
+        return json_answer(setting_of(municipality_id, changed))
 
     async def delete(self, request: Request) -> Response:
         municipality_id, setting_id = self._located(request, "delete")
@@ -131,8 +129,8 @@ def setting_of(municipality_id: str, setting: ContactSetting) -> dict[str, Any]:
             "alias": setting.alias,
             "virtual": setting.virtual,
             "contactChannels": [_channel(channel) for channel in setting.channels],
-            "created": setting.created.astimezone(SWEDEN).isoformat(),
-            "modified": setting.modified.astimezone(SWEDEN).isoformat(),
+            "created": time_of(setting.created),
+            "modified": time_of(setting.modified),
         }
     )
 
@@ -143,8 +141,4 @@ def _channel(channel: ContactChannel) -> dict[str, Any]:
 
 
 def _all(municipality_id: str, settings: Sequence[ContactSetting]) -> Response:
-    return _json([setting_of(municipality_id, setting) for setting in settings])
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")
+    return json_answer([setting_of(municipality_id, setting) for setting in settings])

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 
-from utskick.domain.clock import SWEDEN
 from utskick.domain.contact_setting import Delegate, Filter
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, time_of, without_nulls
 from utskick.http.contact_settings import LIMIT, kept_here
 from utskick.http.directory_requests import DelegateCreateRequest, FilterBody
 from utskick.http.edge import Parameters, located, parse, read_body
@@ -55,7 +53,7 @@ class DelegateCalls:
 
     async def read(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "read", "id")
-        return _json(delegate_of(await self._existing(municipality_id, delegate_id)))
+        return json_answer(delegate_of(await self._existing(municipality_id, delegate_id)))
 
     async def _existing(self, municipality_id: str, delegate_id: UUID) -> Delegate:
         async with answering():
@@ -75,7 +73,7 @@ class DelegateCalls:
         parameters.done()
         async with answering():
             delegates = await self._delegates.find(municipality_id, principal_id=found.get("principalId"), agent_id=found.get("agentId"))
-        return _json([delegate_of(each) for each in delegates])
+        return json_answer([delegate_of(each) for each in delegates])
 
     async def delete(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "delete", "id")
@@ -98,7 +96,7 @@ class DelegateCalls:
 
     async def read_filter(self, request: Request) -> Response:
         municipality_id, (delegate_id, filter_id) = self._located(request, "read", "id", "filterId")
-        return _json(_filter(await self._existing_filter(municipality_id, delegate_id, filter_id)))
+        return json_answer(_filter(await self._existing_filter(municipality_id, delegate_id, filter_id)))
 
     async def _existing_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> Filter:
         delegate = await self._existing(municipality_id, delegate_id)
@@ -116,7 +114,7 @@ class DelegateCalls:
         async with answering():
             if not await self._delegates.put_filter(municipality_id, delegate_id, changed):
                 raise NotFound(f"No delegate found for id {delegate_id}")
-        return _json(_filter(changed))
+        return json_answer(_filter(changed))
 
     async def delete_filter(self, request: Request) -> Response:
         """The last filter takes the delegate with it."""
@@ -137,9 +135,5 @@ def delegate_of(found: Delegate) -> dict[str, Any]:
     return {**ends, **_times(found), "filters": [_filter(each) for each in found.filters]}
 
 
-def _times(found: Filter | Delegate) -> dict[str, str]:
-    return {"created": found.created.astimezone(SWEDEN).isoformat(), "modified": found.modified.astimezone(SWEDEN).isoformat()}
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")
+def _times(found: Filter | Delegate) -> dict[str, str | None]:
+    return {"created": time_of(found.created), "modified": time_of(found.modified)}

@@ -112,6 +112,10 @@ class Parameters:
             self.fault(name, message)
         return value
 
+    def paging(self, request: Request, limit: int = 15) -> tuple[int, int]:
+        """``page`` and ``limit``, by default the first and so many (contract section 9). Raises ``Unreadable`` where one is no number."""
+        return self.counted("page", count(request, "page", 1)), self.counted("limit", count(request, "limit", limit))
+
     def filled(self, name: str, value: str | None) -> str | None:
         """A parameter that may be absent, but not empty."""
         if value is not None and not value.strip():

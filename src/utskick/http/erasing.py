@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.domain.errors import NotAllowedHere, NotFound, Unreadable
 from utskick.domain.retention import Kept
 from utskick.domain.rules import LONGEST_NAME, is_clean
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, without_nulls
 from utskick.http.edge import Parameters
 from utskick.http.retention import actor_of
 from utskick.http.service import Service
@@ -62,7 +61,7 @@ class Erasing:
         erased = await self._erasures.erase(order, self._service.clock())
         if erased.found_nothing:
             raise _missing(order.party_id)
-        return Response(orjson.dumps(_told(erased)), media_type="application/json")
+        return json_answer(_told(erased))
 
 
 def _missing(party_id: UUID) -> NotFound:

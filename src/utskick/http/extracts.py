@@ -15,14 +15,14 @@ from starlette.responses import StreamingResponse
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.people import Party
 from utskick.domain.retention import Rules
-from utskick.http.answers import delivery_of, event_of, without_nulls
+from utskick.http.answers import delivery_of, event_of, time_of, without_nulls
 from utskick.http.contact_settings import setting_of
 from utskick.http.delegates import delegate_of
 from utskick.http.edge import flag, located
 from utskick.http.extract_pages import Printer
 from utskick.http.history import content_of, without_bytes, word_of
 from utskick.http.parties import place_of
-from utskick.http.retention import hold_of, rule_of, rules_of, time_of
+from utskick.http.retention import hold_of, rule_of, rules_of
 from utskick.http.service import Service
 from utskick.store.conversations import File, Said
 from utskick.store.database import answering

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.domain.feed import OLDEST, Position, read_position
+from utskick.http.answers import json_answer
 from utskick.http.edge import Parameters, count
 from utskick.http.openapi import Operation
 from utskick.http.service import Service
@@ -38,7 +37,7 @@ class FeedCalls:
             window = Window(municipality_id, after if after is not None else await self._feed.now(), origin)
             page = await self._feed.page(window, limit)
         told = {"events": [event.told() for event in page.events], "next": str(page.next), "more": page.more}
-        return Response(orjson.dumps(told), media_type="application/json")
+        return json_answer(told)
 
 
 def _after(request: Request, parameters: Parameters) -> Position | None:
@@ -61,17 +60,6 @@ def _limit(request: Request, parameters: Parameters) -> int:
     return limit
 
 
-@dataclass(frozen=True, slots=True)
-class Described(Operation):
-    """A call with parameters of its own, ``more``, as OpenAPI writes them."""
-
-    more: tuple[dict[str, Any], ...] = ()
-
-    def described(self, path: str) -> dict[str, Any]:
-        found = Operation.described(self, path)
-        return {**found, "parameters": [*found["parameters"], *self.more]}
-
-
 def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
 
@@ -88,6 +76,6 @@ _PARAMETERS: Final = (
 )
 
 
-def described(operation: str) -> Described:
+def described(operation: str) -> Operation:
     summary = "What became of deliveries, in an order that never changes"
-    return Described(operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS)
+    return Operation(operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
-from datetime import MAXYEAR, date, datetime, time, timedelta
+from datetime import MAXYEAR, date, timedelta
 from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
-from starlette.responses import StreamingResponse
 
 from utskick.domain import recorded
-from utskick.domain.clock import SWEDEN, swedish
+from utskick.domain.clock import midnight, swedish
 from utskick.domain.errors import Invalid, NotFound, Violation
 from utskick.domain.status import shown
 from utskick.http import files
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, streamed, without_nulls
 from utskick.http.edge import Parameters, required
 from utskick.http.service import Service
 from utskick.store.conversations import Between, Said
@@ -60,19 +58,7 @@ class Histories:
         return await self._told(self._conversations.with_party(self._service.default_municipality, person, between), _short_history)
 
     async def _told(self, found: AsyncIterator[Said], tell: Tell) -> Response:
-        """A JSON array, written as it is read: a person's history may be long, and hold many files."""
-        async with answering():  # the first is read before the status is sent: a database that is away is a 503
-            first = await anext(found, None)
-
-        async def written() -> AsyncIterator[bytes]:
-            yield b"["
-            if first is not None:
-                yield orjson.dumps(tell(first, content_of(self._service, first)))
-            async for said in found:
-                yield b"," + orjson.dumps(tell(said, content_of(self._service, said)))
-            yield b"]"
-
-        return StreamingResponse(written(), media_type="application/json")
+        return await streamed(tell(said, content_of(self._service, said)) async for said in found)
 
     # -- a message ----------------------------------------------------------------------------------------------------
 
@@ -91,7 +77,7 @@ class Histories:
             raise NotFound(f"No message found for message id {message_id}")
         told = [(said, content_of(self._service, said)) for said in found]
         bodies = [_history(said, content if files else without_bytes(content)) for said, content in told]
-        return Response(orjson.dumps(bodies), media_type="application/json")
+        return json_answer(bodies)
 
     def _named(self, request: Request, operation: str) -> tuple[str, UUID]:
         parameters, municipality_id = self._parameters(request, operation)
@@ -145,13 +131,9 @@ def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
 def _between(since: date | None, until: date | None) -> Between:
     """The first and the last year that a calendar holds stand for no bound: their midnights in UTC may lie outside."""
     return Between(
-        _midnight(since) if since and since.year > 1 else None,
-        _midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
+        midnight(since) if since and since.year > 1 else None,
+        midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
     )
-
-
-def _midnight(day_of: date) -> datetime:
-    return datetime.combine(day_of, time.min, SWEDEN)
 
 
 def word_of(said: Said) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.auth.issuer import Asked, Denied, EmbeddedIssuer
 from utskick.domain.errors import TooLarge
+from utskick.http.answers import json_answer
 from utskick.http.guard import certificate_of
 
 _LIMIT: Final = 32_768
@@ -31,15 +31,15 @@ class IssuerEndpoints:
         try:
             form = await _form(request)
             asked = Asked(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
-            return _json(await self._issuer.token(asked))
+            return json_answer(await self._issuer.token(asked))
         except Denied as fault:
             return _denied(fault)
 
     async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        return _json(await self._issuer.signing.published())
+        return json_answer(await self._issuer.signing.published())
 
     async def metadata(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        return _json(self._issuer.metadata(self._scopes))
+        return json_answer(self._issuer.metadata(self._scopes))
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -66,10 +66,6 @@ def _denied(fault: Denied) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
     if fault.wait is not None:
         headers["Retry-After"] = str(int(fault.wait) + 1)
-    answer = _json({"error": fault.error, "error_description": fault.description}, fault.status)
+    answer = json_answer({"error": fault.error, "error_description": fault.description}, fault.status)
     answer.headers.update(headers)
     return answer
-
-
-def _json(members: dict[str, Any], status: int = 200) -> Response:
-    return Response(orjson.dumps(members), status, media_type="application/json")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.legal_id import masked
 from utskick.domain.people import Party
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, without_nulls
 from utskick.http.directory_requests import PartyRequest
 from utskick.http.edge import located, parse, read_body
 from utskick.http.service import Service
@@ -75,4 +74,4 @@ def _shown(party: Party) -> Response:
     members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), **place_of(party)}
     if party.protected:
         del members["address"]
-    return Response(orjson.dumps({**members, "protected": party.protected}), media_type="application/json")
+    return json_answer({**members, "protected": party.protected})

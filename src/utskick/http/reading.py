@@ -15,7 +15,7 @@ from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.rules import Body
 from utskick.domain.status import Status
-from utskick.http.answers import delivery_of, event_of, message_of, overall, without_nulls
+from utskick.http.answers import delivery_of, event_of, json_answer, message_of, overall, without_nulls
 from utskick.http.edge import Parameters, caller_of, flag, parse, read_body
 from utskick.http.service import Service
 from utskick.store.database import answering
@@ -82,7 +82,7 @@ class Reading:
             if not states:
                 raise NotFound(f"No message found for message id {message_id}")
             remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
-        return _json({**message_of(states), **remarks})
+        return json_answer({**message_of(states), **remarks})
 
     async def delivery_status(self, request: Request) -> Response:
         municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
@@ -97,8 +97,8 @@ class Reading:
         if state.status is Status.ROUTED:
             answers = await self._service.history.message(municipality_id, state.message_id)
             routed = {"status": overall(answers).value, "routedTo": [delivery_of(answer) for answer in answers]}
-            return _json(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
-        return _json(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
+            return json_answer(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
+        return json_answer(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
 
     async def resolve(self, request: Request) -> Response:
         """A person decides on a delivery that is held in doubt."""
@@ -129,7 +129,3 @@ def _told(story: list[Happening]) -> list[dict[str, object]]:
 
 def _written(states: list[State]) -> bytes:
     return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from fastapi import Request, Response
 
-from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.retention import OTHERS, TYPES, Rule, Rules
-from utskick.http.answers import without_nulls
+from utskick.http.answers import json_answer, paging_of, time_of, without_nulls
 from utskick.http.call import Call
-from utskick.http.edge import Parameters, caller_of, count, located, parse, read_body
+from utskick.http.edge import Parameters, caller_of, located, parse, read_body
 from utskick.http.openapi import Operation
 from utskick.http.retention_shapes import HoldRequest, RetentionRequest
 from utskick.http.service import Service
@@ -25,7 +21,6 @@ from utskick.store.protocol import Entry, Protocol
 from utskick.store.retention_rules import RetentionRules
 
 _LIMIT: Final = 65_536
-_PAGE: Final = 15
 _MOST: Final = 1000
 _NAMED: Final = (*TYPES, OTHERS)
 
@@ -41,7 +36,7 @@ class RetentionCalls:
     async def read(self, request: Request) -> Response:
         municipality_id, _ = located(request, self._service.municipalities, "getRetentionRules")
         async with answering():
-            return _json(rules_of(await self._rules.of(municipality_id)))
+            return json_answer(rules_of(await self._rules.of(municipality_id)))
 
     async def put(self, request: Request) -> Response:
         body = parse(RetentionRequest, await read_body(request, _LIMIT))
@@ -50,9 +45,7 @@ class RetentionCalls:
         rule = Rule(message_type, body.days, body.decision, actor, self._service.clock())
         async with answering():
             created = await self._rules.put(municipality_id, rule)
-        return Response(
-            orjson.dumps(rule_of(rule)), 201 if created else 200, _place(municipality_id) if created else None, "application/json"
-        )
+        return json_answer(rule_of(rule), 201 if created else 200, _place(municipality_id) if created else None)
 
     async def delete(self, request: Request) -> Response:
         municipality_id, message_type = self._typed(request, "deleteRetentionRule")
@@ -65,7 +58,7 @@ class RetentionCalls:
         municipality_id, page, limit = paged(request, self._service, "getRetentionProtocol")
         async with answering():
             total, entries = await self._protocol.page(municipality_id, (page - 1) * limit, limit)
-        return _json({"protocol": [_entry(entry) for entry in entries], "_meta": meta(page, limit, total, len(entries))})
+        return json_answer({"protocol": [_entry(entry) for entry in entries], "_meta": paging_of(page, limit, total, len(entries))})
 
     def _typed(self, request: Request, operation: str) -> tuple[str, str]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -94,13 +87,13 @@ class HoldCalls:
                 raise Invalid([Violation("id", f"there is no {body.kind} with this id")])
             hold = await self._holds.get(municipality_id, made)
         assert hold is not None
-        return Response(orjson.dumps(hold_of(hold)), 201, {"Location": f"/{municipality_id}/holds/{made}"}, "application/json")
+        return json_answer(hold_of(hold), 201, {"Location": f"/{municipality_id}/holds/{made}"})
 
     async def find(self, request: Request) -> Response:
         municipality_id, page, limit = paged(request, self._service, "getHolds")
         async with answering():
             total, holds = await self._holds.listed(municipality_id, (page - 1) * limit, limit)
-        return _json({"holds": [hold_of(hold) for hold in holds], "_meta": meta(page, limit, total, len(holds))})
+        return json_answer({"holds": [hold_of(hold) for hold in holds], "_meta": paging_of(page, limit, total, len(holds))})
 
     async def read(self, request: Request) -> Response:
         municipality_id, (hold_id,) = located(request, self._service.municipalities, "getHold", "id")
@@ -108,7 +101,7 @@ class HoldCalls:
             hold = await self._holds.get(municipality_id, hold_id)
         if hold is None:
             raise NotFound(f"No hold found for id {hold_id}")
-        return _json(hold_of(hold))
+        return json_answer(hold_of(hold))
 
     async def lift(self, request: Request) -> Response:
         municipality_id, (hold_id,) = located(request, self._service.municipalities, "liftHold", "id")
@@ -129,17 +122,11 @@ def actor_of(request: Request, municipality_id: str) -> str:
 
 def paged(request: Request, service: Service, operation: str) -> tuple[str, int, int]:
     """Municipality, page and limit. Raises ``Invalid`` with every fault."""
-    page, limit = count(request, "page", 1), count(request, "limit", _PAGE)
     parameters = Parameters(operation, service.municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
-    parameters.counted("page", page)
-    parameters.counted("limit", limit)
+    page, limit = parameters.paging(request)
     parameters.done()
     return municipality_id, page, min(limit, _MOST)
-
-
-def meta(page: int, limit: int, total: int, number: int) -> dict[str, int]:
-    return {"page": page, "limit": limit, "count": number, "totalRecords": total, "totalPages": math.ceil(total / limit)}
 
 
 def rules_of(rules: Rules) -> list[dict[str, Any]]:
@@ -206,16 +193,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     )
 
 
-def time_of(moment: datetime | None) -> str | None:
-    return moment.astimezone(SWEDEN).isoformat() if moment else None
-
-
 def _place(municipality_id: str) -> dict[str, str]:
     return {"Location": f"/{municipality_id}/configuration/retention"}
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")
 
 
 # -- their description --------------------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final
 
-import orjson
 from fastapi import Request, Response
 
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Shown
+from utskick.http.answers import json_answer
 from utskick.http.edge import Parameters
 from utskick.http.service import Service
 from utskick.store.database import answering
@@ -49,14 +49,14 @@ class StatisticsCalls:
         found = await self._counted(request, "getStatistics", types=[kind] if kind else None)
         plain = _by_type(tally for tally in found if tally.original_type not in _ROUTED)
         routed = {kind: _routed(kind, found) for kind in _ROUTED if any(tally.original_type == kind for tally in found)}
-        return _json({**plain, **routed})
+        return json_answer({**plain, **routed})
 
     async def departments(self, request: Request) -> Response:
         """Letters, by origin and department; what has neither last (Q24)."""
         department = request.path_params.get("department")
         found = await self._counted(request, "getDepartmentStatistics", types=["LETTER"], department=department)
         ordered = sorted(found, key=lambda t: (*_last(t.origin), *_last(t.department)))
-        return _json(
+        return json_answer(
             [
                 {
                     "ORIGIN": origin or _OTHER,
@@ -74,7 +74,7 @@ class StatisticsCalls:
         origin, department = request.query_params.get("origin"), request.query_params.get("department")
         found = await self._counted(request, "getStatisticsByDepartment", types=["LETTER", "SMS"], department=department)
         asked = {"ORIGIN": origin, "DEPARTMENT": department}
-        return _json({**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)})
+        return json_answer({**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)})
 
     async def _counted(self, request: Request, operation: str, *, types: list[str] | None, department: str | None = None) -> list[Tally]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -104,7 +104,3 @@ def _routed(kind: str, found: Iterable[Tally]) -> dict[str, Any]:
     of_kind = [tally for tally in found if tally.original_type == kind]
     nowhere = sum(t.number for t in of_kind if t.message_type == kind and t.word != Shown.PENDING)
     return {**_by_type(t for t in of_kind if t.message_type != kind), "UNDELIVERABLE": nowhere}
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")

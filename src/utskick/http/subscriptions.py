@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 from fastapi import Request, Response
 
-from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
+from utskick.http.answers import json_answer, time_of
 from utskick.http.directory_requests import SubscriptionRequest
 from utskick.http.edge import Parameters, located, parse, read_body, required
 from utskick.http.service import Service
@@ -32,7 +31,7 @@ class SubscriptionCalls:
         async with answering():
             found = await self._subscriptions.add(municipality_id, party_id, body.device(), self._service.clock())
         headers = {"Location": f"/{municipality_id}/push/subscriptions/{found}"}
-        return Response(orjson.dumps({"id": str(found)}), 201, headers, "application/json")
+        return json_answer({"id": str(found)}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         given = required(request, "partyId")
@@ -42,8 +41,8 @@ class SubscriptionCalls:
         parameters.done()
         async with answering():
             found = await self._subscriptions.listed(municipality_id, party_id)
-        listed = [{"id": str(each.id), "kind": each.kind, "created": each.created.astimezone(SWEDEN).isoformat()} for each in found]
-        return Response(orjson.dumps(listed), media_type="application/json")
+        listed = [{"id": str(each.id), "kind": each.kind, "created": time_of(each.created)} for each in found]
+        return json_answer(listed)
 
     async def delete(self, request: Request) -> Response:
         municipality_id, (subscription_id,) = located(request, self._service.municipalities, "deleteSubscription", "id")

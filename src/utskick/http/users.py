@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime, time, timedelta
-from itertools import groupby
+from datetime import datetime, timedelta
+from itertools import chain, groupby
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
-from starlette.responses import StreamingResponse
 
 from utskick.domain import recorded
-from utskick.domain.clock import SWEDEN, swedish
+from utskick.domain.clock import SWEDEN, midnight, swedish
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
-from utskick.http.answers import without_nulls
-from utskick.http.edge import Parameters, count
+from utskick.http.answers import json_answer, paging_of, streamed, without_nulls
+from utskick.http.edge import Parameters
 from utskick.http.history import content_of, word_of
 from utskick.http.service import Service
 from utskick.store.conversations import Said
@@ -26,7 +24,6 @@ from utskick.store.database import answering
 from utskick.store.users import Page, Sending, User, Users
 
 _DAYS: Final = 30
-_LIMIT: Final = 15
 #: Elements that are read and written at a time.
 _STRIDE: Final = 100
 _WITH_SUBJECT: Final = ("DIGITAL_MAIL", "EMAIL")
@@ -40,26 +37,27 @@ class UserCalls:
         self._users = Users(service.database)
 
     async def batches(self, request: Request) -> Response:
-        page, limit = count(request, "page", 1), count(request, "limit", _LIMIT)
         parameters, user = self._asked(request, "getUserBatches", self._start_of_day())
-        _paged(parameters, page, limit)
+        page, limit = parameters.paging(request)
         parameters.done()
         async with answering():
             total, ids = await self._users.batches(user, Page((page - 1) * limit, limit))
 
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):
-                for sending in await self._users.sendings(user.municipality_id, part):
-                    yield await self._batch(user.municipality_id, sending)
+                sendings = await self._users.sendings(user.municipality_id, part)
+                examples = await self._said(user.municipality_id, [each.example for each in sendings if each.example is not None])
+                said = {group[0].state.message_id: group for group in examples}
+                for sending in sendings:
+                    yield self._batch(sending, said.get(sending.example, []) if sending.example is not None else [])
 
-        return await _answer("batches", elements(), _meta(page, limit, total, len(ids)))
+        return await _answer("batches", elements(), paging_of(page, limit, total, len(ids)))
 
     async def messages(self, request: Request) -> Response:
-        page, limit = count(request, "page", 1), count(request, "limit", _LIMIT)
         parameters, user = self._asked(request, "getUserMessages", self._service.clock() - timedelta(days=_DAYS))
+        page, limit = parameters.paging(request)
         given = request.query_params.get("batchId")
         batch_id = parameters.uuid("batchId", given) if given is not None else None
-        _paged(parameters, page, limit)
         parameters.done()
         async with answering():
             total, ids = await self._users.messages(user, Page((page - 1) * limit, limit), batch_id)
@@ -69,7 +67,7 @@ class UserCalls:
                 for element in await self._elements(user.municipality_id, part):
                     yield element
 
-        return await _answer("messages", elements(), _meta(page, limit, total, len(ids)))
+        return await _answer("messages", elements(), paging_of(page, limit, total, len(ids)))
 
     async def message(self, request: Request) -> Response:
         """However old (contract 9.3)."""
@@ -81,7 +79,7 @@ class UserCalls:
             found = await self._elements(user.municipality_id, [message_id]) if known else []
         if not found:
             raise NotFound(f"No message found for message id {message_id} and user id {user.name}")
-        return Response(orjson.dumps(found[0]), media_type="application/json")
+        return json_answer(found[0])
 
     def _asked(self, request: Request, operation: str, since: datetime) -> tuple[Parameters, User]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -90,11 +88,15 @@ class UserCalls:
         return parameters, User(municipality_id, request.path_params["userId"], since)
 
     def _start_of_day(self) -> datetime:
-        day = self._service.clock().astimezone(SWEDEN).date() - timedelta(days=_DAYS)
-        return datetime.combine(day, time.min, SWEDEN)
+        return midnight(self._service.clock().astimezone(SWEDEN).date() - timedelta(days=_DAYS))
 
-    async def _batch(self, municipality_id: str, sending: Sending) -> dict[str, Any]:
-        said = await self._service.conversations.of_messages(municipality_id, [sending.example], files=False) if sending.example else []
+    async def _said(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[list[Said]]:
+        """The deliveries of each of these messages."""
+        said = await self._service.conversations.of_messages(municipality_id, message_ids, files=False)
+        return [list(group) for _, group in groupby(said, key=lambda each: each.state.message_id)]
+
+    def _batch(self, sending: Sending, said: Sequence[Said]) -> dict[str, Any]:
+        """``said``: the deliveries of its example."""
         contents = [(each.message_type, content_of(self._service, each)) for each in said]
         subject = next((content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None)
         return without_nulls(
@@ -110,9 +112,8 @@ class UserCalls:
         )
 
     async def _elements(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[dict[str, Any]]:
-        said = await self._service.conversations.of_messages(municipality_id, message_ids, files=False)
-        people = await self._people(municipality_id, said)
-        grouped = [list(group) for _, group in groupby(said, key=lambda each: each.state.message_id)]
+        grouped = await self._said(municipality_id, message_ids)
+        people = await self._people(municipality_id, chain.from_iterable(grouped))
         return [self._element(group, people) for group in grouped]
 
     async def _people(self, municipality_id: str, said: Iterable[Said]) -> Mapping[UUID, str]:
@@ -183,30 +184,10 @@ def _files(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _paged(parameters: Parameters, page: int, limit: int) -> None:
-    parameters.counted("page", page)
-    parameters.counted("limit", limit)
-
-
 def _parts(ids: Sequence[UUID]) -> list[Sequence[UUID]]:
     return [ids[start : start + _STRIDE] for start in range(0, len(ids), _STRIDE)]
 
 
-def _meta(page: int, limit: int, total: int, number: int) -> dict[str, int]:
-    return {"page": page, "limit": limit, "count": number, "totalRecords": total, "totalPages": math.ceil(total / limit)}
-
-
 async def _answer(member: str, elements: AsyncIterator[dict[str, Any]], meta: Mapping[str, int]) -> Response:
-    """``{"<member>": [...], "_meta": {...}}``, written as it is read: a page may be as long as its caller wants."""
-    async with answering():
-        first = await anext(elements, None)
-
-    async def written() -> AsyncIterator[bytes]:
-        yield b'{"' + member.encode() + b'":['
-        if first is not None:
-            yield orjson.dumps(first)
-        async for element in elements:
-            yield b"," + orjson.dumps(element)
-        yield b'],"_meta":' + orjson.dumps(meta) + b"}"
-
-    return StreamingResponse(written(), media_type="application/json")
+    """``{"<member>": [...], "_meta": {...}}``: a page may be as long as its caller wants."""
+    return await streamed(elements, b'{"' + member.encode() + b'":[', b'],"_meta":' + orjson.dumps(meta) + b"}")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
 
-from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
-from utskick.http.answers import reason_of, without_nulls
+from utskick.http.answers import json_answer, reason_of, time_of, without_nulls
 from utskick.http.call import Call
 from utskick.http.edge import Parameters, caller_of, parse, read_body
-from utskick.http.feed import Described
+from utskick.http.openapi import Operation
 from utskick.http.service import Service
 from utskick.http.webhook_shapes import WebhookRequest
 from utskick.outgoing.webhooks import Signed
@@ -45,12 +43,12 @@ class WebhookEndpoints:
             made, secret = added
             webhook = await self._found(owner, made)
         headers = {"Location": f"/{owner.municipality_id}/webhooks/{made}"}
-        return Response(orjson.dumps({**_told(webhook), "secret": secret}), 201, headers, "application/json")
+        return json_answer({**_told(webhook), "secret": secret}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         owner, _ = self._owned(request, "getWebhooks")
         async with answering():
-            return _json([_told(webhook) for webhook in await self._webhooks.listed(owner)])
+            return json_answer([_told(webhook) for webhook in await self._webhooks.listed(owner)])
 
     async def read(self, request: Request) -> Response:
         owner, (webhook_id,) = self._owned(request, "getWebhook", "id")
@@ -77,7 +75,7 @@ class WebhookEndpoints:
             secret = await self._webhooks.rotate(owner, webhook_id, now)
         if secret is None:
             raise _missing(webhook_id)
-        return _json({"id": str(webhook_id), "secret": secret, "previousUntil": _time(now + OVERLAP)})
+        return json_answer({"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)})
 
     async def ping(self, request: Request) -> Response:
         """Calls now, also one that is disabled, and tells what came back: never what the answer said."""
@@ -89,7 +87,7 @@ class WebhookEndpoints:
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
         body = orjson.dumps({"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data})
         heard = await self._service.receivers.call(webhook.wanted.url, Signed(str(new_id()), body, secrets), now)
-        return _json(without_nulls({"delivered": heard.fault is None, "status": heard.status, "reason": reason_of(heard.fault)}))
+        return json_answer(without_nulls({"delivered": heard.fault is None, "status": heard.status, "reason": reason_of(heard.fault)}))
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
         """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every fault."""
@@ -115,7 +113,7 @@ class WebhookEndpoints:
     async def _shown(self, owner: Owner, webhook_id: UUID) -> Response:
         webhook = await self._found(owner, webhook_id)
         waiting, more = await self._webhooks.waiting(owner, webhook)
-        return _json({**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})})
+        return json_answer({**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})})
 
 
 def _missing(webhook_id: UUID) -> NotFound:
@@ -124,29 +122,21 @@ def _missing(webhook_id: UUID) -> NotFound:
 
 def _told(webhook: Webhook) -> dict[str, Any]:
     wanted, fault, stopped = webhook.wanted, webhook.fault, webhook.stopped
-    disabled = stopped and {"since": _time(webhook.stopped_at), "reason": {"code": stopped.value, "message": STOPPED[stopped]}}
-    told = fault and without_nulls({"at": _time(fault.at), "status": fault.status, "reason": reason_of(fault.reason)})
+    disabled = stopped and {"since": time_of(webhook.stopped_at), "reason": {"code": stopped.value, "message": STOPPED[stopped]}}
+    told = fault and without_nulls({"at": time_of(fault.at), "status": fault.status, "reason": reason_of(fault.reason)})
     return without_nulls(
         {
             "id": str(webhook.id),
             "url": wanted.url,
             "statuses": [status.value for status in wanted.statuses] or None,
             "description": wanted.description,
-            "created": _time(webhook.created),
+            "created": time_of(webhook.created),
             "state": "disabled" if stopped else "enabled",
             "disabled": disabled,
-            "lastSuccess": _time(webhook.succeeded_at),
+            "lastSuccess": time_of(webhook.succeeded_at),
             "lastFault": told,
         }
     )
-
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(SWEDEN).isoformat() if moment else None
-
-
-def _json(members: object) -> Response:
-    return Response(orjson.dumps(members), media_type="application/json")
 
 
 # -- their description --------------------------------------------------------------------------------------------------
@@ -163,7 +153,7 @@ _ORIGIN: Final = (
 
 def calls(service: Service) -> list[Call]:
     to, one = WebhookEndpoints(service), "/webhooks/{id}"
-    create = Described(
+    create = Operation(
         "createWebhook", "Be told what becomes of deliveries, from now on", _TAG,
         status=201, answer="NewWebhook", body="WebhookRequest", missing=False, conflict=True, more=_ORIGIN,
     )  # fmt: skip
@@ -180,5 +170,5 @@ def calls(service: Service) -> list[Call]:
     ]
 
 
-def _described(operation: str, summary: str, answer: str | None = "Webhook", **more: Any) -> Described:
-    return Described(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)
+def _described(operation: str, summary: str, answer: str | None = "Webhook", **more: Any) -> Operation:
+    return Operation(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)

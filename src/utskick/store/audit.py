@@ -9,6 +9,7 @@ from typing import Any, Final
 from utskick.domain.audit import BEGINNING, Action, Entry, Link, linked
 from utskick.store.batching import Batching
 from utskick.store.database import Connection, Database
+from utskick.store.places import places
 
 #: Entries that are linked, or verified, at a time.
 _STRIDE: Final = 5_000
@@ -74,7 +75,7 @@ class Audit:
 
     async def link(self) -> None:
         """Put what has been committed since into the chains of all municipalities. Any number of workers may do it at once."""
-        for row in await self._database.pool.fetch(_MUNICIPALITIES):
+        for row in await self._database.pool.fetch(places("audit_entries")):
             while await self._stride(row["municipality_id"]) == _STRIDE:
                 pass
 
@@ -114,7 +115,7 @@ class Audit:
         return Verified(walk.head, waiting if walk.broken is None else 0, walk.broken)
 
     async def municipalities(self) -> list[str]:
-        return [row["municipality_id"] for row in await self._database.pool.fetch(_MUNICIPALITIES)]
+        return [row["municipality_id"] for row in await self._database.pool.fetch(places("audit_entries"))]
 
     async def last(self, municipality_id: str, limit: int, action: Action | None = None) -> list[Mapping[str, Any]]:
         """The newest entries, newest first."""
@@ -126,17 +127,6 @@ class Audit:
             municipality_id, action, limit,
         )  # fmt: skip
         return [dict(row) for row in rows]
-
-
-#: Those of which there are entries, from one of the index to the next.
-_MUNICIPALITIES: Final = """
-    WITH RECURSIVE told AS (
-        (SELECT municipality_id FROM audit_entries ORDER BY municipality_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT e.municipality_id FROM audit_entries e WHERE e.municipality_id > told.municipality_id ORDER BY 1 LIMIT 1)
-        FROM told WHERE told.municipality_id IS NOT NULL)
-    SELECT municipality_id FROM told WHERE municipality_id IS NOT NULL
-"""
 
 
 class _Walk:

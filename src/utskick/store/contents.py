@@ -8,9 +8,11 @@ from uuid import UUID
 
 import orjson
 
+from utskick.domain.recipient import Recipient
 from utskick.store.attachments import Gone, read_names
 from utskick.store.database import Database
 from utskick.store.sealing import Column
+from utskick.store.vault import Vault
 
 _REMEMBERED = 64
 
@@ -70,3 +72,13 @@ def _leg(channel: str, whole: Content) -> Content:
     content, names = whole
     leg = content["_legs"][channel]
     return leg["content"], [names[i] for i in leg["attachments"]]
+
+
+def recipient_of(vault: Vault, row: Any) -> Recipient:
+    """Of a row with ``destination`` of a delivery, and ``party`` and ``reference`` of its message. Raises ``Erased`` or ``Locked``."""
+    municipality_id = row["municipality_id"]
+    return Recipient(
+        vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
+        vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
+        row["reference"],
+    )

@@ -14,7 +14,7 @@ from utskick.domain.channel import Draft, Priority
 from utskick.domain.errors import Erased
 from utskick.domain.recipient import Recipient
 from utskick.store.attachments import Attachments, Gone, read_names
-from utskick.store.contents import OWN, Contents
+from utskick.store.contents import OWN, Contents, recipient_of
 from utskick.store.database import Database
 from utskick.store.history import STATE, State, state_of
 from utskick.store.sealing import Column
@@ -179,11 +179,7 @@ class Conversations:
         return Draft(
             municipality_id=municipality_id,
             content=content,
-            recipient=Recipient(
-                vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
-                vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
-                row["reference"],
-            ),
+            recipient=recipient_of(vault, row),
             attachments=await self._attachments.load(municipality_id, names) if names and files else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],

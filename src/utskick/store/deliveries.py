@@ -17,7 +17,7 @@ from utskick.domain.month import Month, month_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.attachments import Attachments
-from utskick.store.contents import OWN, Contents
+from utskick.store.contents import OWN, Contents, recipient_of
 from utskick.store.database import Database
 from utskick.store.jobs import Job
 from utskick.store.print_batches import HAND_OVER
@@ -101,11 +101,7 @@ class Deliveries:
         return Draft(
             municipality_id=municipality_id,
             content=content,
-            recipient=Recipient(
-                vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
-                vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
-                row["reference"],
-            ),
+            recipient=recipient_of(vault, row),
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from utskick.store.database import Connection, Database
+from utskick.store.places import places
 
 log = structlog.get_logger(__name__)
 
@@ -16,24 +17,14 @@ _LOCK: Final = 7_318_302_583
 _GAP: Final = 2**32
 
 #: The number that the next transaction gets; what is added to the server's own; the largest that is written down.
-_LOOK: Final = """
-WITH RECURSIVE places(id) AS (
-    (SELECT municipality_id FROM events ORDER BY 1 LIMIT 1)
-    UNION ALL
-    SELECT (SELECT municipality_id FROM events WHERE municipality_id > places.id ORDER BY 1 LIMIT 1)
-    FROM places WHERE places.id IS NOT NULL),
-traced(id) AS (
-    (SELECT municipality_id FROM audit_entries ORDER BY 1 LIMIT 1)
-    UNION ALL
-    SELECT (SELECT municipality_id FROM audit_entries WHERE municipality_id > traced.id ORDER BY 1 LIMIT 1)
-    FROM traced WHERE traced.id IS NOT NULL)
+_LOOK: Final = f"""
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
     utskick_complete_tx() - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS added,
     greatest(
-        (SELECT max((SELECT max(tx) FROM events WHERE municipality_id = places.id)) FROM places WHERE places.id IS NOT NULL),
-        (SELECT max((SELECT max(tx) FROM audit_entries WHERE municipality_id = traced.id)) FROM traced WHERE traced.id IS NOT NULL),
+        (SELECT max((SELECT max(tx) FROM events e WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
+        (SELECT max((SELECT max(tx) FROM audit_entries e WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
         (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
-"""
+"""  # noqa: S608
 
 
 class Numbering:

@@ -18,6 +18,7 @@ import asyncpg
 
 from utskick.domain.retention import Kept, Rule
 from utskick.store.database import Connection, Database
+from utskick.store.places import places
 from utskick.store.print_batches import HAND_OVER
 from utskick.store.protocol import Cause, Entry, note
 from utskick.store.removals import Removal, Removed, look, unreferred
@@ -42,15 +43,6 @@ _TYPES: Final = """
             WHERE (b.municipality_id, b.message_type) > (found.municipality_id, found.message_type)
             ORDER BY b.municipality_id, b.message_type LIMIT 1) n)
     SELECT municipality_id, message_type FROM found WHERE message_type <> $1
-"""
-
-_WITH_FILES: Final = """
-    WITH RECURSIVE found AS (
-        (SELECT municipality_id FROM attachments ORDER BY municipality_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT a.municipality_id FROM attachments a WHERE a.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
-        FROM found WHERE found.municipality_id IS NOT NULL)
-    SELECT municipality_id FROM found WHERE municipality_id IS NOT NULL
 """
 
 #: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next messages, and batches without any.
@@ -166,7 +158,7 @@ class Retention:
 
     async def places_of_files(self) -> list[str]:
         """The municipalities that have files."""
-        return [row["municipality_id"] for row in await self._database.pool.fetch(_WITH_FILES)]
+        return [row["municipality_id"] for row in await self._database.pool.fetch(places("attachments"))]
 
     async def sweep_files(self, municipality_id: str, now: datetime) -> int:
         """Files to which nothing refers, of the next ones. Returns how many are gone."""

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Final
 
 from utskick.store.database import Connection, Database
+from utskick.store.places import places
 from utskick.store.print_batches import HAND_OVER
 from utskick.store.words import shown_type, word
 
@@ -100,29 +101,18 @@ _COUNT: Final = f"""
     ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608
 
-#: Tallies of one day and kind grow by what is told.
-ADD: Final = """
+#: Tallies of one day and kind grow by what the transactions from $2 to $3 (exclusive) have told.
+_TAKE_IN: Final = f"""
     INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin, department, word, number)
-    SELECT $1, day, original_type, message_type, origin, department, word, sum(sign) FROM ({changes}) told
+    SELECT $1, day, original_type, message_type, origin, department, word, sum(sign) FROM ({_changes("e.tx >= $2 AND e.tx < $3")}) told
     GROUP BY day, original_type, message_type, origin, department, word HAVING sum(sign) <> 0
     ORDER BY day, original_type, message_type, origin, department, word
     ON CONFLICT (municipality_id, day, original_type, message_type, origin, department, word)
         DO UPDATE SET number = t.number + excluded.number
-"""
-
+"""  # noqa: S608
 
 #: How many events are new, and which days are asked for, decides how they are best looked up: a plan for any of them may take minutes.
 _BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
-
-#: Those of which events have been told, from one entry of the index to the next.
-_MUNICIPALITIES: Final = """
-    WITH RECURSIVE told AS (
-        (SELECT municipality_id FROM events ORDER BY municipality_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT e.municipality_id FROM events e WHERE e.municipality_id > told.municipality_id ORDER BY e.municipality_id LIMIT 1)
-        FROM told WHERE told.municipality_id IS NOT NULL)
-    SELECT municipality_id FROM told WHERE municipality_id IS NOT NULL
-"""
 
 
 class Tallies:
@@ -146,7 +136,7 @@ class Tallies:
 
     async def keep_up(self) -> None:
         """Take in what has been told since, of every municipality. Any number of workers may do it at once."""
-        for row in await self._database.pool.fetch(_MUNICIPALITIES):
+        for row in await self._database.pool.fetch(places("events")):
             while await self._stride(row["municipality_id"]):
                 pass
 
@@ -159,8 +149,7 @@ class Tallies:
             rest = await _rest(connection, municipality_id, mark)
             if rest is None:
                 return False
-            statement = ADD.format(changes=_changes("e.tx >= $2 AND e.tx < $3"))
-            await connection.execute(statement, municipality_id, mark, rest)
+            await connection.execute(_TAKE_IN, municipality_id, mark, rest)
             await connection.execute(
                 "UPDATE watermarks SET tx = $3 WHERE name = $2 AND municipality_id = $1", municipality_id, NAME, rest
             )  # fmt: skip

@@ -105,6 +105,7 @@ class Operation:
     ``empty``: the status beside ``status`` that has no body. ``named``: somebody answers for it by name.
     ``also``: a media type beside JSON. ``long``: what a 422 says of it, where it can answer one.
     ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
+    ``more``: parameters of its own, as OpenAPI writes them.
     """
 
     id: str
@@ -128,12 +129,14 @@ class Operation:
     named: bool = False
     also: str | None = None
     long: str | None = None
+    more: tuple[dict[str, Any], ...] = ()
 
     def described(self, path: str) -> dict[str, Any]:
         given = [
             *parameters.in_headers(*(parameters.NAMED if self.named else ())),
             *parameters.in_path(path),
             *parameters.in_query(*self.query, required=not self.optional),
+            *self.more,
         ]
         if self.filters:
             given.append(parameters.any_other())
