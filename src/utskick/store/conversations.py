@@ -78,6 +78,13 @@ class Conversations:
 
     async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[Said]:
         """Everything said to a party, newest first. No connection is held between two strides, and one message's files at a time."""
+        async for told in self.strides(municipality_id, party_id, between, _STRIDE):
+            for row in await self._rows(municipality_id, list(told)):
+                if (said := await self._still(municipality_id, row, files=True)) is not None:
+                    yield said
+
+    async def strides(self, municipality_id: str, party_id: str, between: Between, stride: int) -> AsyncIterator[dict[UUID, datetime]]:
+        """A party's messages with their times, newest first, so many at a time."""
         party_keys = await self._database.vault.indexes(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
         while True:
@@ -90,12 +97,10 @@ class Conversations:
                     ORDER BY at DESC, id DESC LIMIT $6) m
                 ORDER BY m.at DESC, m.id DESC LIMIT $6
                 """,
-                municipality_id, party_keys, between.since, *place, _STRIDE,
+                municipality_id, party_keys, between.since, *place, stride,
             )  # fmt: skip
-            for row in await self._rows(municipality_id, [row["id"] for row in told]):
-                if (said := await self._still(municipality_id, row, files=True)) is not None:
-                    yield said
-            if len(told) < _STRIDE:
+            yield {row["id"]: row["at"] for row in told}
+            if len(told) < stride:
                 return
             place = told[-1]["at"], told[-1]["id"]
 

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from utskick.domain.errors import Erased
-from utskick.store.conversations import Conversations, File, Said
+from utskick.store.conversations import Between, Conversations, File, Said
 from utskick.store.database import Database
 from utskick.store.history import Happening, History
 
@@ -38,7 +38,7 @@ class Extracts:
 
     async def count(self, municipality_id: str, party_id: UUID) -> int:
         """Of messages."""
-        keys = await self._keys(municipality_id, party_id)
+        keys = await self._database.vault.indexes(municipality_id, str(party_id))
         return int(
             await self._database.of(municipality_id).fetchval(
                 "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = ANY($2::bytea[])", municipality_id, keys
@@ -47,28 +47,13 @@ class Extracts:
 
     async def messages(self, municipality_id: str, party_id: UUID) -> AsyncIterator[Whole]:
         """What retention removes meanwhile is left out."""
-        place: tuple[datetime | None, UUID | None] = (None, None)
-        keys = await self._keys(municipality_id, party_id)
-        while True:
-            rows = await self._database.of(municipality_id).fetch(
-                """
-                SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
-                    SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = k.party_key
-                        AND ($3::timestamptz IS NULL OR (at, id) < ($3, $4::uuid)) ORDER BY at DESC, id DESC LIMIT $5) m
-                ORDER BY m.at DESC, m.id DESC LIMIT $5
-                """,
-                municipality_id, keys, *place, _STRIDE,
-            )  # fmt: skip
-            times = {row["id"]: row["at"] for row in rows}
+        async for times in self._conversations.strides(municipality_id, str(party_id), Between(), _STRIDE):
             said = await self._conversations.of_messages(municipality_id, list(times), files=False)
             stories = await self._history.stories(municipality_id, [each.state.id for each in said])
             filed = await self._filed(municipality_id, said)
             for message_id, group in groupby(said, key=lambda each: each.state.message_id):
                 files = await self._files(municipality_id, message_id) if message_id in filed else []
                 yield Whole(message_id, times[message_id], list(group), stories, files)
-            if len(rows) < _STRIDE:
-                return
-            place = rows[-1]["at"], rows[-1]["id"]
 
     async def _filed(self, municipality_id: str, said: Sequence[Said]) -> set[UUID]:
         """Which of the messages carry files, of their own or of their batch."""
@@ -87,6 +72,3 @@ class Extracts:
         except (LookupError, Erased):
             return []
         return list({(file.name, file.digest): file for file in found}.values())
-
-    async def _keys(self, municipality_id: str, party_id: UUID) -> list[bytes]:
-        return await self._database.vault.indexes(municipality_id, str(party_id))
