@@ -30,7 +30,7 @@ class RemoteKeys:
         self._issuer = issuer
         self._clock = clock
         timeouts = Timeouts(issuer.connect_timeout, issuer.read_timeout)
-        self._wire = Outgoing(concurrency=issuer.concurrency, timeouts=timeouts, tls=issuer.tls())
+        self._wire = Outgoing(concurrency=issuer.concurrency, timeouts=timeouts, tls=issuer.tls)
         self._keys: dict[str, VerifyingKey] | None = None
         self._asked_at = -AGE
         self._read_at = -AGE

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from utskick.channels.digital_invoice import channel as digital_invoice
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.channels.digital_mail import channel as digital_mail
@@ -30,13 +28,14 @@ from utskick.channels.web_message import channel as web_message
 from utskick.channels.web_message.settings import WebMessageSettings
 from utskick.domain.channel import Channel
 from utskick.domain.people import Neighbours
+from utskick.outgoing.section import ChannelSection
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """``section``: the model of its settings; ``build``: section and neighbours → channel."""
 
-    section: type[BaseModel]
+    section: type[ChannelSection]
     build: Callable[[Any, Neighbours], Channel]
 
 

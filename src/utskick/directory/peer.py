@@ -23,7 +23,7 @@ class Peer:
         self._url = settings.url
         self._slots = asyncio.Semaphore(settings.concurrency)  # waiting here is not waiting for an answer
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self._wire = Outgoing(concurrency=settings.concurrency + 1, timeouts=timeouts, tls=settings.tls())
+        self._wire = Outgoing(concurrency=settings.concurrency + 1, timeouts=timeouts, tls=settings.tls)
         self._token = Token(Grant(settings.token_url, settings.client_id, settings.client_secret.get_secret_value()), self._wire)
 
     async def get(self, path: str, accept: str = "application/json") -> Answer | Deferred:

@@ -260,6 +260,14 @@ class Channel(Protocol):
         """
         ...
 
+    def completed(self, draft: Draft) -> Draft:
+        """With what this channel's settings say where the draft says nothing; the same draft where it says everything itself.
+
+        For what another channel's request hands over, whose content that one made. What comes back may be prepared, looked at and sent
+        by a channel with other defaults, and becomes what this one would have made of it. Pure.
+        """
+        ...
+
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
         """Before an attempt: who is it, where does it go, what is fixed from now on. Reads, and changes nothing anywhere.
 
@@ -316,6 +324,9 @@ class Plain:
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
         return []
+
+    def completed(self, draft: Draft) -> Draft:
+        return draft
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         return READY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -71,12 +71,19 @@ class Forbidden(Exception):
 class Outgoing:
     """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that its absence means.
 
+    ``tls`` is asked when there is something to call, and never before: what it reads takes time, and most accounts of many are silent.
+    It gives None where the public authorities are enough, and raises ``OSError`` where it cannot read.
     ``resolver``: where addresses come from outside, what looks at every one that a name stands for; connections go to what it returned.
     It is never asked about an address written as a number.
     """
 
     def __init__(
-        self, *, concurrency: int, timeouts: Timeouts, tls: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None
+        self,
+        *,
+        concurrency: int,
+        timeouts: Timeouts,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
+        resolver: AbstractResolver | None = None,
     ) -> None:
         self._concurrency = concurrency
         self._timeouts = timeouts
@@ -86,11 +93,12 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
+            tls = self._tls() if self._tls is not None else None
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._concurrency,
                     keepalive_timeout=8,
-                    ssl=self._tls if self._tls is not None else True,
+                    ssl=tls if tls is not None else True,
                     resolver=self._resolver,
                 ),
                 timeout=aiohttp.ClientTimeout(
@@ -106,7 +114,11 @@ class Outgoing:
     async def call(self, call: Call) -> Answer | Outcome:
         body = _Departing(call.data) if call.data is not None else None
         try:
-            async with self._open().request(call.method, call.url, data=body, headers=call.headers, allow_redirects=False) as response:
+            session = self._open()
+        except OSError as fault:
+            return Misconfigured(Reason("tls", f"the account's certificate authorities cannot be read: {type(fault).__name__}"))
+        try:
+            async with session.request(call.method, call.url, data=body, headers=call.headers, allow_redirects=False) as response:
                 said = await response.content.read(ANSWER_LIMIT + 1)
                 while len(said) <= ANSWER_LIMIT and not response.content.at_eof():
                     said += await response.content.read(ANSWER_LIMIT + 1 - len(said))

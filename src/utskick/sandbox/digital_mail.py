@@ -247,7 +247,7 @@ def section(place: Place) -> dict[str, Any]:
         "lookup_timeout": 3,
         "reachable_seconds": 30,
     }
-    return {"organizations": {m: number for number, (_, m) in ORGANIZATIONS.items()}, "accounts": {"sandbox": account}}
+    return {"accounts": {"sandbox": account}}
 
 
 def _asked_recipients(asked: Any) -> list[str]:

@@ -207,7 +207,7 @@ def processor_time() -> float:
 
 async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspection) -> None:
     await findings(inspection, letter())
-    (child,) = inspection._idle
+    (child,) = inspection.children.idle
     limits = Path(f"/proc/{child._process.pid}/limits").read_text()
     (line,) = [line for line in limits.splitlines() if line.startswith("Max address space")]
     assert line.split()[3:5] == [str(MEMORY)] * 2
@@ -229,7 +229,7 @@ async def test_many_at_once_wait_for_their_turn(inspection: Inspection) -> None:
 
 async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: Inspection) -> None:
     await findings(inspection, letter())
-    (child,) = inspection._idle
+    (child,) = inspection.children.idle
     begun = asyncio.create_task(findings(inspection, pdfs.nested_forms()))
     await asyncio.sleep(0.03)
     begun.cancel()

@@ -18,6 +18,7 @@ from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import SWEDEN, utc_now
+from utskick.domain.errors import NotBuilt
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.people import LegalIds, Neighbours
 from utskick.domain.preparing import Prepared, Ready
@@ -55,9 +56,11 @@ class DigitalInvoiceChannel(Plain):
         self._tenants = {name: Kivra(name, account) for name, account in ordered}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in ordered)
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, DigitalInvoiceRequest):
             raise TypeError(f"{type(request).__name__} is no invoice")
+        if not self._serving(asked.municipality_id):
+            raise NotBuilt("no account for digital invoices is configured for this municipality; see the settings of [digital_invoice]")
         return plan(request, self._settings, self._clock().astimezone(SWEDEN).date())
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
@@ -84,9 +87,11 @@ class DigitalInvoiceChannel(Plain):
         return Rejected(UNREACHABLE, polite=True) if reached is False else reached
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        return tuple(
-            name for name, t in self._tenants.items() if not t.account.municipalities or draft.municipality_id in t.account.municipalities
-        )
+        return self._serving(draft.municipality_id)
+
+    def _serving(self, municipality_id: str) -> tuple[str, ...]:
+        served = ((name, tenant.account.municipalities) for name, tenant in self._tenants.items())
+        return tuple(name for name, municipalities in served if not municipalities or municipality_id in municipalities)
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         return "resend" if self._tenants[account].account.deduplicates else "hold"

@@ -51,7 +51,7 @@ class Kivra:
         self.name = name
         self.account = account
         self._wire = Outgoing(
-            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls()
+            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
         )
         grant = Grant(f"{account.url}/v1/auth", account.client_id, account.client_secret.get_secret_value(), account.scope)
         self._token = Token(grant, self._wire)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from utskick.domain.rules import Line
-from utskick.outgoing.section import AccountName, Filled, HttpAccount, Secret, Section
+from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 
 class KivraAccount(HttpAccount):
@@ -27,8 +27,11 @@ class KivraAccount(HttpAccount):
     matched_seconds: float = Field(300.0, ge=0)
 
 
-class DigitalInvoiceSettings(Section):
+class DigitalInvoiceSettings(ChannelSection):
     """``content_limit``: bytes of one content as it goes over the wire. ``length_digit``: accounts whose OCR numbers tell their length."""
+
+    #: All of them are looked at by ``plan`` alone; the subject is in the content.
+    carried: ClassVar = frozenset({"subject", "content_limit", "length_digit"})
 
     subject: Line = "Faktura"
     content_limit: int = Field(1_000_000, ge=10_000, le=10_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
@@ -97,7 +98,25 @@ class DigitalMailChannel(Plain):
     # -- before anything is stored ----------------------------------------------------------------------------------
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
-        return plan(cast(DigitalMailRequest, request), asked, self._settings)
+        planned = plan(cast(DigitalMailRequest, request), asked)
+        return replace(planned, content={**planned.content, **self._unsaid(asked.municipality_id, planned.content)})
+
+    def completed(self, draft: Draft) -> Draft:
+        """``_organization``, ``_subject`` and ``_supportInfo``, each where it says none."""
+        said = self._unsaid(draft.municipality_id, draft.content)
+        return replace(draft, content={**draft.content, **said}) if said else draft
+
+    def _unsaid(self, municipality_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """What the settings say where the content says nothing."""
+        said: dict[str, Any] = {}
+        organization = content.get("_organization") or self._settings.organization_of(municipality_id)
+        if "_organization" not in content and organization is not None:
+            said["_organization"] = organization
+        if not (content.get("subject") or content.get("_subject")):
+            said["_subject"] = self._settings.subject
+        if not ((content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo")):
+            said["_supportInfo"] = dict(self._sealer.support_info(self._desk(municipality_id, {"_organization": organization})))
+        return said
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
         found = await asyncio.to_thread(content_violations, content, attachments)

@@ -10,18 +10,18 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import pkcs12
 
 from utskick.channels.digital_mail.elements import escaped
-from utskick.channels.digital_mail.settings import CertificateFiles
+from utskick.channels.digital_mail.pair import Unusable
+from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Signer
+from utskick.outgoing.section import Trusting
 
 #: RFC 2253 section 2.3; every other attribute type is written by its number.
 _SHORT: Final = {
@@ -30,10 +30,6 @@ _SHORT: Final = {
 }  # fmt: skip
 _SPECIAL: Final = frozenset(',+"\\<>;')
 _PRINTABLE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
-
-
-class Unusable(Exception):
-    """These files cannot be used; the sentence holds no secret."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,11 +46,9 @@ class Credentials:
     def expires(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
-    def tls(self, ca_file: Path | None) -> ssl.SSLContext:
-        """Our side of TLS with this certificate. ``ca_file``: an authority of the account's own beside the public ones."""
-        context = ssl.create_default_context()
-        if ca_file is not None:
-            context.load_verify_locations(cafile=str(ca_file))
+    def tls(self, peer: Trusting) -> ssl.SSLContext:
+        """Our side of TLS with this certificate, and with the authorities that ``peer`` is judged by."""
+        context = peer.tls() or ssl.create_default_context()
         self._load_into(context)
         return context
 
@@ -74,36 +68,15 @@ class Credentials:
             os.unlink(name)
 
 
-def load(files: CertificateFiles) -> Credentials:
+def load(own: OwnCertificate) -> Credentials:
     """Raises ``Unusable``. Takes some milliseconds, and waits for the disk."""
     try:
-        key, chain = _from_pkcs12(files) if files.pkcs12_file else _from_pem(files)
+        pair = own.opened()
     except OSError as fault:
         raise Unusable(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
-    except (ValueError, TypeError):
-        raise Unusable("the files hold no certificate and key that the password opens") from None
-    if not isinstance(key, RSAPrivateKey):
-        raise Unusable("Mina Meddelanden takes RSA keys only")
-    if not chain or chain[0].public_key() != key.public_key():
-        raise Unusable("the certificate and the key do not belong together")
-    certificate = chain[0]
+    key, certificate = pair.key, pair.chain[0]
     signer = Signer(lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()), key.key_size // 8, _key_info(certificate))
-    return Credentials(certificate, chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex())
-
-
-def _from_pem(files: CertificateFiles) -> tuple[object, list[x509.Certificate]]:
-    assert files.certificate_file
-    assert files.key_file
-    password = files.password.get_secret_value().encode() if files.password else None
-    chain = x509.load_pem_x509_certificates(files.certificate_file.read_bytes())
-    return serialization.load_pem_private_key(files.key_file.read_bytes(), password), chain
-
-
-def _from_pkcs12(files: CertificateFiles) -> tuple[object, list[x509.Certificate]]:
-    assert files.pkcs12_file
-    password = files.password.get_secret_value().encode() if files.password else None
-    key, certificate, others = pkcs12.load_key_and_certificates(files.pkcs12_file.read_bytes(), password)
-    return key, [certificate, *others] if certificate else []
+    return Credentials(certificate, pair.chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex())
 
 
 def _key_info(certificate: x509.Certificate) -> bytes:

@@ -12,9 +12,10 @@ from typing import Final
 import structlog
 
 from utskick.channels.digital_mail.answers import ApplicationFault, Standing, delivered, standings
-from utskick.channels.digital_mail.credentials import Credentials, Unusable, load
+from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.elements import element
 from utskick.channels.digital_mail.namespaces import RECIPIENT_3, SOAP
+from utskick.channels.digital_mail.pair import Unusable
 from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, Sender
 from utskick.domain.channel import Health
 from utskick.domain.clock import Clock
@@ -78,15 +79,15 @@ class Desk:
         return self._equipment
 
     def _equip(self) -> Equipment:
-        every = [load(files) for files in (self.sender, *self.sender.former)]
-        tls = every[0].tls(self.account.ca_file)
+        every = [load(own) for own in (self.sender, *self.sender.former)]
+        tls = every[0].tls(self.account)
         if self.account.newest_tls == "1.2":
             tls.maximum_version = ssl.TLSVersion.TLSv1_2
         connect = self.account.connect_timeout
         return Equipment(
             every,
-            Outgoing(concurrency=_LOOKUPS, timeouts=Timeouts(connect, self.account.lookup_timeout), tls=tls),
-            Outgoing(concurrency=self.account.concurrency, timeouts=Timeouts(connect, self.account.read_timeout), tls=tls),
+            Outgoing(concurrency=_LOOKUPS, timeouts=Timeouts(connect, self.account.lookup_timeout), tls=lambda: tls),
+            Outgoing(concurrency=self.account.concurrency, timeouts=Timeouts(connect, self.account.read_timeout), tls=lambda: tls),
         )
 
     # -- the register -----------------------------------------------------------------------------------------------

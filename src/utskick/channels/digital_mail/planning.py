@@ -23,15 +23,16 @@ NOT_A_SENDER: Final = "Sending organization is not registered as authorized send
 SIGNATURE_ROOM: Final = 8192
 
 
-def plan(request: DigitalMailRequest, asked: Asked, settings: DigitalMailSettings) -> Plan:
-    """Pure: what needs certificates or time is looked at by ``content_violations``."""
+def plan(request: DigitalMailRequest, asked: Asked) -> Plan:
+    """Of what was said alone. Pure: what needs certificates or time is looked at by ``content_violations``."""
     attachments = tuple(file.decoded() for file in request.attachments or ())
     content = request.content()
     if attachments:
         content["attachments"] = [
             {"filename": file.name, "contentType": file.content_type, "digest": file.digest.hex()} for file in attachments
         ]
-    content["_organization"] = asked.organization_number or settings.organization_of(asked.municipality_id)
+    if asked.organization_number is not None:
+        content["_organization"] = asked.organization_number
     recipients, entries = once_each(request.recipients())
     return Plan(
         content=content,

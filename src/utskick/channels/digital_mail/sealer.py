@@ -41,9 +41,9 @@ class Sealer:
         self._clock = clock
         self._enclosures = Enclosures()
 
-    def support_info(self, desk: Desk) -> Mapping[str, str]:
+    def support_info(self, desk: Desk | None) -> Mapping[str, str]:
         """For those who give none."""
-        return (desk.sender.support_info or self._settings.support_info).members()
+        return ((desk and desk.sender.support_info) or self._settings.support_info).members()
 
     async def freeze(self, draft: Draft, key: UUID, desk: Desk, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
         """``to``: the recipient's 12 digits, and the mailbox."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from utskick.outgoing.section import AccountName, HttpAccount, Secret, Section
+from utskick.channels.digital_mail.pair import Pair, Unusable, from_pem, from_pkcs12, read_key
+from utskick.outgoing.section import UNSEEN, AccountName, Certificates, ChannelSection, HttpAccount, Secret, Section, fault_at
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?\Z")
 
@@ -43,26 +45,73 @@ class SupportInfo(Section):
         return {name: value for name, value in said.items() if value}
 
 
-class CertificateFiles(Section):
-    """A certificate with its RSA key: two PEM files (``certificate_file`` with the chain, if any), or one PKCS #12 file.
+def _base64(secret: SecretStr) -> SecretStr:
+    """In one line, however it was broken into lines."""
+    text = "".join(secret.get_secret_value().split())
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("must be a PKCS #12 file in BASE64") from None
+    return SecretStr(text)
 
-    ``password`` opens the key. The files are read when they are first needed.
+
+class OwnCertificate(Section):
+    """A certificate with its RSA key: both in PEM (the certificate with its chain, if any), or one PKCS #12 file.
+
+    Each is a file (``certificate_file``, ``key_file``, ``pkcs12_file``), read when it is first needed, or stands here: ``certificate``
+    and ``key`` in PEM, ``pkcs12`` in BASE64. ``password`` opens the key.
     """
 
     certificate_file: Path | None = None
+    certificate: Certificates | None = None
     key_file: Path | None = None
+    key: Secret | None = None
     pkcs12_file: Path | None = None
+    pkcs12: Annotated[SecretStr, Field(min_length=1), AfterValidator(_base64), UNSEEN] | None = None
     password: Secret | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        pem = (self.certificate_file, self.key_file)
-        if (self.pkcs12_file is None) != all(pem) or (self.pkcs12_file and any(pem)):
-            raise ValueError("needs either certificate_file and key_file, or pkcs12_file")
+        pem = (self.one_of("certificate_file", "certificate"), self.one_of("key_file", "key"))
+        container = self.one_of("pkcs12_file", "pkcs12")
+        if (container is None) != all(pem) or (container and any(pem)):
+            raise ValueError(
+                "needs either certificate_file and key_file, or pkcs12_file; or what is in them: certificate and key, or pkcs12"
+            )
+        try:
+            self._try()
+        except Unusable as fault:
+            raise fault_at(container or "key", f"cannot be used: {fault}") from None
         return self
 
+    def _try(self) -> None:
+        """What stands here is opened at once; a certificate alone has been looked at."""
+        if self.pkcs12 is not None or (self.certificate is not None and self.key is not None):
+            self.opened()
+        elif self.key is not None:
+            read_key(self.key.get_secret_value().encode(), self._password)
 
-class Sender(CertificateFiles):
+    def opened(self) -> Pair:
+        """Reads the files, where it is files. Raises ``Unusable`` and ``OSError``."""
+        if self.pkcs12_file is not None:
+            return from_pkcs12(self.pkcs12_file.read_bytes(), self._password)
+        if self.pkcs12 is not None:
+            return from_pkcs12(b64decode(self.pkcs12.get_secret_value()), self._password)
+        certificate = self.certificate.encode() if self.certificate is not None else _read(self.certificate_file)
+        key = self.key.get_secret_value().encode() if self.key is not None else _read(self.key_file)
+        return from_pem(certificate, key, self._password)
+
+    @property
+    def _password(self) -> bytes | None:
+        return self.password.get_secret_value().encode() if self.password else None
+
+
+def _read(path: Path | None) -> bytes:
+    assert path is not None, "the settings have been checked"
+    return path.read_bytes()
+
+
+class Sender(OwnCertificate):
     """An organisation that sends. ``name``: as the citizen sees it; ``municipality``: whose callers may send for it.
 
     ``support_info``: for those who give none. ``former``: certificates that were used until lately. A delivery that was begun with one of
@@ -72,7 +121,7 @@ class Sender(CertificateFiles):
     name: Annotated[_Line, Field(min_length=2, max_length=256)]
     municipality: Municipality
     support_info: SupportInfo | None = None
-    former: tuple[CertificateFiles, ...] = ()
+    former: tuple[OwnCertificate, ...] = ()
 
 
 class Operator(Section):
@@ -112,17 +161,22 @@ class MinaMeddelandenAccount(HttpAccount):
         return url
 
 
-class DigitalMailSettings(Section):
-    """``organization``: who sends for those who name no organisation; ``organizations``: the same, by municipality id.
+class DigitalMailSettings(ChannelSection):
+    """``organization``: who sends for those who name no organisation; None: the municipality's own, where its accounts have one of it.
 
-    ``subject``, ``support_info``: for messages that have none of their own.
+    ``subject``, ``support_info``: for messages that have none of their own; a sender's ``support_info`` goes before the latter.
     """
 
-    organization: Organization = "2120002411"
-    organizations: dict[Municipality, Organization] = Field(default_factory=dict)
+    carried: ClassVar = frozenset({"organization", "subject", "support_info"})
+
+    organization: Organization | None = None
     subject: Annotated[_Line, Field(max_length=255)] = "Meddelande"
     support_info: SupportInfo = SupportInfo(text="Kontakta oss om du har frågor.")
     accounts: dict[AccountName, MinaMeddelandenAccount] = Field(default_factory=dict)
 
-    def organization_of(self, municipality_id: str) -> str:
-        return self.organizations.get(municipality_id, self.organization)
+    def organization_of(self, municipality_id: str) -> str | None:
+        """None: nobody has said who it is."""
+        if self.organization is not None:
+            return self.organization
+        own = {number for a in self.accounts.values() for number, sender in a.senders.items() if sender.municipality == municipality_id}
+        return own.pop() if len(own) == 1 else None

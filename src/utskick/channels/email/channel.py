@@ -14,14 +14,14 @@ from utskick.channels.email import requests
 from utskick.channels.email.carrier import Carrier
 from utskick.channels.email.graph import Graph
 from utskick.channels.email.mime import Encoded, Mail, compose, measured
-from utskick.channels.email.planning import foreign_sender, plan
+from utskick.channels.email.planning import foreign_sender, own_domains, plan
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import utc_now
-from utskick.domain.errors import Violation
+from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
@@ -68,19 +68,27 @@ class EmailChannel(Plain):
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in settings.accounts.items())
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
+        if not self._carriers:
+            raise NotBuilt("no e-mail account is configured for this municipality; see the settings of [email]")
         return plan(cast(requests.AnyEmailRequest, request), asked.municipality_id, self._settings, ROOM if self._settings.dkim else 0)
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
         """Of what another channel's request hands over: a sender that the municipality may send from."""
         sender = content.get("_sender")
-        default = self._settings.sender_of(asked.municipality_id)
-        if sender is None or sender["address"] == default.address:
+        if sender is None:
             return []
-        return foreign_sender("sender.email.address", sender["address"], asked.municipality_id, self._settings)
+        return foreign_sender("sender.email.address", sender["address"], own_domains(content, self._settings))
+
+    def completed(self, draft: Draft) -> Draft:
+        """``_sender`` for those who name none; which domains it may be of along with it where that may be asked again (``_later``)."""
+        whole = self._whole(draft)
+        if "_later" not in whole.content or "_domains" in whole.content:
+            return whole
+        return replace(whole, content={**whole.content, "_domains": own_domains(whole.content, self._settings)})
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         """Those that take a mail of its size. Where none does, all of them: each of them says so itself."""
-        names = self._settings.accounts_of(draft.municipality_id)
+        names = self._settings.in_order
         limits = {name: self._carriers[name].largest for name in names}
         limited = [limit for limit in limits.values() if limit is not None]
         if not limited or _surely_within(draft, min(limited)):
@@ -111,19 +119,20 @@ class EmailChannel(Plain):
         """What another channel's request handed over may name no sender."""
         if "_sender" in draft.content:
             return draft
-        return replace(draft, content={**draft.content, "_sender": self._settings.sender_of(draft.municipality_id).members()})
+        return replace(draft, content={**draft.content, "_sender": self._settings.sender.members()})
 
     def show(self, draft: Draft) -> dict[str, Any]:
         draft = self._whole(draft)
-        members = {name: value for name, value in draft.content.items() if name not in ("_sender", "attachments", "party")}
-        party = dict(draft.content.get("party") or {})
+        members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        party = dict(members.pop("party", None) or {})
+        attached = members.pop("attachments", None)
         if draft.recipient.party_id is not None:
             party = {"partyId": draft.recipient.party_id, **party}
         shown = {"emailAddress": draft.recipient.destination, **members, "sender": dict(draft.content["_sender"])}
         if party:
             shown["party"] = party
-        if draft.content.get("attachments"):
-            shown["attachments"] = listed(draft.content["attachments"], draft.attachments)
+        if attached:
+            shown["attachments"] = listed(attached, draft.attachments)
         return shown
 
     async def look(self) -> list[Health]:

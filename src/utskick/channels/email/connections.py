@@ -175,7 +175,7 @@ class Connections:
         """A fresh one, past all that are idle."""
         try:
             if self._tls is None and self._account.security != "plain":
-                self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=self._account.ca_file)
+                self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=self._account.ca_file, cadata=self._account.ca)
         except OSError:
             return Misconfigured(Reason("tls", "the account's ca_file cannot be read"))
         opened = await connect(self._account, self._tls)

@@ -56,7 +56,7 @@ class Graph:
         self._name = name
         self._account = account
         self._wire = Outgoing(
-            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls()
+            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
         )
         grant = Grant(account.token_url, account.client_id, account.client_secret.get_secret_value(), account.scope)
         self._token = Token(grant, self._wire)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,14 +21,14 @@ _NO_KEY = UUID(int=0)
 def plan(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings, room: int) -> Plan:
     """``room``: bytes to leave for a signature. Raises ``Invalid``."""
     attachments = _attachments(request)
-    content = {"subject": settings.subject, **request.content(), "_sender": _sender(request, municipality_id, settings)}
+    content = {"subject": settings.subject, **request.content(), "_sender": _sender(request, settings)}
     if attachments:
         content["attachments"] = [_described(a) for a in attachments]
     recipients, entries = once_each(request.recipients(), wire_address)
-    violations = _sender_violations(request, municipality_id, settings)
+    violations = _sender_violations(request, settings)
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
     size = len(compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data) + room
-    limit = settings.limit_of(municipality_id)
+    limit = settings.limit
     if size > limit:
         said = f"the message would be {size} bytes when encoded; at most {limit} are carried"
         violations.append(Violation("attachments" if attachments else "htmlMessage" if "htmlMessage" in content else "message", said))
@@ -63,8 +64,8 @@ def _described(attachment: Attachment) -> dict[str, Any]:
     return {"name": attachment.name, **kind, "digest": attachment.digest.hex()}
 
 
-def _sender(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings) -> dict[str, Any]:
-    default = settings.sender_of(municipality_id)
+def _sender(request: AnyEmailRequest, settings: EmailSettings) -> dict[str, Any]:
+    default = settings.sender
     if isinstance(request, EmailRequest | EmailBatchRequest):
         return (request.sender or default).members()
     if request.sender == default.address:
@@ -72,17 +73,25 @@ def _sender(request: AnyEmailRequest, municipality_id: str, settings: EmailSetti
     return {"name": request.sender, "address": request.sender}
 
 
-def _sender_violations(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings) -> list[Violation]:
+def _sender_violations(request: AnyEmailRequest, settings: EmailSettings) -> list[Violation]:
     long = isinstance(request, EmailRequest | EmailBatchRequest)
     asked = (
         (request.sender.address if request.sender else None) if isinstance(request, EmailRequest | EmailBatchRequest) else request.sender
     )
-    return [] if asked is None else foreign_sender("sender.address" if long else "sender", asked, municipality_id, settings)
+    return [] if asked is None else foreign_sender("sender.address" if long else "sender", asked, settings.domains)
 
 
-def foreign_sender(field: str, address: str, municipality_id: str, settings: EmailSettings) -> list[Violation]:
-    """Where the municipality has a list of domains, a sender must be of one of them."""
-    if settings.may_send(municipality_id, domain_of(address)):
+def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> list[Violation]:
+    """Where there is a list of domains, a sender must be of one of them."""
+    if domains is None or domain_of(address) in domains:
         return []
-    allowed = ", ".join(settings.domains[municipality_id])
-    return [Violation(field, f"must be of a domain that the municipality may send from: [{allowed}]")]
+    return [Violation(field, f"must be of a domain that the municipality may send from: [{', '.join(domains)}]")]
+
+
+def own_domains(content: Mapping[str, Any], settings: EmailSettings) -> Sequence[str] | None:
+    """From which domains the sender of a content that another channel handed over may be, None: from every one. The default always may."""
+    if "_domains" in content:  # as it was completed by a channel of other settings
+        found: Sequence[str] | None = content["_domains"]
+        return found
+    sender = content.get("_sender")
+    return None if sender is None or sender["address"] == settings.sender.address else settings.domains

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import wire_domain
+from utskick.channels.email.signing_key import readable
 from utskick.domain.recipient import is_email
 from utskick.domain.rules import Line
-from utskick.outgoing.section import Address, Filled, HttpAccount, Secret
+from utskick.outgoing.section import Address, Certificates, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
 
 _HELO = re.compile(r"[!-~]{1,255}\Z")
 
@@ -40,33 +41,47 @@ def _mailbox(address: str) -> str:
     return address
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Sender(requests.Sender):
     """Whom a message is from when its request does not say."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class SigningKey(_Section):
-    """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under ``<selector>._domainkey.<domain>``."""
+class SigningKey(Section):
+    """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under ``<selector>._domainkey.<domain>``.
+
+    The key stands in a file (``key_file``), or here (``key``).
+    """
 
     selector: Domain
-    key_file: Path
+    key_file: Path | None = None
+    key: Secret | None = None
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Self:
+        self.need_one_of("key_file", "key")
+        if self.key is not None:
+            try:
+                readable(self.key.get_secret_value().encode())
+            except ValueError as fault:
+                raise fault_at("key", str(fault)) from None
+        return self
 
 
-class AccountSettings(_Section):
-    """One submission server (RFC 6409). Times in seconds, ``rate`` in messages a second."""
+class AccountSettings(Section):
+    """One submission server (RFC 6409). Times in seconds, ``rate`` in messages a second.
+
+    ``ca_file``, or its contents in ``ca``: the authorities that its certificate is judged by, instead of the public ones.
+    """
 
     provider: Literal["smtp"] = "smtp"
     host: str = Field(min_length=1)
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "plain"] = "starttls"
     ca_file: Path | None = None
+    ca: Certificates | None = None
     username: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     priority: int = 1
     concurrency: int = Field(8, ge=1)
     rate: float | None = Field(None, gt=0)
@@ -85,8 +100,8 @@ class AccountSettings(_Section):
     def _whole(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
-        if self.ca_file is not None and self.security == "plain":
-            raise ValueError("ca_file has no meaning where security is plain")
+        if (given := self.one_of("ca_file", "ca")) and self.security == "plain":
+            raise ValueError(f"{given} has no meaning where security is plain")
         return self
 
 
@@ -128,21 +143,20 @@ def _provider(account: Any) -> Any:
 Account = Annotated[Annotated[AccountSettings, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")], Discriminator(_provider)]
 
 
-class EmailSettings(_Section):
-    """``domains``: from which domains a municipality may send, when it is listed; a subdomain counts only when written.
+class EmailSettings(ChannelSection):
+    """``domains``: from which a unit may send, None: from every one; a subdomain counts only when written.
 
-    ``municipalities``: which accounts carry a municipality's e-mail; all of them when it is not listed.
     ``subject``: what a message in the short form is given when it has none. ``message_limit``: bytes of the whole message.
     """
 
+    carried: ClassVar = frozenset({"sender", "domains", "subject", "message_limit"})
+
     sender: Sender = Sender(name="Utskick", address="noreply@utskick.example")
-    senders: dict[str, Sender] = {}
-    domains: dict[str, list[Domain]] = {}
+    domains: list[Domain] | None = None
     subject: Line = "Meddelande"
     message_limit: int = Field(20 * 1024 * 1024, gt=0)
     accounts: dict[str, Account] = {}
     dkim: dict[Domain, SigningKey] = {}
-    municipalities: dict[str, list[str]] = {}
 
     @model_validator(mode="after")
     def _has_a_sender(self) -> Self:
@@ -150,30 +164,16 @@ class EmailSettings(_Section):
             raise ValueError("sender is needed where there are accounts: the name and address of those who name none")
         return self
 
-    @model_validator(mode="after")
-    def _known_accounts(self) -> Self:
-        for municipality, names in self.municipalities.items():
-            unknown = [name for name in names if name not in self.accounts]
-            if unknown or not names:
-                raise ValueError(f"municipalities.{municipality} must name accounts that exist; not {unknown}")
-        return self
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The accounts, first choice first: by priority, then as they are listed."""
+        return tuple(sorted(self.accounts, key=lambda name: self.accounts[name].priority))
 
-    def sender_of(self, municipality_id: str) -> Sender:
-        return self.senders.get(municipality_id, self.sender)
-
-    def may_send(self, municipality_id: str, domain: str) -> bool:
-        allowed = self.domains.get(municipality_id)
-        return allowed is None or domain in allowed
-
-    def limit_of(self, municipality_id: str) -> int:
+    @property
+    def limit(self) -> int:
         """Bytes of a whole message: our own limit, or that of the account that takes the largest one."""
-        limits = [_largest(self.accounts[name]) for name in self.accounts_of(municipality_id)]
+        limits = [_largest(account) for account in self.accounts.values()]
         return min(self.message_limit, max((limit or self.message_limit for limit in limits), default=self.message_limit))
-
-    def accounts_of(self, municipality_id: str) -> tuple[str, ...]:
-        """First choice first: by priority, then as they are listed."""
-        names = self.municipalities.get(municipality_id, list(self.accounts))
-        return tuple(sorted(names, key=lambda name: self.accounts[name].priority))
 
 
 def _largest(account: AccountSettings | GraphAccount) -> int | None:

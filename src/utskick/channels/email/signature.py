@@ -9,6 +9,7 @@ import dkim
 from utskick.channels.email.addresses import domain_of
 from utskick.channels.email.mime import Mail
 from utskick.channels.email.settings import SigningKey
+from utskick.channels.email.signing_key import readable
 from utskick.domain.errors import SettingsFault
 
 #: Bytes to leave for a signature: one by a key of 4096 bits takes about 1200.
@@ -71,11 +72,13 @@ def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> by
 
 
 def _read(domain: str, key: SigningKey) -> bytes:
+    """What stands in the settings has been looked at with them."""
     try:
-        pem = key.key_file.read_bytes()
-        _signature(
-            b"From: a@example.invalid\r\n\r\n", (key.selector.encode(), domain.encode(), pem), datetime.fromtimestamp(0).astimezone()
-        )
-    except (OSError, dkim.DKIMException) as fault:
-        raise SettingsFault(f"dkim.{domain}.key_file cannot sign: {type(fault).__name__}; it must hold an RSA key in PEM") from fault
-    return pem
+        if key.key_file is not None:
+            return readable(key.key_file.read_bytes())
+        assert key.key is not None
+        return readable(key.key.get_secret_value().encode())
+    except OSError as fault:
+        raise SettingsFault(f"dkim.{domain}.key_file cannot be read: {type(fault).__name__}") from fault
+    except ValueError as fault:
+        raise SettingsFault(f"dkim.{domain}.key_file {fault}") from fault

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from utskick.domain.rules import Line
-from utskick.outgoing.section import Section
+from utskick.outgoing.section import ChannelSection
 
 
-class LetterSettings(Section):
-    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail section (``organizations``)."""
+class LetterSettings(ChannelSection):
+    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail section (``organization``)."""
+
+    carried: ClassVar = frozenset({"subject"})
 
     subject: Line = "Brev"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from utskick.domain.rules import Line
-from utskick.outgoing.section import Section
+from utskick.outgoing.section import ChannelSection
 
 
-class MessageSettings(Section):
+class MessageSettings(ChannelSection):
     """``subject``: of those that go by a way that needs one and have none."""
+
+    carried: ClassVar = frozenset({"subject"})
 
     subject: Line = "Meddelande"

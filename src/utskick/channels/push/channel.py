@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -21,7 +21,7 @@ from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
 from utskick.domain.clock import utc_now
-from utskick.domain.errors import Invalid, Violation
+from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.people import Neighbours, Subscription, Subscriptions
 from utskick.domain.preparing import READY, Prepared, Route, Routed
@@ -43,9 +43,11 @@ class _Desk:
     settings: AccountSettings
     provider: Provider
 
+    def serves(self, municipality_id: str) -> bool:
+        return not self.settings.municipalities or municipality_id in self.settings.municipalities
+
     def carries(self, municipality_id: str, kind: str) -> bool:
-        ours = not self.settings.municipalities or municipality_id in self.settings.municipalities
-        return ours and kind == self.settings.provider
+        return self.serves(municipality_id) and kind == self.settings.provider
 
 
 class PushChannel(Plain):
@@ -70,10 +72,12 @@ class PushChannel(Plain):
             for name, d in self._desks.items()
         )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, PushRequest):
             raise TypeError(f"{type(request).__name__} is no push message")
-        content = request.content()
+        if not any(desk.serves(asked.municipality_id) for desk in self._desks.values()):
+            raise NotBuilt("no push account is configured for this municipality; see the settings of [push]")
+        content = {**request.content(), **self._unsaid(request.content())}
         if faults := payload.faults(content):
             raise Invalid(faults)
         if request.valid_until is not None:
@@ -93,6 +97,14 @@ class PushChannel(Plain):
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
         """What another channel's request hands over must fit as our own must."""
         return payload.faults(content)
+
+    def completed(self, draft: Draft) -> Draft:
+        """``_ttl`` where it names no ``ttl``."""
+        said = self._unsaid(draft.content)
+        return replace(draft, content={**draft.content, **said}) if said else draft
+
+    def _unsaid(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        return {} if "ttl" in content or "_ttl" in content else {"_ttl": self._settings.ttl}
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         """To every device that the party has now."""

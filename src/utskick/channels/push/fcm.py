@@ -43,9 +43,11 @@ class Fcm:
     def __init__(self, account: FcmAccount) -> None:
         self._url = f"{account.url}/v1/projects/{account.project}/messages:send"
         self._wire = Outgoing(
-            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls()
+            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
         )
-        self._token = AssertedToken(account.service_account_file, account.token_url, self._wire)
+        source = account.service_account or account.service_account_file
+        assert source is not None, "the settings have been checked"
+        self._token = AssertedToken(source, account.token_url, self._wire)
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
         body = orjson.dumps({"message": message(notification, address["token"], time.time())})

@@ -48,8 +48,8 @@ class Notification:
 
 
 def read(content: Mapping[str, Any], key: UUID, ttl: int, now: datetime) -> Notification:
-    """``ttl``: of those that name none. Nothing is kept beyond the time until which it is valid."""
-    seconds = content.get("ttl", ttl)
+    """``ttl``: of those that name none and were not completed (``_ttl``). Nothing is kept beyond the time until which it is valid."""
+    seconds = content.get("ttl", content.get("_ttl", ttl))
     if (until := content.get("_until")) is not None:
         seconds = max(0, min(seconds, int((datetime.fromisoformat(until) - now).total_seconds())))
     urgency = content.get("urgency") or ("high" if content.get("priority") == "HIGH" else "normal")

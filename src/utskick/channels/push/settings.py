@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from yarl import URL
 
 from utskick.channels.push.endpoints import BROWSERS
 from utskick.channels.push.requests import LONGEST_TTL
+from utskick.channels.push.service_account import ServiceAccount
 from utskick.channels.push.vapid import read_key
 from utskick.outgoing.guard import origin_of
-from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
+from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
 
 _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 
@@ -66,15 +67,23 @@ class WebPushAccount(_Account):
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        if (self.vapid_private_key is None) == (self.vapid_private_key_file is None):
-            raise ValueError("set vapid_private_key or vapid_private_key_file, one of them")
+        self.need_one_of("vapid_private_key", "vapid_private_key_file")
         if self.vapid_private_key is not None:
-            read_key(self.vapid_private_key.get_secret_value())
+            try:
+                read_key(self.vapid_private_key.get_secret_value())
+            except ValueError as fault:
+                raise fault_at("vapid_private_key", str(fault)) from None
         return self
 
 
+def _service_account(secret: SecretStr) -> SecretStr:
+    ServiceAccount.parse(secret.get_secret_value().encode()).prove()
+    return secret
+
+
 class FcmAccount(HttpAccount):
-    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud, read anew whenever a token is fetched.
+    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud, read anew whenever a token is fetched;
+    or what is in it, as ``service_account``.
 
     ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as for browsers.
     """
@@ -82,17 +91,25 @@ class FcmAccount(HttpAccount):
     provider: Literal["fcm"]
     url: Address = "https://fcm.googleapis.com"
     project: Filled
-    service_account_file: Path
+    service_account_file: Path | None = None
+    service_account: Annotated[SecretStr, AfterValidator(_service_account), UNSEEN] | None = None
     token_url: Address | None = None
     municipalities: tuple[str, ...] = ()
     resend_uncertain: bool = True
+
+    @model_validator(mode="after")
+    def _one_service_account(self) -> Self:
+        self.need_one_of("service_account_file", "service_account")
+        return self
 
 
 Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")]
 
 
-class PushSettings(Section):
+class PushSettings(ChannelSection):
     """``ttl``: seconds that a push service keeps a message for a device that is away, where the request does not say."""
+
+    carried: ClassVar = frozenset({"ttl"})
 
     ttl: int = Field(86_400, ge=0, le=LONGEST_TTL)
     accounts: dict[AccountName, Account] = Field(default_factory=dict)

@@ -32,7 +32,7 @@ class _Desk:
         self.settings = settings
         self.token = settings.token.get_secret_value() if settings.token else None
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls())
+        self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls)
 
     async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}

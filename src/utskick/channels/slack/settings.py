@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from utskick.outgoing.section import AccountName, Address, HttpAccount, Section
+from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, HttpAccount
 
 _TOKEN: Final = re.compile(r"[!-~]{1,512}\Z")
 
@@ -34,11 +34,11 @@ class SlackAccount(HttpAccount):
     provider: Literal["slack"]
     url: Address = "https://slack.com/api"
     municipality: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}([0-9]{2})?$")] | None = None
-    token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    token: Annotated[SecretStr, AfterValidator(_token), UNSEEN] | None = None
     deduplicates: bool = False
 
 
-class SlackSettings(Section):
+class SlackSettings(ChannelSection):
     """By the account's name."""
 
     accounts: dict[AccountName, SlackAccount] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from utskick.channels.sms.sender import cleaned, sender_faults
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Keep, Plain, Plan, Priority, Receipt
-from utskick.domain.errors import Invalid, Unauthorized, Violation
+from utskick.domain.errors import Invalid, NotBuilt, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
 
@@ -55,16 +56,18 @@ class SmsChannel(Plain):
             for desk in self._desks.values()
         )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
         if not isinstance(request, SmsBody):
             raise TypeError(f"{type(request).__name__} is no request for an SMS")
+        if not self._desks:
+            raise NotBuilt("no SMS account is configured for this municipality; see the settings of [sms]")
         text = with_line_feeds(request.message)
         size = measure(text)
         if size.segments > self._settings.segment_limit:
             raise Invalid([Violation("message", _too_long(size, self._settings.segment_limit))])
         recipients, entries = once_each(request.recipients())
         return Plan(
-            content=self._content(request, text, asked.municipality_id),
+            content=self._content(request, text),
             recipients=recipients,
             entries=entries,
             priority=_lane(request),
@@ -76,21 +79,28 @@ class SmsChannel(Plain):
         )
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
-        """Of what another channel's request hands over; ``plan`` has looked at our own."""
-        if "_sender" in content:
+        """Of what another channel's request hands over; ``plan`` has looked at our own. ``_segmentLimit``: as ``completed`` left it."""
+        if "_sender" in content and "_segmentLimit" not in content:
             return []
-        size = measure(with_line_feeds(content["message"]))
-        long = size.segments > self._settings.segment_limit
-        faults = [Violation("message", _too_long(size, self._settings.segment_limit))] if long else []
+        size, limit = measure(with_line_feeds(content["message"])), content.get("_segmentLimit", self._settings.segment_limit)
+        faults = [Violation("message", _too_long(size, limit))] if size.segments > limit else []
         return faults + [Violation("sender", said) for said in sender_faults(content.get("sender"))]
 
-    def _content(self, request: SmsBody, text: str, municipality_id: str) -> dict[str, Any]:
+    def completed(self, draft: Draft) -> Draft:
+        """``_sender`` for those who name none; the limit along with it where the text has still to be measured (``_later``)."""
+        content, settings = draft.content, self._settings
+        said: dict[str, Any] = {} if "sender" in content or content.get("_sender") else {"_sender": settings.sender}
+        if "_later" in content and "_segmentLimit" not in content:
+            said["_segmentLimit"] = settings.segment_limit
+        return replace(draft, content={**content, **said}) if said else draft
+
+    def _content(self, request: SmsBody, text: str) -> dict[str, Any]:
         """As history shows it; ``_sender`` is the sender of those who named none, and is not shown."""
         content: dict[str, Any] = {"message": text}
         if request.sender is not None:
             content["sender"] = request.sender
         else:
-            content["_sender"] = self._sender(municipality_id)
+            content["_sender"] = self._settings.sender
         if (references := request.references()) is not None:
             content["party"] = {"externalReferences": list(references)}
         if request.priority is not None:
@@ -98,9 +108,6 @@ class SmsChannel(Plain):
         if request.department is not None:
             content["department"] = request.department
         return content
-
-    def _sender(self, municipality_id: str) -> str:
-        return self._settings.senders.get(municipality_id, self._settings.sender)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return tuple(desk.name for desk in self._desks.values() if desk.provider.carries(draft.recipient.destination))
@@ -110,7 +117,7 @@ class SmsChannel(Plain):
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         content = draft.content
-        sender = cleaned(content["sender"]) if "sender" in content else content.get("_sender") or self._sender(draft.municipality_id)
+        sender = cleaned(content["sender"]) if "sender" in content else content.get("_sender") or self._settings.sender
         sms = Sms(sender, draft.recipient.destination, with_line_feeds(content["message"]), content.get("priority") == "HIGH")
         return await self._desks[account].provider.send(sms, key)
 

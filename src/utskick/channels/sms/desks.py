@@ -93,7 +93,7 @@ def desk_of(name: str, account: Account, public_url: str | None) -> Desk:
     if isinstance(account, SmppAccount):
         return SmppDesk(name, account, Smpp(name, account))
     timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls())
+    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
     if isinstance(account, LinkAccount):
         return HttpDesk(name, account, Link(account, wire), wire)
     if isinstance(account, TeliaAccount):

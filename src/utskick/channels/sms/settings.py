@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, FilePath, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from utskick.channels.sms.sender import SenderId
-from utskick.outgoing.section import AccountName, Address, Filled, HttpAccount, Secret, Section
+from utskick.outgoing.section import AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Trusting
 
 #: TS 23.040 section 9.2.3.24.1: the number of parts is one octet.
 MOST_SEGMENTS: Final = 255
@@ -70,7 +70,7 @@ def _octets(text: str) -> str:
     return text
 
 
-class SmppAccount(Section):
+class SmppAccount(Trusting):
     """A message centre over SMPP 3.4, bound as transceiver. Times in seconds, ``rate`` in messages a second.
 
     ``security``: TLS, unless "plain" is said. ``window``: requests on their way at a time, and so the account's concurrency.
@@ -83,7 +83,6 @@ class SmppAccount(Section):
     host: Filled
     port: int = Field(ge=1, le=65535)
     security: Literal["tls", "plain"] = "tls"
-    ca_file: FilePath | None = None
     system_id: Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_octets)]
     password: Secret
     system_type: Annotated[str, Field(max_length=12), AfterValidator(_octets)] = ""
@@ -100,14 +99,10 @@ class SmppAccount(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.ca_file is not None and self.security == "plain":
-            raise ValueError("ca_file has no meaning where security is plain")
+        if (given := self.one_of("ca_file", "ca")) and self.security == "plain":
+            raise ValueError(f"{given} has no meaning where security is plain")
         if "\x00" in self.password.get_secret_value():
             raise ValueError("password must not contain the character NUL")
-        try:
-            self.tls()
-        except (ssl.SSLError, OSError) as fault:
-            raise ValueError("ca_file must be a file of certificates in PEM form that this process may read") from fault
         return self
 
     @property
@@ -124,26 +119,23 @@ class SmppAccount(Section):
         return
 
     def tls(self) -> ssl.SSLContext | None:
-        """The public authorities and the account's own beside them; None where nothing is to be secured."""
+        """As for the others, but None where nothing is to be secured."""
         if self.security == "plain":
             return None
-        context = ssl.create_default_context()
-        if self.ca_file is not None:
-            context.load_verify_locations(cafile=str(self.ca_file))
-        return context
+        return super().tls() or ssl.create_default_context()
 
 
 Account = Annotated[LinkAccount | TeliaAccount | ElksAccount | SmppAccount, Field(discriminator="provider")]
 
 
-class SmsSettings(Section):
-    """``senders``: the sender of those who name none, by municipality id; ``sender`` is that of all others.
+class SmsSettings(ChannelSection):
+    """``sender``: of those who name none. ``public_url``: where providers can call us back, such as https://utskick.example.se."""
 
-    ``public_url``: where providers can call us back, such as https://utskick.example.se.
-    """
+    carried: ClassVar = frozenset({"sender", "segment_limit"})
+    #: Where the service is, and so where receipts come in, whoever sends.
+    fixed: ClassVar = frozenset({"public_url"})
 
     sender: SenderId = "Utskick"
-    senders: dict[str, SenderId] = Field(default_factory=dict)
     segment_limit: int = Field(10, ge=1, le=MOST_SEGMENTS)
     public_url: Address | None = None
     accounts: dict[AccountName, Account] = Field(default_factory=dict)

@@ -38,7 +38,7 @@ from utskick.channels.snail_mail.typesetting import Undrawable
 from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Gathering, Health, Parameter, Plain, Plan
-from utskick.domain.errors import Unavailable, Violation
+from utskick.domain.errors import NotBuilt, Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.people import Hidden, Neighbours
 from utskick.domain.preparing import READY, Gathered, Prepared
@@ -114,6 +114,8 @@ class SnailMailChannel(Plain):
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, SnailMailRequest):
             raise TypeError(f"{type(request).__name__} is no request for a letter")
+        if self._house_of(asked.municipality_id) is None:
+            raise NotBuilt("no printing house is configured for this municipality; see the settings of [snail_mail]")
         return planning.plan(request, asked)
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:

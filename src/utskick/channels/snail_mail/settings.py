@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, FilePath, model_validator
 
-from utskick.outgoing.section import AccountName, Filled, Secret, Section
+from utskick.outgoing.section import AccountName, ChannelSection, Filled, Secret, Section, fault_at
 
 Millimetres = Annotated[float, Field(ge=0, le=297)]
 Encoding = Literal["iso-8859-1", "windows-1252", "utf-8"]
@@ -82,7 +82,11 @@ class FolderAccount(_Account):
 
 
 class SftpAccount(_Account):
-    """SFTP (SSH). The server's key must stand in ``known_hosts``, unless ``accept_any_host_key`` says otherwise."""
+    """SFTP (SSH). The login is a password or a key: a file (``key_file``), or what is in it (``key``).
+
+    The server's key must stand in ``known_hosts``, a file, or in ``host_keys``, lines as in that file, unless ``accept_any_host_key`` says
+    otherwise.
+    """
 
     provider: Literal["sftp"]
     host: Filled
@@ -90,17 +94,39 @@ class SftpAccount(_Account):
     username: Filled
     password: Secret | None = None
     key_file: FilePath | None = None
+    key: Secret | None = None
     key_passphrase: Secret | None = None
     known_hosts: FilePath | None = None
+    host_keys: Filled | None = None
     accept_any_host_key: bool = False
 
     @model_validator(mode="after")
     def _can_log_in_and_knows_where(self) -> Self:
-        if self.password is None and self.key_file is None:
-            raise ValueError("needs password or key_file")
-        if self.known_hosts is None and not self.accept_any_host_key:
-            raise ValueError("needs known_hosts, or accept_any_host_key = true: else anybody in between could take the letters")
+        if self.one_of("key_file", "key") is None and self.password is None:
+            raise ValueError("needs password, key_file or key")
+        if self.one_of("known_hosts", "host_keys") is None and not self.accept_any_host_key:
+            raise ValueError(
+                "needs known_hosts or host_keys, or accept_any_host_key = true: else anybody in between could take the letters"
+            )
+        self._try()
         return self
+
+    def _try(self) -> None:
+        """What stands here is read at once, files are read when they are needed. SSH is loaded by those who use it."""
+        if self.key is None and self.host_keys is None:
+            return
+        from utskick.channels.snail_mail import ssh_keys
+
+        try:
+            if self.host_keys is not None:
+                ssh_keys.host_keys(self.host_keys, self.host, self.port)
+        except ValueError as fault:
+            raise fault_at("host_keys", str(fault)) from None
+        try:
+            if self.key is not None:
+                ssh_keys.login_key(self.key, self.key_passphrase)
+        except ValueError as fault:
+            raise fault_at("key", str(fault)) from None
 
 
 class SmbAccount(_Account):
@@ -145,8 +171,11 @@ class Limits(Section):
     check_seconds: float = Field(0.2, ge=0.05, le=10)
 
 
-class SnailMailSettings(Section):
+class SnailMailSettings(ChannelSection):
     """``close_after``: seconds after which a print batch that nobody triggered is closed. ``profiles``: more of them, by name."""
+
+    #: A batch may hold letters of many units, and is closed by what looks after all batches.
+    fixed: ClassVar = frozenset({"close_after"})
 
     close_after: float = Field(3600, gt=0)
     layout: Layout = Layout()

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import asyncssh
 
 from utskick.channels.snail_mail.settings import SftpAccount
+from utskick.channels.snail_mail.ssh_keys import host_keys, login_key
 from utskick.channels.snail_mail.target import Denied, Fault, Missing, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class Sftp:
                 username=account.username,
                 password=account.password.get_secret_value() if account.password else None,
                 client_keys=_keys(account),
-                known_hosts=None if account.accept_any_host_key else str(account.known_hosts),
+                known_hosts=_known(account),
                 config=[],
                 agent_path=None,
                 x509_trusted_certs=None,
@@ -66,7 +67,7 @@ class Sftp:
         except asyncssh.PermissionDenied as fault:
             raise Denied("refused-login", "the printing house refused our login") from fault
         except asyncssh.HostKeyNotVerifiable as fault:
-            raise Denied("host-key", "the server that answers is not the printing house that known_hosts names") from fault
+            raise Denied("host-key", "the server that answers is not the printing house that known_hosts or host_keys names") from fault
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, PermissionError) as fault:
             raise Denied("key-file", "the key file of the account, or known_hosts, cannot be read") from fault
         except (*_GONE, ValueError) as fault:
@@ -74,10 +75,18 @@ class Sftp:
 
 
 def _keys(account: SftpAccount) -> list[asyncssh.SSHKey] | None:
+    if account.key is not None:
+        return [login_key(account.key, account.key_passphrase)]
     if account.key_file is None:
         return None
     passphrase = account.key_passphrase.get_secret_value() if account.key_passphrase else None
     return [asyncssh.read_private_key(str(account.key_file), passphrase)]
+
+
+def _known(account: SftpAccount) -> asyncssh.SSHKnownHosts | str | None:
+    if account.accept_any_host_key:
+        return None
+    return str(account.known_hosts) if account.host_keys is None else host_keys(account.host_keys, account.host, account.port)
 
 
 class _Share:

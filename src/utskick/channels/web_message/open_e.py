@@ -26,7 +26,7 @@ class OpenE:
         self.account = account
         self.user = account.user or account.username
         timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-        self._wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls())
+        self._wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
         self._url = account.url.removesuffix(_PATH) + _PATH
         self._headers = {
             "Authorization": basic(account.username, account.password.get_secret_value()),

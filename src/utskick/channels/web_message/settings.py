@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from utskick.channels.web_message.envelope import is_sayable
-from utskick.outgoing.section import AccountName, Filled, HttpAccount, Secret, Section
+from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 _MIB: Final = 1_048_576
 
@@ -38,8 +38,10 @@ class OpenEAccount(HttpAccount):
     read_timeout: float = Field(60.0, gt=0)
 
 
-class WebMessageSettings(Section):
+class WebMessageSettings(ChannelSection):
     """``attachment_limit``, ``total_limit``: bytes of one attachment, and of all of a message, as they are before they are encoded."""
+
+    carried: ClassVar = frozenset({"attachment_limit", "total_limit"})
 
     attachment_limit: int = Field(50 * _MIB, gt=0)
     total_limit: int = Field(60 * _MIB, gt=0)

@@ -193,7 +193,10 @@ class Session:
 
 async def open_session(account: SmppAccount, hear: Hear) -> Session | Outcome:
     """Connected, secured and bound; or why not."""
-    tls = account.tls()
+    try:
+        tls = await asyncio.to_thread(account.tls)
+    except OSError as fault:
+        return Misconfigured(Reason("tls", f"the account's certificate authorities cannot be read: {type(fault).__name__}"))
     try:
         async with asyncio.timeout(account.connect_timeout):
             streams = await asyncio.open_connection(account.host, account.port, ssl=tls, server_hostname=account.host if tls else None)
