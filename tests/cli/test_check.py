@@ -40,7 +40,7 @@ def test_all_faults_of_the_settings_are_told(utskick: Command, tmp_path: Path) -
 def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path: Path) -> None:
     (tmp_path / "u.toml").write_text(
         f'[data]\nfolder = "{tmp_path / "var"}"\n'
-        '[email.domains]\n2281 = ["example.se"]\n2262 = ["example.se"]\n2260 = ["example.se"]\n'
+        '[email]\ndomains = ["example.se"]\n'
         '[sms.accounts.elks]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n'
     )
     done = utskick("check", "--config", tmp_path / "u.toml")

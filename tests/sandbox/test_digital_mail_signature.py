@@ -18,7 +18,7 @@ from tests.channels.digital_mail.test_envelope import FILE, FULL, HEAD
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.enclosures import Enclosures
 from utskick.channels.digital_mail.envelope import delivery
-from utskick.channels.digital_mail.settings import CertificateFiles
+from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.sandbox.digital_mail_form import SERVICE_3, check
 from utskick.sandbox.digital_mail_signature import Refused, verify
@@ -29,7 +29,7 @@ STRANGER = Authority("Nobody that anybody trusts")
 
 
 def credentials_of(folder: Path, authority: Authority = AUTHORITY, **more: object) -> Credentials:
-    return load(CertificateFiles.model_validate(authority.sender(folder, **more)))  # type: ignore[arg-type]
+    return load(OwnCertificate.model_validate(authority.sender(folder, **more)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,15 @@ async def test_what_was_sent_is_in_the_ledger(post: Post) -> None:
     assert b"Content-Type: application/pdf" in received.raw
 
 
+async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None:
+    channel = post.channel_with(ca_file=None, ca=post.server.ca_file.read_text())
+    assert isinstance(await channel.send(draft("anna@example.com"), new_id(), "sandbox"), Sent)
+    await channel.close()
+    public = post.channel_with(ca_file=None)
+    assert isinstance(await public.send(draft("anna@example.com"), new_id(), "sandbox"), Misconfigured)
+    await public.close()
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "arrives"),
     [

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from tests.channels.digital_invoice.stage import DETAILS, FILES, Town, body, draft_of, planned
+from tests.channels.digital_invoice.stage import DETAILS, FILES, Roll, Town, body, channel_at, draft_of, planned
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
-from utskick.domain.errors import Invalid, Unreadable, UtskickError
+from utskick.domain.errors import Invalid, NotBuilt, Unreadable, UtskickError
 from utskick.domain.rules import refusal
 
 
@@ -96,3 +96,8 @@ def test_words_that_are_none_are_unreadable(town: Town) -> None:
     with pytest.raises(ValidationError) as found:
         planned(town.channel, orjson.loads(orjson.dumps(body(type="GIFT"))))
     assert isinstance(refusal(found.value, DigitalInvoiceRequest), Unreadable)
+
+
+def test_without_an_account_of_the_municipality_nothing_is_accepted() -> None:
+    with pytest.raises(NotBuilt, match=r"\[digital_invoice\]"):
+        planned(channel_at("http://127.0.0.1:9", Roll(), municipalities=["2262"]), body())

@@ -29,6 +29,10 @@ def name(called: str, number: str | None = None) -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.SERIAL_NUMBER, number)] if number else parts)
 
 
+def pem_of(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 class Authority:
     """``certificate``: what others trust."""
 

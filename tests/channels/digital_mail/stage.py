@@ -135,7 +135,7 @@ class Stage:
         self.headers: list[Mapping[str, str]] = []
         self.questions: list[list[str]] = []
         self.channels: list[DigitalMailChannel] = []
-        self._folder, self._account = folder, account
+        self.folder, self._account = folder, account
         self._how = "well"
         self._over = asyncio.Event()
         self._frozen: dict[UUID, bytes | None] = {}
@@ -148,7 +148,7 @@ class Stage:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self._server_tls()).start()
         self.port = self.runner.addresses[0][1]
-        self.files = self.authority.sender(self._folder)
+        self.files = self.authority.sender(self.folder)
         self.channel = self.channel_with()
         return self
 
@@ -156,11 +156,11 @@ class Stage:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self.authority.issue(name("localhost"), key.public_key(), hosts=(x509.IPAddress(ip_address("127.0.0.1")),))
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (self._folder / "server.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
-        (self._folder / "ca.pem").write_bytes(self.authority.certificate.public_bytes(serialization.Encoding.PEM))
+        (self.folder / "server.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+        (self.folder / "ca.pem").write_bytes(self.authority.certificate.public_bytes(serialization.Encoding.PEM))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / "server.pem")
-        context.load_verify_locations(self._folder / "ca.pem")
+        context.load_cert_chain(self.folder / "server.pem")
+        context.load_verify_locations(self.folder / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         return context
 
@@ -169,7 +169,7 @@ class Stage:
         return {
             "provider": "minameddelanden",
             "url": f"https://127.0.0.1:{self.port}/Recipient/v3",
-            "ca_file": str(self._folder / "ca.pem"),
+            "ca_file": str(self.folder / "ca.pem"),
             "connect_timeout": 0.5,
             "read_timeout": 0.4,
             "lookup_timeout": 0.4,
@@ -180,7 +180,11 @@ class Stage:
         }
 
     def channel_with(self, **account: Any) -> DigitalMailChannel:
-        section = DigitalMailSettings.model_validate({"accounts": {"mm": self.settings(**account)}})
+        return self.channel_of({}, **account)
+
+    def channel_of(self, members: dict[str, Any], **account: Any) -> DigitalMailChannel:
+        """``members``: of the section, beside its account."""
+        section = DigitalMailSettings.model_validate({**members, "accounts": {"mm": self.settings(**account)}})
         made = build(section, Neighbours(self.people, Nobody()), self.clock)
         self.channels.append(made)
         return made

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from tests.channels.digital_mail.pki import ORGANIZATION, Authority
+from tests.channels.digital_mail.pki import ORGANIZATION, Authority, pem_of
 from tests.channels.digital_mail.stage import (
     KIVRA,
     NUMBER,
@@ -169,6 +171,44 @@ async def test_a_pkcs12_file_will_do_and_files_that_will_not_are_told(stage: Sta
         assert isinstance(outcome, Misconfigured)
         assert outcome.reason.code == "certificate"
         assert SECRET not in repr(outcome)
+
+
+def contents(files: dict[str, str]) -> dict[str, str]:
+    """What stands in them, as the settings name it."""
+    read = {member.removesuffix("_file"): Path(path).read_bytes() for member, path in files.items() if member.endswith("_file")}
+    said = {member: b64encode(data).decode() if member == "pkcs12" else data.decode() for member, data in read.items()}
+    return {**said, "password": files["password"]}
+
+
+@pytest.mark.parametrize("kind", ["pem", "pkcs12"])
+async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str) -> None:
+    files = stage.files if kind == "pem" else stage.authority.pkcs12(tmp_path)
+    sender = {"name": "Sundsvalls kommun", "municipality": "2281", **contents(files), "former": [contents(stage.files)]}
+    channel = stage.channel_with(ca_file=None, ca=pem_of(stage.authority.certificate), senders={ORGANIZATION: sender})
+    for file in (*stage.folder.glob("*.pem"), *tmp_path.glob("*.p12")):
+        file.unlink()
+    assert isinstance(await stage.send(new_id(), channel=channel), Sent)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"password": "wrong"}, "key\n  cannot be used: there is no private key in PEM that the password opens"),
+        ({"other": True}, "key\n  cannot be used: the certificate and the key do not belong together"),
+        ({"key_file": "a.pem"}, "must be left out where key_file is set"),
+        ({"pkcs12": "AAAA"}, "needs either certificate_file and key_file, or pkcs12_file"),
+    ],
+)
+async def test_contents_that_do_not_fit_are_told_when_the_settings_are_read(
+    stage: Stage, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    said: dict[str, Any] = {"name": "Sundsvalls kommun", "municipality": "2281", **contents(stage.files), **change}
+    if said.pop("other", False):
+        said["key"] = contents(Authority().sender(tmp_path / "other", which=1))["key"]
+    with pytest.raises(ValidationError) as fault:
+        stage.channel_with(senders={ORGANIZATION: said})
+    assert words in str(fault.value)
+    assert SECRET not in str(fault.value)
 
 
 async def test_an_organisation_of_another_municipality_is_no_sender(stage: Stage) -> None:

@@ -76,6 +76,7 @@ async def test_a_plan_keeps_all_that_was_said_and_each_party_once(stage: Stage) 
         "department": "SBK",
         "attachments": [{"filename": "beslut.pdf", "contentType": "application/pdf", "digest": digest}],
         "_organization": ORGANIZATION,
+        "_supportInfo": {"text": "Kontakta oss om du har frågor."},
     }
     assert (list(made.recipients), list(made.entries)) == ([Recipient("", ANNA), Recipient("", BO)], [0, 1, 0])
     assert (made.department, made.reference, made.send_at) == ("SBK", "row 7", datetime(2026, 2, 25, 7, tzinfo=UTC))
@@ -220,3 +221,59 @@ async def test_an_organisation_that_may_not_send_may_not_ask(stage: Stage) -> No
         await ask(stage, ANNA, asked=Asked("2260", ORGANIZATION))
     assert fault.value.violations[0].field == "getMailboxes.organizationNumber"
     assert stage.questions == []
+
+
+def handed_over(**content: Any) -> Draft:
+    """As a letter hands it over."""
+    return Draft("2281", {"contentType": "text/plain", "body": "Hej", **content}, Recipient("", ANNA))
+
+
+SAID = {"subject": "Beslut", "sender": {"supportInfo": {"text": "Ring"}}, "_organization": ORGANIZATION}
+
+
+async def test_what_another_channel_hands_over_gets_the_defaults_of_who_completed_it(stage: Stage) -> None:
+    ours = stage.channel_of({"subject": "Från skolan", "support_info": {"text": "Ring skolan"}})
+    completed = ours.completed(handed_over())
+    assert isinstance(await stage.send(new_id(), completed), Sent)
+    assert b">Fr\xc3\xa5n skolan</Subject>" in stage.envelopes[-1]
+    assert b">Ring skolan</Text>" in stage.envelopes[-1]
+    assert isinstance(await stage.send(new_id(), ours.completed(handed_over(**SAID))), Sent)
+    assert b">Beslut</Subject>" in stage.envelopes[-1]
+    assert b">Ring</Text>" in stage.envelopes[-1]
+
+
+def test_what_says_everything_itself_is_not_changed(stage: Stage) -> None:
+    hidden = {"_subject": "Beslut", "_supportInfo": {"text": "Ring"}, "_organization": ORGANIZATION}
+    for draft in (handed_over(**SAID), handed_over(**hidden)):
+        assert stage.channel.completed(draft) is draft
+
+
+async def test_the_organisation_of_who_completed_it_sends(stage: Stage) -> None:
+    """The channel that sends would not know which of two organisations is meant."""
+    other = stage.authority.sender(stage.folder / "other", which=1, number="5560000001")
+    senders = {
+        ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **stage.files},
+        "5560000001": {"name": "Bolaget", "municipality": "2281", **other},
+    }
+    sending = stage.channel_with(senders=senders)
+    assert sending.able(handed_over()) == ()
+    completed = stage.channel_of({"organization": "5560000001"}, senders=senders).completed(handed_over())
+    assert isinstance(await stage.send(new_id(), completed, sending), Sent)
+    assert b">165560000001</Id>" in stage.envelopes[-1]
+
+
+async def test_the_support_info_of_an_organisation_goes_before_that_of_the_settings(stage: Stage) -> None:
+    sender = {"name": "Sundsvalls kommun", "municipality": "2281", **stage.files, "support_info": {"text": "Ring kommunen"}}
+    made = stage.channel_with(senders={ORGANIZATION: sender})
+    assert made.completed(handed_over()).content["_supportInfo"] == {"text": "Ring kommunen"}
+
+
+async def test_a_repeat_is_the_same_though_it_is_completed_anew_by_other_settings(stage: Stage) -> None:
+    key = new_id()
+    await stage.misbehave("timeout")
+    await stage.send(key, stage.channel.completed(handed_over()))
+    await stage.misbehave("well")
+    changed = stage.channel_of({"subject": "Annat", "support_info": {"text": "Annat"}})
+    assert isinstance(await stage.send(key, changed.completed(handed_over()), changed), Sent)
+    assert isinstance(await stage.send(key, handed_over(), changed), Sent)
+    assert stage.envelopes[0] == stage.envelopes[1] == stage.envelopes[2]

@@ -20,7 +20,7 @@ from tests.channels.digital_mail.pki import Authority, rsa_key
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.enclosures import Enclosures
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery, length
-from utskick.channels.digital_mail.settings import CertificateFiles
+from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Sealing, envelope_length
 from utskick.domain.attachment import Attachment
 
@@ -60,7 +60,7 @@ FULL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
-    return load(CertificateFiles.model_validate(Authority().sender(tmp_path_factory.mktemp("pki"))))
+    return load(OwnCertificate.model_validate(Authority().sender(tmp_path_factory.mktemp("pki"))))
 
 
 def sealed(credentials: Credentials, content: dict[str, Any], files: tuple[Attachment, ...] = ()) -> bytes:
@@ -140,7 +140,7 @@ def test_the_length_is_foretold_to_the_byte(credentials: Credentials, subject: s
 
 
 def test_equal_fingerprints_mean_equal_envelopes_and_any_change_shows(credentials: Credentials, tmp_path: Path) -> None:
-    other = load(CertificateFiles.model_validate(Authority().sender(tmp_path)))
+    other = load(OwnCertificate.model_validate(Authority().sender(tmp_path)))
 
     def sealing(content: dict[str, Any], date: str = HEAD.date, by: Credentials = credentials) -> Sealing:
         return Sealing(delivery(HEAD, content, (FILE,), Enclosures()), date, by.signer)

@@ -26,7 +26,7 @@ def section(**account: Any) -> DigitalMailSettings:
 
 def test_an_empty_section_is_whole() -> None:
     empty = DigitalMailSettings()
-    assert (empty.accounts, empty.organization_of("2281")) == ({}, "2120002411")
+    assert (empty.accounts, empty.organization_of("2281")) == ({}, None)
 
 
 def test_an_account_has_its_defaults() -> None:
@@ -37,9 +37,13 @@ def test_an_account_has_its_defaults() -> None:
     assert SECRET not in repr(account)
 
 
-def test_a_municipality_may_have_an_organisation_of_its_own() -> None:
-    settings = DigitalMailSettings.model_validate({"organizations": {"2260": "2120002387"}})
-    assert (settings.organization_of("2260"), settings.organization_of("2281")) == ("2120002387", "2120002411")
+def test_the_organisation_is_that_of_the_settings_or_the_only_one_of_the_municipality() -> None:
+    angehem = {**SENDER, "name": "Ånge", "municipality": "2260"}
+    accounts = {"mm": {**ACCOUNT, "senders": {"2120002411": SENDER, "2120002387": angehem, "5567891234": angehem}}}
+    settings = DigitalMailSettings.model_validate({"accounts": accounts})
+    assert [settings.organization_of(m) for m in ("2281", "2260", "2262")] == ["2120002411", None, None]
+    said = DigitalMailSettings.model_validate({"organization": "5567891234", "accounts": accounts})
+    assert {said.organization_of(m) for m in ("2281", "2260", "2262")} == {"5567891234"}
 
 
 @pytest.mark.parametrize(

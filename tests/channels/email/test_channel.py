@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from email import message_from_bytes
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.channels.email.test_requests import FILE, GOOD, PARTY
+from tests.channels.email.wire import ScriptedServer, channel_to
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.mime import Encoded, compose
 from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.channel import Asked, Channel, Draft, Hook, Plan, Priority
-from utskick.domain.errors import Invalid, NotFound
+from utskick.domain.errors import Invalid, NotBuilt, NotFound
 from utskick.domain.ids import new_id
+from utskick.domain.recipient import Recipient
 
+CA = pem_of(Authority().certificate)
 SETTINGS: dict[str, Any] = {
     "sender": {"name": "Kommunen", "address": "noreply@sundsvall.se"},
-    "senders": {"2260": {"name": "Ånge", "address": "info@ange.se", "reply_to": "svar@ange.se"}},
-    "domains": {"2281": ["sundsvall.se", "räksmörgås.se"]},
+    "domains": ["sundsvall.se", "räksmörgås.se"],
     "accounts": {"second": {"host": "b", "priority": 2}, "first": {"host": "a", "rate": 5}},
-    "municipalities": {"2260": ["second"]},
 }
 
 
@@ -30,16 +33,16 @@ def channel(**changes: Any) -> EmailChannel:
     return build(EmailSettings.model_validate({**SETTINGS, **changes}))
 
 
-def plan(body: dict[str, Any], municipality: str = "2281", **changes: Any) -> Plan:
-    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), Asked(municipality))
+def plan(body: dict[str, Any], **changes: Any) -> Plan:
+    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), Asked("2281"))
 
 
 def batch(parties: list[dict[str, Any]], **more: Any) -> Plan:
     return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), Asked("2281"))
 
 
-def draft(planned: Plan, municipality: str = "2281") -> Draft:
-    return Draft(municipality, planned.content, planned.recipients[0], planned.attachments)
+def draft(planned: Plan) -> Draft:
+    return Draft("2281", planned.content, planned.recipients[0], planned.attachments)
 
 
 def test_it_is_a_channel() -> None:
@@ -52,10 +55,8 @@ def test_it_is_a_channel() -> None:
     assert made.when_uncertain("first", draft(plan({}))) == "resend"
 
 
-def test_accounts_are_tried_by_priority_and_as_the_municipality_may() -> None:
-    planned = plan({})
-    assert channel().able(draft(planned)) == ("first", "second")
-    assert channel().able(draft(planned, "2260")) == ("second",)
+def test_accounts_are_tried_by_priority() -> None:
+    assert channel().able(draft(plan({}))) == ("first", "second")
     assert {(a.name, a.rate) for a in channel().accounts} == {("first", 5), ("second", None)}
 
 
@@ -94,9 +95,10 @@ def test_batches_wait_behind_single_messages() -> None:
     assert batch(one, priority="HIGH").priority is Priority.NORMAL
 
 
-def test_the_sender_is_the_asked_one_or_that_of_the_municipality() -> None:
+def test_the_sender_is_the_asked_one_or_that_of_the_settings() -> None:
     assert plan({}).content["_sender"]["name"] == "Kommunen"
-    assert plan({}, "2260").content["_sender"] == {"name": "Ånge", "address": "info@ange.se", "replyTo": "svar@ange.se"}
+    answered = {"name": "Ånge", "address": "info@ange.se", "reply_to": "svar@ange.se"}
+    assert plan({}, sender=answered).content["_sender"] == {"name": "Ånge", "address": "info@ange.se", "replyTo": "svar@ange.se"}
     asked = {"name": "Jag", "address": "jag@sundsvall.se", "replyTo": ""}
     assert plan({"sender": asked}).content["_sender"] == {"name": "Jag", "address": "jag@sundsvall.se"}
 
@@ -112,7 +114,7 @@ def test_a_sender_of_another_domain_may_not(address: str) -> None:
     with pytest.raises(Invalid) as caught:
         plan({"sender": sender})
     assert [v.field for v in caught.value.violations] == ["sender.address"]
-    plan({"sender": sender}, "2260")
+    plan({"sender": sender}, domains=None)
 
 
 def test_a_short_form_is_from_its_plain_address() -> None:
@@ -185,8 +187,10 @@ async def test_nobody_reports_on_email_and_nobody_can_be_asked() -> None:
         {"accounts": {"a": {"host": "x", "security": "none"}}},
         {"accounts": {"a": {"host": "x", "security": "plain", "ca_file": "x"}}},
         {"accounts": {"a": {"host": "x", "helo": "a b"}}},
-        {"municipalities": {"2281": ["nowhere"]}},
-        {"municipalities": {"2281": []}},
+        {"accounts": {"a": {"host": "x", "security": "plain", "ca": CA}}},
+        {"domains": {"2281": ["sundsvall.se"]}},
+        {"senders": {}},
+        {"municipalities": {}},
     ],
 )
 def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
@@ -197,3 +201,53 @@ def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
 def test_a_password_is_never_shown() -> None:
     account = {"host": "x", "username": "u", "password": "correct-horse-battery"}
     assert "correct-horse" not in repr(EmailSettings.model_validate({**SETTINGS, "accounts": {"first": account, "second": account}}))
+
+
+def test_without_an_account_nothing_is_accepted() -> None:
+    with pytest.raises(NotBuilt, match=r"\[email\]"):
+        plan({}, accounts={})
+
+
+SCHOOL = {"name": "Skolan", "address": "skolan@ange.se"}
+
+
+def handed_over(**content: Any) -> Draft:
+    """As a message hands it over."""
+    return Draft("2281", {"subject": "Hej", "message": "Hej du", **content}, Recipient("anna@example.com"))
+
+
+async def test_what_another_channel_hands_over_is_from_the_sender_of_who_completed_it() -> None:
+    server = ScriptedServer()
+    await server.start()
+    other = channel_to(server.port)
+    ours = channel(sender=SCHOOL)
+    await other.send(ours.completed(handed_over()), new_id(), "relay")
+    await other.send(ours.completed(handed_over(_sender={"name": "Badet", "address": "badet@ange.se"})), new_id(), "relay")
+    assert [message_from_bytes(m)["From"] for m in server.messages] == ['"Skolan" <skolan@ange.se>', '"Badet" <badet@ange.se>']
+    await other.close()
+    await server.close()
+
+
+def test_what_says_everything_itself_is_not_changed() -> None:
+    for draft in (handed_over(_sender=SCHOOL), handed_over(_sender=SCHOOL, _later=[], _domains=None)):
+        assert channel().completed(draft) is draft
+
+
+@pytest.mark.parametrize(
+    ("content", "domains", "fits"),
+    [
+        ({}, ["sundsvall.se"], True),  # the default may always be used
+        ({"_sender": SCHOOL}, None, True),
+        ({"_sender": SCHOOL}, ["ange.se"], True),
+        ({"_sender": SCHOOL}, ["sundsvall.se"], False),
+    ],
+)
+async def test_a_sender_that_is_looked_at_later_is_held_to_the_domains_of_who_completed_it(
+    content: dict[str, Any], domains: list[str] | None, fits: bool
+) -> None:
+    ours = channel(domains=domains, sender={"name": "Badet", "address": "badet@timra.se"})
+    draft = ours.completed(handed_over(**content, _later=["message"]))
+    for other in (channel(domains=["x.se"]), channel(domains=None), ours):
+        found = await other.inspect(draft.content, (), Asked("2281"))
+        assert (found == []) is fits
+    assert not any(name.startswith("_") for name in ours.show(draft))

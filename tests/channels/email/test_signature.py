@@ -10,7 +10,8 @@ from typing import Any
 import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from pydantic import SecretStr, ValidationError
 
 from tests.channels.email.wire import NOON, ScriptedServer, draft
 from utskick.channels.email.channel import build
@@ -75,6 +76,36 @@ def test_a_signature_is_the_same_on_every_attempt(key_file: Path) -> None:
 def test_other_domains_are_not_signed(key_file: Path) -> None:
     one = mail(_sender={"name": "x", "address": "a@timra.se"})
     assert signatures(key_file).sign(one, NOON) == one
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_key_may_stand_in_the_settings(key_file: Path, ends: str) -> None:
+    key = SecretStr(key_file.read_text().replace("\n", ends))
+    assert verifies(Signatures({"sundsvall.se": SigningKey(selector="s1", key=key)}).sign(mail(), NOON).data)
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
+    lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock).decode()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"key": pem(KEY), "key_file": "key.pem"},
+        {"key": pem(KEY, b"x")},
+        {"key": pem(KEY)[:-300]},
+        {"key": pem(ec.generate_private_key(ec.SECP256R1()))},
+    ],
+    ids=["none", "two", "locked", "cut off", "no RSA"],
+)
+def test_a_key_that_cannot_sign_is_told_when_the_settings_are_read(members: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as fault:
+        SigningKey.model_validate({"selector": "s1", **members})
+    (told,) = fault.value.errors()
+    assert (told["loc"][0], told["input"]) == ("key" if members else "key_file", None)
+    assert "MII" not in str(fault.value)
 
 
 @pytest.mark.parametrize("content", [None, b"no key"])

@@ -31,6 +31,7 @@ from utskick.sandbox.push_device import Device
 
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
 CONTENT = {"title": "Biblioteket", "message": "Din bok finns att hämta."}
+APPS = {"provider": "fcm", "project": "app", "service_account_file": "/none.json"}
 Make = Callable[[], web.Response]
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
-from tests.channels.push.stage import CONTENT, PARTY, Devices, SandboxStage, channel, draft, planned, vapid_pem
+from tests.channels.push.stage import APPS, CONTENT, PARTY, Devices, SandboxStage, channel, draft, planned, vapid_pem
 from utskick.channels.push import payload
-from utskick.channels.push.channel import PushChannel
+from utskick.channels.push.channel import PushChannel, build
+from utskick.channels.push.settings import PushSettings
 from utskick.domain.channel import Asked, Draft
+from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Reason, Rejected, Sent
+from utskick.domain.people import Directory, Neighbours
 from utskick.domain.preparing import READY, Route, Routed
 from utskick.domain.recipient import Recipient
 
 AWAY = Deferred(Reason("directory-away", "not now"))
 WEB = {"provider": "webpush", "vapid_private_key": vapid_pem(), "subject": "mailto:push@example.se"}
-APPS = {"provider": "fcm", "project": "app", "service_account_file": "/none.json"}
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_what_is_done_when_no_answer_came(devices: Devices, content: dict[str, A
 
 
 def test_history_shows_the_request_of_one_recipient(devices: Devices) -> None:
-    made = channel(devices)
+    made = channel(devices, apps=APPS)
     plan = planned(made, topic="bok", department="Kultur", validUntil="2030-01-01T12:00:00+01:00", ttl=60)
     shown = made.show(Draft("2281", plan.content, Recipient("device:fcm:1", PARTY)))
     assert shown == {**CONTENT, "party": {"partyId": PARTY}, "topic": "bok", "department": "Kultur", "ttl": 60}
@@ -121,7 +123,7 @@ def test_a_hasty_request_is_urgent_unless_it_says_otherwise(content: dict[str, A
 
 
 def test_the_plan_remembers_until_when_it_is_valid(devices: Devices) -> None:
-    plan = planned(channel(devices), validUntil="2030-01-01T12:00:00+01:00")
+    plan = planned(channel(devices, apps=APPS), validUntil="2030-01-01T12:00:00+01:00")
     assert plan.valid_until == datetime(2030, 1, 1, 11, tzinfo=UTC)
     assert plan.content["_until"] == "2030-01-01T11:00:00+00:00"
 
@@ -166,3 +168,20 @@ async def test_a_look_tells_whether_the_keys_can_be_used(stage: SandboxStage, de
 def test_a_foreign_request_is_a_bug(devices: Devices) -> None:
     with pytest.raises(TypeError):
         channel(devices).plan(object(), Asked("2281"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("content", "ttl"), [({}, 60), ({"ttl": 7}, 7), ({"_ttl": 8}, 8)])
+def test_what_another_channel_hands_over_lives_as_long_as_who_completed_it_says(
+    devices: Devices, content: dict[str, Any], ttl: int
+) -> None:
+    ours = build(PushSettings(ttl=60), Neighbours(cast(Directory, None), devices))
+    given = draft("", **content)
+    completed = ours.completed(given)
+    assert payload.read(completed.content, new_id(), 86_400, NOW).ttl == ttl
+    assert (completed is given) is bool(content)
+
+
+def test_without_an_account_of_the_municipality_nothing_is_accepted(devices: Devices) -> None:
+    made = channel(devices, theirs={**APPS, "municipalities": ["2262"]})
+    with pytest.raises(NotBuilt, match=r"\[push\]"):
+        planned(made)

@@ -16,11 +16,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import ValidationError
 
-from tests.channels.push.stage import Make, ServerStage
+from tests.channels.push.stage import Make, ServerStage, channel, draft
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.push.payload import Notification
 from utskick.channels.push.service_account import SCOPE, ServiceAccount
+from utskick.channels.push.settings import PushSettings
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 
@@ -243,3 +245,34 @@ def test_a_notification_knows_itself_by_its_topic() -> None:
     key = new_id()
     assert Notification("a", "b", None, "t", "normal", 0, key).tag == "t"
     assert Notification("a", "b", None, None, "normal", 0, key).tag == str(key)
+
+
+async def test_a_service_account_needs_no_file(stage: ServerStage, tmp_path: Path) -> None:
+    text = key_file(tmp_path).read_text()
+    (tmp_path / "service-account.json").unlink()
+    members = {"provider": "fcm", "url": stage.base, "project": "sundsvall-app", "token_url": f"{stage.base}/token"}
+    made = channel(stage.devices, apps={**members, "service_account": text})
+    assert isinstance(await made.send(draft(stage.destination), new_id(), "apps"), Sent)
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"private_key": "none"}, {"private_key": None}, {"client_email": 7}, {"private_key": f"-----BEGIN RSA KEY{SECRET}"}],
+)
+def test_a_service_account_without_a_key_is_told_when_the_settings_are_read(tmp_path: Path, changes: dict[str, Any]) -> None:
+    account = {"provider": "fcm", "project": "p", "service_account": key_file(tmp_path, **changes).read_text()}
+    with pytest.raises(ValidationError) as fault:
+        PushSettings.model_validate({"accounts": {"apps": account}})
+    (told,) = fault.value.errors()
+    assert (told["loc"][-1], told["input"]) == ("service_account", None)
+    assert SECRET not in str(fault.value)
+
+
+@pytest.mark.parametrize("sources", [(), ("service_account", "service_account_file")])
+def test_a_service_account_is_given_in_one_way(tmp_path: Path, sources: tuple[str, ...]) -> None:
+    file = key_file(tmp_path)
+    given = {"service_account": file.read_text(), "service_account_file": file}
+    account = {"provider": "fcm", "project": "p", **{name: given[name] for name in sources}}
+    with pytest.raises(ValidationError, match="they say the same" if sources else "is needed: set"):
+        PushSettings.model_validate({"accounts": {"apps": account}})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.channels.push.stage import CONTENT, PARTY, Devices, body, channel
+from tests.channels.push.stage import APPS, CONTENT, PARTY, Devices, body, channel
 from utskick.channels.push import payload
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.webpush import encrypt
@@ -26,12 +26,12 @@ DEVICE = Device("annas-dator").subscription("https://push.example.net")
 
 
 def plan(**more: Any) -> Plan:
-    return channel(Devices()).plan(PushRequest.model_validate(body(**more)), Asked("2281"))
+    return channel(Devices(), apps=APPS).plan(PushRequest.model_validate(body(**more)), Asked("2281"))
 
 
 def violations(said: dict[str, Any]) -> list[Violation]:
     try:
-        channel(Devices()).plan(PushRequest.model_validate(said), Asked("2281"))
+        channel(Devices(), apps=APPS).plan(PushRequest.model_validate(said), Asked("2281"))
     except ValidationError as fault:
         found = refusal(fault, PushRequest)
         assert isinstance(found, Invalid)
@@ -77,7 +77,8 @@ def test_a_request_becomes_a_question_for_each_party() -> None:
     )
     assert [(r.destination, r.party_id) for r in made.recipients] == [("", PARTY), ("", ANYBODY)]
     assert list(made.entries) == [0, 1, 0]
-    assert made.content == {**CONTENT, "url": "https://a.se/b", "party": {"externalReferences": [{"key": "a", "value": "b"}]}}
+    references = {"externalReferences": [{"key": "a", "value": "b"}]}
+    assert made.content == {**CONTENT, "url": "https://a.se/b", "party": references, "_ttl": 86_400}
 
 
 @pytest.mark.parametrize(

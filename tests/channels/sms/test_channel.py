@@ -10,19 +10,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.channels.sms.stage import account, channel, draft
+from tests.channels.sms.stage import ServerStage, account, channel, draft, json
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.requests import ShortSmsRequest, SmsBatchRequest, SmsRequest
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Account, Asked, Channel, Draft, Hook, Priority
-from utskick.domain.errors import Invalid, Unauthorized
+from utskick.domain.errors import Invalid, NotBuilt, Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
 
 ANNA, BO = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130004"
 NOWHERE = "http://127.0.0.1:9"
-SMS = build(SmsSettings(sender="Kommunen", senders={"2281": "Sundsvall"}, segment_limit=2))
+SMS = build(SmsSettings(sender="Sundsvall", segment_limit=2, accounts={"elks": account("elks", NOWHERE)}))
 
 
 def one(**members: Any) -> SmsRequest:
@@ -68,11 +68,10 @@ def test_a_plan_keeps_all_that_was_said() -> None:
     assert plan.remarks == {"sms": {"encoding": "GSM-7", "characters": 3, "segments": 1}}
 
 
-@pytest.mark.parametrize(("municipality_id", "sender"), [("2281", "Sundsvall"), ("2260", "Kommunen")])
-def test_the_sender_of_those_who_name_none_is_kept_and_not_shown(municipality_id: str, sender: str) -> None:
-    plan = SMS.plan(one(), Asked(municipality_id))
-    assert plan.content == {"message": "Hej", "_sender": sender}
-    shown = SMS.show(Draft(municipality_id, plan.content, plan.recipients[0]))
+def test_the_sender_of_those_who_name_none_is_kept_and_not_shown() -> None:
+    plan = SMS.plan(one(), Asked("2281"))
+    assert plan.content == {"message": "Hej", "_sender": "Sundsvall"}
+    shown = SMS.show(Draft("2281", plan.content, plan.recipients[0]))
     assert shown == {"mobileNumber": "+46701740605", "message": "Hej"}
 
 
@@ -234,3 +233,36 @@ async def test_a_look_finds_who_answers_and_who_does_not() -> None:
     assert SECRET not in here.sentence + gone.sentence
     await sms.close()
     await server.close()
+
+
+def test_without_an_account_nothing_is_accepted() -> None:
+    with pytest.raises(NotBuilt, match=r"\[sms\]"):
+        build(SmsSettings()).plan(one(), Asked("2281"))
+
+
+def handed_over(**content: Any) -> Draft:
+    """As a message hands it over."""
+    return Draft("2281", {"message": "Hej", **content}, Recipient("+46701740605"))
+
+
+async def test_what_another_channel_hands_over_gets_the_sender_of_who_completed_it() -> None:
+    ours = build(SmsSettings(sender="Skolan"))
+    stage = await ServerStage("elks", {"well": json(200, {"id": "a", "status": "created"})}, carries_key=False).open()
+    for completed, sender in ((ours.completed(handed_over()), "Skolan"), (ours.completed(handed_over(sender="Badet")), "Badet")):
+        await stage.channel.send(completed, new_id(), "elks")
+        assert stage.asked()["from"] == sender
+    await stage.close()
+
+
+@pytest.mark.parametrize("content", [{"sender": "Badet"}, {"_sender": "Badet"}, {"sender": "Badet", "_later": [], "_segmentLimit": 3}])
+def test_what_says_everything_itself_is_not_changed(content: dict[str, Any]) -> None:
+    whole = handed_over(**content)
+    assert SMS.completed(whole) is whole
+
+
+@pytest.mark.parametrize(("limit", "other", "fits"), [(1, 9, False), (9, 1, True)])
+async def test_a_text_that_is_measured_later_is_measured_by_the_limit_of_who_completed_it(limit: int, other: int, fits: bool) -> None:
+    """``_later``: of a message nobody knows at its acceptance whether it will be an SMS."""
+    completed = build(SmsSettings(segment_limit=limit)).completed(handed_over(message="a" * 200, _later=["message"]))
+    found = await build(SmsSettings(segment_limit=other)).inspect(completed.content, (), Asked("2281"))
+    assert (found == []) is fits

@@ -10,8 +10,10 @@ import pytest
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.stage import ANNA, BATCH, People, asked, batch, channel, pdf, prepared, to_folder
+from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.domain.addressee import Addressee, capitalised, postal_code_of
 from utskick.domain.channel import Asked, Draft
+from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected
 from utskick.domain.people import Hidden, PostalAddress
@@ -143,6 +145,8 @@ def test_a_hand_over_stays_with_the_house_that_prints_for_the_municipality() -> 
     assert letters.able(batch(prepared())) == ("ours",)
     assert letters.able(replace(batch(prepared()), municipality_id="2260")) == ("theirs",)
     assert channel().able(batch(prepared())) == ()
+    with pytest.raises(NotBuilt, match=r"\[snail_mail\]"):
+        channel(accounts={"theirs": accounts["theirs"]}).plan(SnailMailRequest.model_construct(), Asked("2281"))
 
 
 async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:

@@ -238,3 +238,16 @@ async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: 
     assert not child.lives
     assert await findings(inspection, pdfs.encrypted("")) == ("is encrypted",)
     assert await findings(inspection, letter(4)) == ()
+
+
+async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(inspection: Inspection) -> None:
+    other = Inspection(Limits(page_limit=1))
+    assert await findings(other, letter(2)) == ("has 2 pages, and the limit is 1",)
+    (child,) = other.children.idle
+    assert await findings(inspection, letter(2)) == ()
+    assert inspection.children.idle == [child]
+    await other.close()
+    assert child.lives
+    assert await findings(inspection, letter(3)) == ()
+    await inspection.close()
+    assert not child.lives

@@ -19,11 +19,13 @@ from utskick.domain.rules import refusal
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"
 ATTACHMENT = {"filename": "beslut.pdf", "content": b64encode(PDF).decode()}
+HOUSE = {"house": {"provider": "folder", "path": "/nowhere"}}
 LETTER = {"department": "Kultur", "address": ANNA, "attachments": [ATTACHMENT]}
 
 
 def plan(body: dict[str, Any], **query: str) -> Plan:
-    return channel().plan(SnailMailRequest.model_validate_json(orjson.dumps(body)), Asked("2281", query={"batchId": BATCH, **query}))
+    request = SnailMailRequest.model_validate_json(orjson.dumps(body))
+    return channel(accounts=HOUSE).plan(request, Asked("2281", query={"batchId": BATCH, **query}))
 
 
 def violations(body: dict[str, Any]) -> dict[str, str]:

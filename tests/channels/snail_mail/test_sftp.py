@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncssh
 import pytest
+from pydantic import ValidationError
 
 from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import BATCH, batch, channel, files, pdf, prepared
@@ -280,3 +281,45 @@ async def test_many_letters_stream(stage: SftpStage) -> None:
     begun = time.perf_counter()
     assert isinstance(await stage.channel.send(batch(*[one] * 150), new_id(), "house"), Sent)
     assert time.perf_counter() - begun < 6
+
+
+async def test_a_key_and_the_servers_need_no_file(stage: SftpStage) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    stage.client_key = key.convert_to_public()
+    said = {"key": key.export_private_key("pkcs8-pem", passphrase=SECRET).decode(), "key_passphrase": SECRET}
+    account = stage.account(password=None, known_hosts=None, host_keys=(stage.folder / "known_hosts").read_text(), **said)
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    strange = {**account, "host_keys": f"[127.0.0.1]:{stage.server.get_port()} {other}"}
+    letters = channel(accounts={"house": account, "strange": strange})
+    try:
+        assert isinstance(await letters.send(batch(prepared()), new_id(), "house"), Sent)
+        refused = await letters.send(batch(prepared()), new_id(), "strange")
+    finally:
+        await letters.close()
+    assert isinstance(refused, Misconfigured)
+    assert refused.reason.code == "host-key"
+
+
+PUBLIC = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "words"),
+    [
+        ({"key": SECRET}, "key", "must be a private key of SSH"),
+        ({"key": PUBLIC}, "key", "must be a private key of SSH"),
+        ({"key": SECRET, "key_file": __file__}, "key", "must be left out where key_file is set"),
+        ({"host_keys": "nothing"}, "host_keys", "must be lines as in known_hosts"),
+        ({"host_keys": f"other.example.se {PUBLIC}"}, "host_keys", "must name a key of the server: [h]:2022"),
+        ({"host_keys": "[h]:2022 ssh-ed25519 AAAA"}, "host_keys", "must name a key of the server"),
+        ({"host_keys": f"[h]:2022 {PUBLIC}", "known_hosts": __file__}, "host_keys", "must be left out where known_hosts is set"),
+    ],
+)
+def test_keys_that_cannot_be_used_are_told_when_the_settings_are_read(more: dict[str, Any], place: str, words: str) -> None:
+    account = {"provider": "sftp", "host": "h", "port": 2022, "username": "u", "password": SECRET, "accept_any_host_key": True, **more}
+    with pytest.raises(ValidationError) as fault:
+        SnailMailSettings.model_validate({"accounts": {"a": account}})
+    (told,) = fault.value.errors()
+    assert (told["loc"][-1], told["input"]) == (place, None)
+    assert words in told["msg"]
+    assert SECRET not in str(fault.value)

@@ -112,10 +112,11 @@ class DigitalMailChannel(Plain):
         organization = content.get("_organization") or self._settings.organization_of(municipality_id)
         if "_organization" not in content and organization is not None:
             said["_organization"] = organization
-        if not (content.get("subject") or content.get("_subject")):
-            said["_subject"] = self._settings.subject
-        if not ((content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo")):
-            said["_supportInfo"] = dict(self._sealer.support_info(self._desk(municipality_id, {"_organization": organization})))
+        subject, support_info = self._sealer.unsaid(content, self._desk(municipality_id, {"_organization": organization}))
+        if "_subject" not in content and subject:
+            said["_subject"] = subject
+        if "_supportInfo" not in content and support_info:
+            said["_supportInfo"] = dict(support_info)
         return said
 
     async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
@@ -127,7 +128,7 @@ class DigitalMailChannel(Plain):
             return found
         equipment = await desk.equipment()
         room = equipment.current.signer.length if isinstance(equipment, Equipment) else SIGNATURE_ROOM
-        letterhead = specimen(self._settings, desk.organization, desk.sender.name, self._sealer.support_info(desk))
+        letterhead = specimen(desk.organization, desk.sender.name, *self._sealer.unsaid(content, desk))
         return [*found, *size_violations(content, attachments, letterhead, room)]
 
     def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> Desk | None:

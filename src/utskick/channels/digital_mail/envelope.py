@@ -81,7 +81,7 @@ def _message_header(head: Letterhead, content: Mapping[str, Any]) -> str:
         (
             "<Header>",
             element("Id", head.id),
-            element("Subject", content.get("subject") or content.get("_subject") or head.subject),
+            element("Subject", content.get("subject") or head.subject),
             _support_info(content, head.support_info),
             _matter(content.get("officialMatter"), head.date),
             element("Language", _LANGUAGE),
@@ -93,7 +93,7 @@ def _message_header(head: Letterhead, content: Mapping[str, Any]) -> str:
 
 
 def _support_info(content: Mapping[str, Any], default: Mapping[str, str]) -> str:
-    info = (content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo") or default
+    info = (content.get("sender") or {}).get("supportInfo") or default
     return "".join(
         (
             "<Supportinfo>",

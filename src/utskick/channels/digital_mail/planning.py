@@ -9,7 +9,6 @@ from typing import Any, Final
 from utskick.channels.digital_mail import markup
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, body_of, length
 from utskick.channels.digital_mail.requests import DigitalMailRequest
-from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.signature import envelope_length
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Asked, Plan, Priority
@@ -87,7 +86,7 @@ def size_violations(
     return [Violation("attachments" if attachments else "body", said)]
 
 
-def specimen(settings: DigitalMailSettings, organization: str, sender_name: str, support_info: Mapping[str, str]) -> Letterhead:
+def specimen(organization: str, sender_name: str, subject: str, support_info: Mapping[str, str]) -> Letterhead:
     """A letterhead as long as every other of this sender."""
     return Letterhead(
         id=str(new_id()),
@@ -95,7 +94,7 @@ def specimen(settings: DigitalMailSettings, organization: str, sender_name: str,
         sender="16" + organization,
         sender_name=sender_name,
         date="2026-01-01+01:00",
-        subject=settings.subject,
+        subject=subject,
         support_info=support_info,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from utskick.channels.digital_mail.credentials import Credentials
@@ -41,15 +41,17 @@ class Sealer:
         self._clock = clock
         self._enclosures = Enclosures()
 
-    def support_info(self, desk: Desk | None) -> Mapping[str, str]:
-        """For those who give none."""
-        return ((desk and desk.sender.support_info) or self._settings.support_info).members()
+    def unsaid(self, content: Mapping[str, Any], desk: Desk | None) -> tuple[str, Mapping[str, str]]:
+        """The subject and the support info of a content that has none of its own; nothing where it has."""
+        default = (desk and desk.sender.support_info) or self._settings.support_info
+        subject = "" if content.get("subject") else content.get("_subject") or self._settings.subject
+        told = (content.get("sender") or {}).get("supportInfo")
+        return subject, {} if told else content.get("_supportInfo") or default.members()
 
     async def freeze(self, draft: Draft, key: UUID, desk: Desk, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
         """``to``: the recipient's 12 digits, and the mailbox."""
         recipient, mailbox = to
-        content = draft.content
-        told = (content.get("sender") or {}).get("supportInfo") or content.get("_supportInfo")
+        subject, support_info = self.unsaid(draft.content, desk)
         first = Frozen(
             account=desk.account_name,
             id=str(key),
@@ -60,8 +62,8 @@ class Sealer:
             address=mailbox.address,
             date=sealed_on(self._clock()),
             certificate=credentials.fingerprint,
-            subject="" if content.get("subject") or content.get("_subject") else self._settings.subject,
-            support_info={} if told else self.support_info(desk),
+            subject=subject,
+            support_info=support_info,
         )
         sealing = await self._sealing(draft, first, credentials)
         return replace(first, fingerprint=sealing.fingerprint.hex())
@@ -92,7 +94,8 @@ class Sealer:
             sender="16" + frozen.organization,
             sender_name=frozen.sender_name,
             date=frozen.date,
-            subject=frozen.subject,
-            support_info=frozen.support_info,
+            # What was begun by an older release has left these to the content.
+            subject=frozen.subject or draft.content.get("_subject", ""),
+            support_info=frozen.support_info or draft.content.get("_supportInfo", {}),
         )
         return Sealing(delivery(letterhead, draft.content, draft.attachments, self._enclosures), frozen.date, credentials.signer)
