@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from email import message_from_bytes
+from email.utils import parseaddr
 from typing import Any
 
 import pytest
@@ -223,7 +224,8 @@ async def test_what_another_channel_hands_over_is_from_the_sender_of_who_complet
     ours = channel(sender=SCHOOL)
     await other.send(ours.completed(handed_over()), new_id(), "relay")
     await other.send(ours.completed(handed_over(_sender={"name": "Badet", "address": "badet@ange.se"})), new_id(), "relay")
-    assert [message_from_bytes(m)["From"] for m in server.messages] == ['"Skolan" <skolan@ange.se>', '"Badet" <badet@ange.se>']
+    senders = [parseaddr(message_from_bytes(m)["From"]) for m in server.messages]
+    assert senders == [("Skolan", "skolan@ange.se"), ("Badet", "badet@ange.se")]
     await other.close()
     await server.close()
 
