@@ -41,6 +41,7 @@ from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
 from utskick.http.connections import Connection
+from utskick.http.refusals import Refusals
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
@@ -223,6 +224,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         history = History(database)
         progress = Progress(history, settings.http.streams)
         kept = await _kept_client(settings, database)
+        refusals = Refusals(database, settings.municipalities, utc_now)
+        stack.push_async_callback(refusals.close)
         service = Service(
             access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
@@ -237,6 +240,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
             receivers=calling,
+            refusals=refusals,
             retention=settings.retention.rules,
             clock=utc_now,
             municipalities=settings.municipalities,
