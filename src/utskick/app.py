@@ -131,6 +131,27 @@ async def peopled(settings: Settings, database: Database) -> AsyncIterator[Peopl
 
 
 @asynccontextmanager
+async def settling(settings: Settings, database: Database) -> AsyncIterator[Settlements]:
+    """What synchronous calls wait at."""
+    settlements = Settlements(database, settings.http.sync_waits)
+    settlements.start()
+    try:
+        yield settlements
+    finally:
+        await settlements.close()
+
+
+@asynccontextmanager
+async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refusals]:
+    """What tells of refused calls; what it has counted is told on leaving."""
+    refusals = Refusals(database, settings.municipalities, utc_now)
+    try:
+        yield refusals
+    finally:
+        await refusals.close()
+
+
+@asynccontextmanager
 async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
     """What calls the receivers of webhooks; in the sandbox they may be on this machine."""
     receivers = Receivers((*settings.webhooks.networks, *(_LOOPBACK if in_sandbox(settings) else ())))
@@ -217,21 +238,16 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        settlements = Settlements(database, settings.http.sync_waits)
-        settlements.start()
-        stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
         kept = await _kept_client(settings, database)
-        refusals = Refusals(database, settings.municipalities, utc_now)
-        stack.push_async_callback(refusals.close)
         service = Service(
             access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
-            settlements=settlements,
+            settlements=await stack.enter_async_context(settling(settings, database)),
             receipts=receipts,
             history=history,
             progress=progress,
@@ -240,7 +256,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
             receivers=calling,
-            refusals=refusals,
+            refusals=await stack.enter_async_context(refusing(settings, database)),
             retention=settings.retention.rules,
             clock=utc_now,
             municipalities=settings.municipalities,
