@@ -340,9 +340,14 @@ def _server_of(settings: Settings, service: Service) -> _Server:
     )  # fmt: skip
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    return host in (HOST, "localhost", "::1")
+
+
 def check_host(settings: Settings) -> None:
     """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
-    if settings.http.host in (HOST, "localhost", "::1"):
+    if is_loopback(settings.http.host):
         return
     if in_sandbox(settings):
         raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")
