@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 
@@ -19,9 +20,11 @@ from tests.cli.test_check import grade
 from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood
 from tests.http.tokens import client_of
+from tests.store.test_migrations import fresh
 from utskick.auth.signing import Signing
 from utskick.cli import screen
 from utskick.domain.clock import utc_now
+from utskick.store import migrations
 from utskick.store.database import Database
 from utskick.store.signing_keys import SigningKeys
 
@@ -188,6 +191,18 @@ async def test_the_vaults_key_is_named_and_another_is_a_fault(check: Check, data
     assert grade("vault key", done) == "warning"
     assert "utskick vault rewrap" in line("vault key", done)
     assert await database.pool.fetch("SELECT * FROM vault_wraps") == before, "a look changes nothing"
+
+
+async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(check: Check, server: str) -> None:
+    unopened = Database(await fresh(server, "looked_at"))
+    await asyncio.to_thread(migrations.migrate, unopened.url)
+    done = await check(REAL, unopened)
+    assert (grade("database", done), grade("vault key", done), grade("signing keys", done)) == ("ok", "ok", "ok")
+    connection = await asyncpg.connect(unopened.url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM vault_keys") == 0
+    finally:
+        await connection.close()
 
 
 # -- neighbours -----------------------------------------------------------------------------------------------------------
