@@ -41,6 +41,7 @@ from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import api
 from utskick.http.connections import Connection
+from utskick.http.refusals import Refusals
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
@@ -130,6 +131,27 @@ async def peopled(settings: Settings, database: Database) -> AsyncIterator[Peopl
 
 
 @asynccontextmanager
+async def settling(settings: Settings, database: Database) -> AsyncIterator[Settlements]:
+    """What synchronous calls wait at."""
+    settlements = Settlements(database, settings.http.sync_waits)
+    settlements.start()
+    try:
+        yield settlements
+    finally:
+        await settlements.close()
+
+
+@asynccontextmanager
+async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refusals]:
+    """What tells of refused calls; what it has counted is told on leaving."""
+    refusals = Refusals(database, settings.municipalities, utc_now)
+    try:
+        yield refusals
+    finally:
+        await refusals.close()
+
+
+@asynccontextmanager
 async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
     """What calls the receivers of webhooks; in the sandbox they may be on this machine."""
     receivers = Receivers((*settings.webhooks.networks, *(_LOOPBACK if in_sandbox(settings) else ())))
@@ -216,9 +238,6 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        settlements = Settlements(database, settings.http.sync_waits)
-        settlements.start()
-        stack.push_async_callback(settlements.close)
         readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
@@ -228,7 +247,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             database=database,
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
-            settlements=settlements,
+            settlements=await stack.enter_async_context(settling(settings, database)),
             receipts=receipts,
             history=history,
             progress=progress,
@@ -237,6 +256,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             directory=people.tables,
             keeps_contacts=people.keeps_contacts,
             receivers=calling,
+            refusals=await stack.enter_async_context(refusing(settings, database)),
             retention=settings.retention.rules,
             clock=utc_now,
             municipalities=settings.municipalities,
@@ -320,9 +340,14 @@ def _server_of(settings: Settings, service: Service) -> _Server:
     )  # fmt: skip
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    return host in (HOST, "localhost", "::1")
+
+
 def check_host(settings: Settings) -> None:
     """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
-    if settings.http.host in (HOST, "localhost", "::1"):
+    if is_loopback(settings.http.host):
         return
     if in_sandbox(settings):
         raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")

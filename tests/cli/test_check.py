@@ -64,6 +64,15 @@ def test_a_running_service_is_not_disturbed(asking: Command, service: Service, m
     done = asking("check")
     assert (done.code, grade("database", done)) == (0, "ok"), done.out
     assert "PostgreSQL 18" in done.out
+    assert [grade(what, done) for what in ("vault key", "auth", "signing keys", "clients")] == ["ok"] * 4
+    assert "1 may fetch tokens" in done.out
+    key = service.folder / "vault.key"
+    moved = key.rename(key.with_name("elsewhere"))
+    try:
+        done = asking("check")
+        assert (done.code, grade("vault key", done), key.exists()) == (1, "fault", False)
+    finally:
+        moved.rename(key)
     assert asking("send", "sms", "--to", "+46700301020", "--message", "Hej").code == 0
 
 

@@ -13,17 +13,21 @@ _ADD = """
 WITH b AS (
     INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, recipients, content, created_at)
     VALUES ($1, $4, 'sms', $5, 'NORMAL', $6, 1, '', $7)),
-m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, at, origin, reference) VALUES ($2, $4, $1, 0, $7, $6, 'ärende 1'))
+m AS (
+    INSERT INTO messages (id, municipality_id, batch_id, ordinal, at, origin, client, reference)
+    VALUES ($2, $4, $1, 0, $7, $6, $8, 'ärende 1'))
 INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
     created_at, updated_at, expires_at)
 VALUES ($3, $4, $1, $2, 'sms', 'SMS', 'NORMAL', 'queued', '', false, $7, $7, $7)
 """
 
 
-async def delivery(database: Database, municipality: str = "2281", kind: str = "SMS", origin: str | None = None) -> UUID:
-    """A delivery with its message and batch, and no event yet."""
+async def delivery(
+    database: Database, municipality: str = "2281", kind: str = "SMS", origin: str | None = None, client: str | None = None
+) -> UUID:
+    """A delivery with its message and batch, and no event yet. ``client``: who sent it, None where nobody was asked for a token."""
     made = new_id()
-    await database.pool.execute(_ADD, new_id(), new_id(), made, municipality, kind, origin, utc_now())
+    await database.pool.execute(_ADD, new_id(), new_id(), made, municipality, kind, origin, utc_now(), client)
     return made
 
 

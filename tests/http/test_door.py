@@ -77,7 +77,10 @@ async def test_without_a_token_no_call_does_anything_but_say_where_to_get_one(cl
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
             assert f"POST {client.running.api_url}/oauth2/token" in answer.json["detail"]
-    assert await database.pool.fetchval("SELECT count(*) FROM audit_entries") == 0
+    told = await database.pool.fetch("SELECT municipality_id, action, subject ->> 'why' AS why FROM audit_entries ORDER BY 3")
+    assert [tuple(row) for row in told] == [
+        ("2281", "refused", "no access token was shown"), ("2281", "refused", "the token is not a signed JWT"),
+    ], "and a flood is told as one"  # fmt: skip
 
 
 async def test_each_call_needs_its_scope_and_each_scope_opens_its_calls_alone(client: Client, database: Database) -> None:

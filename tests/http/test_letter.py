@@ -11,6 +11,7 @@ import pytest
 from tests.http.conftest import Client
 from tests.http.pdf import encoded
 from utskick.sandbox.digital_mail_people import number
+from utskick.store.database import Database
 
 ADDRESS = {"firstName": "Nils", "lastName": "Ek", "address": "Storgatan 1", "zipCode": "852 30", "city": "Sundsvall"}
 
@@ -190,3 +191,71 @@ async def test_a_letter_posted_twice_with_one_key_is_printed_once(client: Client
     await client.post(f"/2281/snail-mail/batch/{batch}")
     await client.until(f"/2281/status/batch/{batch}", lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]))
     assert len(await client.all_received("snail_mail")) == 2
+
+
+async def doubtful(client: Client, database: Database) -> tuple[str, str]:
+    """Two letters of a batch whose hand-over is held in doubt. The ids of the batch and of the hand-over."""
+    faults, batch = f"{client.running.viewer_url}/faults", str(uuid4())
+    await client._session.post(faults, json={"provider": "print_house", "fault": "temporary", "recipient": "", "times": None})
+    for _ in range(2):
+        await client.post(f"/2281/snail-mail?batchId={batch}", snail())
+    await client.post(f"/2281/snail-mail/batch/{batch}")
+    async with asyncio.timeout(8):
+        while (hand_over := await database.pool.fetchval(_DOUBT)) is None:
+            await asyncio.sleep(0.05)
+    await database.pool.execute("DELETE FROM pgqueuer WHERE substring(payload FROM 1 FOR 16) = uuid_send($1)", hand_over)
+    await client._session.delete(faults)
+    return batch, str(hand_over)
+
+
+#: As after three uncertain attempts; the printing house was full at each of those until now.
+_DOUBT = """
+UPDATE deliveries SET status = 'uncertain', reason_code = 'no-answer' WHERE message_type = 'PRINT_BATCH' AND status = 'deferred'
+RETURNING id
+"""
+
+
+async def test_letters_end_with_a_hand_over_that_a_person_gives_up(client: Client, database: Database) -> None:
+    batch, hand_over = await doubtful(client, database)
+    other = str(uuid4())
+    await client.post(f"/2281/snail-mail?batchId={other}", snail())
+    before = (await client.get(f"/2281/status/batch/{batch}")).json
+    assert {m["deliveries"][0]["lifecycle"] for m in before["messages"]} == {"gathered"}
+    who = {"X_Sent_By": "joe01doe; type=adAccount"}
+    assert (await client.post(f"/2281/deliveries/{hand_over}/resolve", {"decision": "give-up"}, **who)).json["status"] == "FAILED"
+    found = (await client.get(f"/2281/status/batch/{batch}")).json
+    letters = [m["deliveries"][0] for m in found["messages"]]
+    assert [(each["status"], each["lifecycle"], each["reason"]["code"]) for each in letters] == [("FAILED", "failed", "given-up")] * 2
+    for each in letters:
+        last = (await client.get(f"/2281/status/delivery/{each['deliveryId']}")).json["events"][-1]
+        assert (last["status"], last["actor"], last["provider"]) == ("failed", "joe01doe", "print_house")
+    told = (await client.get("/2281/events?limit=1000")).json["events"]
+    assert sorted(e["deliveryId"] for e in told if e["lifecycle"] == "failed") == sorted(each["deliveryId"] for each in letters)
+    left = (await client.get(f"/2281/status/batch/{other}")).json
+    assert left["messages"][0]["deliveries"][0]["lifecycle"] == "gathered", "another batch has nothing to do with it"
+    assert await client.all_received("snail_mail") == []
+
+
+async def test_letters_end_with_a_hand_over_that_a_person_has_made_again(client: Client, database: Database) -> None:
+    batch, hand_over = await doubtful(client, database)
+    assert (await client.post(f"/2281/deliveries/{hand_over}/resolve", {"decision": "resend"})).json["lifecycle"] in (
+        "queued",
+        "sending",
+        "sent",
+    )
+    status = f"/2281/status/batch/{batch}"
+    await client.until(status, lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]))
+    assert len(await client.all_received("snail_mail")) == 2
+
+
+async def test_who_waits_for_a_letter_hears_that_its_hand_over_was_given_up(client: Client, database: Database) -> None:
+    faults = f"{client.running.viewer_url}/faults"
+    await client._session.post(faults, json={"provider": "print_house", "fault": "temporary", "recipient": "", "times": None})
+    waiting = asyncio.create_task(client.post("/2281/letter", letter(addresses=[ADDRESS])))
+    async with asyncio.timeout(8):
+        while (hand_over := await database.pool.fetchval(_DOUBT)) is None:
+            await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await client.post(f"/2281/deliveries/{hand_over}/resolve", {"decision": "give-up"})
+    async with asyncio.timeout(2):
+        assert told(await waiting) == [[("SNAIL_MAIL", "FAILED")]]

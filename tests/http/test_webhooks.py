@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,10 +12,14 @@ from uuid import uuid4
 import pytest
 from standardwebhooks import Webhook
 
+from tests.http import events, tokens
 from tests.http.conftest import Client, serving
-from tests.http.events import delivery, happens
+from tests.http.events import happens
 from tests.http.receiver import Receiver, receiving
 from utskick.store.database import Database
+
+#: Sent by the client whose token the fixture has.
+delivery = partial(events.delivery, client="everything")
 
 
 @pytest.fixture
@@ -84,6 +89,48 @@ async def test_nothing_of_another_origin_or_municipality_is_told_or_shown(client
             assert (answer.status, answer.json["detail"]) == (404, f"No webhook found for id {made}")
     assert (await client.get("/2281/webhooks", x_origin="Ecos")).json == []
     assert [each["id"] for each in (await client.get("/2281/webhooks", x_origin="Byggr")).json] == [made]
+
+
+async def test_another_client_under_the_same_name_sees_changes_and_is_told_nothing(
+    client: Client, receiver: Receiver, database: Database
+) -> None:
+    await tokens.client_of(database, "other")
+    other = Client(client.running, client._session, await tokens.fetched(client._session, client.running.api_url, "other"))
+    made = await subscribe(client, receiver)
+    for method, end in (("GET", ""), ("DELETE", ""), ("POST", "/enable"), ("POST", "/rotate"), ("POST", "/ping")):
+        answer = await other.call(method, f"/2281/webhooks/{made}{end}", x_origin="Byggr")
+        assert (answer.status, answer.json["detail"]) == (404, f"No webhook found for id {made}")
+    assert (await other.get("/2281/webhooks", x_origin="Byggr")).json == []
+    async with receiving() as theirs:
+        await subscribe(other, theirs)
+        sms = {"mobileNumber": "+46701740605", "message": "Hej"}
+        batch = {"message": "Hej", "parties": [{"mobileNumber": "+46701740605"}, {"mobileNumber": "+46701740606"}]}
+        ours = await client.post("/2281/sms", sms, x_origin="Byggr")
+        many = await client.post("/2281/sms/batch", batch, x_origin="Byggr")
+        other_s = await other.post("/2281/sms", sms, x_origin="Byggr")
+        await happens(database.pool, await events.delivery(database, origin="Byggr"))  # from before there were tokens
+        await asyncio.gather(receiver.until(6), theirs.until(2))
+        await asyncio.sleep(0.3)
+        assert {event["messageId"] for event in theirs.events} == {other_s.json["messageId"]}
+        assert {event["messageId"] for event in receiver.events} == {
+            ours.json["messageId"], *(message["messageId"] for message in many.json["messages"]),
+        }  # fmt: skip
+    assert (await state(client, made))["waiting"] == 0
+    assert [each["id"] for each in (await client.get("/2281/webhooks", x_origin="Byggr")).json] == [made]
+
+
+async def test_where_nobody_is_asked_for_a_token_the_name_alone_counts(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    async with serving(database, tmp_path, auth={"mode": "off"}) as client:
+        made = await subscribe(client, receiver)
+        sent = await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej"}, x_origin="Byggr")
+        await receiver.until(2)
+        assert {event["messageId"] for event in receiver.events} == {sent.json["messageId"]}
+    async with serving(database, tmp_path) as client:
+        answer = await client.get(f"/2281/webhooks/{made}", x_origin="Byggr")
+        assert answer.status == 404, "it is of no client"
+        await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej"}, x_origin="Byggr")
+        await asyncio.sleep(0.5)
+        assert len(receiver.events) == 2, "and is told nothing of a client's"
 
 
 async def test_many_events_are_few_calls_in_their_order(client: Client, receiver: Receiver, database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import structlog
 from utskick.auth.keys import VerifyingKey, read_set
 from utskick.auth.settings import IssuerSection, is_secure
 from utskick.domain.errors import IssuerAway
+from utskick.domain.outcome import Sent
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
 from utskick.outgoing.reading import members, taken
 
@@ -21,6 +23,28 @@ log = structlog.get_logger(__name__)
 #: Seconds: the longest that keys are used without a look at the issuer, and the shortest between two looks.
 AGE: Final = 3600.0
 PAUSE: Final = 30.0
+
+
+class Why(StrEnum):
+    """What keeps an issuer's keys from being read."""
+
+    METADATA_AWAY = "metadata-away"
+    METADATA_OF_ANOTHER = "metadata-of-another"
+    METADATA_WITHOUT_KEYS = "metadata-without-keys"
+    KEYS_AWAY = "keys-away"
+    KEYS_UNUSABLE = "keys-unusable"
+
+
+class Unread(Exception):
+    """The keys cannot be read; the text says what was found, for whoever runs the service."""
+
+    def __init__(self, why: Why, sentence: str) -> None:
+        super().__init__(sentence)
+        self.why = why
+
+
+class _Unanswered(Exception):
+    """No answer, or none with a yes."""
 
 
 class RemoteKeys:
@@ -57,30 +81,53 @@ class RemoteKeys:
             await asyncio.gather(self._asking, return_exceptions=True)
         await self._wire.close()
 
-    async def _refresh(self) -> None:
+    async def read(self) -> dict[str, VerifyingKey]:
+        """Its usable keys, asked for now. Raises ``Unread``."""
         where = self._issuer.jwks_url or await self._discovered()
-        said = await self._get(where) if where is not None else None
-        found = read_set(said) if said is not None else {}
+        try:
+            said = await self._get(where)
+        except _Unanswered as fault:
+            raise Unread(Why.KEYS_AWAY, f"its keys cannot be fetched from {where} ({fault})") from None
+        found = read_set(said)
         if not found:
-            log.warning("issuer-keys-unreadable", issuer=self._issuer.name, kept=len(self._keys or {}))
-            return
-        self._keys, self._read_at = found, self._clock()
+            raise Unread(Why.KEYS_UNUSABLE, f"none of its keys at {where} is one that is taken here")
+        return found
 
-    async def _discovered(self) -> str | None:
+    async def _refresh(self) -> None:
+        try:
+            self._keys, self._read_at = await self.read(), self._clock()
+        except Unread as fault:
+            log.warning("issuer-keys-unreadable", issuer=self._issuer.name, why=fault.why.value, kept=len(self._keys or {}))
+
+    async def _discovered(self) -> str:
         """``jwks_uri`` of the metadata that name this very issuer (RFC 8414 section 3.3)."""
+        faults = []
         for url in _metadata(self._issuer.url):
-            said = await self._get(url)
-            if said is None:
+            try:
+                said = await self._get(url)
+            except _Unanswered as fault:
+                faults.append(Unread(Why.METADATA_AWAY, f"its metadata cannot be fetched from {url} ({fault})"))
                 continue
             where = said.get("jwks_uri")
-            if said.get("issuer") == self._issuer.name and isinstance(where, str) and is_secure(where):
+            if said.get("issuer") != self._issuer.name:
+                faults.append(Unread(Why.METADATA_OF_ANOTHER, f"the metadata at {url} name {_named(said.get('issuer'))}"))
+            elif not isinstance(where, str) or not is_secure(where):
+                faults.append(Unread(Why.METADATA_WITHOUT_KEYS, f"the metadata at {url} name no jwks_uri with an https address"))
+            else:
                 return where
-            log.warning("issuer-metadata-refused", issuer=self._issuer.name)
-        return None
+        raise next((fault for fault in faults if fault.why is not Why.METADATA_AWAY), faults[0])
 
-    async def _get(self, url: str) -> Mapping[str, Any] | None:
+    async def _get(self, url: str) -> Mapping[str, Any]:
         answer = await self._wire.call(Call("GET", url, None, {"Accept": "application/json"}))
-        return members(answer.body) if isinstance(answer, Answer) and taken(answer) else None
+        if not isinstance(answer, Answer):
+            raise _Unanswered("unreachable" if isinstance(answer, Sent) else answer.reason.code)
+        if not taken(answer):
+            raise _Unanswered(f"HTTP {answer.status}")
+        return members(answer.body)
+
+
+def _named(issuer: object) -> str:
+    return f"the issuer {issuer[:200]}" if isinstance(issuer, str) else "no issuer"
 
 
 def _metadata(issuer: str) -> Iterator[str]:

@@ -38,7 +38,8 @@ class Door:
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            raise Unauthorized(f"this call needs an access token (Authorization: Bearer …). {self._advice}", headers=_challenge())
+            sentence = "this call needs an access token (Authorization: Bearer …)"
+            raise Unauthorized(f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge())
         grant = self._recalled(token) or await self._verified(token)
         if grant.thumbprint is not None and not hmac.compare_digest(grant.thumbprint.encode(), (certificate or "").encode()):
             raise self._refused("the token is bound to a client certificate that was not shown")
@@ -77,7 +78,7 @@ class Door:
         return grant
 
     def _refused(self, sentence: str) -> Unauthorized:
-        return Unauthorized(f"{sentence}. {self._advice}", headers=_challenge("invalid_token", sentence))
+        return Unauthorized(f"{sentence}. {self._advice}", why=sentence, headers=_challenge("invalid_token", sentence))
 
 
 def _digest(token: str) -> bytes:

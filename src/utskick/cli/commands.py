@@ -93,12 +93,13 @@ def status(
 
 @cli.command()
 def check(config: Config = None) -> None:
-    """Look at settings, database, providers and sender domains; change nothing. Exit status 1 on a fault."""
+    """Look at settings, database, keys, door, providers and neighbours; change nothing. Exit status 1 on a fault."""
     from utskick.cli import doctor
+    from utskick.cli.finding import Grade
 
     findings = asyncio.run(doctor.examine(config))
     console.print(doctor.drawn(findings))
-    if any(finding.grade is doctor.Grade.FAULT for finding in findings):
+    if any(finding.grade is Grade.FAULT for finding in findings):
         raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from utskick.directory.settings import Neighbour
+from utskick.domain.channel import Health
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
 from utskick.outgoing.reading import taken
@@ -34,6 +35,24 @@ class Peer:
         """The same for a question that needs a body."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         return await self._ask(Call("POST", self._url + path, body, headers))
+
+    async def look(self, path: str, body: bytes | None = None) -> Health:
+        """Asks once, for a look: whether its login service takes our login, and the service what that gives."""
+        token = await self._token.get()
+        if not isinstance(token, str):
+            return Health(self.name, False, f"its login service gives us no token ({_code(token)})")
+        headers = {"Accept": "application/json", **({"Content-Type": "application/json"} if body is not None else {})}
+        answer = await self._once(Call("GET" if body is None else "POST", self._url + path, body, headers))
+        if not isinstance(answer, Answer):
+            return Health(self.name, False, f"its login service gave a token, and the service itself gives no answer ({_code(answer)})")
+        if taken(answer):
+            return Health(self.name, True, "answers, and takes our login")
+        if answer.status != 404:
+            code = _code(by_status(answer))
+            return Health(self.name, False, f"its login service gave a token, and the service answers {answer.status} ({code})")
+        if "json" in answer.headers.get("Content-Type", ""):  # it knows nobody of whom it was asked: that is as it should be
+            return Health(self.name, True, "answers, and takes our login")
+        return Health(self.name, True, "answers 404, and not in the way of the service: its url may be wrong", warns=True)
 
     async def _ask(self, call: Call) -> Answer | Deferred:
         """A token that is refused is dropped, and the question asked once more."""
@@ -70,3 +89,7 @@ class Peer:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _code(outcome: Outcome) -> str:
+    return "sent" if isinstance(outcome, Sent) else outcome.reason.code

@@ -25,6 +25,7 @@ class Action(StrEnum):
     EXTRACT = "extract"
     ERASE = "erase"
     HOLD = "hold"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,13 @@ class WrongMediaType(UtskickError):
 
 
 class Unauthorized(UtskickError):
-    """The token or the credentials of this call were missing or wrong."""
+    """The token or the credentials of this call were missing or wrong. ``why``: which, without the advice; nothing of what was shown."""
 
     code, status, title = "unauthorized", 401, "Unauthorized"
+
+    def __init__(self, detail: str, *, why: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail, headers=headers)
+        self.why = why or detail
 
 
 class ScopeMissing(UtskickError):

@@ -67,7 +67,7 @@ class WebhookRound:
         await self.finish(grace)
 
     def _start(self, row: Any) -> None:
-        owner, task = Owner(row["municipality_id"], row["origin"]), asyncio.create_task(self._serve(row))
+        owner, task = Owner(row["municipality_id"], row["origin"], row["client"]), asyncio.create_task(self._serve(row))
         self._owners[owner] += 1
         self._running.add(task)
         task.add_done_callback(lambda done: self._done(owner, row["id"], done))

@@ -48,7 +48,7 @@ class Routes:
         needed = scope or scopes.needed(operation)
         door, guard = self._service.access.door, None
         if door is not None and needed is not None:
-            guard = Guard(door, needed, self._service)
+            guard = Guard(door, operation, needed, self._service)
             described = openapi.guarded(described, needed, self._service.access)
         if needed is not None:
             described = openapi.limited(described)

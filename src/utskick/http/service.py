@@ -15,6 +15,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
+from utskick.http.refusals import Refusals
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.conversations import Conversations
 from utskick.store.database import Database
@@ -43,6 +44,7 @@ class Service:
     directory: Tables
     keeps_contacts: bool
     receivers: Receivers
+    refusals: Refusals
     retention: Mapping[str, Rule]
     clock: Clock
     municipalities: tuple[str, ...]

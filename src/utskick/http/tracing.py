@@ -11,6 +11,7 @@ from fastapi import Request
 
 from utskick.domain.audit import Action, Entry
 from utskick.http.edge import caller_of
+from utskick.http.named import named_in
 from utskick.http.service import Service
 from utskick.store.audit import Audit
 from utskick.store.database import answering
@@ -42,11 +43,6 @@ ACTIONS: Final[dict[str, Action]] = {
     **dict.fromkeys(("putRetentionRule", "deleteRetentionRule"), Action.CONFIGURE),
 }  # fmt: skip
 
-#: Of a path, what is the person's: the trail has it as the key by which it is found, never as it is.
-_PERSONAL: Final = ("partyId", "personId")
-#: What a caller chose freely: it may hold a name.
-_FREE: Final = ("fileName",)
-
 
 class Tracing:
     """``note`` is called when the work is done and before anybody is answered."""
@@ -57,13 +53,8 @@ class Tracing:
 
     async def note(self, request: Request, operation: str, action: Action) -> None:
         municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
-        subject: dict[str, Any] = {"operation": operation.removesuffix("Short")}
-        party = request.query_params.get("partyId")
-        for name, value in request.path_params.items():
-            if name in _PERSONAL:
-                party = party if party is not None else str(value)
-            elif name != "municipalityId" and name not in _FREE:
-                subject[name] = str(value)
+        named, party = named_in(request)
+        subject: dict[str, Any] = {"operation": operation.removesuffix("Short"), **named}
         async with answering():
             if party is not None:
                 subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()

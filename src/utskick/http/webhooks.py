@@ -25,7 +25,7 @@ _LIMIT = 65_536
 
 
 class WebhookEndpoints:
-    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system sees only its own."""
+    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only its own."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -94,7 +94,8 @@ class WebhookEndpoints:
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
-        origin = caller_of(request, municipality_id).origin or ""
+        caller = caller_of(request, municipality_id)
+        origin = caller.origin or ""
         faults = [] if origin.strip() else [Violation("x-origin", "must not be blank")]
         try:
             parameters.done()
@@ -102,7 +103,7 @@ class WebhookEndpoints:
             faults = [*fault.violations, *faults]
         if faults:
             raise Invalid(faults)
-        return Owner(municipality_id, origin), ids
+        return Owner(municipality_id, origin, caller.client or ""), ids
 
     async def _found(self, owner: Owner, webhook_id: UUID) -> Webhook:
         webhook = await self._webhooks.get(owner, webhook_id)
@@ -146,7 +147,7 @@ _TAG: Final = "Webhooks"
 _ORIGIN: Final = (
     {
         "name": "x-origin", "in": "header", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        "description": "The calling system; it sees only its own, and is told of messages that it sent under this name",
+        "description": "The calling system; it sees only its own, and is told of messages that its client sent under this name",
     },
 )  # fmt: skip
 

@@ -23,18 +23,23 @@ _FROM: Final = """
         SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type, m.reference, m.origin
         FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN batches b ON b.id = d.batch_id
         WHERE d.id = e.delivery_id AND d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL OR m.origin = $7)
+            AND ($8::text IS NULL OR coalesce(m.client, '') = $8)
         LIMIT 1) d
-    WHERE e.status <> 'routed' AND ($8::text[] IS NULL OR coalesce(e.became, e.status) = ANY($8))
+    WHERE e.status <> 'routed' AND ($9::text[] IS NULL OR coalesce(e.became, e.status) = ANY($9))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What of the feed is asked for: of one municipality, after a position. ``statuses``: none stands for all."""
+    """What of the feed is asked for: of one municipality, after a position. ``statuses``: none stands for all.
+
+    ``client``: that sent the messages; "" stands for those that were sent without a token, None for whoever sent them.
+    """
 
     municipality_id: str
     after: Position
     origin: str | None = None
+    client: str | None = None
     statuses: tuple[Status, ...] = ()
 
 
@@ -64,7 +69,7 @@ class Feed:
         rows = await self._database.of(window.municipality_id).fetch(
             f"""
             SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle, e.reason_code, e.reason, e.provider_code, e.at, d.*
-            {_FROM} ORDER BY e.tx, e.id LIMIT $9::bigint
+            {_FROM} ORDER BY e.tx, e.id LIMIT $10::bigint
             """,
             *self._bounds(window, end), limit + 1,
         )  # fmt: skip
@@ -82,7 +87,8 @@ class Feed:
 
     def _bounds(self, window: Window, end: Position) -> tuple[Any, ...]:
         after, statuses = window.after, [status.value for status in window.statuses]
-        return window.municipality_id, after.tx, after.id, end.tx, self._look, HAND_OVER, window.origin, statuses or None
+        whose = window.origin, window.client
+        return window.municipality_id, after.tx, after.id, end.tx, self._look, HAND_OVER, *whose, statuses or None
 
     async def _reached(self, window: Window, end: Position) -> Position | None:
         """The last event that a full look comes to; None: it comes to the end before."""

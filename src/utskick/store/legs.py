@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from utskick.domain.channel import Priority
-from utskick.domain.delivery import LIFETIME, Delivery
+from utskick.domain.delivery import LIFETIME, Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.preparing import Route
 from utskick.domain.status import Status
@@ -68,8 +69,10 @@ class Legs:
 
     async def follow(self, connection: Connection, settlement: Settlement) -> None:
         """What a settlement brings with it."""
-        if settlement.delivery.encloses is not None:
-            await self._members(connection, settlement)
+        first, move = settlement.delivery, settlement.move
+        if first.encloses is not None:
+            ending = Ending(first.municipality_id, first.encloses, move, settlement.account, settlement.at, settlement.actor)
+            await end_letters(connection, ending)
         if settlement.falls_back:
             channel, *rest = settlement.delivery.next
             leg = _Leg(settlement.delivery, Route(channel, ""), settlement.types[channel], tuple(rest), settlement.at)
@@ -90,25 +93,37 @@ class Legs:
         )  # fmt: skip
         await jobs.enqueue(connection, [(route.channel, Priority(first.priority), first.municipality_id, delivery_id, leg.at)])
 
-    async def _members(self, connection: Connection, settlement: Settlement) -> None:
-        """Every letter of a hand-over becomes what the hand-over became."""
-        move = settlement.move
-        reason = move.reason
-        await connection.execute(
-            """
-            WITH moved AS (
-                UPDATE deliveries SET status = $3, reference = $4, reason_code = $5, reason = $6, provider_code = $7, account = $8,
-                    updated_at = $9
-                WHERE municipality_id = $1 AND print_batch = $2 AND status = 'gathered' RETURNING id, message_id, awaited),
-            noted AS (
-                INSERT INTO events (municipality_id, delivery_id, status, account, reference, reason_code, reason, provider_code, at)
-                SELECT $1, id, $3, $8, $4, $5, $6, $7, $9 FROM moved)
-            SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited
-            """,
-            settlement.delivery.municipality_id, settlement.delivery.encloses, move.status.value, move.reference,
-            reason.code if reason else None, reason.sentence if reason else None, reason.provider_code if reason else None,
-            settlement.account, settlement.at,
-        )  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of the hand-over of a print batch: through which account, and by whose decision where it was somebody's."""
+
+    municipality_id: str
+    print_batch: UUID
+    move: Move
+    account: str | None
+    at: datetime
+    actor: str | None = None
+
+
+async def end_letters(connection: Any, ending: Ending) -> None:
+    """Every letter of a hand-over becomes what the hand-over became."""
+    move = ending.move
+    reason = move.reason
+    await connection.execute(
+        """
+        WITH moved AS (
+            UPDATE deliveries SET status = $3, reference = $4, reason_code = $5, reason = $6, provider_code = $7, account = $8,
+                updated_at = $9
+            WHERE municipality_id = $1 AND print_batch = $2 AND status = 'gathered' RETURNING id, message_id, awaited),
+        noted AS (
+            INSERT INTO events (municipality_id, delivery_id, status, account, reference, reason_code, reason, provider_code, actor, at)
+            SELECT $1, id, $3, $8, $4, $5, $6, $7, $10, $9 FROM moved)
+        SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited
+        """,
+        ending.municipality_id, ending.print_batch, move.status.value, move.reference, reason.code if reason else None,
+        reason.sentence if reason else None, reason.provider_code if reason else None, ending.account, ending.at, ending.actor,
+    )  # fmt: skip
 
 
 async def _tell(connection: Connection, delivery: Delivery, status: Status, at: datetime) -> None:

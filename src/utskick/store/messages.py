@@ -94,8 +94,10 @@ class Messages:
                 SELECT batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                     batch_reference, 1, content, attachments, remarks, created_at FROM r),
             m AS (
-                INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, reference, at, origin, issuer, department)
-                SELECT message_id, municipality_id, batch_id, 0, party_key, party, reference, due_at, origin, issuer, department FROM r),
+                INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, reference, at, origin, issuer, department,
+                    client)
+                SELECT message_id, municipality_id, batch_id, 0, party_key, party, reference, due_at, origin, issuer, department,
+                    client FROM r),
             d AS (
                 INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
                     awaited, next, secret, created_at, updated_at, expires_at)
@@ -188,10 +190,10 @@ class Messages:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
         await audit.keep(connection, [Entry(Action.SEND, numbered.caller, created_at, audited(numbered))])
         caller = numbered.caller
-        said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, numbered.plan.department)
+        said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, caller.client, numbered.plan.department)
         await connection.copy_records_to_table(
             "messages",
-            columns=("municipality_id", "batch_id", "at", "origin", "issuer", "department",
+            columns=("municipality_id", "batch_id", "at", "origin", "issuer", "client", "department",
                      "ordinal", "id", "party_key", "party", "reference", "content", "attachments"),
             records=_paced((*said, total - count + i, *self._message(numbered, i), *self._own(numbered, i)) for i in range(count)),
         )  # fmt: skip

@@ -16,7 +16,7 @@ from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 from utskick.domain.webhook import Stopped
 from utskick.store.database import Database
-from utskick.store.feed import Feed, Window
+from utskick.store.feed import Feed
 from utskick.store.webhooks import Owner, opened
 
 #: How long a claim is good for: longer than any call takes. A worker that dies holds its webhooks up for so long.
@@ -76,11 +76,7 @@ class WebhookCalls:
 
         ``busy``: owners who have their share already.
         """
-        return list(
-            await self._database.pool.fetch(
-                _CLAIM, now, now + CLAIM, room, [o.municipality_id for o in busy], [o.origin for o in busy], share, new_id()
-            )
-        )
+        return list(await self._database.pool.fetch(_CLAIM, now, now + CLAIM, room, share, new_id(), *_columns(busy)))
 
     def read(self, row: Any, now: datetime) -> Claimed:
         """Raises ``Locked``."""
@@ -88,7 +84,7 @@ class WebhookCalls:
         call = OpenCall(row["call_id"], row["body"], row["failures"]) if row["call_id"] else None
         return Claimed(
             id=row["id"],
-            owner=Owner(municipality_id, row["origin"]),
+            owner=Owner(municipality_id, row["origin"], row["client"]),
             claim=row["claim"],
             statuses=tuple(Status(word) for word in row["statuses"]),
             reached=Position(row["tx"], row["event_id"]),
@@ -100,7 +96,7 @@ class WebhookCalls:
     async def make(self, claimed: Claimed, now: datetime) -> Claimed | None:
         """The same with the next call, or as far as was looked without one. None: the claim has passed to another."""
         for _ in range(_PAGES):
-            window = Window(claimed.owner.municipality_id, claimed.reached, claimed.owner.origin, claimed.statuses)
+            window = claimed.owner.window(claimed.reached, claimed.statuses)
             page = await self._feed.page(window, EVENTS)
             claimed = replace(claimed, reached=page.next)
             if page.events:
@@ -167,6 +163,10 @@ class WebhookCalls:
         )  # fmt: skip
 
 
+def _columns(owners: Sequence[Owner]) -> list[list[str]]:
+    return [list(column) for column in zip(*(owner.key for owner in owners), strict=True)] or [[], [], []]
+
+
 def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
     return orjson.dumps(
         {
@@ -180,20 +180,20 @@ def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
 #: Whether there is anything to tell is looked at before it is known whose it is: an event behind its place, or a call that was made.
 _CLAIM: Final = """
 WITH able AS (
-    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin ORDER BY w.due_at) AS turn
+    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin, w.client ORDER BY w.due_at) AS turn
     FROM webhooks w
     WHERE w.stopped IS NULL AND w.due_at <= $1
-        AND (w.municipality_id, w.origin) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))
+        AND (w.municipality_id, w.origin, w.client) NOT IN (SELECT * FROM unnest($6::text[], $7::text[], $8::text[]))
         AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
             OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id AND (e.tx, e.id) > (w.tx, w.event_id)
                 AND e.tx < utskick_complete_tx()))),
 due AS (
     SELECT w.municipality_id, w.id FROM webhooks w JOIN able USING (municipality_id, id)
-    WHERE able.turn <= $6 AND w.stopped IS NULL AND w.due_at <= $1
+    WHERE able.turn <= $4 AND w.stopped IS NULL AND w.due_at <= $1
     ORDER BY w.due_at LIMIT $3::bigint FOR UPDATE OF w SKIP LOCKED)
-UPDATE webhooks w SET claim = $7, due_at = $2
+UPDATE webhooks w SET claim = $5, due_at = $2
 FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id AND c.webhook_id = due.id
 WHERE w.municipality_id = due.municipality_id AND w.id = due.id
-RETURNING w.municipality_id, w.id, w.origin, w.claim, w.statuses, w.tx, w.event_id, w.url, w.secret, w.old_secret, w.old_secret_until,
-    c.id AS call_id, c.body, c.failures
+RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id, w.url, w.secret, w.old_secret,
+    w.old_secret_until, c.id AS call_id, c.body, c.failures
 """

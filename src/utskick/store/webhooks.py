@@ -21,10 +21,23 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The calling system that is told, and is told only of its own: an ``x-origin`` in a municipality."""
+    """The calling system that is told, and is told only of its own: an ``x-origin`` of a client in a municipality.
+
+    ``client``: whose token it was; "" where nobody was asked for one.
+    """
 
     municipality_id: str
     origin: str
+    client: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """As $1, $2 and $3 of a statement."""
+        return self.municipality_id, self.origin, self.client
+
+    def window(self, after: Position, statuses: tuple[Status, ...]) -> Window:
+        """What of the feed it is told."""
+        return Window(self.municipality_id, after, self.origin, self.client, statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +87,13 @@ class Webhooks:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"webhooks {owner}")
             added = await connection.fetchval(
                 """
-                INSERT INTO webhooks (municipality_id, id, origin, url, statuses, description, secret, created_at, tx, event_id, due_at)
-                SELECT $1, $3, $2, $4, $5, $6, $7, $8, utskick_complete_tx(), 0, $8
-                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2) < $9
+                INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses, description, secret, created_at, tx, event_id,
+                    due_at)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, utskick_complete_tx(), 0, $9
+                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3) < $10
                 RETURNING true
                 """,
-                owner.municipality_id, owner.origin, made, vault.lock(owner.municipality_id, wanted.url.encode()),
+                *owner.key, made, vault.lock(owner.municipality_id, wanted.url.encode()),
                 [status.value for status in wanted.statuses], wanted.description, vault.lock(owner.municipality_id, secret.encode()),
                 now, MOST,
             )  # fmt: skip
@@ -88,25 +102,25 @@ class Webhooks:
     async def listed(self, owner: Owner) -> list[Webhook]:
         """Oldest first."""
         rows = await self._database.of(owner.municipality_id).fetch(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 ORDER BY w.created_at, w.id", owner.municipality_id, owner.origin
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id", *owner.key
         )
         return [self._webhook(owner, row) for row in rows]
 
     async def get(self, owner: Owner, webhook_id: UUID) -> Webhook | None:
         row = await self._database.of(owner.municipality_id).fetchrow(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.id = $3", owner.municipality_id, owner.origin, webhook_id
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id = $4", *owner.key, webhook_id
         )
         return self._webhook(owner, row) if row else None
 
     async def waiting(self, owner: Owner, webhook: Webhook) -> tuple[int, bool]:
         """Events that it has not been told, and whether there are more behind those that were counted."""
-        count, more = await self._feed.waiting(Window(owner.municipality_id, webhook.reached, owner.origin, webhook.wanted.statuses))
+        count, more = await self._feed.waiting(owner.window(webhook.reached, webhook.wanted.statuses))
         return webhook.in_call + count, more
 
     async def delete(self, owner: Owner, webhook_id: UUID) -> bool:
         """False: there was none."""
         done = await self._database.of(owner.municipality_id).execute(
-            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND id = $3", owner.municipality_id, owner.origin, webhook_id
+            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4", *owner.key, webhook_id
         )
         return done == "DELETE 1"
 
@@ -115,12 +129,12 @@ class Webhooks:
         found = await self._database.of(owner.municipality_id).fetchval(
             """
             WITH w AS (
-                UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $4::timestamptz ELSE due_at END
-                WHERE municipality_id = $1 AND origin = $2 AND id = $3 RETURNING municipality_id, id),
+                UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
+                WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING municipality_id, id),
             c AS (UPDATE webhook_calls c SET failures = 0 FROM w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
             SELECT true FROM w
             """,
-            owner.municipality_id, owner.origin, webhook_id, now,
+            *owner.key, webhook_id, now,
         )  # fmt: skip
         return bool(found)
 
@@ -129,10 +143,10 @@ class Webhooks:
         secret = new_secret()
         found = await self._database.of(owner.municipality_id).fetchval(
             """
-            UPDATE webhooks SET old_secret = secret, old_secret_until = $5, secret = $4
-            WHERE municipality_id = $1 AND origin = $2 AND id = $3 RETURNING true
+            UPDATE webhooks SET old_secret = secret, old_secret_until = $6, secret = $5
+            WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING true
             """,
-            owner.municipality_id, owner.origin, webhook_id, self._database.vault.lock(owner.municipality_id, secret.encode()),
+            *owner.key, webhook_id, self._database.vault.lock(owner.municipality_id, secret.encode()),
             now + OVERLAP,
         )  # fmt: skip
         return secret if found else None
@@ -140,8 +154,11 @@ class Webhooks:
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
         """Those that sign now, the newest first."""
         row = await self._database.of(owner.municipality_id).fetchrow(
-            "SELECT secret, old_secret, old_secret_until FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND id = $3",
-            owner.municipality_id, owner.origin, webhook_id,
+            """
+            SELECT secret, old_secret, old_secret_until FROM webhooks
+            WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+            """,
+            *owner.key, webhook_id,
         )  # fmt: skip
         return opened(self._database, owner.municipality_id, row, now) if row else []
 
