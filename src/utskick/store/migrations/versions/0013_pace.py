@@ -23,10 +23,13 @@ DROP INDEX events_delivery;
 CREATE INDEX events_delivery ON events (delivery_id, id);
 """
 
+#: A delivery is changed twice, its neighbours at the same moment. With room for all of them on their page no index has to be written.
+DELIVERIES = "ALTER TABLE deliveries SET (fillfactor = 50)"
+
 
 def upgrade() -> None:
     connection = op.get_bind().connection.dbapi_connection
     assert connection is not None
     cursor = connection.cursor()
-    for statements in (QUEUE, EVENTS):
+    for statements in (QUEUE, EVENTS, DELIVERIES):
         cursor.execute(statements)
