@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -91,6 +92,16 @@ async def settled(client: Client, location: str) -> dict[str, object]:
             if not found["counts"].keys() & {"queued", "sending", "deferred"}:
                 return dict(found)
             await asyncio.sleep(0.1)
+
+
+async def test_what_is_to_be_sent_later_is_sent_then_though_nobody_says_that_its_time_has_come(client: Client) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=1.2)
+    answer = await client.post("/2281/sms?async=true", {**SMS, "sendAt": due.isoformat()})
+    assert answer.status == 201
+    async with asyncio.timeout(6):
+        while not await client.received("sms", SMS["mobileNumber"]):
+            await asyncio.sleep(0.1)
+    assert datetime.now(UTC) >= due
 
 
 async def test_an_email_with_everything_arrives_whole(client: Client) -> None:

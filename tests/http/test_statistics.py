@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -141,6 +142,25 @@ async def test_a_resend_and_a_late_report_change_what_was_tallied(client: Client
     await tallies.keep_up()
     await tallies.keep_up()
     assert (await client.get("/2281/statistics")).json == {"SMS": counter(failed=1)}
+
+
+async def test_a_round_of_tallies_ends_though_more_is_told_meanwhile(database: Database) -> None:
+    async def tell() -> None:
+        while True:
+            await database.pool.execute(
+                "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ('2281', gen_random_uuid(), 'sent', now())"
+            )
+
+    telling = [asyncio.create_task(tell()) for _ in range(3)]
+    try:
+        async with asyncio.timeout(3):
+            for _ in range(3):
+                await asyncio.sleep(0.05)
+                await Tallies(database).keep_up()
+    finally:
+        for task in telling:
+            task.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
 
 
 async def test_statistics_by_type_with_what_the_peer_leaves_out(client: Client) -> None:

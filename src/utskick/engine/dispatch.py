@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -33,6 +33,8 @@ from utskick.store.print_batches import Gather, PrintBatches
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+_USUAL: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,9 @@ class Dispatch:
             await self._finished.put(job.id)
             return None
         self._a.points.reach("after-begin")
-        delivery = delivery.begun(account)
         outcome = await self._send(channel, loaded, account)
         self._a.points.reach("after-answer")
-        return replace(loaded, delivery=delivery), outcome
+        return loaded.begun(account), outcome
 
     async def _send(self, channel: Channel, loaded: Loaded, account: str) -> Outcome:
         try:
@@ -231,7 +232,7 @@ class Dispatch:
             when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft) if account else "hold",
             now=self._a.clock(),
             luck=self._a.luck(),
-            policy=self._a.policies.get(name, Policy()),
+            policy=self._a.policies.get(name, _USUAL),
         )
 
 

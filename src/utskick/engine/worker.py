@@ -109,6 +109,9 @@ class Worker:
             for priority in Priority
         }
         self._lanes = list(self._room)
+        #: Lanes in which something may be due: told by NOTIFY, or not empty when they were last looked at; all of them every ``poll``.
+        self._stirred: set[str] = set()
+        self._look_at_all = 0.0
         self._busy: Counter[str] = Counter()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -119,7 +122,7 @@ class Worker:
         with suppress(*PASSING):  # upkeep looks again
             await self._upkeep.begin()
         background = [
-            asyncio.create_task(self._database.listen(WORK, lambda _lane: self._wake.set(), self._wake.set)),
+            asyncio.create_task(self._database.listen(WORK, self._stir, lambda: self._stir(*self._lanes))),
             asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
             asyncio.create_task(self._every(ROUND, lambda: self._upkeep.round(self.id))),
         ]
@@ -144,8 +147,13 @@ class Worker:
         self._stopping.set()
         self._wake.set()
 
+    def _stir(self, *lanes: str) -> None:
+        self._stirred.update(lanes)
+        self._wake.set()
+
     async def step(self) -> int:
         """Claim what is due and take it to its next rest. Returns how many. For tests and one-shot runs."""
+        self._stir(*self._lanes)
         claimed = await self._claim()
         while self._running:
             await asyncio.gather(*self._running.values())
@@ -168,12 +176,7 @@ class Worker:
                 await asyncio.wait_for(self._wake.wait(), self._options.poll)
 
     async def _claim(self) -> int:
-        hungry = [lane for lane in self._lanes if self._busy[lane] <= self._room[lane] // 2]
-        if not hungry:
-            return 0
-        # by the largest: a small lane may be overfilled once, and then has no hunger; by the smallest, all would be fed with its spoon
-        count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in hungry))
-        claimed = [job for job in await self._jobs.claim(hungry, count, self._options.patience) if job.id not in self._running]
+        claimed = [job for job in await self._claim_hungry() if job.id not in self._running]
         if not claimed:
             return 0
         try:
@@ -189,6 +192,25 @@ class Worker:
                 continue
             self._start(job, asyncio.create_task(self._dispatch.run(job, loaded.get(job.delivery_id))))
         return len(claimed)
+
+    async def _claim_hungry(self) -> list[Job]:
+        """For lanes that have room, and in which something may be due."""
+        if monotonic() >= self._look_at_all:
+            self._stirred.update(self._lanes)
+            self._look_at_all = monotonic() + self._options.poll
+        hungry = [lane for lane in self._lanes if lane in self._stirred and self._busy[lane] <= self._room[lane] // 2]
+        if not hungry:
+            return []
+        # by the largest: a small lane may be overfilled once, and then has no hunger; by the smallest, all would be fed with its spoon
+        count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in hungry))
+        self._stirred.difference_update(hungry)  # before: what is told during the claim may have come too late for it
+        left = hungry
+        try:
+            claimed = await self._jobs.claim(hungry, count, self._options.patience)
+            left = hungry if len(claimed) == count else list({job.lane for job in claimed})
+        finally:
+            self._stirred.update(left)
+        return claimed
 
     def _start(self, job: Job, task: asyncio.Task[None]) -> None:
         self._busy[job.lane] += 1

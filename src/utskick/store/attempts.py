@@ -29,7 +29,7 @@ _OVER: Final = SETTLED - {Status.UNCERTAIN}
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning again when the
-    commit was not confirmed."""
+    commit was not confirmed. All that one ``Attempts`` begins have the same ``claim`` and ``worker``."""
 
     delivery: Delivery
     account: str
@@ -92,19 +92,19 @@ class Attempts:
             """
             WITH w AS (
                 SELECT * FROM unnest(
-                    $1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bytea[])
-                AS w(municipality_id, id, attempts, account, claim, worker, at, frozen)),
+                    $1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bytea[])
+                AS w(municipality_id, id, attempts, account, at, frozen)),
             taken AS (
                 UPDATE deliveries d
-                SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = w.claim, updated_at = w.at,
+                SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7, updated_at = w.at,
                     frozen = coalesce(d.frozen, w.frozen)
                 FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND (
                     (d.status IN ('queued', 'deferred') AND d.attempts = w.attempts)
-                    OR (d.status = 'sending' AND d.claim = w.claim AND d.attempts = w.attempts + 1))
+                    OR (d.status = 'sending' AND d.claim = $7 AND d.attempts = w.attempts + 1))
                 RETURNING d.id),
             opened AS (
                 INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
-                SELECT w.id, w.attempts + 1, w.municipality_id, w.account, w.worker, w.at FROM w JOIN taken USING (id)
+                SELECT w.id, w.attempts + 1, w.municipality_id, w.account, $8, w.at FROM w JOIN taken USING (id)
                 ON CONFLICT (delivery_id, number) DO NOTHING)
             SELECT id FROM taken
             """,
@@ -112,10 +112,10 @@ class Attempts:
             [b.delivery.id for b in begun],
             [b.delivery.attempts for b in begun],
             [b.account for b in begun],
-            [b.claim for b in begun],
-            [b.worker for b in begun],
             [b.at for b in begun],
             [sealed for _, sealed in group],
+            begun[0].claim,
+            begun[0].worker,
         )
         taken = {row["id"] for row in rows}
         return [b.delivery.id in taken for b in begun]
@@ -138,34 +138,35 @@ class Attempts:
             """
             WITH w AS (
                 SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                    $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::int[], $16::bytea[],
-                    $17::text[], $18::boolean[], $19::text[], $20::bigint[], $21::int[], $22::boolean[])
+                    $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
+                    $16::bigint[], $17::int[])
                 AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason, provider_code, doubt, tried, at, due,
-                    lane, level, payload, actor, settled, noted, job, uncalled, over)),
+                    actor, noted, job, uncalled)),
+            again AS (SELECT * FROM unnest($18::uuid[], $19::text[], $20::int[], $21::bytea[]) AS a(id, lane, level, payload)),
             moved AS (
                 UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
                     reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
                     tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
-                    secret = CASE WHEN w.over THEN NULL ELSE d.secret END,
+                    secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
                     frozen = CASE WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL ELSE d.frozen END
                 FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND d.attempts = w.attempt - w.uncalled
                     AND (d.status IN ('sending', 'uncertain')
                         OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))
                     AND NOT (d.status = 'uncertain' AND w.status = 'uncertain')
-                RETURNING d.id, d.message_id, d.awaited AND w.settled AS told),
+                RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS told),
             noted AS (
                 INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
                     reason_code, reason, provider_code, actor, at, became)
-                SELECT w.municipality_id, w.id, nullif(w.attempt, 0), w.noted, w.account, w.reference, w.reason_code, w.reason,
-                    w.provider_code, w.actor, w.at, nullif(w.status, w.noted)
+                SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status), w.account, w.reference,
+                    w.reason_code, w.reason, w.provider_code, w.actor, w.at, CASE WHEN w.noted <> w.status THEN w.status END
                 FROM w JOIN moved USING (id)),
             done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
             next AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT w.level, w.lane, w.payload, now() + (w.due - w.at), 'queued' FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL),
+                SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
+                FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
             called AS MATERIALIZED (
-                SELECT pg_notify('utskick_work', lane)
-                FROM (SELECT DISTINCT w.lane FROM w JOIN moved USING (id) WHERE w.due IS NOT NULL) l),
+                SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
             told AS MATERIALIZED (SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE told)
             SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
             """,
@@ -175,16 +176,29 @@ class Attempts:
         return [s.delivery.id in moved for s in group]
 
 
+#: As parameters of a statement.
+_RESTING: Final = [status.value for status in SETTLED]
+_FOR_GOOD: Final = [status.value for status in _OVER]
+
+
 def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
+    """What is written of each; and the next jobs, of those that are due again: most are not, and every value sent costs something."""
     rows = [
         (
             s.delivery.municipality_id, s.delivery.id, s.attempt, s.move.status.value, s.account, s.move.reference,
             s.move.reason.code if s.move.reason else None, s.move.reason.sentence if s.move.reason else None,
             s.move.reason.provider_code if s.move.reason else None, s.move.doubt, " ".join(s.move.tried), s.at, s.move.due,
-            lane_of(s.delivery.channel, s.delivery.priority), jobs.level(s.delivery.priority),
-            jobs.payload(s.delivery.municipality_id, s.delivery.id), s.actor, s.move.status in SETTLED,
-            (s.move.noted or s.move.status).value, s.job_id, int(s.uncalled), s.move.status in _OVER,
+            s.actor, s.move.noted.value if s.move.noted else None, s.job_id, int(s.uncalled),
         )
         for s in group
     ]  # fmt: skip
-    return [list(column) for column in zip(*rows, strict=True)]
+    again = [s.delivery for s in group if s.move.due is not None]
+    return [
+        *map(list, zip(*rows, strict=True)),
+        [d.id for d in again],
+        [lane_of(d.channel, d.priority) for d in again],
+        [jobs.level(d.priority) for d in again],
+        [jobs.payload(d.municipality_id, d.id) for d in again],
+        _RESTING,
+        _FOR_GOOD,
+    ]

@@ -47,6 +47,9 @@ class Loaded:
     routed: bool = False
     erased: bool = False
 
+    def begun(self, account: str) -> Loaded:
+        return Loaded(self.delivery.begun(account), self.draft, self.routed, self.erased)
+
 
 class Deliveries:
     """Reads only."""

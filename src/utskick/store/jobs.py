@@ -1,7 +1,7 @@
 """The queue as rows: PgQueuer's table, written in our own transactions.
 
-PgQueuer gives the schema, the claim (SKIP LOCKED, priorities, stale heartbeats) and the heartbeat. Jobs are added and removed
-here, because they must come and go in the same transaction as the delivery they stand for (docs/adr/0002).
+PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must come and go in the same transaction as
+the delivery they stand for, and a claim must cost the same however many wait (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.types import JobId, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.types import JobId, QueueManagerId
 
 from utskick.domain.channel import Priority
 from utskick.domain.message import lane_of
@@ -54,17 +54,27 @@ class Jobs:
 
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
         """Up to ``count`` due jobs of these lanes, most urgent first; also those whose worker has been silent for ``patience``."""
-        query = self._queries.qbq.build_dequeue_query(
-            batch_size=count,
-            entrypoints=[QueueEntrypoint(lane) for lane in lanes],
-            concurrency_limits=[0] * len(lanes),
-            queue_manager_id=self._worker,
-            global_concurrency_limit=None,
-            heartbeat_timeout=patience,
-        )
-        # its statement without its models: a worker takes thousands of jobs a second, and reads three members of each
-        rows = await self._pool.fetch(query.sql, *query.args)
-        return [Job(row["id"], row["entrypoint"], found[16:].decode(), UUID(bytes=found[:16])) for row in rows if (found := row["payload"])]
+        rows = await self._pool.fetch(
+            """
+            WITH due AS (
+                SELECT q.id, q.priority, q.execute_after FROM unnest($1::text[]) AS l(lane)
+                CROSS JOIN LATERAL (
+                    SELECT id, priority, execute_after FROM pgqueuer
+                    WHERE entrypoint = l.lane AND status = 'queued' AND execute_after <= now()
+                    ORDER BY execute_after, id LIMIT $2 FOR UPDATE SKIP LOCKED) q),
+            silent AS (
+                SELECT id, priority, execute_after FROM pgqueuer
+                WHERE status = 'picked' AND entrypoint = ANY($1) AND heartbeat < now() - $4::interval
+                ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED),
+            chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f ORDER BY priority DESC, execute_after, id LIMIT $2),
+            picked AS (
+                UPDATE pgqueuer SET status = 'picked', heartbeat = now(), queue_manager_id = $3 WHERE id = ANY(ARRAY(SELECT id FROM chosen))
+                RETURNING id, entrypoint, payload, priority, execute_after)
+            SELECT id, entrypoint, payload FROM picked ORDER BY priority DESC, execute_after, id
+            """,
+            lanes, count, self._worker, patience,
+        )  # fmt: skip
+        return [Job(id_, lane, found[16:].decode(), UUID(bytes=found[:16])) for id_, lane, found in rows]
 
     async def beat(self, ids: Sequence[int]) -> None:
         if ids:

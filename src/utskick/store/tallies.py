@@ -135,25 +135,29 @@ class Tallies:
         return [Tally(*row) for row in rows]
 
     async def keep_up(self) -> None:
-        """Take in what has been told since, of every municipality. Any number of workers may do it at once."""
+        """Take in what has been told until now, of every municipality. Any number of workers may do it at once.
+
+        What is told meanwhile is for the next time: under load there would be no end of strides, each of a few events and of the same cost.
+        """
         for row in await self._database.pool.fetch(places("events")):
             while await self._stride(row["municipality_id"]):
                 pass
 
     async def _stride(self, municipality_id: str) -> bool:
+        """Whether there is more."""
         async with self._database.transaction() as connection:
             await connection.execute(_BY_VALUE)
             mark = await _marked(connection, municipality_id)
             if mark is None:
                 return False
-            rest = await _rest(connection, municipality_id, mark)
+            rest, more = await _rest(connection, municipality_id, mark)
             if rest is None:
                 return False
             await connection.execute(_TAKE_IN, municipality_id, mark, rest)
             await connection.execute(
                 "UPDATE watermarks SET tx = $3 WHERE name = $2 AND municipality_id = $1", municipality_id, NAME, rest
             )  # fmt: skip
-            return True
+            return more
 
 
 async def _marked(connection: Connection, municipality_id: str) -> int | None:
@@ -166,13 +170,16 @@ async def _marked(connection: Connection, municipality_id: str) -> int | None:
     return row["tx"] if row else None
 
 
-async def _rest(connection: Connection, municipality_id: str, mark: int) -> int | None:
-    """Up to which transaction (exclusive) to take in now; None where nothing has been told. Whole transactions, complete ones only."""
-    last: int | None = await connection.fetchval(
+async def _rest(connection: Connection, municipality_id: str, mark: int) -> tuple[int | None, bool]:
+    """Up to which transaction (exclusive) to take in now, None where nothing has been told; and whether that is only a part of it.
+
+    Whole transactions, complete ones only.
+    """
+    row = await connection.fetchrow(
         """
-        SELECT max(tx) FROM (
+        SELECT max(tx) + 1 AS rest, count(*) = $3 AS more FROM (
             SELECT tx FROM events WHERE municipality_id = $1 AND tx >= $2 AND tx < utskick_complete_tx() ORDER BY tx LIMIT $3) s
         """,
         municipality_id, mark, _STRIDE,
     )  # fmt: skip
-    return None if last is None else last + 1
+    return (row["rest"], row["more"]) if row else (None, False)
