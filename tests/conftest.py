@@ -19,7 +19,7 @@ _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
 _AUTH = "clients, client_assertions, signing_keys"
-_KEPT = "retention_rules, retention_places, retention_files, retention_protocol, holds, attachment_uses"
+_KEPT = "configuration, retention_rules, retention_places, retention_files, retention_protocol, holds, attachment_uses"
 TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from utskick.app import channels_of, in_sandbox, policies_of, read_settings, safe_of
+from utskick.app import policies_of, read_settings, safe_of
 from utskick.directory.nobody import NOBODY
 from utskick.domain.errors import SettingsFault
+from utskick.speaking import channels_of, check_accounts, in_sandbox, kinds_of
 
 FILE = """
 municipalities = ["2281", "0180"]
@@ -80,7 +81,7 @@ def test_the_sandbox_is_on_until_a_channel_has_accounts(file: Path) -> None:
 
 def test_a_service_that_can_reach_nobody_does_not_start() -> None:
     with pytest.raises(SettingsFault, match="no channel has a provider account"):
-        channels_of(read_settings(None, {"sandbox": {"enabled": False}}), None, NOBODY)
+        check_accounts(channels_of(kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None), [], NOBODY))
 
 
 def test_retry_is_set_for_channels_that_exist() -> None:

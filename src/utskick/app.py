@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +17,19 @@ import uvicorn
 from pydantic import BaseModel
 
 from utskick import settings as settings_module
+from utskick import speaking
 from utskick.auth import access
 from utskick.auth.kept_client import KeptClient
 from utskick.auth.settings import AuthSection
-from utskick.channels.register import CHANNELS, SPOKEN
-from utskick.directory import people as directory
-from utskick.directory.local import tables_of
-from utskick.directory.people import People
+from utskick.channels.register import CHANNELS
 from utskick.directory.settings import DirectorySection
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
-from utskick.domain.people import Neighbours
 from utskick.engine.intake import Intake
 from utskick.engine.points import Points
 from utskick.engine.progress import Progress
 from utskick.engine.readiness import Readiness
-from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.settlements import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
@@ -45,7 +39,7 @@ from utskick.http.refusals import Refusals
 from utskick.http.service import Service
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.place import HOST, Place
-from utskick.sandbox.town import NOTICE, Town, furnish, sections
+from utskick.sandbox.town import NOTICE, Town, furnish
 from utskick.settings import Settings
 from utskick.store import keyring, migrations
 from utskick.store.conversations import Conversations
@@ -56,35 +50,11 @@ from utskick.store.resolutions import Resolutions
 from utskick.store.safe import Safe
 from utskick.store.vault import Vault
 
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
     return settings_module.read(path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over)
-
-
-def in_sandbox(settings: Settings) -> bool:
-    """The sandbox is on unless a channel has accounts of its own, or the settings say otherwise."""
-    if settings.sandbox.enabled is not None:
-        return settings.sandbox.enabled
-    return not any(settings.section(name).accounts for name in SPOKEN)
-
-
-def channels_of(settings: Settings, place: Place | None, neighbours: Neighbours) -> dict[str, Channel]:
-    """``place``: the town whose simulators stand in for channels without accounts of their own."""
-    simulated = sections(place) if place else {}
-    built: dict[str, Channel] = {}
-    for name, entry in CHANNELS.items():
-        section: BaseModel = settings.section(name)
-        if name in simulated and not section.accounts:  # type: ignore[attr-defined]
-            given = section.model_dump(exclude_unset=True)
-            section = entry.section.model_validate({**simulated[name], **{k: v for k, v in given.items() if k != "accounts"}})
-        built[name] = entry.build(section, neighbours)
-    if not any(channel.accounts for channel in built.values()):
-        raise SettingsFault("no channel has a provider account: add [sms.accounts.…] or [email.accounts.…], or set sandbox.enabled = true")
-    return built
 
 
 def policies_of(settings: Settings) -> dict[str, Policy]:
@@ -124,13 +94,6 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
-    """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
-    async with directory.opened(settings.section("directory"), tables_of(database, database.vault.safe)) as people:
-        yield people
-
-
-@asynccontextmanager
 async def settling(settings: Settings, database: Database) -> AsyncIterator[Settlements]:
     """What synchronous calls wait at."""
     settlements = Settlements(database, settings.http.sync_waits)
@@ -154,7 +117,7 @@ async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refu
 @asynccontextmanager
 async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
     """What calls the receivers of webhooks; in the sandbox they may be on this machine."""
-    receivers = Receivers((*settings.webhooks.networks, *(_LOOPBACK if in_sandbox(settings) else ())))
+    receivers = Receivers((*settings.webhooks.networks, *(speaking.LOOPBACK if speaking.in_sandbox(settings) else ())))
     try:
         yield receivers
     finally:
@@ -162,25 +125,8 @@ async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
 
 
 def worker_of(settings: Settings, database: Database, channels: Mapping[str, Channel], receivers: Receivers) -> Worker:
-    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace, receivers, settings.retention.rules)
+    options = WorkerOptions(settings.patience, settings.worker.poll, settings.worker.grace, receivers, speaking.rules_of(settings))
     return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
-
-
-def hear_reports(database: Database, channels: Mapping[str, Channel]) -> Receipts:
-    """Reports that come over a channel's own connection are kept as those that come over HTTP."""
-    receipts = Receipts(database, channels, utc_now)
-    for name, channel in channels.items():
-        channel.report_to(partial(receipts.keep, name))
-    return receipts
-
-
-@asynccontextmanager
-async def started(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        for channel in channels.values():
-            await channel.start()
-            stack.push_async_callback(channel.close)
-        yield
 
 
 @asynccontextmanager
@@ -227,14 +173,12 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
         database = await stack.enter_async_context(opened(settings))
         town: Town | None = None
-        if in_sandbox(settings):
+        if speaking.in_sandbox(settings):
             town = Town(_place(settings, api_url))
             await town.start()
             stack.push_async_callback(town.close)
-        people = await stack.enter_async_context(peopled(settings, database))
-        channels = channels_of(settings, town.place if town else None, people.neighbours)
-        receipts = hear_reports(database, channels)
-        await stack.enter_async_context(started(channels))
+        speaks = await stack.enter_async_context(speaking.opened(settings, database, town.place if town else None))
+        channels = speaks.channels
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
@@ -248,16 +192,18 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             channels=channels,
             intake=Intake(database, channels, utc_now, Points.from_environment()),
             settlements=await stack.enter_async_context(settling(settings, database)),
-            receipts=receipts,
+            receipts=speaks.receipts,
             history=history,
             progress=progress,
             conversations=Conversations(database),
             resolutions=Resolutions(database),
-            directory=people.tables,
-            keeps_contacts=people.keeps_contacts,
+            directory=speaks.people.tables,
+            keeps_contacts=speaks.people.keeps_contacts,
+            configuration=speaks.watch,
+            reach=speaking.reach_of(settings),
             receivers=calling,
             refusals=await stack.enter_async_context(refusing(settings, database)),
-            retention=settings.retention.rules,
+            retention=speaking.rules_of(settings),
             clock=utc_now,
             municipalities=settings.municipalities,
             default_municipality=settings.default_municipality,
@@ -282,19 +228,18 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 async def work(settings: Settings) -> None:
     """A worker process: until SIGTERM or SIGINT."""
     signalled = stop_signal()
-    async with opened(settings) as database, peopled(settings, database) as people:
-        if in_sandbox(settings) and 0 in settings.sandbox.ports:
+    async with opened(settings) as database:
+        if speaking.in_sandbox(settings) and 0 in settings.sandbox.ports:
             raise SettingsFault(
                 "a worker cannot find a sandbox on any free port: set sandbox.http_port, smtp_port, https_port and sftp_port"
             )
-        place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if in_sandbox(settings) else None
+        place = _place(settings, f"http://{settings.http.host}:{settings.http.port}") if speaking.in_sandbox(settings) else None
         if place is not None:
             await asyncio.to_thread(furnish, place)
-        channels = channels_of(settings, place, people.neighbours)
-        collect_rarely()
-        hear_reports(database, channels)
-        async with started(channels), receiving(settings) as calling, working(worker_of(settings, database, channels, calling)) as worker:
-            await stop_wanted(worker, signalled=signalled)
+        async with speaking.opened(settings, database, place) as speaks, receiving(settings) as calling:
+            collect_rarely()
+            async with working(worker_of(settings, database, speaks.channels, calling)) as worker:
+                await stop_wanted(worker, signalled=signalled)
 
 
 def stop_signal() -> asyncio.Event:
@@ -318,7 +263,7 @@ async def _kept_client(settings: Settings, database: Database) -> Path | None:
     if not settings.section("auth").embedded or settings.database.url is not None:
         return None
     client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
-    if in_sandbox(settings):
+    if speaking.in_sandbox(settings):
         return await client.keep(settings.data.folder.expanduser().absolute())
     await client.drop()
     return None
@@ -349,7 +294,7 @@ def check_host(settings: Settings) -> None:
     """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises ``SettingsFault``."""
     if is_loopback(settings.http.host):
         return
-    if in_sandbox(settings):
+    if speaking.in_sandbox(settings):
         raise SettingsFault(f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins")
     if settings.section("auth").mode == "off":
         raise SettingsFault(

@@ -16,6 +16,7 @@ from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
 from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, Rule
+from utskick.domain.unit import Unit
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
@@ -99,6 +100,18 @@ class WebhooksSection(Section):
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
+class ProvidersSection(Section):
+    """``networks``: of our own, in which providers may lie whose accounts are set over the API; others lie in the open internet."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+class LimitsSection(Section):
+    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one client."""
+
+    rate: float | None = Field(default=None, ge=1, le=1_000_000)
+
+
 class RetentionRule(Section):
     """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference number of the decision."""
 
@@ -114,7 +127,7 @@ class RetentionRule(Section):
 
 
 class RetentionSection(Section):
-    """For municipalities without rules of their own: ``days`` (absent: keep everything), and others by ``types``."""
+    """For who has no rules of its own: ``days`` (absent: keep everything), and others by ``types``."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
@@ -128,10 +141,10 @@ class RetentionSection(Section):
             raise ValueError(f"types: there is no message type named {', '.join(sorted(unknown))}")
         return self
 
-    @property
-    def rules(self) -> dict[str, Rule]:
-        found = {name: Rule(name, rule.days, rule.decision) for name, rule in self.types.items()}
-        return {**found, OTHERS: Rule(OTHERS, self.days, self.decision or "")} if self.days is not None else found
+    def rules(self, unit: Unit | None = None) -> list[Rule]:
+        """``unit``: whose they are, where they are not everybody's."""
+        found = [Rule(name, rule.days, rule.decision, unit=unit) for name, rule in self.types.items()]
+        return [*found, Rule(OTHERS, self.days, self.decision or "", unit=unit)] if self.days is not None else found
 
 
 class Log(Section):
@@ -169,6 +182,8 @@ class Settings(BaseSettings):
     worker: WorkerSection = WorkerSection()
     retry: dict[str, RetrySection] = {}
     webhooks: WebhooksSection = WebhooksSection()
+    providers: ProvidersSection = ProvidersSection()
+    configuration: dict[Municipality, dict[str, Any]] = {}
     retention: RetentionSection = RetentionSection()
     log: Log = Log()
     sandbox: SandboxSection = SandboxSection()
@@ -238,6 +253,8 @@ def _secrets_folder() -> Path | None:
 
 
 def _found(error: Any) -> str:
-    secret = any(word in str(part) for part in error["loc"] for word in ("password", "secret", "url", "key"))
+    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped ``password``."""
+    named = any(word in str(part) for part in error["loc"] for word in ("password", "secret", "url", "key", "token"))
+    secret = named or error["type"] == "extra_forbidden"
     value = error.get("input")
     return "" if secret or isinstance(value, dict | list | BaseModel) or value is None else f" (found {value!r})"

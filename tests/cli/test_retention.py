@@ -64,13 +64,13 @@ def test_what_would_go_is_shown_and_then_goes(over: Command, server: str) -> Non
     done = over("retention", "run", "--dry-run")
     assert done.code == 0, done.out + done.err
     letter, sms = cells(done.out)
-    assert letter[:5] == ["2281", "LETTER", "preserve", "KS 2", ""]
-    assert sms[:5] == ["2281", "SMS", "30 days", "KS 1", "0"], "nothing has been counted yet"
-    assert sms[7] == "1 on its way or in doubt, 1 not told yet"
+    assert letter[:5] == ["2281", "LETTER", "", "preserve", "KS 2"]
+    assert sms[:6] == ["2281", "SMS", "", "30 days", "KS 1", "0"], "nothing has been counted yet"
+    assert sms[8] == "1 on its way or in doubt, 1 not told yet"
     assert within(server, left) == 4
     assert ["2281", "SMS", "1", "1", "0", "0"] in cells(over("retention", "run").out)
     assert within(server, left) == 3
-    assert cells(over("retention", "status").out)[1][4:] == ["0", "", "", "1 on its way or in doubt"]
+    assert cells(over("retention", "status").out)[1][5:] == ["0", "", "", "1 on its way or in doubt"]
 
 
 def test_settings_that_make_no_rule_are_told(over: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ WHO = {"X_Sent_By": "joe01doe; type=adAccount", "x_origin": "Skolappen"}
 UNTRACED = {
     "getBatchStatus", "getMessageStatus", "getDeliveryStatus", "getBatchEvents", "getEvents", "getStatistics", "getDepartmentStatistics",
     "getDepartmentStatistics_1", "getStatisticsByDepartment", "getWebhooks", "getWebhook", "getRetentionRules", "getRetentionProtocol",
+    "getConfigurations", "getConfiguration",
 }  # fmt: skip
 
 

@@ -38,6 +38,26 @@ async def test_a_rule_is_set_read_changed_and_removed(client: Client) -> None:
     assert [rule["messageType"] for rule in (await client.get(PATH)).json] == ["SMS"]
 
 
+async def test_a_part_of_the_municipality_has_rules_of_its_own(client: Client) -> None:
+    for query, days in (("", 30), ("?department=Skola", 10), ("?organizationNumber=2120002411", 20)):
+        assert (await client.call("PUT", f"{PATH}/SMS{query}", {"days": days, "decision": "d"})).status == 201
+    assert (await client.call("PUT", f"{PATH}/SMS?department=Skola", {"days": 11, "decision": "d"})).status == 200
+    found = [(r.get("organizationNumber"), r.get("department"), r["days"]) for r in (await client.get(PATH)).json]
+    assert found == [(None, None, 30), (None, "Skola", 11), ("2120002411", None, 20)]
+    assert (await client.call("DELETE", f"{PATH}/SMS?department=Skola")).status == 204
+    assert (await client.call("DELETE", f"{PATH}/SMS?department=Skola")).status == 404
+    assert len((await client.get(PATH)).json) == 2
+    assert (await client.call("PUT", f"{PATH}/SMS?organizationNumber=1", {"days": 1, "decision": "d"})).status == 400
+
+
+async def test_units_have_rules_in_the_settings(database: Database, tmp_path: Path) -> None:
+    tables = {"2281": {"departments": {"Skola": {"retention": {"days": 9, "decision": "D 9"}}}}}
+    async with serving(database, tmp_path, configuration=tables, retention={"days": 90, "decision": "D 1"}) as client:
+        found = [(r.get("department"), r["days"], r["source"]) for r in (await client.get(PATH)).json]
+        assert found == [(None, 90, "settings"), ("Skola", 9, "settings")]
+        assert len((await client.get("/2260/configuration/retention")).json) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "body", "told"),
     [
@@ -109,7 +129,7 @@ async def test_the_worker_removes_what_is_past_its_time_and_every_reading_call_s
         await Tallies(database).keep_up()
         before = (await client.get("/2281/statistics")).json
         assert (await client.call("PUT", f"{PATH}/SMS", {"days": 30, "decision": "KS 1"})).status == 201
-        await RetentionRound(database, {}, utc_now).round()
+        await RetentionRound(database, [], utc_now).round()
         assert await histories.orphans() == {}
         protocol = (await client.get(f"{PATH}/protocol")).json
         [line] = protocol["protocol"]
@@ -137,7 +157,7 @@ async def test_a_batch_of_which_a_part_is_gone_tells_of_the_rest(database: Datab
     await database.pool.execute("UPDATE messages SET issuer = 'anna01'")
     await Tallies(database).keep_up()
     await client.call("PUT", f"{PATH}/*", {"days": 30, "decision": "KS 1"})
-    await RetentionRound(database, {}, utc_now).round()
+    await RetentionRound(database, [], utc_now).round()
     rest = str(made.messages[1])
     status = (await client.get(f"/2281/status/batch/{made.id}")).json
     assert ([m["messageId"] for m in status["messages"]], status["counts"]) == ([rest], {"sent": 1})

@@ -22,12 +22,16 @@ MID, OTHER = "2281", "2260"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message of a batch. ``statuses``: one of each of its deliveries; ``days``: how long ago; ``file``: of its own."""
+    """A message of a batch. ``statuses``: one of each of its deliveries; ``days``: how long ago; ``file``: of its own.
+
+    ``department``: whose it is.
+    """
 
     statuses: tuple[str, ...] = ("sent",)
     days: float = 100
     party: UUID | None = None
     file: str | None = None
+    department: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,13 @@ class Histories:
         return vault.of(self.mid, month).seal(column, plain)
 
     async def batch(
-        self, *told: Told, kind: str = "SMS", file: str | None = None, origin: str | None = None, imported: bool = False
+        self,
+        *told: Told,
+        kind: str = "SMS",
+        file: str | None = None,
+        origin: str | None = None,
+        imported: bool = False,
+        organization: str | None = None,
     ) -> Written:
         """``file``: the text of one that all its messages share."""
         batch_id, pool = new_id(), self.database.pool
@@ -58,10 +68,10 @@ class Histories:
         await pool.execute(
             """
             INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, recipients, content, attachments, created_at,
-                imported) VALUES ($1, $2, 'sms', $3, 'NORMAL', $4, $5, $6, $7, $8, $9)
+                imported, organization_number) VALUES ($1, $2, 'sms', $3, 'NORMAL', $4, $5, $6, $7, $8, $9, $10)
             """,
             batch_id, self.mid, kind, origin, len(told), await self.seal(Column.CONTENT, orjson.dumps({"message": "Hej"})),
-            await self.named(file, batch_id) if file else None, oldest, imported,
+            await self.named(file, batch_id) if file else None, oldest, imported, organization,
         )  # fmt: skip
         return Written(batch_id, tuple([await self._message(batch_id, kind, n, each) for n, each in enumerate(told)]))
 
@@ -70,13 +80,13 @@ class Histories:
         key = await self.database.vault.index(self.mid, str(told.party)) if told.party else None
         await pool.execute(
             """
-            INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, at, origin, content, attachments)
-            SELECT $1, $2, $3, $4, $5, $6, $7, b.origin, $8, $9 FROM batches b WHERE b.id = $3
+            INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, at, origin, content, attachments, department)
+            SELECT $1, $2, $3, $4, $5, $6, $7, b.origin, $8, $9, $10 FROM batches b WHERE b.id = $3
             """,
             message_id, self.mid, batch_id, ordinal, key,
             await self.seal(Column.PARTY, str(told.party).encode()) if told.party else None, at,
             await self.seal(Column.CONTENT, b'{"message":"Hej"}') if told.file else None,
-            await self.named(told.file, message_id) if told.file else None,
+            await self.named(told.file, message_id) if told.file else None, told.department,
         )  # fmt: skip
         for status in told.statuses:
             delivery_id = new_id()

@@ -52,7 +52,7 @@ async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) 
         assert (await run(database)).is_nothing
         deciding = [
             asyncio.create_task(held(database, HoldKind.MESSAGE, made.messages[0])),
-            asyncio.create_task(RetentionRules(database, {}).put(MID, Rule("EMAIL", 1, "d", "anna", NOW))),
+            asyncio.create_task(RetentionRules(database, []).put(MID, Rule("EMAIL", 1, "d", "anna", NOW))),
         ]
         await asyncio.sleep(0.1)
         assert not any(task.done() for task in deciding)

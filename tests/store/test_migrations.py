@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 import orjson
 import pytest
@@ -14,6 +16,7 @@ from utskick.domain.errors import DatabaseFault
 from utskick.domain.ids import new_id
 from utskick.store import migrations
 from utskick.store.database import Database
+from utskick.store.migrations import upgrading
 
 
 async def fresh(server: str, name: str) -> str:
@@ -40,7 +43,7 @@ async def test_a_database_without_a_schema_says_what_to_do(server: str) -> None:
 
 async def test_files_that_were_there_before_retention_are_known_to_be_in_use(server: str) -> None:
     url = await fresh(server, "before_retention")
-    config = migrations._config()
+    config = upgrading.config()
     with create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool).connect() as connection:
         config.attributes["connection"] = connection
         before = ScriptDirectory.from_config(config).get_revision("0010")
@@ -100,3 +103,12 @@ async def test_a_database_that_is_not_there_is_one_sentence() -> None:
 async def test_another_dialect_is_refused() -> None:
     with pytest.raises(DatabaseFault, match="postgresql://"):
         migrations.migrate("mysql://a@b/c")
+
+
+def test_the_revisions_are_those_of_the_files_in_one_line() -> None:
+    script = ScriptDirectory.from_config(upgrading.config())
+    found = [revision.revision for revision in script.walk_revisions()]
+    assert script.get_heads() == [migrations.head()]
+    assert found == sorted(found, reverse=True)
+    assert all(map(migrations.known, found))
+    assert len(found) == len(list(Path(migrations.__file__).parent.glob("versions/[0-9]*.py")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody, som
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.retention import HoldKind, Kept, Rule
+from utskick.domain.unit import Unit
 from utskick.store.attachments import keep, refer
 from utskick.store.database import Database
 from utskick.store.erasures import Erasures, Order
@@ -29,10 +31,10 @@ from utskick.store.retention_rules import RetentionRules
 from utskick.store.tallies import Tallies
 from utskick.store.tallies import Wanted as Counted
 
-SMS = {"SMS": Rule("SMS", 30, "KS 2026/1")}
+SMS = [Rule("SMS", 30, "KS 2026/1")]
 
 
-async def run(database: Database, rules: dict[str, Rule] | None = None, *, step: int = 400, now: Any = NOW) -> Removed:
+async def run(database: Database, rules: Sequence[Rule] | None = None, *, step: int = 400, now: Any = NOW) -> Removed:
     """Everything that may go, in steps."""
     retention, total = Retention(database, SMS if rules is None else rules, step), Removed()
     for walk in await retention.walks():
@@ -76,10 +78,10 @@ async def test_without_a_rule_and_under_preserve_everything_stays(database: Data
     histories = Histories(database)
     kept = await histories.batch(Told(days=30_000))
     await Tallies(database).keep_up()
-    for rules in ({}, {"SMS": Rule("SMS", None, "d")}, {"EMAIL": Rule("EMAIL", 1, "d")}):
+    for rules in ([], [Rule("SMS", None, "d")], [Rule("EMAIL", 1, "d")]):
         assert (await run(database, rules)).is_nothing
     assert await histories.messages() == set(kept.messages)
-    assert (await run(database, {"*": Rule("*", 1, "d")})).messages == 1
+    assert (await run(database, [Rule("*", 1, "d")])).messages == 1
 
 
 async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database: Database) -> None:
@@ -88,12 +90,37 @@ async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database
         await histories.batch(Told(days=100))
         await histories.batch(Told(days=100), kind="EMAIL")
     await Tallies(database).keep_up()
-    rules = RetentionRules(database, {})
+    rules = RetentionRules(database, [])
     assert await rules.put(MID, Rule("*", None, "bevaras", "anna", NOW))
     assert await rules.put(MID, Rule("EMAIL", 10, "gallras", "anna", NOW))
     assert not await rules.put(MID, Rule("EMAIL", 20, "gallras", "anna", NOW))
-    assert (await run(database, {"*": Rule("*", 50, "d")})).messages == 3
+    assert (await run(database, [Rule("*", 50, "d")])).messages == 3
     assert (len(await ours.messages()), len(await theirs.messages())) == (1, 0)
+
+
+async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) -> None:
+    histories = Histories(database)
+    org = "2120002411"
+    parts = ((None, None), (None, "Skola"), (org, None), (org, "Skola"), (None, "Bygg"))
+    made = {
+        (number, department): await histories.batch(
+            Told(days=20, department=department), Told(days=60, department=department), organization=number
+        )
+        for number, department in parts
+    }
+    await Tallies(database).keep_up()
+    rules = RetentionRules(database, [])
+    for unit, days in ((Unit(MID), 30), (Unit(MID, None, "Skola"), None), (Unit(MID, org), 10), (Unit(MID, org, "Skola"), 40)):
+        assert await rules.put(MID, Rule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit))
+    settings = [Rule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")), Rule("SMS", 1, "andra", unit=Unit(OTHER))]
+    due = await Retention(database, settings).due(Walk(MID, "SMS"), NOW)
+    assert {rule.decision: each.messages for rule, each in due.items()} == {"d30": 1, "d10": 2, "d40": 1, "filen": 2}
+    assert (await run(database, settings, step=3)).messages == 6
+    left = {made[None, None].messages[0], *made[None, "Skola"].messages, made[org, "Skola"].messages[0]}
+    assert await histories.messages() == left
+    _, entries = await Protocol(database).page(MID, 0, 20)
+    assert {entry.cause.decision for entry in entries} == {"d30", "d10", "d40", "filen"}
+    assert sum(entry.removed.messages for entry in entries) == 6
 
 
 @pytest.mark.parametrize("status", ["queued", "sending", "deferred", "uncertain", "gathered"])
@@ -103,7 +130,7 @@ async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(
     await Tallies(database).keep_up()
     assert (await run(database)).is_nothing
     retention = Retention(database, SMS)
-    assert dict((await retention.due(Walk(MID, "SMS"), SMS["SMS"], NOW)).kept) == {Kept.ON_ITS_WAY: 1}
+    assert dict((await retention.due(Walk(MID, "SMS"), NOW))[SMS[0]].kept) == {Kept.ON_ITS_WAY: 1}
     await database.pool.execute("UPDATE deliveries SET status = 'sent'")
     assert await retention.step(Walk(MID, "SMS"), NOW) is None, "the walk rests"
     assert (await run(database, now=NOW + REST)).messages == len(made.messages)
@@ -156,7 +183,7 @@ async def test_a_file_that_is_just_being_referred_to_is_not_removed(database: Da
         assert (await run(database)).messages == 1
         await refer(connection, database.vault, MID, [(owner, file.digest)])
     assert await histories.files() == {"samma"}
-    retention = Retention(database, {})
+    retention = Retention(database, [])
     assert await retention.sweep_files(MID, NOW) == 0
     await database.pool.execute("DELETE FROM attachment_uses")
     assert await retention.sweep_files(MID, NOW) == 0, "it rests"
@@ -224,7 +251,7 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(d
     for _ in range(12):
         await histories.batch(Told(party=party, file="f"), Told(party=party), Told(), file="delad")
     await Tallies(database).keep_up()
-    erasures, order = Erasures(database, {}, step=5), Order(MID, party, "anna", None)
+    erasures, order = Erasures(database, [], step=5), Order(MID, party, "anna", None)
     done = await asyncio.gather(erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5))
     total = done[0].removed + done[1].removed + done[2]
     for hours in (1, 2):  # to the end of the walk that it was kept from, and once more from its beginning
@@ -284,7 +311,7 @@ async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(databa
     )  # fmt: skip
     await database.pool.execute("UPDATE deliveries SET status = 'uncertain' WHERE batch_id = $1", hand_over.id)
     await Tallies(database).keep_up()
-    rules = {"*": Rule("*", 10, "d")}
+    rules = [Rule("*", 10, "d")]
     gone = await run(database, rules)
     assert (gone.messages, gone.batches) == (1, 0), "the hand-over is not over"
     await database.pool.execute("UPDATE deliveries SET status = 'sent'")
@@ -344,13 +371,9 @@ async def test_exactly_what_the_rules_allow_is_gone(
         stays.add(known[chosen])
     await Tallies(database).keep_up()
     before = await counted(database)
-    applied = {kind: Rule(kind, days, "d") for kind, days in rules.items()}
+    applied = [Rule(kind, days, "d") for kind, days in rules.items()]
     retention = Retention(database, applied, step)
-    due = [
-        await retention.due(walk, rule, NOW)
-        for walk in await retention.walks()
-        if (rule := applied.get(walk.message_type, applied.get("*")))
-    ]
+    due = [each for walk in await retention.walks() for each in (await retention.due(walk, NOW)).values()]
     gone = await run(database, applied, step=step)
     assert await histories.messages() == stays
     assert sum(each.messages for each in due) == gone.messages

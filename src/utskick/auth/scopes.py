@@ -49,6 +49,7 @@ _OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "retention:write": ("putRetentionRule", "deleteRetentionRule"),
     "holds:write": ("createHold", "liftHold"),
     "deliveries:resolve": ("resolveDelivery",),
+    "admin": ("getConfigurations", "getConfiguration", "putConfiguration", "deleteConfiguration"),
 }  # fmt: skip
 _NEEDED: Final = {operation: scope for scope, operations in _OPERATIONS.items() for operation in operations}
 

@@ -33,10 +33,14 @@ from utskick.outgoing.section import ChannelSection
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``section``: the model of its settings; ``build``: section and neighbours → channel."""
+    """``section``: the model of its settings; ``build``: section and neighbours → channel.
+
+    ``municipal``: what all departments of a municipality send is handed over together, by one and the same account.
+    """
 
     section: type[ChannelSection]
     build: Callable[[Any, Neighbours], Channel]
+    municipal: bool = False
 
 
 #: All channels, by name.
@@ -45,7 +49,7 @@ CHANNELS: dict[str, Entry] = {
     "email": Entry(EmailSettings, lambda section, _: email.build(section)),
     "digital_invoice": Entry(DigitalInvoiceSettings, digital_invoice.build),
     "digital_mail": Entry(DigitalMailSettings, digital_mail.build),
-    "snail_mail": Entry(SnailMailSettings, snail_mail.build),
+    "snail_mail": Entry(SnailMailSettings, snail_mail.build, municipal=True),
     "web_message": Entry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
     "slack": Entry(SlackSettings, lambda section, _: slack.build(section)),
     "push": Entry(PushSettings, push.build),

@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""The commands and their options. What only one of them needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -10,38 +10,25 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from utskick import __version__, app
-from utskick.cli.audit import audit
-from utskick.cli.batch import batch
-from utskick.cli.clients import clients
-from utskick.cli.directory import directory
-from utskick.cli.importing import importing
+from utskick import __version__
+from utskick.cli.later import Later
 from utskick.cli.options import Address, Config, Municipality, target_of
-from utskick.cli.retention import retention
 from utskick.cli.screen import console, errors
-from utskick.cli.send import send
-from utskick.cli.vault import vault
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
 cli = typer.Typer(
+    cls=Later,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     help="Utskick: SMS, e-mail and more for public bodies. Without settings everything runs in a sandbox: nothing leaves the machine.",
 )
 
-cli.add_typer(send, name="send")
-cli.add_typer(batch, name="batch")
-cli.add_typer(clients, name="clients")
-cli.add_typer(directory, name="directory")
-cli.add_typer(importing, name="import")
-cli.add_typer(retention, name="retention")
-cli.add_typer(audit, name="audit")
-cli.add_typer(vault, name="vault")
-
 
 def settings_of(config: Path | None) -> Settings:
+    from utskick import app
+
     return app.read_settings(config)
 
 

@@ -9,14 +9,16 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app
-from utskick.channels.register import CHANNELS, SPOKEN
+from utskick import app, speaking
+from utskick.channels.register import SPOKEN
 from utskick.cli import door, storage
 from utskick.cli.finding import SECONDS, Finding, Grade
+from utskick.configuration.sections import Configuration
 from utskick.directory import neighbourhood
 from utskick.directory.nobody import NOBODY
 from utskick.domain.channel import Channel, Health
 from utskick.domain.errors import SettingsFault, UtskickError
+from utskick.domain.unit import Unit
 from utskick.settings import Settings
 
 
@@ -26,6 +28,8 @@ async def examine(config: Path | None) -> list[Finding]:
     try:
         settings = app.read_settings(config)
         app.policies_of(settings)
+        speaking.rules_of(settings)
+        configuration = speaking.configuration_of(settings)
     except SettingsFault as fault:
         return [Finding("settings", Grade.FAULT, fault.detail, "mend the settings, then check again")]
     findings = [Finding("settings", Grade.OK, f"read from {where}")]
@@ -38,14 +42,14 @@ async def examine(config: Path | None) -> list[Finding]:
             findings.append(storage.unusable(fault))
     findings.append(_sandbox(settings))
     for name in SPOKEN:
-        findings += await _channel(name, settings)
+        findings += await _channel(name, settings, configuration)
     findings += await _neighbours(settings)
-    findings.append(_domains(settings))
+    findings.append(_domains(settings, configuration))
     return findings
 
 
 def _sandbox(settings: Settings) -> Finding:
-    if not app.in_sandbox(settings):
+    if not speaking.in_sandbox(settings):
         return Finding("sandbox", Grade.OK, "off: messages go out")
     simulated = [name for name in SPOKEN if not settings.section(name).accounts]
     if not simulated:
@@ -54,22 +58,22 @@ def _sandbox(settings: Settings) -> Finding:
     return Finding("sandbox", Grade.WARNING, said, "add provider accounts to the settings when messages are to go out")
 
 
-async def _channel(name: str, settings: Settings) -> list[Finding]:
-    section = settings.section(name)
-    if not section.accounts:
-        if app.in_sandbox(settings):
-            return [Finding(name, Grade.OK, "the sandbox is its provider")]
-        return [Finding(name, Grade.WARNING, "no provider account: its calls are answered with 501", f"add [{name}.accounts.…]")]
+async def _channel(name: str, settings: Settings, configuration: Configuration) -> list[Finding]:
+    """Accounts of the settings, those of units among them; what is set over the API is shown by ``/health/ready``."""
     try:
-        channel = CHANNELS[name].build(section, NOBODY)
+        channel = speaking.channel_of(name, configuration, NOBODY)
     except (UtskickError, OSError) as fault:
         return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
+    if not channel.accounts:
+        if speaking.in_sandbox(settings):
+            return [Finding(name, Grade.OK, "the sandbox is its provider")]
+        return [Finding(name, Grade.WARNING, "no provider account: its calls are answered with 501", f"add [{name}.accounts.…]")]
     return await _look(channel)
 
 
 async def _look(channel: Channel) -> list[Finding]:
     try:
-        async with asyncio.timeout(3 * SECONDS), app.started({channel.name: channel}):
+        async with asyncio.timeout(3 * SECONDS), speaking.started({channel.name: channel}):
             found = await channel.look()
     except TimeoutError:
         return [Finding(channel.name, Grade.FAULT, "its providers did not answer in time", "check addresses, firewall and proxy")]
@@ -91,11 +95,18 @@ async def _neighbours(settings: Settings) -> list[Finding]:
     return [_of_health(f"directory / {health.account}", health, f"[directory.remote.{health.account}]") for health in found]
 
 
-def _domains(settings: Settings) -> Finding:
-    """Where none are named, everybody may send from every domain."""
-    if settings.section("email").domains is not None:
+def _domains(settings: Settings, configuration: Configuration) -> Finding:
+    """Where none are named, everybody may send from every domain. What is set over the API is not looked at."""
+    free = [
+        municipality
+        for municipality in settings.municipalities
+        if configuration.effective("email", configuration.path("email", Unit(municipality))).value.get("domains") is None
+    ]
+    if not free:
         return Finding("sender domains", Grade.OK, "e-mail is sent from the domains of the settings only")
-    return Finding("sender domains", Grade.WARNING, "e-mail may be sent from any domain", 'name them: [email] domains = ["example.se"]')
+    said = f"{', '.join(free)} may send e-mail from any domain"
+    todo = f'name them: [email] domains = ["example.se"], or [configuration.{free[0]}.email] domains = …'
+    return Finding("sender domains", Grade.WARNING, said, todo)
 
 
 _COLOURS: Final = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAULT: "bold red"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from utskick import app
+from utskick import app, speaking
 from utskick.auth.discovery import RemoteKeys, Unread, Why
 from utskick.auth.kept_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
@@ -92,7 +92,7 @@ def _signers(signers: list[Signer]) -> Finding:
 
 def _clients(settings: Settings, clients: list[str]) -> Finding:
     """Outside the sandbox its own client is revoked at the next start."""
-    simulated = app.in_sandbox(settings)
+    simulated = speaking.in_sandbox(settings)
     able = clients if simulated else [client for client in clients if client != NAME]
     if able:
         return Finding("clients", Grade.OK, f"{len(able)} may fetch tokens")

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app
+from utskick import app, speaking
 from utskick.cli import screen
 from utskick.cli.options import Config
 from utskick.domain.clock import SWEDEN, utc_now
@@ -71,17 +71,17 @@ def run(
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention]]:
     async with app.opened(settings) as database, answering():
-        yield database, Retention(database, settings.retention.rules)
+        yield database, Retention(database, speaking.rules_of(settings))
 
 
 async def _look(settings: Settings) -> list[Found]:
     now = utc_now()
     async with _opened(settings) as (database, store):
-        rules, found = RetentionRules(database, settings.retention.rules), list[Found]()
+        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[Found]()
         for walk in await store.walks():
-            rule = (await rules.of(walk.municipality_id)).of(walk.message_type)
-            due = await store.due(walk, rule, now) if rule is not None and not rule.preserves else None
-            found.append(Found(walk, rule, due))
+            applied = (await rules.of(walk.municipality_id)).of_type(walk.message_type, walk.municipality_id)
+            due = await store.due(walk, now)
+            found += [Found(walk, rule, due.get(rule)) for rule in applied] or [Found(walk, None, None)]
         return found
 
 
@@ -100,7 +100,7 @@ async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
 
 
 def _drawn(found: Sequence[Found]) -> Table:
-    table = Table("municipality", "type", "rule", "decision", title="retention", title_justify="left")
+    table = Table("municipality", "type", "for", "rule", "decision", title="retention", title_justify="left")
     table.add_column("past its time", justify="right")
     table.add_column("oldest", no_wrap=True)
     table.add_column("newest", no_wrap=True)
@@ -109,11 +109,18 @@ def _drawn(found: Sequence[Found]) -> Table:
         rule, due = each.rule, each.due
         said = "none: all is kept" if rule is None else "preserve" if rule.days is None else f"{rule.days} days"
         table.add_row(
-            each.walk.municipality_id, each.walk.message_type, said, escape(rule.decision) if rule else "",
+            each.walk.municipality_id, each.walk.message_type, escape(_part(rule)), said, escape(rule.decision) if rule else "",
             str(due.messages) if due else "", _day(due.oldest) if due else "", _day(due.newest) if due else "",
             ", ".join(f"{due.kept[reason]} {words}" for reason, words in _REASONS.items() if due.kept.get(reason)) if due else "",
         )  # fmt: skip
     return table
+
+
+def _part(rule: Rule | None) -> str:
+    """The part of the municipality that a rule is for."""
+    if rule is None or rule.unit is None:
+        return ""
+    return ", ".join(name for name in (rule.unit.organization_number, rule.unit.department) if name)
 
 
 def _day(moment: datetime | None) -> str:

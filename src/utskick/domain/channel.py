@@ -16,6 +16,7 @@ from utskick.domain.errors import NotFound, Violation
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparing import READY, Prepared
 from utskick.domain.recipient import Recipient
+from utskick.domain.unit import Unit
 
 
 class Priority(StrEnum):
@@ -28,11 +29,19 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where a request came in: the municipality, the organisation number (where the path has one), and query parameters by name."""
+    """Where a request came in: the municipality, the organisation number (where the path has one), and query parameters by name.
+
+    ``department``: as the request names it, where it has been read.
+    """
 
     municipality_id: str
     organization_number: str | None = None
     query: Mapping[str, str] = field(default_factory=dict)
+    department: str | None = None
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(self.municipality_id, self.organization_number, self.department)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class Plan:
     ``secret``: what a delivery needs and nobody may read (a token): encrypted while it is pending, erased when it has settled.
     ``each``: the member of the request that the recipients' own contents come from (``messages[i]``).
     ``batch_id``: where the caller names the batch itself; several requests may share it.
+    ``organization_number``: of the path, where it has one; with ``department`` it says whose configuration applies.
     """
 
     content: dict[str, Any]
@@ -62,6 +72,7 @@ class Plan:
     secret: bytes | None = None
     batch_id: UUID | None = None
     each: str = ""
+    organization_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Draft:
 
     ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan gave it.
     ``letters``: of the hand-over of a gathering, its members, each with its delivery id; read as they are asked for.
+    ``organization_number``, ``department``: of the unit whose configuration applies.
     """
 
     municipality_id: str
@@ -81,6 +93,12 @@ class Draft:
     frozen: bytes | None = None
     secret: bytes | None = None
     letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
+    organization_number: str | None = None
+    department: str | None = None
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(self.municipality_id, self.organization_number, self.department)
 
 
 class Report(StrEnum):

@@ -144,6 +144,12 @@ class RecipientMissing(UtskickError):
     code, status, title = "recipient-missing", 404, "Not Found"
 
 
+class ConfigurationBroken(UtskickError):
+    """What is configured for the municipality or a part of it cannot be used; an administrator must mend it. Nothing was accepted."""
+
+    code, status, title = "configuration-broken", 503, "Service Unavailable"
+
+
 class NotBuilt(UtskickError):
     """Part of the contract that this release does not carry."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from utskick.domain.unit import Unit
 
 #: The contract's words for requests, which rules are made for.
 TYPES: Final = ("MESSAGE", "EMAIL", "SMS", "WEB_MESSAGE", "DIGITAL_MAIL", "DIGITAL_INVOICE", "SNAIL_MAIL", "LETTER", "SLACK", "PUSH")
@@ -18,13 +20,17 @@ MOST_DAYS: Final = 36_500
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None: from the settings."""
+    """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None: from the settings.
+
+    ``unit``: what it holds for; None: for all municipalities.
+    """
 
     message_type: str
     days: int | None
     decision: str
     set_by: str | None = None
     set_at: datetime | None = None
+    unit: Unit | None = None
 
     @property
     def preserves(self) -> bool:
@@ -35,20 +41,37 @@ class Rule:
         return datetime.min.replace(tzinfo=UTC) if self.days is None else now - timedelta(days=self.days)
 
 
-@dataclass(frozen=True, slots=True)
 class Rules:
-    """Of one municipality: its own, by type, win over those of the settings. Where no rule applies, everything is kept."""
+    """Of one municipality. The narrowest unit that has a rule decides, by the rule for the type before that for all others.
 
-    own: Mapping[str, Rule] = field(default_factory=dict)
-    defaults: Mapping[str, Rule] = field(default_factory=dict)
+    ``own``: what its units have set; ``defaults``: the settings', which a unit's own rules win over. Where no rule applies, everything is
+    kept.
+    """
 
-    def of(self, message_type: str) -> Rule | None:
-        """The rule for requests of this type."""
-        for rules in (self.own, self.defaults):
-            found = rules.get(message_type) or rules.get(OTHERS)
-            if found is not None:
-                return found
+    def __init__(self, own: Iterable[Rule] = (), defaults: Iterable[Rule] = ()) -> None:
+        self.own = tuple(own)
+        self.defaults = tuple(defaults)
+        self._by_place = {(rule.unit, rule.set_at is None, rule.message_type): rule for rule in (*self.own, *self.defaults)}
+
+    def of(self, message_type: str, unit: Unit) -> Rule | None:
+        """The rule for requests of this type from this unit."""
+        for place in (*reversed(list(unit.above())), None):
+            for in_settings in (False, True):
+                for kind in (message_type, OTHERS):
+                    if (rule := self._by_place.get((place, in_settings, kind))) is not None:
+                        return rule
         return None
+
+    def of_type(self, message_type: str, municipality_id: str) -> list[Rule]:
+        """All that may decide on requests of this type in the municipality, each once."""
+        units = {rule.unit for rule in self._by_place.values() if rule.unit is not None and rule.unit.municipality_id == municipality_id}
+        organizations, departments = {unit.organization_number for unit in units}, {unit.department for unit in units}
+        found = (
+            self.of(message_type, Unit(municipality_id, organization, department))
+            for organization in (None, *organizations)
+            for department in (None, *departments)
+        )
+        return list(dict.fromkeys(rule for rule in found if rule is not None))
 
 
 class HoldKind(StrEnum):

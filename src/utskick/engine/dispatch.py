@@ -202,7 +202,7 @@ class Dispatch:
         if not settled:
             log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
             await self._finished.put(job.id)
-        elif move.status in (Status.SENT, Status.UNCERTAIN) and account and self._pace(delivery, account).account.reports:
+        elif move.status in (Status.SENT, Status.UNCERTAIN) and account and self._reports(delivery, account):
             with suppress(*PASSING):  # upkeep applies what waits
                 await self._a.receipts.catch_up(delivery, account, move.reference)
 
@@ -221,6 +221,11 @@ class Dispatch:
         await self._a.jobs.finish(ids)
         return [None] * len(ids)
 
+    def _reports(self, delivery: Delivery, account: str) -> bool:
+        """An account that is gone may have reported before."""
+        pace = self._a.paces.get((delivery.channel, account))
+        return pace is None or pace.account.reports
+
     def _pace(self, delivery: Delivery, account: str) -> Pace:
         return self._a.paces[delivery.channel, account]
 
@@ -238,5 +243,6 @@ class Dispatch:
 
 async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
     """What could not be asked at acceptance, because nobody knew that this way would be taken."""
-    faults = await channel.inspect(draft.content, draft.attachments, Asked(draft.municipality_id))
+    asked = Asked(draft.municipality_id, draft.organization_number, department=draft.department)
+    faults = await channel.inspect(draft.content, draft.attachments, asked)
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
-from utskick.domain.channel import Account, Priority
+from utskick.domain.channel import Account, Channel, Priority
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 
 _LEVEL = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BULK: 2}
@@ -42,6 +42,10 @@ class Pace:
         self._throttled = 0
         self._shut_until = 0.0
         self._probing = False
+
+    def renew(self, account: Account) -> None:
+        """Its limits have been changed; what was learned of the provider stays. ``share`` must follow."""
+        self.account = account
 
     def share(self, workers: int) -> None:
         """Divide the account's limits among so many workers."""
@@ -168,3 +172,43 @@ class Turn:
         if self._probes:
             self._pace.probe(begun=False)
         self._pace.leave(self._level)
+
+
+class Paces(Mapping[tuple[str, str], Pace]):
+    """By channel and account: of all accounts that the channels have, as they come and go."""
+
+    def __init__(self, channels: Mapping[str, Channel], time: Callable[[], float]) -> None:
+        self._channels = channels
+        self._time = time
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._workers = 1
+        self.share(1)
+
+    def __getitem__(self, key: tuple[str, str]) -> Pace:
+        """Raises ``KeyError`` where there is no such account any more."""
+        pace = self._paces.get(key)
+        if pace is None:
+            self.share(self._workers)
+            pace = self._paces[key]
+        return pace
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._paces)
+
+    def __len__(self) -> int:
+        return len(self._paces)
+
+    def share(self, workers: int) -> None:
+        """Divide the limits of all accounts that there are now among so many workers.
+
+        The pace of an account that is gone is kept: calls by it may be under way, and it may come back.
+        """
+        self._workers = workers
+        for channel in self._channels.values():
+            for account in channel.accounts:
+                pace = self._paces.get((channel.name, account.name))
+                if pace is None:
+                    pace = self._paces[channel.name, account.name] = Pace(account, self._time)
+                elif pace.account != account:
+                    pace.renew(account)
+                pace.share(workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from time import monotonic
 from typing import Final
 
@@ -19,7 +19,7 @@ ROUND: Final = 1.0
 class RetentionRound:
     """Any number of workers may do it at once: each municipality is served by one at a time."""
 
-    def __init__(self, database: Database, defaults: Mapping[str, Rule], clock: Clock, seconds: float = ROUND) -> None:
+    def __init__(self, database: Database, defaults: Collection[Rule], clock: Clock, seconds: float = ROUND) -> None:
         self._retention = Retention(database, defaults)
         self._clock = clock
         self._seconds = seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +13,7 @@ import structlog
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.retention import Rule
-from utskick.engine.pacing import Pace
+from utskick.engine.pacing import Paces
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.audit import Audit
@@ -39,16 +39,16 @@ class Upkeep:
         self,
         database: Database,
         receipts: Receipts,
-        paces: Mapping[tuple[str, str], Pace],
+        paces: Paces,
         clock: Clock,
-        retention: Mapping[str, Rule] | None = None,
+        retention: Collection[Rule] = (),
     ) -> None:
         self._rows = UpkeepRows(database)
         self._keys = Keys(database)
         self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)
-        self._retention = RetentionRound(database, retention or {}, clock)
+        self._retention = RetentionRound(database, retention, clock)
         self._audit = Audit(database)
         self._receipts = receipts
         self._paces = paces
@@ -63,9 +63,7 @@ class Upkeep:
         now = self._clock()
         channels = sorted({channel for channel, _ in self._paces})
         await self._rows.sign_on(worker_id, socket.gethostname(), os.getpid(), channels, now)
-        workers = await self._rows.workers(now - _AWAY)
-        for pace in self._paces.values():
-            pace.share(workers)
+        self._paces.share(await self._rows.workers(now - _AWAY))
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
         await self._tallies.keep_up()
         await self._audit.link()

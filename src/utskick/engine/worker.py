@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
@@ -20,7 +20,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
 from utskick.domain.retention import Rule
 from utskick.engine.dispatch import Dispatch, Surroundings
-from utskick.engine.pacing import Pace
+from utskick.engine.pacing import Paces
 from utskick.engine.points import Points
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
@@ -53,13 +53,13 @@ _CLOSING = 0.4
 class WorkerOptions:
     """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between two looks at the queue.
     ``grace``: how long running sends may take to finish after a stop (s). ``receivers``: by which webhooks are called; None: by others.
-    ``retention``: the rules of the settings, by message type."""
+    ``retention``: the rules of the settings."""
 
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
     receivers: Receivers | None = None
-    retention: Mapping[str, Rule] = field(default_factory=dict)
+    retention: Collection[Rule] = ()
 
 
 class Worker:
@@ -79,7 +79,7 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.paces = {(c.name, a.name): Pace(a, monotonic) for c in channels.values() for a in c.accounts}
+        self.paces = Paces(channels, monotonic)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
         self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
@@ -103,11 +103,8 @@ class Worker:
                 points=Points.from_environment(),
             )
         )
-        self._room = {
-            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
-            for c in channels.values()
-            for priority in Priority
-        }
+        self._channels = channels
+        self._measure_room()
         self._lanes = list(self._room)
         #: Lanes in which something may be due: told by NOTIFY, or not empty when they were last looked at; all of them every ``poll``.
         self._stirred: set[str] = set()
@@ -124,7 +121,7 @@ class Worker:
         background = [
             asyncio.create_task(self._database.listen(WORK, self._stir, lambda: self._stir(*self._lanes))),
             asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
-            asyncio.create_task(self._every(ROUND, lambda: self._upkeep.round(self.id))),
+            asyncio.create_task(self._every(ROUND, self._look_after)),
         ]
         if self._close_after:
             background.append(asyncio.create_task(self._every(_CLOSING, self.close_gatherings)))
@@ -146,6 +143,18 @@ class Worker:
     def stop(self) -> None:
         self._stopping.set()
         self._wake.set()
+
+    def _measure_room(self) -> None:
+        """How many deliveries of each lane may be in hand: accounts come and go."""
+        self._room = {
+            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
+            for c in self._channels.values()
+            for priority in Priority
+        }
+
+    async def _look_after(self) -> None:
+        await self._upkeep.round(self.id)
+        self._measure_room()
 
     def _stir(self, *lanes: str) -> None:
         self._stirred.update(lanes)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from utskick import __version__
 from utskick.auth import scopes
-from utskick.http import directory, feed, oauth, openapi, problems, progress, records, retention, webhooks
+from utskick.http import configuration, directory, feed, oauth, openapi, problems, progress, records, retention, webhooks
 from utskick.http.asking import Asking, Closing
 from utskick.http.edge import Envelope
 from utskick.http.health import Health
@@ -40,7 +40,8 @@ def build(service: Service) -> FastAPI:
     _sending(to, service)
     _asking(to, service)
     _reading(to, service)
-    for call in (*records.calls(service), *directory.calls(service), *webhooks.calls(service), *retention.calls(service)):
+    of_all = (records, directory, webhooks, retention, configuration)  # retention before configuration, whose paths hold a name
+    for call in (call for each in of_all for call in each.calls(service)):
         path = "/{municipalityId}" + call.path
         to.add(call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
     events = feed.FeedCalls(service)

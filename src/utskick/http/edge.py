@@ -19,6 +19,7 @@ from utskick.domain.errors import Invalid, TooLarge, TooSlow, Unreadable, Violat
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.domain.rules import LONGEST_NAME, NO_NUL, refusal
+from utskick.domain.unit import is_organization_number
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,8 +27,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 M = TypeVar("M", bound=BaseModel)
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
-#: Contract 1.1, ``@ValidOrganizationNumber``.
-_ORGANIZATION = re.compile(r"[1235789][0-9][2-9][0-9]{7}\Z")
 _NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}\Z")
 #: Of the forms of ISO 8601 the contract takes this one.
@@ -96,7 +95,7 @@ class Parameters:
         return found or UUID(int=0)
 
     def organization(self, value: str) -> str:
-        if not _ORGANIZATION.match(value):
+        if not is_organization_number(value):
             self.fault("organizationNumber", r"must match the regular expression ^([1235789][\d][2-9]\d{7})$")
         return value
 

@@ -49,7 +49,7 @@ class ExtractCalls:
         municipality_id, (party_id,) = located(request, self._service.municipalities, "getPartyExtract", "partyId")
         async with answering():
             head, rules = await self._head(municipality_id, party_id), await self._rules.of(municipality_id)
-            head["retention"] = rules_of(rules)
+            head["retention"] = rules_of(rules, municipality_id)
             count = await self._extracts.count(municipality_id, party_id)
             if not count and not any(head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")):
                 raise NotFound(f"No party found for party id {party_id}")
@@ -135,7 +135,7 @@ class ExtractCalls:
 
     def _message(self, whole: Whole, rules: Rules) -> dict[str, Any]:
         first = whole.said[0]
-        rule = rules.of(first.state.original_type)
+        rule = rules.of(first.state.original_type, first.draft.unit)
         ends = whole.at + timedelta(days=rule.days) if rule is not None and rule.days is not None else None
         return without_nulls(
             {

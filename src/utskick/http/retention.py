@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.retention import OTHERS, TYPES, Rule, Rules
+from utskick.domain.unit import Unit
 from utskick.http.answers import json_answer, paging_of, time_of, without_nulls
 from utskick.http.call import Call
 from utskick.http.edge import Parameters, caller_of, located, parse, read_body
 from utskick.http.openapi import Operation
 from utskick.http.retention_shapes import HoldRequest, RetentionRequest
 from utskick.http.service import Service
+from utskick.http.units import UNIT, unit_of
 from utskick.store.database import answering
 from utskick.store.holds import Hold, Holds, Wanted
 from utskick.store.protocol import Entry, Protocol
@@ -36,21 +37,21 @@ class RetentionCalls:
     async def read(self, request: Request) -> Response:
         municipality_id, _ = located(request, self._service.municipalities, "getRetentionRules")
         async with answering():
-            return json_answer(rules_of(await self._rules.of(municipality_id)))
+            return json_answer(rules_of(await self._rules.of(municipality_id), municipality_id))
 
     async def put(self, request: Request) -> Response:
         body = parse(RetentionRequest, await read_body(request, _LIMIT))
-        municipality_id, message_type = self._typed(request, "putRetentionRule")
-        actor = actor_of(request, municipality_id)
-        rule = Rule(message_type, body.days, body.decision, actor, self._service.clock())
+        unit, message_type = self._typed(request, "putRetentionRule")
+        actor = actor_of(request, unit.municipality_id)
+        rule = Rule(message_type, body.days, body.decision, actor, self._service.clock(), unit)
         async with answering():
-            created = await self._rules.put(municipality_id, rule)
-        return json_answer(rule_of(rule), 201 if created else 200, _place(municipality_id) if created else None)
+            created = await self._rules.put(unit.municipality_id, rule)
+        return json_answer(rule_of(rule), 201 if created else 200, _place(unit.municipality_id) if created else None)
 
     async def delete(self, request: Request) -> Response:
-        municipality_id, message_type = self._typed(request, "deleteRetentionRule")
+        unit, message_type = self._typed(request, "deleteRetentionRule")
         async with answering():
-            if not await self._rules.delete(municipality_id, message_type):
+            if not await self._rules.delete(unit, message_type):
                 raise NotFound(f"No retention rule found for message type {message_type}")
         return Response(status_code=204)
 
@@ -60,14 +61,14 @@ class RetentionCalls:
             total, entries = await self._protocol.page(municipality_id, (page - 1) * limit, limit)
         return json_answer({"protocol": [_entry(entry) for entry in entries], "_meta": paging_of(page, limit, total, len(entries))})
 
-    def _typed(self, request: Request, operation: str) -> tuple[str, str]:
+    def _typed(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
-        municipality_id = parameters.municipality(request.path_params["municipalityId"])
+        unit = unit_of(request, parameters)
         message_type = request.path_params["messageType"]
         if message_type not in _NAMED:
             parameters.fault("messageType", f"must be one of {', '.join(_NAMED)}")
         parameters.done()
-        return municipality_id, message_type
+        return unit, message_type
 
 
 class HoldCalls:
@@ -129,15 +130,16 @@ def paged(request: Request, service: Service, operation: str) -> tuple[str, int,
     return municipality_id, page, min(limit, _MOST)
 
 
-def rules_of(rules: Rules) -> list[dict[str, Any]]:
-    """The municipality's own; then those of the settings, where they apply to anything."""
-    own = rules.own
-    applied = [rule for rule in rules.defaults.values() if rules.of(rule.message_type) is rule] if OTHERS not in own else []
-    return [*_in_order(own), *_in_order({rule.message_type: rule for rule in applied})]
+def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
+    """Those of the municipality and of its units; then those of the settings, where they apply to anything."""
+    applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
+    return [rule_of(rule) for each in (rules.own, [r for r in rules.defaults if r in applied]) for rule in sorted(each, key=_order)]
 
 
-def _in_order(rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
-    return [rule_of(rules[name]) for name in _NAMED if name in rules]
+def _order(rule: Rule) -> tuple[str, str, int]:
+    """The widest unit first; then as types are told."""
+    unit = rule.unit
+    return (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type)) if unit else ("", "", -1)
 
 
 def rule_of(rule: Rule) -> dict[str, Any]:
@@ -147,6 +149,8 @@ def rule_of(rule: Rule) -> dict[str, Any]:
             "days": rule.days,
             "preserve": True if rule.preserves else None,
             "decision": rule.decision,
+            "organizationNumber": rule.unit.organization_number if rule.unit else None,
+            "department": rule.unit.department if rule.unit else None,
             "source": "municipality" if rule.set_at else "settings",
             "setBy": rule.set_by,
             "set": time_of(rule.set_at),
@@ -209,7 +213,7 @@ def calls(service: Service) -> list[Call]:
     read = Operation("getRetentionRules", "The rules that apply", _RETENTION, answer="RetentionRule", many=True, missing=False)
     put = Operation(
         "putRetentionRule", "Say how long requests of a type are kept (201 when new)", _RETENTION,
-        answer="RetentionRule", made=201, body="RetentionRequest", missing=False, named=True,
+        answer="RetentionRule", made=201, body="RetentionRequest", missing=False, named=True, query=UNIT, optional=True,
     )  # fmt: skip
     protocol = Operation(
         "getRetentionProtocol", "What has been removed, and why", _RETENTION,
@@ -225,7 +229,12 @@ def calls(service: Service) -> list[Call]:
         Call("GET", base, rules.read, read),
         Call("GET", f"{base}/protocol", rules.protocol, protocol),
         Call("PUT", typed, rules.put, put),
-        Call("DELETE", typed, rules.delete, Operation("deleteRetentionRule", "Remove a rule", _RETENTION, status=204)),
+        Call(
+            "DELETE",
+            typed,
+            rules.delete,
+            Operation("deleteRetentionRule", "Remove a rule", _RETENTION, status=204, query=UNIT, optional=True),
+        ),
         Call("POST", "/holds", holds.create, create),
         Call("GET", "/holds", holds.find, find),
         Call("GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")),

@@ -57,6 +57,7 @@ class Routes:
                 path,
                 endpoint,
                 Escort(guard, self._rates if needed is not None else None, self._tracing, ACTIONS.get(operation)),
+                self._service,
                 methods=[method],
                 response_class=Response,
                 response_model=None,
@@ -76,12 +77,12 @@ class _Route(APIRoute):
     Half of the time of a request went there (bench/README.md).
     """
 
-    def __init__(self, path: str, endpoint: Endpoint, escort: Escort, **described: Any) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, escort: Escort, service: Service, **described: Any) -> None:
         super().__init__(path, endpoint, **described)
-        self.app = _lean(endpoint, escort, described["name"])
+        self.app = _lean(endpoint, escort, described["name"], service)
 
 
-def _lean(endpoint: Endpoint, escort: Escort, operation: str) -> ASGIApp:
+def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: Service) -> ASGIApp:
     guard, rates, tracing, action = escort.guard, escort.rates, escort.tracing, escort.action
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +91,7 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str) -> ASGIApp:
             if guard is not None:
                 await guard.admit(request)
             if rates is not None:
-                rates.take(getattr(request.state, "client", None) or (request.client.host if request.client else ""))
+                _take(rates, request, service)
             answer = await endpoint(request)
             if action is not None:
                 await tracing.note(request, operation, action)
@@ -99,3 +100,11 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str) -> ASGIApp:
         await answer(scope, receive, send)
 
     return serve
+
+
+def _take(rates: Rates, request: Request, service: Service) -> None:
+    """One call of this client: by the limit of its municipality, where that has one of its own."""
+    client = getattr(request.state, "client", None) or (request.client.host if request.client else "")
+    municipality_id = request.path_params.get("municipalityId", service.default_municipality)
+    rate = service.rate_of(municipality_id)
+    rates.take(client if rate is None else f"{client} {municipality_id}", rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 from fastapi import Request, Response
@@ -54,6 +55,10 @@ class Sending:
         if not any(self._service.channels[name].accounts for name in (channel.name, *channel.legs) if name in self._service.channels):
             raise NotBuilt(f"no provider account is configured for {channel.message_type}; see the settings of [{channel.name}]")
         plan = await asyncio.to_thread(channel.plan, body, asked) if large else channel.plan(body, asked)
+        if asked.organization_number is not None:
+            plan = replace(plan, organization_number=asked.organization_number)
+        if plan.department is not None:
+            asked = replace(asked, department=plan.department)
         await self._service.intake.inspect(channel, plan, asked)
         key = _key(request, raw)
         wish = Wish(channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)

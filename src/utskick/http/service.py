@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from utskick.auth.access import Access
+from utskick.configuration.watch import Watch
 from utskick.directory.local import Tables
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.domain.retention import Rule
+from utskick.domain.unit import Unit
 from utskick.engine.intake import Intake
 from utskick.engine.progress import Progress
 from utskick.engine.receipts import Receipts
 from utskick.engine.settlements import Settlements
 from utskick.http.refusals import Refusals
+from utskick.outgoing.guard import Reach
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.conversations import Conversations
 from utskick.store.database import Database
@@ -26,7 +29,7 @@ from utskick.store.resolutions import Resolutions
 @dataclass(frozen=True, slots=True)
 class Service:
     """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the contact settings.
-    ``retention``: the rules of the settings.
+    ``retention``: the rules of the settings. ``reach``: where providers may lie whose accounts are set over the API.
 
     ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts.
     """
@@ -44,8 +47,10 @@ class Service:
     directory: Tables
     keeps_contacts: bool
     receivers: Receivers
+    configuration: Watch
+    reach: Reach
     refusals: Refusals
-    retention: Mapping[str, Rule]
+    retention: Collection[Rule]
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str
@@ -53,3 +58,11 @@ class Service:
     rate: float
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]
+
+    def rate_of(self, municipality_id: str) -> float | None:
+        """Calls a second of one client, where the municipality has a limit of its own."""
+        configuration, unit = self.configuration.now, Unit(municipality_id)
+        if configuration.is_plain("limits", municipality_id):
+            return None
+        rate: float | None = configuration.effective("limits", configuration.path("limits", unit)).value["rate"]
+        return rate

@@ -40,8 +40,11 @@ ACTIONS: Final[dict[str, Action]] = {
     **dict.fromkeys(("createHold", "liftHold"), Action.HOLD),
     "triggerSnailMailBatchProcessing": Action.SEND,
     **dict.fromkeys(("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"), Action.CONFIGURE),
-    **dict.fromkeys(("putRetentionRule", "deleteRetentionRule"), Action.CONFIGURE),
+    **dict.fromkeys(("putRetentionRule", "deleteRetentionRule", "putConfiguration", "deleteConfiguration"), Action.CONFIGURE),
 }  # fmt: skip
+
+#: Of a query, what a change was made for.
+_UNIT: Final = ("organizationNumber", "department")
 
 
 class Tracing:
@@ -55,6 +58,9 @@ class Tracing:
         municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
         named, party = named_in(request)
         subject: dict[str, Any] = {"operation": operation.removesuffix("Short"), **named}
+        for name in _UNIT:
+            if action is Action.CONFIGURE and (value := request.query_params.get(name)) is not None:
+                subject[name] = value
         async with answering():
             if party is not None:
                 subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()

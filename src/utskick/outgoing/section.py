@@ -69,7 +69,8 @@ def _detail(kind: str, said: str, place: tuple[int | str, ...]) -> InitErrorDeta
 UNSEEN = WrapValidator(_unseen)
 
 Address = Annotated[str, AfterValidator(_address)]
-AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+#: After the @ stands the unit whose own account it is (``domain.unit.Unit.tag``).
+AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(@[0-9]{4}[0-9a-f.]{0,20})?$")]
 Secret = Annotated[SecretStr, Field(min_length=1), UNSEEN]
 Filled = Annotated[str, Field(min_length=1)]
 #: One or more in PEM. Public, but kept out of faults: who puts a key there by mistake shall not find it in a log.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -60,7 +60,7 @@ class File:
 _STRIDE: Final = 200
 _COLUMNS: Final = f"""
     {STATE}, d.municipality_id, d.channel, d.destination, d.priority, d.created_at, d.frozen, d.recorded, d.recorded_files,
-    m.party, m.at, m.origin, m.issuer, b.channel AS batch_channel, b.remarks, {OWN}
+    m.party, m.at, m.origin, m.issuer, m.department, b.organization_number, b.channel AS batch_channel, b.remarks, {OWN}
 """
 _JOINED: Final = """
     JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = m.municipality_id
@@ -160,6 +160,7 @@ class Conversations:
             draft = await self._draft(municipality_id, row, files=files)
         except Erased:
             draft, erased = Draft(municipality_id, {}, Recipient("", None, row["reference"]), created_at=row["created_at"]), True
+        draft = replace(draft, organization_number=row["organization_number"], department=row["department"])
         return Said(
             channel=row["channel"],
             message_type=row["message_type"],

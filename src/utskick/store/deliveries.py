@@ -33,8 +33,8 @@ _FIRST = UUID(int=0)
 
 _COLUMNS = f"""
     d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
-    d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, b.channel AS batch_channel,
-    b.message_type AS batch_type, {OWN}
+    d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, m.department,
+    b.organization_number, b.channel AS batch_channel, b.message_type AS batch_type, {OWN}
 """
 
 
@@ -111,6 +111,8 @@ class Deliveries:
             frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"]) if row["frozen"] is not None else None,
             secret=vault.open(municipality_id, Column.SECRET, row["secret"]) if row["secret"] is not None else None,
             letters=partial(self._letters, municipality_id, row["batch_id"]) if hands_over else None,
+            organization_number=row["organization_number"],
+            department=row["department"],
         )
 
     async def _letters(self, municipality_id: str, print_batch: UUID) -> AsyncIterator[tuple[UUID, Draft]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -84,7 +84,7 @@ _ENTRIES: Final = """
 class Erasures:
     """Every statement is bound to a municipality. ``defaults``: the retention rules of the settings."""
 
-    def __init__(self, database: Database, defaults: Mapping[str, Rule], step: int = STEP) -> None:
+    def __init__(self, database: Database, defaults: Collection[Rule], step: int = STEP) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._holds = Holds(database)
@@ -172,7 +172,7 @@ def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[W
     """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end by itself."""
     going, kept = list[Judged](), Counter[Why]()
     for message in judged:
-        rule = rules.of(message.message_type)
+        rule = rules.of(message.message_type, message.unit)
         if message.kept is Kept.HOLD:
             kept[Why("message", Kept.HOLD, message.hold or None)] += 1
         elif rule is not None and rule.preserves:

@@ -83,16 +83,17 @@ class Messages:
                     $11::bytea[], $12::bytea[], $13::jsonb[], $14::timestamptz[],
                     $15::uuid[], $16::bytea[], $17::bytea[], $18::text[],
                     $19::uuid[], $20::bytea[], $21::boolean[], $22::text[], $23::text[], $24::text[], $25::bytea[],
-                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[], $31::text[], $32::text[], $33::jsonb[])
+                    $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[], $31::text[], $32::text[], $33::jsonb[],
+                    $34::text[])
                 AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department, batch_reference,
                     content, attachments, remarks, created_at, message_id, party_key, party, reference,
                     delivery_id, destination, awaited, leg, leg_type, next, secret, due_at, expires_at, level, lane, payload,
-                    client, address, audited)),
+                    client, address, audited, organization_number)),
             b AS (
                 INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
-                    reference, recipients, content, attachments, remarks, created_at)
+                    reference, recipients, content, attachments, remarks, created_at, organization_number)
                 SELECT batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
-                    batch_reference, 1, content, attachments, remarks, created_at FROM r),
+                    batch_reference, 1, content, attachments, remarks, created_at, organization_number FROM r),
             m AS (
                 INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, reference, at, origin, issuer, department,
                     client)
@@ -165,7 +166,7 @@ class Messages:
         return (
             *self._batch(numbered), *self._message(numbered, 0), *delivery, " ".join(legs), secret, numbered.due_at, numbered.expires_at,
             jobs.level(numbered.plan.priority), numbered.lane(0), jobs.payload(municipality_id, delivery_id),
-            numbered.caller.client, numbered.caller.address, audited(numbered),
+            numbered.caller.client, numbered.caller.address, audited(numbered), numbered.plan.organization_number,
         )  # fmt: skip
 
     async def _copy(self, connection: Connection, numbered: Numbered) -> None:
@@ -177,14 +178,14 @@ class Messages:
         total = await connection.fetchval(
             """
             INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
-                reference, content, attachments, remarks, created_at, recipients)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                reference, content, attachments, remarks, created_at, recipients, organization_number)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $17)
             ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients
                 WHERE $16 AND b.municipality_id = excluded.municipality_id AND b.channel = excluded.channel
             RETURNING recipients
             """,
             batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, count,
-            numbered.plan.batch_id is not None,
+            numbered.plan.batch_id is not None, numbered.plan.organization_number,
         )  # fmt: skip
         if total is None:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")

@@ -24,6 +24,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from utskick.domain.retention import Kept
+from utskick.domain.unit import Unit
 from utskick.store.database import Connection
 from utskick.store.idempotency import KEPT
 from utskick.store.print_batches import HAND_OVER
@@ -37,7 +38,10 @@ _STOPPED: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps it. ``hold``: what that refers to."""
+    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps it. ``hold``: what that refers to.
+
+    ``unit``: of whose rules.
+    """
 
     id: UUID
     batch_id: UUID
@@ -45,6 +49,7 @@ class Judged:
     at: datetime
     kept: Kept | None
     hold: str | None
+    unit: Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Removed:
 
 
 _JUDGED: Final = """
-    SELECT m.id, m.batch_id, b.message_type, m.at,
+    SELECT m.id, m.batch_id, b.message_type, m.at, m.municipality_id, b.organization_number, m.department,
         (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1 AND h.lifted_at IS NULL AND (
             (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message' AND uuid_send(m.id) = ANY(h.keys))
             OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
@@ -97,7 +102,8 @@ async def look(connection: Any, municipality_id: str, message_ids: Sequence[UUID
 
 def _judged(row: Any) -> Judged:
     kept = Kept.HOLD if row["hold"] is not None else Kept.ON_ITS_WAY if row["open"] else Kept.UNTOLD if row["untold"] else None
-    return Judged(row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"])
+    unit = Unit(row["municipality_id"], row["organization_number"], row["department"])
+    return Judged(row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"], unit)
 
 
 class Removal:

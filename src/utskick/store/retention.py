@@ -8,20 +8,21 @@ any worker to go on; at its end it rests, and begins anew: what was on its way, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
-from utskick.domain.retention import Kept, Rule
+from utskick.domain.retention import Kept, Rule, Rules
+from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 from utskick.store.places import places
 from utskick.store.print_batches import HAND_OVER
 from utskick.store.protocol import Cause, Entry, note
-from utskick.store.removals import Removal, Removed, look, unreferred
+from utskick.store.removals import Judged, Removal, Removed, look, unreferred
 from utskick.store.retention_rules import RetentionRules, try_lock
 
 #: Messages that are looked at in one step.
@@ -47,13 +48,14 @@ _TYPES: Final = """
 
 #: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next messages, and batches without any.
 _NEXT: Final = """
-    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at
+    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at,
+        b.organization_number, CASE WHEN m.id IS NULL THEN b.department ELSE m.department END AS department
     FROM (
-        SELECT id, created_at FROM batches
+        SELECT id, created_at, organization_number, department FROM batches
         WHERE municipality_id = $1 AND message_type = $2 AND created_at < $3 AND (created_at, id) >= ($4, $5)
         ORDER BY created_at, id LIMIT $7) b
     LEFT JOIN LATERAL (
-        SELECT id, ordinal, at FROM messages m
+        SELECT id, ordinal, at, department FROM messages m
         WHERE m.batch_id = b.id AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END ORDER BY m.ordinal LIMIT $7) m ON true
     ORDER BY b.created_at, b.id, m.ordinal LIMIT $7
 """
@@ -76,14 +78,43 @@ class _Place:
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Due:
     """What a rule would remove now, and what it would pass over, by the reason."""
 
-    messages: int
-    oldest: datetime | None
-    newest: datetime | None
-    kept: Mapping[Kept, int]
+    messages: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    kept: Counter[Kept] = field(default_factory=Counter)
+
+    def count(self, message: Judged) -> None:
+        if message.kept is not None:
+            self.kept[message.kept] += 1
+            return
+        self.messages += 1
+        self.oldest, self.newest = min(self.oldest or message.at, message.at), max(self.newest or message.at, message.at)
+
+
+class Applied:
+    """The rules of one walk: which of them decides on what, and from when on there may be something to decide on."""
+
+    def __init__(self, rules: Rules, walk: Walk, now: datetime) -> None:
+        self._rules = rules
+        self._walk = walk
+        self._now = now
+        #: Those that remove something.
+        self.removing = [rule for rule in rules.of_type(walk.message_type, walk.municipality_id) if rule.days is not None]
+
+    @property
+    def before(self) -> datetime:
+        """Nothing younger is touched by any of them."""
+        return max(rule.cutoff(self._now) for rule in self.removing)
+
+    def rule_of(self, row: Any) -> Rule | None:
+        """The rule by which this row is old enough."""
+        rule = self._rules.of(self._walk.message_type, Unit(self._walk.municipality_id, row["organization_number"], row["department"]))
+        at = row["at"] if row["message_id"] is not None else row["created_at"]
+        return rule if rule is not None and rule.days is not None and at < rule.cutoff(self._now) else None
 
 
 _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
@@ -92,7 +123,7 @@ _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
 class Retention:
     """Every statement but the one that finds the municipalities is bound to one. ``step``: messages looked at in one, 2 or more."""
 
-    def __init__(self, database: Database, defaults: Mapping[str, Rule], step: int = STEP) -> None:
+    def __init__(self, database: Database, defaults: Collection[Rule], step: int = STEP) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._size = step
@@ -111,50 +142,52 @@ class Retention:
             async with self._database.transaction() as connection:
                 if not await try_lock(connection, walk.municipality_id):
                     return None
-                rule = (await self._rules.of(walk.municipality_id, connection)).of(walk.message_type)
-                place = await _place(connection, walk, now)
-                if rule is None or rule.days is None or place is None:
+                applied = Applied(await self._rules.of(walk.municipality_id, connection), walk, now)
+                if not applied.removing or (place := await _place(connection, walk, now)) is None:
                     return None
                 await connection.execute(PATIENCE)
-                return await self._removed(connection, walk, (rule, place), now)
+                return await self._removed(connection, walk, (applied, place), now)
         except asyncpg.LockNotAvailableError:
             return None
 
-    async def _removed(self, connection: Connection, walk: Walk, by: tuple[Rule, _Place], now: datetime) -> Removed:
-        rule, place = by
-        rows, old = await self._next(connection, walk, place, rule.cutoff(now))
+    async def _removed(self, connection: Connection, walk: Walk, by: tuple[Applied, _Place], now: datetime) -> Removed:
+        applied, place = by
+        rows = await self._next(connection, walk, place, applied.before)
+        old, empty = _by_rule(applied, rows)
         removal = Removal(connection, walk.municipality_id, now)
-        judged = await removal.judge(old) if old else []
-        removed = await removal.remove([message for message in judged if message.kept is None])
-        if empty := [row["batch_id"] for row in rows if row["message_id"] is None]:
-            removed += await removal.remove_empty(empty)
-        if not removed.is_nothing:
-            cause = Cause("retention", walk.message_type, rule.days, rule.decision)
-            await note(connection, walk.municipality_id, Entry(now, cause, removed))
+        judged = await removal.judge(list(old)) if old else []
+        removed = Removed()
+        for rule in dict.fromkeys((*old.values(), *empty.values())):
+            gone = await removal.remove([message for message in judged if message.kept is None and old[message.id] is rule])
+            if bare := [batch_id for batch_id, its in empty.items() if its is rule]:
+                gone += await removal.remove_empty(bare)
+            if not gone.is_nothing:
+                await note(connection, walk.municipality_id, Entry(now, _cause(walk, rule), gone))
+            removed += gone
         await _keep(connection, walk, rows[-1] if len(rows) == self._size else None, now)
         return removed
 
-    async def _next(self, connection: Any, walk: Walk, place: _Place, before: datetime) -> tuple[list[Any], list[UUID]]:
-        """The next rows, and those of their messages that are old enough."""
-        rows = await connection.fetch(
-            _NEXT, walk.municipality_id, walk.message_type, before, place.at, place.batch_id, place.ordinal, self._size
+    async def _next(self, connection: Any, walk: Walk, place: _Place, before: datetime) -> list[Any]:
+        return list(
+            await connection.fetch(
+                _NEXT, walk.municipality_id, walk.message_type, before, place.at, place.batch_id, place.ordinal, self._size
+            )
         )
-        return list(rows), [row["message_id"] for row in rows if row["message_id"] is not None and row["at"] < before]
 
-    async def due(self, walk: Walk, rule: Rule, now: datetime) -> Due:
-        """What ``step`` after ``step`` would do. Reads only."""
-        place, pool, before = _BEGIN, self._database.pool, rule.cutoff(now)
-        count, kept, times = 0, Counter[Kept](), list[datetime]()
-        while True:
-            rows, old = await self._next(pool, walk, place, before)
-            judged = await look(pool, walk.municipality_id, old, now)
-            kept.update(message.kept for message in judged if message.kept is not None)
-            going = [message.at for message in judged if message.kept is None]
-            count += len(going)
-            times = [f(all_times) for f in (min, max) if (all_times := times + going)]
+    async def due(self, walk: Walk, now: datetime) -> dict[Rule, Due]:
+        """What ``step`` after ``step`` would do, by each rule that removes something. Reads only."""
+        place, pool = _BEGIN, self._database.pool
+        applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
+        due = {rule: Due() for rule in applied.removing}
+        while due:
+            rows = await self._next(pool, walk, place, applied.before)
+            old, _ = _by_rule(applied, rows)
+            for message in await look(pool, walk.municipality_id, list(old), now):
+                due[old[message.id]].count(message)
             if len(rows) < self._size:
-                return Due(count, min(times, default=None), max(times, default=None), kept)
+                break
             place = _Place(rows[-1]["created_at"], rows[-1]["batch_id"], rows[-1]["ordinal"])
+        return due
 
     async def places_of_files(self) -> list[str]:
         """The municipalities that have files."""
@@ -188,6 +221,23 @@ class Retention:
             if gone:
                 await note(connection, municipality_id, Entry(now, Cause("retention"), Removed(files=gone)))
             return gone
+
+
+def _by_rule(applied: Applied, rows: Collection[Any]) -> tuple[dict[UUID, Rule], dict[UUID, Rule]]:
+    """Messages that are old enough, and batches without any, each with the rule by which it is."""
+    old, empty = dict[UUID, Rule](), dict[UUID, Rule]()
+    for row in rows:
+        if (rule := applied.rule_of(row)) is None:
+            continue
+        if row["message_id"] is not None:
+            old[row["message_id"]] = rule
+        else:
+            empty[row["batch_id"]] = rule
+    return old, empty
+
+
+def _cause(walk: Walk, rule: Rule) -> Cause:
+    return Cause("retention", walk.message_type, rule.days, rule.decision)
 
 
 async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | None:

@@ -82,11 +82,6 @@ def test_a_token_is_needed_where_the_municipality_has_none() -> None:
     assert [(v.field, v.message) for v in fault.value.violations] == [("token", "must not be blank")]
 
 
-def test_where_nobody_has_a_token_all_that_is_missing_is_told_at_once() -> None:
-    bare = channel(all=account(token=None))
-    assert sorted(violations({}, bare)) == [(name, "must not be blank") for name in ("channel", "message", "token")]
-
-
 def test_a_municipality_without_an_account_is_told_before_anything_is_stored() -> None:
     with pytest.raises(NotBuilt):
         channel(sundsvall=account(municipality="2281")).plan(one(), Asked("2260"))

@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel
 
 from utskick.channels.slack.blocks import blocks, fallback
-from utskick.channels.slack.requests import SlackRequest, TokenedSlackRequest
+from utskick.channels.slack.requests import SlackRequest
 from utskick.channels.slack.settings import SlackAccount, SlackSettings
 from utskick.channels.slack.verdicts import read
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
@@ -57,13 +57,12 @@ class SlackChannel(Plain):
     message_type = "SLACK"
     integration = "Slack"
     failure_title = "Unable to send Slack message"
+    forms = (Form("slack", "sendToSlack", "Send a message to a Slack channel", SlackRequest, None, many=False, limit=_MIB),)
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
         self._desks = {name: _Desk(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
-        request = SlackRequest if any(desk.token for desk in self._desks.values()) else TokenedSlackRequest
-        self.forms = (Form("slack", "sendToSlack", "Send a message to a Slack channel", request, None, many=False, limit=_MIB),)
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
         if not isinstance(request, SlackRequest):

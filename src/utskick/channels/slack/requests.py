@@ -40,9 +40,3 @@ class SlackRequest(Body, title="SlackRequest"):
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows; the token is never one of them."""
         return self.model_dump(by_alias=True, exclude_none=True, include={"message", "priority", "department"})
-
-
-class TokenedSlackRequest(SlackRequest):
-    """Where no municipality has a token, every request must bring one."""
-
-    token: Token

@@ -27,7 +27,7 @@ class Folder:
     """``Place`` and ``Target`` at once: there is nothing to log in to."""
 
     def __init__(self, account: FolderAccount) -> None:
-        self._root = Path(account.path)
+        self._root = account.path
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Folder]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, FilePath, model_validator
@@ -71,14 +72,13 @@ class _Account(Section):
     rate: float | None = Field(None, gt=0)
     connect_timeout: float = Field(10.0, gt=0)
     read_timeout: float = Field(60.0, gt=0)
-    path: str = "."
 
 
 class FolderAccount(_Account):
     """A folder of this machine, or one that is mounted on it. It must exist: an unmounted one is not filled by mistake."""
 
     provider: Literal["folder"]
-    path: Filled
+    path: Path
 
 
 class SftpAccount(_Account):
@@ -89,6 +89,7 @@ class SftpAccount(_Account):
     """
 
     provider: Literal["sftp"]
+    path: str = "."
     host: Filled
     port: int = Field(22, ge=1, le=65535)
     username: Filled
@@ -133,6 +134,7 @@ class SmbAccount(_Account):
     """An SMB share (SMB 2 and 3). ``username`` with its domain as ``domain\\user`` or ``user@domain``."""
 
     provider: Literal["smb"]
+    path: str = "."
     host: Filled
     port: int = Field(445, ge=1, le=65535)
     share: Annotated[str, Field(pattern=r"^[^\\/:*?\"<>|]+$")]

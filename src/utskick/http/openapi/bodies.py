@@ -27,6 +27,7 @@ _ADDRESS: Final = {"firstName": "Anna", "lastName": "Andersson", "address": "Sto
 _SAID: Final = "Skolan är stängd i dag."
 
 EXAMPLES: Final[dict[str, Any]] = {
+    "ConfigurationRequest": {"sender": "Sundsvall", "segment_limit": 4},
     "ContactSettingCreateRequest": {
         "partyId": _PARTY,
         "alias": "Mina uppgifter",

@@ -32,6 +32,7 @@ TAGS: Final = [
     {"name": "Delegates", "description": "Who is told what another is told"},
     {"name": "Parties", "description": "Who stands behind a party id"},
     {"name": "Retention", "description": "How long messages are kept, by whose decision, and what has been removed"},
+    {"name": "Configuration", "description": "What municipalities, organisations and departments say of channels and limits"},
     {"name": "Holds", "description": "What is kept whatever the rules say"},
     {"name": "Push Subscriptions", "description": "The devices that take push messages"},
     {"name": "Receipts", "description": "What providers report"},

@@ -44,6 +44,7 @@ _PATH: Final = {
     "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),
     "personId": _Known("A person, by any id of yours", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "435rfret45"),
     "provider": _Known("The provider account, as in the settings", example="link"),
+    "section": _Known("A channel, as in the settings, or `limits`", example="sms"),
     "secret": _Known("The account's `receipt_secret`"),
     "userId": _Known("The user who sent it (`X-Sent-By`)", example="joe01doe"),
 }
@@ -63,6 +64,7 @@ _QUERY: Final = {
     "limit": _Known("How many entries a page has at most", {**_INT32, "default": 15}),
     "messageType": _Known("Only requests of this form", {"type": "string", "enum": _TYPES}),
     "messages": _Known("`false`: only the counts of each status", {"type": "boolean", "default": True}),
+    "organizationNumber": _Known("The organisation", {"type": "string", "pattern": r"^([1235789][\d][2-9]\d{7})$"}, "2120002411"),
     "origin": _Known("Only this calling system (`x-origin`)"),
     "page": _Known("Which page, from 1", {**_INT32, "default": 1}),
     "partyId": _Known("A person or an organisation, by its party id", _UUID, _PARTY),

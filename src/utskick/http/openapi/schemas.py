@@ -10,7 +10,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from utskick.http import directory_requests, directory_shapes, event_shapes, record_shapes, retention_shapes, token_shapes, webhook_shapes
+from utskick.http import (
+    configuration_shapes,
+    directory_requests,
+    directory_shapes,
+    event_shapes,
+    record_shapes,
+    retention_shapes,
+    token_shapes,
+    webhook_shapes,
+)
 from utskick.http.openapi.words import MEMBERS, SCHEMAS
 from utskick.http.reading import ResolveRequest
 from utskick.http.service import Service
@@ -32,10 +41,12 @@ def name_of(model: type[BaseModel]) -> str:
 def schemas(service: Service) -> dict[str, Any]:
     """Those of every channel that is there, of the directory, and of all answers."""
     models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
-    models.update([ResolveRequest, *directory_requests.MODELS, webhook_shapes.WebhookRequest, *retention_shapes.MODELS])
+    models.update(
+        [ResolveRequest, webhook_shapes.WebhookRequest, *directory_requests.MODELS, *retention_shapes.MODELS, *configuration_shapes.MODELS]
+    )
     models.update(q.request for c in service.channels.values() for q in c.questions)
     found: dict[str, Any] = dict(SHAPES)
-    for each in (record_shapes, event_shapes, webhook_shapes, directory_shapes, retention_shapes, token_shapes):
+    for each in (record_shapes, event_shapes, webhook_shapes, directory_shapes, retention_shapes, configuration_shapes, token_shapes):
         found.update(each.SHAPES)
     for name, schema in published(models):
         if name in found:

@@ -23,6 +23,7 @@ _ZONED: Final = "2026-02-25T15:54:39.254123+01:00"
 SCHEMAS: Final[dict[str, str]] = {
     "Batch": "One request of a user, with what became of it",
     "ConstraintViolationProblem": "One or more members or parameters break a rule. All of them are told, and nothing was stored",
+    "ConfigurationRequest": "Members of the section, named as in the settings file. What is left out is inherited",
     "ContactChannel": "A way to reach somebody",
     "ContactSetting": "How a party wants to be reached",
     "Delegate": "Somebody who is told what another is told, where a filter matches",
@@ -31,6 +32,8 @@ SCHEMAS: Final[dict[str, str]] = {
     "DepartmentLetterStatistics": "Letters of one department",
     "DepartmentStatistics": "Letters of one calling system, by department",
     "DepartmentStats": "Letters and SMS of one calling system and department",
+    "SaidConfiguration": "What a municipality or a part of it says of a channel, or of limits",
+    "UnitConfiguration": "What a unit says of a section, and what applies to it",
     "Erasure": "What was removed of a person, and what was kept and why",
     "EventPage": "Part of the feed, and where it goes on",
     "FeedEvent": "What a delivery came to",

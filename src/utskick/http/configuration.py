@@ -1,0 +1,133 @@
+"""/configuration: what a municipality, an organisation or a department says of channels and limits, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from utskick.configuration import showing
+from utskick.configuration.changes import Change, Changes
+from utskick.domain.configuration import Said
+from utskick.domain.errors import NotFound
+from utskick.domain.unit import Unit
+from utskick.http.answers import json_answer, time_of, without_nulls
+from utskick.http.call import Call
+from utskick.http.configuration_shapes import ConfigurationRequest
+from utskick.http.edge import Parameters, located, parse, read_body
+from utskick.http.openapi import Operation
+from utskick.http.retention import actor_of
+from utskick.http.service import Service
+from utskick.http.units import UNIT, unit_of
+from utskick.store.database import answering
+
+_LIMIT: Final = 1_048_576
+
+
+class ConfigurationCalls:
+    """The endpoints below ``/{municipalityId}/configuration``."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._watch = service.configuration
+        self._changes = Changes(service.configuration, service.reach)
+
+    async def all(self, request: Request) -> Response:
+        municipality_id, _ = located(request, self._service.municipalities, "getConfigurations")
+        async with answering():
+            await self._watch.refresh()
+        configuration = self._watch.now
+        return json_answer([self._said(each) for each in configuration.said(municipality_id)])
+
+    async def read(self, request: Request) -> Response:
+        unit, section = self._named(request, "getConfiguration")
+        async with answering():
+            await self._watch.refresh()
+        return json_answer(self._whole(unit, section))
+
+    async def put(self, request: Request) -> Response:
+        body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
+        unit, section = self._named(request, "putConfiguration")
+        change = Change(unit, section, actor_of(request, unit.municipality_id), self._service.clock())
+        async with answering():
+            created = await self._changes.put(change, body.root)
+        place = {"Location": f"/{unit.municipality_id}/configuration/{section}"}
+        return json_answer(self._whole(unit, section), 201 if created else 200, place if created else None)
+
+    async def delete(self, request: Request) -> Response:
+        unit, section = self._named(request, "deleteConfiguration")
+        async with answering():
+            if not await self._changes.delete(unit, section):
+                raise NotFound(f"No configuration of {section} found for {unit}")
+        return Response(status_code=204)
+
+    def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
+        parameters = Parameters(operation, self._service.municipalities)
+        unit, section = unit_of(request, parameters), request.path_params["section"]
+        if section not in self._watch.now.kinds:
+            parameters.fault("section", f"must be one of {', '.join(sorted(self._watch.now.kinds))}")
+        parameters.done()
+        return unit, section
+
+    def _said(self, said: Said) -> dict[str, Any]:
+        value = showing.own(self._watch.now, said)
+        return {**_unit(said.unit), "section": said.section, **_source(said), "usable": value is not None, "value": value or {}}
+
+    def _whole(self, unit: Unit, section: str) -> dict[str, Any]:
+        said = self._watch.now.own(section, unit)
+        effective = showing.effective(self._watch.now, section, unit)
+        return without_nulls(
+            {
+                **_unit(unit),
+                "section": section,
+                **(_source(said) if said else {}),
+                "value": showing.own(self._watch.now, said) if said else {},
+                "effective": {
+                    member: {"value": value, **({**_unit(by.unit), "source": _source(by)["source"]} if by else {"source": "service"})}
+                    for member, (value, by) in sorted(effective.items())
+                },
+            }
+        )
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    named = {"municipalityId": unit.municipality_id, "organizationNumber": unit.organization_number, "department": unit.department}
+    return without_nulls(named)
+
+
+def _source(said: Said) -> dict[str, Any]:
+    if said.in_settings:
+        return {"source": "settings"}
+    return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
+
+
+# -- their description --------------------------------------------------------------------------------------------------
+
+_TAG: Final = "Configuration"
+
+
+def calls(service: Service) -> list[Call]:
+    configuration = ConfigurationCalls(service)
+    read = Operation(
+        "getConfiguration", "What is set for a unit, and what applies to it", _TAG,
+        answer="UnitConfiguration", query=UNIT, optional=True, missing=False,
+    )  # fmt: skip
+    put = Operation(
+        "putConfiguration", "Set what a unit says of a section, in the place of all that it said (201 when new)", _TAG,
+        answer="UnitConfiguration", made=201, body="ConfigurationRequest", query=UNIT, optional=True, missing=False, conflict=True,
+        named=True,
+    )  # fmt: skip
+    delete = Operation(
+        "deleteConfiguration", "A unit says nothing of a section any more: it takes after those above it", _TAG,
+        status=204, query=UNIT, optional=True, conflict=True, named=True,
+    )  # fmt: skip
+    base, one = "/configuration", "/configuration/{section}"
+    found = Operation(
+        "getConfigurations", "All that is set in the municipality", _TAG, answer="SaidConfiguration", many=True, missing=False
+    )
+    return [
+        Call("GET", base, configuration.all, found),
+        Call("GET", one, configuration.read, read),
+        Call("PUT", one, configuration.put, put),
+        Call("DELETE", one, configuration.delete, delete),
+    ]
