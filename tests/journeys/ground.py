@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 
 from tests.conftest import open_folder
+from tests.journeys.nursery import Nursery
 from tests.journeys.process import DOOR, Process
 from utskick.sandbox.place import HOST, Place
 from utskick.sandbox.town import sections
@@ -40,6 +41,7 @@ class Ground:
         migrations.migrate(self.url)
         self.port = free_port()
         self.door: Process | None = None
+        self.nursery = Nursery()
 
     @property
     def api_url(self) -> str:
@@ -48,6 +50,7 @@ class Ground:
     async def close(self) -> None:
         if self.door is not None:
             await self.door.kill()
+        await self.nursery.close()
         await asyncio.to_thread(self._embedded.stop)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -56,7 +59,7 @@ class Ground:
         if self.door is None or not self.door.alive:
             found = sections(Place(9, 9, self.folder, self.api_url))
             somewhere = {name: found[name] for name in ("sms", "email")}
-            self.door = await Process.start(DOOR, self.environment(somewhere, **more), self.logs)
+            self.door = await Process.start(self.nursery, DOOR, self.environment(somewhere, **more), self.logs)
         return self.door
 
     def environment(self, accounts: Mapping[str, Any], **more: str) -> dict[str, str]:

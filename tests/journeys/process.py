@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from tests.journeys.nursery import Nursery
 
 #: ``python`` + these: the two processes of the service, and the API without a worker.
 SERVE, WORKER, DOOR = ("-m", "utskick", "serve"), ("-m", "utskick", "worker"), (str(Path(__file__).with_name("door.py")),)
@@ -16,27 +18,21 @@ SERVE, WORKER, DOOR = ("-m", "utskick", "serve"), ("-m", "utskick", "worker"), (
 class Process:
     """``log``: where its standard error goes."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        self._process = process
+    def __init__(self, pid: int, end: asyncio.Future[int], log: Path) -> None:
+        self.pid = pid
+        self._end = end
         self.log = log
 
     @classmethod
-    async def start(cls, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Process:
+    async def start(cls, nursery: Nursery, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Process:
         number = len(list(folder.glob("*.log")))
         log = folder / f"{number:02d}-{Path(arguments[-1]).stem}.log"
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, env=dict(environment), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
-            )
-        return cls(process, log)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        log.touch()
+        return cls(*await nursery.bear(arguments, environment, log), log)
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return not self._end.done()
 
     @property
     def said(self) -> str:
@@ -45,7 +41,7 @@ class Process:
     def _tell(self, number: signal.Signals) -> None:
         if self.alive:
             with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self.pid, number)
 
     def pause(self) -> None:
         self._tell(signal.SIGSTOP)
@@ -59,7 +55,7 @@ class Process:
     async def ended(self, timeout: float = 15.0) -> int:
         """Its exit status; negative: the number of the signal that ended it."""
         try:
-            return await asyncio.wait_for(self._process.wait(), timeout)
+            return await asyncio.wait_for(asyncio.shield(self._end), timeout)
         except TimeoutError:
             raise AssertionError(f"the process had not ended after {timeout} s; it said:\n{self.said[-2000:]}") from None
 

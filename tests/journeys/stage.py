@@ -102,7 +102,7 @@ class Stage:
         return process
 
     async def start(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> Process:
-        process = await Process.start(arguments, environment, self.ground.logs)
+        process = await Process.start(self.ground.nursery, arguments, environment, self.ground.logs)
         self._processes.append(process)
         return process
 
