@@ -192,6 +192,8 @@ class Settings(BaseSettings):
     def _default_is_served(self) -> Settings:
         if self.default_municipality not in self.municipalities:
             raise ValueError(f"default_municipality {self.default_municipality} is not among municipalities")
+        if strangers := self.configuration.keys() - set(self.municipalities):
+            raise ValueError(f"configuration.{min(strangers)}: it is not among municipalities")
         return self
 
     @property

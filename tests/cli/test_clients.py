@@ -106,6 +106,18 @@ def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_agai
     assert len(client.digests(utc_now())) == 1
     assert into("clients", "revoke", "bygg").code == 0
     assert "revoked" in into("clients", "list").out
+
+    async def trail(database: Database) -> list[tuple[str, str, str]]:
+        rows = await database.pool.fetch(
+            "SELECT municipality_id, action, subject FROM audit_entries WHERE subject->>'client' = 'bygg' ORDER BY id"
+        )
+        return [(row["municipality_id"], row["action"], row["subject"]["operation"]) for row in rows]
+
+    told = on(server, trail)
+    assert [operation for municipality, _, operation in told if municipality == "2281"] == [
+        "createClient", "rotateClient", "rotateClient", "revokeClient",
+    ]  # fmt: skip
+    assert {action for _, action, _ in told} == {"configure"}
     for again in (("revoke", "bygg"), ("rotate", "bygg"), ("create", "bygg", *SENDING), ("rotate", "nobody")):
         assert into("clients", *again).code == 1
 

@@ -18,12 +18,16 @@ from utskick.auth.register import OVERLAP, Allowed, Register
 from utskick.channels.register import CHANNELS
 from utskick.cli import screen
 from utskick.cli.bodies import read_file
+from utskick.cli.client import login
 from utskick.cli.options import Config
+from utskick.domain.audit import Action, Entry
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import Unreadable
+from utskick.domain.message import Caller
 from utskick.settings import Settings
+from utskick.store.audit import Audit
 from utskick.store.clients import Client, Clients
-from utskick.store.database import answering
+from utskick.store.database import Database, answering
 
 clients = typer.Typer(no_args_is_help=True, help="Who may fetch tokens from the embedded issuer: systems, each with its secret or its key.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The client's name, which is its client id.")]
@@ -48,7 +52,7 @@ def create(
     keys = public_key.read(read_file(key).data) if key is not None else None
     allowed = Allowed(tuple(dict.fromkeys(municipality or ())), _every() if everything else tuple(dict.fromkeys(scope or ())))
     settings = app.read_settings(config)
-    secret = _with(settings, lambda register: register.create(name, allowed, keys))
+    secret = _with(settings, lambda register: register.create(name, allowed, keys), ("createClient", name))
     rows = [
         ("client id", name),
         ("municipalities", ", ".join(allowed.municipalities)),
@@ -82,7 +86,7 @@ def rotate(
     config: Config = None,
 ) -> None:
     """Give a client a new secret; it is shown once."""
-    secret = _with(app.read_settings(config), lambda register: register.rotate(name, timedelta(hours=overlap)))
+    secret = _with(app.read_settings(config), lambda register: register.rotate(name, timedelta(hours=overlap)), ("rotateClient", name))
     _show_secret(secret)
     screen.say(f"The secret before is good for {overlap:g} hours more." if overlap else "The secret before is no longer good.")
 
@@ -90,16 +94,28 @@ def rotate(
 @clients.command()
 def revoke(name: Name, config: Config = None) -> None:
     """Give a client no more tokens; those that it has end within minutes. Its name is not used again."""
-    _with(app.read_settings(config), lambda register: register.revoke(name))
+    _with(app.read_settings(config), lambda register: register.revoke(name), ("revokeClient", name))
     screen.say(f"{name} gets no more tokens.")
 
 
-def _with(settings: Settings, do: Callable[[Register], Awaitable[T]]) -> T:
+def _with(settings: Settings, do: Callable[[Register], Awaitable[T]], traced: tuple[str, str] | None = None) -> T:
+    """``traced``: what is done to which client, for the trails of all its municipalities."""
+
     async def run() -> T:
         async with app.opened(settings) as database, answering():
-            return await do(Register(Clients(database), _every(), settings.municipalities, utc_now))
+            done = await do(Register(Clients(database), _every(), settings.municipalities, utc_now))
+            if traced is not None:
+                await _trace(database, *traced)
+            return done
 
     return asyncio.run(run())
+
+
+async def _trace(database: Database, operation: str, name: str) -> None:
+    client = await Clients(database).get(name)
+    audit, subject = Audit(database), {"operation": operation, "client": name}
+    for municipality_id in client.municipalities if client is not None else ():
+        await audit.note(Entry(Action.CONFIGURE, Caller(municipality_id, "utskick-cli", login()), utc_now(), subject))
 
 
 def _every() -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import tomllib
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from rich.table import Table
 
 from utskick import app, speaking
 from utskick.cli import screen
+from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.configuration import showing
 from utskick.configuration.changes import Change, Changes
@@ -37,7 +37,7 @@ MunicipalityId = Annotated[str, typer.Argument(metavar="MUNICIPALITY", help="Mun
 Section = Annotated[str, typer.Argument(help="A channel, as in the settings (sms, email, digital_mail …), or limits.")]
 Organization = Annotated[str | None, typer.Option("--organization", help="For one organisation: its number, 10 digits.")]
 Department = Annotated[str | None, typer.Option("--department", help="For one department, as callers write it.")]
-By = Annotated[str, typer.Option("--by", help="Who answers for it; stands in the audit trail.", default_factory=getpass.getuser)]
+By = Annotated[str, typer.Option("--by", help="Who answers for it, on the audit trail.", default_factory=lambda: login() or "unnamed")]
 
 
 @configuration.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,10 @@ class Change:
 
 
 class Changes:
-    """``reach``: where the providers of accounts may lie that are set from outside."""
+    """``reach``: where the providers of accounts may lie that are set from outside.
+
+    Sections are made in threads: one with a private key in it takes 50 ms, because the key is proved.
+    """
 
     def __init__(self, watch: Watch, reach: Reach) -> None:
         self._watch = watch
@@ -69,7 +73,7 @@ class Changes:
         unreadable = before is None and self._watch.now.is_unreadable(unit, section)
         if before is None and not unreadable:
             return False
-        if broken := _broken_by(self._watch.now.with_change(unit, section, None), section, unit):
+        if broken := await asyncio.to_thread(_broken_by, self._watch.now.with_change(unit, section, None), section, unit):
             raise NotAllowedHere(f"what is said for {broken} cannot stand without it")
         await self._store(unit, section, before, None)
         return True
@@ -87,7 +91,7 @@ class Changes:
         kind = configuration.kinds[said.section]
         try:
             whole = configuration.effective(said.section, configuration.path(said.section, said.unit)).value
-            model = kind.model.model_validate(dict(whole))
+            model = await asyncio.to_thread(kind.model.model_validate, dict(whole))
         except ConfigurationBroken as fault:
             return [Violation(said.section, fault.detail)]
         except ValidationError as fault:
@@ -103,7 +107,7 @@ class Changes:
             found += outside.files(value, member)
             if member == ACCOUNTS and not found:
                 found += await outside.unreachable(value, member, self._reach)
-        if not found and (broken := _broken_by(configuration, said.section, said.unit)):
+        if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found
 

@@ -144,20 +144,21 @@ class ConfiguredChannel:
         return _Line(channel, value)
 
     def _at(self, unit: Unit) -> _Office:
-        if self._configuration.is_plain(self.name, unit.municipality_id):
+        offices, configuration = self._offices, self._configuration  # in this order: a large request is planned in a thread, beside adopt()
+        if configuration.is_plain(self.name, unit.municipality_id):
             return self._plain
-        path = self._configuration.path(self.name, unit)
+        path = configuration.path(self.name, unit)
         if not path:
             return self._plain
-        office = self._offices.get(path)
+        office = offices.get(path)
         if office is None:
-            office = self._offices[path] = self._opened(path)
+            office = offices[path] = self._opened(configuration, path)
         return office
 
-    def _opened(self, path: Path) -> _Office:
-        connecting = self._configuration.connecting(self.name, path)
+    def _opened(self, configuration: Configuration, path: Path) -> _Office:
+        connecting = configuration.connecting(self.name, path)
         carrying = self._carriers.get(connecting) if connecting else self._base
-        return _Office(carrying if carrying is not None and connecting == path else self._made(self._configuration, path), carrying)
+        return _Office(carrying if carrying is not None and connecting == path else self._made(configuration, path), carrying)
 
     def _planning(self, unit: Unit) -> _Line:
         planning = self._at(unit).planning

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from utskick.configuration import showing
 from utskick.configuration.changes import Change, Changes
+from utskick.configuration.sections import Configuration
 from utskick.domain.configuration import Said
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
@@ -37,13 +39,14 @@ class ConfigurationCalls:
         async with answering():
             await self._watch.refresh()
         configuration = self._watch.now
-        return json_answer([self._said(each) for each in configuration.said(municipality_id)])
+        found = configuration.said(municipality_id)
+        return json_answer(await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found]))
 
     async def read(self, request: Request) -> Response:
         unit, section = self._named(request, "getConfiguration")
         async with answering():
             await self._watch.refresh()
-        return json_answer(self._whole(unit, section))
+        return json_answer(await asyncio.to_thread(_whole, self._watch.now, unit, section))
 
     async def put(self, request: Request) -> Response:
         body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
@@ -52,7 +55,8 @@ class ConfigurationCalls:
         async with answering():
             created = await self._changes.put(change, body.root)
         place = {"Location": f"/{unit.municipality_id}/configuration/{section}"}
-        return json_answer(self._whole(unit, section), 201 if created else 200, place if created else None)
+        told = await asyncio.to_thread(_whole, self._watch.now, unit, section)
+        return json_answer(told, 201 if created else 200, place if created else None)
 
     async def delete(self, request: Request) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
@@ -69,25 +73,28 @@ class ConfigurationCalls:
         parameters.done()
         return unit, section
 
-    def _said(self, said: Said) -> dict[str, Any]:
-        value = showing.own(self._watch.now, said)
-        return {**_unit(said.unit), "section": said.section, **_source(said), "usable": value is not None, "value": value or {}}
 
-    def _whole(self, unit: Unit, section: str) -> dict[str, Any]:
-        said = self._watch.now.own(section, unit)
-        effective = showing.effective(self._watch.now, section, unit)
-        return without_nulls(
-            {
-                **_unit(unit),
-                "section": section,
-                **(_source(said) if said else {}),
-                "value": showing.own(self._watch.now, said) if said else {},
-                "effective": {
-                    member: {"value": value, **({**_unit(by.unit), "source": _source(by)["source"]} if by else {"source": "service"})}
-                    for member, (value, by) in sorted(effective.items())
-                },
-            }
-        )
+def _listed(configuration: Configuration, said: Said) -> dict[str, Any]:
+    value = showing.own(configuration, said)
+    return {**_unit(said.unit), "section": said.section, **_source(said), "usable": value is not None, "value": value or {}}
+
+
+def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
+    """Raises ``ConfigurationBroken``."""
+    said = configuration.own(section, unit)
+    effective = showing.effective(configuration, section, unit)
+    return without_nulls(
+        {
+            **_unit(unit),
+            "section": section,
+            **(_source(said) if said else {}),
+            "value": showing.own(configuration, said) if said else {},
+            "effective": {
+                member: {"value": value, **({**_unit(by.unit), "source": _source(by)["source"]} if by else {"source": "service"})}
+                for member, (value, by) in sorted(effective.items())
+            },
+        }
+    )
 
 
 def _unit(unit: Unit) -> dict[str, Any]:
