@@ -129,6 +129,7 @@ class ConfiguredChannel:
                 if line is not None and account.name not in accounts:
                     accounts[account.name], self._names[account.name] = account, line
         self.accounts = tuple(accounts.values())
+        self._alone = self._base.channel if configuration.says_nothing(self.name) else None
 
     def _made(self, configuration: Configuration, path: Path, old: _Line | None = None) -> _Line | None:
         try:
@@ -191,6 +192,8 @@ class ConfiguredChannel:
         return self._planning(draft.unit).channel.completed(draft)
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
+        if self._alone is not None:  # the usual case, asked thousands of times a second
+            return await self._alone.prepare(draft, key)
         line, carried = self._carrying(draft)
         if line is None:
             return _BROKEN
@@ -198,14 +201,20 @@ class ConfiguredChannel:
             return await channel.prepare(carried, key)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
+        if self._alone is not None:
+            return self._alone.able(draft)
         line, carried = self._carrying(draft)
         return line.channel.able(carried) if line is not None else ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
+        if self._alone is not None and account in self._base.names:
+            return self._alone.when_uncertain(account, draft)
         line, carried = self._by(account, draft)
         return line.channel.when_uncertain(account, carried) if line is not None else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
+        if self._alone is not None and account in self._base.names:
+            return await self._alone.send(draft, key, account)
         line, carried = self._by(account, draft)
         if line is None:
             return _GONE

@@ -97,6 +97,10 @@ class Configuration:
     def is_unreadable(self, unit: Unit, section: str) -> bool:
         return (unit, section) in self._unreadable
 
+    def says_nothing(self, section: str) -> bool:
+        """Nobody says anything of it."""
+        return not self._said[section]
+
     def is_plain(self, section: str, municipality_id: str) -> bool:
         """Nobody of the municipality says anything of it."""
         return municipality_id not in self._municipalities[section]
