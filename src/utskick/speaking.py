@@ -54,7 +54,7 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
     kinds = {"limits": Kind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)}
     for name, entry in CHANNELS.items():
         section: BaseModel = settings.section(name)
-        given = {member: getattr(section, member) for member in section.model_fields_set}
+        given = {member: getattr(section, member) for member in type(section).model_fields if member in section.model_fields_set}
         if name in simulated and not given.get(ACCOUNTS):
             given = {**simulated[name], **{member: value for member, value in given.items() if member != ACCOUNTS}}
         if strange := [account for account in given.get(ACCOUNTS, ()) if "@" in account]:

@@ -41,8 +41,8 @@ async def unreachable(value: Any, place: str, reach: Reach) -> list[Violation]:
 def _walk(value: Any, place: str, name: str = "") -> Iterator[tuple[str, str, Any]]:
     """Every single value: its place, the name of the member that holds it, and it."""
     if isinstance(value, BaseModel):
-        for member in value.model_fields_set:
-            if member != _SHOWN:
+        for member in type(value).model_fields:
+            if member in value.model_fields_set and member != _SHOWN:
                 yield from _walk(getattr(value, member), f"{place}.{member}", member)
     elif isinstance(value, dict):
         for key, each in value.items():
