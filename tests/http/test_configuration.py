@@ -210,6 +210,7 @@ async def test_who_may_only_send_may_not_configure_and_no_other_municipality_may
 
 
 async def test_a_municipality_has_a_limit_of_its_own(client: Client) -> None:
+    assert (await client.get("/2260/configuration/limits")).json["effective"]["rate"] == {"value": 1000.0, "source": "service"}
     assert (await client.call("PUT", "/2260/configuration/limits", {"rate": 1})).status == 201
     answers = [await client.get("/2260/statistics") for _ in range(6)]
     assert {answer.status for answer in answers} == {200, 429}

@@ -51,17 +51,20 @@ def newest(
 ) -> None:
     """Show the newest entries of a municipality."""
     rows = asyncio.run(_newest(app.read_settings(config), municipality, limit, action))
-    table = _table("when", "what", "client", "system", "user", "from", "subject")
+    table = _table("when", "what", "client, system, user, from", "to what")
     for row in rows:
-        who = (row["client"], row["origin"], row["issuer"], row["address"])
-        told = orjson.dumps(row["subject"]).decode()
-        table.add_row(swedish(row["at"])[:19], row["action"], *(escape(each or "") for each in who), escape(told))
+        subject = dict(row["subject"])
+        what = [row["action"], subject.pop("operation", None)]
+        who = [row["client"], row["origin"], row["issuer"], row["address"]]
+        told = [f"{name} {value if isinstance(value, str) else orjson.dumps(value).decode()}" for name, value in subject.items()]
+        moment = swedish(row["at"])[:19].replace("T", "\n")
+        table.add_row(moment, *("\n".join(escape(each) for each in lines if each) for lines in (what, who, told)))
     screen.console.print(table)
 
 
 def _table(*names: str) -> Table:
     """Nothing in it is cut off: a head that is to be noted is of no use without its end."""
-    table = Table()
+    table = Table(show_lines=True)
     for name in names:
         table.add_column(name, overflow="fold")
     return table

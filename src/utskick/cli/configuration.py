@@ -20,6 +20,7 @@ from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.configuration import showing
 from utskick.configuration.changes import Change, Changes
+from utskick.configuration.sections import ACCOUNTS
 from utskick.configuration.watch import Watch
 from utskick.domain.audit import Action, Entry
 from utskick.domain.clock import utc_now
@@ -69,6 +70,8 @@ def show(
     async def look(_: Database, watch: Watch) -> None:
         _check(watch, section)
         for member, (value, said) in sorted(showing.effective(watch.now, section, unit).items()):
+            if member == ACCOUNTS and not value and speaking.in_sandbox(settings):
+                value = "the sandbox's"
             words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
             table.add_row(member, escape(words), f"{escape(str(said.unit))}\n{_who(said)}" if said else "the service")
 

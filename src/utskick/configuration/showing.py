@@ -40,7 +40,7 @@ def effective(configuration: Configuration, section: str, unit: Unit) -> dict[st
         raise ConfigurationBroken(f"what is configured for {section} cannot be used here; an administrator must mend it") from None
     found = dict[str, tuple[Any, Said | None]]()
     for member, value in dumped(model, unset=True).items():
-        if member in sources or member in kind.carried:
+        if member in sources or member in kind.carried or ACCOUNTS not in kind.model.model_fields:
             found[member] = value, sources.get(member)
         elif member == ACCOUNTS:
             found[member] = {name: {"provider": account.get("provider")} for name, account in value.items()}, None
