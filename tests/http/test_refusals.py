@@ -127,3 +127,23 @@ async def test_a_database_that_does_not_answer_holds_nobody_up(client: Client, d
             break
         await asyncio.sleep(0.05)
     assert found, "it is told as soon as it can be"
+
+
+async def test_who_shows_wrong_credentials_for_a_client_is_told_to_all_its_municipalities(client: Client, database: Database) -> None:
+    await tokens.client_of(database, "skolappen", allowed=["sms:send"], municipalities=["2281", "2262"])
+    for name in ("skolappen", "nobody"):
+        form = {"grant_type": "client_credentials", "client_id": name, "client_secret": "ucs_guessed"}
+        async with client._session.post(f"{client.running.api_url}/oauth2/token", data=form) as answer:
+            assert answer.status == 401
+    deadline = monotonic() + 5
+    while not await refused(database, "2262"):
+        assert monotonic() < deadline
+        await asyncio.sleep(0.02)
+    for municipality in ("2281", "2262"):
+        [entry] = await refused(database, municipality)
+        assert (entry["client"], entry["address"]) == ("skolappen", "127.0.0.1")
+        assert entry["subject"] == {
+            "operation": "token", "refused": "unauthorized", "why": "wrong credentials were shown for this client",
+        }  # fmt: skip
+    assert "guessed" not in repr(await refused(database))
+    assert await refused(database, "2260") == []

@@ -11,6 +11,8 @@ from urllib.parse import unquote_plus
 
 from utskick.auth import assertion
 from utskick.auth.authentication import Authentication, Shown, TooMany
+from utskick.auth.grant import Grant
+from utskick.auth.register import is_name
 from utskick.auth.settings import AuthSection
 from utskick.auth.signing import Signing
 from utskick.domain.clock import Clock
@@ -25,11 +27,11 @@ _GRANT: Final = "client_credentials"
 
 
 class Denied(Exception):
-    """RFC 6749 section 5.2: ``error`` is one of its words."""
+    """RFC 6749 section 5.2: ``error`` is one of its words. ``client_id``: who it was said to be, where that was not proved."""
 
-    def __init__(self, error: str, description: str, status: int = 400, *, wait: float | None = None) -> None:
+    def __init__(self, error: str, description: str, status: int = 400, *, wait: float | None = None, client_id: str | None = None) -> None:
         super().__init__(error)
-        self.error, self.description, self.status, self.wait = error, description, status, wait
+        self.error, self.description, self.status, self.wait, self.client_id = error, description, status, wait, client_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,19 @@ class EmbeddedIssuer:
         token = await self.signing.sign(self._claims(client, scope, asked.certificate), "at+jwt")
         return {"access_token": token, "token_type": "Bearer", "expires_in": self._section.token_seconds, "scope": scope}
 
+    async def grant_of(self, client_id: str) -> Grant | None:
+        """What a client of this name may, whoever asks; None: there is none."""
+        client = await self._clients.get(client_id) if is_name(client_id) else None
+        return Grant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0) if client is not None else None
+
     async def _client(self, shown: Shown) -> Client:
         try:
             client = await self._authentication.client(shown)
         except TooMany as fault:
             sentence = "wrong credentials were shown for this client too often; wait and try again"
-            raise Denied("invalid_client", sentence, 401, wait=fault.wait) from None
+            raise Denied("invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id) from None
         if client is None:
-            raise Denied("invalid_client", "the client is not known, or what it shows is wrong", 401)
+            raise Denied("invalid_client", "the client is not known, or what it shows is wrong", 401, client_id=shown.client_id)
         return client
 
     def _claims(self, client: Client, scope: str, certificate: str | None) -> dict[str, Any]:

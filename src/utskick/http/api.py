@@ -64,7 +64,7 @@ def _issuer(to: Routes, service: Service) -> None:
     if access.issuer is None:
         return
     header = access.door.certificate_header if access.door is not None else None
-    endpoints = oauth.IssuerEndpoints(access.issuer, tuple(scopes.every(service.channels)), header)
+    endpoints = oauth.IssuerEndpoints(access.issuer, tuple(scopes.every(service.channels)), header, service.refusals)
     to.add("POST", "/oauth2/token", endpoints.token, openapi.token())
     published = (
         ("/oauth2/jwks", endpoints.jwks, "jwks", "The keys that verify tokens"),

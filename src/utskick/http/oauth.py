@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qsl
 
+import structlog
 from fastapi import Request, Response
 
 from utskick.auth.issuer import Asked, Denied, EmbeddedIssuer
-from utskick.domain.errors import TooLarge
+from utskick.domain.errors import TooLarge, Unauthorized
 from utskick.http.answers import json_answer
 from utskick.http.guard import certificate_of
+from utskick.http.refusals import Refusals, Refused
+from utskick.store.database import PASSING
+
+log = structlog.get_logger(__name__)
 
 _LIMIT: Final = 32_768
+#: Calls with wrong credentials that are told of at a time.
+_AT_ONCE: Final = 100
+_WRONG: Final = "wrong credentials were shown for this client"
 _FORM: Final = "application/x-www-form-urlencoded"
 _ONCE: Final = frozenset(
     {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"}
@@ -22,8 +31,10 @@ _ONCE: Final = frozenset(
 class IssuerEndpoints:
     """``scopes``: all that there are. Every answer says ``Cache-Control: no-store`` (http.edge.Envelope)."""
 
-    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None) -> None:
+    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None, refusals: Refusals) -> None:
         self._issuer = issuer
+        self._refusals = refusals
+        self._telling: set[asyncio.Task[None]] = set()
         self._scopes = scopes
         self._certificate = certificate_header
 
@@ -33,7 +44,22 @@ class IssuerEndpoints:
             asked = Asked(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
             return json_answer(await self._issuer.token(asked))
         except Denied as fault:
+            if fault.client_id is not None and len(self._telling) < _AT_ONCE:
+                # beside the answer: how long that takes tells nobody whether there is such a client
+                task = asyncio.create_task(self._tell(request, fault.client_id))
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
             return _denied(fault)
+
+    async def _tell(self, request: Request, client_id: str) -> None:
+        """The trails of all municipalities of a client that somebody pretends to be."""
+        try:
+            grant = await self._issuer.grant_of(client_id)
+        except PASSING as fault:
+            log.warning("refusal-untraced", operation="token", fault=type(fault).__name__)
+            return
+        if grant is not None:
+            await self._refusals.note(Refused(request, "token", "", Unauthorized(_WRONG, why=_WRONG), grant))
 
     async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
         return json_answer(await self._issuer.signing.published())
