@@ -262,3 +262,27 @@ async def test_what_was_sealed_with_another_key_is_not_passed_over_in_silence(da
         assert any(name.startswith("sms/configuration@2281..") and each["status"] == "DOWN" for name, each in health.items())
         assert (await client.call("DELETE", SCHOOL)).status == 204
         assert await sender_of(client, "+46701740643", department="Skola") == "Utskick"
+
+
+#: An account whose end is still to be written.
+GATEWAY = '{"accounts": {"a": {"provider": "46elks", "username": "u", "password": "p", '
+HUGE = '"rate": 1' + "0" * 40 + "}}}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"accounts": "x"}', '{"accounts": [1]}', '{"accounts": null}', '{"accounts": {"a": 1}}', '{"accounts": {"a": null}}',
+        '{"accounts": {"": {}}}', '{"accounts": {"a": {"provider": ["46elks"]}}}', '{"sender": {"a": [1]}}', '{"sender": "\\ud800"}',
+        '{"\\u0000": 1}', GATEWAY + '"url": "https://["}}}',
+        GATEWAY + '"url": "https://192.0.2.1", ' + HUGE,
+        '{"accounts": {"a": {"provider": "46elks", "url": "https://b\\u00fccher.invalid:99999", "username": "u", "password": "p"}}}',
+        '{"accounts": ' + '{"a": ' * 40 + "1" + "}" * 41, "[]", "1", "{", '{"sender": NaN}', '{"segment_limit": 1e999}',
+        '{"accounts": {"a": {"password": "**********"}}}', '{"sender": "**********"}', '{"accounts": {"a": ["**********"]}}',
+        GATEWAY + '"url": "http://127.0.0.1:9", ' + HUGE,
+    ],
+)  # fmt: skip
+async def test_no_odd_body_is_a_fault_of_ours(client: Client, body: str) -> None:
+    answer = await client.call("PUT", SMS, body)
+    assert answer.status == 400, (body[:80], answer.status, answer.text)
+    assert (await client.get("/2281/configuration")).json == []

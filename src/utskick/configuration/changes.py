@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from pydantic import ValidationError
 
 from utskick.configuration import outside
@@ -59,6 +60,8 @@ class Changes:
         value, faults = _with_kept(given, before.value if before else {})
         said = Said(change.unit, change.section, value, change.by, change.at)
         faults += [Violation(m, why) for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()]
+        if not faults and not _storable(value):
+            faults = [Violation(change.section, "must not hold a number beyond 64 bits")]
         if not faults:
             faults = await self._faults(self._watch.now.with_change(change.unit, change.section, said), said)
         if faults:
@@ -110,6 +113,14 @@ class Changes:
         if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found
+
+
+def _storable(value: Mapping[str, Any]) -> bool:
+    try:
+        orjson.dumps(dict(value))
+    except TypeError:
+        return False
+    return True
 
 
 def _broken_by(configuration: Configuration, section: str, unit: Unit) -> Unit | None:
@@ -164,7 +175,7 @@ def _masks(given: Any) -> Iterator[bool]:
 def _place(loc: tuple[Any, ...], said: Said) -> str:
     """Where the body has it. pydantic puts the provider between an account's name and its members."""
     parts = [part if isinstance(part, int) else str(part).removesuffix(f"@{said.unit.tag}") for part in loc]
-    if len(parts) > 2 and parts[0] == ACCOUNTS:
+    if len(parts) > 2 and parts[0] == ACCOUNTS and isinstance(said.value[ACCOUNTS], Mapping):
         account = said.value[ACCOUNTS].get(parts[1])
         if isinstance(account, Mapping) and parts[2] == account.get("provider", parts[2]) and parts[2] not in account:
             del parts[2]

@@ -163,6 +163,7 @@ def _parts(units: Iterable[Unit]) -> Mapping[str, tuple[set[str], set[str]]]:
 
 
 def _named(value: Mapping[str, Any], unit: Unit) -> Mapping[str, Any]:
-    if not value.get(ACCOUNTS):
+    accounts = value.get(ACCOUNTS)
+    if not isinstance(accounts, Mapping):  # nothing, or something that the model will refuse
         return value
-    return {**value, ACCOUNTS: {f"{name}@{unit.tag}": account for name, account in value[ACCOUNTS].items()}}
+    return {**value, ACCOUNTS: {f"{name}@{unit.tag}": account for name, account in accounts.items()}}
