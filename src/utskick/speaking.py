@@ -25,6 +25,7 @@ from utskick.domain.configuration import Said
 from utskick.domain.errors import SettingsFault
 from utskick.domain.people import Neighbours
 from utskick.domain.retention import Rule
+from utskick.domain.rules import told
 from utskick.engine.receipts import Receipts
 from utskick.outgoing.guard import Reach
 from utskick.sandbox.place import Place
@@ -137,8 +138,7 @@ def rules_of(settings: Settings) -> list[Rule]:
             try:
                 found += RetentionSection.model_validate(value).rules(unit)
             except ValidationError as fault:
-                said = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors())
-                raise SettingsFault(f"{place}.{name}: {said}") from None
+                raise SettingsFault(f"{place}.{name}: {'; '.join(told(fault))}") from None
     return found
 
 

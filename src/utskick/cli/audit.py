@@ -13,13 +13,15 @@ from rich.table import Table
 
 from utskick import app
 from utskick.cli import screen
+from utskick.cli.client import ORIGIN
 from utskick.cli.options import Config, Municipality
-from utskick.domain.audit import Action, Link
-from utskick.domain.clock import swedish
+from utskick.domain.audit import Action, Entry, Link
+from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import Unreadable
+from utskick.domain.message import Caller
 from utskick.settings import Settings
 from utskick.store.audit import Audit, Verified
-from utskick.store.database import answering
+from utskick.store.database import Database, answering
 
 audit = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, when, from where.")
 
@@ -60,6 +62,11 @@ def newest(
         moment = swedish(row["at"])[:19].replace("T", "\n")
         table.add_row(moment, *("\n".join(escape(each) for each in lines if each) for lines in (what, who, told)))
     screen.console.print(table)
+
+
+async def trace_change(database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]) -> None:
+    """What was changed here, on the command line. ``by``: who answers for it."""
+    await Audit(database).note(Entry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject))
 
 
 def _table(*names: str) -> Table:

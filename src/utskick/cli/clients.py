@@ -17,15 +17,13 @@ from utskick.auth import public_key, scopes
 from utskick.auth.register import OVERLAP, Allowed, Register
 from utskick.channels.register import CHANNELS
 from utskick.cli import screen
+from utskick.cli.audit import trace_change
 from utskick.cli.bodies import read_file
 from utskick.cli.client import login
 from utskick.cli.options import Config
-from utskick.domain.audit import Action, Entry
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import Unreadable
-from utskick.domain.message import Caller
 from utskick.settings import Settings
-from utskick.store.audit import Audit
 from utskick.store.clients import Client, Clients
 from utskick.store.database import Database, answering
 
@@ -113,9 +111,8 @@ def _with(settings: Settings, do: Callable[[Register], Awaitable[T]], traced: tu
 
 async def _trace(database: Database, operation: str, name: str) -> None:
     client = await Clients(database).get(name)
-    audit, subject = Audit(database), {"operation": operation, "client": name}
     for municipality_id in client.municipalities if client is not None else ():
-        await audit.note(Entry(Action.CONFIGURE, Caller(municipality_id, "utskick-cli", login()), utc_now(), subject))
+        await trace_change(database, municipality_id, login(), {"operation": operation, "client": name})
 
 
 def _every() -> tuple[str, ...]:

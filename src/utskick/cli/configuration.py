@@ -16,20 +16,18 @@ from rich.table import Table
 
 from utskick import app, speaking
 from utskick.cli import screen
+from utskick.cli.audit import trace_change
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.configuration import showing
 from utskick.configuration.changes import Change, Changes
 from utskick.configuration.sections import ACCOUNTS
 from utskick.configuration.watch import Watch
-from utskick.domain.audit import Action, Entry
 from utskick.domain.clock import utc_now
 from utskick.domain.configuration import Said
 from utskick.domain.errors import Invalid, Unreadable, Violation
-from utskick.domain.message import Caller
 from utskick.domain.unit import Unit, is_organization_number
 from utskick.settings import Settings
-from utskick.store.audit import Audit
 from utskick.store.database import Database, answering
 
 configuration = typer.Typer(no_args_is_help=True, help="What a municipality, an organisation or a department says of channels and limits.")
@@ -147,7 +145,7 @@ async def _trace(database: Database, change: Change, operation: str) -> None:
     unit = change.unit
     named = {"organizationNumber": unit.organization_number, "department": unit.department}
     subject = {"operation": operation, "section": change.section, **{name: value for name, value in named.items() if value}}
-    await Audit(database).note(Entry(Action.CONFIGURE, Caller(unit.municipality_id, "utskick-cli", change.by), change.at, subject))
+    await trace_change(database, unit.municipality_id, change.by, subject)
 
 
 def _served(settings: Settings, unit: Unit) -> Settings:

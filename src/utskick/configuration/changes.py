@@ -91,10 +91,8 @@ class Changes:
         await self._watch.refresh()
 
     async def _faults(self, configuration: Configuration, said: Said) -> list[Violation]:
-        kind = configuration.kinds[said.section]
         try:
-            whole = configuration.effective(said.section, configuration.path(said.section, said.unit)).value
-            model = await asyncio.to_thread(kind.model.model_validate, dict(whole))
+            model = await asyncio.to_thread(configuration.model, said.section, configuration.path(said.section, said.unit))
         except ConfigurationBroken as fault:
             return [Violation(said.section, fault.detail)]
         except ValidationError as fault:
@@ -129,7 +127,7 @@ def _broken_by(configuration: Configuration, section: str, unit: Unit) -> Unit |
         if path[0].municipality_id != unit.municipality_id:
             continue
         try:
-            configuration.kinds[section].model.model_validate(dict(configuration.effective(section, path).value))
+            configuration.model(section, path)
         except ConfigurationBroken:
             continue  # it is broken already, by a row that nobody can read
         except ValidationError:

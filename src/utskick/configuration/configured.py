@@ -18,6 +18,7 @@ from utskick.domain.channel import Account, Asked, Channel, Draft, Form, Gatheri
 from utskick.domain.errors import ConfigurationBroken, Unauthorized, UtskickError, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 from utskick.domain.preparing import Prepared
+from utskick.domain.rules import told
 from utskick.domain.unit import Unit
 
 log = structlog.get_logger(__name__)
@@ -169,8 +170,6 @@ class ConfiguredChannel:
 
     def _carrying(self, draft: Draft) -> tuple[_Line | None, Draft]:
         """What carries a draft, and the draft as it is carried: with what its own unit says where it says nothing itself."""
-        if self._configuration.is_plain(self.name, draft.municipality_id):
-            return self._base, draft
         office = self._at(draft.unit)
         if office.carrying is office.planning or office.planning is None:
             return office.carrying if office.planning is not None else None, draft
@@ -179,8 +178,8 @@ class ConfiguredChannel:
     # -- the channel --------------------------------------------------------------------------------------------------
 
     def plan(self, request: BaseModel, asked: Asked) -> Plan:
-        if self._configuration.is_plain(self.name, asked.municipality_id):
-            return self._base.channel.plan(request, asked)
+        if self._alone is not None:
+            return self._alone.plan(request, asked)
         unit = replace(asked.unit, department=getattr(request, "department", None) or None)
         return self._planning(unit).channel.plan(request, asked)
 
@@ -280,6 +279,5 @@ async def _looked(line: _Line) -> list[Health]:
 def _said(fault: Exception) -> str:
     """Without what was found: it may be a password."""
     if isinstance(fault, ValidationError):
-        errors = fault.errors(include_url=False, include_input=False, include_context=False)
-        return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
+        return "; ".join(told(fault))
     return fault.detail if isinstance(fault, UtskickError) else type(fault).__name__

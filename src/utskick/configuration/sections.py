@@ -120,6 +120,10 @@ class Configuration:
                 sources.update(dict.fromkeys(said.value, said))
         return Effective(value, sources)
 
+    def model(self, section: str, path: Path) -> BaseModel:
+        """What applies, checked. Raises ``ConfigurationBroken``, and ``ValidationError`` where it cannot be used."""
+        return self.kinds[section].model.model_validate(dict(self.effective(section, path).value))
+
     def connecting(self, section: str, path: Path) -> Path:
         """Those of a path that say more than what a message carries with it."""
         return tuple(unit for unit in path if self._connects(section, unit))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +18,7 @@ MASK: Final = "**********"
 def own(configuration: Configuration, said: Said) -> dict[str, Any] | None:
     """What one level says, each member in its usual form. None: it cannot be used."""
     try:
-        whole = dumped(_model(configuration, said.section, said.unit))
+        whole = dumped(configuration.model(said.section, configuration.path(said.section, said.unit)))
     except (ConfigurationBroken, ValidationError):
         return None
     tag = f"@{said.unit.tag}"
@@ -32,10 +31,10 @@ def own(configuration: Configuration, said: Said) -> dict[str, Any] | None:
 
 def effective(configuration: Configuration, section: str, unit: Unit) -> dict[str, tuple[Any, Said | None]]:
     """By member what applies, and who said it (None: the service). Raises ``ConfigurationBroken``."""
-    kind = configuration.kinds[section]
-    sources = configuration.effective(section, configuration.path(section, unit)).sources
+    kind, path = configuration.kinds[section], configuration.path(section, unit)
+    sources = configuration.effective(section, path).sources
     try:
-        model = _model(configuration, section, unit)
+        model = configuration.model(section, path)
     except ValidationError:
         raise ConfigurationBroken(f"what is configured for {section} cannot be used here; an administrator must mend it") from None
     found = dict[str, tuple[Any, Said | None]]()
@@ -50,8 +49,3 @@ def effective(configuration: Configuration, section: str, unit: Unit) -> dict[st
 def dumped(model: BaseModel, *, unset: bool = False) -> dict[str, Any]:
     """As JSON. ``unset``: with members that nobody has set."""
     return model.model_dump(mode="json", exclude_unset=not unset, exclude_none=True)
-
-
-def _model(configuration: Configuration, section: str, unit: Unit) -> BaseModel:
-    value: Mapping[str, Any] = configuration.effective(section, configuration.path(section, unit)).value
-    return configuration.kinds[section].model.model_validate(dict(value))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from utskick.configuration.sections import ACCOUNTS, Configuration, Kind
 from utskick.domain.configuration import Said
 from utskick.domain.errors import SettingsFault
+from utskick.domain.rules import told
 from utskick.domain.unit import Unit, is_organization_number
 
 _ORGANIZATIONS: Final = "organizations"
@@ -56,13 +57,12 @@ def refused(kind: Kind, unit: Unit, value: Mapping[str, Any]) -> dict[str, str]:
 
 def faults_of(configuration: Configuration) -> Iterator[str]:
     """What of it could not be used, however its parts come together."""
-    for section, kind in configuration.kinds.items():
+    for section in configuration.kinds:
         for path in configuration.paths(section):
             try:
-                kind.model.model_validate(dict(configuration.effective(section, path).value))
+                configuration.model(section, path)
             except ValidationError as fault:
-                for error in fault.errors(include_url=False, include_input=False):
-                    yield f"configuration of {section} for {path[-1]}: {'.'.join(map(str, error['loc']))}: {error['msg']}"
+                yield from (f"configuration of {section} for {path[-1]}: {said}" for said in told(fault))
 
 
 def walk(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Unit, str, Any]]:

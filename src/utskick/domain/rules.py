@@ -153,6 +153,12 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
+def told(fault: ValidationError) -> list[str]:
+    """Each fault with its place, and without what was found: it may be a password."""
+    errors = fault.errors(include_url=False, include_input=False, include_context=False)
+    return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors]
+
+
 def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
     """The error to answer with: ``Unreadable`` where the form is wrong, else ``Invalid`` with every violation."""
     found: list[Violation] = []

@@ -13,6 +13,7 @@ from utskick.domain.audit import Action, Entry
 from utskick.http.edge import caller_of
 from utskick.http.named import named_in
 from utskick.http.service import Service
+from utskick.http.units import UNIT
 from utskick.store.audit import Audit
 from utskick.store.database import answering
 
@@ -43,9 +44,6 @@ ACTIONS: Final[dict[str, Action]] = {
     **dict.fromkeys(("putRetentionRule", "deleteRetentionRule", "putConfiguration", "deleteConfiguration"), Action.CONFIGURE),
 }  # fmt: skip
 
-#: Of a query, what a change was made for.
-_UNIT: Final = ("organizationNumber", "department")
-
 
 class Tracing:
     """``note`` is called when the work is done and before anybody is answered."""
@@ -58,7 +56,7 @@ class Tracing:
         municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
         named, party = named_in(request)
         subject: dict[str, Any] = {"operation": operation.removesuffix("Short"), **named}
-        for name in _UNIT:
+        for name in UNIT:
             if action is Action.CONFIGURE and (value := request.query_params.get(name)) is not None:
                 subject[name] = value
         async with answering():

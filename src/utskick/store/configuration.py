@@ -47,8 +47,8 @@ class ConfigurationRows:
                 unreadable.append((_unit(row), row["section"]))
         return found, unreadable
 
-    async def change(self, unit: Unit, section: str, change: Change) -> Said | None:
-        """One at a time in a municipality. Returns what there was before; every process hears of it when it is committed."""
+    async def change(self, unit: Unit, section: str, change: Change) -> None:
+        """One at a time in a municipality; every process hears of it when it is committed."""
         async with self._database.of(unit.municipality_id).transaction() as connection:
             await _lock(connection, unit.municipality_id)
             row = await connection.fetchrow(
@@ -58,8 +58,7 @@ class ConfigurationRows:
                 """,  # noqa: S608
                 *_key(unit), section,
             )  # fmt: skip
-            before = self._readable(row) if row is not None else None
-            after = change(before)
+            after = change(self._readable(row) if row is not None else None)
             if after is None:
                 await connection.execute(
                     """
@@ -71,7 +70,6 @@ class ConfigurationRows:
             else:
                 await self._put(connection, after)
             await connection.execute("SELECT pg_notify($1, '')", CHANGED)
-        return before
 
     async def _put(self, connection: Connection, said: Said) -> None:
         sealed = self._database.vault.lock(said.unit.municipality_id, orjson.dumps(dict(said.value)))
