@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -266,6 +267,24 @@ async def test_a_round_goes_on_as_long_as_there_is_something_to_do(stage: Stage)
     await stage.happen(1)
     await stage.round.round()
     await stage.round.finish()
+    assert len(stage.receiver.events) == 6
+
+
+async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = WebhookCalls.claim
+
+    async def slow_claim(calls: WebhookCalls, now: datetime, room: int, busy: Sequence[Owner], share: int) -> list[Any]:
+        rows = await claim(calls, now, room, busy, share)
+        if busy:  # the answer is old when it comes: all calls that held the share have ended
+            await stage.round.finish()
+        return rows
+
+    monkeypatch.setattr(WebhookCalls, "claim", slow_claim)
+    for _ in range(6):
+        await stage.add()
+    await stage.happen(1)
+    stage.receiver.hold = 0.05
+    await stage.round.round()
     assert len(stage.receiver.events) == 6
 
 

@@ -41,8 +41,12 @@ class WebhookRound:
 
     async def round(self) -> None:
         """As long as there is something to do; what becomes due does not wait for what is under way."""
-        while await self.step() or self._running:
-            await asyncio.wait(self._running, timeout=self._rest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            under_way = bool(self._running)  # what ends while ``step`` looks gives its place to others: they are looked for once more
+            if not await self.step() and not under_way:
+                return
+            if self._running:
+                await asyncio.wait(self._running, timeout=self._rest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
 
     async def step(self) -> int:
         """Claim what is due, and serve it beside. Returns how many."""
