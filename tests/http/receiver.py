@@ -19,6 +19,7 @@ class Receiver:
     """``answers``: status, or status and headers, of the calls to come; then 204. ``secrets``: one of them must have signed every call.
 
     ``by_their_clock``: False where a test moves our clock; then the time of a call is not held against the real one.
+    ``hold``: seconds before each answer; ``gate``: all answers wait for it.
     """
 
     url: str = ""
@@ -30,6 +31,7 @@ class Receiver:
     taken: list[dict[str, Any]] = field(default_factory=list)
     raw: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
     hold: float = 0
+    gate: asyncio.Event | None = None
     at_once: int = 0
     most_at_once: int = 0
 
@@ -49,6 +51,8 @@ class Receiver:
             self.calls.append(found)
             if self.hold:
                 await asyncio.sleep(self.hold)
+            if self.gate is not None:
+                await self.gate.wait()
             answer = self.answers.pop(0) if self.answers else 204
             status, more = answer if isinstance(answer, tuple) else (answer, {})
             if 200 <= status < 300:

@@ -121,7 +121,7 @@ async def test_a_database_that_does_not_answer_holds_nobody_up(client: Client, d
         begun = monotonic()
         answers = await asyncio.gather(*(alone.post("/2281/sms", SMS, **shown) for _ in range(10)))
         assert {answer.status for answer in answers} == {status}
-        assert monotonic() - begun < 3
+        assert monotonic() - begun < 8  # and not until the lock is given up
     for _ in range(100):
         if found := await refused(database):
             break

@@ -12,7 +12,7 @@ from tests.journeys.stage import Wiring, numbers
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-workers")]
 
-GRACE = 3
+GRACE = 15
 
 
 async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_rest_back(set_up: SetUp) -> None:

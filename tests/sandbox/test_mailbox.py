@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import stat
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -173,12 +172,10 @@ async def test_a_server_closes_while_somebody_waits_for_its_answer(tmp_path: Pat
     assert isinstance(await sending, Uncertain)
 
 
-async def test_a_hundred_messages_do_not_take_a_second_each_ten(post: Post) -> None:
-    began = time.perf_counter()
+async def test_a_hundred_messages_at_once_arrive(post: Post) -> None:
     outcomes = await asyncio.gather(*(post.send(f"p{n}@example.com") for n in range(100)))
     assert all(isinstance(o, Sent) for o in outcomes)
     assert len(post.ledger) == 100
-    assert time.perf_counter() - began < 10
 
 
 async def test_the_channel_finds_it_well(post: Post) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import orjson
@@ -142,7 +142,7 @@ def test_the_short_way_reads_a_number_as_the_long_way_does(text: str) -> None:
 def test_a_hundred_thousand_recipients_are_read_in_moments(model: type[BaseModel]) -> None:
     prefix = "+4670" if model is SmsBatchRequest else "070-"
     body = orjson.dumps({"message": "Hej", "parties": [{"mobileNumber": f"{prefix}{number:07d}"} for number in range(MOST_PARTIES)]})
-    began = perf_counter()
+    began = process_time()
     model.model_validate_json(body)
     # Measured 0.4 s; the bound is for a machine with other work to do.
-    assert perf_counter() - began < 3
+    assert process_time() - began < 3

@@ -355,12 +355,9 @@ def test_what_the_system_says_has_its_class() -> None:
     assert fault_of(OSError(errno.ENOSPC, "no")).reason.code == "target-full"
 
 
-async def test_3000_letters_of_one_pdf_stream(tmp_path: Path) -> None:
-    """A tenth of the promise, with ten times less time; bench tells the whole."""
+async def test_many_letters_of_one_pdf_are_handed_over(tmp_path: Path) -> None:
     data = letter() + b"%" + b"x" * 300_000
     shared = pdf(data=data)
     one = prepared(shared)
-    begun = time.perf_counter()
     assert isinstance(await hand_over(tmp_path, batch(*[one] * 300)), Sent)
-    assert time.perf_counter() - begun < 6
     assert len(files(tmp_path)) == 304
