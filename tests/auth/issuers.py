@@ -36,7 +36,7 @@ class Issuer:
         self.asked = 0
 
     def section(self, **more: Any) -> IssuerSection:
-        return IssuerSection(url=self.url, **more)
+        return IssuerSection(url=self.url, label="kommun", **more)
 
     def claims(self, **over: Any) -> dict[str, Any]:
         """Of a good token; None takes a claim away."""

@@ -62,7 +62,7 @@ async def test_who_shows_a_wrong_token_is_told_what_is_wrong(door: Door) -> None
 async def test_a_bound_token_needs_its_certificate_each_time(issuer: Issuer, door: Door) -> None:
     token = f"Bearer {issuer.token(cnf={'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2'})}"
     grant = await door.grant(token, "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2")
-    assert grant.client == "skolappen"
+    assert grant.client == "skolappen@kommun"
     for certificate in (None, "", "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg3", "å"):
         assert "certificate" in (await refused(door, token, certificate)).detail
     assert await door.grant(f"Bearer {issuer.token()}", "another")

@@ -59,7 +59,7 @@ def with_own_key(issuer: Issuer, **header: Any) -> str:
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT"])
 async def test_a_genuine_token_is_taken(issuer: Issuer, tokens: Tokens, kid: str, alg: str, typ: str) -> None:
     grant = await tokens.verify(issuer.token(kid, alg, typ=typ))
-    assert (grant.client, grant.municipalities, grant.scopes) == ("skolappen", {"2281"}, {"sms:send", "status:read"})
+    assert (grant.client, grant.municipalities, grant.scopes) == ("skolappen@kommun", {"2281"}, {"sms:send", "status:read"})
 
 
 FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {

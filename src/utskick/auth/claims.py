@@ -22,13 +22,17 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Where an issuer's tokens say what. ``municipalities``: those of every token, instead of a claim. ``mapping``: its scope → ours."""
+    """Where an issuer's tokens say what. ``municipalities``: those of every token, instead of a claim. ``mapping``: its scope → ours.
+
+    ``realm``: stands behind the names of its clients. None: the embedded issuer's, whose names hold no ``@``.
+    """
 
     client: tuple[str, ...] = _CLIENT
     municipality: str = "municipalities"
     municipalities: frozenset[str] | None = None
     scope: tuple[str, ...] = _SCOPE
     mapping: Mapping[str, tuple[str, ...]] | None = None
+    realm: str | None = None
 
     @classmethod
     def of(cls, issuer: IssuerSection) -> Claims:
@@ -38,6 +42,7 @@ class Claims:
             frozenset(issuer.municipalities) if issuer.municipalities else None,
             (issuer.scope_claim,) if issuer.scope_claim else _SCOPE,
             issuer.scopes,
+            issuer.realm,
         )
 
     def grant(self, payload: Mapping[str, Any]) -> Grant:
@@ -47,6 +52,8 @@ class Claims:
         client = next((value for name in self.client if (value := _at(payload, name)) is not None), None)
         if not isinstance(client, str) or not client.isprintable() or not 1 <= len(client) <= _LONGEST:
             raise Unusable(f"the token does not say which client it is for ({' or '.join(self.client)})")
+        if self.realm is not None:
+            client = f"{client}@{self.realm}"
         return Grant(client, self._municipalities(payload), self._scopes(payload), float(payload["exp"]), _thumbprint(payload))
 
     def _municipalities(self, payload: Mapping[str, Any]) -> frozenset[str]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``client``: the client id. ``expires``: seconds since 1970. ``thumbprint``: of the certificate that it is bound to (RFC 8705)."""
+    """``client``: the client id, and ``@`` with its issuer where that is not ours. ``expires``: seconds since 1970.
+
+    ``thumbprint``: of the certificate that the token is bound to (RFC 8705).
+    """
 
     client: str
     municipalities: frozenset[str]

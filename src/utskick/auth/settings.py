@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ class IssuerSection(HttpPeer):
     ``jwks_url``: where its keys are, for one that has no metadata. ``client_claim``: default ``client_id``, else ``azp``, else ``sub``.
     ``municipalities``: of every token of this issuer, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
     ``roles``. ``scopes``: its word → ours; with it, only its words count. Claims within others are named with a dot between.
+    ``label``: what stands behind its clients' names (``bygg@kommun``): a client of one issuer is never taken for a client of another.
     """
 
     url: SecureAddress
@@ -57,12 +59,18 @@ class IssuerSection(HttpPeer):
     municipalities: tuple[Municipality, ...] | None = Field(None, min_length=1)
     scope_claim: Filled | None = None
     scopes: dict[str, tuple[str, ...]] | None = None
+    label: Annotated[str, Field(pattern=r"^[^@\s]{1,255}$")] | None = None
     concurrency: int = Field(2, ge=1, le=10)
 
     @property
     def name(self) -> str:
         """What its tokens say in ``iss``, to the letter."""
         return self.issuer or self.url
+
+    @property
+    def realm(self) -> str:
+        """What its clients are of: ``label``, else its address without the scheme."""
+        return self.label or re.sub(r"\Ahttps?://|@|\s", "", self.name)
 
 
 class AuthSection(Section):
@@ -87,6 +95,9 @@ class AuthSection(Section):
         names = [issuer.name for issuer in self.issuers]
         if len(set(names)) < len(names):
             raise ValueError("each of [[auth.issuers]] must have a url of its own")
+        realms = [issuer.realm for issuer in self.issuers]
+        if len(set(realms)) < len(realms):
+            raise ValueError("each of [[auth.issuers]] must have a label of its own: it tells their clients apart")
         return self
 
     @property
