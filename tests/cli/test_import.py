@@ -313,6 +313,17 @@ async def test_nothing_of_our_own_is_touched(into: Command, database: Database, 
     assert "batch_id: belongs to another batch here" in done.out
 
 
+async def test_a_batchs_id_is_its_municipalitys_own(into: Command, database: Database, tmp_path: Path) -> None:
+    async with serving(database, tmp_path) as client:
+        sent = (await client.post("/2262/sms", {"mobileNumber": "+46701740605", "message": "Hej"})).json
+        path, batch = tmp_path / "h.jsonl", sent["batchId"]
+        path.write_bytes(lines(record(batch_id=batch), record(batch_id=batch), record(batch_id=batch, municipality_id="2260")))
+        assert sheet(await asyncio.to_thread(into, "import", "history", path)) == ("3", "0", "0")
+        for municipality_id, count in (("2281", 2), ("2260", 1), ("2262", 1)):
+            status = (await client.get(f"/{municipality_id}/status/batch/{batch}")).json
+            assert len(status["messages"]) == count
+
+
 def test_every_type_of_the_contract_has_its_channel() -> None:
     modules = {name: import_module(f"utskick.channels.{name}.channel") for name in CHANNELS}
     spoken = {

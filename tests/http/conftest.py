@@ -84,8 +84,8 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterator[Client]:
-    """``more``: tables of the settings beside or instead of those here."""
+async def serving(database: Database, folder: Path, *, work: bool = True, **more: Any) -> AsyncIterator[Client]:
+    """``work``: with a worker in it. ``more``: tables of the settings beside or instead of those here."""
     settings = app.read_settings(
         None,
         over={
@@ -104,7 +104,7 @@ async def serving(database: Database, folder: Path, **more: Any) -> AsyncIterato
             **more,
         },
     )
-    async with app.serving(settings, work=True) as running, aiohttp.ClientSession() as session:
+    async with app.serving(settings, work=work) as running, aiohttp.ClientSession() as session:
         if not settings.section("auth").embedded:
             yield Client(running, session)
             return

@@ -170,12 +170,30 @@ async def test_a_batch_that_nobody_knows_cannot_be_closed_and_one_of_another_mun
     assert (await client.post(f"/2281/snail-mail/batch/{batch}")).status == 404
     await client.post(f"/2281/snail-mail?batchId={batch}", snail())
     assert (await client.post(f"/2262/snail-mail/batch/{batch}")).status == 404
-    taken = await client.post(f"/2262/snail-mail?batchId={batch}", snail())
-    assert taken.status == 409
+    sms = (await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej"})).json
+    taken = await client.post(f"/2281/snail-mail?batchId={sms['batchId']}", snail())
+    assert (taken.status, taken.json["detail"]) == (409, "this batchId is taken; use a new UUID for a new batch")
     missing = await client.post("/2281/snail-mail", snail())
     assert (missing.status, missing.json["detail"]) == (400, "Required parameter 'batchId' is not present.")
     wrong = await client.post("/2281/snail-mail?batchId=1-1-1-1-1", snail())
     assert wrong.json["violations"] == [{"field": "addSnailMailToBatch.batchId", "message": "not a valid UUID"}]
+
+
+async def test_two_municipalities_may_name_their_batches_alike(client: Client) -> None:
+    batch = str(uuid4())
+    own: dict[str, str] = {}
+    for municipality_id in ("2281", "2262"):
+        answer = await client.post(f"/{municipality_id}/snail-mail?batchId={batch}", snail())
+        assert (answer.status, answer.json["batchId"]) == (201, batch)
+        own[municipality_id] = answer.json["deliveries"][0]["deliveryId"]
+    await client.post(f"/2281/snail-mail/batch/{batch}")
+    await client.until(f"/2281/status/batch/{batch}", lambda b: b["messages"][0]["deliveries"][0]["status"] == "SENT")
+    other = (await client.get(f"/2262/status/batch/{batch}")).json
+    assert [(m["deliveries"][0]["deliveryId"], m["deliveries"][0]["status"]) for m in other["messages"]] == [(own["2262"], "PENDING")]
+    assert [entry["key"] for entry in await client.all_received("snail_mail")] == [own["2281"]]
+    await client.post(f"/2262/snail-mail/batch/{batch}")
+    await client.until(f"/2262/status/batch/{batch}", lambda b: b["messages"][0]["deliveries"][0]["status"] == "SENT")
+    assert [entry["key"] for entry in await client.all_received("snail_mail")] == list(own.values())
 
 
 async def test_a_letter_posted_twice_with_one_key_is_printed_once(client: Client) -> None:

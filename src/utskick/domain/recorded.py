@@ -63,6 +63,11 @@ class Record:
     destination: str = ""
     reference: str | None = None
 
+    @property
+    def batch(self) -> tuple[str, UUID]:
+        """What it is in: a batch's id is its municipality's own."""
+        return self.municipality_id, self.batch_id
+
 
 def apart(content: Mapping[str, Any]) -> Content:
     """The files of a recorded request are taken out of it, each to be kept once. What cannot be read as a file stays where it is."""

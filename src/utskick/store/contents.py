@@ -27,11 +27,11 @@ Content = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Contents:
-    """A bounded memory of batches by id. A batch's content never changes: 100 000 deliveries refer to one row."""
+    """A bounded memory of batches, by municipality and id. A batch's content never changes: 100 000 deliveries refer to one row."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._recent: OrderedDict[UUID, Content] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, UUID], Content] = OrderedDict()
 
     async def of(self, row: Any) -> Content:
         """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered).
@@ -46,7 +46,7 @@ class Contents:
         return whole if row["channel"] == row["batch_channel"] else _leg(row["channel"], whole)
 
     async def _shared(self, municipality_id: str, batch_id: UUID) -> Content:
-        found = self._recent.get(batch_id)
+        found = self._recent.get((municipality_id, batch_id))
         if found is None:
             row = await self._database.of(municipality_id).fetchrow(
                 "SELECT municipality_id, content, attachments FROM batches WHERE municipality_id = $1 AND id = $2",
@@ -56,7 +56,7 @@ class Contents:
             if row is None:
                 raise Gone("a batch")
             await self._database.vault.at_hand([row])
-            found = self._recent[batch_id] = self._read(municipality_id, row)
+            found = self._recent[municipality_id, batch_id] = self._read(municipality_id, row)
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
         return found

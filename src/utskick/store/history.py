@@ -56,7 +56,7 @@ STATE = """
 _JOINED = """
     FROM messages m
     JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-    JOIN batches b ON b.id = m.batch_id
+    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
 """
 
 
@@ -69,7 +69,8 @@ class History:
     async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
         row = await self._database.of(municipality_id).fetchrow(
             f"""
-            SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id JOIN batches b ON b.id = d.batch_id
+            SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id
+            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
             WHERE d.municipality_id = $1 AND d.id = $2
             """,  # noqa: S608
             municipality_id, delivery_id,

@@ -180,8 +180,8 @@ class Messages:
             INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
                 reference, content, attachments, remarks, created_at, recipients, organization_number)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $17)
-            ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients
-                WHERE $16 AND b.municipality_id = excluded.municipality_id AND b.channel = excluded.channel
+            ON CONFLICT (id, municipality_id) DO UPDATE SET recipients = b.recipients + excluded.recipients
+                WHERE $16 AND b.channel = excluded.channel
             RETURNING recipients
             """,
             batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, count,

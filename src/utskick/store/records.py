@@ -48,7 +48,7 @@ class _Known:
 
     deliveries: Mapping[UUID, Any]
     messages: Mapping[UUID, Any]
-    batches: Mapping[UUID, Any]
+    batches: Mapping[tuple[str, UUID], Any]
 
 
 class Records:
@@ -98,9 +98,9 @@ class Records:
 
     async def _batches(self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]) -> dict[UUID, int]:
         """Batches grow by these messages, and are as old as the oldest. The place of each message in its batch."""
-        firsts = {record.batch_id: record for record in reversed(new)}
-        begun = {record.batch_id: record.at for record in sorted(new, key=lambda record: record.at, reverse=True)}
-        grown = Counter(record.batch_id for record in messages)
+        firsts = {record.batch: record for record in reversed(new)}
+        begun = {record.batch: record.at for record in sorted(new, key=lambda record: record.at, reverse=True)}
+        grown = Counter(record.batch for record in messages)
         rows = await connection.fetch(
             """
             INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, department, recipients, content,
@@ -108,26 +108,26 @@ class Records:
             SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer, department, recipients, $9, at, true
             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $10::timestamptz[])
                 AS r(id, municipality_id, channel, message_type, origin, issuer, department, recipients, at)
-            ON CONFLICT (id) DO UPDATE SET recipients = b.recipients + excluded.recipients,
+            ON CONFLICT (id, municipality_id) DO UPDATE SET recipients = b.recipients + excluded.recipients,
                 created_at = least(b.created_at, excluded.created_at)
-            RETURNING id, recipients
+            RETURNING municipality_id, id, recipients
             """,
-            list(firsts),
+            [r.batch_id for r in firsts.values()],
             [r.municipality_id for r in firsts.values()],
             [self._channels[r.original_type] for r in firsts.values()],
             [r.original_type for r in firsts.values()],
             [r.origin for r in firsts.values()],
             [r.issuer for r in firsts.values()],
             [r.department for r in firsts.values()],
-            [grown[batch_id] for batch_id in firsts],
+            [grown[batch] for batch in firsts],
             b"{}",
-            [begun[batch_id] for batch_id in firsts],
+            [begun[batch] for batch in firsts],
         )
-        places = {row["id"]: row["recipients"] - grown[row["id"]] for row in rows}
+        places = {(batch := (row["municipality_id"], row["id"])): row["recipients"] - grown[batch] for row in rows}
         ordinals = {}
         for record in messages:
-            ordinals[record.message_id] = places[record.batch_id]
-            places[record.batch_id] += 1
+            ordinals[record.message_id] = places[record.batch]
+            places[record.batch] += 1
         return ordinals
 
     def _message(self, record: Record, ordinal: int) -> tuple[Any, ...]:
@@ -174,10 +174,13 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _Known:
     deliveries = await rows(_DELIVERIES, (r.delivery_id for r in records))
     given = Counter(r.delivery_id for r in records)
     taken = [r for r in records if given[r.delivery_id] > 1 or r.delivery_id in deliveries]
+    batches = await connection.fetch(
+        "SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])", list({r.batch_id for r in records})
+    )
     return _Known(
         {**deliveries, **(await rows(_DELIVERIES, (_further(r).delivery_id for r in taken)) if taken else {})},
         await rows(_MESSAGES, (r.message_id for r in records)),
-        await rows("SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])", (r.batch_id for r in records)),
+        {(row["municipality_id"], row["id"]): row for row in batches},
     )
 
 
@@ -217,16 +220,16 @@ def _fits(record: Record, new: Mapping[UUID, Record], known: _Known) -> bool:
 
 
 def _fault(record: Record, known: _Known, messages: Mapping[UUID, Record]) -> str | None:
-    delivery, batch = known.deliveries.get(record.delivery_id), known.batches.get(record.batch_id)
+    delivery, batch = known.deliveries.get(record.delivery_id), known.batches.get(record.batch)
     message = known.messages.get(record.message_id)
     if delivery is not None and not delivery["recorded"]:
         return "delivery_id: belongs to a delivery of Utskick's own"
-    if batch is not None and not (batch["imported"] and batch["municipality_id"] == record.municipality_id):
+    if batch is not None and not batch["imported"]:
         return "batch_id: belongs to another batch here"
     where = (message["municipality_id"], message["batch_id"]) if message is not None else None
     if where is None and (earlier := messages.get(record.message_id)) is not None:
-        where = earlier.municipality_id, earlier.batch_id
-    if where is not None and where != (record.municipality_id, record.batch_id):
+        where = earlier.batch
+    if where is not None and where != record.batch:
         return "message_id: stands in another batch already"
     return None
 

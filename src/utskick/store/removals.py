@@ -184,7 +184,7 @@ class Removal:
         rows = await self._connection.fetch(
             """
             DELETE FROM batches b WHERE b.municipality_id = $1 AND b.id = ANY($2::uuid[]) AND b.message_type <> $3
-                AND NOT EXISTS (SELECT FROM messages m WHERE m.batch_id = b.id)
+                AND NOT EXISTS (SELECT FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1)
                 AND NOT EXISTS (SELECT FROM print_batches p JOIN deliveries d ON d.batch_id = p.id AND d.municipality_id = $1
                     WHERE p.municipality_id = $1 AND p.batch_id = b.id AND d.status <> ALL($4::text[]))
             RETURNING b.id

@@ -56,7 +56,8 @@ _NEXT: Final = """
         ORDER BY created_at, id LIMIT $7) b
     LEFT JOIN LATERAL (
         SELECT id, ordinal, at, department FROM messages m
-        WHERE m.batch_id = b.id AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END ORDER BY m.ordinal LIMIT $7) m ON true
+        WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END
+        ORDER BY m.ordinal LIMIT $7) m ON true
     ORDER BY b.created_at, b.id, m.ordinal LIMIT $7
 """
 

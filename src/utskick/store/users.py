@@ -76,7 +76,8 @@ class Users:
             SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at, b.created_at) AS at, n.*, e.message_id AS example
             FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
             JOIN batches b ON b.id = w.id AND b.municipality_id = $1
-            LEFT JOIN LATERAL (SELECT at FROM messages m WHERE m.batch_id = b.id AND m.ordinal = 0 LIMIT 1) t ON true
+            LEFT JOIN LATERAL (
+                SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal = 0 LIMIT 1) t ON true
             CROSS JOIN LATERAL (
                 SELECT count(*) FILTER (WHERE s.sent) AS successful, count(*) FILTER (WHERE NOT s.sent AND s.on_the_way) AS pending,
                     count(*) FILTER (WHERE NOT s.sent AND NOT s.on_the_way) AS unsuccessful
