@@ -49,7 +49,7 @@ class Neighbourhood:
     def section(self, **more: Any) -> dict[str, Any]:
         """``[directory]`` with all three remote."""
         base = str(self.server.make_url("/"))
-        login = {"token_url": base + "token", "client_id": "utskick", "client_secret": SECRET, "connect_timeout": 0.3, "read_timeout": 0.3}
+        login = {"token_url": base + "token", "client_id": "utskick", "client_secret": SECRET, "connect_timeout": 8, "read_timeout": 1.5}
         remote = {name: {"url": base + path, **login, **more} for name, path in PATHS.items()}
         return {"parties": "remote", "addresses": "remote", "contacts": "remote", "remote": remote}
 

@@ -83,6 +83,25 @@ class Client:
             return list((await answer.json())["entries"])
 
 
+#: The files of a sandbox that has just been started, by their paths: to make keys and certificates takes longer than most tests.
+_FURNITURE: dict[Path, bytes] = {}
+
+
+def _furnish(sandbox: Path) -> None:
+    """With what the first sandbox made. One that has been started before has its own."""
+    if not sandbox.exists():
+        for path, data in _FURNITURE.items():
+            made = sandbox / path
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.touch(mode=0o600)
+            made.write_bytes(data)
+
+
+def _remember(sandbox: Path) -> None:
+    if not _FURNITURE:
+        _FURNITURE.update({file.relative_to(sandbox): file.read_bytes() for file in sandbox.rglob("*") if file.is_file()})
+
+
 @asynccontextmanager
 async def serving(database: Database, folder: Path, *, work: bool = True, **more: Any) -> AsyncIterator[Client]:
     """``work``: with a worker in it. ``more``: tables of the settings beside or instead of those here."""
@@ -104,7 +123,9 @@ async def serving(database: Database, folder: Path, *, work: bool = True, **more
             **more,
         },
     )
+    _furnish(folder / "sandbox")
     async with app.serving(settings, work=work) as running, aiohttp.ClientSession() as session:
+        _remember(folder / "sandbox")
         if not settings.section("auth").embedded:
             yield Client(running, session)
             return

@@ -51,7 +51,7 @@ class Town:
         await self.simulator.start()
         self.place = replace(self.place, https_port=self.simulator.port)
         self.settings = section(self.place)
-        self.settings["accounts"]["sandbox"]["read_timeout"] = 0.3
+        self.settings["accounts"]["sandbox"]["read_timeout"] = 1.5
         self.settings["accounts"]["sandbox"]["reachable_seconds"] = 0
         self.channel = build(DigitalMailSettings.model_validate(self.settings), Neighbours(self.people, Nobody()))
         return self

@@ -58,7 +58,7 @@ class Town:
         return self
 
     def build(self, public: str, **changes: Any) -> SmsChannel:
-        common = {"connect_timeout": 0.3, "read_timeout": 0.3, "receipt_secret": SECRET}
+        common = {"connect_timeout": 8, "read_timeout": 1.5, "receipt_secret": SECRET}
         login = {"username": "kommun", "password": "correct-horse-battery", **changes}
         link = {**common, **login, "provider": "link", "url": f"{self.base}/link", "platform_id": "SMSC", "partner_id": "12345"}
         elks = {**common, **login, "provider": "46elks", "url": f"{self.base}/46elks"}

@@ -40,7 +40,7 @@ class Tenant:
         self.channel = self.channel_with()
 
     def channel_with(self, **members: Any) -> EmailChannel:
-        accounts = {"graph": {**account(self.place), "read_timeout": 0.4, **members}}
+        accounts = {"graph": {**account(self.place), "read_timeout": 1.5, **members}}
         return build(EmailSettings.model_validate({"sender": SENDER, "accounts": accounts}))
 
     async def send(self, to: str = "anna@example.com", **content: Any) -> Outcome:

@@ -42,7 +42,7 @@ class Post:
             "ca_file": self.server.ca_file,
             "username": self.server.login.username,
             "password": self.server.login.password,
-            "read_timeout": 0.5,
+            "read_timeout": 1.5,
             "helo": "utskick.test",
             **account,
         }

@@ -55,7 +55,7 @@ class Town:
         await self.open_e.start()
         settings = section(self.place)
         for account in settings["accounts"].values():
-            account |= {"connect_timeout": 0.3, "read_timeout": 0.5}
+            account |= {"connect_timeout": 8, "read_timeout": 1.5}
         self.channel = build(WebMessageSettings.model_validate(settings), Everybody())
         return self
 

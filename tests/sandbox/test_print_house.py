@@ -35,7 +35,7 @@ class Town:
     async def open(self) -> Town:
         await self.house.start()
         told = section(replace(self.place, sftp_port=self.house.port))
-        told["accounts"]["print_house"]["read_timeout"] = 0.5
+        told["accounts"]["print_house"]["read_timeout"] = 1.5
         self.channel: SnailMailChannel = channel(**told)
         return self
 

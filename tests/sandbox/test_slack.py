@@ -41,7 +41,7 @@ class Town:
         await self.slack.start()
         self.base = f"http://127.0.0.1:{self.place.http_port}/slack/api"
         settings = section(self.place)
-        settings["accounts"]["slack"] |= {"connect_timeout": 0.3, "read_timeout": 0.3}
+        settings["accounts"]["slack"] |= {"connect_timeout": 8, "read_timeout": 1.5}
         self.channel = build(SlackSettings.model_validate(settings))
         return self
 

@@ -77,7 +77,7 @@ class Roll:
 
 def channel_at(url: str, roll: Roll, **more: Any) -> DigitalInvoiceChannel:
     account = {
-        "url": url, "tenant_key": TENANT, "client_id": "user", "client_secret": SECRET, "connect_timeout": 0.3, "read_timeout": 0.3,
+        "url": url, "tenant_key": TENANT, "client_id": "user", "client_secret": SECRET, "connect_timeout": 8, "read_timeout": 1.5,
         "matched_seconds": 0, **more,
     }  # fmt: skip
     return DigitalInvoiceChannel(DigitalInvoiceSettings(accounts={"kivra": account}), roll, lambda: NOW)

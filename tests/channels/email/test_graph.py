@@ -115,8 +115,8 @@ def account(base: str, **more: Any) -> dict[str, Any]:
         "tenant_id": TENANT,
         "client_id": "utskick",
         "client_secret": SECRET,
-        "connect_timeout": 0.3,
-        "read_timeout": 0.3,
+        "connect_timeout": 8,
+        "read_timeout": 1.5,
         **more,
     }
 

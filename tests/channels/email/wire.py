@@ -110,8 +110,8 @@ def channel_to(port: int, **account: Any) -> EmailChannel:
         "security": "plain",
         "username": "utskick",
         "password": SECRET,
-        "connect_timeout": 2,
-        "read_timeout": 0.2,
+        "connect_timeout": 8,
+        "read_timeout": 1.5,
         "helo": "utskick.test",
         **account,
     }

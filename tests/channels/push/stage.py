@@ -120,7 +120,7 @@ class SandboxStage:
         _KEYS.update({file.name: file.read_bytes() for file in keys.iterdir()})
 
     def _build(self) -> PushChannel:
-        swift = {"connect_timeout": 0.3, "read_timeout": 0.3}
+        swift = {"connect_timeout": 8, "read_timeout": 1.5}
         accounts = {name: {**account, **swift} for name, account in section(self.place)["accounts"].items()}
         return channel(self.devices, **accounts)
 
@@ -175,7 +175,7 @@ class ServerStage:
         self.base = str(self.server.make_url("")).rstrip("/")
         self.kind = kind
         self.destination = self.devices.add(kind, address(self.base))
-        swift = {"provider": kind, "connect_timeout": 0.3, "read_timeout": 0.3}
+        swift = {"provider": kind, "connect_timeout": 8, "read_timeout": 1.5}
         self.channel = channel(self.devices, **{kind: {**swift, **account(self.base)}})
         return self
 

@@ -28,7 +28,7 @@ def channel(**accounts: dict[str, Any]) -> SlackChannel:
 
 
 def account(url: str = "http://127.0.0.1:9", **more: Any) -> dict[str, Any]:
-    return {"provider": "slack", "url": url, "token": OURS, "connect_timeout": 0.3, "read_timeout": 0.3, **more}
+    return {"provider": "slack", "url": url, "token": OURS, "connect_timeout": 8, "read_timeout": 1.5, **more}
 
 
 def draft(message: str = "Servern är *nere*.", *, brought: bool = False, secret: bytes | None = None) -> Draft:

@@ -116,8 +116,8 @@ def settings(port: int, **more: Any) -> dict[str, Any]:
         "security": "plain",
         "system_id": "municipality",
         "password": SECRET,
-        "connect_timeout": 0.5,
-        "response_timeout": 0.3,
+        "connect_timeout": 8,
+        "response_timeout": 1.5,
         **more,
     }
 

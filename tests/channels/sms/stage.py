@@ -31,7 +31,7 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 
 def account(name: str, base: str, **more: Any) -> dict[str, Any]:
-    members = {**ACCOUNTS[name], "url": base, "connect_timeout": 0.3, "read_timeout": 0.3, **more}
+    members = {**ACCOUNTS[name], "url": base, "connect_timeout": 8, "read_timeout": 1.5, **more}
     return {**members, "token_url": base.rstrip("/") + "/token"} if name == "telia" else members
 
 

@@ -121,7 +121,7 @@ class SftpStage:
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
             "provider": "sftp", "host": "127.0.0.1", "port": self.server.get_port(), "username": "municipality", "password": SECRET,
-            "known_hosts": self.folder / "known_hosts", "connect_timeout": 2, "read_timeout": 0.6, "profile": "free-v2",
+            "known_hosts": self.folder / "known_hosts", "connect_timeout": 8, "read_timeout": 1.5, "profile": "free-v2",
         }  # fmt: skip
         return {name: value for name, value in {**members, **more}.items() if value is not None}
 

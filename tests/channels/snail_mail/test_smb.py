@@ -82,7 +82,7 @@ class Stage:
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
             "provider": "smb", "host": "127.0.0.1", "port": self.line.port, "share": "PRINT", "username": "municipality",
-            "password": SECRET, "encrypt": False, "path": self.root.name, "read_timeout": 0.7, "connect_timeout": 2, "profile": "free-v2",
+            "password": SECRET, "encrypt": False, "path": self.root.name, "read_timeout": 1.5, "connect_timeout": 8, "profile": "free-v2",
         }  # fmt: skip
         return {**members, **more}
 

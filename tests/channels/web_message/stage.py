@@ -42,7 +42,7 @@ class Directory:
 
 def account(url: str = "http://127.0.0.1:9", instance: str = "EXTERNAL", **more: Any) -> dict[str, Any]:
     members = {"provider": "open-e", "instance": instance, "url": url, "username": "utskick", "password": SECRET}
-    return {**members, "connect_timeout": 0.3, "read_timeout": 0.3, **more}
+    return {**members, "connect_timeout": 8, "read_timeout": 1.5, **more}
 
 
 def channel(directory: Directory | None = None, limits: Mapping[str, int] | None = None, **accounts: dict[str, Any]) -> WebMessageChannel:
