@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvicorn.server
 
 from tests.http import tokens
 from utskick import app
@@ -81,6 +82,24 @@ class Client:
     async def received(self, channel: str, recipient: str) -> list[dict[str, Any]]:
         async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}) as answer:
             return list((await answer.json())["entries"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hasty_stops() -> Iterator[None]:
+    """uvicorn rests for 0.1 s at every stop, and between two looks whether all has ended: a minute of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", Hasty())
+        yield
+
+
+class Hasty:
+    """``asyncio``, with short rests."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.005))
 
 
 #: The files of a sandbox that has just been started, by their paths: to make keys and certificates takes longer than most tests.
