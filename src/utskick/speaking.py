@@ -31,6 +31,7 @@ from utskick.outgoing.guard import Reach
 from utskick.sandbox.place import Place
 from utskick.sandbox.town import sections
 from utskick.settings import LimitsSection, RetentionSection, Settings
+from utskick.store.configuration import Rows
 from utskick.store.database import Database
 
 #: A table of units that is no section: its rules are rows of their own kind.
@@ -64,10 +65,10 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
     return kinds
 
 
-def configuration_of(settings: Settings) -> Configuration:
-    """What the settings say of the service and of units. Raises ``SettingsFault``."""
-    kinds = kinds_of(settings, None)
-    return Configuration(kinds, read_tables(settings.configuration, kinds, (_RETENTION,)))
+def configuration_of(settings: Settings, rows: Rows | None = None) -> Configuration:
+    """What the settings say of the service and of units, and ``rows``, which were set beside them. Raises ``SettingsFault``."""
+    kinds, (said, unreadable) = kinds_of(settings, None), rows or ([], [])
+    return Configuration(kinds, [*read_tables(settings.configuration, kinds, (_RETENTION,)), *said], unreadable)
 
 
 def watch_of(settings: Settings, database: Database) -> Watch:

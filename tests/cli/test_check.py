@@ -12,6 +12,18 @@ import pytest
 from tests.cli.conftest import Command, Done, Service
 
 
+def url(service: Service, database: str) -> str:
+    return f"postgresql://postgres@/{database}?host={service.folder}"
+
+
+async def ask(service: Service, database: str, statement: str) -> object:
+    connection = await asyncpg.connect(url(service, database), timeout=10)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
 def grade(what: str, done: Done) -> str:
     found = re.search(rf"│ {what} +│ (\w+) ", done.out)
     assert found, done.out
@@ -78,20 +90,37 @@ def test_a_running_service_is_not_disturbed(asking: Command, service: Service, m
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
+def test_what_is_set_for_a_unit_is_looked_at(asking: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
+    said = {
+        "sms": '[accounts.own]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n',
+        "email": 'domains = ["example.se"]\n',
+    }
+    for section, text in said.items():
+        (tmp_path / f"{section}.toml").write_text(text)
+        assert asking("configuration", "set", "2260", section, tmp_path / f"{section}.toml", "--by", "joe01doe").code == 0
+    try:
+        done = asking("check")
+        assert (done.code, grade("sms", done), grade("sms / own@2260", done)) == (1, "ok", "fault"), done.out
+        assert "utskick configuration list 2260" in done.out.replace("\n", " ")
+        assert "hemligt-ord" not in done.out + done.err
+        [line] = [line for line in done.out.splitlines() if "may send e-mail" in line]
+        assert "2281, 2262 may" in line
+        asyncio.run(ask(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'"))
+        done = asking("check")
+        assert [grade(f"{name} / configuration@2260", done) for name in said] == ["fault", "fault"], done.out
+    finally:
+        for section in said:
+            assert asking("configuration", "remove", "2260", section, "--by", "joe01doe").code == 0
+    assert asking("check").code == 0
+
+
+@pytest.mark.journey
+@pytest.mark.xdist_group("cli")
 def test_a_database_without_schema_is_told_and_left_without(asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    def url(database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={service.folder}"
-
-    async def ask(database: str, statement: str) -> object:
-        connection = await asyncpg.connect(url(database), timeout=10)
-        try:
-            return await connection.fetchval(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(ask("postgres", "CREATE DATABASE bare"))
-    monkeypatch.setenv("UTSKICK_DATABASE__URL", url("bare"))
+    asyncio.run(ask(service, "postgres", "CREATE DATABASE bare"))
+    monkeypatch.setenv("UTSKICK_DATABASE__URL", url(service, "bare"))
     done = asking("check")
     assert (done.code, grade("database", done)) == (1, "fault")
     assert "utskick migrate" in done.out
-    assert asyncio.run(ask("bare", "SELECT to_regclass('alembic_version')")) is None
+    assert asyncio.run(ask(service, "bare", "SELECT to_regclass('alembic_version')")) is None

@@ -17,7 +17,7 @@ from utskick.configuration.sections import Configuration
 from utskick.directory import neighbourhood
 from utskick.directory.nobody import NOBODY
 from utskick.domain.channel import Channel, Health
-from utskick.domain.errors import SettingsFault, UtskickError
+from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
 from utskick.settings import Settings
 
@@ -29,17 +29,19 @@ async def examine(config: Path | None) -> list[Finding]:
         settings = app.read_settings(config)
         app.policies_of(settings)
         speaking.rules_of(settings)
-        configuration = speaking.configuration_of(settings)
+        speaking.configuration_of(settings)
     except SettingsFault as fault:
         return [Finding("settings", Grade.FAULT, fault.detail, "mend the settings, then check again")]
-    findings = [Finding("settings", Grade.OK, f"read from {where}")]
+    findings, rows = [Finding("settings", Grade.OK, f"read from {where}")], None
     async with storage.database(settings) as (found, inspection):
         findings += found
         try:
             findings.append(await storage.key(settings, inspection))
             findings += await door.look(settings, inspection)
+            rows = await inspection.units() if inspection is not None else None
         except storage.UNUSABLE as fault:
             findings.append(storage.unusable(fault))
+    configuration = speaking.configuration_of(settings, rows)
     findings.append(_sandbox(settings))
     for name in SPOKEN:
         findings += await _channel(name, settings, configuration)
@@ -59,16 +61,19 @@ def _sandbox(settings: Settings) -> Finding:
 
 
 async def _channel(name: str, settings: Settings, configuration: Configuration) -> list[Finding]:
-    """Accounts of the settings, those of units among them; what is set over the API is shown by ``/health/ready``."""
+    """Its accounts, those of units among them."""
     try:
         channel = speaking.channel_of(name, configuration, NOBODY)
     except (UtskickError, OSError) as fault:
         return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
-    if not channel.accounts:
-        if speaking.in_sandbox(settings):
-            return [Finding(name, Grade.OK, "the sandbox is its provider")]
+    found = await _look(channel)
+    if settings.section(name).accounts:
+        return found
+    if speaking.in_sandbox(settings):
+        return [Finding(name, Grade.OK, "the sandbox is its provider"), *found]
+    if not found:
         return [Finding(name, Grade.WARNING, "no provider account: its calls are answered with 501", f"add [{name}.accounts.…]")]
-    return await _look(channel)
+    return found
 
 
 async def _look(channel: Channel) -> list[Finding]:
@@ -77,7 +82,13 @@ async def _look(channel: Channel) -> list[Finding]:
             found = await channel.look()
     except TimeoutError:
         return [Finding(channel.name, Grade.FAULT, "its providers did not answer in time", "check addresses, firewall and proxy")]
-    return [_of_health(f"{channel.name} / {health.account}", health, f"[{channel.name}.accounts.{health.account}]") for health in found]
+    return [_of_health(f"{channel.name} / {health.account}", health, _place(channel.name, health.account)) for health in found]
+
+
+def _place(channel: str, account: str) -> str:
+    """Where an account is set; a unit's own has the unit behind an @."""
+    name, _, unit = account.partition("@")
+    return f"`utskick configuration list {unit.partition('.')[0]}`" if unit else f"[{channel}.accounts.{name}]"
 
 
 def _of_health(what: str, health: Health, table: str) -> Finding:
@@ -96,17 +107,20 @@ async def _neighbours(settings: Settings) -> list[Finding]:
 
 
 def _domains(settings: Settings, configuration: Configuration) -> Finding:
-    """Where none are named, everybody may send from every domain. What is set over the API is not looked at."""
-    free = [
-        municipality
-        for municipality in settings.municipalities
-        if configuration.effective("email", configuration.path("email", Unit(municipality))).value.get("domains") is None
-    ]
+    """Where none are named, everybody may send from every domain."""
+    free = [municipality for municipality in settings.municipalities if _may_use_any_domain(configuration, municipality)]
     if not free:
-        return Finding("sender domains", Grade.OK, "e-mail is sent from the domains of the settings only")
+        return Finding("sender domains", Grade.OK, "e-mail is sent from the domains that are named only")
     said = f"{', '.join(free)} may send e-mail from any domain"
     todo = f'name them: [email] domains = ["example.se"], or [configuration.{free[0]}.email] domains = …'
     return Finding("sender domains", Grade.WARNING, said, todo)
+
+
+def _may_use_any_domain(configuration: Configuration, municipality: str) -> bool:
+    try:
+        return configuration.effective("email", configuration.path("email", Unit(municipality))).value.get("domains") is None
+    except ConfigurationBroken:  # told of its channel; nothing is sent
+        return False
 
 
 _COLOURS: Final = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAULT: "bold red"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -12,6 +12,7 @@ from utskick.domain.configuration import CHANGED, Said
 from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 from utskick.store.safe import Locked
+from utskick.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,13 @@ _STAMP: Final = "SELECT count(*) || '/' || coalesce(max(change), 0) FROM configu
 
 #: The row that there is (None: none) → the row that is to be (None: none). May raise to change nothing.
 Change = Callable[[Said | None], Said | None]
+
+
+class Rows(NamedTuple):
+    """``unreadable``: unit and section of those that cannot be read."""
+
+    said: list[Said]
+    unreadable: list[tuple[Unit, str]]
 
 
 class ConfigurationRows:
@@ -35,17 +43,8 @@ class ConfigurationRows:
         found: str = await self._database.pool.fetchval(_STAMP)
         return found
 
-    async def all(self) -> tuple[list[Said], list[tuple[Unit, str]]]:
-        """The rows, and of those that cannot be read unit and section."""
-        found, unreadable = list[Said](), list[tuple[Unit, str]]()
-        for row in await self._database.pool.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
-            said = self._readable(row)
-            if said is not None:
-                found.append(said)
-            else:
-                log.error("configuration-unreadable", municipality=row["municipality_id"], section=row["section"])
-                unreadable.append((_unit(row), row["section"]))
-        return found, unreadable
+    async def all(self) -> Rows:
+        return await read_all(self._database.pool, self._database.vault)
 
     async def change(self, unit: Unit, section: str, change: Change) -> None:
         """One at a time in a municipality; every process hears of it when it is committed."""
@@ -58,7 +57,7 @@ class ConfigurationRows:
                 """,  # noqa: S608
                 *_key(unit), section,
             )  # fmt: skip
-            after = change(self._readable(row) if row is not None else None)
+            after = change(_readable(row, self._database.vault) if row is not None else None)
             if after is None:
                 await connection.execute(
                     """
@@ -82,17 +81,28 @@ class ConfigurationRows:
             *_key(said.unit), said.section, sealed, said.set_by, said.set_at,
         )  # fmt: skip
 
-    def _readable(self, row: Any) -> Said | None:
-        """None: nobody can read what it says, and it is as if it were not there."""
-        try:
-            return self._said(row)
-        except (Locked, ValueError):
-            return None
 
-    def _said(self, row: Any) -> Said:
-        unit = _unit(row)
-        value = orjson.loads(self._database.vault.unlock(unit.municipality_id, row["value"]))
-        return Said(unit, row["section"], value, row["set_by"], row["set_at"])
+async def read_all(reader: Any, vault: Vault) -> Rows:
+    """``reader``: a pool or a connection that sees all municipalities."""
+    found, unreadable = list[Said](), list[tuple[Unit, str]]()
+    for row in await reader.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
+        said = _readable(row, vault)
+        if said is not None:
+            found.append(said)
+        else:
+            log.error("configuration-unreadable", municipality=row["municipality_id"], section=row["section"])
+            unreadable.append((_unit(row), row["section"]))
+    return Rows(found, unreadable)
+
+
+def _readable(row: Any, vault: Vault) -> Said | None:
+    """None: nobody can read what it says, and it is as if it were not there."""
+    unit = _unit(row)
+    try:
+        value = orjson.loads(vault.unlock(unit.municipality_id, row["value"]))
+    except (Locked, ValueError):
+        return None
+    return Said(unit, row["section"], value, row["set_by"], row["set_at"])
 
 
 async def _lock(connection: Connection, municipality_id: str) -> None:

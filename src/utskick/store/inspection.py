@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from utskick.store.configuration import Rows, read_all
 from utskick.store.safe import Locked, Safe
 from utskick.store.vault import Vault
 from utskick.store.vault_keys import VaultKeys
@@ -62,6 +63,10 @@ class Inspection:
         except Locked:
             return True
         return False
+
+    async def units(self) -> Rows:
+        """What is configured for units. Nothing where the vault was not opened."""
+        return await read_all(self._connection, self._vault) if self._vault is not None else Rows([], [])
 
     async def clients(self) -> list[str]:
         """Those that may fetch tokens."""
