@@ -240,6 +240,34 @@ async def test_the_settings_speak_for_units_too_and_rows_win_over_them(database:
         assert [each["source"] for each in listed] == ["settings", "municipality"] * 2
 
 
+async def test_who_has_read_what_is_no_longer_so_changes_nothing(client: Client) -> None:
+    nothing = (await client.get(SMS)).headers["ETag"]
+    assert nothing == '"0"'
+    made = await client.call("PUT", SMS, {"sender": "Anna"}, If_Match=nothing)
+    assert made.status == 201
+    first = made.headers["ETag"]
+    assert (await client.get(SMS)).headers["ETag"] == first
+    late = await client.call("PUT", SMS, {"sender": "Bengt"}, If_Match=nothing)
+    assert (late.status, late.json["code"]) == (412, "precondition-failed")
+    changed = await client.call("PUT", SMS, {"sender": "Cecilia"}, If_Match=f'"other", {first}')
+    assert changed.status == 200
+    assert changed.headers["ETag"] not in (first, nothing)
+    for seen in (first, nothing, f"W/{changed.headers['ETag']}"):
+        assert (await client.call("PUT", SMS, {"sender": "David"}, If_Match=seen)).status == 412
+        assert (await client.call("DELETE", SMS, If_Match=seen)).status == 412
+    assert (await client.get(SMS)).json["value"] == {"sender": "Cecilia"}
+    assert (await client.call("PUT", SMS, {"sender": "Cecilia"}, If_Match="*")).status == 200
+    assert (await client.call("DELETE", SMS, If_Match=(await client.get(SMS)).headers["ETag"])).status == 204
+    assert (await client.call("PUT", SMS, {"sender": "Erik"}, If_Match="*")).status == 412, "there is nothing to take the place of"
+
+
+@pytest.mark.parametrize("given", ["abc", '"a', '"a" "b"', '*, "a"', "W/*", ","])
+async def test_what_is_no_etag_is_refused_by_name(client: Client, given: str) -> None:
+    answer = await client.call("PUT", SMS, {"sender": "Anna"}, If_Match=given)
+    assert (answer.status, [v["field"] for v in answer.json["violations"]]) == (400, ["putConfiguration.If-Match"])
+    assert (await client.get(SMS)).json["value"] == {}
+
+
 async def test_every_process_hears_of_a_change(database: Database, tmp_path: Path) -> None:
     async with serving(database, tmp_path / "a") as one, serving(database, tmp_path / "b") as other:
         await one.call("PUT", "/2260/configuration/sms", {"sender": "Ange"})

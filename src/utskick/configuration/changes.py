@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,8 +16,8 @@ from utskick.configuration.sections import ACCOUNTS, Configuration
 from utskick.configuration.showing import MASK
 from utskick.configuration.tables import refused
 from utskick.configuration.watch import Watch
-from utskick.domain.configuration import Said
-from utskick.domain.errors import ConfigurationBroken, Invalid, NotAllowedHere, Violation
+from utskick.domain.configuration import NOTHING, Said
+from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
 from utskick.domain.unit import Unit
 from utskick.outgoing.guard import Reach
 
@@ -29,14 +29,19 @@ _WHERE: Final = frozenset(
 )
 
 
+#: Among the versions seen: any, if the unit says something.
+ANY: Final = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``by``: who answers for it."""
+    """``by``: who answers for it. ``seen``: the versions that it may take the place of; None: of any."""
 
     unit: Unit
     section: str
     by: str
     at: datetime
+    seen: Collection[str] | None = None
 
 
 class Changes:
@@ -52,11 +57,10 @@ class Changes:
     async def put(self, change: Change, given: Mapping[str, Any]) -> bool:
         """In the place of all that the unit said of the section. True: it said nothing before.
 
-        When it returns, this process works by it; the others do a moment later. Raises ``Invalid`` with every fault, and
-        ``NotAllowedHere`` where somebody else was faster.
+        When it returns, this process works by it; the others do a moment later. Raises ``Invalid`` with every fault,
+        ``ChangedMeanwhile``, and ``NotAllowedHere`` where somebody else was faster.
         """
-        await self._watch.refresh()
-        before = self._watch.now.own(change.section, change.unit)
+        before = await self._found(change.unit, change.section, change.seen)
         value, faults = _with_kept(given, before.value if before else {})
         said = Said(change.unit, change.section, value, change.by, change.at)
         faults += [Violation(m, why) for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()]
@@ -69,10 +73,12 @@ class Changes:
         await self._store(said.unit, said.section, before, said)
         return before is None
 
-    async def delete(self, unit: Unit, section: str) -> bool:
-        """The unit says nothing of the section any more. False: it did not. Raises ``NotAllowedHere`` where others build on it."""
-        await self._watch.refresh()
-        before = self._watch.now.own(section, unit)
+    async def delete(self, unit: Unit, section: str, seen: Collection[str] | None = None) -> bool:
+        """The unit says nothing of the section any more. False: it did not. ``seen``: as of a ``Change``.
+
+        Raises ``NotAllowedHere`` where others build on it, and ``ChangedMeanwhile``.
+        """
+        before = await self._found(unit, section, seen)
         unreadable = before is None and self._watch.now.is_unreadable(unit, section)
         if before is None and not unreadable:
             return False
@@ -80,6 +86,13 @@ class Changes:
             raise NotAllowedHere(f"what is said for {broken} cannot stand without it")
         await self._store(unit, section, before, None)
         return True
+
+    async def _found(self, unit: Unit, section: str, seen: Collection[str] | None) -> Said | None:
+        await self._watch.refresh()
+        found = self._watch.now.own(section, unit)
+        if seen is not None and version_of(found) not in seen and not (found is not None and ANY in seen):
+            raise ChangedMeanwhile("it is not as If-Match says: somebody has changed it since it was read. Read it again")
+        return found
 
     async def _store(self, unit: Unit, section: str, seen: Said | None, said: Said | None) -> None:
         def changed(there: Said | None) -> Said | None:
@@ -111,6 +124,10 @@ class Changes:
         if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found
+
+
+def version_of(said: Said | None) -> str:
+    return said.version if said is not None else NOTHING
 
 
 def _storable(value: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ from utskick.domain.unit import Unit
 
 #: Makes every process read the rows anew.
 CHANGED = "utskick_configuration"
+#: The version of what a unit says that says nothing itself.
+NOTHING = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,8 @@ class Said:
     @property
     def in_settings(self) -> bool:
         return self.set_at is None
+
+    @property
+    def version(self) -> str:
+        """Another after every change."""
+        return f"{int(self.set_at.timestamp() * 1_000_000):x}" if self.set_at is not None else NOTHING

@@ -62,6 +62,12 @@ class NotAllowedHere(UtskickError):
     code, status, title = "conflict", 409, "Conflict"
 
 
+class ChangedMeanwhile(UtskickError):
+    """It is not (any more) as whoever wants to change it has seen it (If-Match, RFC 9110 section 13.1.1); nothing was changed."""
+
+    code, status, title = "precondition-failed", 412, "Precondition Failed"
+
+
 class StillRunning(UtskickError):
     """The first request with this Idempotency-Key has not been answered yet; ask again after Retry-After."""
 

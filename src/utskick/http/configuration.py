@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from utskick.configuration import showing
-from utskick.configuration.changes import Change, Changes
+from utskick.configuration.changes import ANY, Change, Changes, version_of
 from utskick.configuration.sections import Configuration
 from utskick.domain.configuration import Said
 from utskick.domain.errors import NotFound
@@ -24,6 +27,8 @@ from utskick.http.units import UNIT, unit_of
 from utskick.store.database import answering
 
 _LIMIT: Final = 1_048_576
+_TAG_IN_IT: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_TAGS: Final = re.compile(rf"\s*(?:\*|{_TAG_IN_IT.pattern}(?:\s*,\s*{_TAG_IN_IT.pattern})*)\s*")
 
 
 class ConfigurationCalls:
@@ -46,32 +51,47 @@ class ConfigurationCalls:
         unit, section = self._named(request, "getConfiguration")
         async with answering():
             await self._watch.refresh()
-        return json_answer(await asyncio.to_thread(_whole, self._watch.now, unit, section))
+        return await self._told(unit, section)
 
     async def put(self, request: Request) -> Response:
         body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
         unit, section = self._named(request, "putConfiguration")
-        change = Change(unit, section, actor_of(request, unit.municipality_id), self._service.clock())
+        change = Change(unit, section, actor_of(request, unit.municipality_id), self._service.clock(), _seen(request))
         async with answering():
             created = await self._changes.put(change, body.root)
         place = {"Location": f"/{unit.municipality_id}/configuration/{section}"}
-        told = await asyncio.to_thread(_whole, self._watch.now, unit, section)
-        return json_answer(told, 201 if created else 200, place if created else None)
+        return await self._told(unit, section, 201 if created else 200, place if created else {})
 
     async def delete(self, request: Request) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
         async with answering():
-            if not await self._changes.delete(unit, section):
+            if not await self._changes.delete(unit, section, _seen(request)):
                 raise NotFound(f"No configuration of {section} found for {unit}")
         return Response(status_code=204)
+
+    async def _told(self, unit: Unit, section: str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+        configuration = self._watch.now
+        told = await asyncio.to_thread(_whole, configuration, unit, section)
+        return json_answer(told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'})
 
     def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
         unit, section = unit_of(request, parameters), request.path_params["section"]
         if section not in self._watch.now.kinds:
             parameters.fault("section", f"must be one of {', '.join(sorted(self._watch.now.kinds))}")
+        if not all(_TAGS.fullmatch(given) for given in request.headers.getlist("if-match")):
+            parameters.fault("If-Match", "must be an ETag as it was answered, in its quotes, or *")
         parameters.done()
         return unit, section
+
+
+def _seen(request: Request) -> Collection[str] | None:
+    """The versions that ``If-Match`` names (RFC 9110 section 13.1.1). Weak ones match nothing."""
+    given = request.headers.getlist("if-match")
+    if not given:
+        return None
+    named = [ANY] if ANY in (each.strip() for each in given) else []
+    return [*named, *(tag for each in given for weak, tag in _TAG_IN_IT.findall(each) if not weak)]
 
 
 def _listed(configuration: Configuration, said: Said) -> dict[str, Any]:
@@ -117,16 +137,16 @@ def calls(service: Service) -> list[Call]:
     configuration = ConfigurationCalls(service)
     read = Operation(
         "getConfiguration", "What is set for a unit, and what applies to it", _TAG,
-        answer="UnitConfiguration", query=UNIT, optional=True, missing=False,
+        answer="UnitConfiguration", query=UNIT, optional=True, missing=False, versioned=True,
     )  # fmt: skip
     put = Operation(
         "putConfiguration", "Set what a unit says of a section, in the place of all that it said (201 when new)", _TAG,
         answer="UnitConfiguration", made=201, body="ConfigurationRequest", query=UNIT, optional=True, missing=False, conflict=True,
-        named=True,
+        named=True, versioned=True, seen=True,
     )  # fmt: skip
     delete = Operation(
         "deleteConfiguration", "A unit says nothing of a section any more: it takes after those above it", _TAG,
-        status=204, query=UNIT, optional=True, conflict=True, named=True,
+        status=204, query=UNIT, optional=True, conflict=True, named=True, seen=True,
     )  # fmt: skip
     base, one = "/configuration", "/configuration/{section}"
     found = Operation(

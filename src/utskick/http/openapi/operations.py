@@ -105,7 +105,7 @@ class Operation:
     ``empty``: the status beside ``status`` that has no body. ``named``: somebody answers for it by name.
     ``also``: a media type beside JSON. ``long``: what a 422 says of it, where it can answer one.
     ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
-    ``more``: parameters of its own, as OpenAPI writes them.
+    ``more``: parameters of its own, as OpenAPI writes them. ``versioned``: tells an ETag; ``seen``: takes it as ``If-Match``.
     """
 
     id: str
@@ -130,17 +130,20 @@ class Operation:
     also: str | None = None
     long: str | None = None
     more: tuple[dict[str, Any], ...] = ()
+    versioned: bool = False
+    seen: bool = False
 
     def described(self, path: str) -> dict[str, Any]:
         given = [
-            *parameters.in_headers(*(parameters.NAMED if self.named else ())),
+            *parameters.in_headers(*(parameters.NAMED if self.named else ()), *(("If-Match",) if self.seen else ())),
             *parameters.in_path(path),
             *parameters.in_query(*self.query, required=not self.optional),
             *self.more,
         ]
         if self.filters:
             given.append(parameters.any_other())
-        asked = {404: self.missing, 410: self.erasable, 409: self.conflict, 408: self.body, 413: self.body, 415: self.body}
+        asked = {404: self.missing, 410: self.erasable, 409: self.conflict, 412: self.seen}
+        asked |= dict.fromkeys((408, 413, 415), bool(self.body))
         answers = {str(self.status): self._success(self.status)}
         if self.made is not None:
             answers[str(self.made)] = self._success(self.made)
@@ -159,7 +162,7 @@ class Operation:
             schema = {"type": "string", **({} if self.media.startswith("text/") else {"format": "binary"})}
             return {"description": "Successful Operation", "content": {self.media: {"schema": schema}}}
         shape = ref(self.answer) if self.answer else None
-        return success({"type": "array", "items": shape} if self.many else shape, made=status == 201)
+        return success({"type": "array", "items": shape} if self.many else shape, made=status == 201, versioned=self.versioned)
 
 
 # -- providers and operators ----------------------------------------------------------------------------------------------

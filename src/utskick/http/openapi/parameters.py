@@ -78,6 +78,7 @@ _HEADERS: Final = {
     "x-origin": _Known("The calling system; kept with the message, and what statistics are grouped by", _NAME, "CASEDATA"),
     "X-Sent-By": _Known("The user who sends, as `<user>; type=adAccount`", example="joe01doe; type=adAccount"),
     "x-issuer": _Known("The user who sends, where there is no `X-Sent-By`: use that one", _NAME, "joe01doe"),
+    "If-Match": _Known("The `ETag` of what was read: it is changed only if it still is so", {"type": "string"}, '"62e8f1a2b3c4d"'),
     "x-request-id": _Known("Comes back with the answer and stands in the log; made where it is absent"),
     "Idempotency-Key": _Known(
         "The same key and request give the first answer again, for 24 hours",
@@ -86,7 +87,7 @@ _HEADERS: Final = {
 }
 _OLD: Final = frozenset({"x-issuer"})
 #: Of every call that sends.
-SENDING: Final = tuple(_HEADERS)
+SENDING: Final = ("x-origin", "X-Sent-By", "x-issuer", "x-request-id", "Idempotency-Key")
 #: Of a call that somebody stands for by name.
 NAMED: Final = ("x-origin", "X-Sent-By", "x-issuer")
 

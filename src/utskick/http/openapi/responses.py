@@ -8,8 +8,8 @@ from utskick.http.openapi.schemas import ref
 
 _TITLES: Final = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 409: "Conflict", 410: "Gone",
-    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
-    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
+    429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
 }  # fmt: skip
 _MEANT: Final = {
     400: "The request cannot be read, or breaks one or more rules: all of them are told. Nothing was stored",
@@ -19,6 +19,7 @@ _MEANT: Final = {
     409: "It cannot be done in the state that it is in, or the first request with this Idempotency-Key has not been answered yet",
     408: "The body did not come in time",
     410: "What was said in that month has been erased: the key of the month was destroyed",
+    412: "It is not as `If-Match` says: somebody has changed it since it was read. Nothing was changed",
     413: "The body is over the limit of this call",
     415: "Only `application/json` is taken",
     422: "This Idempotency-Key was used with another request",
@@ -30,6 +31,7 @@ _MEANT: Final = {
 }
 _RETRY: Final = {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
 _LOCATION: Final = {"description": "Where its status is, as a path without host", "schema": {"type": "string"}}
+_VERSION: Final = {"description": "The version that is told, for `If-Match`", "schema": {"type": "string"}}
 _REPLAYED: Final = {"description": "`true`: the first answer to this Idempotency-Key again", "schema": {"type": "string", "enum": ["true"]}}
 #: Of every answer, whatever it says.
 REQUEST_ID: Final = {"description": "The request's id, as it was sent or as it was made", "schema": {"type": "string"}}
@@ -49,11 +51,14 @@ def problems_of(*statuses: int, **meant: str) -> dict[str, Any]:
     }
 
 
-def success(schema: dict[str, Any] | None = None, *, text: str = "Successful Operation", made: bool = False) -> dict[str, Any]:
-    """``made``: it says where the new thing is."""
+def success(
+    schema: dict[str, Any] | None = None, *, text: str = "Successful Operation", made: bool = False, versioned: bool = False
+) -> dict[str, Any]:
+    """``made``: it says where the new thing is. ``versioned``: it says which version is told."""
     found: dict[str, Any] = {"description": text}
-    if made:
-        found["headers"] = {"Location": _LOCATION}
+    headers = {**({"Location": _LOCATION} if made else {}), **({"ETag": _VERSION} if versioned else {})}
+    if headers:
+        found["headers"] = headers
     if schema is not None:
         found["content"] = {"application/json": {"schema": schema}}
     return found
