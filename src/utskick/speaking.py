@@ -52,7 +52,7 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
 
     ``place``: the town whose simulators stand in for channels without accounts of their own.
     """
-    simulated = sections(place) if place else {}
+    simulated, here = sections(place) if place else {}, in_sandbox(settings)
     kinds = {"limits": Kind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)}
     for name, entry in CHANNELS.items():
         section: BaseModel = settings.section(name)
@@ -61,7 +61,7 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
             given = {**simulated[name], **{member: value for member, value in given.items() if member != ACCOUNTS}}
         if strange := [account for account in given.get(ACCOUNTS, ()) if "@" in account]:
             raise SettingsFault(f"{name}.accounts: {strange[0]} must not contain @, which stands in names of units' own accounts")
-        kinds[name] = Kind(name, entry.section, given, entry.section.carried, entry.section.fixed, entry.municipal)
+        kinds[name] = Kind(name, entry.section, given, entry.section.carried, entry.section.fixed, entry.municipal, here)
     return kinds
 
 

@@ -31,6 +31,7 @@ def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
     monkeypatch.setenv("UTSKICK_PROVIDERS__NETWORKS", '["192.0.2.0/24"]')
+    monkeypatch.setenv("UTSKICK_SANDBOX__ENABLED", "false")
     monkeypatch.setenv("COLUMNS", "160")
     return utskick
 
@@ -56,6 +57,18 @@ def test_a_unit_is_set_shown_and_taken_away(over: Command, server: str, tmp_path
     assert "no longer set" in over("configuration", "remove", *said).out
     assert "was not set" in over("configuration", "remove", *said).out
     assert "Nothing is set in 2281" in over("configuration", "list", "2281").out
+
+
+def test_in_a_sandbox_no_account_is_set_that_would_leave_the_machine(
+    over: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UTSKICK_SANDBOX__ENABLED", "true")
+    file = tmp_path / "sms.toml"
+    file.write_text(OWN)
+    done = over("configuration", "set", "2281", "sms", str(file))
+    assert done.code == 1
+    assert "accounts.own.url must be on this machine" in done.err
+    assert "sandbox.enabled = false" in done.err
 
 
 def test_what_cannot_be_is_told_by_name_without_what_it_says(over: Command, tmp_path: Path) -> None:

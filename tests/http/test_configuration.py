@@ -134,6 +134,16 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
             {"accounts": {"a": {"provider": "smpp", "host": "169.254.169.254", "port": 1, "system_id": "u", "password": "hemligt"}}},
             {"accounts.a.host": "must not lead to an address that may not be called from here"},
         ),
+        (
+            "sms",
+            {"accounts": {"a": {"provider": "smpp", "host": "93.184.215.14", "port": 1, "system_id": "u", "password": "hemligt"}}},
+            {"accounts.a.host": "must be on this machine: nothing leaves a sandbox"},
+        ),
+        (
+            "slack",
+            {"accounts": {"a": {"provider": "slack", "token": "hemligt"}}},
+            {"accounts.a.url": "must be on this machine: nothing leaves a sandbox"},
+        ),
         ("snail_mail", {"accounts": {"a": {"provider": "folder", "path": "/etc"}}}, {"accounts.a.path": "would name a file of the server"}),
         (
             "email",
@@ -266,6 +276,29 @@ async def test_what_is_no_etag_is_refused_by_name(client: Client, given: str) ->
     answer = await client.call("PUT", SMS, {"sender": "Anna"}, If_Match=given)
     assert (answer.status, [v["field"] for v in answer.json["violations"]]) == (400, ["putConfiguration.If-Match"])
     assert (await client.get(SMS)).json["value"] == {}
+
+
+async def test_a_sandbox_sends_by_no_account_elsewhere_that_its_database_brings_along(database: Database, tmp_path: Path) -> None:
+    """Such as a copy of the real one."""
+    reach, own = (
+        {"networks": ["192.0.2.0/24"]},
+        {"provider": "46elks", "url": "http://192.0.2.7/a1", "username": "u", "password": "hemligt"},
+    )
+    async with serving(database, tmp_path, sandbox={"enabled": False}, providers=reach, sms={"accounts": {"a": own}}) as real:
+        assert (await real.call("PUT", SMS, {"accounts": {"own": own}})).status == 201
+        [said] = (await real.get("/2281/configuration")).json
+        assert said["usable"]
+    async with serving(database, tmp_path, providers=reach) as client:
+        body = {"mobileNumber": "+46701740605", "message": "m"}
+        refused = await client.post("/2281/sms", body)
+        assert (refused.status, refused.json["code"]) == (503, "configuration-broken")
+        [said] = (await client.get("/2281/configuration")).json
+        assert not said["usable"]
+        health = (await client.get("/health/ready")).json["components"]["providers"]
+        assert health["sms/configuration@2281"]["status"] == "DOWN"
+        assert await sender_of(client, "+46701740606", municipality="2260") == "Utskick", "others are served by the sandbox"
+        assert (await client.call("DELETE", SMS)).status == 204
+        assert await sender_of(client, "+46701740605") == "Utskick"
 
 
 async def test_every_process_hears_of_a_change(database: Database, tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ class Changes:
             found += outside.files(value, member)
             if member == ACCOUNTS and not found:
                 found += await outside.unreachable(value, member, self._reach)
+            if member == ACCOUNTS and not found and configuration.kinds[said.section].here:
+                found += [Violation(place, outside.ELSEWHERE) for place in [outside.elsewhere(value, member)] if place]
         if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found

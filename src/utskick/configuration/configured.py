@@ -134,7 +134,7 @@ class ConfiguredChannel:
 
     def _made(self, configuration: Configuration, path: Path, old: _Line | None = None) -> _Line | None:
         try:
-            value = configuration.effective(self.name, path).value
+            value = configuration.usable(self.name, path)
             if old is not None and old.value == value:
                 return old
             channel = self._make(value)

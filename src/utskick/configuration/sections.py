@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from utskick.configuration import outside
 from utskick.domain.configuration import Said
 from utskick.domain.errors import ConfigurationBroken
 from utskick.domain.unit import Unit
@@ -26,7 +27,8 @@ class Kind:
     """A section. ``base``: what the service's own settings say.
 
     ``carried``: members that are settled when a message is accepted, so that they need no connection of their own; ``fixed``: those that
-    are the service's alone. ``municipal``: what is not carried can be said for a municipality only.
+    are the service's alone. ``municipal``: what is not carried can be said for a municipality only. ``here``: the providers of accounts
+    that rows have set must be on this machine, since a sandbox promises that nothing leaves it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Kind:
     carried: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
     municipal: bool = False
+    here: bool = False
 
     def members(self) -> Collection[str]:
         """Those that a unit may say."""
@@ -119,6 +122,16 @@ class Configuration:
                 value.update(_named(said.value, unit))
                 sources.update(dict.fromkeys(said.value, said))
         return Effective(value, sources)
+
+    def usable(self, section: str, path: Path) -> Mapping[str, Any]:
+        """What applies, where it may be used here. Raises ``ConfigurationBroken``; also ``ValidationError``, though not always."""
+        found, kind = self.effective(section, path), self.kinds[section]
+        said = found.sources.get(ACCOUNTS)
+        if kind.here and said is not None and not said.in_settings:
+            checked = kind.model.model_validate(dict(found.value))
+            if (place := outside.elsewhere(getattr(checked, ACCOUNTS), ACCOUNTS)) is not None:
+                raise ConfigurationBroken(f"{place} {outside.ELSEWHERE}")
+        return found.value
 
     def model(self, section: str, path: Path) -> BaseModel:
         """What applies, checked. Raises ``ConfigurationBroken``, and ``ValidationError`` where it cannot be used."""

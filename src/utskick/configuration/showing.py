@@ -17,8 +17,10 @@ MASK: Final = "**********"
 
 def own(configuration: Configuration, said: Said) -> dict[str, Any] | None:
     """What one level says, each member in its usual form. None: it cannot be used."""
+    path = configuration.path(said.section, said.unit)
     try:
-        whole = dumped(configuration.model(said.section, configuration.path(said.section, said.unit)))
+        configuration.usable(said.section, path)
+        whole = dumped(configuration.model(said.section, path))
     except (ConfigurationBroken, ValidationError):
         return None
     tag = f"@{said.unit.tag}"
