@@ -116,8 +116,8 @@ async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refu
 
 @asynccontextmanager
 async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
-    """What calls the receivers of webhooks; in the sandbox they may be on this machine."""
-    receivers = Receivers((*settings.webhooks.networks, *(speaking.LOOPBACK if speaking.in_sandbox(settings) else ())))
+    """What calls the receivers of webhooks."""
+    receivers = Receivers(reach=speaking.receivers_of(settings))
     try:
         yield receivers
     finally:

@@ -82,6 +82,12 @@ def reach_of(settings: Settings) -> Reach:
     return Reach((*settings.providers.networks, *(LOOPBACK if in_sandbox(settings) else ())))
 
 
+def receivers_of(settings: Settings) -> Reach:
+    """Where webhooks may be called. In the sandbox, whose database may be a copy of the real one, on this machine: nothing leaves it."""
+    sandbox = in_sandbox(settings)
+    return Reach((*settings.webhooks.networks, *(LOOPBACK if sandbox else ())), public=not sandbox)
+
+
 def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) -> ConfiguredChannel:
     """As the service and all units have it. Nothing is opened before ``start``."""
     entry = CHANNELS[name]

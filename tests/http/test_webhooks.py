@@ -197,13 +197,15 @@ async def test_there_are_at_most_twenty_of_one_calling_system(client: Client, re
 _ONE_OF = "must be one of queued, sent, delivered, failed, uncertain, deferred, expired, cancelled, gathered"
 
 
+_ELSEWHERE = "must not lead to an address that may not be called from here: a sandbox calls this machine alone, and webhooks.networks"
 _WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({}, [("url", "must not be blank")]),
     ({"url": " "}, [("url", "must not be blank")]),
-    ({"url": "http://8.8.8.8/"}, [("url", "must not lead to an address that may not be called from here")]),
+    ({"url": "http://8.8.8.8/"}, [("url", _ELSEWHERE)]),
     ({"url": "ftp://hooks.example.se/"}, [("url", "must be an https address")]),
-    ({"url": "https://10.0.0.1/"}, [("url", "must not lead to an address that may not be called from here")]),
-    ({"url": "https://[::ffff:a00:1]/"}, [("url", "must not lead to an address that may not be called from here")]),
+    ({"url": "https://8.8.8.8/"}, [("url", _ELSEWHERE)]),
+    ({"url": "https://10.0.0.1/"}, [("url", _ELSEWHERE)]),
+    ({"url": "https://[::ffff:a00:1]/"}, [("url", _ELSEWHERE)]),
     ({"url": "https://167772161/"}, [("url", "must name its host by a domain name, or by an IP address in its usual form")]),
     ({"url": "https://a:b@8.8.8.8/"}, [("url", "must not contain a user name or a password")]),
     ({"url": "https://finns-inte.invalid/"}, [("url", "must name a host that can be found")]),
@@ -219,6 +221,19 @@ async def test_a_wrong_subscription_is_told_why(client: Client) -> None:
         assert answer.status == 400, answer.text
         assert [(v["field"], v["message"]) for v in answer.json["violations"]] == violations
     assert (await client.get("/2281/webhooks", x_origin="Byggr")).json == []
+
+
+async def test_a_sandbox_calls_nobody_elsewhere_whom_its_database_brings_along(database: Database, tmp_path: Path) -> None:
+    """Such as a copy of the real one, whose receivers would take what they hear for true."""
+    account = {"provider": "46elks", "url": "http://127.0.0.1:9/a1", "username": "u", "password": "p"}
+    async with serving(database, tmp_path, sandbox={"enabled": False}, sms={"accounts": {"a": account}}) as real:
+        made = await real.post("/2281/webhooks", {"url": "https://8.8.8.8/hook"}, x_origin="Byggr")
+        assert made.status == 201
+    async with serving(database, tmp_path) as client:
+        pinged = await client.post(f"{made.headers['Location']}/ping", x_origin="Byggr")
+        assert pinged.json["reason"]["code"] == "forbidden-address"
+    async with serving(database, tmp_path, webhooks={"networks": ["8.8.0.0/16"]}) as client:
+        assert (await client.post("/2281/webhooks", {"url": "https://8.8.8.8/other"}, x_origin="Byggr")).status == 201
 
 
 async def test_a_calling_system_must_say_who_it_is(client: Client) -> None:

@@ -28,6 +28,7 @@ _CLOSED: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 #: RFC 1123 section 2.1; the last label starts with a letter, so that no way to write a number is one (0x7f000001, 127.1).
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LONGEST: Final = 2048
+_FORBIDDEN: Final = "must not lead to an address that may not be called from here"
 _LOOK_UP: Final = 5.0  # seconds
 
 
@@ -91,10 +92,15 @@ class Guard(AbstractResolver):
 
 
 class Reach:
-    """What may be called: by https every public machine, and by https or http those in ``networks``, which are our own."""
+    """What may be called: by https every public machine, and by https or http those in ``networks``, which are our own.
 
-    def __init__(self, networks: Sequence[Network] = (), inner: AbstractResolver | None = None) -> None:
+    ``public``: False in a sandbox, which nothing leaves but to ``networks``.
+    """
+
+    def __init__(self, networks: Sequence[Network] = (), inner: AbstractResolver | None = None, *, public: bool = True) -> None:
         self._networks = tuple(networks)
+        self._public = public
+        self._forbidden = _FORBIDDEN if public else f"{_FORBIDDEN}: a sandbox calls this machine alone, and webhooks.networks"
         self._guards = {"https": Guard(self._secure, inner=inner)}
         if networks:
             self._guards["http"] = Guard(self._own, inner=inner)
@@ -124,7 +130,7 @@ class Reach:
         except ValueError:
             raise Refused("must name its host by a domain name, or by an IP address in its usual form") from None
         if not self.guard(scheme).may(host):
-            raise Refused("must not lead to an address that may not be called from here")
+            raise Refused(self._forbidden)
 
     async def look(self, url: URL) -> None:
         """Look up the name of an address that was read. Raises ``Refused``."""
@@ -134,7 +140,7 @@ class Reach:
         try:
             await asyncio.wait_for(self.guard(url.scheme).resolve(host, port), _LOOK_UP)
         except Forbidden:
-            raise Refused("must not lead to an address that may not be called from here") from None
+            raise Refused(self._forbidden) from None
         except (OSError, TimeoutError):
             raise Refused("must name a host that can be found") from None
 
@@ -146,7 +152,7 @@ class Reach:
         return tuple(self._guards)
 
     def _secure(self, text: str) -> bool:
-        return is_public(text) or self._own(text)
+        return (self._public and is_public(text)) or self._own(text)
 
     def _own(self, text: str) -> bool:
         try:
