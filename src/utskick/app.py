@@ -7,7 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -117,7 +117,7 @@ async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refu
 @asynccontextmanager
 async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
     """What calls the receivers of webhooks."""
-    receivers = Receivers(reach=speaking.receivers_of(settings))
+    receivers = Receivers(speaking.receivers_of(settings))
     try:
         yield receivers
     finally:
@@ -221,7 +221,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             yield Running(api_url, town.viewer_url if town else None, town.place if town else None, (task, *parts), kept)
         finally:
             progress.close()  # first: uvicorn waits for answers that are not at their end
-            server.stop()
+            server.should_exit = True
             await task
 
 
@@ -270,26 +270,10 @@ async def _kept_client(settings: Settings, database: Database) -> Path | None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers, since ours stop the worker, too; and it is told of a stop, where uvicorn looks for one."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._stopped = asyncio.Event()
+    """uvicorn without its own signal handlers: ours stop the worker, too."""
 
     def capture_signals(self) -> Any:
         return nullcontext()
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._stopped.set()
-
-    async def main_loop(self) -> None:
-        tick = 0
-        while not await self.on_tick(tick):
-            tick += 1
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await self._stopped.wait()
 
 
 def _server_of(settings: Settings, service: Service) -> _Server:

@@ -27,7 +27,7 @@ from utskick.domain.people import Neighbours
 from utskick.domain.retention import Rule
 from utskick.domain.rules import told
 from utskick.engine.receipts import Receipts
-from utskick.outgoing.guard import Reach
+from utskick.outgoing.guard import Network, Reach
 from utskick.sandbox.place import Place
 from utskick.sandbox.town import sections
 from utskick.settings import LimitsSection, RetentionSection, Settings
@@ -36,7 +36,7 @@ from utskick.store.database import Database
 
 #: A table of units that is no section: its rules are rows of their own kind.
 _RETENTION = "retention"
-LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -65,27 +65,36 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
     return kinds
 
 
-def configuration_of(settings: Settings, rows: Rows | None = None) -> Configuration:
+def _tables_of(settings: Settings, kinds: Mapping[str, Kind]) -> list[Said]:
+    """What the settings say of units. Raises ``SettingsFault``."""
+    return read_tables(settings.configuration, kinds, (_RETENTION,))
+
+
+def configuration_of(settings: Settings, rows: Rows) -> Configuration:
     """What the settings say of the service and of units, and ``rows``, which were set beside them. Raises ``SettingsFault``."""
-    kinds, (said, unreadable) = kinds_of(settings, None), rows or ([], [])
-    return Configuration(kinds, [*read_tables(settings.configuration, kinds, (_RETENTION,)), *said], unreadable)
+    kinds = kinds_of(settings, None)
+    return Configuration(kinds, [*_tables_of(settings, kinds), *rows.said], rows.unreadable)
 
 
 def watch_of(settings: Settings, database: Database) -> Watch:
     """What is configured for units, to be looked at and changed beside a running service. Raises ``SettingsFault``."""
     kinds = kinds_of(settings, None)
-    return Watch(database, kinds, read_tables(settings.configuration, kinds, (_RETENTION,)), ())
+    return Watch(database, kinds, _tables_of(settings, kinds), ())
 
 
 def reach_of(settings: Settings) -> Reach:
     """Where providers may lie whose accounts are set over the API; in the sandbox also on this machine."""
-    return Reach((*settings.providers.networks, *(LOOPBACK if in_sandbox(settings) else ())))
+    return Reach((*settings.providers.networks, *_own_of(settings)))
 
 
 def receivers_of(settings: Settings) -> Reach:
     """Where webhooks may be called. In the sandbox, whose database may be a copy of the real one, on this machine: nothing leaves it."""
-    sandbox = in_sandbox(settings)
-    return Reach((*settings.webhooks.networks, *(LOOPBACK if sandbox else ())), public=not sandbox)
+    return Reach((*settings.webhooks.networks, *_own_of(settings)), public=not in_sandbox(settings))
+
+
+def _own_of(settings: Settings) -> Sequence[Network]:
+    """Of a sandbox, which answers on this machine."""
+    return _LOOPBACK if in_sandbox(settings) else ()
 
 
 def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) -> ConfiguredChannel:
@@ -128,7 +137,7 @@ async def opened(settings: Settings, database: Database, place: Place | None) ->
     """Started, and following what is configured. Raises ``SettingsFault``."""
     async with peopled(settings, database) as people:
         kinds = kinds_of(settings, place)
-        tables = read_tables(settings.configuration, kinds, (_RETENTION,))
+        tables = _tables_of(settings, kinds)
         channels = channels_of(kinds, tables, people.neighbours)
         receipts = hear_reports(database, channels)
         watch = Watch(database, kinds, tables, channels.values())

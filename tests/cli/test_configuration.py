@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.cli.test_retention import within
-from tests.conftest import TABLES
+from tests.conftest import clear
 from utskick.store.database import Database
 
 OWN = """
@@ -24,10 +24,7 @@ password = "hemligt-1"
 
 @pytest.fixture
 def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    async def empty(database: Database) -> None:
-        await database.pool.execute(f"TRUNCATE {TABLES}")
-
-    within(server, empty)
+    within(server, clear)
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
     monkeypatch.setenv("UTSKICK_PROVIDERS__NETWORKS", '["192.0.2.0/24"]')

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command
-from tests.conftest import TABLES
+from tests.conftest import clear
 from tests.store.histories import NOW, Histories, Told
 from utskick.channels.register import TYPES as REGISTERED
 from utskick.domain.clock import utc_now
@@ -38,7 +38,7 @@ def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     ago = (NOW - utc_now()) / timedelta(days=1)
 
     async def fill(database: Database) -> None:
-        await database.pool.execute(f"TRUNCATE {TABLES}")
+        await clear(database)
         histories = Histories(database)
         await histories.batch(Told(days=40 + ago), Told(days=10 + ago), Told(days=50 + ago, statuses=("uncertain",)))
         await histories.batch(Told(days=400 + ago), kind="LETTER")

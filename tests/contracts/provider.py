@@ -14,6 +14,10 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, S
 #: Must occur in every account's credentials, so that a leak into a sentence is seen.
 SECRET = "correct-horse-battery"
 
+#: Time-outs (s) of an account whose provider is a server of the test: silence is waited out, and a busy machine is not taken for it.
+CONNECTING, SILENT = 8.0, 1.5
+PATIENCE = {"connect_timeout": CONNECTING, "read_timeout": SILENT}
+
 
 class Stage(Protocol):
     """A real channel, built from settings, whose one provider is a server of the test on 127.0.0.1."""

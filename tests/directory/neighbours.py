@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 
 PROBLEM = "application/problem+json"
 
@@ -49,7 +49,7 @@ class Neighbourhood:
     def section(self, **more: Any) -> dict[str, Any]:
         """``[directory]`` with all three remote."""
         base = str(self.server.make_url("/"))
-        login = {"token_url": base + "token", "client_id": "utskick", "client_secret": SECRET, "connect_timeout": 8, "read_timeout": 1.5}
+        login = {"token_url": base + "token", "client_id": "utskick", "client_secret": SECRET, **PATIENCE}
         remote = {name: {"url": base + path, **login, **more} for name, path in PATHS.items()}
         return {"parties": "remote", "addresses": "remote", "contacts": "remote", "remote": remote}
 

@@ -19,13 +19,14 @@ from utskick.domain.feed import OLDEST
 from utskick.domain.webhook import SCHEDULE, Stopped
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.calls import Timeouts
+from utskick.outgoing.guard import Reach
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
 from utskick.store.feed import Feed, Window
 from utskick.store.webhook_calls import CLAIM, WebhookCalls
 from utskick.store.webhooks import Owner, Wanted, Webhook, Webhooks
 
-NETWORKS = [ip_network("127.0.0.0/8")]
+HERE = Reach([ip_network("127.0.0.0/8")])
 BYGGR = Owner("2281", "Byggr")
 
 
@@ -35,7 +36,7 @@ class Stage:
     def __init__(self, database: Database, receiver: Receiver) -> None:
         self.database, self.receiver, self.now = database, receiver, utc_now()
         self.webhooks = Webhooks(database)
-        self.receivers = Receivers(NETWORKS, Timeouts(8, 8))
+        self.receivers = Receivers(HERE, Timeouts(8, 8))
         self.round = self.worker()
         receiver.by_their_clock = False
 
@@ -48,7 +49,7 @@ class Stage:
     @asynccontextmanager
     async def calling(self, timeouts: Timeouts) -> AsyncIterator[WebhookRound]:
         """A worker that has so much patience."""
-        receivers = Receivers(NETWORKS, timeouts)
+        receivers = Receivers(HERE, timeouts)
         yield WebhookRound(self.database, receivers, self.clock, rest=0.01)
         await receivers.close()
 

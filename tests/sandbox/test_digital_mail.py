@@ -17,6 +17,7 @@ import pytest
 from stdnum import luhn
 
 from tests.channels.digital_mail.stage import People
+from tests.contracts.provider import SILENT
 from utskick.channels.digital_mail.channel import build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.directory.nobody import Nobody
@@ -51,7 +52,7 @@ class Town:
         await self.simulator.start()
         self.place = replace(self.place, https_port=self.simulator.port)
         self.settings = section(self.place)
-        self.settings["accounts"]["sandbox"]["read_timeout"] = 1.5
+        self.settings["accounts"]["sandbox"]["read_timeout"] = SILENT
         self.settings["accounts"]["sandbox"]["reachable_seconds"] = 0
         self.channel = build(DigitalMailSettings.model_validate(self.settings), Neighbours(self.people, Nobody()))
         return self

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.contracts.provider import PATIENCE
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Draft, Hook, Receipt, Report
@@ -58,7 +59,7 @@ class Town:
         return self
 
     def build(self, public: str, **changes: Any) -> SmsChannel:
-        common = {"connect_timeout": 8, "read_timeout": 1.5, "receipt_secret": SECRET}
+        common = {**PATIENCE, "receipt_secret": SECRET}
         login = {"username": "kommun", "password": "correct-horse-battery", **changes}
         link = {**common, **login, "provider": "link", "url": f"{self.base}/link", "platform_id": "SMSC", "partner_id": "12345"}
         elks = {**common, **login, "provider": "46elks", "url": f"{self.base}/46elks"}

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.channels.email.wire import SENDER, draft
+from tests.contracts.provider import SILENT
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
@@ -40,7 +41,7 @@ class Tenant:
         self.channel = self.channel_with()
 
     def channel_with(self, **members: Any) -> EmailChannel:
-        accounts = {"graph": {**account(self.place), "read_timeout": 1.5, **members}}
+        accounts = {"graph": {**account(self.place), "read_timeout": SILENT, **members}}
         return build(EmailSettings.model_validate({"sender": SENDER, "accounts": accounts}))
 
     async def send(self, to: str = "anna@example.com", **content: Any) -> Outcome:

@@ -14,6 +14,7 @@ import aiosmtplib
 import pytest
 
 from tests.channels.email.wire import draft
+from tests.contracts.provider import SILENT
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
@@ -42,7 +43,7 @@ class Post:
             "ca_file": self.server.ca_file,
             "username": self.server.login.username,
             "password": self.server.login.password,
-            "read_timeout": 1.5,
+            "read_timeout": SILENT,
             "helo": "utskick.test",
             **account,
         }

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+from tests.contracts.provider import PATIENCE
 from utskick.channels.web_message.channel import build
 from utskick.channels.web_message.envelope import Principal, WebMessage, write
 from utskick.channels.web_message.settings import WebMessageSettings
@@ -55,7 +56,7 @@ class Town:
         await self.open_e.start()
         settings = section(self.place)
         for account in settings["accounts"].values():
-            account |= {"connect_timeout": 8, "read_timeout": 1.5}
+            account |= PATIENCE
         self.channel = build(WebMessageSettings.model_validate(settings), Everybody())
         return self
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, batch, channel, pdf, prepared
+from tests.contracts.provider import SILENT
 from utskick.channels.snail_mail.channel import SnailMailChannel
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Sent, Uncertain
@@ -35,7 +36,7 @@ class Town:
     async def open(self) -> Town:
         await self.house.start()
         told = section(replace(self.place, sftp_port=self.house.port))
-        told["accounts"]["print_house"]["read_timeout"] = 1.5
+        told["accounts"]["print_house"]["read_timeout"] = SILENT
         self.channel: SnailMailChannel = channel(**told)
         return self
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+from tests.contracts.provider import PATIENCE
 from utskick.channels.slack.channel import build
 from utskick.channels.slack.settings import SlackSettings
 from utskick.domain.channel import Draft
@@ -41,7 +42,7 @@ class Town:
         await self.slack.start()
         self.base = f"http://127.0.0.1:{self.place.http_port}/slack/api"
         settings = section(self.place)
-        settings["accounts"]["slack"] |= {"connect_timeout": 8, "read_timeout": 1.5}
+        settings["accounts"]["slack"] |= PATIENCE
         self.channel = build(SlackSettings.model_validate(settings))
         return self
 

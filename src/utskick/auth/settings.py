@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from utskick.outgoing.guard import is_this_machine
 from utskick.outgoing.section import Address, Filled, HttpPeer, Section
 from utskick.settings import Municipality
 
@@ -26,14 +26,7 @@ def is_secure(url: str) -> bool:
     """Whether nobody else can write on the line: https, or http on this machine."""
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")))
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or "")))
     except ValueError:
         return False
 

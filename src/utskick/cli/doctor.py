@@ -20,6 +20,7 @@ from utskick.domain.channel import Channel, Health
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
 from utskick.settings import Settings
+from utskick.store.configuration import Rows
 
 
 async def examine(config: Path | None) -> list[Finding]:
@@ -29,16 +30,16 @@ async def examine(config: Path | None) -> list[Finding]:
         settings = app.read_settings(config)
         app.policies_of(settings)
         speaking.rules_of(settings)
-        speaking.configuration_of(settings)
+        speaking.configuration_of(settings, Rows())
     except SettingsFault as fault:
         return [Finding("settings", Grade.FAULT, fault.detail, "mend the settings, then check again")]
-    findings, rows = [Finding("settings", Grade.OK, f"read from {where}")], None
+    findings, rows = [Finding("settings", Grade.OK, f"read from {where}")], Rows()
     async with storage.database(settings) as (found, inspection):
         findings += found
         try:
             findings.append(await storage.key(settings, inspection))
             findings += await door.look(settings, inspection)
-            rows = await inspection.units() if inspection is not None else None
+            rows = await inspection.units() if inspection is not None else rows
         except storage.UNUSABLE as fault:
             findings.append(storage.unusable(fault))
     configuration = speaking.configuration_of(settings, rows)

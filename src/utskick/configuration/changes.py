@@ -16,7 +16,7 @@ from utskick.configuration.sections import ACCOUNTS, Configuration
 from utskick.configuration.showing import MASK
 from utskick.configuration.tables import refused
 from utskick.configuration.watch import Watch
-from utskick.domain.configuration import NOTHING, Said
+from utskick.domain.configuration import Said, version_of
 from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
 from utskick.domain.unit import Unit
 from utskick.outgoing.guard import Reach
@@ -96,7 +96,7 @@ class Changes:
 
     async def _store(self, unit: Unit, section: str, seen: Said | None, said: Said | None) -> None:
         def changed(there: Said | None) -> Said | None:
-            if (there and there.set_at) != (seen and seen.set_at):
+            if version_of(there) != version_of(seen):
                 raise NotAllowedHere("somebody else has changed it in this moment: read it again")
             return said
 
@@ -113,7 +113,7 @@ class Changes:
                 Violation(_place(error["loc"], said) or said.section, error["msg"].removeprefix("Value error, "))
                 for error in fault.errors(include_url=False, include_input=False, include_context=False)
             ]
-        found = list[Violation]()
+        found, here = list[Violation](), configuration.kinds[said.section].here
         for member in said.value:
             value = getattr(model, member)
             if member == ACCOUNTS:
@@ -121,15 +121,11 @@ class Changes:
             found += outside.files(value, member)
             if member == ACCOUNTS and not found:
                 found += await outside.unreachable(value, member, self._reach)
-            if member == ACCOUNTS and not found and configuration.kinds[said.section].here:
-                found += [Violation(place, outside.ELSEWHERE) for place in [outside.elsewhere(value, member)] if place]
+                if not found and here and (place := outside.elsewhere(value, member)) is not None:
+                    found.append(Violation(place, outside.ELSEWHERE))
         if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found
-
-
-def version_of(said: Said | None) -> str:
-    return said.version if said is not None else NOTHING
 
 
 def _storable(value: Mapping[str, Any]) -> bool:

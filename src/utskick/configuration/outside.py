@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from utskick.domain.errors import Violation
-from utskick.outgoing.guard import Reach, Refused
+from utskick.outgoing.guard import Reach, Refused, is_this_machine
 
 #: Members that say whom we call, by their names (tests/configuration holds them against the channels).
 ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
@@ -51,8 +50,7 @@ def elsewhere(value: Any, place: str) -> str | None:
 
 def _is_here(text: str) -> bool:
     try:
-        host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
+        return is_this_machine(urlsplit(text if "://" in text else f"//{text}").hostname or "")
     except ValueError:
         return False
 

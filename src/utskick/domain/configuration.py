@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from utskick.domain.unit import Unit
 
 #: Makes every process read the rows anew.
 CHANGED = "utskick_configuration"
-#: The version of what a unit says that says nothing itself.
-NOTHING = "0"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Said:
     def in_settings(self) -> bool:
         return self.set_at is None
 
-    @property
-    def version(self) -> str:
-        """Another after every change."""
-        return f"{int(self.set_at.timestamp() * 1_000_000):x}" if self.set_at is not None else NOTHING
+
+def version_of(said: Said | None) -> str:
+    """Another after every change; ``0``: no row says anything."""
+    return f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}" if said is not None and said.set_at is not None else "0"

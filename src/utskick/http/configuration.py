@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from collections.abc import Collection
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from utskick.configuration import showing
-from utskick.configuration.changes import ANY, Change, Changes, version_of
+from utskick.configuration.changes import ANY, Change, Changes
 from utskick.configuration.sections import Configuration
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import Said, version_of
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.answers import json_answer, time_of, without_nulls
@@ -59,8 +58,9 @@ class ConfigurationCalls:
         change = Change(unit, section, actor_of(request, unit.municipality_id), self._service.clock(), _seen(request))
         async with answering():
             created = await self._changes.put(change, body.root)
-        place = {"Location": f"/{unit.municipality_id}/configuration/{section}"}
-        return await self._told(unit, section, 201 if created else 200, place if created else {})
+        if not created:
+            return await self._told(unit, section)
+        return await self._told(unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}")
 
     async def delete(self, request: Request) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
@@ -69,7 +69,7 @@ class ConfigurationCalls:
                 raise NotFound(f"No configuration of {section} found for {unit}")
         return Response(status_code=204)
 
-    async def _told(self, unit: Unit, section: str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
         configuration = self._watch.now
         told = await asyncio.to_thread(_whole, configuration, unit, section)
         return json_answer(told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'})

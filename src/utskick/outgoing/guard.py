@@ -36,6 +36,14 @@ class Refused(ValueError):
     """An address that must not be called; the text says why, as the message of a violation."""
 
 
+def is_this_machine(host: str) -> bool:
+    """Of a host as an address names it; names are not looked up."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_public(text: str) -> bool:
     """Whether an IP address belongs to the open internet: not to this machine, its networks, their infrastructure or a group."""
     try:

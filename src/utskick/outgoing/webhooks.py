@@ -11,7 +11,7 @@ from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
 from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.guard import Network, Reach, Refused
+from utskick.outgoing.guard import Reach, Refused
 
 #: Calls at once, of each process.
 AT_ONCE: Final = 16
@@ -54,8 +54,8 @@ class Heard:
 class Receivers:
     """All that are called from this process. A receiver has 15 seconds to answer."""
 
-    def __init__(self, networks: Sequence[Network] = (), timeouts: Timeouts = _TIMEOUTS, reach: Reach | None = None) -> None:
-        self._reach = reach or Reach(networks)
+    def __init__(self, reach: Reach, timeouts: Timeouts = _TIMEOUTS) -> None:
+        self._reach = reach
         self._wires = {
             scheme: Outgoing(concurrency=AT_ONCE, timeouts=timeouts, resolver=self._reach.guard(scheme)) for scheme in self._reach.schemes
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -28,8 +28,8 @@ Change = Callable[[Said | None], Said | None]
 class Rows(NamedTuple):
     """``unreadable``: unit and section of those that cannot be read."""
 
-    said: list[Said]
-    unreadable: list[tuple[Unit, str]]
+    said: Sequence[Said] = ()
+    unreadable: Sequence[tuple[Unit, str]] = ()
 
 
 class ConfigurationRows:

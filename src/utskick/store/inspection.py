@@ -66,7 +66,7 @@ class Inspection:
 
     async def units(self) -> Rows:
         """What is configured for units. Nothing where the vault was not opened."""
-        return await read_all(self._connection, self._vault) if self._vault is not None else Rows([], [])
+        return await read_all(self._connection, self._vault) if self._vault is not None else Rows()
 
     async def clients(self) -> list[str]:
         """Those that may fetch tokens."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from stdnum import luhn
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.digital_invoice.channel import DigitalInvoiceChannel
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
@@ -77,7 +77,7 @@ class Roll:
 
 def channel_at(url: str, roll: Roll, **more: Any) -> DigitalInvoiceChannel:
     account = {
-        "url": url, "tenant_key": TENANT, "client_id": "user", "client_secret": SECRET, "connect_timeout": 8, "read_timeout": 1.5,
+        "url": url, "tenant_key": TENANT, "client_id": "user", "client_secret": SECRET, **PATIENCE,
         "matched_seconds": 0, **more,
     }  # fmt: skip
     return DigitalInvoiceChannel(DigitalInvoiceSettings(accounts={"kivra": account}), roll, lambda: NOW)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
+from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.directory.nobody import Nobody
@@ -170,9 +171,8 @@ class Stage:
             "provider": "minameddelanden",
             "url": f"https://127.0.0.1:{self.port}/Recipient/v3",
             "ca_file": str(self.folder / "ca.pem"),
-            "connect_timeout": 8,
-            "read_timeout": 1.5,
-            "lookup_timeout": 1.5,
+            **PATIENCE,
+            "lookup_timeout": SILENT,
             "senders": {ORGANIZATION: sender},
             "operators": {KIVRA: {"name": "Kivra", "hosts": [f"127.0.0.1:{self.port}"]}},
             **self._account,

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from tests.channels.email.test_requests import GOOD
 from tests.channels.email.test_signature import key_file  # noqa: F401 - a fixture
 from tests.channels.email.wire import SENDER, draft
-from tests.contracts.provider import SECRET, ProviderContract
+from tests.contracts.provider import PATIENCE, SECRET, ProviderContract
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.graph import DEFERRED, MISCONFIGURED, REJECTED
 from utskick.channels.email.mime import Encoded, compose
@@ -115,8 +115,7 @@ def account(base: str, **more: Any) -> dict[str, Any]:
         "tenant_id": TENANT,
         "client_id": "utskick",
         "client_secret": SECRET,
-        "connect_timeout": 8,
-        "read_timeout": 1.5,
+        **PATIENCE,
         **more,
     }
 

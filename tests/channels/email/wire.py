@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.contracts.provider import PATIENCE
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.channel import Draft
@@ -110,8 +111,7 @@ def channel_to(port: int, **account: Any) -> EmailChannel:
         "security": "plain",
         "username": "utskick",
         "password": SECRET,
-        "connect_timeout": 8,
-        "read_timeout": 1.5,
+        **PATIENCE,
         "helo": "utskick.test",
         **account,
     }

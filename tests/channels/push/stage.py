@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import PushSettings
@@ -120,8 +120,7 @@ class SandboxStage:
         _KEYS.update({file.name: file.read_bytes() for file in keys.iterdir()})
 
     def _build(self) -> PushChannel:
-        swift = {"connect_timeout": 8, "read_timeout": 1.5}
-        accounts = {name: {**account, **swift} for name, account in section(self.place)["accounts"].items()}
+        accounts = {name: {**account, **PATIENCE} for name, account in section(self.place)["accounts"].items()}
         return channel(self.devices, **accounts)
 
     async def close(self) -> None:
@@ -175,7 +174,7 @@ class ServerStage:
         self.base = str(self.server.make_url("")).rstrip("/")
         self.kind = kind
         self.destination = self.devices.add(kind, address(self.base))
-        swift = {"provider": kind, "connect_timeout": 8, "read_timeout": 1.5}
+        swift = {"provider": kind, **PATIENCE}
         self.channel = channel(self.devices, **{kind: {**swift, **account(self.base)}})
         return self
 

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.slack.channel import SlackChannel, build
 from utskick.channels.slack.settings import SlackSettings
 from utskick.domain.channel import Draft
@@ -28,7 +28,7 @@ def channel(**accounts: dict[str, Any]) -> SlackChannel:
 
 
 def account(url: str = "http://127.0.0.1:9", **more: Any) -> dict[str, Any]:
-    return {"provider": "slack", "url": url, "token": OURS, "connect_timeout": 8, "read_timeout": 1.5, **more}
+    return {"provider": "slack", "url": url, "token": OURS, **PATIENCE, **more}
 
 
 def draft(message: str = "Servern är *nere*.", *, brought: bool = False, secret: bytes | None = None) -> Draft:

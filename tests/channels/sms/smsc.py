@@ -11,7 +11,7 @@ from typing import Any
 import smpp34
 
 from tests.channels.sms.stage import channel, draft
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import CONNECTING, SECRET, SILENT
 from utskick.channels.sms.channel import SmsChannel
 from utskick.domain.channel import Receipt
 from utskick.domain.outcome import Outcome
@@ -116,8 +116,8 @@ def settings(port: int, **more: Any) -> dict[str, Any]:
         "security": "plain",
         "system_id": "municipality",
         "password": SECRET,
-        "connect_timeout": 8,
-        "response_timeout": 1.5,
+        "connect_timeout": CONNECTING,
+        "response_timeout": SILENT,
         **more,
     }
 

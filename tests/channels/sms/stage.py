@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Draft
@@ -31,7 +31,7 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 
 
 def account(name: str, base: str, **more: Any) -> dict[str, Any]:
-    members = {**ACCOUNTS[name], "url": base, "connect_timeout": 8, "read_timeout": 1.5, **more}
+    members = {**ACCOUNTS[name], "url": base, **PATIENCE, **more}
     return {**members, "token_url": base.rstrip("/") + "/token"} if name == "telia" else members
 
 

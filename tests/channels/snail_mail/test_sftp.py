@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import BATCH, batch, channel, files, pdf, prepared
-from tests.contracts.provider import SECRET, ProviderContract
+from tests.contracts.provider import PATIENCE, SECRET, ProviderContract
 from utskick.channels.snail_mail.settings import SnailMailSettings
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Sent, Uncertain
@@ -121,7 +121,7 @@ class SftpStage:
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
             "provider": "sftp", "host": "127.0.0.1", "port": self.server.get_port(), "username": "municipality", "password": SECRET,
-            "known_hosts": self.folder / "known_hosts", "connect_timeout": 8, "read_timeout": 1.5, "profile": "free-v2",
+            "known_hosts": self.folder / "known_hosts", **PATIENCE, "profile": "free-v2",
         }  # fmt: skip
         return {name: value for name, value in {**members, **more}.items() if value is not None}
 

@@ -17,7 +17,7 @@ from impacket.ntlm import compute_lmhash, compute_nthash
 
 from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import BATCH, batch, channel, files, pdf, prepared
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Sent, Uncertain
 
@@ -82,7 +82,7 @@ class Stage:
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
             "provider": "smb", "host": "127.0.0.1", "port": self.line.port, "share": "PRINT", "username": "municipality",
-            "password": SECRET, "encrypt": False, "path": self.root.name, "read_timeout": 1.5, "connect_timeout": 8, "profile": "free-v2",
+            "password": SECRET, "encrypt": False, "path": self.root.name, **PATIENCE, "profile": "free-v2",
         }  # fmt: skip
         return {**members, **more}
 

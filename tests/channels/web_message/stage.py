@@ -12,7 +12,7 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.contracts.provider import SECRET
+from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.web_message.channel import WebMessageChannel, build
 from utskick.channels.web_message.envelope import NAMESPACE, SOAP
 from utskick.channels.web_message.settings import WebMessageSettings
@@ -42,7 +42,7 @@ class Directory:
 
 def account(url: str = "http://127.0.0.1:9", instance: str = "EXTERNAL", **more: Any) -> dict[str, Any]:
     members = {"provider": "open-e", "instance": instance, "url": url, "username": "utskick", "password": SECRET}
-    return {**members, "connect_timeout": 8, "read_timeout": 1.5, **more}
+    return {**members, **PATIENCE, **more}
 
 
 def channel(directory: Directory | None = None, limits: Mapping[str, int] | None = None, **accounts: dict[str, Any]) -> WebMessageChannel:

@@ -86,10 +86,10 @@ _HEADERS: Final = {
     ),
 }
 _OLD: Final = frozenset({"x-issuer"})
-#: Of every call that sends.
-SENDING: Final = ("x-origin", "X-Sent-By", "x-issuer", "x-request-id", "Idempotency-Key")
 #: Of a call that somebody stands for by name.
 NAMED: Final = ("x-origin", "X-Sent-By", "x-issuer")
+#: Of every call that sends.
+SENDING: Final = (*NAMED, "x-request-id", "Idempotency-Key")
 
 
 def in_path(path: str) -> list[dict[str, Any]]:
