@@ -12,14 +12,15 @@ import uvloop
 from aiohttp import web
 
 from utskick.app import stop_wanted
-from utskick.sandbox import digital_mail, print_house
-from utskick.sandbox.digital_mail import DigitalMail
+from utskick.sandbox.addresses import Place
+from utskick.sandbox.digital_mail import server as digital_mail
+from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.place import Place
-from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.print_house import server as print_house
+from utskick.sandbox.print_house.server import PrintHouse
+from utskick.sandbox.smtp_server import MailServer
 
 
 async def main() -> None:

@@ -29,11 +29,11 @@ from PIL import Image
 
 from bench import stage
 from bench.result import Result
-from utskick.channels.digital_mail.enclosures import Enclosures
+from utskick.channels.digital_mail.attachments import Enclosures
 from utskick.channels.digital_mail.envelope import Letterhead, delivery
 from utskick.channels.digital_mail.signature import Sealing, Signer
 from utskick.domain.attachment import Attachment
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 
 MAILS, DIGITAL, PAPER = 2_000, 7_000, 3_000
 ORGANIZATION = "2120002411"

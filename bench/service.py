@@ -13,12 +13,12 @@ import uvloop
 
 from utskick import app, logs
 from utskick.auth import scopes
-from utskick.auth.register import Allowed, Register
-from utskick.channels.register import CHANNELS
+from utskick.auth.client_registry import Allowed, Register
+from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
 from utskick.domain.message import Numbered
 from utskick.engine.intake import Intake, Wish
-from utskick.store.clients import Clients
+from utskick.store.administration.clients import Clients
 
 
 class Unstored(Intake):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from utskick.store import migrations
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from utskick.app import policies_of, read_settings, safe_of
-from utskick.directory.nobody import NOBODY
+from utskick.channel_setup import channels_of, check_accounts, in_sandbox, kinds_of
+from utskick.directory.empty import NOBODY
 from utskick.domain.errors import SettingsFault
-from utskick.speaking import channels_of, check_accounts, in_sandbox, kinds_of
 
 FILE = """
 municipalities = ["2281", "0180"]

@@ -16,39 +16,40 @@ from typing import Any
 import uvicorn
 from pydantic import BaseModel
 
+from utskick import channel_setup as speaking
 from utskick import settings as settings_module
-from utskick import speaking
-from utskick.auth import access
-from utskick.auth.kept_client import KeptClient
+from utskick.auth import setup as access
+from utskick.auth.sandbox_client import KeptClient
 from utskick.auth.settings import AuthSection
-from utskick.channels.register import CHANNELS
+from utskick.channels.registry import CHANNELS
 from utskick.directory.settings import DirectorySection
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
+from utskick.engine.batch_progress import Progress
+from utskick.engine.failpoints import Points
 from utskick.engine.intake import Intake
-from utskick.engine.points import Points
-from utskick.engine.progress import Progress
 from utskick.engine.readiness import Readiness
 from utskick.engine.retry import Policy
-from utskick.engine.settlements import Settlements
+from utskick.engine.sync_wait import Settlements
 from utskick.engine.worker import Worker, WorkerOptions
-from utskick.http import api
-from utskick.http.connections import Connection
-from utskick.http.refusals import Refusals
-from utskick.http.service import Service
+from utskick.http import app as api
+from utskick.http.audit.denials import Refusals
+from utskick.http.context import Service
+from utskick.http.wire.protocol import Connection
 from utskick.outgoing.webhooks import Receivers
-from utskick.sandbox.place import HOST, Place
-from utskick.sandbox.town import NOTICE, Town, furnish
+from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.server import NOTICE, Town, furnish
 from utskick.settings import Settings
-from utskick.store import keyring, migrations
-from utskick.store.conversations import Conversations
+from utskick.store import migrations
+from utskick.store.crypto import master_key as keyring
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
-from utskick.store.history import History
-from utskick.store.resolutions import Resolutions
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
+from utskick.store.history.conversations import Conversations
+from utskick.store.history.status import History
+from utskick.store.messages.resolutions import Resolutions
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from utskick.auth import register
+from utskick.auth import client_registry as register
 from utskick.auth.claims import Claims
 from utskick.auth.settings import AuthSection, IssuerSection
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.auth.test_discovery import Time
-from utskick.auth.lookout import Lookout
+from utskick.auth.login_throttle import Lookout
 from utskick.auth.secret_digest import digest_of, is_of, new_secret, of_nobody
 
 

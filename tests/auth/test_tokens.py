@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.auth.issuers import EC, OTHER_EC, RSA, Issuer, public
 from utskick.auth.claims import Claims
 from utskick.auth.discovery import RemoteKeys
-from utskick.auth.keys import read_set
+from utskick.auth.jwks import read_set
 from utskick.auth.tokens import LEEWAY, Refused, Tokens, Trusted
 
 

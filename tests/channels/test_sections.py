@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.contracts.provider import SECRET
 from utskick.app import read_settings
-from utskick.channels.register import CHANNELS
+from utskick.channels.registry import CHANNELS
 from utskick.channels.snail_mail.settings import FolderAccount
 from utskick.domain.errors import SettingsFault
 

@@ -18,9 +18,10 @@ from urllib.request import urlopen
 import pytest
 
 from tests.client.conftest import wire  # noqa: F401 - the fixture
-from utskick.auth import kept_client
-from utskick.cli import main, screen
-from utskick.cli.demo import child
+from utskick.auth import sandbox_client as kept_client
+from utskick.cli import console as screen
+from utskick.cli import main
+from utskick.cli.demo import server_process as child
 
 
 @dataclass(frozen=True)

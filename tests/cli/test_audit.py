@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.cli.conftest import Command
-from tests.http.test_audit import chained
+from tests.http.audit.test_audit import chained
 from utskick.store.database import Database
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, Service
-from utskick.cli.bodies import SmsContent
 from utskick.cli.mailing import MOST, Mailing
-from utskick.cli.recipients import SMS
+from utskick.cli.payloads import SmsContent
+from utskick.cli.recipients_csv import SMS
 from utskick.domain.recipient import Recipient
 
 

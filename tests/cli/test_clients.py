@@ -16,10 +16,10 @@ from tests.auth.issuers import EC
 from tests.cli.conftest import Command, Done, Service
 from utskick.auth.secret_digest import is_of
 from utskick.domain.clock import utc_now
-from utskick.store.clients import Client, Clients
+from utskick.store.administration.clients import Client, Clients
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 SENDING = ("--municipality", "2281", "--scope", "sms:send")
 

@@ -14,11 +14,11 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.directory.stage import MID, SAFE, organization, person
-from utskick.directory.local import LocalDirectory, Tables, tables_of
+from utskick.directory.database import LocalDirectory, Tables, tables_of
+from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Hidden, PostalAddress
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.vault import Vault
 
 ANNA, BO = person(1).number, person(2).number
 FIRM = organization(1).number

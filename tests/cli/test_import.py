@@ -22,9 +22,9 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.http.conftest import Client, serving
+from tests.http.history.test_statistics import both, counter
 from tests.http.pdf import letter as pdf
-from tests.http.test_statistics import both, counter
-from utskick.channels.register import CHANNELS, TYPES
+from utskick.channels.registry import CHANNELS, TYPES
 from utskick.store.database import Database
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"

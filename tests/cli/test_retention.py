@@ -13,12 +13,12 @@ import pytest
 from tests.cli.conftest import Command
 from tests.conftest import clear
 from tests.store.histories import NOW, Histories, Told
-from utskick.channels.register import TYPES as REGISTERED
+from utskick.channels.registry import TYPES as REGISTERED
 from utskick.domain.clock import utc_now
 from utskick.domain.retention import TYPES
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 
 def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:

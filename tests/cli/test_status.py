@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.client.conftest import Wire, saying, streaming
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.cli.client import Target
 from utskick.cli.status import show
 

@@ -13,7 +13,7 @@ from tests.conftest import TABLES as ROWS
 from tests.store.vaults import NEW, OLD, TABLES, empty, process
 from utskick.domain.clock import utc_now
 from utskick.domain.month import Month, month_of, written
-from utskick.store.sealing import Column
+from utskick.store.crypto.columns import Column
 
 MID = "2281"
 MAY = Month(2024 * 12 + 4)

@@ -12,7 +12,7 @@ import utskick_client as uc
 from tests.client.conftest import Make
 from tests.http.conftest import Client
 from tests.http.pdf import letter
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 
 PDF = letter()
 #: Where only the bodies differ, one of the clients is enough.

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from stdnum import luhn
 
-from utskick.directory.local import Tables, tables_of
+from utskick.directory.database import Tables, tables_of
 from utskick.domain.contact_setting import ContactChannel, ContactSetting, Delegate, Filter, Operator, Rule
+from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
-from utskick.domain.people import LegalId, Method, Party, PostalAddress
-from utskick.store.contact_settings import Made
+from utskick.store.crypto.cipher import Safe
 from utskick.store.database import Database
-from utskick.store.delegates import Delegated
-from utskick.store.safe import Safe
+from utskick.store.directory.contact_settings import Made
+from utskick.store.directory.delegates import Delegated
 
 MID, OTHER = "2281", "2260"
 NOW = datetime(2026, 10, 18, 12, tzinfo=UTC)

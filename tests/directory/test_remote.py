@@ -16,11 +16,11 @@ from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood, citizen
 from tests.directory.stage import HOME, MID, People, organization, person
 from utskick.directory.party_register import PartyRegister
-from utskick.directory.peer import Peer
-from utskick.directory.people import opened
+from utskick.directory.service_client import Peer
 from utskick.directory.settings import DirectorySection
+from utskick.directory.setup import opened
+from utskick.domain.directory_ports import Contact, Directory, Hidden, LegalId, Method, PostalAddress
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Contact, Directory, Hidden, LegalId, Method, PostalAddress
 from utskick.store.database import Database
 
 

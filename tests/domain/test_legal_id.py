@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn
 
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.legal_id import WrongNumber, masked, of_register, read_legal_id
-from utskick.domain.people import LegalId
 
 TODAY = date(2026, 10, 18)
 

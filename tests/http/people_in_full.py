@@ -8,14 +8,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from tests.http.conftest import Client
+from tests.http.directory.test_directory import delegate, setting
+from tests.http.messages.test_letter import attachment, citizen, letter
+from tests.http.messages.test_push import device
 from tests.http.pdf import encoded
-from tests.http.test_directory import delegate, setting
-from tests.http.test_letter import attachment, citizen, letter
-from tests.http.test_push import device
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
+from utskick.store.crypto.cipher import Locked
+from utskick.store.crypto.columns import Column, sealed_values
 from utskick.store.database import Database
-from utskick.store.safe import Locked
-from utskick.store.sealing import Column, sealed_values
 
 PHONE, MAIL, STREET = "+46701740677", "kanarie.fagel@example.se", "Kanariegatan"
 TEXT, FILE, SUBJECT = "Kanariefågelns text", "kanarie-bilaga.txt", "Kanarieärende"

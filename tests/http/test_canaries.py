@@ -14,11 +14,11 @@ import aiohttp
 import structlog
 
 from tests.http.conftest import Client
+from tests.http.messages.test_letter import ADDRESS, letter
+from tests.http.messages.test_messages import message, settle_on
 from tests.http.pdf import encoded
-from tests.http.test_letter import ADDRESS, letter
-from tests.http.test_messages import message, settle_on
 from utskick import logs
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 
 PHONE, MAIL, PERSON = "+46709991234", "kanariefagel@example.se", number(77)

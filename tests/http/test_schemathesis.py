@@ -11,9 +11,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from tests.http.conftest import Client
-from tests.http.test_openapi import PARTY
-from tests.http.test_push import device
-from utskick.sandbox.digital_mail_people import number
+from tests.http.docs.test_openapi import PARTY
+from tests.http.messages.test_push import device
+from utskick.sandbox.digital_mail.citizens import number
 
 #: Of each call, beside its example.
 CASES = 2

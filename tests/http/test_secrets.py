@@ -6,7 +6,7 @@ import asyncio
 from uuid import uuid4
 
 from tests.http.conftest import Client
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 
 TOKEN = "xoxb-correct-horse-battery"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.http.conftest import Answer, Client, serving
 from tests.http.test_tenants import OURS, THEIRS, guarded, later
 from tests.http.tokens import client_of, fetched
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 
 CANARY: Final = "Hemlig"

@@ -14,19 +14,19 @@ import pytest
 
 from tests.conftest import TABLES as ROWS
 from tests.http.conftest import Client, serving
+from tests.http.history.test_conversations import enclosed, fetched
+from tests.http.messages.test_letter import citizen, letter
 from tests.http.pdf import letter as pdf
-from tests.http.test_history import enclosed, fetched
-from tests.http.test_letter import citizen, letter
 from tests.http.test_secrets import readable, written
 from tests.store.vaults import TABLES, empty
 from utskick.domain.clock import utc_now
 from utskick.domain.month import month_of
 from utskick.domain.month import written as named
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
+from utskick.store.crypto.columns import Column
+from utskick.store.crypto.vault import plain_index
 from utskick.store.database import Database
-from utskick.store.resealing import Resealing
-from utskick.store.sealing import Column
-from utskick.store.vault import plain_index
+from utskick.store.key_lifecycle.reencryption import Resealing
 
 TEXT, SUBJECT = "Kanariefågeln sjunger om bygglovet", "Kanariebeslut 4711"
 MOBILE, ADDRESS = "+46701749998", "kanarie.fagel@example.se"

@@ -8,10 +8,10 @@ import aiohttp
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from utskick.auth import scopes
-from utskick.channels.register import CHANNELS
+from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
-from utskick.outgoing.reading import basic
-from utskick.store.clients import Client, Clients
+from utskick.outgoing.parsing import basic
+from utskick.store.administration.clients import Client, Clients
 from utskick.store.database import Database
 
 EVERYTHING = tuple(scopes.every(CHANNELS))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest_asyncio
 
-from tests.journeys.ground import Ground
+from tests.journeys.database_cleanup import Ground
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring
 

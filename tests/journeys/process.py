@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.journeys.nursery import Nursery
+from tests.journeys.spawner import Nursery
 
 #: ``python`` + these: the two processes of the service, and the API without a worker.
 SERVE, WORKER, DOOR = ("-m", "utskick", "serve"), ("-m", "utskick", "worker"), (str(Path(__file__).with_name("door.py")),)

@@ -9,12 +9,12 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from utskick.sandbox.addresses import HOST, Place
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.place import HOST, Place
-from utskick.sandbox.town import sections
+from utskick.sandbox.server import sections
+from utskick.sandbox.smtp_server import MailServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tests.journeys.ground import Ground
+from tests.journeys.database_cleanup import Ground
 from tests.journeys.oracle import Copies, Verdict, compare
 from tests.journeys.process import SERVE, WORKER, Process
 from tests.journeys.providers import Habits, Providers
-from utskick.sandbox.town import sections
+from utskick.sandbox.server import sections
 
 RESTLESS = ("queued", "sending", "deferred")
 

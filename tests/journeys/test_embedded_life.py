@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
-from tests.journeys.ground import free_port
+from tests.journeys.database_cleanup import free_port
 from tests.journeys.process import SERVE, WORKER, Process
 from tests.journeys.stage import Stage, numbers, sms_to
 from utskick.store.embedded import Embedded

@@ -16,13 +16,14 @@ from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import DOOR, WORKER
 from tests.journeys.stage import Stage, eventually
-from utskick.sandbox import digital_mail, print_house
-from utskick.sandbox.digital_mail import DigitalMail
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.addresses import Place
+from utskick.sandbox.digital_mail import server as digital_mail
+from utskick.sandbox.digital_mail.citizens import number
+from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.print_house import server as print_house
+from utskick.sandbox.print_house.server import PrintHouse
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-letters")]
 

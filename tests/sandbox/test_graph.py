@@ -18,10 +18,10 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.graph import Graph, account
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 
 
 class Tenant:

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.tally import Tally
+from utskick.sandbox.summary import Tally
 
 ANNA, BO = "+46701740605", "+46701740606"
 

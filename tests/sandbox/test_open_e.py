@@ -14,19 +14,19 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from tests.contracts.provider import PATIENCE
 from utskick.channels.web_message.channel import build
-from utskick.channels.web_message.envelope import Principal, WebMessage, write
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import Principal, WebMessage, write
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.clock import utc_now
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.domain.people import LegalId
 from utskick.domain.recipient import Recipient
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.open_e import CaseMessage, OpenE, open_case_message, section
-from utskick.sandbox.place import Place
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 PDF = Attachment.of("Beslut å.pdf", "application/pdf", b"%PDF-1.7")

@@ -20,9 +20,9 @@ from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 from utskick.sandbox.slack import Slack, section
 
 

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.letter import open_mail
+from utskick.sandbox.mail_parser import open_mail
 from utskick.sandbox.views.layout import fill
 from utskick.sandbox.views.misbehaviour import FAULTS
 

@@ -32,12 +32,12 @@ from tests.sandbox.things import (
     sealed,
 )
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
-from utskick.sandbox.batches import Batches
-from utskick.sandbox.digital_mail_opened import open_digital_letter
-from utskick.sandbox.invoice import open_invoice
+from utskick.sandbox.digital_mail.parser import open_digital_letter
+from utskick.sandbox.invoice_parser import open_invoice
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.views import cases, devices
-from utskick.sandbox.views.wording import bankgiro, kronor, legal_id, plusgiro
+from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, plusgiro
 
 TWO = letter(2)
 BOX = f"/letters/{quote(ADDRESS, safe='')}"

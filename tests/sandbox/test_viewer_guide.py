@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from utskick.sandbox import digital_mail_people, kivra, open_e, push_fcm, push_web, slack
+from utskick.sandbox import kivra, open_e, slack
+from utskick.sandbox.digital_mail import citizens as digital_mail_people
 from utskick.sandbox.faults import Rule
+from utskick.sandbox.push import fcm as push_fcm
+from utskick.sandbox.push import web as push_web
 from utskick.sandbox.viewer import SHELVES
 from utskick.sandbox.views.misbehaviour import magic
 

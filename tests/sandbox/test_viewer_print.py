@@ -20,10 +20,10 @@ from tests.sandbox.things import PDF
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
-from utskick.sandbox.batches import Batches
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.town import Town, sections
+from utskick.sandbox.print_house.batches import Batches
+from utskick.sandbox.server import Town, sections
 from utskick.sandbox.views.print_batches import table
 
 FOLDER = "/print/Kultur%2Fb1"

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from utskick.sandbox.batches import Batches
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.viewer import Viewer
 
 SCRIPT = "<script>alert(1)</script>"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tests.shape.sizes import ROOT, overdrawn
 from utskick.auth.settings import AuthSection
-from utskick.channels.register import CHANNELS
+from utskick.channels.registry import CHANNELS
 from utskick.directory.settings import DirectorySection
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings

@@ -12,9 +12,9 @@ import orjson
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
-from utskick.store.attachments import keep, refer
+from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
-from utskick.store.sealing import Column
+from utskick.store.messages.attachments import keep, refer
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MID, OTHER = "2281", "2260"

@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import open_folder
 from utskick.domain.errors import DatabaseFault
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 
 class Line:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 TABLES = "vault_keys, vault_wraps, vault_check"
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))

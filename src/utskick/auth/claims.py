@@ -6,8 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.auth.grant import Grant
 from utskick.auth.settings import IssuerSection
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``client``: the client id, and ``@`` with its issuer where that is not ours. ``expires``: seconds since 1970.
+
+    ``thumbprint``: of the certificate that the token is bound to (RFC 8705).
+    """
+
+    client: str
+    municipalities: frozenset[str]
+    scopes: frozenset[str]
+    expires: float
+    thumbprint: str | None = None
+
 
 _CLIENT: Final = ("client_id", "azp", "sub")
 _SCOPE: Final = ("scope", "scp", "roles")

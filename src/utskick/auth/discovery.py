@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from utskick.auth.keys import VerifyingKey, read_set
+from utskick.auth.jwks import VerifyingKey, read_set
 from utskick.auth.settings import IssuerSection, is_secure
 from utskick.domain.errors import IssuerAway
 from utskick.domain.outcome import Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import members, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.parsing import members, taken
 
 log = structlog.get_logger(__name__)
 

@@ -9,16 +9,16 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from utskick.auth import assertion
-from utskick.auth.authentication import Authentication, Shown, TooMany
-from utskick.auth.grant import Grant
-from utskick.auth.register import is_name
+from utskick.auth import client_assertion as assertion
+from utskick.auth.claims import Grant
+from utskick.auth.client_authentication import Authentication, Shown, TooMany
+from utskick.auth.client_registry import is_name
+from utskick.auth.key_rotation import Signing
 from utskick.auth.settings import AuthSection
-from utskick.auth.signing import Signing
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
-from utskick.outgoing.reading import credentials
-from utskick.store.clients import Client, Clients
+from utskick.outgoing.parsing import credentials
+from utskick.store.administration.clients import Client, Clients
 from utskick.store.database import answering
 
 _WORD: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")  # RFC 6749 appendix A.4

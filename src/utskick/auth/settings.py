@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from utskick.outgoing.guard import is_this_machine
-from utskick.outgoing.section import Address, Filled, HttpPeer, Section
+from utskick.outgoing.address_guard import is_this_machine
+from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Section
 from utskick.settings import Municipality
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import jwt
 
-from utskick.auth.claims import Claims, Unusable
-from utskick.auth.grant import Grant
-from utskick.auth.keys import ALGORITHMS, Keys
+from utskick.auth.claims import Claims, Grant, Unusable
+from utskick.auth.jwks import ALGORITHMS, Keys
 
 #: Seconds by which clocks may differ.
 LEEWAY: Final = 30

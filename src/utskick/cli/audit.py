@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import app
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.cli.client import ORIGIN
 from utskick.cli.options import Config, Municipality
 from utskick.domain.audit import Action, Entry, Link
@@ -20,7 +20,7 @@ from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.domain.message import Caller
 from utskick.settings import Settings
-from utskick.store.audit import Audit, Verified
+from utskick.store.administration.audit import Audit, Verified
 from utskick.store.database import Database, answering
 
 audit = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, when, from where.")

@@ -10,13 +10,15 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import preview, screen, sheet
-from utskick.cli.bodies import Content, EmailContent, SmsContent, read_file, sender_of
+from utskick.cli import console as screen
+from utskick.cli import csv_file as sheet
+from utskick.cli import preview
 from utskick.cli.client import Target, reaching
 from utskick.cli.mailing import Mailing, hand_in
 from utskick.cli.options import Address, Column, DryRun, High, Key, Municipality, Yes, target_of
+from utskick.cli.payloads import Content, EmailContent, SmsContent, read_file, sender_of
 from utskick.cli.progress import Watched, watch
-from utskick.cli.recipients import EMAIL, SMS, Kind, listing_of
+from utskick.cli.recipients_csv import EMAIL, SMS, Kind, listing_of
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
 from utskick_client import BatchResult

@@ -14,17 +14,17 @@ from rich.table import Table
 
 from utskick import app
 from utskick.auth import public_key, scopes
-from utskick.auth.register import OVERLAP, Allowed, Register
-from utskick.channels.register import CHANNELS
-from utskick.cli import screen
+from utskick.auth.client_registry import OVERLAP, Allowed, Register
+from utskick.channels.registry import CHANNELS
+from utskick.cli import console as screen
 from utskick.cli.audit import trace_change
-from utskick.cli.bodies import read_file
 from utskick.cli.client import login
 from utskick.cli.options import Config
+from utskick.cli.payloads import read_file
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.settings import Settings
-from utskick.store.clients import Client, Clients
+from utskick.store.administration.clients import Client, Clients
 from utskick.store.database import Database, answering
 
 clients = typer.Typer(no_args_is_help=True, help="Who may fetch tokens from the embedded issuer: systems, each with its secret or its key.")

@@ -11,9 +11,9 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__
-from utskick.cli.later import Later
+from utskick.cli.console import console, errors
+from utskick.cli.lazy_groups import Later
 from utskick.cli.options import Address, Config, Municipality, target_of
-from utskick.cli.screen import console, errors
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
@@ -81,8 +81,8 @@ def status(
 @cli.command()
 def check(config: Config = None) -> None:
     """Look at settings, database, keys, door, providers and neighbours; change nothing. Exit status 1 on a fault."""
-    from utskick.cli import doctor
-    from utskick.cli.finding import Grade
+    from utskick.cli import check as doctor
+    from utskick.cli.check_result import Grade
 
     findings = asyncio.run(doctor.examine(config))
     console.print(doctor.drawn(findings))
@@ -96,7 +96,7 @@ def demo(
     letters: Annotated[Path | None, typer.Option(help="Where to put what the printing house got, as files to open.")] = None,
 ) -> None:
     """Send messages by every channel through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
-    from utskick.cli.demo.show import run
+    from utskick.cli.demo.run import run
 
     raise typer.Exit(run(kept=keep, letters=letters))
 

@@ -14,15 +14,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app, speaking
-from utskick.cli import screen
+from utskick import app
+from utskick import channel_setup as speaking
+from utskick.cli import console as screen
 from utskick.cli.audit import trace_change
 from utskick.cli.client import login
 from utskick.cli.options import Config
-from utskick.configuration import showing
+from utskick.configuration import redaction as showing
 from utskick.configuration.changes import Change, Changes
-from utskick.configuration.sections import ACCOUNTS
-from utskick.configuration.watch import Watch
+from utskick.configuration.inheritance import ACCOUNTS
+from utskick.configuration.watcher import Watch
 from utskick.domain.clock import utc_now
 from utskick.domain.configuration import Said
 from utskick.domain.errors import Invalid, Unreadable, Violation

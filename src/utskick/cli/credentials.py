@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from utskick.auth import kept_client
+from utskick.auth import sandbox_client as kept_client
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Data
 from utskick_client import ClientCredentials, Token

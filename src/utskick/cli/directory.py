@@ -15,13 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from utskick import app
-from utskick.cli import screen, sheet
-from utskick.cli.bodies import read_file
+from utskick.cli import console as screen
+from utskick.cli import csv_file as sheet
 from utskick.cli.options import Config, Municipality
+from utskick.cli.payloads import read_file
+from utskick.cli.people_csv import Roster, roster_of
 from utskick.cli.rejections import Rejections
-from utskick.cli.roster import Roster, roster_of
-from utskick.directory.local import tables_of
-from utskick.directory.roll import Entry, Refused, Roll, Taken
+from utskick.directory.database import tables_of
+from utskick.directory.importer import Entry, Refused, Roll, Taken
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Final, cast
 
 import orjson
 
-from utskick.cli.records import COLUMNS, NEEDED, named
-from utskick.cli.sheet import DELIMITERS
+from utskick.cli.csv_file import DELIMITERS
+from utskick.cli.history_rows import COLUMNS, NEEDED, named
 from utskick.domain.errors import Unreadable
 
 _GZIP: Final = b"\x1f\x8b"

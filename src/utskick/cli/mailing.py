@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Final
 
 from utskick.channels.sms.requests import MOST_PARTIES
-from utskick.cli.bodies import Content, send_batch
-from utskick.cli.recipients import Kind
+from utskick.cli.payloads import Content, send_batch
+from utskick.cli.recipients_csv import Kind
 from utskick.domain.recipient import Recipient
 from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
 from utskick_client.wire import encoded

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick.channels.sms.segments import measure
-from utskick.cli import screen
-from utskick.cli.bodies import SmsContent
+from utskick.cli import console as screen
+from utskick.cli.csv_file import Sheet
 from utskick.cli.mailing import Mailing
-from utskick.cli.recipients import Listing, Rejected
+from utskick.cli.payloads import SmsContent
+from utskick.cli.recipients_csv import Listing, Rejected
 from utskick.cli.rejections import Rejections
-from utskick.cli.sheet import Sheet
 from utskick.domain.recipient import is_swedish_mobile
 
 _SHOWN: Final = 20

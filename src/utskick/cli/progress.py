@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.domain.status import Status
 from utskick_client import AsyncUtskickClient
 from utskick_client.results import unsettled

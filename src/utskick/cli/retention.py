@@ -13,17 +13,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app, speaking
-from utskick.cli import screen
+from utskick import app
+from utskick import channel_setup as speaking
+from utskick.cli import console as screen
 from utskick.cli.options import Config
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.retention import Kept, Rule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
-from utskick.store.removals import Removed
-from utskick.store.retention import Due, Retention, Walk
-from utskick.store.retention_rules import RetentionRules
-from utskick.store.tallies import Tallies
+from utskick.store.history.statistics import Tallies
+from utskick.store.retention.purge import Removed
+from utskick.store.retention.rules import RetentionRules
+from utskick.store.retention.sweep import Due, Retention, Walk
 
 retention = typer.Typer(no_args_is_help=True, help="How long messages are kept, and what is past its time.")
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import bodies, screen
-from utskick.cli.bodies import EmailContent, SmsContent, read_file, sender_of
+from utskick.cli import console as screen
+from utskick.cli import payloads as bodies
 from utskick.cli.client import Target, reaching
 from utskick.cli.options import Address, AtOnce, High, Key, Municipality, Party, Reference, target_of
-from utskick.cli.recipients import read_number
+from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
+from utskick.cli.recipients_csv import read_number
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick_client import Email, Manner, MessageResult, Sms

@@ -19,8 +19,8 @@ from rich.panel import Panel
 from utskick import app, logs
 from utskick.auth.settings import AuthSection
 from utskick.domain.errors import DatabaseFault
-from utskick.sandbox.place import Place
-from utskick.sandbox.town import NOTICE, sections
+from utskick.sandbox.addresses import Place
+from utskick.sandbox.server import NOTICE, sections
 from utskick.settings import Settings
 from utskick.store import migrations
 

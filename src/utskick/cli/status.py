@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.cli.client import Target, reaching
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.ids import parse_id

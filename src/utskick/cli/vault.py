@@ -12,18 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from utskick import app
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotAllowedHere, Unreadable
 from utskick.domain.month import Month, parse_month
 from utskick.settings import Settings
+from utskick.store.crypto.key_rows import INDEX, KeyRow
+from utskick.store.crypto.master_key import new_key
 from utskick.store.database import answering
-from utskick.store.destruction import Destruction
-from utskick.store.keyring import new_key
-from utskick.store.resealing import Resealing
-from utskick.store.vault_keys import INDEX, KeyRow
+from utskick.store.key_lifecycle.destruction import Destruction
+from utskick.store.key_lifecycle.reencryption import Resealing
 
 vault = typer.Typer(no_args_is_help=True, help="The keys that seal personal data in the database (docs/vault.md).")
 

@@ -11,15 +11,15 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from utskick.configuration import outside
-from utskick.configuration.sections import ACCOUNTS, Configuration
-from utskick.configuration.showing import MASK
-from utskick.configuration.tables import refused
-from utskick.configuration.watch import Watch
+from utskick.configuration import api_restrictions as outside
+from utskick.configuration.inheritance import ACCOUNTS, Configuration
+from utskick.configuration.redaction import MASK
+from utskick.configuration.toml_tables import refused
+from utskick.configuration.watcher import Watch
 from utskick.domain.configuration import Said, version_of
 from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
 from utskick.domain.unit import Unit
-from utskick.outgoing.guard import Reach
+from utskick.outgoing.address_guard import Reach
 
 #: Members that say where a login goes, and how it is known to be there: whoever changes one must give the secrets again, or one could have
 #: them sent to a machine of one's own.

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 import orjson
 
-from utskick.directory.peer import Peer
+from utskick.directory.service_client import Peer
+from utskick.domain.directory_ports import Contact, Method
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Contact, Method
-from utskick.outgoing.reading import taken
+from utskick.outgoing.parsing import taken
 
 
 class ContactRegister:

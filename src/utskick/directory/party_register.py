@@ -12,14 +12,14 @@ from uuid import UUID
 import orjson
 import structlog
 
-from utskick.directory.peer import Peer
+from utskick.directory.service_client import Peer
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import LegalId
-from utskick.outgoing.memory import Memory
-from utskick.outgoing.reading import taken
-from utskick.store.batching import Batching
+from utskick.outgoing.parsing import taken
+from utskick.outgoing.ttl_cache import Memory
+from utskick.store.group_commit import Batching
 
 log = structlog.get_logger(__name__)
 

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from utskick.directory.local import told
-from utskick.directory.peer import Peer
+from utskick.directory.database import told
+from utskick.directory.service_client import Peer
+from utskick.domain.directory_ports import Hidden, Kind, PostalAddress
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Hidden, Kind, PostalAddress
-from utskick.outgoing.reading import taken
-from utskick.store.parties import Parties
+from utskick.outgoing.parsing import taken
+from utskick.store.directory.parties import Parties
 
 _TYPE: Final = "POPULATION_REGISTRATION_ADDRESS"
 #: What a register writes for *no*; every other word in a flag of protection counts as *yes*.

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from utskick.outgoing.section import Address, Filled, HttpPeer, Secret, Section
+from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Secret, Section
 
 Where = Literal["local", "remote"]
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from utskick.domain.attachment import Attachment
 from utskick.domain.errors import NotFound, Violation
 from utskick.domain.outcome import Outcome, Reason
-from utskick.domain.preparing import READY, Prepared
+from utskick.domain.preparation import READY, Prepared
 from utskick.domain.recipient import Recipient
 from utskick.domain.unit import Unit
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from utskick.domain.people import Method
+from utskick.domain.directory_ports import Method
 
 #: What a message is about, as the one who looks up says it: attribute → values.
 Query = Mapping[str, Sequence[str]]

@@ -14,7 +14,7 @@ from typing import Final
 
 from stdnum import luhn
 
-from utskick.domain.people import LegalId
+from utskick.domain.directory_ports import LegalId
 
 _WRITTEN: Final = re.compile(r"(?P<century>16|19|20)?(?P<six>[0-9]{6})(?P<sign>[-+]?)(?P<four>[0-9]{4})\Z")
 _COORDINATION: Final = 60

@@ -17,19 +17,20 @@ from utskick.domain.channel import Asked, Channel, Draft
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
-from utskick.domain.preparing import Gathered, Prepared, Ready, Route, Routed
+from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
-from utskick.engine.pacing import Pace
-from utskick.engine.points import Points
+from utskick.engine.failpoints import Points
+from utskick.engine.limits import Pace
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy, Situation, choose, next_move
-from utskick.store.attempts import Attempts, Beginning, Settlement
-from utskick.store.batching import Batching
 from utskick.store.database import PASSING
-from utskick.store.deliveries import Loaded
-from utskick.store.jobs import Job, Jobs
-from utskick.store.legs import Legs, Routing
-from utskick.store.print_batches import Gather, PrintBatches
+from utskick.store.group_commit import Batching
+from utskick.store.messages.attempts import Attempts, Beginning
+from utskick.store.messages.deliveries import Loaded
+from utskick.store.messages.follow_ups import Legs, Routing
+from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.settlement import Settlement
+from utskick.store.queue import Job, Jobs
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

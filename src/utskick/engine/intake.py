@@ -15,10 +15,10 @@ from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.message import Caller, Key, Numbered, Replay
-from utskick.engine.points import Points
+from utskick.engine.failpoints import Points
 from utskick.store.database import Database
-from utskick.store.idempotency import Keys
-from utskick.store.messages import Messages
+from utskick.store.messages.acceptance import Messages
+from utskick.store.messages.idempotency import Keys
 
 #: How far ahead ``sendAt`` may lie.
 HORIZON = timedelta(days=366)

@@ -8,10 +8,10 @@ from typing import Any
 
 from utskick.domain.channel import Channel, Health
 from utskick.domain.clock import Clock
-from utskick.engine.pacing import Pace
-from utskick.store import jobs
+from utskick.engine.limits import Pace
+from utskick.store import queue as jobs
+from utskick.store.administration.maintenance import UpkeepRows
 from utskick.store.database import PASSING, Database
-from utskick.store.upkeep import UpkeepRows
 
 #: Providers are not asked more often than this.
 _LOOK_EVERY = timedelta(seconds=30)

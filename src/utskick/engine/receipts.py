@@ -10,9 +10,9 @@ from utskick.domain.channel import Channel, Hook, Receipt
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
-from utskick.store.batching import Batching
 from utskick.store.database import Database
-from utskick.store.receipts import Arrival, ReceiptRows
+from utskick.store.group_commit import Batching
+from utskick.store.messages.receipts import Arrival, ReceiptRows
 
 _FIRST = UUID(int=0)
 #: Receipts that one sweep looks at.

@@ -9,8 +9,8 @@ from typing import Final
 from utskick.domain.clock import Clock
 from utskick.domain.retention import Rule
 from utskick.store.database import Database
-from utskick.store.removals import Removed
-from utskick.store.retention import Retention, Walk
+from utskick.store.retention.purge import Removed
+from utskick.store.retention.sweep import Retention, Walk
 
 #: Seconds of one round, in which at least one step is made.
 ROUND: Final = 1.0

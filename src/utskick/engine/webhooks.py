@@ -16,8 +16,8 @@ from utskick.domain.clock import Clock
 from utskick.domain.webhook import Stopped, wait_after
 from utskick.outgoing.webhooks import AT_ONCE, Heard, Receivers, Signed
 from utskick.store.database import PASSING, Database
-from utskick.store.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
-from utskick.store.webhooks import Owner
+from utskick.store.events.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
+from utskick.store.events.webhooks import Owner
 
 log = structlog.get_logger(__name__)
 

@@ -20,19 +20,19 @@ from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
 from utskick.domain.retention import Rule
 from utskick.engine.dispatch import Dispatch, Surroundings
-from utskick.engine.pacing import Paces
-from utskick.engine.points import Points
+from utskick.engine.failpoints import Points
+from utskick.engine.limits import Paces
+from utskick.engine.maintenance import ROUND, Upkeep
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
-from utskick.engine.upkeep import ROUND, Upkeep
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.webhooks import Receivers
-from utskick.store.attempts import Attempts
 from utskick.store.database import PASSING, Database
-from utskick.store.deliveries import Deliveries
-from utskick.store.jobs import WORK, Job, Jobs
-from utskick.store.legs import Legs
-from utskick.store.print_batches import PrintBatches
+from utskick.store.messages.attempts import Attempts
+from utskick.store.messages.deliveries import Deliveries
+from utskick.store.messages.follow_ups import Legs
+from utskick.store.messages.print_batches import PrintBatches
+from utskick.store.queue import WORK, Job, Jobs
 
 log = structlog.get_logger(__name__)
 

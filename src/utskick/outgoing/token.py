@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import basic, members, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.parsing import basic, members, taken
 
 #: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only recommends it).
 UNSAID_LIFE: Final = 300.0

@@ -10,8 +10,8 @@ from typing import Final
 from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.guard import Reach, Refused
+from utskick.outgoing.address_guard import Reach, Refused
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
 
 #: Calls at once, of each process.
 AT_ONCE: Final = 16

@@ -15,7 +15,7 @@ from aiohttp import web
 from utskick.domain.errors import NotFound, Unreadable, UtskickError, WrongMediaType
 from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.tally import STRIDE, Tally
+from utskick.sandbox.summary import STRIDE, Tally
 
 PROBLEM: Final = "application/problem+json"
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -19,9 +19,9 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from utskick.sandbox.fault_responses import Silence
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Silence
 
 #: telia-smssender-premium-1.0.0.yml, SmsServiceRequest.destinationNumber.
 _TELIA_NUMBER: Final = re.compile(r"^\s*(\+?[4][6][7]|[0][7]\d(\s*)[\-]?)((\d|\s)+)$")

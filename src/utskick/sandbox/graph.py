@@ -14,11 +14,11 @@ from uuid import uuid4
 
 from aiohttp import encode_basic_auth, web
 
+from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.fault_responses import Misconduct, throttled
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.mailbox import read
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
+from utskick.sandbox.smtp_server import read
 
 PROVIDER: Final = "graph"
 TENANT: Final = "sandbox"

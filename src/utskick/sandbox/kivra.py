@@ -18,10 +18,10 @@ from uuid import uuid4
 import orjson
 from aiohttp import encode_basic_auth, web
 
+from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.fault_responses import Misconduct, throttled
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
 TENANT: Final = "sandbox-tenant"
 _LOGIN: Final = ("user", "secret")

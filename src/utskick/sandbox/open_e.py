@@ -19,10 +19,10 @@ from typing import Any, Final
 from aiohttp import web
 from lxml import etree
 
+from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.fault_responses import Misconduct, throttled
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
 USERNAME, PASSWORD = "sandbox", "sandbox"
 NAMESPACE: Final = "http://www.oeplatform.org/version/1.0/schemas/integration/callback"

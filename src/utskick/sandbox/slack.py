@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.fault_responses import Misconduct, throttled
 from utskick.sandbox.faults import Fault, Faults, Rule
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
 TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - it opens nothing: the simulator takes every token of this form
 REFUSED_TOKENS: Final = {

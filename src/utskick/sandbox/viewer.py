@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from utskick.sandbox.batches import Batches
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.pages_of_pdf import Pictures
-from utskick.sandbox.tally import Tally
+from utskick.sandbox.print_house.batches import Batches
+from utskick.sandbox.print_house.pdf_pages import Pictures
+from utskick.sandbox.summary import Tally
 from utskick.sandbox.views import print_batches
 from utskick.sandbox.views.cases import Cases
+from utskick.sandbox.views.components import Desk, Shelf
 from utskick.sandbox.views.devices import Devices
+from utskick.sandbox.views.formatting import excerpt, moment
 from utskick.sandbox.views.inboxes import Inboxes
 from utskick.sandbox.views.invoices import Invoices
 from utskick.sandbox.views.layout import HEADERS, Layout
@@ -25,9 +27,7 @@ from utskick.sandbox.views.mailboxes import Mailboxes
 from utskick.sandbox.views.misbehaviour import misbehaviour
 from utskick.sandbox.views.phones import Phones
 from utskick.sandbox.views.print_batches import PrintBatches
-from utskick.sandbox.views.shelf import Desk, Shelf
 from utskick.sandbox.views.slack_channels import SlackChannels
-from utskick.sandbox.views.wording import excerpt, moment
 
 #: Entries that the overview names, and copies that it warns of.
 LATEST: Final = 8

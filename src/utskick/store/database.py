@@ -13,9 +13,9 @@ import structlog
 
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
-from utskick.store.safe import Locked
+from utskick.store.crypto.cipher import Locked
+from utskick.store.crypto.vault import Vault
 from utskick.store.tenant import Tenant, lower
-from utskick.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 

@@ -20,14 +20,14 @@ from utskick.channels.digital_invoice.channel import DigitalInvoiceChannel
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId
-from utskick.domain.preparing import Prepared, Ready
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.domain.preparation import Prepared, Ready
+from utskick.outgoing.http_client import ANSWER_LIMIT
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.kivra import TENANT, Kivra
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from tests.channels.digital_invoice.stage import Told, Town, body, person
 from tests.contracts.provider import ProviderContract
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 from utskick.sandbox.faults import Fault, Rule
 
 
@@ -133,7 +133,7 @@ def test_every_code_of_kivras_table_has_its_meaning(code: str, kind: type[Any], 
     from multidict import CIMultiDict
 
     from utskick.channels.digital_invoice.kivra import read
-    from utskick.outgoing.calls import Answer
+    from utskick.outgoing.http_client import Answer
 
     outcome = read(Answer(int(code[:3]), CIMultiDict({"x-error-code": code}), b"{}"))
     assert isinstance(outcome, kind)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tests.channels.digital_invoice.stage import DETAILS, FILES, Roll, Town, body, channel_at, draft_of, planned
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.domain.errors import Invalid, NotBuilt, Unreadable, UtskickError
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
 from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.directory.nobody import Nobody
+from utskick.directory.empty import Nobody
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import LegalId, Neighbours
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId, Neighbours
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 NUMBER = "190101010159"

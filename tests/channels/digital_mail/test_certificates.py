@@ -26,7 +26,7 @@ from tests.channels.digital_mail.stage import (
 from tests.contracts.provider import SECRET
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Sent
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tests.channels.digital_mail.pki import Authority, rsa_key
+from utskick.channels.digital_mail.attachments import Enclosures
 from utskick.channels.digital_mail.credentials import Credentials, load
-from utskick.channels.digital_mail.enclosures import Enclosures
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery, length
 from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Sealing, envelope_length

@@ -30,7 +30,7 @@ from tests.contracts.provider import ProviderContract
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 
 @pytest.fixture

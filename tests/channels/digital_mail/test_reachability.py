@@ -22,7 +22,7 @@ from tests.channels.digital_mail.stage import (
 )
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 BO, CARIN = "6a5c3d04-412d-11ec-973a-0242ac130004", "6a5c3d04-412d-11ec-973a-0242ac130005"
 BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><a>&b;</a>'

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 ANNA, BO = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130004"
 PDF = {"contentType": "application/pdf", "content": "JVBERi0xLjcK", "filename": "beslut.pdf"}

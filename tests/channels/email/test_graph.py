@@ -19,7 +19,6 @@ from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
 
 from tests.channels.email.test_requests import GOOD
-from tests.channels.email.test_signature import key_file  # noqa: F401 - a fixture
 from tests.channels.email.wire import SENDER, draft
 from tests.contracts.provider import PATIENCE, SECRET, ProviderContract
 from utskick.channels.email.channel import EmailChannel, build
@@ -32,7 +31,7 @@ from utskick.domain.channel import Asked
 from utskick.domain.errors import Invalid
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 TENANT = "00000000-aaaa-bbbb-cccc-000000000000"
 NO_ANSWER = {
@@ -215,7 +214,7 @@ def test_no_code_stands_in_two_tables() -> None:
     assert len({**REJECTED, **MISCONFIGURED, **DEFERRED}) == len(REJECTED) + len(MISCONFIGURED) + len(DEFERRED)
 
 
-async def test_mail_by_graph_carries_no_signature_of_ours(stage: GraphStage, key_file: Path) -> None:  # noqa: F811
+async def test_mail_by_graph_carries_no_signature_of_ours(stage: GraphStage, key_file: Path) -> None:
     dkim = {"sundsvall.se": {"selector": "s", "key_file": str(key_file)}}
     base = str(stage.server.make_url("/"))
     channel = build(EmailSettings.model_validate({"sender": SENDER, "accounts": {"graph": account(base)}, "dkim": dkim}))

@@ -22,7 +22,7 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.channel import Draft
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.ids import new_id
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 SETTINGS = EmailSettings.model_validate({"sender": {"name": "K", "address": "k@x.se"}, "accounts": {"a": {"host": "x"}}})
 KEY = new_id()

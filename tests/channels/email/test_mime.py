@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.channels.email.wire import NOON, SENDER, draft
+from utskick.channels.email.html_to_text import LIMIT, text_of
 from utskick.channels.email.mime import Encoded, Mail, compose
-from utskick.channels.email.plain import LIMIT, text_of
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 

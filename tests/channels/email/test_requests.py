@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 PARTY = "f427952b-247c-4d3b-b081-675a467b3619"
 GOOD: dict[str, Any] = {"emailAddress": "anna@example.com", "subject": "Hej", "message": "Hej du"}

@@ -12,7 +12,7 @@ import pytest
 from tests.channels.email.wire import CLOSE, SECRET, SILENCE, ScriptedServer, channel_to, draft, until
 from tests.contracts.provider import ProviderContract
 from utskick.channels.email.channel import EmailChannel
-from utskick.channels.email.verdicts import Reply, Step, verdict
+from utskick.channels.email.smtp_replies import Reply, Step, verdict
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 

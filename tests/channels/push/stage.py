@@ -19,15 +19,15 @@ from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import PushSettings
 from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.directory_ports import Directory, Neighbours, Subscription
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import Directory, Neighbours, Subscription
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
+from utskick.sandbox.addresses import Place
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.push import Push, section
-from utskick.sandbox.push_device import Device
+from utskick.sandbox.push.device import Device
+from utskick.sandbox.push.server import Push, section
 
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
 CONTENT = {"title": "Biblioteket", "message": "Din bok finns att hämta."}

@@ -15,11 +15,11 @@ from utskick.channels.push import payload
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.settings import PushSettings
 from utskick.domain.channel import Asked, Draft
+from utskick.domain.directory_ports import Directory, Neighbours
 from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Reason, Rejected, Sent
-from utskick.domain.people import Directory, Neighbours
-from utskick.domain.preparing import READY, Route, Routed
+from utskick.domain.preparation import READY, Route, Routed
 from utskick.domain.recipient import Recipient
 
 AWAY = Deferred(Reason("directory-away", "not now"))

@@ -17,7 +17,7 @@ from utskick.channels.push.webpush import WebPush
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.guard import Guard, origin_of
+from utskick.outgoing.address_guard import Guard, origin_of
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from utskick.domain.channel import Asked, Plan, Priority
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.rules import refusal
-from utskick.sandbox.push_device import Device
+from utskick.domain.validators import refusal
+from utskick.sandbox.push.device import Device
 
 ANYBODY = "0190b1c2-0000-7000-8000-00000000b0b0"
 DEVICE = Device("annas-dator").subscription("https://push.example.net")

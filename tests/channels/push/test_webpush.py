@@ -16,7 +16,7 @@ from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.push.vapid import from_base64url, read_key
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.sandbox.push_device import decrypt, point_of
+from utskick.sandbox.push.device import decrypt, point_of
 
 KEY = vapid_pem()
 ANSWERS = {

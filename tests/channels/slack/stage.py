@@ -17,7 +17,7 @@ from utskick.channels.slack.settings import SlackSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 OURS, BROUGHT = f"xoxb-ours-{SECRET}", f"xoxb-brought-{SECRET}"
 Make = Callable[[], web.Response]

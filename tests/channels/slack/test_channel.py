@@ -20,7 +20,7 @@ from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 SLACK = channel(all=account(), sundsvall=account(municipality="2281", token=None), ange=account(municipality="2260", deduplicates=True))
 ONE = {"token": BROUGHT, "channel": "#drift", "message": "Hej"}

@@ -11,8 +11,8 @@ import pytest
 
 from tests.channels.slack.stage import BROUGHT, OURS, SlackStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.slack.verdicts import DUPLICATE, IN_DOUBT, PERMANENT, TEMPORARY, THROTTLED, TOKEN, by_error
-from utskick.channels.slack.verdicts import OURS as OUR_FAULTS
+from utskick.channels.slack.responses import DUPLICATE, IN_DOUBT, PERMANENT, TEMPORARY, THROTTLED, TOKEN, by_error
+from utskick.channels.slack.responses import OURS as OUR_FAULTS
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 

@@ -18,7 +18,7 @@ from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 NUMBER = "+46701740605"
 Make = Callable[[], web.Response]

@@ -20,7 +20,7 @@ from utskick.channels.sms.requests import (
 )
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient, national_to_msisdn
-from utskick.domain.rules import MSISDN_MESSAGE, refusal
+from utskick.domain.validators import MSISDN_MESSAGE, refusal
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 ONE = {"mobileNumber": "+46701740605", "message": "Hej"}

@@ -28,7 +28,7 @@ from tests.channels.sms.stage import draft
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.segments import measure
-from utskick.channels.sms.smpp.statuses import DEFERRED, MISCONFIGURED, NAMES, REJECTED, of_bind, of_message
+from utskick.channels.sms.smpp.command_status import DEFERRED, MISCONFIGURED, NAMES, REJECTED, of_bind, of_message
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 

@@ -21,7 +21,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.smtp_server import MailServer
 
 HERE = Path(__file__).parent / "centre"
 MODULES = Path(os.environ.get("UTSKICK_NODE_MODULES", HERE / "node_modules"))

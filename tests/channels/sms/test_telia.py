@@ -14,7 +14,7 @@ from utskick.domain.channel import Hook
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
-from utskick.outgoing.calls import Outgoing, Timeouts
+from utskick.outgoing.http_client import Outgoing, Timeouts
 from utskick.outgoing.token import Grant, Token
 
 ANSWERS = {

@@ -14,9 +14,9 @@ from utskick.channels.snail_mail.channel import SnailMailChannel, build
 from utskick.channels.snail_mail.settings import SnailMailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import Contact, Hidden, LegalId, Neighbours, PostalAddress
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Contact, Hidden, LegalId, Neighbours, PostalAddress
 from utskick.domain.recipient import Recipient
 
 BATCH = "0190b1c2-0000-7000-8000-000000000001"
@@ -94,7 +94,7 @@ def asked(address: dict[str, Any] | None = None, party: str | None = None, *atta
 
 def prepared(*attachments: Attachment, address: dict[str, Any] | None = None, **more: Any) -> Draft:
     """A letter as a hand-over gets it."""
-    from utskick.domain.addressee import Addressee
+    from utskick.domain.postal_recipient import Addressee
 
     frozen = Addressee.read(ANNA if address is None else address).freeze()
     enclosed = attachments if attachments or more.get("text") else (pdf(),)

@@ -11,13 +11,13 @@ import pytest
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.stage import ANNA, BATCH, People, asked, batch, channel, pdf, prepared, to_folder
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.addressee import Addressee, capitalised, postal_code_of
 from utskick.domain.channel import Asked, Draft
+from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected
-from utskick.domain.people import Hidden, PostalAddress
-from utskick.domain.preparing import READY, Gathered
+from utskick.domain.postal_recipient import Addressee, capitalised, postal_code_of
+from utskick.domain.preparation import READY, Gathered
 from utskick.domain.recipient import Recipient
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"

@@ -23,10 +23,10 @@ from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf, prepared, to_folder
 from utskick.channels.snail_mail.folder import Folder, fault_of
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.letters import Bench
+from utskick.channels.snail_mail.preflight_client import Inspection
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, Layout, Limits
-from utskick.channels.snail_mail.target import Fault, forbidden
+from utskick.channels.snail_mail.storage import Fault, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain

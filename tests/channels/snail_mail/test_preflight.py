@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
-from utskick.channels.snail_mail.children import Child
-from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
+from utskick.channels.snail_mail.preflight_client import Inspection
+from utskick.channels.snail_mail.preflight_pool import Child
 from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
 

@@ -15,7 +15,7 @@ from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.domain.channel import Asked, Plan, Priority
 from utskick.domain.errors import Invalid
 from utskick.domain.ids import parse_id
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"
 ATTACHMENT = {"filename": "beslut.pdf", "content": b64encode(PDF).decode()}

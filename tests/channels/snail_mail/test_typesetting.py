@@ -18,9 +18,9 @@ from tests.channels.snail_mail.stage import ANNA, BATCH, batch, prepared, to_fol
 from utskick.channels.snail_mail.preflight import Looked, look
 from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, Window
 from utskick.channels.snail_mail.typesetting import Page, Press, Undrawable
-from utskick.domain.addressee import Addressee
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
+from utskick.domain.postal_recipient import Addressee
 
 PRESS = Press()
 LINES = Addressee.read({**ANNA, "careOf": "Berg"}).lines()

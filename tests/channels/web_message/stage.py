@@ -14,13 +14,13 @@ from aiohttp.test_utils import TestServer
 
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.web_message.channel import WebMessageChannel, build
-from utskick.channels.web_message.envelope import NAMESPACE, SOAP
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 NOW = datetime(2026, 1, 1, 11, tzinfo=UTC)
 ANNA, NOBODY = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130009"

@@ -15,15 +15,15 @@ from pydantic import ValidationError
 from tests.channels.web_message.stage import ANNA, NOBODY, NOW, NUMBER, Directory, OpenEStage, account, channel, draft
 from tests.contracts.provider import SECRET
 from utskick.channels.web_message.channel import WebMessageChannel
-from utskick.channels.web_message.envelope import NAMESPACE
 from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import NAMESPACE
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Channel, Draft, Priority
 from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent
-from utskick.domain.preparing import READY, Ready
+from utskick.domain.preparation import READY, Ready
 from utskick.domain.recipient import Recipient
 
 CASE = [{"key": "flowInstanceId", "value": "0102251"}]

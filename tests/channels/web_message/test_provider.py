@@ -10,7 +10,7 @@ import pytest
 
 from tests.channels.web_message.stage import ANNA, NOBODY, NUMBER, OpenEStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.web_message.envelope import NAMESPACE
+from utskick.channels.web_message.soap_request import NAMESPACE
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent, Uncertain
 

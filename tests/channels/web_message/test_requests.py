@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from utskick.channels.web_message.requests import ExternalReference, WebMessageRequest, case_of
 from utskick.domain.errors import Invalid, Unreadable
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 CASE = [{"key": "flowInstanceId", "value": "102251"}]

@@ -18,10 +18,10 @@ from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import SWEDEN, utc_now
+from utskick.domain.directory_ports import LegalIds, Neighbours
 from utskick.domain.errors import NotBuilt
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.people import LegalIds, Neighbours
-from utskick.domain.preparing import Prepared, Ready
+from utskick.domain.preparation import Prepared, Ready
 
 _NO_LEGAL_ID: Final = Reason("no-legal-id", "no personal or organisation number is known for the party")
 _NO_ACCOUNT: Final = Misconfigured(Reason("no-account", "no account of the settings carries the municipality's invoices"))

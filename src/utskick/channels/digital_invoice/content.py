@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from utskick.channels.digital_invoice.numbers import digits_of
+from utskick.channels.digital_invoice.check_digits import digits_of
 from utskick.domain.attachment import Attachment
 
 _TYPES: Final = {"INVOICE": "invoice", "REMINDER": "invoice.reminder"}

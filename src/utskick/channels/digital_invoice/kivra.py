@@ -11,11 +11,11 @@ import structlog
 from utskick.channels.digital_invoice.settings import KivraAccount
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.grouping import Groups
-from utskick.outgoing.memory import Memory
-from utskick.outgoing.reading import members, taken
+from utskick.outgoing.batch_loader import Groups
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.parsing import members, taken
 from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from utskick.channels.digital_invoice.check_digits import digits_of, is_bank_day, is_bankgiro, is_ocr, is_plusgiro, tells_its_length
 from utskick.channels.digital_invoice.content import Receiver, written
-from utskick.channels.digital_invoice.numbers import digits_of, is_bank_day, is_bankgiro, is_ocr, is_plusgiro, tells_its_length
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import Attachment

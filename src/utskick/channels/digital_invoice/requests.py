@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from utskick.channels.digital_invoice.numbers import LONGEST_REFERENCE
+from utskick.channels.digital_invoice.check_digits import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import ExternalReference, one_of
-from utskick.domain.rules import (
+from utskick.domain.request_parts import ExternalReference, one_of
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     OR_NULL,

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from utskick.domain.rules import Line
-from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 
 class KivraAccount(HttpAccount):

@@ -11,9 +11,8 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
-from utskick.channels.digital_mail.answers import ApplicationFault
-from utskick.channels.digital_mail.desk import Desk, Equipment
-from utskick.channels.digital_mail.frozen import Frozen
+from utskick.channels.digital_mail.composer import Frozen, Sealer
+from utskick.channels.digital_mail.mailbox_lookup import Found, Whereabouts
 from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
 from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
@@ -25,16 +24,16 @@ from utskick.channels.digital_mail.planning import (
 )
 from utskick.channels.digital_mail.reachability import AGAINST, FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
-from utskick.channels.digital_mail.sealer import Sealer
+from utskick.channels.digital_mail.sender_account import Desk, Equipment
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
+from utskick.channels.digital_mail.soap_responses import ApplicationFault
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Question
 from utskick.domain.clock import Clock, utc_now
+from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
-from utskick.domain.people import Neighbours
-from utskick.domain.preparing import Prepared, Ready
+from utskick.domain.preparation import Prepared, Ready
 
 log = structlog.get_logger(__name__)
 

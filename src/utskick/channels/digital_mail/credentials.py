@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from utskick.channels.digital_mail.elements import escaped
-from utskick.channels.digital_mail.pair import Unusable
+from utskick.channels.digital_mail.c14n import escaped
+from utskick.channels.digital_mail.key_pair import Unusable
 from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Signer
-from utskick.outgoing.section import Trusting
+from utskick.outgoing.settings_types import Trusting
 
 #: RFC 2253 section 2.3; every other attribute type is written by its number.
 _SHORT: Final = {

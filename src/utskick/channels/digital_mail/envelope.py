@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.channels.digital_mail import enclosures
-from utskick.channels.digital_mail.elements import element, optional
-from utskick.channels.digital_mail.enclosures import Enclosures
-from utskick.channels.digital_mail.namespaces import MATTER_3, MESSAGE, MESSAGE_2, SENDER
+from utskick.channels.digital_mail import attachments as enclosures
+from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.c14n import MATTER_3, MESSAGE, MESSAGE_2, SENDER, element, optional
 from utskick.domain.attachment import Attachment
-from utskick.domain.rules import decode_base64
+from utskick.domain.validators import decode_base64
 
 #: Bytes of the whole SOAP envelope that an operator takes.
 LIMIT: Final = 2_097_152

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from utskick.channels.digital_mail.desk import Desk
+from utskick.channels.digital_mail.mailbox_lookup import Found, Whereabouts
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
-from utskick.channels.digital_mail.whereabouts import Found, Whereabouts
+from utskick.channels.digital_mail.sender_account import Desk
 from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
-from utskick.outgoing.grouping import MOST
+from utskick.outgoing.batch_loader import MOST
 
 #: The answer's schema.
 SHAPE: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Mailbox"}}

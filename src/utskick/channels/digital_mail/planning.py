@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from utskick.channels.digital_mail import markup
+from utskick.channels.digital_mail import html_check as markup
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, body_of, length
 from utskick.channels.digital_mail.requests import DigitalMailRequest
 from utskick.channels.digital_mail.signature import envelope_length

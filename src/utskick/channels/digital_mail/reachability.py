@@ -9,8 +9,8 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-from utskick.channels.digital_mail.answers import Standing
 from utskick.channels.digital_mail.settings import Operator
+from utskick.channels.digital_mail.soap_responses import Standing
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 
 #: From this age one may have a mailbox.

@@ -8,9 +8,19 @@ from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationErro
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import XML, Department, DigitalSender, ExternalReference, FileContent, Line255, crowd, line_up_to, one_of
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import (
+from utskick.domain.request_parts import (
+    XML,
+    Department,
+    DigitalSender,
+    ExternalReference,
+    FileContent,
+    Line255,
+    crowd,
+    line_up_to,
+    one_of,
+)
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     OR_NULL,

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from utskick.channels.digital_mail.pair import Pair, Unusable, from_pem, from_pkcs12, read_key
-from utskick.outgoing.section import UNSEEN, AccountName, Certificates, ChannelSection, HttpAccount, Secret, Section, fault_at
+from utskick.channels.digital_mail.key_pair import Pair, Unusable, from_pem, from_pkcs12, read_key
+from utskick.outgoing.settings_types import UNSEEN, AccountName, Certificates, ChannelSection, HttpAccount, Secret, Section, fault_at
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?\Z")
 

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from utskick.channels.digital_mail.namespaces import DSIG, MESSAGE, MESSAGE_3, SERVICE_3, SOAP
+from utskick.channels.digital_mail.c14n import DSIG, MESSAGE, MESSAGE_3, SERVICE_3, SOAP
 
 _INFO_OPEN: Final = f'<SignedInfo xmlns="{DSIG}">'.encode()
 #: Inside ``Signature`` the namespace is inherited, and Exclusive XML Canonicalization writes it all the same where SignedInfo is the apex.

@@ -11,13 +11,13 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
-from utskick.channels.email.carrier import Carrier
+from utskick.channels.email.dkim import ROOM, Signatures
 from utskick.channels.email.graph import Graph
 from utskick.channels.email.mime import Encoded, Mail, compose, measured
 from utskick.channels.email.planning import foreign_sender, own_domains, plan
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
-from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
+from utskick.channels.email.transport import Carrier
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.clock import utc_now

@@ -13,8 +13,8 @@ from utskick.channels.email.mime import Mail
 from utskick.channels.email.settings import GraphAccount
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.reading import members
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Grant, Token
 
 _RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph refused the recipient's address")

@@ -14,9 +14,9 @@ from threading import Lock
 from uuid import UUID
 
 from utskick.channels.email.addresses import domain_of, wire_address
-from utskick.channels.email.fields import disposition, field, mailbox, words
-from utskick.channels.email.headers import wire_headers
-from utskick.channels.email.plain import text_of
+from utskick.channels.email.custom_headers import wire_headers
+from utskick.channels.email.header_encoding import disposition, field, mailbox, words
+from utskick.channels.email.html_to_text import text_of
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.clock import utc_now

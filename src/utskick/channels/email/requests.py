@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from utskick.channels.email.addresses import is_deliverable
-from utskick.channels.email.headers import check_headers
-from utskick.domain import rules
+from utskick.channels.email.custom_headers import check_headers
+from utskick.domain import validators as rules
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import Department, ExternalReference
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import (
+from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.validators import (
     Base64,
     Body,
     FreeLine,

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import wire_domain
-from utskick.channels.email.signing_key import readable
+from utskick.channels.email.dkim_key import readable
 from utskick.domain.recipient import is_email
-from utskick.domain.rules import Line
-from utskick.outgoing.section import Address, Certificates, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import Address, Certificates, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
 
 _HELO = re.compile(r"[!-~]{1,255}\Z")
 

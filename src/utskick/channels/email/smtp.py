@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from utskick.channels.email.connections import Connection, Connections
 from utskick.channels.email.mime import Mail
 from utskick.channels.email.settings import AccountSettings
-from utskick.channels.email.verdicts import Step, verdict
+from utskick.channels.email.smtp_pool import Connection, Connections
+from utskick.channels.email.smtp_replies import Step, verdict
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 

@@ -16,7 +16,7 @@ from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
 from utskick.domain.outcome import Outcome, Reason, Rejected
-from utskick.domain.preparing import Prepared
+from utskick.domain.preparation import Prepared
 
 _ONLY_DIGITAL: Final = Reason(
     "undeliverable-only-digital", "Only DIGITAL_MAIL delivery allowed and party id unset/address set"

@@ -8,10 +8,10 @@ import orjson
 
 from utskick.channels.letter.requests import LetterRequest, Mode
 from utskick.channels.letter.settings import LetterSettings
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient, once_each
 
 DIGITAL: Final = "digital_mail"

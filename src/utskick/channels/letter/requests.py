@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, FileContent, NeededDepartment, crowd, one_of
-from utskick.domain.rules import (
+from utskick.domain.request_parts import (
+    AddressBody,
+    DigitalSender,
+    ExternalReference,
+    FileContent,
+    NeededDepartment,
+    crowd,
+    one_of,
+)
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     UTF8,

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from utskick.channels.message.requests import Message, MessageRequest
 from utskick.channels.message.settings import MessageSettings
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
-from utskick.domain.people import Contact, Directory, Method
-from utskick.domain.preparing import Prepared, Route, Routed
+from utskick.domain.preparation import Prepared, Route, Routed
 from utskick.domain.recipient import Recipient, national_to_msisdn
 
 #: A contact method's channel.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from utskick.domain.bodies import ExternalReference, crowd
-from utskick.domain.rules import (
+from utskick.domain.request_parts import ExternalReference, crowd
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     UTF8,
@@ -20,7 +20,7 @@ from utskick.domain.rules import (
     Rule,
     Text,
     Uuid,
-)  # fmt: skip
+)
 
 MOST_MESSAGES: Final = 10_000
 Crowd = crowd(MOST_MESSAGES)

@@ -21,10 +21,10 @@ from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
 from utskick.domain.clock import utc_now
+from utskick.domain.directory_ports import Neighbours, Subscription, Subscriptions
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
-from utskick.domain.people import Neighbours, Subscription, Subscriptions
-from utskick.domain.preparing import READY, Prepared, Route, Routed
+from utskick.domain.preparation import READY, Prepared, Route, Routed
 from utskick.domain.recipient import once_each
 
 _NO_SUBSCRIPTION: Final = Rejected(Reason("no-subscription", "no device of the party takes push messages"))

@@ -8,7 +8,7 @@ from typing import Final
 
 from yarl import URL
 
-from utskick.outgoing.guard import origin_of
+from utskick.outgoing.address_guard import origin_of
 
 #: The push services of the browsers; ``*.`` stands for any names before.
 BROWSERS: Final = (

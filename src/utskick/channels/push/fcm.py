@@ -16,8 +16,8 @@ from utskick.channels.push.service_account import AssertedToken
 from utskick.channels.push.settings import FcmAccount
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.reading import members, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.parsing import members, taken
 
 #: FCM's own code, or the status of google.rpc.Code (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
 TEMPORARY: Final = {

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from yarl import URL
 
-from utskick.domain.bodies import Department, ExternalReference, crowd
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import CLEAN, UTF8, Body, Line, Moment, Reference, Rule, Text, Uuid
+from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.validators import CLEAN, UTF8, Body, Line, Moment, Reference, Rule, Text, Uuid
 
 MOST_PARTIES: Final = 100_000
 #: Four weeks, as the push services keep a message at most (seconds).

@@ -13,8 +13,8 @@ import jwt
 from pydantic import SecretStr
 
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
-from utskick.outgoing.calls import Call, Outgoing
-from utskick.outgoing.reading import members
+from utskick.outgoing.http_client import Call, Outgoing
+from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Grant, Token
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"

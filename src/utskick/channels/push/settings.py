@@ -13,8 +13,18 @@ from utskick.channels.push.endpoints import BROWSERS
 from utskick.channels.push.requests import LONGEST_TTL
 from utskick.channels.push.service_account import ServiceAccount
 from utskick.channels.push.vapid import read_key
-from utskick.outgoing.guard import origin_of
-from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
+from utskick.outgoing.address_guard import origin_of
+from utskick.outgoing.settings_types import (
+    UNSEEN,
+    AccountName,
+    Address,
+    ChannelSection,
+    Filled,
+    HttpAccount,
+    Secret,
+    Section,
+    fault_at,
+)
 
 _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 

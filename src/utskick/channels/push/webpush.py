@@ -17,9 +17,9 @@ from utskick.channels.push.settings import WebPushAccount
 from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.domain.rules import is_clean
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.guard import Guard, origin_of
+from utskick.domain.validators import is_clean
+from utskick.outgoing.address_guard import Guard, origin_of
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(Reason("forbidden-address", "the subscription names a push service that the settings do not allow"))
 _BROKEN: Final = Rejected(Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription"))

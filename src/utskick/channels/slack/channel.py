@@ -12,14 +12,14 @@ from pydantic import BaseModel
 
 from utskick.channels.slack.blocks import blocks, fallback
 from utskick.channels.slack.requests import SlackRequest
+from utskick.channels.slack.responses import read
 from utskick.channels.slack.settings import SlackAccount, SlackSettings
-from utskick.channels.slack.verdicts import read
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import members
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.parsing import members
 
 _MIB: Final = 1_048_576
 

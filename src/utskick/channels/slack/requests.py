@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
-from utskick.domain.bodies import Department
-from utskick.domain.rules import NOT_BLANK, Body, Line, Moment, Reference, Rule, Text
+from utskick.domain.request_parts import Department
+from utskick.domain.validators import NOT_BLANK, Body, Line, Moment, Reference, Rule, Text
 
 _TOO_LONG: Final = f"must fit into {MOST_BLOCKS} sections of {SECTION} characters"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, HttpAccount
+from utskick.outgoing.settings_types import UNSEEN, AccountName, Address, ChannelSection, HttpAccount
 
 _TOKEN: Final = re.compile(r"[!-~]{1,512}\Z")
 

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.sms.desks import Desk, desk_of
+from utskick.channels.sms.accounts import Desk, desk_of
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
-from utskick.channels.sms.sender import cleaned, sender_faults
+from utskick.channels.sms.sender_id import cleaned, sender_faults
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Keep, Plain, Plan, Priority, Receipt

@@ -13,8 +13,8 @@ from utskick.domain.channel import Hook, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import basic, members, moment, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.parsing import basic, members, moment, taken
 
 REPORTS: Final = {"sent": Report.SENT, "delivered": Report.DELIVERED, "failed": Report.FAILED}
 _FAILED: Final = Reason("not-delivered", "the provider reports that the message failed", "failed")

@@ -14,8 +14,8 @@ from utskick.domain.channel import Hook, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import basic, members, moment, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.parsing import basic, members, moment, taken
 
 DELIVERED: Final = frozenset({1001, 1007})
 #: 1011 ("billed OK and sent to operator") is a yes; 1010 ("expired, no delivery report") is a no.

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator
 
-from utskick.channels.sms.sender import SenderId
-from utskick.domain.bodies import Department, ExternalReference, crowd
+from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
-from utskick.domain.rules import MSISDN_MESSAGE, Body, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
+from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.validators import MSISDN_MESSAGE, Body, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
 
 MOST_PARTIES: Final = 100_000
 _PLAIN_MOBILE: Final = re.compile(r"07[02369][0-9]{7}\Z")

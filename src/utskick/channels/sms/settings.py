@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from utskick.channels.sms.sender import SenderId
-from utskick.outgoing.section import AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Trusting
+from utskick.channels.sms.sender_id import SenderId
+from utskick.outgoing.settings_types import AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Trusting
 
 #: TS 23.040 section 9.2.3.24.1: the number of parts is one octet.
 MOST_SEGMENTS: Final = 255

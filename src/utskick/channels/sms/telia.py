@@ -12,8 +12,8 @@ from utskick.domain.channel import Hook, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import members, taken
+from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.parsing import members, taken
 from utskick.outgoing.token import Grant, Token
 
 

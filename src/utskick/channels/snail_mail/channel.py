@@ -28,20 +28,20 @@ from pydantic import BaseModel
 from utskick.channels.snail_mail import planning
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.letters import Bench
+from utskick.channels.snail_mail.preflight_client import Inspection
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, SftpAccount, SnailMailSettings
 from utskick.channels.snail_mail.settings import Account as AccountSettings
-from utskick.channels.snail_mail.target import Fault, Place, patient
+from utskick.channels.snail_mail.storage import Fault, Place, patient
 from utskick.channels.snail_mail.typesetting import Undrawable
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Gathering, Health, Parameter, Plain, Plan
+from utskick.domain.directory_ports import Hidden, Neighbours
 from utskick.domain.errors import NotBuilt, Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.people import Hidden, Neighbours
-from utskick.domain.preparing import READY, Gathered, Prepared
+from utskick.domain.postal_recipient import Addressee
+from utskick.domain.preparation import READY, Gathered, Prepared
 
 FORMS: Final = (
     Form(

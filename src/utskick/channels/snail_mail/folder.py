@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from utskick.channels.snail_mail.settings import FolderAccount
-from utskick.channels.snail_mail.target import Denied, Fault, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import Denied, Fault, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 

@@ -23,11 +23,11 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from utskick.channels.snail_mail.layout import DESK, DONE, batch_folder
+from utskick.channels.snail_mail.file_names import DESK, DONE, batch_folder
+from utskick.channels.snail_mail.handover_writer import Writing
 from utskick.channels.snail_mail.letters import Bench
 from utskick.channels.snail_mail.settings import Layout
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, Target, remove_all
-from utskick.channels.snail_mail.writing import Writing
+from utskick.channels.snail_mail.storage import Denied, Fault, Missing, Taken, Target, remove_all
 from utskick.domain.channel import Draft
 from utskick.domain.ids import made_at, parse_id
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent, Uncertain

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from utskick.channels.snail_mail.inspection import Found, Inspection
+from utskick.channels.snail_mail.preflight_client import Found, Inspection
 from utskick.channels.snail_mail.settings import Profile
 from utskick.channels.snail_mail.typesetting import Page, Press
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
+from utskick.domain.postal_recipient import Addressee
 
 Kind = Literal["cover", "text", "attachment"]
 

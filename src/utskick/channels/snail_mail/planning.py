@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Asked, Plan, Priority
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import parse_id
+from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient
 
 

@@ -8,19 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import LONGEST_LINE, AddressBody, ExternalReference, NeededDepartment, at_most
-from utskick.domain.rules import (
-    Base64,
-    Body,
-    FreeLine,
-    FreeText,
-    Line,
-    Moment,
-    Reference,
-    Rule,
-    Uuid,
-    decode_base64,
-)
+from utskick.domain.request_parts import LONGEST_LINE, AddressBody, ExternalReference, NeededDepartment, at_most
+from utskick.domain.validators import Base64, Body, FreeLine, FreeText, Line, Moment, Reference, Rule, Uuid, decode_base64
 
 #: Characters of a letter's text; about ten pages.
 LONGEST_TEXT: Final = 50_000

@@ -5,9 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, FilePath, model_validator
+import asyncssh
+from pydantic import Field, FilePath, SecretStr, model_validator
 
-from utskick.outgoing.section import AccountName, ChannelSection, Filled, Secret, Section, fault_at
+from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, Secret, Section, fault_at
+
+
+def login_key(text: SecretStr, passphrase: SecretStr | None) -> asyncssh.SSHKey:
+    """Raises ``ValueError``, which tells nothing of what was found."""
+    try:
+        return asyncssh.import_private_key(text.get_secret_value(), passphrase.get_secret_value() if passphrase else None)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+        raise ValueError("must be a private key of SSH, in OpenSSH's form or in PEM, that key_passphrase opens") from None
+
+
+def host_keys(text: str, host: str, port: int) -> asyncssh.SSHKnownHosts:
+    """Lines as in OpenSSH's known_hosts. Raises ``ValueError`` where they are none, or name no key of this server."""
+    try:
+        known = asyncssh.import_known_hosts(text)
+    except ValueError:
+        raise ValueError("must be lines as in known_hosts: a name or an address, a space, and a public key") from None
+    trusted, authorities, _, certificates, _, subjects, _ = known.match(host, "", port)
+    if not (trusted or authorities or certificates or subjects):
+        raise ValueError(f"must name a key of the server: {host if port == 22 else f'[{host}]:{port}'}")
+    return known
+
 
 Millimetres = Annotated[float, Field(ge=0, le=297)]
 Encoding = Literal["iso-8859-1", "windows-1252", "utf-8"]
@@ -116,7 +138,7 @@ class SftpAccount(_Account):
         """What stands here is read at once, files are read when they are needed. SSH is loaded by those who use it."""
         if self.key is None and self.host_keys is None:
             return
-        from utskick.channels.snail_mail import ssh_keys
+        from utskick.channels.snail_mail import settings as ssh_keys
 
         try:
             if self.host_keys is not None:

@@ -11,9 +11,8 @@ from typing import Final, TypeVar
 
 import asyncssh
 
-from utskick.channels.snail_mail.settings import SftpAccount
-from utskick.channels.snail_mail.ssh_keys import host_keys, login_key
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.settings import SftpAccount, host_keys, login_key
+from utskick.channels.snail_mail.storage import Denied, Fault, Missing, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 #: Bytes of one write; several are on their way at once.

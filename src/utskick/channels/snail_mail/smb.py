@@ -22,7 +22,7 @@ from smbprotocol.exceptions import (
 from smbprotocol.header import NtStatus
 
 from utskick.channels.snail_mail.settings import SmbAccount
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 import typst
 
-from utskick.channels.snail_mail.layout import spelled, transliterated
+from utskick.channels.snail_mail.file_names import spelled, transliterated
 from utskick.channels.snail_mail.settings import Window
 
 _LACKING: Final = re.compile(r'the text `?"(.*)"`? could not be displayed', re.DOTALL)

@@ -9,18 +9,18 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from utskick.channels.web_message.answers import UNKNOWN_CASE
-from utskick.channels.web_message.envelope import Principal, WebMessage
 from utskick.channels.web_message.open_e import OpenE
 from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import Principal, WebMessage
+from utskick.channels.web_message.soap_responses import UNKNOWN_CASE
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
 from utskick.domain.clock import Clock, utc_now
+from utskick.domain.directory_ports import LegalId, LegalIds
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.people import LegalId, LegalIds
-from utskick.domain.preparing import READY, Prepared, Ready
+from utskick.domain.preparation import READY, Prepared, Ready
 from utskick.domain.recipient import Recipient
 
 _MIB: Final = 1_048_576

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from utskick.channels.web_message.answers import read
-from utskick.channels.web_message.envelope import WebMessage, write
 from utskick.channels.web_message.settings import OpenEAccount
+from utskick.channels.web_message.soap_request import WebMessage, write
+from utskick.channels.web_message.soap_responses import read
 from utskick.domain.channel import Health
 from utskick.domain.outcome import Outcome
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import basic
+from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.parsing import basic
 
 _PATH: Final = "/api/callback"
 #: Bytes of attachments beyond which encoding them would keep the event loop from others.

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from utskick.channels.web_message.envelope import is_sayable
+from utskick.channels.web_message.soap_request import is_sayable
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import Department, ExternalReference
-from utskick.domain.rules import Base64, Body, FreeLine, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
+from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.validators import Base64, Body, FreeLine, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
 
 MOST_ATTACHMENTS: Final = 10
 _LONGEST_NAME: Final = 255

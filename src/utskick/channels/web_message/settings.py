@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from utskick.channels.web_message.envelope import is_sayable
-from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.channels.web_message.soap_request import is_sayable
+from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 _MIB: Final = 1_048_576
 

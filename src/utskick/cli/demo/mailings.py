@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import Final
 
-from utskick.channels.digital_invoice.numbers import is_bank_day
+from utskick.channels.digital_invoice.check_digits import is_bank_day
 from utskick.cli.demo import pdf, people
 from utskick.cli.demo.ledgers import Asked, Wording
 from utskick.cli.demo.people import Device, Person

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from utskick.domain.ids import new_id
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 from utskick_client import AsyncUtskickClient
 
 _STREETS: Final = ("Storgatan", "Kyrkogatan", "Skolhusallén", "Åkargatan", "Östermalmsgatan", "Ängsvägen")

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.mail_parser import Enclosure
 from utskick.sandbox.open_e import CaseMessage, open_case_message
-from utskick.sandbox.views.shelf import ROWS, FiledShelf, Kind
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, FiledShelf, Kind
+from utskick.sandbox.views.formatting import clock, day
 
 _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 

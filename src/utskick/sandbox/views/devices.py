@@ -9,8 +9,8 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
 _URGENCIES = {"very-low": "Mycket låg angelägenhet", "low": "Låg angelägenhet", "high": "Hög angelägenhet"}
 

@@ -9,10 +9,10 @@ from typing import ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure, open_mail
+from utskick.sandbox.mail_parser import Enclosure, open_mail
+from utskick.sandbox.views.components import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.formatting import excerpt, mail_date, moment
 from utskick.sandbox.views.layout import HEADERS, framed
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
-from utskick.sandbox.views.wording import excerpt, mail_date, moment
 
 
 class Inboxes(OpenShelf):

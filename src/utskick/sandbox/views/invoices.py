@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from utskick.sandbox.invoice import Invoice, Payment, open_invoice
+from utskick.sandbox.invoice_parser import Invoice, Payment, open_invoice
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
-from utskick.sandbox.views.wording import bankgiro, kronor, legal_id, moment, plusgiro
+from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.views.components import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, moment, plusgiro
 
 _UNTITLED = "(ingen rubrik)"
 

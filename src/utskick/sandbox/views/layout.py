@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.mail_parser import Enclosure
 
 HEADERS: Final[Mapping[str, str]] = {
     # A mail's frame (srcdoc) inherits this policy (HTML section 7.1.7): no script, and nothing fetched from anywhere else.

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from utskick.sandbox.batches import first_name
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
-from utskick.sandbox.pages_of_pdf import is_pdf
+from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.print_house.batches import first_name
+from utskick.sandbox.print_house.pdf_pages import is_pdf
+from utskick.sandbox.views.components import ROWS, Kind, OpenShelf, tile
+from utskick.sandbox.views.formatting import day, moment
 from utskick.sandbox.views.layout import segment
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf, tile
-from utskick.sandbox.views.wording import day, moment
 
 #: What the printing house calls an address that only the PDF has.
 _IN_THE_WINDOW = "(in the window)"

@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from utskick.sandbox import digital_mail_people, kivra, open_e, push_fcm, push_web, slack
+from utskick.sandbox import kivra, open_e, slack
 from utskick.sandbox.api import magic_table
+from utskick.sandbox.digital_mail import citizens as digital_mail_people
 from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.push import fcm as push_fcm
+from utskick.sandbox.push import web as push_web
 from utskick.sandbox.views.layout import Layout
 
 FAULTS: Final[dict[Fault, str]] = {

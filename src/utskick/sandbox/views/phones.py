@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
 
 class Phones(Shelf):

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from utskick.sandbox.batches import Batch
+from utskick.sandbox.print_house.batches import Batch
+from utskick.sandbox.views.components import ROWS, Desk, pictured
+from utskick.sandbox.views.formatting import moment, size
 from utskick.sandbox.views.layout import saving, segment
-from utskick.sandbox.views.shelf import ROWS, Desk, pictured
-from utskick.sandbox.views.wording import moment, size
 
 PATH: Final = "/print"
 _TEXTS: Final = {"SHA256SUMS": "kontrollsummor", "KLAR": "klarmarkering", "manifest.json": "innehållsförteckning"}

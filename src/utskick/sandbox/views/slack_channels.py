@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
 _FENCE = re.compile(r"```\n?(.*?)\n?```", re.S)
 #: The three that mrkdwn escapes; nothing else is an entity there.

@@ -14,14 +14,14 @@ from smpp34 import DeliverSm
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import SmppAccount
-from utskick.channels.sms.smpp.parts import parts_of
+from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
 from utskick.channels.sms.smpp.session import Accepted, Session, open_session
-from utskick.channels.sms.smpp.statuses import COME_AGAIN, NOT_TAKEN, OK
+from utskick.channels.sms.smpp.submit_sm import parts_of
 from utskick.domain.channel import Health, Hook, Keep, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
-from utskick.outgoing.memory import Memory
+from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
 

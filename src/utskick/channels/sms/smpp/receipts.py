@@ -8,7 +8,7 @@ from typing import Final
 
 from smpp34 import DeliverSm
 
-from utskick.channels.sms.smpp.frames import MESSAGE_PAYLOAD, MESSAGE_STATE, RECEIPTED_MESSAGE_ID
+from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD, MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from utskick.domain.channel import Receipt, Report
 from utskick.domain.outcome import Reason
 

@@ -12,9 +12,9 @@ from typing import Final
 from smpp34 import DeliverSm
 
 from utskick.channels.sms.settings import SmppAccount
-from utskick.channels.sms.smpp.frames import Broken, Command, Frame, bind_body, read_frame
-from utskick.channels.sms.smpp.parts import Part
-from utskick.channels.sms.smpp.statuses import COME_AGAIN, NOT_TAKEN, OK, UNKNOWN_COMMAND, of_bind, of_message
+from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK, UNKNOWN_COMMAND, of_bind, of_message
+from utskick.channels.sms.smpp.pdu import Broken, Command, Frame, bind_body, read_frame
+from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
 #: What the owner does with a deliver_sm: the status to answer with, once it has been kept.

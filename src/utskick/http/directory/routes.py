@@ -1,0 +1,111 @@
+"""The directory's calls: their paths, their endpoints, and how the API describes them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from utskick.http.context import Service
+from utskick.http.directory.contact_settings import ContactSettingCalls
+from utskick.http.directory.delegates import DelegateCalls
+from utskick.http.directory.parties import PartyCalls
+from utskick.http.directory.push_subscriptions import SubscriptionCalls
+from utskick.http.operation import Operation
+from utskick.http.operation.call import Call
+from utskick.http.privacy.erasure import Erasing
+from utskick.http.privacy.extract import ExtractCalls
+
+_SETTINGS: Final = "Contact Settings"
+_DELEGATES: Final = "Delegates"
+_PARTIES: Final = "Parties"
+_PUSH: Final = "Push Subscriptions"
+_ERASED: Final = (
+    "What no rule preserves, no hold keeps and is not on its way is removed; what is kept is told, and why. "
+    "With `scope=directory` only the entry of the directory is removed, and the answer is 204"
+)
+
+
+def calls(service: Service) -> list[Call]:
+    return [*_settings(ContactSettingCalls(service)), *_delegates(DelegateCalls(service)), *_people(service)]
+
+
+def _settings(to: ContactSettingCalls) -> list[Call]:
+    create = Operation(
+        "createContactSetting", "Create contact setting", _SETTINGS, status=201, body="ContactSettingCreateRequest", conflict=True
+    )
+    find = Operation(
+        "findContactSettings",
+        "Find the contact settings of a party and of its delegates; every other query parameter is held against their filters",
+        _SETTINGS, answer="ContactSetting", many=True, query=("partyId",), filters=True,
+    )  # fmt: skip
+    by_destination = Operation(
+        "findContactSettingsByDestination", "Find contact settings by destination", _SETTINGS,
+        answer="ContactSetting", many=True, query=("destination",),
+    )  # fmt: skip
+    update = Operation(
+        "updateContactSetting", "Update contact setting", _SETTINGS, answer="ContactSetting", body="ContactSettingUpdateRequest"
+    )
+    children = Operation(
+        "readContactSettingChildren", "Read the virtual contact settings that one has made", _SETTINGS, answer="ContactSetting", many=True
+    )
+    return [
+        Call("POST", "/settings", to.create, create),
+        Call("GET", "/settings", to.find, find),
+        Call("GET", "/settings/contact-channels", to.by_destination, by_destination),
+        Call("GET", "/settings/{id}", to.read, Operation("readContactSetting", "Read contact setting", _SETTINGS, answer="ContactSetting")),
+        Call("PATCH", "/settings/{id}", to.update, update),
+        Call("DELETE", "/settings/{id}", to.delete, Operation("deleteContactSetting", "Delete contact setting", _SETTINGS, status=204)),
+        Call("GET", "/settings/{id}/children", to.children, children),
+    ]
+
+
+def _delegates(to: DelegateCalls) -> list[Call]:
+    create = Operation("createDelegate", "Create delegate", _DELEGATES, status=201, body="DelegateCreateRequest", conflict=True)
+    find = Operation(
+        "findDelegates", "Find delegates by agent, principal or both", _DELEGATES,
+        answer="Delegate", many=True, query=("agentId", "principalId"), optional=True,
+    )  # fmt: skip
+    add = Operation("createDelegateFilter", "Create delegate filter", _DELEGATES, status=201, body="FilterBody")
+    change = Operation("updateDelegateFilter", "Update delegate filter", _DELEGATES, answer="Filter", body="FilterBody")
+    remove = Operation("deleteDelegateFilter", "Delete delegate filter; the last one takes the delegate with it", _DELEGATES, status=204)
+    one = "/delegates/{id}/filters/{filterId}"
+    return [
+        Call("POST", "/delegates", to.create, create),
+        Call("GET", "/delegates", to.find, find),
+        Call("GET", "/delegates/{id}", to.read, Operation("readDelegate", "Read delegate", _DELEGATES, answer="Delegate")),
+        Call("DELETE", "/delegates/{id}", to.delete, Operation("deleteDelegate", "Delete delegate", _DELEGATES, status=204)),
+        Call("POST", "/delegates/{id}/filters", to.create_filter, add),
+        Call("GET", one, to.read_filter, Operation("readDelegateFilter", "Read delegate filter", _DELEGATES, answer="Filter")),
+        Call("PATCH", one, to.update_filter, change),
+        Call("DELETE", one, to.delete_filter, remove),
+    ]
+
+
+def _people(service: Service) -> list[Call]:
+    party, push = PartyCalls(service), SubscriptionCalls(service)
+    put = Operation(
+        "putParty", "Say who stands behind a party id (201 when new)", _PARTIES,
+        answer="RegisteredParty", made=201, body="PartyRequest", missing=False, conflict=True,
+    )  # fmt: skip
+    get = Operation("getParty", "Read a party, its number masked", _PARTIES, answer="RegisteredParty")
+    extract = Operation(
+        "getPartyExtract", "Everything that is known of a person, as JSON or PDF", _PARTIES,
+        answer="PartyExtract", query=("files", "format"), optional=True, also="application/pdf", long="Too long for a PDF: ask for JSON",
+    )  # fmt: skip
+    erase = Operation(
+        "deleteParty", "Erase a person: directory, contact settings, devices, delegates and messages", _PARTIES,
+        answer="Erasure", query=("scope", "reference"), optional=True, conflict=True, empty=204, named=True, text=_ERASED,
+    )  # fmt: skip
+    subscribe = Operation(
+        "createSubscription", "Add a device of a party; the same one again keeps its id", _PUSH,
+        status=201, answer="SubscriptionId", body="SubscriptionRequest",
+    )  # fmt: skip
+    listed = Operation("getSubscriptions", "List the devices of a party", _PUSH, answer="PushSubscription", many=True, query=("partyId",))
+    return [
+        Call("PUT", "/parties/{partyId}", party.put, put),
+        Call("GET", "/parties/{partyId}", party.read, get),
+        Call("GET", "/parties/{partyId}/extract", ExtractCalls(service).read, extract),
+        Call("DELETE", "/parties/{partyId}", Erasing(service).delete, erase),
+        Call("POST", "/push/subscriptions", push.create, subscribe),
+        Call("GET", "/push/subscriptions", push.find, listed),
+        Call("DELETE", "/push/subscriptions/{id}", push.delete, Operation("deleteSubscription", "Remove a device", _PUSH, status=204)),
+    ]
