@@ -13,18 +13,18 @@ import uvloop
 
 from utskick import app, logs
 from utskick.auth import scopes
-from utskick.auth.client_registry import Allowed, Register
+from utskick.auth.client_registry import Allowed, ClientRegistry
 from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
-from utskick.domain.message import Numbered
-from utskick.engine.intake import Intake, Wish
+from utskick.domain.message import NumberedRequest
+from utskick.engine.intake import AcceptRequest, Intake
 from utskick.store.administration.clients import Clients
 
 
 class Unstored(Intake):
     """Numbers like the real one, and forgets."""
 
-    async def accept(self, wish: Wish, numbered: Numbered) -> None:  # noqa: ARG002
+    async def accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> None:  # noqa: ARG002
         return None
 
 
@@ -43,7 +43,7 @@ async def main() -> None:
 async def _token(settings: Any, api_url: str) -> str:
     """Of a client that may send SMS, fetched as any system would."""
     async with app.opened(settings) as database:
-        register = Register(Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now)
+        register = ClientRegistry(Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now)
         secret = await register.create("bench", Allowed(("2281",), ("sms:send",)))
     form = urlencode({"grant_type": "client_credentials", "client_id": "bench", "client_secret": secret}).encode()
     answer = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{api_url}/oauth2/token", form, timeout=30).read())

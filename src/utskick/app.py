@@ -27,15 +27,15 @@ from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.engine.batch_progress import Progress
-from utskick.engine.failpoints import Points
+from utskick.engine.failpoints import Failpoints
 from utskick.engine.intake import Intake
 from utskick.engine.readiness import Readiness
 from utskick.engine.retry import Policy
-from utskick.engine.sync_wait import Settlements
+from utskick.engine.sync_wait import SyncWaiters
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import app as api
-from utskick.http.audit.denials import Refusals
-from utskick.http.context import Service
+from utskick.http.audit.denials import DenialLog
+from utskick.http.context import ApiContext
 from utskick.http.wire.protocol import Connection
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.addresses import HOST, Place
@@ -95,9 +95,9 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def settling(settings: Settings, database: Database) -> AsyncIterator[Settlements]:
+async def settling(settings: Settings, database: Database) -> AsyncIterator[SyncWaiters]:
     """What synchronous calls wait at."""
-    settlements = Settlements(database, settings.http.sync_waits)
+    settlements = SyncWaiters(database, settings.http.sync_waits)
     settlements.start()
     try:
         yield settlements
@@ -106,9 +106,9 @@ async def settling(settings: Settings, database: Database) -> AsyncIterator[Sett
 
 
 @asynccontextmanager
-async def refusing(settings: Settings, database: Database) -> AsyncIterator[Refusals]:
+async def refusing(settings: Settings, database: Database) -> AsyncIterator[DenialLog]:
     """What tells of refused calls; what it has counted is told on leaving."""
-    refusals = Refusals(database, settings.municipalities, utc_now)
+    refusals = DenialLog(database, settings.municipalities, utc_now)
     try:
         yield refusals
     finally:
@@ -187,11 +187,11 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         history = History(database)
         progress = Progress(history, settings.http.streams)
         kept = await _kept_client(settings, database)
-        service = Service(
+        service = ApiContext(
             access=await stack.enter_async_context(access.opened(settings.section("auth"), database, api_url, utc_now)),
             database=database,
             channels=channels,
-            intake=Intake(database, channels, utc_now, Points.from_environment()),
+            intake=Intake(database, channels, utc_now, Failpoints.from_environment()),
             settlements=await stack.enter_async_context(settling(settings, database)),
             receipts=speaks.receipts,
             history=history,
@@ -277,7 +277,7 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def _server_of(settings: Settings, service: Service) -> _Server:
+def _server_of(settings: Settings, service: ApiContext) -> _Server:
     return _Server(
         uvicorn.Config(
             api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,

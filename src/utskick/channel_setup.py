@@ -15,7 +15,7 @@ from utskick.channels.registry import CHANNELS, SPOKEN
 from utskick.configuration.channel_proxy import ConfiguredChannel
 from utskick.configuration.inheritance import ACCOUNTS, Configuration, Kind
 from utskick.configuration.toml_tables import read_tables, walk
-from utskick.configuration.watcher import Watch
+from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.directory import setup as directory
 from utskick.directory.database import tables_of
 from utskick.directory.setup import People
@@ -27,7 +27,7 @@ from utskick.domain.errors import SettingsFault
 from utskick.domain.retention import Rule
 from utskick.domain.validators import told
 from utskick.engine.receipts import Receipts
-from utskick.outgoing.address_guard import Network, Reach
+from utskick.outgoing.address_guard import AddressPolicy, Network
 from utskick.sandbox.addresses import Place
 from utskick.sandbox.server import sections
 from utskick.settings import LimitsSection, RetentionSection, Settings
@@ -76,20 +76,20 @@ def configuration_of(settings: Settings, rows: Rows) -> Configuration:
     return Configuration(kinds, [*_tables_of(settings, kinds), *rows.said], rows.unreadable)
 
 
-def watch_of(settings: Settings, database: Database) -> Watch:
+def watch_of(settings: Settings, database: Database) -> ConfigurationWatcher:
     """What is configured for units, to be looked at and changed beside a running service. Raises ``SettingsFault``."""
     kinds = kinds_of(settings, None)
-    return Watch(database, kinds, _tables_of(settings, kinds), ())
+    return ConfigurationWatcher(database, kinds, _tables_of(settings, kinds), ())
 
 
-def reach_of(settings: Settings) -> Reach:
+def reach_of(settings: Settings) -> AddressPolicy:
     """Where providers may lie whose accounts are set over the API; in the sandbox also on this machine."""
-    return Reach((*settings.providers.networks, *_own_of(settings)))
+    return AddressPolicy((*settings.providers.networks, *_own_of(settings)))
 
 
-def receivers_of(settings: Settings) -> Reach:
+def receivers_of(settings: Settings) -> AddressPolicy:
     """Where webhooks may be called. In the sandbox, whose database may be a copy of the real one, on this machine: nothing leaves it."""
-    return Reach((*settings.webhooks.networks, *_own_of(settings)), public=not in_sandbox(settings))
+    return AddressPolicy((*settings.webhooks.networks, *_own_of(settings)), public=not in_sandbox(settings))
 
 
 def _own_of(settings: Settings) -> Sequence[Network]:
@@ -129,7 +129,7 @@ class Speaking:
     people: People
     channels: Mapping[str, Channel]
     receipts: Receipts
-    watch: Watch
+    watch: ConfigurationWatcher
 
 
 @asynccontextmanager
@@ -140,7 +140,7 @@ async def opened(settings: Settings, database: Database, place: Place | None) ->
         tables = _tables_of(settings, kinds)
         channels = channels_of(kinds, tables, people.neighbours)
         receipts = hear_reports(database, channels)
-        watch = Watch(database, kinds, tables, channels.values())
+        watch = ConfigurationWatcher(database, kinds, tables, channels.values())
         async with started(channels), watch.running():
             check_accounts(channels)
             yield Speaking(people, channels, receipts, watch)

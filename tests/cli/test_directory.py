@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.directory.stage import MID, SAFE, organization, person
-from utskick.directory.database import LocalDirectory, Tables, tables_of
+from utskick.directory.database import DatabaseDirectory, LocalDirectory, tables_of
 from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.outcome import Deferred
 from utskick.store.crypto.vault import Vault
@@ -43,7 +43,7 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     return utskick
 
 
-def asked(server: str, question: Callable[[Tables], Awaitable[object]]) -> object:
+def asked(server: str, question: Callable[[DatabaseDirectory], Awaitable[object]]) -> object:
     async def ask() -> object:
         database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
@@ -55,12 +55,12 @@ def asked(server: str, question: Callable[[Tables], Awaitable[object]]) -> objec
     return asyncio.run(ask())
 
 
-async def known(tables: Tables) -> dict[str, UUID]:
+async def known(tables: DatabaseDirectory) -> dict[str, UUID]:
     async with tables.parties._database.transaction() as connection:
         return await tables.parties.by_number(connection, MID, [person(n) for n in range(1, 30)] + [organization(1)])
 
 
-async def reached(tables: Tables, number: str) -> list[tuple[str, str]]:
+async def reached(tables: DatabaseDirectory, number: str) -> list[tuple[str, str]]:
     found = await LocalDirectory(tables).contacts(MID, str((await known(tables))[number]), {})
     assert not isinstance(found, Deferred)
     return [(contact.method or "", contact.destination) for contact in found]
@@ -75,7 +75,7 @@ def test_a_file_becomes_people(into: Command, server: str, tmp_path: Path, encod
     assert done.code == 0, done.err
     assert "│ 2 " in done.out
 
-    async def look(tables: Tables) -> None:
+    async def look(tables: DatabaseDirectory) -> None:
         ids, directory = await known(tables), LocalDirectory(tables)
         assert set(ids) == {ANNA, BO}
         assert ids[ANNA].version == 7

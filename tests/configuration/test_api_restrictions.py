@@ -13,7 +13,7 @@ from utskick.channels.registry import CHANNELS
 from utskick.configuration import api_restrictions as outside
 from utskick.configuration.api_restrictions import ADDRESSES, HOSTS
 from utskick.domain.errors import Violation
-from utskick.outgoing.address_guard import Reach
+from utskick.outgoing.address_guard import AddressPolicy
 
 #: Members that look like whom we call, and are not: shown to citizens; set by the service alone; of files that are refused anyway.
 _NOT_CALLED = {"public_url", "support_info.url", "known_hosts", "host_keys", "accept_any_host_key"}
@@ -57,7 +57,7 @@ async def test_hosts_in_our_own_networks_are_refused_at_their_place() -> None:
         "a": Inner(url="https://10.1.2.3/x", hosts=("192.0.2.7:99", "*.example.com"), support_info={"url": "https://10.0.0.1"}),
         "b": Inner(url="https://127.0.0.1", key_file=Path("/etc/passwd")),
     }
-    faults = await outside.unreachable(value, "accounts", Reach())
+    faults = await outside.unreachable(value, "accounts", AddressPolicy())
     assert [fault.field for fault in faults] == ["accounts.a.url", "accounts.a.hosts[0]", "accounts.b.url"]
     assert outside.files(value, "accounts") == [
         Violation("accounts.b.key_file", "would name a file of the server: give its contents, in the member without _file")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from utskick.configuration.channel_proxy import ConfiguredChannel
 from utskick.configuration.inheritance import Configuration, Kind
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
 from utskick.domain.configuration import Said
 from utskick.domain.outcome import Misconfigured, Outcome, Sent
 from utskick.domain.recipient import Recipient
@@ -23,11 +23,11 @@ class Section(BaseModel):
     accounts: dict[str, int] = {}
 
 
-class Recorder(Plain):
+class Recorder(ChannelDefaults):
     """A channel that keeps what it was asked to send, and waits where it is told to."""
 
     name, message_type, integration = "x", "X", "X"
-    forms: tuple[Form, ...] = ()
+    forms: tuple[SendEndpoint, ...] = ()
 
     def __init__(self, section: Section) -> None:
         self.section = section
@@ -37,7 +37,7 @@ class Recorder(Plain):
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         return Plan({"sender": self.section.sender}, [], [])
 
     def completed(self, draft: Draft) -> Draft:
@@ -99,7 +99,7 @@ async def test_a_sender_of_its_own_needs_no_connections_of_its_own() -> None:
     base, planner = stage.made
     assert base.sent == [("base", "Skolan"), ("base", "base")]
     assert (planner.started, planner.sent) == (0, [])
-    assert stage.channel.plan(Section(), Asked("2281")).content == {"sender": "base"}
+    assert stage.channel.plan(Section(), RequestContext("2281")).content == {"sender": "base"}
 
 
 async def test_accounts_of_its_own_are_started_named_and_used_by_those_below() -> None:

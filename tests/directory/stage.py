@@ -8,7 +8,7 @@ from uuid import UUID
 
 from stdnum import luhn
 
-from utskick.directory.database import Tables, tables_of
+from utskick.directory.database import DatabaseDirectory, tables_of
 from utskick.domain.contact_setting import ContactChannel, ContactSetting, Delegate, Filter, Operator, Rule
 from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
@@ -41,7 +41,7 @@ class People:
     """Puts people and their wishes into the tables."""
 
     def __init__(self, database: Database, safe: Safe = SAFE) -> None:
-        self.tables: Tables = tables_of(database, safe)
+        self.tables: DatabaseDirectory = tables_of(database, safe)
 
     async def party(self, legal_id: LegalId, address: PostalAddress = HOME, *, protected: bool = False, mid: str = MID) -> Party:
         party = Party(new_id(), legal_id, address, protected)

@@ -9,7 +9,7 @@ import pytest
 
 from utskick.domain.channel import Account, Priority
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.engine.limits import Pace
+from utskick.engine.limits import AccountLimits
 
 WHY = Reason("why", "because")
 
@@ -21,9 +21,9 @@ class Time:
         return self.now
 
 
-def pace(concurrency: int = 5, rate: float | None = None) -> tuple[Pace, Time]:
+def pace(concurrency: int = 5, rate: float | None = None) -> tuple[AccountLimits, Time]:
     time = Time()
-    return Pace(Account("a", "link", 1, concurrency, rate), time), time
+    return AccountLimits(Account("a", "link", 1, concurrency, rate), time), time
 
 
 async def test_never_more_than_the_limit_and_bulk_leaves_room() -> None:
@@ -73,7 +73,7 @@ async def test_a_waiter_that_leaves_gives_its_turn_away() -> None:
     await asyncio.wait_for(_pass(paced), 1)
 
 
-async def _pass(paced: Pace) -> None:
+async def _pass(paced: AccountLimits) -> None:
     async with paced.slot(Priority.NORMAL):
         pass
 

@@ -15,7 +15,7 @@ from utskick.domain.delivery import Delivery
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
 from utskick.domain.status import MOVES, Status
-from utskick.engine.retry import Policy, Situation, back_off, choose, next_move
+from utskick.engine.retry import Policy, RetryContext, back_off, choose, next_move
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WHY = Reason("why", "because")
@@ -36,8 +36,8 @@ DELIVERY = Delivery(
 )
 
 
-def situation(account: str = "a", able: tuple[str, ...] = ("a",), when: Literal["resend", "hold"] = "hold") -> Situation:
-    return Situation(account, able, when, NOW, 0.5)
+def situation(account: str = "a", able: tuple[str, ...] = ("a",), when: Literal["resend", "hold"] = "hold") -> RetryContext:
+    return RetryContext(account, able, when, NOW, 0.5)
 
 
 def test_what_was_sent_is_sent() -> None:

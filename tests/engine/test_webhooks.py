@@ -18,7 +18,7 @@ from utskick.domain.clock import utc_now
 from utskick.domain.feed import OLDEST
 from utskick.domain.webhook import SCHEDULE, Stopped
 from utskick.engine.webhooks import WebhookRound
-from utskick.outgoing.address_guard import Reach
+from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.http_client import Timeouts
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
@@ -26,7 +26,7 @@ from utskick.store.events.feed import Feed, Window
 from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
 from utskick.store.events.webhooks import Owner, Wanted, Webhook, Webhooks
 
-HERE = Reach([ip_network("127.0.0.0/8")])
+HERE = AddressPolicy([ip_network("127.0.0.0/8")])
 BYGGR = Owner("2281", "Byggr")
 
 

@@ -15,7 +15,7 @@ from yarl import URL
 
 from tests.outgoing.names import Names
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.address_guard import Guard, Reach, Refused, is_public
+from utskick.outgoing.address_guard import AddressPolicy, Guard, Refused, is_public
 from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
 
 CLOSED = [
@@ -114,7 +114,7 @@ async def test_a_name_is_asked_once_and_the_connection_goes_to_that_answer(insid
 def refused(text: str, *networks: str) -> str:
     """Why an address is refused; empty where it is not."""
     try:
-        Reach([ip_network(n) for n in networks]).read(text)
+        AddressPolicy([ip_network(n) for n in networks]).read(text)
     except Refused as why:
         return str(why)
     return ""
@@ -198,7 +198,7 @@ def test_no_spelling_of_an_address_of_ours_gets_past(network: object, offset: in
 @given(st.text(max_size=40) | st.integers(0, 2**32 - 1).flatmap(lambda number: st.sampled_from(spellings(number))))
 def test_what_the_client_takes_for_an_address_is_a_public_one_and_all_else_goes_to_the_resolver(host: str) -> None:
     try:
-        url = Reach().read(f"https://{host}/a")
+        url = AddressPolicy().read(f"https://{host}/a")
     except Refused:
         return
     found = url.raw_host or ""
@@ -210,7 +210,7 @@ def test_what_the_client_takes_for_an_address_is_a_public_one_and_all_else_goes_
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2a00:1450:400f:80c::200a", "::1"]])
 async def test_a_name_that_stands_for_one_of_ours_is_refused_at_the_look_and_on_the_wire(inside: TestServer, addresses: list[str]) -> None:
-    reach = Reach(inner=Names(addresses))
+    reach = AddressPolicy(inner=Names(addresses))
     url = reach.read(f"https://hooks.example.se:{inside.port}/a")
     with pytest.raises(Refused, match="must not lead to"):
         await reach.look(url)
@@ -224,7 +224,7 @@ async def test_a_name_that_stands_for_one_of_ours_is_refused_at_the_look_and_on_
 async def test_by_http_a_name_must_stand_for_nothing_but_our_own(inside: TestServer) -> None:
     networks = [ip_network("127.0.0.0/8")]
     for addresses, allowed in ((["127.0.0.1"], True), (["127.0.0.1", "8.8.8.8"], False), (["8.8.8.8"], False)):
-        reach = Reach(networks, inner=Names(addresses))
+        reach = AddressPolicy(networks, inner=Names(addresses))
         url = reach.read(f"http://intranet:{inside.port}/a")
         wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("http"))
         answer = await wire.call(Call("POST", str(url), b""))
@@ -238,6 +238,6 @@ async def test_a_name_that_nobody_knows_is_told(inside: TestServer) -> None:
         async def resolve(self, *_: object, **__: object) -> list[object]:  # type: ignore[override]
             raise OSError("no such host")
 
-    reach = Reach(inner=Nobody([]))
+    reach = AddressPolicy(inner=Nobody([]))
     with pytest.raises(Refused, match="must name a host that can be found"):
         await reach.look(reach.read("https://hooks.example.se/"))

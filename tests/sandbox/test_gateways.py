@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from tests.contracts.provider import PATIENCE
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Draft, Hook, Receipt, Report
+from utskick.domain.channel import Draft, ProviderCallback, Receipt, Report
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
@@ -77,7 +77,7 @@ class Town:
         status = self.gate_answers.pop(0) if self.gate_answers else 200
         if status == 200:
             info = request.match_info
-            hook = Hook(info["account"], info["secret"], request.headers, request.query, await request.read())
+            hook = ProviderCallback(info["account"], info["secret"], request.headers, request.query, await request.read())
             self.receipts.extend(self.channel.read_receipt(hook))
         self._came.set()
         return web.Response(status=status)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 
 
 async def test_items_that_come_while_a_group_is_written_form_the_next() -> None:
@@ -19,7 +19,7 @@ async def test_items_that_come_while_a_group_is_written_form_the_next() -> None:
         await gate.wait()
         return [item * 10 for item in items]
 
-    batching = Batching(write, limit=3)
+    batching = GroupCommit(write, limit=3)
     first = asyncio.create_task(batching.put(0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -36,7 +36,7 @@ async def test_one_bad_item_takes_nobody_with_it() -> None:
             raise ValueError("13")
         return list(items)
 
-    batching = Batching(write, split=(ValueError,))
+    batching = GroupCommit(write, split=(ValueError,))
     found = await asyncio.gather(*(batching.put(i) for i in (12, 13, 14)), return_exceptions=True)
     assert found[0] == 12
     assert isinstance(found[1], ValueError)
@@ -51,7 +51,7 @@ async def test_any_other_fault_reaches_all_and_the_next_group_goes_on() -> None:
             raise OSError
         return list(items)
 
-    batching = Batching(write)
+    batching = GroupCommit(write)
     found = await asyncio.gather(batching.put(1), batching.put(2), return_exceptions=True)
     assert all(isinstance(f, OSError) for f in found)
     broken = False
@@ -67,7 +67,7 @@ async def test_a_caller_that_leaves_does_not_stop_the_writing() -> None:
         written.extend(items)
         return [None] * len(items)
 
-    batching = Batching(write)
+    batching = GroupCommit(write)
     leaving, staying = asyncio.create_task(batching.put(1)), asyncio.create_task(batching.put(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -82,7 +82,7 @@ async def test_what_is_put_by_those_whom_the_last_group_woke_is_written_too() ->
     async def write(items: Sequence[int]) -> Sequence[int]:
         return list(items)
 
-    batching = Batching(write, writers=2)
+    batching = GroupCommit(write, writers=2)
     async with asyncio.timeout(5):
         assert [await batching.put(i) for i in range(50)] == list(range(50))
 
@@ -96,7 +96,7 @@ async def test_a_second_writer_starts_when_enough_is_waiting() -> None:
         await gate.wait()
         return list(items)
 
-    batching = Batching(write, writers=2)
+    batching = GroupCommit(write, writers=2)
     first = asyncio.create_task(batching.put(0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)

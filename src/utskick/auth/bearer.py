@@ -18,7 +18,7 @@ _LIFE: Final = 300.0
 _REALM: Final = 'Bearer realm="utskick"'
 
 
-class Door:
+class BearerAuthenticator:
     """``advice``: where tokens are to be had, in a sentence for those who come without. ``certificate_header``: in lower case.
 
     A token that was verified is known again by its SHA-256, so that most calls cost microseconds.

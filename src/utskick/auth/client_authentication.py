@@ -14,7 +14,7 @@ from typing import Final
 from utskick.auth import client_assertion as assertion
 from utskick.auth import secret_digest
 from utskick.auth.client_registry import is_name
-from utskick.auth.login_throttle import Lookout
+from utskick.auth.login_throttle import LoginThrottle
 from utskick.domain.clock import Clock
 from utskick.store.administration.clients import Client, Clients
 
@@ -50,7 +50,7 @@ class Authentication:
         self._clients = clients
         self._audiences = audiences
         self._clock = clock
-        self._lookout = Lookout()
+        self._lookout = LoginThrottle()
         self._working = asyncio.Semaphore(_AT_ONCE)
         self._key = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}

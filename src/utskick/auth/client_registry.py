@@ -32,7 +32,7 @@ class Allowed:
     scopes: tuple[str, ...]
 
 
-class Register:
+class ClientRegistry:
     """``scopes``, ``municipalities``: all that there are."""
 
     def __init__(self, clients: Clients, scopes: Iterable[str], municipalities: Sequence[str], clock: Clock) -> None:

@@ -12,7 +12,7 @@ _LONGEST: Final = 60.0
 _MOST: Final = 10_000
 
 
-class Lookout:
+class LoginThrottle:
     """In one process. What is forgotten first is what has been quiet for longest."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from utskick.auth.bearer import Door
+from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import Claims
 from utskick.auth.discovery import RemoteKeys
 from utskick.auth.issuer import EmbeddedIssuer
@@ -28,7 +28,7 @@ class Access:
     ``discovery``: where the metadata of the first issuer elsewhere are, for those who read the API's description.
     """
 
-    door: Door | None = None
+    door: BearerAuthenticator | None = None
     issuer: EmbeddedIssuer | None = None
     discovery: str | None = None
 
@@ -52,7 +52,7 @@ async def opened(section: AuthSection, database: Database, api_url: str, clock: 
             trusted.append(Trusted(foreign.name, foreign.audience or section.audience, Claims.of(foreign), keys))
         places = [issuer.token_url] if issuer is not None else []
         header = section.certificate_header
-        door = Door(Tokens(trusted), _advice(places, [i.name for i in section.issuers]), certificate_header=header)
+        door = BearerAuthenticator(Tokens(trusted), _advice(places, [i.name for i in section.issuers]), certificate_header=header)
         discovery = f"{section.issuers[0].url}/.well-known/openid-configuration" if section.issuers else None
         yield Access(door, issuer, discovery)
 

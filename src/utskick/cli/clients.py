@@ -14,7 +14,7 @@ from rich.table import Table
 
 from utskick import app
 from utskick.auth import public_key, scopes
-from utskick.auth.client_registry import OVERLAP, Allowed, Register
+from utskick.auth.client_registry import OVERLAP, Allowed, ClientRegistry
 from utskick.channels.registry import CHANNELS
 from utskick.cli import console as screen
 from utskick.cli.audit import trace_change
@@ -96,12 +96,12 @@ def revoke(name: Name, config: Config = None) -> None:
     screen.say(f"{name} gets no more tokens.")
 
 
-def _with(settings: Settings, do: Callable[[Register], Awaitable[T]], traced: tuple[str, str] | None = None) -> T:
+def _with(settings: Settings, do: Callable[[ClientRegistry], Awaitable[T]], traced: tuple[str, str] | None = None) -> T:
     """``traced``: what is done to which client, for the trails of all its municipalities."""
 
     async def run() -> T:
         async with app.opened(settings) as database, answering():
-            done = await do(Register(Clients(database), _every(), settings.municipalities, utc_now))
+            done = await do(ClientRegistry(Clients(database), _every(), settings.municipalities, utc_now))
             if traced is not None:
                 await _trace(database, *traced)
             return done

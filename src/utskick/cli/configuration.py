@@ -23,7 +23,7 @@ from utskick.cli.options import Config
 from utskick.configuration import redaction as showing
 from utskick.configuration.changes import Change, Changes
 from utskick.configuration.inheritance import ACCOUNTS
-from utskick.configuration.watcher import Watch
+from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.domain.clock import utc_now
 from utskick.domain.configuration import Said
 from utskick.domain.errors import Invalid, Unreadable, Violation
@@ -46,7 +46,7 @@ def listed(municipality: MunicipalityId, config: Config = None) -> None:
     settings = _served(app.read_settings(config), Unit(municipality))
     table = Table("organisation", "department", "section", "says", "set by", title=f"configuration of {municipality}", title_justify="left")
 
-    async def look(_: Database, watch: Watch) -> None:
+    async def look(_: Database, watch: ConfigurationWatcher) -> None:
         for said in watch.now.said(municipality):
             value = showing.own(watch.now, said)
             words = ", ".join(value) if value is not None else "[red]cannot be used[/]"
@@ -66,7 +66,7 @@ def show(
     settings = _served(app.read_settings(config), unit)
     table = Table("member", "value", "said by", title=f"{section} for {escape(str(unit))}", title_justify="left")
 
-    async def look(_: Database, watch: Watch) -> None:
+    async def look(_: Database, watch: ConfigurationWatcher) -> None:
         _check(watch, section)
         for member, (value, said) in sorted(showing.effective(watch.now, section, unit).items()):
             if member == ACCOUNTS and not value and speaking.in_sandbox(settings):
@@ -92,7 +92,7 @@ def put(
     change = Change(Unit(municipality, organization, department), section, by, utc_now())
     given, settings = _read(file), _served(app.read_settings(config), change.unit)
 
-    async def write(database: Database, watch: Watch) -> None:
+    async def write(database: Database, watch: ConfigurationWatcher) -> None:
         _check(watch, section)
         await Changes(watch, speaking.reach_of(settings)).put(change, given)
         await _trace(database, change, "putConfiguration")
@@ -115,7 +115,7 @@ def remove(
     settings = _served(app.read_settings(config), change.unit)
     removed = False
 
-    async def write(database: Database, watch: Watch) -> None:
+    async def write(database: Database, watch: ConfigurationWatcher) -> None:
         nonlocal removed
         _check(watch, section)
         removed = await Changes(watch, speaking.reach_of(settings)).delete(change.unit, section)
@@ -135,7 +135,7 @@ def _run(settings: Settings, work: Any) -> None:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Watch]]:
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, ConfigurationWatcher]]:
     async with app.opened(settings) as database, answering():
         watch = speaking.watch_of(settings, database)
         await watch.refresh()
@@ -161,7 +161,7 @@ def _served(settings: Settings, unit: Unit) -> Settings:
     return settings
 
 
-def _check(watch: Watch, section: str) -> None:
+def _check(watch: ConfigurationWatcher, section: str) -> None:
     if section not in watch.now.kinds:
         raise Invalid([Violation("section", f"must be one of {', '.join(sorted(watch.now.kinds))}")])
 

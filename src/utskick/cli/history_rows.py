@@ -16,7 +16,7 @@ import orjson
 from utskick.domain.ids import parse_id
 from utskick.domain.imported import ENDS, Content, Record, apart
 from utskick.domain.outcome import Reason
-from utskick.domain.status import Shown
+from utskick.domain.status import ContractStatus
 from utskick.logs import mask
 
 #: Name of a column, in small letters and digits only → the member that it is. The peer's own names first (contract 2).
@@ -120,13 +120,13 @@ def _one_of(row: Row, name: str, words: frozenset[str]) -> str:
     return text
 
 
-def _status(row: Row) -> Shown:
+def _status(row: Row) -> ContractStatus:
     text = _text(row, "status")
-    if text in (Shown.PENDING, Shown.AWAITING_FEEDBACK):
+    if text in (ContractStatus.PENDING, ContractStatus.AWAITING_FEEDBACK):
         raise Wrong(f"status: {text} is no end. Let the other system finish it before its history is moved")
     if text is None or text not in ENDS:
         raise Wrong(f"status: {'is missing' if text is None else 'must be one of ' + ', '.join(sorted(ENDS))}")
-    return Shown(text)
+    return ContractStatus(text)
 
 
 def _municipality(row: Row, setting: Setting) -> str:

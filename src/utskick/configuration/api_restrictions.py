@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from utskick.domain.errors import Violation
-from utskick.outgoing.address_guard import Reach, Refused, is_this_machine
+from utskick.outgoing.address_guard import AddressPolicy, Refused, is_this_machine
 
 #: Members that say whom we call, by their names (tests/configuration holds them against the channels).
 ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
@@ -27,7 +27,7 @@ def files(value: Any, place: str) -> list[Violation]:
     return [Violation(where, _FILE) for where, _, found in _walk(value, place) if isinstance(found, Path)]
 
 
-async def unreachable(value: Any, place: str, reach: Reach) -> list[Violation]:
+async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Violation]:
     """Whom we may not call. Names are looked up."""
     faults = []
     for where, name, found in _walk(value, place):

@@ -15,11 +15,11 @@ from utskick.configuration import api_restrictions as outside
 from utskick.configuration.inheritance import ACCOUNTS, Configuration
 from utskick.configuration.redaction import MASK
 from utskick.configuration.toml_tables import refused
-from utskick.configuration.watcher import Watch
+from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.domain.configuration import Said, version_of
 from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
 from utskick.domain.unit import Unit
-from utskick.outgoing.address_guard import Reach
+from utskick.outgoing.address_guard import AddressPolicy
 
 #: Members that say where a login goes, and how it is known to be there: whoever changes one must give the secrets again, or one could have
 #: them sent to a machine of one's own.
@@ -50,7 +50,7 @@ class Changes:
     Sections are made in threads: one with a private key in it takes 50 ms, because the key is proved.
     """
 
-    def __init__(self, watch: Watch, reach: Reach) -> None:
+    def __init__(self, watch: ConfigurationWatcher, reach: AddressPolicy) -> None:
         self._watch = watch
         self._reach = reach
 

@@ -14,7 +14,20 @@ from pydantic import BaseModel, ValidationError
 
 from utskick.configuration.inheritance import Configuration, Path
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Channel, Draft, Form, Gathering, Health, Hook, Keep, Plan, Question, Receipt
+from utskick.domain.channel import (
+    Account,
+    BatchPolicy,
+    Channel,
+    ChannelQuery,
+    Draft,
+    Health,
+    Keep,
+    Plan,
+    ProviderCallback,
+    Receipt,
+    RequestContext,
+    SendEndpoint,
+)
 from utskick.domain.errors import ConfigurationBroken, Unauthorized, UtskickError, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared
@@ -31,7 +44,7 @@ _GONE: Final = Misconfigured(Reason("account-gone", "the provider account was ta
 
 
 @dataclass(eq=False, slots=True)
-class _Line:
+class _Instance:
     """One channel, and how many calls are under way by it: it is closed when it is of no more use and none is left."""
 
     channel: Channel
@@ -62,39 +75,39 @@ class _Line:
 _closing: Final[set[asyncio.Task[None]]] = set()
 
 
-def _close(line: _Line) -> None:
+def _close(line: _Instance) -> None:
     task = asyncio.create_task(line.channel.close())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Office:
+class _UnitChannels:
     """How a unit's requests are planned, and what carries its deliveries. None: that part of its configuration cannot be used."""
 
-    planning: _Line | None
-    carrying: _Line | None
+    planning: _Instance | None
+    carrying: _Instance | None
 
 
 class ConfiguredChannel:
     """``domain.channel.Channel``. ``base``: as the service's own settings have it, for everybody who says nothing else."""
 
     def __init__(self, base: Channel, make: Make, configuration: Configuration) -> None:
-        self._base = _Line(base, {})
+        self._base = _Instance(base, {})
         self._make = make
-        self._plain = _Office(self._base, self._base)
-        self._offices: dict[Path, _Office] = {}
-        self._carriers: dict[Path, _Line | None] = {}
+        self._plain = _UnitChannels(self._base, self._base)
+        self._offices: dict[Path, _UnitChannels] = {}
+        self._carriers: dict[Path, _Instance | None] = {}
         self._keep: Keep | None = None
         self._started = False
         self.name = base.name
         self.message_type = base.message_type
         self.integration = base.integration
-        self.forms: tuple[Form, ...] = base.forms
+        self.forms: tuple[SendEndpoint, ...] = base.forms
         self.accounts: tuple[Account, ...] = ()
-        self.questions: tuple[Question, ...] = tuple(replace(asked, ask=self._asking(asked.path)) for asked in base.questions)
+        self.questions: tuple[ChannelQuery, ...] = tuple(replace(asked, ask=self._asking(asked.path)) for asked in base.questions)
         self.legs = base.legs
-        self.gathering: Gathering | None = base.gathering
+        self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
         self.failure_title = base.failure_title
         self.not_found = base.not_found
@@ -114,14 +127,14 @@ class ConfiguredChannel:
         for line in {id(line): line for line in old if line is not None and id(line) not in kept}.values():
             line.retire()
 
-    def _carriers_of(self, configuration: Configuration) -> dict[Path, _Line | None]:
+    def _carriers_of(self, configuration: Configuration) -> dict[Path, _Instance | None]:
         """What is as it was stays, with its connections."""
         return {
             path: self._made(configuration, example, self._carriers.get(path))
             for path, example in configuration.carriers(self.name).items()
         }
 
-    def _use(self, configuration: Configuration, carriers: dict[Path, _Line | None]) -> None:
+    def _use(self, configuration: Configuration, carriers: dict[Path, _Instance | None]) -> None:
         self._configuration, self._carriers, self._offices = configuration, carriers, {}
         self._names = {}
         accounts = dict[str, Account]()
@@ -132,7 +145,7 @@ class ConfiguredChannel:
         self.accounts = tuple(accounts.values())
         self._alone = self._base.channel if configuration.says_nothing(self.name) else None
 
-    def _made(self, configuration: Configuration, path: Path, old: _Line | None = None) -> _Line | None:
+    def _made(self, configuration: Configuration, path: Path, old: _Instance | None = None) -> _Instance | None:
         try:
             value = configuration.usable(self.name, path)
             if old is not None and old.value == value:
@@ -143,9 +156,9 @@ class ConfiguredChannel:
             return None
         if self._keep is not None:
             channel.report_to(self._keep)
-        return _Line(channel, value)
+        return _Instance(channel, value)
 
-    def _at(self, unit: Unit) -> _Office:
+    def _at(self, unit: Unit) -> _UnitChannels:
         offices, configuration = self._offices, self._configuration  # in this order: a large request is planned in a thread, beside adopt()
         if configuration.is_plain(self.name, unit.municipality_id):
             return self._plain
@@ -157,18 +170,18 @@ class ConfiguredChannel:
             office = offices[path] = self._opened(configuration, path)
         return office
 
-    def _opened(self, configuration: Configuration, path: Path) -> _Office:
+    def _opened(self, configuration: Configuration, path: Path) -> _UnitChannels:
         connecting = configuration.connecting(self.name, path)
         carrying = self._carriers.get(connecting) if connecting else self._base
-        return _Office(carrying if carrying is not None and connecting == path else self._made(configuration, path), carrying)
+        return _UnitChannels(carrying if carrying is not None and connecting == path else self._made(configuration, path), carrying)
 
-    def _planning(self, unit: Unit) -> _Line:
+    def _planning(self, unit: Unit) -> _Instance:
         planning = self._at(unit).planning
         if planning is None:
             raise ConfigurationBroken(f"what is configured for {self.name} cannot be used here; an administrator must mend it")
         return planning
 
-    def _carrying(self, draft: Draft) -> tuple[_Line | None, Draft]:
+    def _carrying(self, draft: Draft) -> tuple[_Instance | None, Draft]:
         """What carries a draft, and the draft as it is carried: with what its own unit says where it says nothing itself."""
         office = self._at(draft.unit)
         if office.carrying is office.planning or office.planning is None:
@@ -177,13 +190,13 @@ class ConfiguredChannel:
 
     # -- the channel --------------------------------------------------------------------------------------------------
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if self._alone is not None:
             return self._alone.plan(request, asked)
         unit = replace(asked.unit, department=getattr(request, "department", None) or None)
         return self._planning(unit).channel.plan(request, asked)
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:
         with self._planning(asked.unit).held() as channel:
             return await channel.inspect(content, attachments, asked)
 
@@ -227,12 +240,12 @@ class ConfiguredChannel:
         with line.held() as channel:
             return await channel.ask(carried, key, account, reference)
 
-    def _by(self, account: str, draft: Draft) -> tuple[_Line | None, Draft]:
+    def _by(self, account: str, draft: Draft) -> tuple[_Instance | None, Draft]:
         """What carries the draft, where the account is still one of its own."""
         line, carried = self._carrying(draft)
         return line if line is not None and account in line.names else None, carried
 
-    def read_receipt(self, hook: Hook) -> list[Receipt]:
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
         line = self._names.get(hook.account)
         if line is None:
             raise Unauthorized("the report does not show the secret of the account it claims to come from")
@@ -241,8 +254,8 @@ class ConfiguredChannel:
     def show(self, draft: Draft) -> dict[str, Any]:
         return self._base.channel.show(draft)
 
-    def _asking(self, path: str) -> Callable[[Any, Asked], Any]:
-        async def ask(body: Any, asked: Asked) -> Any:
+    def _asking(self, path: str) -> Callable[[Any, RequestContext], Any]:
+        async def ask(body: Any, asked: RequestContext) -> Any:
             with self._planning(asked.unit).held() as channel:
                 question = next(each for each in channel.questions if each.path == path)
                 return await question.ask(body, asked)
@@ -271,7 +284,7 @@ class ConfiguredChannel:
         await asyncio.gather(*(line.channel.close() for line in lines.values()), *tuple(_closing))
 
 
-async def _looked(line: _Line) -> list[Health]:
+async def _looked(line: _Instance) -> list[Health]:
     with line.held() as channel:
         return await channel.look()
 

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 _LOOK = 15.0
 
 
-class Watch:
+class ConfigurationWatcher:
     """``tables``: what the settings say of units. ``now``: the configuration as this process works by it."""
 
     def __init__(

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class DatabaseDirectory:
     """What the directory keeps."""
 
     parties: Parties
@@ -36,9 +36,9 @@ class Tables:
     chain: Chain
 
 
-def tables_of(database: Database, safe: Safe) -> Tables:
+def tables_of(database: Database, safe: Safe) -> DatabaseDirectory:
     settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
-    return Tables(Parties(database, safe), settings, delegates, Subscriptions(database, safe), Chain(settings, delegates))
+    return DatabaseDirectory(Parties(database, safe), settings, delegates, Subscriptions(database, safe), Chain(settings, delegates))
 
 
 async def told(asked: Awaitable[T]) -> T | Deferred:
@@ -55,7 +55,7 @@ async def told(asked: Awaitable[T]) -> T | Deferred:
 class LocalDirectory:
     """``domain.people.Directory`` from the tables."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: DatabaseDirectory) -> None:
         self._tables = tables
 
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
@@ -101,7 +101,7 @@ def _devices(party_id: UUID | None) -> str:
 class LocalSubscriptions:
     """``domain.people.Subscriptions`` from the tables."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: DatabaseDirectory) -> None:
         self._subscriptions = tables.subscriptions
 
     async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription] | Deferred:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from utskick.directory.database import Tables
+from utskick.directory.database import DatabaseDirectory
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
@@ -55,7 +55,7 @@ class Taken:
 class Roll:
     """Writes entries, some thousands at a time, each part in one transaction."""
 
-    def __init__(self, database: Database, tables: Tables) -> None:
+    def __init__(self, database: Database, tables: DatabaseDirectory) -> None:
         self._database = database
         self._tables = tables
 

@@ -19,7 +19,7 @@ from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
 from utskick.outgoing.parsing import taken
 from utskick.outgoing.ttl_cache import Memory
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class PartyRegister:
 
     def __init__(self, peer: Peer, clock: Callable[[], float] = time.monotonic) -> None:
         self._peer = peer
-        self._asking: Batching[tuple[str, UUID], _Found] = Batching(self._look, limit=LIMIT, writers=4)
+        self._asking: GroupCommit[tuple[str, UUID], _Found] = GroupCommit(self._look, limit=LIMIT, writers=4)
         self._known: Memory[tuple[str, UUID], LegalId] = Memory(limit=_REMEMBERED, life=_SECONDS, clock=clock)
         self._reported: Memory[tuple[str, UUID], bool] = Memory(limit=_REMEMBERED, life=float("inf"), clock=clock)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import orjson
 
 from utskick.directory.contact_register import ContactRegister
-from utskick.directory.database import LocalDirectory, LocalSubscriptions, Tables
+from utskick.directory.database import DatabaseDirectory, LocalDirectory, LocalSubscriptions
 from utskick.directory.party_register import PartyRegister
 from utskick.directory.population_register import PopulationRegister
 from utskick.directory.service_client import Peer
@@ -66,13 +66,13 @@ class ChosenDirectory:
 class People:
     """``keeps_contacts``: whether contact settings are our own."""
 
-    tables: Tables
+    tables: DatabaseDirectory
     neighbours: Neighbours
     keeps_contacts: bool
 
 
 @asynccontextmanager
-async def opened(section: DirectorySection, tables: Tables) -> AsyncIterator[People]:
+async def opened(section: DirectorySection, tables: DatabaseDirectory) -> AsyncIterator[People]:
     """Connections to neighbours are opened when somebody asks, and closed here."""
     async with AsyncExitStack() as stack:
 

@@ -28,7 +28,7 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """Where a request came in: the municipality, the organisation number (where the path has one), and query parameters by name.
 
     ``department``: as the request names it, where it has been read.
@@ -136,7 +136,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class SendEndpoint:
     """One body that a channel takes: its path below the municipality, the operation's name, the model, and its kind.
 
     ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without municipality in the path (contract 0.1), None:
@@ -158,7 +158,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChannelQuery:
     """A call of a channel's own that sends nothing (``POST …/mailboxes``): ``ask`` gets the checked body and where it came in.
 
     ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act on. ``shape``: its OpenAPI schema.
@@ -168,7 +168,7 @@ class Question:
     operation: str
     summary: str
     request: type[BaseModel]
-    ask: Callable[[Any, Asked], Awaitable[Any]]
+    ask: Callable[[Any, RequestContext], Awaitable[Any]]
     shape: Mapping[str, Any]
     limit: int = 1_048_576
 
@@ -202,7 +202,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class ProviderCallback:
     """A provider's call to us: which account it claims to come from, and all that proves it."""
 
     account: str
@@ -213,7 +213,7 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class BatchPolicy:
     """A channel whose deliveries are handed over together, batch by batch: the call that closes a batch, and when it closes of itself."""
 
     path: str
@@ -235,13 +235,13 @@ class Channel(Protocol):
     def integration(self) -> str: ...
 
     @property
-    def forms(self) -> tuple[Form, ...]: ...
+    def forms(self) -> tuple[SendEndpoint, ...]: ...
 
     @property
     def accounts(self) -> tuple[Account, ...]: ...
 
     @property
-    def questions(self) -> tuple[Question, ...]: ...
+    def questions(self) -> tuple[ChannelQuery, ...]: ...
 
     @property
     def legs(self) -> tuple[str, ...]:
@@ -249,7 +249,7 @@ class Channel(Protocol):
         ...
 
     @property
-    def gathering(self) -> Gathering | None: ...
+    def gathering(self) -> BatchPolicy | None: ...
 
     @property
     def ahead(self) -> int:
@@ -266,11 +266,11 @@ class Channel(Protocol):
         """Reason codes of a failed delivery that the contract answers with 404 (Q28)."""
         ...
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         """Validate and split. Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the municipality has no such account. Pure."""
         ...
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:
         """Before anything is stored, what is too slow or too dangerous for ``plan`` (a PDF is opened in a child process).
 
         Also asked of the content that another channel's request hands to this one (a letter's). Fields are named as in this channel's
@@ -309,7 +309,7 @@ class Channel(Protocol):
         """What the provider knows of an uncertain attempt; None where it cannot be asked or knows nothing."""
         ...
 
-    def read_receipt(self, hook: Hook) -> list[Receipt]:
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
         """Verify and read. Raises ``Unauthorized`` or ``Unreadable``."""
         ...
 
@@ -330,17 +330,17 @@ class Channel(Protocol):
     async def close(self) -> None: ...
 
 
-class Plain:
+class ChannelDefaults:
     """What most channels say to the questions of few: a channel inherits it and answers only those that concern it."""
 
-    questions: tuple[Question, ...] = ()
+    questions: tuple[ChannelQuery, ...] = ()
     legs: tuple[str, ...] = ()
-    gathering: Gathering | None = None
+    gathering: BatchPolicy | None = None
     ahead: int = 0
     failure_title: str | None = None
     not_found: frozenset[str] = frozenset()
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:  # noqa: ARG002
         return []
 
     def completed(self, draft: Draft) -> Draft:
@@ -352,7 +352,7 @@ class Plain:
     async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
         return None
 
-    def read_receipt(self, hook: Hook) -> list[Receipt]:  # noqa: ARG002
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:  # noqa: ARG002
         raise NotFound("this channel's providers report nothing")
 
     def report_to(self, keep: Keep) -> None:

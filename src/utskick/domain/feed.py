@@ -10,7 +10,7 @@ from uuid import UUID
 
 from utskick.domain.clock import swedish
 from utskick.domain.outcome import Reason
-from utskick.domain.status import UNDELIVERABLE, Status, shown
+from utskick.domain.status import UNDELIVERABLE, Status, contract_status
 
 _TEXT: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})\Z")
 _LARGEST: Final = 2**63 - 1
@@ -72,7 +72,7 @@ class FeedEvent:
             "batchId": str(self.batch_id),
             "messageType": self.shown_type,
             "originalMessageType": self.original_type,
-            "status": shown(self.lifecycle, reason.code if reason else None).value,
+            "status": contract_status(self.lifecycle, reason.code if reason else None).value,
             "lifecycle": self.lifecycle.value,
             "reason": _filled(code=reason.code, message=reason.sentence, providerCode=reason.provider_code) if reason else None,
             "reference": self.reference,

@@ -15,7 +15,7 @@ import orjson
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
-from utskick.domain.status import POLITE, Shown, Status
+from utskick.domain.status import POLITE, ContractStatus, Status
 
 #: Where a content lists its files, what a file's name is called there, and what its Base64 is (contract 8.4).
 LISTS: Final = ("attachments", "files")
@@ -25,11 +25,11 @@ _TYPES: Final = ("contentType", "mimeType")
 
 #: The contract's words that tell an end, and what we call it.
 ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
-    Shown.SENT: (Status.SENT, None),
-    Shown.NOT_SENT: (Status.FAILED, f"{POLITE}recorded"),
-    Shown.FAILED: (Status.FAILED, "recorded"),
-    Shown.NO_CONTACT_SETTINGS_FOUND: (Status.FAILED, "no-contact-settings"),
-    Shown.NO_CONTACT_WANTED: (Status.FAILED, "no-contact-wanted"),
+    ContractStatus.SENT: (Status.SENT, None),
+    ContractStatus.NOT_SENT: (Status.FAILED, f"{POLITE}recorded"),
+    ContractStatus.FAILED: (Status.FAILED, "recorded"),
+    ContractStatus.NO_CONTACT_SETTINGS_FOUND: (Status.FAILED, "no-contact-settings"),
+    ContractStatus.NO_CONTACT_WANTED: (Status.FAILED, "no-contact-wanted"),
 }
 
 

@@ -36,7 +36,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
+class NumberedRequest:
     """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for each recipient of the plan.
 
     ``types``: the contract's word for each channel that a first delivery may go by.

@@ -34,7 +34,7 @@ class Status(StrEnum):
     ROUTED = "routed"
 
 
-class Shown(StrEnum):
+class ContractStatus(StrEnum):
     """The contract's words (section 2.2)."""
 
     PENDING = "PENDING"
@@ -89,17 +89,17 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
 
 #: The contract's word for each, where the reason does not say more.
 SHOWN: Final = {
-    Status.QUEUED: Shown.PENDING,
-    Status.SENDING: Shown.PENDING,
-    Status.DEFERRED: Shown.PENDING,
-    Status.UNCERTAIN: Shown.AWAITING_FEEDBACK,
-    Status.SENT: Shown.SENT,
-    Status.DELIVERED: Shown.SENT,
-    Status.FAILED: Shown.FAILED,
-    Status.EXPIRED: Shown.NOT_SENT,
-    Status.CANCELLED: Shown.NOT_SENT,
-    Status.GATHERED: Shown.PENDING,
-    Status.ROUTED: Shown.PENDING,
+    Status.QUEUED: ContractStatus.PENDING,
+    Status.SENDING: ContractStatus.PENDING,
+    Status.DEFERRED: ContractStatus.PENDING,
+    Status.UNCERTAIN: ContractStatus.AWAITING_FEEDBACK,
+    Status.SENT: ContractStatus.SENT,
+    Status.DELIVERED: ContractStatus.SENT,
+    Status.FAILED: ContractStatus.FAILED,
+    Status.EXPIRED: ContractStatus.NOT_SENT,
+    Status.CANCELLED: ContractStatus.NOT_SENT,
+    Status.GATHERED: ContractStatus.PENDING,
+    Status.ROUTED: ContractStatus.PENDING,
 }
 
 #: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the contract (Q3).
@@ -110,8 +110,8 @@ UNDELIVERABLE: Final = "undeliverable-"
 
 #: Reason codes of a routed message that have a word of their own in the contract (section 2.2).
 SAID: Final = {
-    "no-contact-settings": Shown.NO_CONTACT_SETTINGS_FOUND,
-    "no-contact-wanted": Shown.NO_CONTACT_WANTED,
+    "no-contact-settings": ContractStatus.NO_CONTACT_SETTINGS_FOUND,
+    "no-contact-wanted": ContractStatus.NO_CONTACT_WANTED,
 }
 
 
@@ -119,10 +119,10 @@ def may_move(now: Status, then: Status) -> bool:
     return then in MOVES[now]
 
 
-def shown(status: Status, reason_code: str | None = None) -> Shown:
+def contract_status(status: Status, reason_code: str | None = None) -> ContractStatus:
     """The contract's word for a status."""
     if status is Status.FAILED and reason_code is not None:
         if reason_code.startswith(POLITE):
-            return Shown.NOT_SENT
-        return SAID.get(reason_code, Shown.FAILED)
+            return ContractStatus.NOT_SENT
+        return SAID.get(reason_code, ContractStatus.FAILED)
     return SHOWN[status]

@@ -13,21 +13,21 @@ from uuid import UUID
 
 import structlog
 
-from utskick.domain.channel import Asked, Channel, Draft
+from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
-from utskick.engine.failpoints import Points
-from utskick.engine.limits import Pace
+from utskick.engine.failpoints import Failpoints
+from utskick.engine.limits import AccountLimits
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, Situation, choose, next_move
+from utskick.engine.retry import Policy, RetryContext, choose, next_move
 from utskick.store.database import PASSING
-from utskick.store.group_commit import Batching
-from utskick.store.messages.attempts import Attempts, Beginning
-from utskick.store.messages.deliveries import Loaded
-from utskick.store.messages.follow_ups import Legs, Routing
+from utskick.store.group_commit import GroupCommit
+from utskick.store.messages.attempts import Attempts, AttemptStart
+from utskick.store.messages.deliveries import ClaimedDelivery
+from utskick.store.messages.follow_ups import FollowUps, Routing
 from utskick.store.messages.print_batches import Gather, PrintBatches
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
@@ -39,30 +39,30 @@ _USUAL: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DispatchContext:
     """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts record it."""
 
     worker: UUID
     name: str
     attempts: Attempts
-    legs: Legs
+    legs: FollowUps
     print_batches: PrintBatches
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
-    paces: Mapping[tuple[str, str], Pace]
+    paces: Mapping[tuple[str, str], AccountLimits]
     policies: Mapping[str, Policy]
     clock: Clock
-    points: Points
+    points: Failpoints
     luck: Callable[[], float] = random.random
 
 
 class Dispatch:
     """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not thrown away while we live."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: DispatchContext) -> None:
         self._a = around
-        self._finished: Batching[int, None] = Batching(self._finish)
+        self._finished: GroupCommit[int, None] = GroupCommit(self._finish)
         self._sending: set[int] = set()
         self._types = {channel.name: channel.message_type for channel in around.channels.values()}
 
@@ -70,7 +70,7 @@ class Dispatch:
         """Whether this job's attempt is on disk and not settled: to stop now would leave it in doubt."""
         return job_id in self._sending
 
-    async def run(self, job: Job, loaded: Loaded | None) -> None:
+    async def run(self, job: Job, loaded: ClaimedDelivery | None) -> None:
         """``loaded`` None: the delivery is gone; the job goes too."""
         if loaded is None:
             await self._finished.put(job.id)
@@ -89,7 +89,7 @@ class Dispatch:
         else:
             await self._advance(job, loaded)
 
-    async def _advance(self, job: Job, loaded: Loaded) -> None:
+    async def _advance(self, job: Job, loaded: ClaimedDelivery) -> None:
         """To the attempt, or to what takes its place."""
         match await self._prepare(loaded):
             case Ready(frozen):
@@ -101,7 +101,7 @@ class Dispatch:
             case outcome:
                 await self._settle_uncalled(job, loaded, outcome)
 
-    async def _prepare(self, loaded: Loaded) -> Prepared:
+    async def _prepare(self, loaded: ClaimedDelivery) -> Prepared:
         channel = self._a.channels[loaded.delivery.channel]
         try:
             if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
@@ -116,12 +116,12 @@ class Dispatch:
         if not await self._insist(self._a.legs.route, routing, "route"):
             await self._finished.put(job.id)
 
-    async def _gather(self, job: Job, loaded: Loaded, frozen: bytes) -> None:
+    async def _gather(self, job: Job, loaded: ClaimedDelivery, frozen: bytes) -> None:
         gather = Gather(loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed)
         if not await self._insist(self._a.print_batches.gather, gather, "gather"):
             await self._finished.put(job.id)
 
-    async def _settle_uncalled(self, job: Job, loaded: Loaded, outcome: Outcome) -> None:
+    async def _settle_uncalled(self, job: Job, loaded: ClaimedDelivery, outcome: Outcome) -> None:
         """Known before the call that it will not be made: an attempt that was never begun on disk."""
         delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
         move = next_move(outcome, delivery, self._situation(loaded, "", ()))
@@ -129,7 +129,7 @@ class Dispatch:
             job, Settlement(delivery, delivery.attempts, move, job.id, None, self._a.clock(), uncalled=True, types=self._types)
         )
 
-    async def _attempt(self, job: Job, loaded: Loaded) -> None:
+    async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
         delivery, draft = loaded.delivery, loaded.draft
         channel = self._a.channels[delivery.channel]
         able = channel.able(draft)
@@ -152,17 +152,17 @@ class Dispatch:
         pause = min(self._pace(delivery, a).opens_in for a in able)
         await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
 
-    async def _conclude(self, job: Job, sent: tuple[Loaded, Outcome], account: str, able: Sequence[str]) -> None:
+    async def _conclude(self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]) -> None:
         loaded, outcome = sent
         self._pace(loaded.delivery, account).note(outcome)
         move = next_move(outcome, loaded.delivery, self._situation(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 
-    async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Loaded, Outcome] | None:
+    async def _send_begun(self, job: Job, loaded: ClaimedDelivery, account: str) -> tuple[ClaimedDelivery, Outcome] | None:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
-        beginning = Beginning(delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen)
+        beginning = AttemptStart(delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen)
         begun = await self._insist(self._a.attempts.begin, beginning, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
@@ -173,7 +173,7 @@ class Dispatch:
         self._a.points.reach("after-answer")
         return loaded.begun(account), outcome
 
-    async def _send(self, channel: Channel, loaded: Loaded, account: str) -> Outcome:
+    async def _send(self, channel: Channel, loaded: ClaimedDelivery, account: str) -> Outcome:
         try:
             return await channel.send(loaded.draft, loaded.delivery.id, account)
         except asyncio.CancelledError:
@@ -182,7 +182,7 @@ class Dispatch:
             log.exception("adapter-fault", channel=channel.name, account=account, delivery=str(loaded.delivery.id))
             return Uncertain(Reason("adapter-fault", "a fault of Utskick's own during the call; whether it was sent is not known"))
 
-    async def _interrupted(self, job: Job, loaded: Loaded) -> None:
+    async def _interrupted(self, job: Job, loaded: ClaimedDelivery) -> None:
         """The job was handed over with an attempt still open: its worker died, or lost touch, while the provider was thinking."""
         delivery = loaded.delivery
         account = delivery.account or ""
@@ -227,12 +227,12 @@ class Dispatch:
         pace = self._a.paces.get((delivery.channel, account))
         return pace is None or pace.account.reports
 
-    def _pace(self, delivery: Delivery, account: str) -> Pace:
+    def _pace(self, delivery: Delivery, account: str) -> AccountLimits:
         return self._a.paces[delivery.channel, account]
 
-    def _situation(self, loaded: Loaded, account: str, able: Sequence[str]) -> Situation:
+    def _situation(self, loaded: ClaimedDelivery, account: str, able: Sequence[str]) -> RetryContext:
         name = loaded.delivery.channel
-        return Situation(
+        return RetryContext(
             account=account,
             able=able,
             when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft) if account else "hold",
@@ -244,6 +244,6 @@ class Dispatch:
 
 async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
     """What could not be asked at acceptance, because nobody knew that this way would be taken."""
-    asked = Asked(draft.municipality_id, draft.organization_number, department=draft.department)
+    asked = RequestContext(draft.municipality_id, draft.organization_number, department=draft.department)
     faults = await channel.inspect(draft.content, draft.attachments, asked)
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

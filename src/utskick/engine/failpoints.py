@@ -13,7 +13,7 @@ from typing import Literal
 Point = Literal["before-begin", "after-begin", "after-answer", "after-settle", "before-accept", "after-accept"]
 
 
-class Points:
+class Failpoints:
     """Reads the environment once; without the variable ``reach`` does nothing."""
 
     def __init__(self, wish: str = "") -> None:
@@ -22,7 +22,7 @@ class Points:
         self._reached: Counter[str] = Counter()
 
     @classmethod
-    def from_environment(cls) -> Points:
+    def from_environment(cls) -> Failpoints:
         return cls(os.environ.get("UTSKICK_DIE_AT", ""))
 
     def reach(self, point: Point) -> None:

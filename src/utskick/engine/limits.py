@@ -20,7 +20,7 @@ _DOUBTS = 4
 _PAUSE, _LONGEST = 5.0, 120.0
 
 
-class Pace:
+class AccountLimits:
     """Slots in the order of priority, never all of them for bulk; spaced by the rate; shut while the provider is ill.
 
     ``time`` is a monotonic clock in seconds.
@@ -87,9 +87,9 @@ class Pace:
 
     # -- the slots --------------------------------------------------------------------------------------------------
 
-    def slot(self, priority: Priority) -> Turn:
+    def slot(self, priority: Priority) -> Slot:
         """False: the account was shut while we waited for our turn; nothing may be sent through it now."""
-        return Turn(self, _LEVEL[priority])
+        return Slot(self, _LEVEL[priority])
 
     def probe(self, *, begun: bool) -> None:
         """One attempt finds out how a shut account is; the others wait for it."""
@@ -150,12 +150,12 @@ class Pace:
         self._grant()
 
 
-class Turn:
+class Slot:
     """A slot from the moment it is granted until it is left; a class, because a generator costs more than the rest of it."""
 
     __slots__ = ("_level", "_pace", "_probes")
 
-    def __init__(self, pace: Pace, level: int) -> None:
+    def __init__(self, pace: AccountLimits, level: int) -> None:
         self._pace = pace
         self._level = level
         self._probes = False
@@ -174,17 +174,17 @@ class Turn:
         self._pace.leave(self._level)
 
 
-class Paces(Mapping[tuple[str, str], Pace]):
+class AccountLimitsMap(Mapping[tuple[str, str], AccountLimits]):
     """By channel and account: of all accounts that the channels have, as they come and go."""
 
     def __init__(self, channels: Mapping[str, Channel], time: Callable[[], float]) -> None:
         self._channels = channels
         self._time = time
-        self._paces: dict[tuple[str, str], Pace] = {}
+        self._paces: dict[tuple[str, str], AccountLimits] = {}
         self._workers = 1
         self.share(1)
 
-    def __getitem__(self, key: tuple[str, str]) -> Pace:
+    def __getitem__(self, key: tuple[str, str]) -> AccountLimits:
         """Raises ``KeyError`` where there is no such account any more."""
         pace = self._paces.get(key)
         if pace is None:
@@ -208,7 +208,7 @@ class Paces(Mapping[tuple[str, str], Pace]):
             for account in channel.accounts:
                 pace = self._paces.get((channel.name, account.name))
                 if pace is None:
-                    pace = self._paces[channel.name, account.name] = Pace(account, self._time)
+                    pace = self._paces[channel.name, account.name] = AccountLimits(account, self._time)
                 elif pace.account != account:
                     pace.renew(account)
                 pace.share(workers)

@@ -13,7 +13,7 @@ import structlog
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.retention import Rule
-from utskick.engine.limits import Paces
+from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit
@@ -32,14 +32,14 @@ _AWAY = timedelta(seconds=20)
 _RECEIPTS_WAIT, _RECEIPTS_GIVE_UP = 15.0, 7 * 86_400.0
 
 
-class Upkeep:
+class Maintenance:
     """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by several at once."""
 
     def __init__(
         self,
         database: Database,
         receipts: Receipts,
-        paces: Paces,
+        paces: AccountLimitsMap,
         clock: Clock,
         retention: Collection[Rule] = (),
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from utskick.domain.channel import Channel, Health
 from utskick.domain.clock import Clock
-from utskick.engine.limits import Pace
+from utskick.engine.limits import AccountLimits
 from utskick.store import queue as jobs
 from utskick.store.administration.maintenance import UpkeepRows
 from utskick.store.database import PASSING, Database
@@ -21,7 +21,9 @@ _AWAY = timedelta(seconds=20)
 class Readiness:
     """``UP`` as long as messages can be accepted; what is ill beside that is told under its name."""
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, channels: Mapping[str, Channel], paces: Mapping[tuple[str, str], AccountLimits], clock: Clock
+    ) -> None:
         self._database = database
         self._rows = UpkeepRows(database)
         self._channels = channels

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, Hook, Receipt
+from utskick.domain.channel import Channel, ProviderCallback, Receipt
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
 from utskick.store.database import Database
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 
 _FIRST = UUID(int=0)
@@ -27,9 +27,9 @@ class Receipts:
         self._channels = channels
         self._clock = clock
         self._swept = _FIRST
-        self._looks: Batching[tuple[UUID, str | None, str | None], None] = Batching(self._look)
+        self._looks: GroupCommit[tuple[UUID, str | None, str | None], None] = GroupCommit(self._look)
 
-    async def take(self, channel_name: str, hook: Hook) -> int:
+    async def take(self, channel_name: str, hook: ProviderCallback) -> int:
         """Verify, keep, apply. Returns how many receipts the call held."""
         channel = self._channels.get(channel_name)
         if channel is None or all(account.name != hook.account for account in channel.accounts):

@@ -27,7 +27,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class RetryContext:
     """All else that the decision rests on. ``able``: accounts that can carry the draft, in order; ``luck``: 0 ≤ x < 1."""
 
     account: str
@@ -38,7 +38,7 @@ class Situation:
     policy: Policy = Policy()
 
 
-def next_move(outcome: Outcome, delivery: Delivery, situation: Situation) -> Move:
+def next_move(outcome: Outcome, delivery: Delivery, situation: RetryContext) -> Move:
     """``delivery.attempts`` counts the attempt that gave the outcome."""
     match outcome:
         case Sent(reference, delivered):
@@ -54,7 +54,7 @@ def next_move(outcome: Outcome, delivery: Delivery, situation: Situation) -> Mov
             return _again(reason, delivery, situation, situation.policy.misconfigured)
 
 
-def _in_doubt(reason: Reason, delivery: Delivery, situation: Situation) -> Move:
+def _in_doubt(reason: Reason, delivery: Delivery, situation: RetryContext) -> Move:
     hold = Move(Status.UNCERTAIN, reason=reason, doubt=True)
     if situation.when_uncertain == "hold" or delivery.doubts + 1 >= situation.policy.resends:
         return hold
@@ -64,7 +64,7 @@ def _in_doubt(reason: Reason, delivery: Delivery, situation: Situation) -> Move:
     return Move(Status.DEFERRED, due=due, reason=reason, doubt=True, noted=Status.UNCERTAIN)
 
 
-def _again(reason: Reason, delivery: Delivery, situation: Situation, at_least: timedelta) -> Move:
+def _again(reason: Reason, delivery: Delivery, situation: RetryContext, at_least: timedelta) -> Move:
     tried = (*delivery.tried, situation.account)
     if any(account not in tried for account in situation.able):
         return Move(Status.DEFERRED, due=situation.now, reason=reason, tried=tried)

@@ -26,7 +26,7 @@ class Expected:
     event: asyncio.Event
 
 
-class Settlements:
+class SyncWaiters:
     """``most``: calls that wait at a time.
 
     One listening connection for the process; ``expect`` before the message is accepted, ``wait`` after.

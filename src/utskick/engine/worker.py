@@ -19,10 +19,10 @@ from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
 from utskick.domain.retention import Rule
-from utskick.engine.dispatch import Dispatch, Surroundings
-from utskick.engine.failpoints import Points
-from utskick.engine.limits import Paces
-from utskick.engine.maintenance import ROUND, Upkeep
+from utskick.engine.dispatch import Dispatch, DispatchContext
+from utskick.engine.failpoints import Failpoints
+from utskick.engine.limits import AccountLimitsMap
+from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.webhooks import WebhookRound
@@ -30,7 +30,7 @@ from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import PASSING, Database
 from utskick.store.messages.attempts import Attempts
 from utskick.store.messages.deliveries import Deliveries
-from utskick.store.messages.follow_ups import Legs
+from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.print_batches import PrintBatches
 from utskick.store.queue import WORK, Job, Jobs
 
@@ -79,20 +79,20 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.paces = Paces(channels, monotonic)
+        self.paces = AccountLimitsMap(channels, monotonic)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
         self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
         self._clock = clock
-        self._upkeep = Upkeep(database, receipts, self.paces, clock, self._options.retention)
+        self._upkeep = Maintenance(database, receipts, self.paces, clock, self._options.retention)
         called = self._options.receivers
         self._webhooks = WebhookRound(database, called, clock, self._options.poll) if called is not None else None
         self._dispatch = Dispatch(
-            Surroundings(
+            DispatchContext(
                 worker=self.id,
                 name=f"{socket.gethostname()}/{os.getpid()}",
                 attempts=Attempts(database),
-                legs=Legs(database),
+                legs=FollowUps(database),
                 print_batches=self._print_batches,
                 jobs=self._jobs,
                 receipts=receipts,
@@ -100,7 +100,7 @@ class Worker:
                 paces=self.paces,
                 policies=policies or {},
                 clock=clock,
-                points=Points.from_environment(),
+                points=Failpoints.from_environment(),
             )
         )
         self._channels = channels

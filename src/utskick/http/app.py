@@ -8,22 +8,22 @@ from utskick import __version__
 from utskick.auth import scopes
 from utskick.http import operation as openapi
 from utskick.http.configuration import endpoints as configuration
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory import routes as directory
 from utskick.http.events import feed, webhooks
 from utskick.http.history import routes as records
 from utskick.http.history.conversations import Histories
 from utskick.http.messages import progress
-from utskick.http.messages.channel_queries import Asking, Closing
-from utskick.http.messages.receipts import Receiving
-from utskick.http.messages.send import Sending
-from utskick.http.messages.status import Reading
+from utskick.http.messages.channel_queries import BatchCloseOperation, ChannelQueryOperation
+from utskick.http.messages.receipts import ReceiptOperations
+from utskick.http.messages.send import SendOperation
+from utskick.http.messages.status import StatusOperations
 from utskick.http.oauth import endpoints as oauth
 from utskick.http.pipeline.health import Health
 from utskick.http.pipeline.routing import Endpoint, Routes
 from utskick.http.retention import endpoints as retention
 from utskick.http.wire import problems
-from utskick.http.wire.middleware import Envelope
+from utskick.http.wire.middleware import RequestMiddleware
 
 _DESCRIPTION = (
     "SMS, e-mail and more for public bodies: one API, a life-cycle status for every delivery, a history for every person. "
@@ -31,7 +31,7 @@ _DESCRIPTION = (
 )
 
 
-def build(service: Service) -> FastAPI:
+def build(service: ApiContext) -> FastAPI:
     app = FastAPI(
         title="Utskick",
         version=__version__,
@@ -43,7 +43,7 @@ def build(service: Service) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     problems.install(app)
-    app.add_middleware(Envelope)
+    app.add_middleware(RequestMiddleware)
     to = Routes(app, service)
     _sending(to, service)
     _asking(to, service)
@@ -58,7 +58,7 @@ def build(service: Service) -> FastAPI:
     health = Health(service)
     to.add("GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
     to.add("GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
-    receiving = Receiving(service)
+    receiving = ReceiptOperations(service)
     for path in ("/receipts/{channel}/{provider}", "/receipts/{channel}/{provider}/{secret}"):
         name = "takeReceipt" if "secret" not in path else "takeReceiptWithSecret"
         to.add("POST", path, receiving.take, openapi.receipt(name, path))
@@ -67,7 +67,7 @@ def build(service: Service) -> FastAPI:
     return app
 
 
-def _issuer(to: Routes, service: Service) -> None:
+def _issuer(to: Routes, service: ApiContext) -> None:
     access = service.access
     if access.issuer is None:
         return
@@ -83,31 +83,31 @@ def _issuer(to: Routes, service: Service) -> None:
         to.add("GET", path, endpoint, openapi.published(operation, summary))
 
 
-def _sending(to: Routes, service: Service) -> None:
+def _sending(to: Routes, service: ApiContext) -> None:
     for channel in service.channels.values():
         needs = scopes.sending(channel.name)
         for form in channel.forms:
-            endpoint = Sending(service, channel, form)
+            endpoint = SendOperation(service, channel, form)
             if form.short is not None:
                 to.add("POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True), needs)
             to.add("POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False), needs)
 
 
-def _asking(to: Routes, service: Service) -> None:
+def _asking(to: Routes, service: ApiContext) -> None:
     """What channels can be asked besides sending."""
     for channel in service.channels.values():
         needs = scopes.sending(channel.name)
         for question in channel.questions:
             path = f"/{{municipalityId}}/{question.path}"
-            to.add("POST", path, Asking(service, question).answer, openapi.question(question, path), needs)
+            to.add("POST", path, ChannelQueryOperation(service, question).answer, openapi.question(question, path), needs)
         if channel.gathering is not None:
             path = f"/{{municipalityId}}/{channel.gathering.path}"
-            closing = Closing(service, channel.name, channel.gathering)
+            closing = BatchCloseOperation(service, channel.name, channel.gathering)
             to.add("POST", path, closing.close, openapi.closing(channel.gathering, path), needs)
 
 
-def _reading(to: Routes, service: Service) -> None:
-    reading = Reading(service)
+def _reading(to: Routes, service: ApiContext) -> None:
+    reading = StatusOperations(service)
     calls: list[tuple[str, str, Endpoint, str, str]] = [
         ("GET", "/status/batch/{batchId}", reading.batch_status, "getBatchStatus", "Get the status of a message batch"),
         ("GET", "/status/messages/{messageId}", reading.message_status, "getMessageStatus", "Get the status of a message"),
@@ -117,7 +117,7 @@ def _reading(to: Routes, service: Service) -> None:
     for method, path, endpoint, operation, summary in calls:
         for prefix in ("", "/{municipalityId}"):
             to.add(method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
-    watching = progress.Watching(service)
+    watching = progress.ProgressStream(service)
     for prefix in ("", "/{municipalityId}"):
         to.add("GET", prefix + progress.PATH, watching.events, progress.described(prefix + progress.PATH, short=not prefix))
     history = "getConversationHistoryShort", "Get the entire conversation history for a given party"

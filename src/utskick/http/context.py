@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from utskick.auth.setup import Access
-from utskick.configuration.watcher import Watch
-from utskick.directory.database import Tables
+from utskick.configuration.watcher import ConfigurationWatcher
+from utskick.directory.database import DatabaseDirectory
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
 from utskick.domain.retention import Rule
@@ -16,9 +16,9 @@ from utskick.domain.unit import Unit
 from utskick.engine.batch_progress import Progress
 from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
-from utskick.engine.sync_wait import Settlements
-from utskick.http.audit.denials import Refusals
-from utskick.outgoing.address_guard import Reach
+from utskick.engine.sync_wait import SyncWaiters
+from utskick.http.audit.denials import DenialLog
+from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
@@ -27,7 +27,7 @@ from utskick.store.messages.resolutions import Resolutions
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ApiContext:
     """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the contact settings.
     ``retention``: the rules of the settings. ``reach``: where providers may lie whose accounts are set over the API.
 
@@ -38,18 +38,18 @@ class Service:
     database: Database
     channels: Mapping[str, Channel]
     intake: Intake
-    settlements: Settlements
+    settlements: SyncWaiters
     receipts: Receipts
     history: History
     progress: Progress
     conversations: Conversations
     resolutions: Resolutions
-    directory: Tables
+    directory: DatabaseDirectory
     keeps_contacts: bool
     receivers: Receivers
-    configuration: Watch
-    reach: Reach
-    refusals: Refusals
+    configuration: ConfigurationWatcher
+    reach: AddressPolicy
+    refusals: DenialLog
     retention: Collection[Rule]
     clock: Clock
     municipalities: tuple[str, ...]

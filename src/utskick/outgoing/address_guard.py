@@ -99,7 +99,7 @@ class Guard(AbstractResolver):
             await self._inner.close()
 
 
-class Reach:
+class AddressPolicy:
     """What may be called: by https every public machine, and by https or http those in ``networks``, which are our own.
 
     ``public``: False in a sandbox, which nothing leaves but to ``networks``.

@@ -10,7 +10,7 @@ from typing import Final
 from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
-from utskick.outgoing.address_guard import Reach, Refused
+from utskick.outgoing.address_guard import AddressPolicy, Refused
 from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
 
 #: Calls at once, of each process.
@@ -54,7 +54,7 @@ class Heard:
 class Receivers:
     """All that are called from this process. A receiver has 15 seconds to answer."""
 
-    def __init__(self, reach: Reach, timeouts: Timeouts = _TIMEOUTS) -> None:
+    def __init__(self, reach: AddressPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._reach = reach
         self._wires = {
             scheme: Outgoing(concurrency=AT_ONCE, timeouts=timeouts, resolver=self._reach.guard(scheme)) for scheme in self._reach.schemes

@@ -13,7 +13,7 @@ R = TypeVar("R")
 _EAGER = 8
 
 
-class Batching(Generic[T, R]):
+class GroupCommit(Generic[T, R]):
     """``put`` returns when the item is committed. While one group is being written the next one gathers; there is no timer.
 
     ``write`` takes the items of a group and returns a result for each, in order. If it fails with a fault of the data

@@ -19,7 +19,7 @@ from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.digital_invoice.channel import DigitalInvoiceChannel
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
-from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.channel import Draft, Plan, RequestContext
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.preparation import Prepared, Ready
@@ -84,7 +84,7 @@ def channel_at(url: str, roll: Roll, **more: Any) -> DigitalInvoiceChannel:
 
 
 def planned(channel: DigitalInvoiceChannel, said: dict[str, Any]) -> Plan:
-    return channel.plan(DigitalInvoiceRequest.model_validate_json(orjson.dumps(said)), Asked("2281"))
+    return channel.plan(DigitalInvoiceRequest.model_validate_json(orjson.dumps(said)), RequestContext("2281"))
 
 
 def draft_of(plan: Plan, frozen: bytes | None = None) -> Draft:

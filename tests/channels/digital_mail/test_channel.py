@@ -17,7 +17,7 @@ from tests.channels.digital_mail.test_reachability import BO, CARIN
 from utskick.channels.digital_mail.mailboxes import RegisterUnavailable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Channel, Draft, Plan, Priority
+from utskick.domain.channel import Account, Channel, Draft, Plan, Priority, RequestContext
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Reason, Sent
@@ -25,7 +25,7 @@ from utskick.domain.recipient import Recipient
 
 PDF = b"%PDF-1.7 beslut"
 FILE = {"contentType": "application/pdf", "content": b64encode(PDF).decode(), "filename": "beslut.pdf"}
-HERE = Asked("2281", ORGANIZATION)
+HERE = RequestContext("2281", ORGANIZATION)
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     await stage.close()
 
 
-def plan(stage: Stage, asked: Asked = HERE, parties: tuple[str, ...] = (ANNA,), **members: Any) -> Plan:
+def plan(stage: Stage, asked: RequestContext = HERE, parties: tuple[str, ...] = (ANNA,), **members: Any) -> Plan:
     return stage.channel.plan(DigitalMailRequest.model_validate({"party": {"partyIds": list(parties)}, **members}), asked)
 
 
-async def inspected(stage: Stage, asked: Asked = HERE, **members: Any) -> list[Violation]:
+async def inspected(stage: Stage, asked: RequestContext = HERE, **members: Any) -> list[Violation]:
     made = plan(stage, asked, **members)
     return await stage.channel.inspect(made.content, made.attachments, asked)
 
@@ -93,8 +93,8 @@ async def test_many_wait_behind_single_messages(stage: Stage, priority: str | No
 
 
 async def test_the_deprecated_form_sends_for_the_organisation_of_the_settings(stage: Stage) -> None:
-    assert plan(stage, Asked("2281")).content["_organization"] == "2120002411"
-    assert await inspected(stage, Asked("2281")) == []
+    assert plan(stage, RequestContext("2281")).content["_organization"] == "2120002411"
+    assert await inspected(stage, RequestContext("2281")) == []
 
 
 async def test_what_is_well_is_not_complained_of(stage: Stage) -> None:
@@ -105,7 +105,7 @@ async def test_what_is_well_is_not_complained_of(stage: Stage) -> None:
 async def test_everything_that_is_wrong_with_the_content_is_told_at_once(stage: Stage) -> None:
     html = b64encode(b"<p>a\n<img src='https://a'>").decode()
     gif = {**FILE, "content": b64encode(b"GIF89a").decode()}
-    found = await inspected(stage, Asked("2281", "5560000001"), contentType="text/html", body=html, attachments=[FILE, gif])
+    found = await inspected(stage, RequestContext("2281", "5560000001"), contentType="text/html", body=html, attachments=[FILE, gif])
     assert [(v.field, v.message[:62]) for v in found] == [
         ("attachments[1].content", "must be a PDF: its bytes do not begin with %PDF-"),
         ("body", "must be HTML that a mailbox takes: line 1, column 1: <p> is no"),
@@ -115,7 +115,7 @@ async def test_everything_that_is_wrong_with_the_content_is_told_at_once(stage: 
 
 
 async def test_an_organisation_of_another_municipality_may_not_send(stage: Stage) -> None:
-    (violation,) = await inspected(stage, Asked("2260", ORGANIZATION))
+    (violation,) = await inspected(stage, RequestContext("2260", ORGANIZATION))
     assert violation.field == "sendDigitalMail.organizationNumber"
 
 
@@ -150,7 +150,7 @@ async def test_a_letters_content_is_looked_at_in_the_same_way(stage: Stage) -> N
     good, bad = Attachment.of("a.pdf", None, PDF), Attachment.of("b.pdf", None, b"no")
     described = [{"filename": f.name, "digest": f.digest.hex()} for f in (good, bad)]
     content = {"subject": "Beslut", "body": "Hej", "attachments": described, "_organization": ORGANIZATION}
-    (violation,) = await stage.channel.inspect(content, (good, bad), Asked("2281"))
+    (violation,) = await stage.channel.inspect(content, (good, bad), RequestContext("2281"))
     assert violation.field == "attachments[1].content"
 
 
@@ -186,7 +186,7 @@ async def test_the_text_of_the_settings_stands_in_where_none_was_given(stage: St
 # -- the question who has a mailbox -----------------------------------------------------------------------------------
 
 
-async def ask(stage: Stage, *parties: str, asked: Asked = HERE) -> Any:
+async def ask(stage: Stage, *parties: str, asked: RequestContext = HERE) -> Any:
     (question,) = stage.channel.questions
     return await question.ask(MailboxesRequest(list(parties)), asked)
 
@@ -218,7 +218,7 @@ async def test_a_register_or_a_directory_that_is_away_is_a_bad_gateway(stage: St
 
 async def test_an_organisation_that_may_not_send_may_not_ask(stage: Stage) -> None:
     with pytest.raises(Invalid) as fault:
-        await ask(stage, ANNA, asked=Asked("2260", ORGANIZATION))
+        await ask(stage, ANNA, asked=RequestContext("2260", ORGANIZATION))
     assert fault.value.violations[0].field == "getMailboxes.organizationNumber"
     assert stage.questions == []
 

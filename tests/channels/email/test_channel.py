@@ -17,7 +17,7 @@ from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.mime import Encoded, compose
 from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
 from utskick.channels.email.settings import EmailSettings
-from utskick.domain.channel import Asked, Channel, Draft, Hook, Plan, Priority
+from utskick.domain.channel import Channel, Draft, Plan, Priority, ProviderCallback, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt, NotFound
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
@@ -35,11 +35,11 @@ def channel(**changes: Any) -> EmailChannel:
 
 
 def plan(body: dict[str, Any], **changes: Any) -> Plan:
-    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), Asked("2281"))
+    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), RequestContext("2281"))
 
 
 def batch(parties: list[dict[str, Any]], **more: Any) -> Plan:
-    return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), Asked("2281"))
+    return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), RequestContext("2281"))
 
 
 def draft(planned: Plan) -> Draft:
@@ -120,22 +120,22 @@ def test_a_sender_of_another_domain_may_not(address: str) -> None:
 
 def test_a_short_form_is_from_its_plain_address() -> None:
     body = {"sender": "a@sundsvall.se", "emailAddress": "b@c.se", "personId": "p1", "message": "Hej"}
-    planned = channel().plan(ShortEmailRequest.model_validate(body), Asked("2281"))
+    planned = channel().plan(ShortEmailRequest.model_validate(body), RequestContext("2281"))
     assert planned.content == {
         "subject": "Meddelande",
         "message": "Hej",
         "_sender": {"name": "a@sundsvall.se", "address": "a@sundsvall.se"},
     }
-    known = channel().plan(ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}), Asked("2281"))
+    known = channel().plan(ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}), RequestContext("2281"))
     assert known.content["_sender"]["name"] == "Kommunen"
     with pytest.raises(Invalid) as caught:
-        channel().plan(ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), Asked("2281"))
+        channel().plan(ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), RequestContext("2281"))
     assert [v.field for v in caught.value.violations] == ["sender"]
 
 
 def test_a_short_batch_is_planned_as_a_long_one() -> None:
     body = {"sender": "a@sundsvall.se", "message": "Hej", "subject": "S", "parties": [{"personId": "p", "emailAddress": "b@c.se"}] * 2}
-    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), Asked("2281"))
+    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), RequestContext("2281"))
     assert (list(planned.entries), planned.priority, planned.content["subject"]) == ([0, 0], Priority.BULK, "S")
 
 
@@ -165,7 +165,7 @@ def test_history_shows_the_request_of_one_recipient() -> None:
         "headers": {"IN_REPLY_TO": ["<a@b>"]},
     }
     made = channel()
-    planned = made.plan(EmailRequest.model_validate(body), Asked("2281"))
+    planned = made.plan(EmailRequest.model_validate(body), RequestContext("2281"))
     assert made.show(draft(planned)) == body
     bare = made.show(Draft("2281", planned.content, planned.recipients[0]))
     assert [set(a) for a in bare["attachments"]] == [{"name", "contentType"}, {"name"}]
@@ -174,7 +174,7 @@ def test_history_shows_the_request_of_one_recipient() -> None:
 async def test_nobody_reports_on_email_and_nobody_can_be_asked() -> None:
     made = channel()
     with pytest.raises(NotFound):
-        made.read_receipt(Hook("first", None, {}, {}, b""))
+        made.read_receipt(ProviderCallback("first", None, {}, {}, b""))
     assert await made.ask(draft(plan({})), new_id(), "first", None) is None
 
 
@@ -250,6 +250,6 @@ async def test_a_sender_that_is_looked_at_later_is_held_to_the_domains_of_who_co
     ours = channel(domains=domains, sender={"name": "Badet", "address": "badet@timra.se"})
     draft = ours.completed(handed_over(**content, _later=["message"]))
     for other in (channel(domains=["x.se"]), channel(domains=None), ours):
-        found = await other.inspect(draft.content, (), Asked("2281"))
+        found = await other.inspect(draft.content, (), RequestContext("2281"))
         assert (found == []) is fits
     assert not any(name.startswith("_") for name in ours.show(draft))

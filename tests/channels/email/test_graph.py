@@ -27,7 +27,7 @@ from utskick.channels.email.mime import Encoded, compose
 from utskick.channels.email.requests import EmailRequest
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Asked
+from utskick.domain.channel import RequestContext
 from utskick.domain.errors import Invalid
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
@@ -258,12 +258,12 @@ def test_the_limit_is_exact(size: int) -> None:
 async def test_a_municipality_that_has_only_graph_is_told_at_the_door() -> None:
     channel = channel_to(graph=account("http://127.0.0.1:9", request_limit=8192))
     with pytest.raises(Invalid) as caught:
-        channel.plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), Asked("2281"))
+        channel.plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), RequestContext("2281"))
     assert "at most 6144 are carried" in caught.value.violations[0].message
     outcome = await channel.send(draft(message="x" * 7000), new_id(), "graph")
     assert isinstance(outcome, Rejected)
     assert channel.able(draft(message="x" * 7000)) == ("graph",)
-    both().plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), Asked("2281"))
+    both().plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), RequestContext("2281"))
 
 
 def test_an_account_without_provider_is_one_of_smtp() -> None:

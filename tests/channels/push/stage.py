@@ -18,7 +18,7 @@ from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import PushSettings
-from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.channel import Draft, Plan, RequestContext
 from utskick.domain.directory_ports import Directory, Neighbours, Subscription
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.recipient import Recipient
@@ -82,7 +82,7 @@ def channel(devices: Devices, **accounts: dict[str, Any]) -> PushChannel:
 
 
 def planned(made: PushChannel, **more: Any) -> Plan:
-    return made.plan(PushRequest.model_validate(body(**more)), Asked("2281"))
+    return made.plan(PushRequest.model_validate(body(**more)), RequestContext("2281"))
 
 
 _KEYS: dict[str, bytes] = {}

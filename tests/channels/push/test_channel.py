@@ -14,7 +14,7 @@ from tests.channels.push.stage import APPS, CONTENT, PARTY, Devices, SandboxStag
 from utskick.channels.push import payload
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.settings import PushSettings
-from utskick.domain.channel import Asked, Draft
+from utskick.domain.channel import Draft, RequestContext
 from utskick.domain.directory_ports import Directory, Neighbours
 from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
@@ -167,7 +167,7 @@ async def test_a_look_tells_whether_the_keys_can_be_used(stage: SandboxStage, de
 
 def test_a_foreign_request_is_a_bug(devices: Devices) -> None:
     with pytest.raises(TypeError):
-        channel(devices).plan(object(), Asked("2281"))  # type: ignore[arg-type]
+        channel(devices).plan(object(), RequestContext("2281"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("content", "ttl"), [({}, 60), ({"ttl": 7}, 7), ({"_ttl": 8}, 8)])

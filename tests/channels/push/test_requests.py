@@ -14,7 +14,7 @@ from tests.channels.push.stage import APPS, CONTENT, PARTY, Devices, body, chann
 from utskick.channels.push import payload
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.webpush import encrypt
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
@@ -26,12 +26,12 @@ DEVICE = Device("annas-dator").subscription("https://push.example.net")
 
 
 def plan(**more: Any) -> Plan:
-    return channel(Devices(), apps=APPS).plan(PushRequest.model_validate(body(**more)), Asked("2281"))
+    return channel(Devices(), apps=APPS).plan(PushRequest.model_validate(body(**more)), RequestContext("2281"))
 
 
 def violations(said: dict[str, Any]) -> list[Violation]:
     try:
-        channel(Devices(), apps=APPS).plan(PushRequest.model_validate(said), Asked("2281"))
+        channel(Devices(), apps=APPS).plan(PushRequest.model_validate(said), RequestContext("2281"))
     except ValidationError as fault:
         found = refusal(fault, PushRequest)
         assert isinstance(found, Invalid)
@@ -124,6 +124,6 @@ def test_nothing_that_is_accepted_is_too_large_on_the_wire(message: str, title: 
 
 async def test_what_another_request_hands_over_must_fit_too() -> None:
     made = channel(Devices())
-    assert await made.inspect(CONTENT, (), Asked("2281")) == []
-    [found] = await made.inspect({**CONTENT, "message": "a" * 4000}, (), Asked("2281"))
+    assert await made.inspect(CONTENT, (), RequestContext("2281")) == []
+    [found] = await made.inspect({**CONTENT, "message": "a" * 4000}, (), RequestContext("2281"))
     assert found.field == "message"

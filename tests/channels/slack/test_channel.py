@@ -15,7 +15,7 @@ from tests.contracts.provider import SECRET
 from utskick.channels.slack.channel import SlackChannel
 from utskick.channels.slack.requests import SlackRequest
 from utskick.channels.slack.settings import SlackSettings
-from utskick.domain.channel import Account, Asked, Channel, Draft, Priority
+from utskick.domain.channel import Account, Channel, Draft, Priority, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured
@@ -55,7 +55,7 @@ def test_a_plan_keeps_all_that_was_said_and_the_token_apart() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = SLACK.plan(request, Asked("2281"))
+    plan = SLACK.plan(request, RequestContext("2281"))
     assert plan.content == {"message": "Hej", "priority": "HIGH", "department": "IT", "_brought": True}
     assert plan.secret == BROUGHT.encode()
     assert (list(plan.recipients), list(plan.entries)) == ([Recipient("#drift")], [0])
@@ -64,27 +64,27 @@ def test_a_plan_keeps_all_that_was_said_and_the_token_apart() -> None:
 
 
 def test_the_token_is_nowhere_but_in_the_secret() -> None:
-    plan = SLACK.plan(one(token=BROUGHT), Asked("2281"))
+    plan = SLACK.plan(one(token=BROUGHT), RequestContext("2281"))
     shown = SLACK.show(Draft("2281", plan.content, plan.recipients[0], secret=plan.secret))
     assert shown == {"channel": "#drift", "message": "Hej"}
     assert SECRET not in str((plan.content, plan.recipients, plan.remarks, shown))
 
 
 def test_the_municipalitys_token_does_when_the_request_brings_none() -> None:
-    plan = SLACK.plan(one(), Asked("2262"))
+    plan = SLACK.plan(one(), RequestContext("2262"))
     assert plan.secret is None
     assert "_brought" not in plan.content
 
 
 def test_a_token_is_needed_where_the_municipality_has_none() -> None:
     with pytest.raises(Invalid) as fault:
-        SLACK.plan(one(), Asked("2281"))
+        SLACK.plan(one(), RequestContext("2281"))
     assert [(v.field, v.message) for v in fault.value.violations] == [("token", "must not be blank")]
 
 
 def test_a_municipality_without_an_account_is_told_before_anything_is_stored() -> None:
     with pytest.raises(NotBuilt):
-        channel(sundsvall=account(municipality="2281")).plan(one(), Asked("2260"))
+        channel(sundsvall=account(municipality="2281")).plan(one(), RequestContext("2260"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.channels.sms.stage import ServerStage, account, channel, draft, json,
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Hook, Report
+from utskick.domain.channel import ProviderCallback, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured, Sent, Uncertain
@@ -92,7 +92,7 @@ ELKS = channel(elks=account("elks", "http://127.0.0.1:9", receipt_secret=SECRET)
     ("word", "expected"), [("sent", Report.SENT), ("delivered", Report.DELIVERED), ("failed", Report.FAILED), ("asleep", Report.UNKNOWN)]
 )
 def test_the_status_of_a_report_decides(word: str, expected: Report) -> None:
-    (receipt,) = ELKS.read_receipt(Hook("elks", SECRET, {}, {}, f"id=s1&status={word}".encode()))
+    (receipt,) = ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {}, f"id=s1&status={word}".encode()))
     assert (receipt.provider, receipt.report, receipt.reference, receipt.key) == ("46elks", expected, "s1", None)
     assert (receipt.reason is not None) == (expected is Report.FAILED)
 
@@ -100,7 +100,7 @@ def test_the_status_of_a_report_decides(word: str, expected: Report) -> None:
 def test_a_report_names_the_delivery_by_its_address_and_its_time_in_utc() -> None:
     key = new_id()
     body = b"id=s1&status=delivered&delivered=2024-02-25T15%3A54%3A39.254000"
-    (receipt,) = ELKS.read_receipt(Hook("elks", SECRET, {}, {"delivery": str(key)}, body))
+    (receipt,) = ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {"delivery": str(key)}, body))
     assert receipt.key == key
     assert receipt.at == datetime(2024, 2, 25, 15, 54, 39, 254000, tzinfo=UTC)
 
@@ -108,4 +108,4 @@ def test_a_report_names_the_delivery_by_its_address_and_its_time_in_utc() -> Non
 @pytest.mark.parametrize("body", [b"", b"\xff\x00", b"{}", b"id=s1", b"status=sent"])
 def test_garbage_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
-        ELKS.read_receipt(Hook("elks", SECRET, {}, {}, body))
+        ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {}, body))

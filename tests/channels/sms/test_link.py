@@ -13,7 +13,7 @@ import pytest
 from tests.channels.sms.stage import ServerStage, account, channel, json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.link import by_code, by_report
-from utskick.domain.channel import Hook, Report
+from utskick.domain.channel import ProviderCallback, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
@@ -133,8 +133,8 @@ async def test_a_yes_in_a_400_is_no_yes(stage: ServerStage) -> None:
     assert not isinstance(await stage.send(new_id()), Sent)
 
 
-def report(members: object, account_name: str = "link") -> Hook:
-    return Hook(account_name, SECRET, {}, {}, orjson.dumps(members))
+def report(members: object, account_name: str = "link") -> ProviderCallback:
+    return ProviderCallback(account_name, SECRET, {}, {}, orjson.dumps(members))
 
 
 LINK = channel(link=account("link", "http://127.0.0.1:9", receipt_secret=SECRET))
@@ -186,4 +186,4 @@ def test_garbage_is_unreadable(said: object) -> None:
 
 def test_a_body_that_is_no_json_is_unreadable() -> None:
     with pytest.raises(Unreadable):
-        LINK.read_receipt(Hook("link", SECRET, {}, {}, b"\xff\x00"))
+        LINK.read_receipt(ProviderCallback("link", SECRET, {}, {}, b"\xff\x00"))

@@ -14,7 +14,7 @@ from tests.channels.sms.smsc import DELIVER, SILENCE, Desk, ScriptedCentre, chan
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
-from utskick.domain.channel import Hook, Receipt, Report
+from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
@@ -212,7 +212,7 @@ def test_no_text_breaks_the_reading(text: bytes) -> None:
 
 async def test_nobody_reports_for_the_centre_by_http(channel: SmsChannel) -> None:
     with pytest.raises(Unauthorized):
-        channel.read_receipt(Hook("smpp", SECRET, {}, {}, receipt_text("id-1")))
+        channel.read_receipt(ProviderCallback("smpp", SECRET, {}, {}, receipt_text("id-1")))
 
 
 async def test_nothing_is_logged_of_people(

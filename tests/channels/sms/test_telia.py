@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tests.channels.sms.stage import ServerStage, json, text
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.domain.channel import Hook
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
@@ -150,4 +150,4 @@ async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: Se
 
 async def test_there_are_no_reports_to_read(stage: ServerStage) -> None:
     with pytest.raises(Unreadable):
-        stage.channel.read_receipt(Hook("telia", SECRET, {}, {}, b"{}"))
+        stage.channel.read_receipt(ProviderCallback("telia", SECRET, {}, {}, b"{}"))

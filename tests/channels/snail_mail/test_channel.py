@@ -11,7 +11,7 @@ import pytest
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.stage import ANNA, BATCH, People, asked, batch, channel, pdf, prepared, to_folder
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.channel import Asked, Draft
+from utskick.domain.channel import Draft, RequestContext
 from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
@@ -100,7 +100,7 @@ async def test_pdfs_are_looked_at_also_when_nobody_is_named() -> None:
     letters = channel()
     try:
         bad = [pdf(), pdf("b.pdf", b"hej"), pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5)))]
-        told = await letters.inspect({"department": "Kultur"}, bad, Asked("2281"))
+        told = await letters.inspect({"department": "Kultur"}, bad, RequestContext("2281"))
     finally:
         await letters.close()
     assert [(v.field, v.message.partition(" mm")[0]) for v in told] == [
@@ -112,8 +112,8 @@ async def test_pdfs_are_looked_at_also_when_nobody_is_named() -> None:
 async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
     letters = channel(limits={"page_limit": 2})
     try:
-        assert await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 20}, [], Asked("2281")) == []
-        (told,) = await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 400}, [], Asked("2281"))
+        assert await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 20}, [], RequestContext("2281")) == []
+        (told,) = await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 400}, [], RequestContext("2281"))
     finally:
         await letters.close()
     assert told.field == "text"
@@ -122,7 +122,7 @@ async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
 
 async def test_a_character_that_no_font_has_is_named() -> None:
     letters = channel()
-    (told,) = await letters.inspect({"department": "Kultur", "text": "Hej \U0001f600"}, [], Asked("2281"))
+    (told,) = await letters.inspect({"department": "Kultur", "text": "Hej \U0001f600"}, [], RequestContext("2281"))
     assert (told.field, told.message.rpartition(": ")[2]) == ("text", "U+1F600")
 
 
@@ -146,7 +146,7 @@ def test_a_hand_over_stays_with_the_house_that_prints_for_the_municipality() -> 
     assert letters.able(replace(batch(prepared()), municipality_id="2260")) == ("theirs",)
     assert channel().able(batch(prepared())) == ()
     with pytest.raises(NotBuilt, match=r"\[snail_mail\]"):
-        channel(accounts={"theirs": accounts["theirs"]}).plan(SnailMailRequest.model_construct(), Asked("2281"))
+        channel(accounts={"theirs": accounts["theirs"]}).plan(SnailMailRequest.model_construct(), RequestContext("2281"))
 
 
 async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:
@@ -154,8 +154,8 @@ async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:
     letters = channel(accounts=accounts)
     marked = [pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5)))]
     try:
-        assert await letters.inspect({}, marked, Asked("2281")) == []
-        assert len(await letters.inspect({}, marked, Asked("2260"))) == 1
+        assert await letters.inspect({}, marked, RequestContext("2281")) == []
+        assert len(await letters.inspect({}, marked, RequestContext("2260"))) == 1
     finally:
         await letters.close()
 

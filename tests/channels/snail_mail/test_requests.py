@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, channel
 from utskick.channels.snail_mail.channel import FORMS
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.errors import Invalid
 from utskick.domain.ids import parse_id
 from utskick.domain.validators import refusal
@@ -25,7 +25,7 @@ LETTER = {"department": "Kultur", "address": ANNA, "attachments": [ATTACHMENT]}
 
 def plan(body: dict[str, Any], **query: str) -> Plan:
     request = SnailMailRequest.model_validate_json(orjson.dumps(body))
-    return channel(accounts=HOUSE).plan(request, Asked("2281", query={"batchId": BATCH, **query}))
+    return channel(accounts=HOUSE).plan(request, RequestContext("2281", query={"batchId": BATCH, **query}))
 
 
 def violations(body: dict[str, Any]) -> dict[str, str]:

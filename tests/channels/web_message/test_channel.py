@@ -19,7 +19,7 @@ from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
 from utskick.channels.web_message.soap_request import NAMESPACE
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Channel, Draft, Priority
+from utskick.domain.channel import Account, Channel, Draft, Priority, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent
@@ -69,7 +69,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = WEB.plan(request, Asked("2281"))
+    plan = WEB.plan(request, RequestContext("2281"))
     attachment = Attachment.of("0.pdf", "application/pdf", b"%PDF")
     assert plan.attachments == (attachment,)
     assert plan.content == {
@@ -89,7 +89,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
 
 def test_history_shows_the_request_as_it_was_made() -> None:
     request = one(party={"partyId": ANNA, "externalReferences": CASE}, sendAsOwner=True, attachments=files(b"%PDF", b"x"))
-    plan = WEB.plan(request, Asked("2281"))
+    plan = WEB.plan(request, RequestContext("2281"))
     whole = Draft("2281", plan.content, plan.recipients[0], plan.attachments)
     assert WEB.show(whole) == {
         "party": {"partyId": ANNA, "externalReferences": CASE},
@@ -103,7 +103,7 @@ def test_history_shows_the_request_as_it_was_made() -> None:
 
 
 def test_a_request_with_the_least_is_shown_with_the_least() -> None:
-    plan = WEB.plan(one(), Asked("2281"))
+    plan = WEB.plan(one(), RequestContext("2281"))
     assert WEB.show(Draft("2281", plan.content, plan.recipients[0])) == {"party": {"externalReferences": CASE}, "message": "Hej"}
 
 
@@ -124,7 +124,7 @@ def test_a_request_with_the_least_is_shown_with_the_least() -> None:
 )
 def test_more_than_is_carried_is_refused_at_acceptance(contents: tuple[bytes, ...], expected: list[tuple[str, str]]) -> None:
     try:
-        WEB.plan(one(attachments=files(*contents)), Asked("2281"))
+        WEB.plan(one(attachments=files(*contents)), RequestContext("2281"))
         found = []
     except Invalid as fault:
         found = [(violation.field, violation.message) for violation in fault.violations]
@@ -145,7 +145,7 @@ def test_the_instance_is_the_municipalitys_own_else_the_one_for_all() -> None:
 
 def test_an_instance_that_is_not_there_is_told_before_anything_is_stored() -> None:
     with pytest.raises(NotBuilt):
-        WEB.plan(one(oepInstance="INTERNAL"), Asked("2260"))
+        WEB.plan(one(oepInstance="INTERNAL"), RequestContext("2260"))
 
 
 def test_an_uncertain_message_is_held() -> None:

@@ -20,11 +20,11 @@ from tests.http.messages.test_messages import message, settle_on
 from utskick.domain.clock import SWEDEN
 from utskick.domain.delivery import Move
 from utskick.domain.outcome import Reason
-from utskick.domain.status import UNDELIVERABLE, Status, shown
+from utskick.domain.status import UNDELIVERABLE, Status, contract_status
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 from utskick.store.history.statistics import Tallies, Wanted
-from utskick.store.messages.attempts import Attempts, Beginning
+from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import Deliveries
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, payload
@@ -55,7 +55,7 @@ async def raw(connection: Any, municipality_id: str) -> Told:
     for row in rows:
         nowhere = (row["reason_code"] or "").startswith(UNDELIVERABLE)
         kind = row["original"] if nowhere else row["message_type"]
-        told[row["original"], kind, row["origin"], row["department"], shown(Status(row["status"]), row["reason_code"]).value] += 1
+        told[row["original"], kind, row["origin"], row["department"], contract_status(Status(row["status"]), row["reason_code"]).value] += 1
     return told
 
 
@@ -86,7 +86,7 @@ async def in_doubt(client: Client, database: Database) -> str:
     job, now = Job(row["id"], "sms:normal", "2281", UUID(sent)), datetime.now(SWEDEN)
     loaded, _ = await Deliveries(database).load([job])
     delivery, attempts = loaded[job.delivery_id].delivery, Attempts(database)
-    assert await attempts.begin(Beginning(delivery, "link", uuid4(), "test", now))
+    assert await attempts.begin(AttemptStart(delivery, "link", uuid4(), "test", now))
     move = Move(Status.UNCERTAIN, reason=Reason("no-answer", "no answer came"), doubt=True)
     assert await attempts.settle(Settlement(delivery.begun("link"), 1, move, job.id, "link", now))
     return sent

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.http.conftest import serving
 from utskick.domain.errors import TooMany
-from utskick.http.pipeline.rate_limit import Rates
+from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.store.database import Database
 
 SMS = {"mobileNumber": "+46701740605", "message": "Hej"}
@@ -37,7 +37,7 @@ async def test_who_finds_too_many_waiting_is_not_kept(database: Database, tmp_pa
 @given(st.floats(1, 1000), st.lists(st.floats(0, 3), min_size=1, max_size=200))
 def test_no_more_than_the_rate_in_any_time_beside_the_first_burst(rate: float, pauses: list[float]) -> None:
     now, first = 0.0, None
-    rates = Rates(rate, lambda: now)
+    rates = RateLimiter(rate, lambda: now)
     for taken, pause in enumerate(pauses, 1):
         now += pause
         first = now if first is None else first
@@ -52,7 +52,7 @@ def test_no_more_than_the_rate_in_any_time_beside_the_first_burst(rate: float, p
 
 
 def test_a_bucket_that_is_empty_says_when_it_is_not() -> None:
-    rates = Rates(0.5, lambda: 0.0)
+    rates = RateLimiter(0.5, lambda: 0.0)
     rates.take("a")
     with pytest.raises(TooMany) as refused:
         rates.take("a")

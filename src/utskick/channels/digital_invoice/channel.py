@@ -16,7 +16,7 @@ from utskick.channels.digital_invoice.planning import plan
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.directory_ports import LegalIds, Neighbours
 from utskick.domain.errors import NotBuilt
@@ -27,7 +27,7 @@ _NO_LEGAL_ID: Final = Reason("no-legal-id", "no personal or organisation number 
 _NO_ACCOUNT: Final = Misconfigured(Reason("no-account", "no account of the settings carries the municipality's invoices"))
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "digital-invoice",
         "sendDigitalInvoice",
         "Send a digital invoice",
@@ -39,13 +39,13 @@ FORMS: Final = (
 )
 
 
-class DigitalInvoiceChannel(Plain):
+class DigitalInvoiceChannel(ChannelDefaults):
     """``domain.channel.Channel`` for invoices."""
 
     name = "digital_invoice"
     message_type = "DIGITAL_INVOICE"
     integration = "DigitalMailSender"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     ahead = 200
 
     def __init__(self, settings: DigitalInvoiceSettings, legal_ids: LegalIds, clock: Callable[[], datetime] = utc_now) -> None:
@@ -56,7 +56,7 @@ class DigitalInvoiceChannel(Plain):
         self._tenants = {name: Kivra(name, account) for name, account in ordered}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in ordered)
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, DigitalInvoiceRequest):
             raise TypeError(f"{type(request).__name__} is no invoice")
         if not self._serving(asked.municipality_id):

@@ -24,11 +24,11 @@ from utskick.channels.digital_mail.planning import (
 )
 from utskick.channels.digital_mail.reachability import AGAINST, FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
-from utskick.channels.digital_mail.sender_account import Desk, Equipment
+from utskick.channels.digital_mail.sender_account import Equipment, ProviderAccount
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.soap_responses import ApplicationFault
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Question
+from utskick.domain.channel import Account, ChannelDefaults, ChannelQuery, Draft, Health, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 _MIB: Final = 1_048_576
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "{organizationNumber}/digital-mail",
         "sendDigitalMail",
         "Send a single digital mail to one or more parties",
@@ -49,7 +49,7 @@ FORMS: Final = (
         many=True,
         limit=16 * _MIB,
     ),
-    Form(
+    SendEndpoint(
         "digital-mail",
         "sendDigitalMailDeprecated",
         "Send a single digital mail to one or more parties, from the organization of the settings",
@@ -64,7 +64,7 @@ FORMS: Final = (
 _NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER))
 
 
-class DigitalMailChannel(Plain):
+class DigitalMailChannel(ChannelDefaults):
     """``domain.channel.Channel`` for digital mail."""
 
     name = "digital_mail"
@@ -74,17 +74,19 @@ class DigitalMailChannel(Plain):
     not_found = frozenset(reason.code for reason in AGAINST)
     #: So many are asked about in one call to the register.
     ahead = 500
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
 
     def __init__(self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._whereabouts = Whereabouts(neighbours.directory, clock)
         self._sealer = Sealer(settings, clock)
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
-        self._desks = {(name, number): Desk(name, number, account, clock) for name, account in in_order for number in account.senders}
+        self._desks = {
+            (name, number): ProviderAccount(name, number, account, clock) for name, account in in_order for number in account.senders
+        }
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in in_order)
         self.questions = (
-            Question(
+            ChannelQuery(
                 "{organizationNumber}/mailboxes",
                 "getMailboxes",
                 "Retrieve a list of digital mailboxes",
@@ -96,7 +98,7 @@ class DigitalMailChannel(Plain):
 
     # -- before anything is stored ----------------------------------------------------------------------------------
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         planned = plan(cast(DigitalMailRequest, request), asked)
         return replace(planned, content={**planned.content, **self._unsaid(asked.municipality_id, planned.content)})
 
@@ -118,7 +120,7 @@ class DigitalMailChannel(Plain):
             said["_supportInfo"] = dict(support_info)
         return said
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:
         found = await asyncio.to_thread(content_violations, content, attachments)
         desk = self._desk(asked.municipality_id, content)
         if desk is None:
@@ -130,10 +132,10 @@ class DigitalMailChannel(Plain):
         letterhead = specimen(desk.organization, desk.sender.name, *self._sealer.unsaid(content, desk))
         return [*found, *size_violations(content, attachments, letterhead, room)]
 
-    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> Desk | None:
+    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> ProviderAccount | None:
         return next(iter(self._desks_of(municipality_id, content)), None)
 
-    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[Desk]:
+    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[ProviderAccount]:
         """Of the organisation that the content names, where it may be sent for by this municipality; first choice first."""
         organization = content.get("_organization") or self._settings.organization_of(municipality_id)
         return (d for (_, number), d in self._desks.items() if number == organization and d.sender.municipality == municipality_id)
@@ -196,7 +198,7 @@ class DigitalMailChannel(Plain):
 
     # -- questions --------------------------------------------------------------------------------------------------
 
-    async def _answer(self, request: MailboxesRequest, asked: Asked) -> list[dict[str, Any]]:
+    async def _answer(self, request: MailboxesRequest, asked: RequestContext) -> list[dict[str, Any]]:
         organization = asked.organization_number or self._settings.organization_of(asked.municipality_id)
         desk = self._desk(asked.municipality_id, {"_organization": organization})
         if desk is None:

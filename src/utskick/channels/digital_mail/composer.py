@@ -15,7 +15,7 @@ from utskick.channels.digital_mail.credentials import Credentials
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery
 from utskick.channels.digital_mail.planning import sealed_on
 from utskick.channels.digital_mail.reachability import Mailbox
-from utskick.channels.digital_mail.sender_account import Desk, Equipment
+from utskick.channels.digital_mail.sender_account import Equipment, ProviderAccount
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.domain.channel import Draft
@@ -73,14 +73,14 @@ class Sealer:
         self._clock = clock
         self._enclosures = Enclosures()
 
-    def unsaid(self, content: Mapping[str, Any], desk: Desk | None) -> tuple[str, Mapping[str, str]]:
+    def unsaid(self, content: Mapping[str, Any], desk: ProviderAccount | None) -> tuple[str, Mapping[str, str]]:
         """The subject and the support info of a content that has none of its own; nothing where it has."""
         default = (desk and desk.sender.support_info) or self._settings.support_info
         subject = "" if content.get("subject") else content.get("_subject") or self._settings.subject
         told = (content.get("sender") or {}).get("supportInfo")
         return subject, {} if told else content.get("_supportInfo") or default.members()
 
-    async def freeze(self, draft: Draft, key: UUID, desk: Desk, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
+    async def freeze(self, draft: Draft, key: UUID, desk: ProviderAccount, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
         """``to``: the recipient's 12 digits, and the mailbox."""
         recipient, mailbox = to
         subject, support_info = self.unsaid(draft.content, desk)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox, verdict
-from utskick.channels.digital_mail.sender_account import Desk
+from utskick.channels.digital_mail.sender_account import ProviderAccount
 from utskick.channels.digital_mail.soap_responses import Standing
 from utskick.domain.clock import SWEDEN, Clock
 from utskick.domain.directory_ports import Directory, LegalId
@@ -32,7 +32,7 @@ class Whereabouts:
         self._clock = clock
         self._people: dict[str, Groups[LegalId]] = {}
 
-    async def find(self, desk: Desk, municipality_id: str, party_id: str) -> Found | Outcome:
+    async def find(self, desk: ProviderAccount, municipality_id: str, party_id: str) -> Found | Outcome:
         """The outcome: nobody can tell now."""
         legal_id = await self._group(municipality_id).get(party_id)
         if legal_id is None:
@@ -64,7 +64,7 @@ class Whereabouts:
             await group.close()
 
 
-def _supplier_name(standing: Standing | None, desk: Desk) -> str | None:
+def _supplier_name(standing: Standing | None, desk: ProviderAccount) -> str | None:
     if standing is None or standing.supplier is None:
         return None
     operator = desk.account.operators.get(standing.supplier)

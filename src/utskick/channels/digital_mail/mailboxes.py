@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from utskick.channels.digital_mail.mailbox_lookup import Found, Whereabouts
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
-from utskick.channels.digital_mail.sender_account import Desk
+from utskick.channels.digital_mail.sender_account import ProviderAccount
 from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
 from utskick.outgoing.batch_loader import MOST
@@ -22,7 +22,7 @@ class RegisterUnavailable(UtskickError):
     code, status, title = "register-unavailable", 502, "Bad Gateway"
 
 
-async def mailboxes(desk: Desk, whereabouts: Whereabouts, municipality_id: str, party_ids: list[str]) -> list[dict[str, Any]]:
+async def mailboxes(desk: ProviderAccount, whereabouts: Whereabouts, municipality_id: str, party_ids: list[str]) -> list[dict[str, Any]]:
     """One answer each, in the order asked. Raises ``RegisterUnavailable``."""
     answers: list[dict[str, Any]] = []
     for start in range(0, len(party_ids), MOST):

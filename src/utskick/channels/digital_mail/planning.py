@@ -11,7 +11,7 @@ from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, body_of, l
 from utskick.channels.digital_mail.requests import DigitalMailRequest
 from utskick.channels.digital_mail.signature import envelope_length
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import Violation
 from utskick.domain.ids import new_id
@@ -22,7 +22,7 @@ NOT_A_SENDER: Final = "Sending organization is not registered as authorized send
 SIGNATURE_ROOM: Final = 8192
 
 
-def plan(request: DigitalMailRequest, asked: Asked) -> Plan:
+def plan(request: DigitalMailRequest, asked: RequestContext) -> Plan:
     """Of what was said alone. Pure: what needs certificates or time is looked at by ``content_violations``."""
     attachments = tuple(file.decoded() for file in request.attachments or ())
     content = request.content()

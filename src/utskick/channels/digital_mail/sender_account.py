@@ -48,7 +48,7 @@ class Equipment:
         return next((one for one in self.all if one.fingerprint == fingerprint), None)
 
 
-class Desk:
+class ProviderAccount:
     """Files are read when they are first needed: in a sandbox they may not be there before."""
 
     def __init__(self, name: str, organization: str, account: MinaMeddelandenAccount, clock: Clock) -> None:

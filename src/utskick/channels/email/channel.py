@@ -19,7 +19,7 @@ from utskick.channels.email.settings import AccountSettings, EmailSettings, Grap
 from utskick.channels.email.smtp import Smtp
 from utskick.channels.email.transport import Carrier
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
@@ -30,7 +30,7 @@ _NO_KEY = UUID(int=0)
 _ROOM_FOR_FIELDS = 131_072
 
 FORMS = (
-    Form(
+    SendEndpoint(
         path="email",
         operation="sendEmail",
         summary="Send an e-mail",
@@ -39,7 +39,7 @@ FORMS = (
         many=False,
         limit=32 * _MIB,
     ),
-    Form(
+    SendEndpoint(
         path="email/batch",
         operation="sendEmailBatch",
         summary="Send an e-mail to many recipients",
@@ -52,7 +52,7 @@ FORMS = (
 )
 
 
-class EmailChannel(Plain):
+class EmailChannel(ChannelDefaults):
     """Plans, composes, signs and hands over to the accounts."""
 
     name = "email"
@@ -67,12 +67,12 @@ class EmailChannel(Plain):
         self._carriers = {name: _carrier(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in settings.accounts.items())
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not self._carriers:
             raise NotBuilt("no e-mail account is configured for this municipality; see the settings of [email]")
         return plan(cast(requests.AnyEmailRequest, request), asked.municipality_id, self._settings, ROOM if self._settings.dkim else 0)
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:  # noqa: ARG002
         """Of what another channel's request hands over: a sender that the municipality may send from."""
         sender = content.get("_sender")
         if sender is None:

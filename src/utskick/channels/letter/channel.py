@@ -14,7 +14,7 @@ from utskick.channels.letter.planning import DIGITAL, PAPER, plan
 from utskick.channels.letter.requests import LetterRequest
 from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared
 
@@ -23,7 +23,7 @@ _ONLY_DIGITAL: Final = Reason(
 )  # the contract's words (L5)
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "letter",
         "sendLetter",
         "Send a letter: to a digital mailbox where there is one, else on paper",
@@ -36,20 +36,20 @@ FORMS: Final = (
 )
 
 
-class LetterChannel(Plain):
+class LetterChannel(ChannelDefaults):
     """``domain.channel.Channel`` for letters."""
 
     name = "letter"
     message_type = "LETTER"
     integration = "Letter"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = (DIGITAL, PAPER)
 
     def __init__(self, settings: LetterSettings) -> None:
         self._settings = settings
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, LetterRequest):
             raise TypeError(f"{type(request).__name__} is no letter")
         return plan(request, self._settings)

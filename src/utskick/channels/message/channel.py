@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from utskick.channels.message.requests import Message, MessageRequest
 from utskick.channels.message.settings import MessageSettings
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Route, Routed
@@ -27,7 +27,7 @@ _UNKNOWN: Final = Reason("undeliverable-unknown-method", "the person's contact s
 _LATER: Final = ["message", "title"]
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "messages",
         "sendMessages",
         "Send messages by the ways that their recipients have chosen",
@@ -39,13 +39,13 @@ FORMS: Final = (
 )
 
 
-class MessageChannel(Plain):
+class MessageChannel(ChannelDefaults):
     """``domain.channel.Channel`` for messages. Its deliveries are questions; their answers are deliveries by other channels."""
 
     name = "message"
     message_type = "MESSAGE"
     integration = "ContactSettings"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = tuple(CHANNELS.values())
     ahead = 200
@@ -54,7 +54,7 @@ class MessageChannel(Plain):
         self._settings = settings
         self._directory = directory
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, MessageRequest):
             raise TypeError(f"{type(request).__name__} is no request for messages")
         alone = len(request.messages) == 1

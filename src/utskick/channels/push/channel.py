@@ -19,7 +19,7 @@ from utskick.channels.push.settings import Account as AccountSettings
 from utskick.channels.push.settings import FcmAccount, PushSettings
 from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.clock import utc_now
 from utskick.domain.directory_ports import Neighbours, Subscription, Subscriptions
 from utskick.domain.errors import Invalid, NotBuilt, Violation
@@ -31,7 +31,7 @@ _NO_SUBSCRIPTION: Final = Rejected(Reason("no-subscription", "no device of the p
 _DEVICE: Final = "device:"
 
 FORMS: Final = (
-    Form("push", "sendPush", "Send a push message to the devices of parties", PushRequest, None, many=True, limit=8 * 1_048_576),
+    SendEndpoint("push", "sendPush", "Send a push message to the devices of parties", PushRequest, None, many=True, limit=8 * 1_048_576),
 )
 
 
@@ -50,13 +50,13 @@ class _Desk:
         return self.serves(municipality_id) and kind == self.settings.provider
 
 
-class PushChannel(Plain):
+class PushChannel(ChannelDefaults):
     """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its answers are deliveries to devices."""
 
     name = "push"
     message_type = "PUSH"
     integration = "Push"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     legs: tuple[str, ...] = ("push",)
     ahead = 200
 
@@ -72,7 +72,7 @@ class PushChannel(Plain):
             for name, d in self._desks.items()
         )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, PushRequest):
             raise TypeError(f"{type(request).__name__} is no push message")
         if not any(desk.serves(asked.municipality_id) for desk in self._desks.values()):
@@ -94,7 +94,7 @@ class PushChannel(Plain):
             valid_until=request.valid_until,
         )
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:  # noqa: ARG002
         """What another channel's request hands over must fit as our own must."""
         return payload.faults(content)
 

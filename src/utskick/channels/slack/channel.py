@@ -14,7 +14,7 @@ from utskick.channels.slack.blocks import blocks, fallback
 from utskick.channels.slack.requests import SlackRequest
 from utskick.channels.slack.responses import read
 from utskick.channels.slack.settings import SlackAccount, SlackSettings
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
@@ -50,21 +50,21 @@ class _Desk:
         return Health(self.name, ok, "Slack answers and takes the token" if ok else "Slack answers, and does not take the token")
 
 
-class SlackChannel(Plain):
+class SlackChannel(ChannelDefaults):
     """``domain.channel.Channel`` for Slack. A recipient's destination is a channel of Slack's, by name or id."""
 
     name = "slack"
     message_type = "SLACK"
     integration = "Slack"
     failure_title = "Unable to send Slack message"
-    forms = (Form("slack", "sendToSlack", "Send a message to a Slack channel", SlackRequest, None, many=False, limit=_MIB),)
+    forms = (SendEndpoint("slack", "sendToSlack", "Send a message to a Slack channel", SlackRequest, None, many=False, limit=_MIB),)
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
         self._desks = {name: _Desk(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, SlackRequest):
             raise TypeError(f"{type(request).__name__} is no request for a message to Slack")
         desk = self._desk_of(asked.municipality_id)

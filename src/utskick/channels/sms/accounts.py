@@ -18,7 +18,7 @@ from utskick.domain.channel import Health, Keep
 from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
 
 
-class Desk(Protocol):
+class ProviderAccount(Protocol):
     """What the channel knows of an account."""
 
     @property
@@ -88,7 +88,7 @@ class SmppDesk:
         await self.provider.close()
 
 
-def desk_of(name: str, account: Account, public_url: str | None) -> Desk:
+def desk_of(name: str, account: Account, public_url: str | None) -> ProviderAccount:
     """``public_url``: where providers call us back."""
     if isinstance(account, SmppAccount):
         return SmppDesk(name, account, Smpp(name, account))

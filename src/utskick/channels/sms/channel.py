@@ -12,36 +12,48 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.sms.accounts import Desk, desk_of
+from utskick.channels.sms.accounts import ProviderAccount, desk_of
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
 from utskick.channels.sms.sender_id import cleaned, sender_faults
 from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Hook, Keep, Plain, Plan, Priority, Receipt
+from utskick.domain.channel import (
+    Account,
+    ChannelDefaults,
+    Draft,
+    Health,
+    Keep,
+    Plan,
+    Priority,
+    ProviderCallback,
+    Receipt,
+    RequestContext,
+    SendEndpoint,
+)
 from utskick.domain.errors import Invalid, NotBuilt, Unauthorized, Violation
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
 
 _MIB: Final = 1_048_576
 FORMS: Final = (
-    Form("sms", "sendSms", "Send a single SMS", SmsRequest, ShortSmsRequest, many=False, limit=_MIB),
-    Form(
+    SendEndpoint("sms", "sendSms", "Send a single SMS", SmsRequest, ShortSmsRequest, many=False, limit=_MIB),
+    SendEndpoint(
         "sms/batch", "sendSmsBatch", "Send an SMS to many", SmsBatchRequest, ShortSmsBatchRequest, many=True, limit=32 * _MIB, waits=False
     ),
 )
 
 
-class SmsChannel(Plain):
+class SmsChannel(ChannelDefaults):
     """``domain.channel.Channel`` for SMS."""
 
     name = "sms"
     message_type = "SMS"
     integration = "SmsSender"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
 
-    def __init__(self, settings: SmsSettings, desks: Sequence[Desk]) -> None:
+    def __init__(self, settings: SmsSettings, desks: Sequence[ProviderAccount]) -> None:
         self._settings = settings
         self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
         self.accounts = tuple(
@@ -56,7 +68,7 @@ class SmsChannel(Plain):
             for desk in self._desks.values()
         )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, SmsBody):
             raise TypeError(f"{type(request).__name__} is no request for an SMS")
         if not self._desks:
@@ -78,7 +90,7 @@ class SmsChannel(Plain):
             remarks={"sms": _remarks(size)},
         )
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:  # noqa: ARG002
         """Of what another channel's request hands over; ``plan`` has looked at our own. ``_segmentLimit``: as ``completed`` left it."""
         if "_sender" in content and "_segmentLimit" not in content:
             return []
@@ -121,7 +133,7 @@ class SmsChannel(Plain):
         sms = Sms(sender, draft.recipient.destination, with_line_feeds(content["message"]), content.get("priority") == "HIGH")
         return await self._desks[account].provider.send(sms, key)
 
-    def read_receipt(self, hook: Hook) -> list[Receipt]:
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
         desk = self._desks.get(hook.account)
         if desk is None or not _proves(hook, desk.settings.receipt_secret):
             raise Unauthorized("the report does not show the secret of the account it claims to come from")
@@ -172,7 +184,7 @@ def _remarks(size: Measure) -> dict[str, Any]:
     return {**remarks, "notice": size.notice} if size.notice else remarks
 
 
-def _proves(hook: Hook, secret: SecretStr | None) -> bool:
+def _proves(hook: ProviderCallback, secret: SecretStr | None) -> bool:
     """The secret stands in the path, or as the password of HTTP Basic."""
     if secret is None:
         return False

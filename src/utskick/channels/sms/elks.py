@@ -9,7 +9,7 @@ from uuid import UUID
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import ElksAccount
-from utskick.domain.channel import Hook, Receipt, Report
+from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
@@ -41,7 +41,7 @@ class Elks:
         answer = await self._wire.call(Call("POST", self._url, urlencode(form).encode("ascii"), self._headers))
         return _read(answer) if isinstance(answer, Answer) else answer
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         said = dict(parse_qsl(hook.body.decode("utf-8", "replace")))
         key, reference, word = parse_id(hook.query.get("delivery", "")), said.get("id"), said.get("status")
         if word is None or (key is None and reference is None):

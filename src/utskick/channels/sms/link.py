@@ -10,7 +10,7 @@ import orjson
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import LinkAccount
-from utskick.domain.channel import Hook, Receipt, Report
+from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
@@ -128,7 +128,7 @@ class Link:
             "priority": "HIGH" if sms.urgent else "NORMAL",
         }
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         said = members(hook.body)
         code, message_id, ref = said.get("resultCode"), said.get("id"), said.get("refId")
         key = parse_id(ref) if isinstance(ref, str) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from utskick.domain.channel import Hook, Receipt
+from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.outcome import Outcome
 
 
@@ -31,6 +31,6 @@ class Provider(Protocol):
         """One attempt; ``key`` goes along where the protocol has room for it."""
         ...
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         """A report whose origin has been verified. Raises ``Unreadable``."""
         ...

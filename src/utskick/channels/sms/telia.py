@@ -8,7 +8,7 @@ import orjson
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import TeliaAccount
-from utskick.domain.channel import Hook, Receipt
+from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
@@ -53,7 +53,7 @@ class Telia:
             self._token.refuse(token)
         return answer
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(f"the account {hook.account} has no delivery reports: Telia's protocol knows none")
 
 

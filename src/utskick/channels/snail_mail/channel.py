@@ -36,7 +36,7 @@ from utskick.channels.snail_mail.settings import Account as AccountSettings
 from utskick.channels.snail_mail.storage import Fault, Place, patient
 from utskick.channels.snail_mail.typesetting import Undrawable
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Gathering, Health, Parameter, Plain, Plan
+from utskick.domain.channel import Account, BatchPolicy, ChannelDefaults, Draft, Health, Parameter, Plan, RequestContext, SendEndpoint
 from utskick.domain.directory_ports import Hidden, Neighbours
 from utskick.domain.errors import NotBuilt, Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
@@ -44,7 +44,7 @@ from utskick.domain.postal_recipient import Addressee
 from utskick.domain.preparation import READY, Gathered, Prepared
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "snail-mail",
         "addSnailMailToBatch",
         "Add a letter to a print batch",
@@ -82,19 +82,19 @@ class _House:
         return Health(self.name, True, "the printing house's folder can be read")
 
 
-class SnailMailChannel(Plain):
+class SnailMailChannel(ChannelDefaults):
     """``domain.channel.Channel`` for physical letters."""
 
     name = "snail_mail"
     message_type = "SNAIL_MAIL"
     integration = "SnailmailSender"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     #: A whole batch is addressed before anything of it is handed over.
     ahead = 500
 
     def __init__(self, settings: SnailMailSettings, neighbours: Neighbours) -> None:
         self._settings = settings
-        self.gathering = Gathering(
+        self.gathering = BatchPolicy(
             "snail-mail/batch/{batchId}",
             "triggerSnailMailBatchProcessing",
             "Close a print batch: it is handed over to the printing house",
@@ -111,14 +111,14 @@ class SnailMailChannel(Plain):
     def _house(self, name: str, account: AccountSettings) -> _House:
         return _House(name, account, _place(account), Bench(self._settings.profile(account.profile), self._inspection))
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, SnailMailRequest):
             raise TypeError(f"{type(request).__name__} is no request for a letter")
         if self._house_of(asked.municipality_id) is None:
             raise NotBuilt("no printing house is configured for this municipality; see the settings of [snail_mail]")
         return planning.plan(request, asked)
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
+    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:
         house = self._house_of(asked.municipality_id)
         bench = house.bench if house else self._no_house
         try:

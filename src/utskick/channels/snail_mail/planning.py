@@ -9,14 +9,14 @@ import orjson
 
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import parse_id
 from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient
 
 
-def plan(request: SnailMailRequest, asked: Asked) -> Plan:
+def plan(request: SnailMailRequest, asked: RequestContext) -> Plan:
     """Raises ``Invalid`` with every broken rule."""
     violations = [*_nothing_to_print(request), *_other_than_pdf(request), *_address_faults(request)]
     if violations:

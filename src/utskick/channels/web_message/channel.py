@@ -15,7 +15,7 @@ from utskick.channels.web_message.settings import WebMessageSettings
 from utskick.channels.web_message.soap_request import Principal, WebMessage
 from utskick.channels.web_message.soap_responses import UNKNOWN_CASE
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import LegalId, LegalIds
 from utskick.domain.errors import Invalid, NotBuilt, Violation
@@ -26,11 +26,13 @@ from utskick.domain.recipient import Recipient
 _MIB: Final = 1_048_576
 _DEFAULT: Final = "EXTERNAL"
 FORMS: Final = (
-    Form("webmessage", "sendWebMessage", "Send a message in a case of Open-E", WebMessageRequest, None, many=False, limit=96 * _MIB),
+    SendEndpoint(
+        "webmessage", "sendWebMessage", "Send a message in a case of Open-E", WebMessageRequest, None, many=False, limit=96 * _MIB
+    ),
 )
 
 
-class WebMessageChannel(Plain):
+class WebMessageChannel(ChannelDefaults):
     """``domain.channel.Channel`` for web messages. A recipient's destination is the number of a case (flowInstanceID)."""
 
     name = "web_message"
@@ -46,7 +48,7 @@ class WebMessageChannel(Plain):
         self._instances = {name: OpenE(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, WebMessageRequest):
             raise TypeError(f"{type(request).__name__} is no request for a web message")
         instance = request.oep_instance or _DEFAULT

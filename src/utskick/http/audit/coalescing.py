@@ -23,7 +23,7 @@ class Kind:
 
 
 @dataclass(slots=True)
-class Spate(Generic[T]):
+class EventCount(Generic[T]):
     """One kind in one minute. ``left``: that may still be told one by one; ``untold``: how many were not; ``last``: the last of them."""
 
     left: int
@@ -33,18 +33,18 @@ class Spate(Generic[T]):
     last: T | None = None
 
 
-class Spates(Generic[T]):
+class EventCoalescer(Generic[T]):
     """``most``: kinds that are told apart; further ones count as one for each trail and reason. ``each``: told of a kind in a minute.
 
     ``tell`` is called with a kind and its spate at the end of a minute in which more came than were told.
     """
 
-    def __init__(self, most: int, each: int, tell: Callable[[Kind, Spate[T]], None], minute: float = MINUTE) -> None:
+    def __init__(self, most: int, each: int, tell: Callable[[Kind, EventCount[T]], None], minute: float = MINUTE) -> None:
         self._most = most
         self._each = each
         self._tell = tell
         self._minute = minute
-        self._spates: dict[Kind, Spate[T]] = {}
+        self._spates: dict[Kind, EventCount[T]] = {}
 
     def take(self, kind: Kind, name: str, one: T) -> bool:
         """Whether it is to be told by itself; else it is counted. ``name``: what was called."""
@@ -52,7 +52,7 @@ class Spates(Generic[T]):
             kind = Kind(kind.trail, None, kind.why)
         spate = self._spates.get(kind)
         if spate is None:
-            spate = self._spates[kind] = Spate(self._each, self._timer(kind))
+            spate = self._spates[kind] = EventCount(self._each, self._timer(kind))
         if spate.left:
             spate.left -= 1
             return True
@@ -75,5 +75,5 @@ class Spates(Generic[T]):
     def _over(self, kind: Kind) -> None:
         spate = self._spates.pop(kind)
         if spate.untold:  # the next minute begins with what is told here
-            self._spates[kind] = Spate(self._each - 1, self._timer(kind))
+            self._spates[kind] = EventCount(self._each - 1, self._timer(kind))
             self._tell(kind, spate)

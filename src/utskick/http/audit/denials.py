@@ -20,7 +20,7 @@ from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
-from utskick.http.audit.coalescing import MINUTE, Kind, Spate, Spates
+from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, Kind
 from utskick.http.audit.subject import named_in
 from utskick.http.wire.caller import caller_of
 from utskick.store.administration.audit import Audit
@@ -36,7 +36,7 @@ _WAIT, _PATIENCE, _AT_ONCE = 0.5, 10.0, 200
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Denial:
     """``municipality_id``: of the path, served or not. ``grant``: None where no token could be taken."""
 
     request: Request
@@ -59,7 +59,7 @@ class Refused:
             return Caller(trail, request_id=request.state.request_id, client=client, address=address)
 
 
-class Refusals:
+class DenialLog:
     """``note`` is called before who is refused is answered. ``municipalities``: those that are served. ``minute``: in seconds."""
 
     def __init__(self, database: Database, municipalities: Iterable[str], clock: Clock, minute: float = MINUTE) -> None:
@@ -67,11 +67,11 @@ class Refusals:
         self._audit = Audit(database)
         self._served = frozenset(municipalities)
         self._clock = clock
-        self._clients: Spates[Entry] = Spates(_CLIENTS, _OF_A_CLIENT, self._tell, minute)
-        self._strangers: Spates[Entry] = Spates(_STRANGERS, _OF_A_STRANGER, self._tell, minute)
+        self._clients: EventCoalescer[Entry] = EventCoalescer(_CLIENTS, _OF_A_CLIENT, self._tell, minute)
+        self._strangers: EventCoalescer[Entry] = EventCoalescer(_STRANGERS, _OF_A_STRANGER, self._tell, minute)
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def note(self, refused: Refused) -> None:
+    async def note(self, refused: Denial) -> None:
         """Returns when it is on disk, or after half a second: then it is still tried, and logged where it cannot be kept."""
         spates = self._clients if refused.grant is not None else self._strangers
         told = []
@@ -90,14 +90,14 @@ class Refusals:
         if self._writing:
             await asyncio.wait(self._writing, timeout=_PATIENCE)
 
-    def _trails(self, refused: Refused) -> Sequence[str]:
+    def _trails(self, refused: Denial) -> Sequence[str]:
         """That of the path; where the client is another's, also its own."""
         aimed = {refused.municipality_id} & self._served
         grant = refused.grant
         whose = grant.municipalities & self._served if grant is not None and not aimed & grant.municipalities else frozenset()
         return sorted(aimed | whose)
 
-    def _entry(self, trail: str, refused: Refused) -> Entry:
+    def _entry(self, trail: str, refused: Denial) -> Entry:
         subject: dict[str, Any] = {"operation": refused.operation.removesuffix("Short"), "refused": refused.error.code, "why": refused.why}
         if refused.municipality_id in self._served:
             subject["municipality"] = refused.municipality_id
@@ -106,7 +106,7 @@ class Refusals:
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
         return Entry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
 
-    def _party(self, refused: Refused) -> tuple[str, str] | None:
+    def _party(self, refused: Denial) -> tuple[str, str] | None:
         """The person whom a client named, and by whose key: who asked for whom is what the trail is for."""
         if refused.grant is None or refused.municipality_id not in self._served:
             return None
@@ -114,7 +114,7 @@ class Refusals:
         found = parse_id(party) if party is not None else None
         return (refused.municipality_id, str(found)) if found is not None else None
 
-    def _tell(self, kind: Kind, spate: Spate[Entry]) -> None:
+    def _tell(self, kind: Kind, spate: EventCount[Entry]) -> None:
         """One entry for all that were not told by themselves."""
         assert spate.last is not None
         last = spate.last

@@ -16,13 +16,13 @@ from utskick.domain.configuration import Said, version_of
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.configuration.schemas import ConfigurationRequest
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.operation.call import Call
 from utskick.http.retention.endpoints import actor_of
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
-from utskick.http.wire.responses import json_answer, time_of, without_nulls
+from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 
 _LIMIT: Final = 1_048_576
@@ -33,7 +33,7 @@ _TAGS: Final = re.compile(rf"\s*(?:\*|{_TAG_IN_IT.pattern}(?:\s*,\s*{_TAG_IN_IT.
 class ConfigurationCalls:
     """The endpoints below ``/{municipalityId}/configuration``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._watch = service.configuration
         self._changes = Changes(service.configuration, service.reach)
@@ -44,7 +44,7 @@ class ConfigurationCalls:
             await self._watch.refresh()
         configuration = self._watch.now
         found = configuration.said(municipality_id)
-        return json_answer(await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found]))
+        return json_response(await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found]))
 
     async def read(self, request: Request) -> Response:
         unit, section = self._named(request, "getConfiguration")
@@ -72,7 +72,7 @@ class ConfigurationCalls:
     async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
         configuration = self._watch.now
         told = await asyncio.to_thread(_whole, configuration, unit, section)
-        return json_answer(told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'})
+        return json_response(told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'})
 
     def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -133,7 +133,7 @@ def _source(said: Said) -> dict[str, Any]:
 _TAG: Final = "Configuration"
 
 
-def calls(service: Service) -> list[Call]:
+def calls(service: ApiContext) -> list[Call]:
     configuration = ConfigurationCalls(service)
     read = Operation(
         "getConfiguration", "What is set for a unit, and what applies to it", _TAG,

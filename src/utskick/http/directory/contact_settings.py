@@ -12,18 +12,18 @@ from fastapi import Request, Response
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.requests import ContactSettingCreateRequest, ContactSettingUpdateRequest
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import Parameters, located, required
-from utskick.http.wire.responses import json_answer, time_of, without_nulls
+from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.directory.contact_settings import Made
 
 LIMIT = 262_144
 
 
-def kept_here(service: Service) -> None:
+def kept_here(service: ApiContext) -> None:
     """Settings that nobody would read are not taken. Raises ``NotAllowedHere``."""
     if not service.keeps_contacts:
         raise NotAllowedHere("contact settings are kept by a service of the municipality (directory.contacts is remote): ask that one")
@@ -32,7 +32,7 @@ def kept_here(service: Service) -> None:
 class ContactSettingCalls:
     """The endpoints below ``/{municipalityId}/settings``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._settings = service.directory.settings
 
@@ -59,7 +59,7 @@ class ContactSettingCalls:
 
     async def read(self, request: Request) -> Response:
         municipality_id, setting_id = self._located(request, "read")
-        return json_answer(setting_of(municipality_id, await self._existing(municipality_id, setting_id)))
+        return json_response(setting_of(municipality_id, await self._existing(municipality_id, setting_id)))
 
     async def _existing(self, municipality_id: str, setting_id: UUID) -> ContactSetting:
         async with answering():
@@ -79,7 +79,7 @@ class ContactSettingCalls:
         async with answering():
             if not await self._settings.update(municipality_id, changed):
                 raise NotFound(f"No contact setting found for id {setting_id}")
-        return json_answer(setting_of(municipality_id, changed))
+        return json_response(setting_of(municipality_id, changed))
 
     async def delete(self, request: Request) -> Response:
         municipality_id, setting_id = self._located(request, "delete")
@@ -142,4 +142,4 @@ def _channel(channel: ContactChannel) -> dict[str, Any]:
 
 
 def _all(municipality_id: str, settings: Sequence[ContactSetting]) -> Response:
-    return json_answer([setting_of(municipality_id, setting) for setting in settings])
+    return json_response([setting_of(municipality_id, setting) for setting in settings])

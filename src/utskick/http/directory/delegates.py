@@ -10,12 +10,12 @@ from fastapi import Request, Response
 from utskick.domain.contact_setting import Delegate, Filter
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import LIMIT, kept_here
 from utskick.http.directory.requests import DelegateCreateRequest, FilterBody
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import Parameters, located
-from utskick.http.wire.responses import json_answer, time_of, without_nulls
+from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.directory.delegates import Delegated
 
@@ -25,7 +25,7 @@ _ORPHAN = "there is no contact setting with this id"
 class DelegateCalls:
     """The endpoints below ``/{municipalityId}/delegates``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._delegates = service.directory.delegates
 
@@ -54,7 +54,7 @@ class DelegateCalls:
 
     async def read(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "read", "id")
-        return json_answer(delegate_of(await self._existing(municipality_id, delegate_id)))
+        return json_response(delegate_of(await self._existing(municipality_id, delegate_id)))
 
     async def _existing(self, municipality_id: str, delegate_id: UUID) -> Delegate:
         async with answering():
@@ -74,7 +74,7 @@ class DelegateCalls:
         parameters.done()
         async with answering():
             delegates = await self._delegates.find(municipality_id, principal_id=found.get("principalId"), agent_id=found.get("agentId"))
-        return json_answer([delegate_of(each) for each in delegates])
+        return json_response([delegate_of(each) for each in delegates])
 
     async def delete(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "delete", "id")
@@ -97,7 +97,7 @@ class DelegateCalls:
 
     async def read_filter(self, request: Request) -> Response:
         municipality_id, (delegate_id, filter_id) = self._located(request, "read", "id", "filterId")
-        return json_answer(_filter(await self._existing_filter(municipality_id, delegate_id, filter_id)))
+        return json_response(_filter(await self._existing_filter(municipality_id, delegate_id, filter_id)))
 
     async def _existing_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> Filter:
         delegate = await self._existing(municipality_id, delegate_id)
@@ -115,7 +115,7 @@ class DelegateCalls:
         async with answering():
             if not await self._delegates.put_filter(municipality_id, delegate_id, changed):
                 raise NotFound(f"No delegate found for id {delegate_id}")
-        return json_answer(_filter(changed))
+        return json_response(_filter(changed))
 
     async def delete_filter(self, request: Request) -> Response:
         """The last filter takes the delegate with it."""

@@ -10,11 +10,11 @@ from fastapi import Request, Response
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.legal_id import masked
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.requests import PartyRequest
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import located
-from utskick.http.wire.responses import json_answer, without_nulls
+from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
 from utskick.store.directory.parties import Put
 
@@ -24,7 +24,7 @@ _LIMIT = 65_536
 class PartyCalls:
     """The endpoints at ``/{municipalityId}/parties/{partyId}``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._parties = service.directory.parties
 
@@ -75,4 +75,4 @@ def _shown(party: Party) -> Response:
     members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), **place_of(party)}
     if party.protected:
         del members["address"]
-    return json_answer({**members, "protected": party.protected})
+    return json_response({**members, "protected": party.protected})

@@ -6,11 +6,11 @@ from fastapi import Request, Response
 
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.requests import SubscriptionRequest
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import Parameters, located, required
-from utskick.http.wire.responses import json_answer, time_of
+from utskick.http.wire.responses import json_response, time_of
 from utskick.store.database import answering
 
 _LIMIT = 65_536
@@ -19,7 +19,7 @@ _LIMIT = 65_536
 class SubscriptionCalls:
     """The endpoints below ``/{municipalityId}/push/subscriptions``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._subscriptions = service.directory.subscriptions
 
@@ -32,7 +32,7 @@ class SubscriptionCalls:
         async with answering():
             found = await self._subscriptions.add(municipality_id, party_id, body.device(), self._service.clock())
         headers = {"Location": f"/{municipality_id}/push/subscriptions/{found}"}
-        return json_answer({"id": str(found)}, 201, headers)
+        return json_response({"id": str(found)}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         given = required(request, "partyId")
@@ -43,7 +43,7 @@ class SubscriptionCalls:
         async with answering():
             found = await self._subscriptions.listed(municipality_id, party_id)
         listed = [{"id": str(each.id), "kind": each.kind, "created": time_of(each.created)} for each in found]
-        return json_answer(listed)
+        return json_response(listed)
 
     async def delete(self, request: Request) -> Response:
         municipality_id, (subscription_id,) = located(request, self._service.municipalities, "deleteSubscription", "id")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import ContactSettingCalls
 from utskick.http.directory.delegates import DelegateCalls
 from utskick.http.directory.parties import PartyCalls
@@ -24,7 +24,7 @@ _ERASED: Final = (
 )
 
 
-def calls(service: Service) -> list[Call]:
+def calls(service: ApiContext) -> list[Call]:
     return [*_settings(ContactSettingCalls(service)), *_delegates(DelegateCalls(service)), *_people(service)]
 
 
@@ -80,7 +80,7 @@ def _delegates(to: DelegateCalls) -> list[Call]:
     ]
 
 
-def _people(service: Service) -> list[Call]:
+def _people(service: ApiContext) -> list[Call]:
     party, push = PartyCalls(service), SubscriptionCalls(service)
     put = Operation(
         "putParty", "Say who stands behind a party id (201 when new)", _PARTIES,

@@ -13,7 +13,7 @@ import yaml
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.docs.schemas import schemas
 from utskick.http.operation import security
 from utskick.http.operation.responses import REQUEST_ID
@@ -52,7 +52,7 @@ def _answers(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
     return (answer for path in paths.values() for operation in path.values() for answer in operation["responses"].values())
 
 
-def install(app: FastAPI, service: Service) -> None:
+def install(app: FastAPI, service: ApiContext) -> None:
     """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
 
     def described() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from utskick.http.configuration import schemas as configuration_shapes
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory import requests as directory_requests
 from utskick.http.directory import requests as directory_shapes
 from utskick.http.docs.descriptions import MEMBERS, SCHEMAS
@@ -36,7 +36,7 @@ def name_of(model: type[BaseModel]) -> str:
     return str(model.model_config.get("title") or model.__name__)
 
 
-def schemas(service: Service) -> dict[str, Any]:
+def schemas(service: ApiContext) -> dict[str, Any]:
     """Those of every channel that is there, of the directory, and of all answers."""
     models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
     models.update(

@@ -7,10 +7,10 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.feed import OLDEST, Position, read_position
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, count
-from utskick.http.wire.responses import json_answer
+from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
 from utskick.store.events.feed import Feed, Window
 
@@ -22,7 +22,7 @@ _FORM: Final = r"^(latest|[0-9]{1,19}-[0-9]{1,19})$"
 class FeedCalls:
     """The endpoint, for both forms of the path."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._feed = Feed(service.database)
 
@@ -37,7 +37,7 @@ class FeedCalls:
             window = Window(municipality_id, after if after is not None else await self._feed.now(), origin)
             page = await self._feed.page(window, limit)
         told = {"events": [event.told() for event in page.events], "next": str(page.next), "more": page.more}
-        return json_answer(told)
+        return json_response(told)
 
 
 def _after(request: Request, parameters: Parameters) -> Position | None:

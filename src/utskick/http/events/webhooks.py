@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
 from utskick.http.operation import Operation
@@ -19,7 +19,7 @@ from utskick.http.operation.call import Call
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
-from utskick.http.wire.responses import json_answer, time_of, without_nulls
+from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.outgoing.webhooks import Signed
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
@@ -30,7 +30,7 @@ _LIMIT = 65_536
 class WebhookEndpoints:
     """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only its own."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._webhooks = Webhooks(service.database)
 
@@ -46,12 +46,12 @@ class WebhookEndpoints:
             made, secret = added
             webhook = await self._found(owner, made)
         headers = {"Location": f"/{owner.municipality_id}/webhooks/{made}"}
-        return json_answer({**_told(webhook), "secret": secret}, 201, headers)
+        return json_response({**_told(webhook), "secret": secret}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         owner, _ = self._owned(request, "getWebhooks")
         async with answering():
-            return json_answer([_told(webhook) for webhook in await self._webhooks.listed(owner)])
+            return json_response([_told(webhook) for webhook in await self._webhooks.listed(owner)])
 
     async def read(self, request: Request) -> Response:
         owner, (webhook_id,) = self._owned(request, "getWebhook", "id")
@@ -78,7 +78,7 @@ class WebhookEndpoints:
             secret = await self._webhooks.rotate(owner, webhook_id, now)
         if secret is None:
             raise _missing(webhook_id)
-        return json_answer({"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)})
+        return json_response({"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)})
 
     async def ping(self, request: Request) -> Response:
         """Calls now, also one that is disabled, and tells what came back: never what the answer said."""
@@ -90,7 +90,7 @@ class WebhookEndpoints:
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
         body = orjson.dumps({"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data})
         heard = await self._service.receivers.call(webhook.wanted.url, Signed(str(new_id()), body, secrets), now)
-        return json_answer(without_nulls({"delivered": heard.fault is None, "status": heard.status, "reason": reason_of(heard.fault)}))
+        return json_response(without_nulls({"delivered": heard.fault is None, "status": heard.status, "reason": reason_of(heard.fault)}))
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
         """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every fault."""
@@ -117,7 +117,7 @@ class WebhookEndpoints:
     async def _shown(self, owner: Owner, webhook_id: UUID) -> Response:
         webhook = await self._found(owner, webhook_id)
         waiting, more = await self._webhooks.waiting(owner, webhook)
-        return json_answer({**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})})
+        return json_response({**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})})
 
 
 def _missing(webhook_id: UUID) -> NotFound:
@@ -155,7 +155,7 @@ _ORIGIN: Final = (
 )  # fmt: skip
 
 
-def calls(service: Service) -> list[Call]:
+def calls(service: ApiContext) -> list[Call]:
     to, one = WebhookEndpoints(service), "/webhooks/{id}"
     create = Operation(
         "createWebhook", "Be told what becomes of deliveries, from now on", _TAG,

@@ -14,22 +14,22 @@ from fastapi import Request, Response
 from utskick.domain import imported as recorded
 from utskick.domain.clock import midnight, swedish
 from utskick.domain.errors import Invalid, NotFound, Violation
-from utskick.domain.status import shown
-from utskick.http.context import Service
+from utskick.domain.status import contract_status
+from utskick.http.context import ApiContext
 from utskick.http.wire import files
 from utskick.http.wire.params import Parameters, required
-from utskick.http.wire.responses import json_answer, streamed, without_nulls
+from utskick.http.wire.responses import json_response, streamed, without_nulls
 from utskick.store.database import answering
-from utskick.store.history.conversations import Between, Said
+from utskick.store.history.conversations import Between, HistoryEntry
 
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-Tell = Callable[[Said, dict[str, Any]], dict[str, Any]]
+Tell = Callable[[HistoryEntry, dict[str, Any]], dict[str, Any]]
 
 
 class Histories:
     """What was said, with its contents."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._conversations = service.conversations
 
@@ -57,7 +57,7 @@ class Histories:
         parameters.done()
         return await self._told(self._conversations.with_party(self._service.default_municipality, person, between), _short_history)
 
-    async def _told(self, found: AsyncIterator[Said], tell: Tell) -> Response:
+    async def _told(self, found: AsyncIterator[HistoryEntry], tell: Tell) -> Response:
         return await streamed(tell(said, content_of(self._service, said)) async for said in found)
 
     # -- a message ----------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Histories:
             raise NotFound(f"No message found for message id {message_id}")
         told = [(said, content_of(self._service, said)) for said in found]
         bodies = [_history(said, content if files else without_bytes(content)) for said, content in told]
-        return json_answer(bodies)
+        return json_response(bodies)
 
     def _named(self, request: Request, operation: str) -> tuple[str, UUID]:
         parameters, municipality_id = self._parameters(request, operation)
@@ -112,7 +112,7 @@ class Histories:
             return await files.sent(file, self._conversations.slices(municipality_id, file))
 
 
-def content_of(service: Service, said: Said) -> dict[str, Any]:
+def content_of(service: ApiContext, said: HistoryEntry) -> dict[str, Any]:
     """What was said, in the contract's form: as its channel shows it, or as another system had it on record; a word where it was erased."""
     if said.erased:
         return {"erased": True}
@@ -136,13 +136,13 @@ def _between(since: date | None, until: date | None) -> Between:
     )
 
 
-def word_of(said: Said) -> str:
+def word_of(said: HistoryEntry) -> str:
     """The contract's word for what became of it."""
     state = said.state
-    return shown(state.status, state.reason.code if state.reason else None).value
+    return contract_status(state.status, state.reason.code if state.reason else None).value
 
 
-def _history(said: Said, content: dict[str, Any]) -> dict[str, Any]:
+def _history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
     state = said.state
     return {
         "messageType": state.shown_type,
@@ -157,7 +157,7 @@ def _history(said: Said, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _short_history(said: Said, content: dict[str, Any]) -> dict[str, Any]:
+def _short_history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
     sender = content.get("sender") or said.draft.content.get("_sender")
     return without_nulls(
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.history.conversations import Histories
 from utskick.http.history.statistics import StatisticsCalls
 from utskick.http.history.users import UserCalls
@@ -16,7 +16,7 @@ _STATISTICS: Final = "Statistics Resources"
 _DAYS: Final = ("from", "to")
 
 
-def calls(service: Service) -> list[Call]:
+def calls(service: ApiContext) -> list[Call]:
     return [*_history(Histories(service)), *_users(UserCalls(service)), *_statistics(StatisticsCalls(service))]
 
 

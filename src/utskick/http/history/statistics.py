@@ -10,10 +10,10 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.errors import Unreadable
-from utskick.domain.status import Shown
-from utskick.http.context import Service
+from utskick.domain.status import ContractStatus
+from utskick.http.context import ApiContext
 from utskick.http.wire.params import Parameters
-from utskick.http.wire.responses import json_answer
+from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
 from utskick.store.history.statistics import Tallies, Tally, Wanted
 
@@ -25,20 +25,20 @@ _OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
 
 #: The counter of each word.
 _COUNTERS: Final[Mapping[str, str]] = {
-    Shown.SENT: "sent",
-    Shown.FAILED: "failed",
-    Shown.NOT_SENT: "notSent",
-    Shown.NO_CONTACT_SETTINGS_FOUND: "notSent",
-    Shown.NO_CONTACT_WANTED: "notSent",
-    Shown.PENDING: "pending",
-    Shown.AWAITING_FEEDBACK: "awaitingFeedback",
+    ContractStatus.SENT: "sent",
+    ContractStatus.FAILED: "failed",
+    ContractStatus.NOT_SENT: "notSent",
+    ContractStatus.NO_CONTACT_SETTINGS_FOUND: "notSent",
+    ContractStatus.NO_CONTACT_WANTED: "notSent",
+    ContractStatus.PENDING: "pending",
+    ContractStatus.AWAITING_FEEDBACK: "awaitingFeedback",
 }
 
 
 class StatisticsCalls:
     """The endpoints below ``/{municipalityId}/statistics``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._tallies = Tallies(service.database)
 
@@ -49,14 +49,14 @@ class StatisticsCalls:
         found = await self._counted(request, "getStatistics", types=[kind] if kind else None)
         plain = _by_type(tally for tally in found if tally.original_type not in _ROUTED)
         routed = {kind: _routed(kind, found) for kind in _ROUTED if any(tally.original_type == kind for tally in found)}
-        return json_answer({**plain, **routed})
+        return json_response({**plain, **routed})
 
     async def departments(self, request: Request) -> Response:
         """Letters, by origin and department; what has neither last (Q24)."""
         department = request.path_params.get("department")
         found = await self._counted(request, "getDepartmentStatistics", types=["LETTER"], department=department)
         ordered = sorted(found, key=lambda t: (*_last(t.origin), *_last(t.department)))
-        return json_answer(
+        return json_response(
             [
                 {
                     "ORIGIN": origin or _OTHER,
@@ -74,7 +74,7 @@ class StatisticsCalls:
         origin, department = request.query_params.get("origin"), request.query_params.get("department")
         found = await self._counted(request, "getStatisticsByDepartment", types=["LETTER", "SMS"], department=department)
         asked = {"ORIGIN": origin, "DEPARTMENT": department}
-        return json_answer({**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)})
+        return json_response({**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)})
 
     async def _counted(self, request: Request, operation: str, *, types: list[str] | None, department: str | None = None) -> list[Tally]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -102,5 +102,5 @@ def _by_type(tallies: Iterable[Tally]) -> dict[str, Any]:
 def _routed(kind: str, found: Iterable[Tally]) -> dict[str, Any]:
     """Of a routed request: what it went as, and how much of it could not even be addressed."""
     of_kind = [tally for tally in found if tally.original_type == kind]
-    nowhere = sum(t.number for t in of_kind if t.message_type == kind and t.word != Shown.PENDING)
+    nowhere = sum(t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING)
     return {**_by_type(t for t in of_kind if t.message_type != kind), "UNDELIVERABLE": nowhere}

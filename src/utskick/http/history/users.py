@@ -15,12 +15,12 @@ from utskick.domain import imported as recorded
 from utskick.domain.clock import SWEDEN, midnight, swedish
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.history.conversations import content_of, word_of
 from utskick.http.wire.params import Parameters
-from utskick.http.wire.responses import json_answer, paging_of, streamed, without_nulls
+from utskick.http.wire.responses import json_response, paging_of, streamed, without_nulls
 from utskick.store.database import answering
-from utskick.store.history.conversations import Said
+from utskick.store.history.conversations import HistoryEntry
 from utskick.store.history.users import Page, Sending, User, Users
 
 _DAYS: Final = 30
@@ -32,7 +32,7 @@ _WITH_SUBJECT: Final = ("DIGITAL_MAIL", "EMAIL")
 class UserCalls:
     """The endpoints below ``/{municipalityId}/users/{userId}``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._users = Users(service.database)
 
@@ -79,7 +79,7 @@ class UserCalls:
             found = await self._elements(user.municipality_id, [message_id]) if known else []
         if not found:
             raise NotFound(f"No message found for message id {message_id} and user id {user.name}")
-        return json_answer(found[0])
+        return json_response(found[0])
 
     def _asked(self, request: Request, operation: str, since: datetime) -> tuple[Parameters, User]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -90,12 +90,12 @@ class UserCalls:
     def _start_of_day(self) -> datetime:
         return midnight(self._service.clock().astimezone(SWEDEN).date() - timedelta(days=_DAYS))
 
-    async def _said(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[list[Said]]:
+    async def _said(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[list[HistoryEntry]]:
         """The deliveries of each of these messages."""
         said = await self._service.conversations.of_messages(municipality_id, message_ids, files=False)
         return [list(group) for _, group in groupby(said, key=lambda each: each.state.message_id)]
 
-    def _batch(self, sending: Sending, said: Sequence[Said]) -> dict[str, Any]:
+    def _batch(self, sending: Sending, said: Sequence[HistoryEntry]) -> dict[str, Any]:
         """``said``: the deliveries of its example."""
         contents = [(each.message_type, content_of(self._service, each)) for each in said]
         subject = next((content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None)
@@ -116,13 +116,13 @@ class UserCalls:
         people = await self._people(municipality_id, chain.from_iterable(grouped))
         return [self._element(group, people) for group in grouped]
 
-    async def _people(self, municipality_id: str, said: Iterable[Said]) -> Mapping[UUID, str]:
+    async def _people(self, municipality_id: str, said: Iterable[HistoryEntry]) -> Mapping[UUID, str]:
         """Personal and organisation numbers, from our own tables alone (contract Q29)."""
         wanted = {found for each in said if (found := parse_id(each.draft.recipient.party_id or "")) is not None}
         known = await self._service.directory.parties.legal_ids(municipality_id, list(wanted))
         return {party_id: legal_id.number for party_id, legal_id in known.items()}
 
-    def _element(self, said: Sequence[Said], people: Mapping[UUID, str]) -> dict[str, Any]:
+    def _element(self, said: Sequence[HistoryEntry], people: Mapping[UUID, str]) -> dict[str, Any]:
         chosen = next((each for each in said if each.message_type == "DIGITAL_MAIL"), said[0])
         content = content_of(self._service, chosen)
         return without_nulls(
@@ -141,7 +141,7 @@ class UserCalls:
             }
         )
 
-    def _recipient(self, said: Said, people: Mapping[UUID, str]) -> dict[str, Any]:
+    def _recipient(self, said: HistoryEntry, people: Mapping[UUID, str]) -> dict[str, Any]:
         content = content_of(self._service, said)
         address = content.get("address") or (recorded.address(said.draft) if said.recorded else None)
         party_id = parse_id(said.draft.recipient.party_id or "")
@@ -159,7 +159,7 @@ class UserCalls:
 _ADDRESS: Final = ("firstName", "lastName", "organizationName", "organizationNumber", "address", "careOf", "zipCode", "city", "country")
 
 
-def _told(said: Sequence[Said]) -> list[Said]:
+def _told(said: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     """A digital letter that did not arrive is not told where the same person got it on paper (contract 9.2)."""
     on_paper = {
         each.draft.recipient.party_id

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from utskick.domain.channel import Asked, Gathering, Question
+from utskick.domain.channel import BatchPolicy, ChannelQuery, RequestContext
 from utskick.domain.errors import NotFound
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import Parameters
-from utskick.http.wire.responses import json_answer
+from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
 from utskick.store.messages.print_batches import PrintBatches
 
 
-class Asking:
+class ChannelQueryOperation:
     """The endpoint of one question."""
 
-    def __init__(self, service: Service, question: Question) -> None:
+    def __init__(self, service: ApiContext, question: ChannelQuery) -> None:
         self._service = service
         self._question = question
 
@@ -30,14 +30,14 @@ class Asking:
             parameters.organization(organization)
         parameters.done()
         async with answering():
-            found = await self._question.ask(body, Asked(municipality_id, organization))
-        return json_answer(found)
+            found = await self._question.ask(body, RequestContext(municipality_id, organization))
+        return json_response(found)
 
 
-class Closing:
+class BatchCloseOperation:
     """``POST …/snail-mail/batch/{batchId}``: what has gathered may be handed over. May be repeated (contract 6.3)."""
 
-    def __init__(self, service: Service, channel: str, gathering: Gathering) -> None:
+    def __init__(self, service: ApiContext, channel: str, gathering: BatchPolicy) -> None:
         self._service = service
         self._channel = channel
         self._gathering = gathering

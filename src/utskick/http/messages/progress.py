@@ -15,7 +15,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message, Receive, Scope, Send
 
 from utskick.engine.batch_progress import Seen, Watch
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, flag
 
@@ -35,10 +35,10 @@ class Manner:
     again: float = 1.0
 
 
-class Watching:
+class ProgressStream:
     """The endpoint, for both forms of the path."""
 
-    def __init__(self, service: Service, manner: Manner = Manner()) -> None:
+    def __init__(self, service: ApiContext, manner: Manner = Manner()) -> None:
         self._service = service
         self._manner = manner
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from utskick.domain.channel import Hook
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import TooLarge
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.store.database import answering
 
 _LIMIT = 256 * 1024
 
 
-class Receiving:
+class ReceiptOperations:
     """One endpoint for all channels; the secret is in the path or in the Authorization header."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
 
     async def take(self, request: Request) -> Response:
@@ -24,7 +24,7 @@ class Receiving:
             body += chunk
             if len(body) > _LIMIT:
                 raise TooLarge(f"a report may hold {_LIMIT} bytes", headers={"Connection": "close"})
-        hook = Hook(
+        hook = ProviderCallback(
             account=request.path_params["provider"],
             secret=request.path_params.get("secret"),
             headers=dict(request.headers),

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from utskick.domain.clock import swedish
-from utskick.domain.message import Numbered
+from utskick.domain.message import NumberedRequest
 from utskick.domain.outcome import Reason
-from utskick.domain.status import Shown, shown
+from utskick.domain.status import ContractStatus, contract_status
 from utskick.http.wire.responses import without_nulls
-from utskick.store.history.status import Happening, State
+from utskick.store.history.status import DeliveryEvent, DeliveryState
 
 
 def reason_of(reason: Reason | None) -> dict[str, Any] | None:
@@ -21,13 +21,13 @@ def reason_of(reason: Reason | None) -> dict[str, Any] | None:
     return without_nulls({"code": reason.code, "message": reason.sentence, "providerCode": reason.provider_code})
 
 
-def delivery_of(state: State) -> dict[str, Any]:
+def delivery_of(state: DeliveryState) -> dict[str, Any]:
     """DeliveryResult, with our own word (``lifecycle``), the reason and the number of attempts."""
     return without_nulls(
         {
             "deliveryId": str(state.id),
             "messageType": state.shown_type,
-            "status": shown(state.status, state.reason.code if state.reason else None).value,
+            "status": contract_status(state.status, state.reason.code if state.reason else None).value,
             "lifecycle": state.status.value,
             "attempts": state.attempts,
             "reason": reason_of(state.reason),
@@ -35,14 +35,14 @@ def delivery_of(state: State) -> dict[str, Any]:
     )
 
 
-def overall(states: Sequence[State]) -> Shown:
+def overall(states: Sequence[DeliveryState]) -> ContractStatus:
     """The word for a routed delivery, from those that it was routed to: on its way, else the best that became of one."""
-    words = [shown(state.status, state.reason.code if state.reason else None) for state in states]
-    order = (Shown.PENDING, Shown.SENT, Shown.AWAITING_FEEDBACK, Shown.NOT_SENT, Shown.FAILED)
-    return next((word for word in order if word in words), Shown.PENDING)
+    words = [contract_status(state.status, state.reason.code if state.reason else None) for state in states]
+    order = (ContractStatus.PENDING, ContractStatus.SENT, ContractStatus.AWAITING_FEEDBACK, ContractStatus.NOT_SENT, ContractStatus.FAILED)
+    return next((word for word in order if word in words), ContractStatus.PENDING)
 
 
-def event_of(event: Happening) -> dict[str, Any]:
+def event_of(event: DeliveryEvent) -> dict[str, Any]:
     return without_nulls(
         {
             "timestamp": swedish(event.at),
@@ -56,7 +56,7 @@ def event_of(event: Happening) -> dict[str, Any]:
     )
 
 
-def message_of(states: Sequence[State]) -> dict[str, Any]:
+def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
     """MessageResult of a stored message."""
     return without_nulls(
         {
@@ -68,7 +68,7 @@ def message_of(states: Sequence[State]) -> dict[str, Any]:
     )
 
 
-def accepted_message(numbered: Numbered) -> dict[str, Any]:
+def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
     """MessageResult of a request that was accepted and is not waited for: without ``status``, as the peer."""
     message_id, delivery_id = numbered.ids[0]
     return without_nulls(
@@ -82,7 +82,7 @@ def accepted_message(numbered: Numbered) -> dict[str, Any]:
     )
 
 
-def accepted_batch(numbered: Numbered) -> Iterator[bytes]:
+def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
     """MessageBatchResult, in the order of the request, in pieces: 100 000 messages are 18 MB."""
     plan = numbered.plan
     head = without_nulls({"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from utskick.domain.status import Shown, Status
+from utskick.domain.status import ContractStatus, Status
 
 #: Swedish wall time without zone, as the contract prints it; the name is that of the OpenAPI format registry.
 LOCAL_TIME: dict[str, Any] = {"type": "string", "format": "date-time-local"}
@@ -51,7 +51,7 @@ SHAPES: dict[str, Any] = {
             "PRINT_BATCH",
         ],
     },
-    "MessageStatus": {"type": "string", "enum": [status.value for status in Shown]},
+    "MessageStatus": {"type": "string", "enum": [status.value for status in ContractStatus]},
     "Lifecycle": {"type": "string", "enum": [status.value for status in Status]},
     "Reason": {
         "type": "object",

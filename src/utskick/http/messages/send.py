@@ -11,13 +11,13 @@ import orjson
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from utskick.domain.channel import Asked, Channel, Form
+from utskick.domain.channel import Channel, RequestContext, SendEndpoint
 from utskick.domain.errors import Invalid, NotBuilt, Violation
-from utskick.domain.message import Key, Numbered, Replay
-from utskick.engine.intake import Earlier, Wish
-from utskick.http.context import Service
+from utskick.domain.message import Key, NumberedRequest, Replay
+from utskick.engine.intake import AcceptRequest, DuplicateRequest
+from utskick.http.context import ApiContext
 from utskick.http.messages.results import accepted_batch, accepted_message
-from utskick.http.messages.sync_response import Settled, location, rest_of
+from utskick.http.messages.sync_response import SyncResponse, location, rest_of
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters, flag
@@ -28,14 +28,14 @@ _JSON = "application/json"
 _LARGE = 262_144
 
 
-class Sending:
+class SendOperation:
     """The endpoint of one form."""
 
-    def __init__(self, service: Service, channel: Channel, form: Form) -> None:
+    def __init__(self, service: ApiContext, channel: Channel, form: SendEndpoint) -> None:
         self._service = service
         self._channel = channel
         self._form = form
-        self._settled = Settled(service, channel, form)
+        self._settled = SyncResponse(service, channel, form)
 
     async def long(self, request: Request) -> Response:
         """With the municipality in the path."""
@@ -63,10 +63,10 @@ class Sending:
             asked = replace(asked, department=plan.department)
         await self._service.intake.inspect(channel, plan, asked)
         key = _key(request, raw)
-        wish = Wish(channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)
+        wish = AcceptRequest(channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)
         return await self._accept(wish, self._service.intake.number(wish))
 
-    def _asked(self, request: Request, municipality_id: str) -> Asked:
+    def _asked(self, request: Request, municipality_id: str) -> RequestContext:
         parameters = Parameters(self._form.operation, self._service.municipalities)
         parameters.municipality(municipality_id)
         organization = request.path_params.get("organizationNumber")
@@ -74,9 +74,9 @@ class Sending:
             parameters.organization(organization)
         query = {p.name: value for p in self._form.parameters if (value := parameters.query(request, p)) is not None}
         parameters.done()
-        return Asked(municipality_id, organization, query)
+        return RequestContext(municipality_id, organization, query)
 
-    async def _accept(self, wish: Wish, numbered: Numbered) -> Response:
+    async def _accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> Response:
         waited_for = [message_id for message_id, _ in numbered.ids] if wish.awaited else []
         channel, settlements = self._channel, self._service.settlements
         settlements.expect(numbered.batch_id, waited_for, rest_of(channel), single=not channel.legs)
@@ -85,7 +85,7 @@ class Sending:
                 earlier = await self._service.intake.accept(wish, numbered)
                 if isinstance(earlier, Replay):
                     return Response(earlier.body, earlier.status, {**earlier.headers, "Idempotency-Replayed": "true"})
-                if isinstance(earlier, Earlier):
+                if isinstance(earlier, DuplicateRequest):
                     return await self._settled.of_earlier(wish, earlier.mark)
                 if not wish.awaited:
                     return self._accepted(numbered)
@@ -96,7 +96,7 @@ class Sending:
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def _accepted(self, numbered: Numbered) -> Response:
+    def _accepted(self, numbered: NumberedRequest) -> Response:
         municipality_id = numbered.caller.municipality_id
         if not self._form.many:
             headers = location(municipality_id, "messages", numbered.ids[0][0])
@@ -105,7 +105,7 @@ class Sending:
         headers = location(municipality_id, "batch", numbered.batch_id)
         return StreamingResponse(_pieces(numbered), 201, headers, _JSON)
 
-    def _replay(self, numbered: Numbered) -> Replay:
+    def _replay(self, numbered: NumberedRequest) -> Replay:
         """The asynchronous answer whole, to be kept with an Idempotency-Key."""
         municipality_id = numbered.caller.municipality_id
         if self._form.many:
@@ -115,7 +115,7 @@ class Sending:
         return Replay(201, body, {**headers, "Content-Type": _JSON})
 
 
-async def _pieces(numbered: Numbered) -> AsyncIterator[bytes]:
+async def _pieces(numbered: NumberedRequest) -> AsyncIterator[bytes]:
     for piece in accepted_batch(numbered):
         yield piece
         await asyncio.sleep(0)

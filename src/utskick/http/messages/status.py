@@ -15,14 +15,14 @@ from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.status import Status
 from utskick.domain.validators import Body
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.messages.results import delivery_of, event_of, message_of, overall
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters, flag
-from utskick.http.wire.responses import json_answer, without_nulls
+from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
-from utskick.store.history.status import Happening, State
+from utskick.store.history.status import DeliveryEvent, DeliveryState
 from utskick.store.messages.resolutions import Decision
 
 
@@ -34,10 +34,10 @@ class ResolveRequest(Body):
     decision: Literal["resend", "give-up"]
 
 
-class Reading:
+class StatusOperations:
     """The endpoints that read, for both forms of the path."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
 
     def _municipality(self, request: Request) -> str:
@@ -65,7 +65,7 @@ class Reading:
 
     async def _messages(self, municipality_id: str, batch_id: UUID, head: bytes) -> AsyncIterator[bytes]:
         yield head[:-1] + b',"messages":['
-        comma, gathered = b"", list[State]()
+        comma, gathered = b"", list[DeliveryState]()
         async for group in self._service.history.batch(municipality_id, batch_id):
             piece = []
             for state in group:
@@ -85,7 +85,7 @@ class Reading:
             if not states:
                 raise NotFound(f"No message found for message id {message_id}")
             remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
-        return json_answer({**message_of(states), **remarks})
+        return json_response({**message_of(states), **remarks})
 
     async def delivery_status(self, request: Request) -> Response:
         municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
@@ -100,8 +100,8 @@ class Reading:
         if state.status is Status.ROUTED:
             answers = await self._service.history.message(municipality_id, state.message_id)
             routed = {"status": overall(answers).value, "routedTo": [delivery_of(answer) for answer in answers]}
-            return json_answer(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
-        return json_answer(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
+            return json_response(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
+        return json_response(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
 
     async def resolve(self, request: Request) -> Response:
         """A person decides on a delivery that is held in doubt."""
@@ -122,13 +122,13 @@ class Reading:
             return await self._delivery(municipality_id, delivery_id)
 
 
-def _ids(state: State) -> dict[str, object]:
+def _ids(state: DeliveryState) -> dict[str, object]:
     return {"messageId": str(state.message_id), "batchId": str(state.batch_id), "reference": state.reference}
 
 
-def _told(story: list[Happening]) -> list[dict[str, object]]:
+def _told(story: list[DeliveryEvent]) -> list[dict[str, object]]:
     return [event_of(event) for event in story]
 
 
-def _written(states: list[State]) -> bytes:
+def _written(states: list[DeliveryState]) -> bytes:
     return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))

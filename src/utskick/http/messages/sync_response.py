@@ -10,17 +10,17 @@ from uuid import UUID
 import orjson
 from fastapi import Response
 
-from utskick.domain.channel import Channel, Form
+from utskick.domain.channel import Channel, SendEndpoint
 from utskick.domain.errors import DeliveryFailed, RecipientMissing, StillRunning, UtskickError
 from utskick.domain.ids import made_at
-from utskick.domain.message import Numbered, Replay
-from utskick.domain.status import RESTED, Shown, Status, shown
-from utskick.engine.intake import Wish
-from utskick.http.context import Service
+from utskick.domain.message import NumberedRequest, Replay
+from utskick.domain.status import RESTED, ContractStatus, Status, contract_status
+from utskick.engine.intake import AcceptRequest
+from utskick.http.context import ApiContext
 from utskick.http.messages.results import message_of
 from utskick.http.wire.problems import of_error
 from utskick.http.wire.responses import without_nulls
-from utskick.store.history.status import State
+from utskick.store.history.status import DeliveryState
 
 _JSON = "application/json"
 
@@ -34,20 +34,20 @@ def location(municipality_id: str, what: str, found: UUID) -> dict[str, str]:
     return {"Location": f"/{municipality_id}/status/{what}/{found}"}
 
 
-class Settled:
+class SyncResponse:
     """Of one form."""
 
-    def __init__(self, service: Service, channel: Channel, form: Form) -> None:
+    def __init__(self, service: ApiContext, channel: Channel, form: SendEndpoint) -> None:
         self._service = service
         self._channel = channel
         self._form = form
 
-    async def of(self, wish: Wish, numbered: Numbered) -> Response:
+    async def of(self, wish: AcceptRequest, numbered: NumberedRequest) -> Response:
         """In the order of the request; kept with the key."""
         ids = [numbered.ids[index][0] for index in numbered.plan.entries]
         return await self._answer(wish, numbered.batch_id, ids)
 
-    async def of_earlier(self, wish: Wish, mark: UUID) -> Response:
+    async def of_earlier(self, wish: AcceptRequest, mark: UUID) -> Response:
         """Accepted before, never answered: either its call still waits, or its process died while it did."""
         batch_id = wish.plan.batch_id or mark
         found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
@@ -58,7 +58,7 @@ class Settled:
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
-    async def _answer(self, wish: Wish, batch_id: UUID, ids: Sequence[UUID]) -> Response:
+    async def _answer(self, wish: AcceptRequest, batch_id: UUID, ids: Sequence[UUID]) -> Response:
         municipality_id = wish.caller.municipality_id
         found = await self._states(wish, batch_id, ids)
         error = self._failure([state for states in found.values() for state in states])
@@ -80,27 +80,27 @@ class Settled:
                 )
         return answer
 
-    async def _states(self, wish: Wish, batch_id: UUID, ids: Iterable[UUID] | None) -> dict[UUID, list[State]]:
+    async def _states(self, wish: AcceptRequest, batch_id: UUID, ids: Iterable[UUID] | None) -> dict[UUID, list[DeliveryState]]:
         """By message, in the order of the batch; ``ids`` None: all of it."""
         municipality_id, history = wish.caller.municipality_id, self._service.history
         wanted = None if ids is None else set(ids)
         if wanted is not None and len(wanted) == 1:
             [message_id] = wanted
             return {message_id: await history.message(municipality_id, message_id)}
-        found: dict[UUID, list[State]] = {}
+        found: dict[UUID, list[DeliveryState]] = {}
         async for group in history.batch(municipality_id, batch_id):
             for state in group:
                 if wanted is None or state.message_id in wanted:
                     found.setdefault(state.message_id, []).append(state)
         return found
 
-    def _failure(self, states: list[State]) -> UtskickError | None:
+    def _failure(self, states: list[DeliveryState]) -> UtskickError | None:
         """One delivery and it ended in failure: the peer's problem, with the ids (contract 0.3)."""
         if self._form.lenient or len(states) != 1:
             return None
         [state] = states
         reason = state.reason
-        if shown(state.status, reason.code if reason else None) is not Shown.FAILED:
+        if contract_status(state.status, reason.code if reason else None) is not ContractStatus.FAILED:
             return None
         missing = reason is not None and reason.code in self._channel.not_found
         if (own := self._channel.failure_title) is not None:
@@ -115,5 +115,5 @@ class Settled:
         )
 
 
-def _ids(state: State) -> dict[str, Any]:
+def _ids(state: DeliveryState) -> dict[str, Any]:
     return {"batchId": str(state.batch_id), "messageId": str(state.message_id), "deliveryId": str(state.id)}

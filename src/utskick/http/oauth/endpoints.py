@@ -11,9 +11,9 @@ from fastapi import Request, Response
 
 from utskick.auth.issuer import Asked, Denied, EmbeddedIssuer
 from utskick.domain.errors import TooLarge, Unauthorized
-from utskick.http.audit.denials import Refusals, Refused
+from utskick.http.audit.denials import Denial, DenialLog
 from utskick.http.pipeline.authorization import certificate_of
-from utskick.http.wire.responses import json_answer
+from utskick.http.wire.responses import json_response
 from utskick.store.database import PASSING
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ _ONCE: Final = frozenset(
 class IssuerEndpoints:
     """``scopes``: all that there are. Every answer says ``Cache-Control: no-store`` (http.edge.Envelope)."""
 
-    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None, refusals: Refusals) -> None:
+    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None, refusals: DenialLog) -> None:
         self._issuer = issuer
         self._refusals = refusals
         self._telling: set[asyncio.Task[None]] = set()
@@ -42,7 +42,7 @@ class IssuerEndpoints:
         try:
             form = await _form(request)
             asked = Asked(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
-            return json_answer(await self._issuer.token(asked))
+            return json_response(await self._issuer.token(asked))
         except Denied as fault:
             if fault.client_id is not None and len(self._telling) < _AT_ONCE:
                 # beside the answer: how long that takes tells nobody whether there is such a client
@@ -59,13 +59,13 @@ class IssuerEndpoints:
             log.warning("refusal-untraced", operation="token", fault=type(fault).__name__)
             return
         if grant is not None:
-            await self._refusals.note(Refused(request, "token", "", Unauthorized(_WRONG, why=_WRONG), grant))
+            await self._refusals.note(Denial(request, "token", "", Unauthorized(_WRONG, why=_WRONG), grant))
 
     async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        return json_answer(await self._issuer.signing.published())
+        return json_response(await self._issuer.signing.published())
 
     async def metadata(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        return json_answer(self._issuer.metadata(self._scopes))
+        return json_response(self._issuer.metadata(self._scopes))
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -92,6 +92,6 @@ def _denied(fault: Denied) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
     if fault.wait is not None:
         headers["Retry-After"] = str(int(fault.wait) + 1)
-    answer = json_answer({"error": fault.error, "error_description": fault.description}, fault.status)
+    answer = json_response({"error": fault.error, "error_description": fault.description}, fault.status)
     answer.headers.update(headers)
     return answer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.domain.channel import Form, Gathering, Question
+from utskick.domain.channel import BatchPolicy, ChannelQuery, SendEndpoint
 from utskick.http.docs.schemas import name_of, ref
 from utskick.http.operation import parameters
 from utskick.http.operation.examples import EXAMPLES
@@ -42,7 +42,7 @@ def _body(name: str) -> dict[str, Any]:
 # -- sending --------------------------------------------------------------------------------------------------------------
 
 
-def sending(form: Form, *, short: bool) -> dict[str, Any]:
+def sending(form: SendEndpoint, *, short: bool) -> dict[str, Any]:
     model = form.short if short and form.short else form.request
     given = parameters.in_headers(*parameters.SENDING)
     if not short:
@@ -59,13 +59,13 @@ def sending(form: Form, *, short: bool) -> dict[str, Any]:
     return _described(named, given, answers, name_of(model), old=form.deprecated)
 
 
-def question(asked: Question, path: str) -> dict[str, Any]:
+def question(asked: ChannelQuery, path: str) -> dict[str, Any]:
     faults = problems_of(400, 408, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now")
     named = asked.operation, asked.summary, _SENDING
     return _described(named, parameters.in_path(path), {"200": success(dict(asked.shape)), **faults}, name_of(asked.request))
 
 
-def closing(gathering: Gathering, path: str) -> dict[str, Any]:
+def closing(gathering: BatchPolicy, path: str) -> dict[str, Any]:
     answers = {"200": success(), **problems_of(400, 404, 500, 503, _404=_BATCH_CLOSES)}
     return _described((gathering.operation, gathering.summary, _SENDING), parameters.in_path(path), answers)
 

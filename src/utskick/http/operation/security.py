@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from utskick.auth import scopes
 from utskick.auth.setup import Access
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.docs.schemas import ref
 from utskick.http.operation.responses import problems_of, success
 
@@ -16,7 +16,7 @@ _TEXT: Final = {"type": "string"}
 _CHALLENGE: Final = {"WWW-Authenticate": {"description": "What is missing (RFC 6750)", "schema": _TEXT}}
 
 
-def schemes(service: Service) -> dict[str, Any]:
+def schemes(service: ApiContext) -> dict[str, Any]:
     """``components.securitySchemes``."""
     access, found = service.access, dict[str, Any]()
     if access.issuer is not None:

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from utskick.domain.audit import Action, Entry
 from utskick.http.audit.subject import named_in
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import UNIT
 from utskick.store.administration.audit import Audit
@@ -45,10 +45,10 @@ ACTIONS: Final[dict[str, Action]] = {
 }  # fmt: skip
 
 
-class Tracing:
+class AuditRecorder:
     """``note`` is called when the work is done and before anybody is answered."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._audit = Audit(service.database)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from utskick.auth.bearer import Door
+from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import Grant
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
-from utskick.http.audit.denials import Refused
-from utskick.http.context import Service
+from utskick.http.audit.denials import Denial
+from utskick.http.context import ApiContext
 
 
-class Guard:
+class Authorization:
     """Of one operation. ``scope``: what it needs. Whom it refuses, the audit trail knows before they are answered."""
 
-    def __init__(self, door: Door, operation: str, scope: str, service: Service) -> None:
+    def __init__(self, door: BearerAuthenticator, operation: str, scope: str, service: ApiContext) -> None:
         self._door = door
         self._operation = operation
         self._scope = scope
@@ -36,7 +36,7 @@ class Guard:
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
-            await self._refusals.note(Refused(request, self._operation, municipality_id, error, grant))
+            await self._refusals.note(Denial(request, self._operation, municipality_id, error, grant))
             raise
         request.state.client = grant.client
 

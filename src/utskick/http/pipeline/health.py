@@ -5,13 +5,13 @@ from __future__ import annotations
 import orjson
 from fastapi import Request, Response
 
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 
 
 class Health:
     """``ready`` is 503 while the database is away; an ill provider is told, and does not take the service out of rotation."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
 
     async def live(self, _request: Request) -> Response:

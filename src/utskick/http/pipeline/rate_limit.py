@@ -27,7 +27,7 @@ class _Bucket:
         return max(1.0, 2 * self.rate)
 
 
-class Rates:
+class RateLimiter:
     """``rate``: calls a second; twice as many may come at once after a pause. Each process counts for itself."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:

@@ -14,10 +14,10 @@ from utskick.auth import scopes
 from utskick.domain.audit import Action
 from utskick.domain.errors import UtskickError
 from utskick.http import operation as openapi
-from utskick.http.context import Service
-from utskick.http.pipeline.audit import ACTIONS, Tracing
-from utskick.http.pipeline.authorization import Guard
-from utskick.http.pipeline.rate_limit import Rates
+from utskick.http.context import ApiContext
+from utskick.http.pipeline.audit import ACTIONS, AuditRecorder
+from utskick.http.pipeline.authorization import Authorization
+from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -28,20 +28,20 @@ class Escort:
     """Who stands beside a call: before it the guard (None: there is no door, or it is public) and the rates (None: it is public), and after
     it the tracing, where it is traced (``action``)."""
 
-    guard: Guard | None
-    rates: Rates | None
-    tracing: Tracing
+    guard: Authorization | None
+    rates: RateLimiter | None
+    tracing: AuditRecorder
     action: Action | None
 
 
 class Routes:
     """Where routes are added to. An operation that the table of scopes does not know is refused here, before anything is served."""
 
-    def __init__(self, app: FastAPI, service: Service) -> None:
+    def __init__(self, app: FastAPI, service: ApiContext) -> None:
         self._app = app
         self._service = service
-        self._tracing = Tracing(service)
-        self._rates = Rates(service.rate)
+        self._tracing = AuditRecorder(service)
+        self._rates = RateLimiter(service.rate)
 
     def add(self, method: str, path: str, endpoint: Endpoint, described: dict[str, Any], scope: str | None = None) -> None:
         """``scope``: of an operation that is a channel's; the others' are in the table."""
@@ -49,7 +49,7 @@ class Routes:
         needed = scope or scopes.needed(operation)
         door, guard = self._service.access.door, None
         if door is not None and needed is not None:
-            guard = Guard(door, operation, needed, self._service)
+            guard = Authorization(door, operation, needed, self._service)
             described = openapi.guarded(described, needed, self._service.access)
         if needed is not None:
             described = openapi.limited(described)
@@ -78,12 +78,12 @@ class _Route(APIRoute):
     Half of the time of a request went there (bench/README.md).
     """
 
-    def __init__(self, path: str, endpoint: Endpoint, escort: Escort, service: Service, **described: Any) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, escort: Escort, service: ApiContext, **described: Any) -> None:
         super().__init__(path, endpoint, **described)
         self.app = _lean(endpoint, escort, described["name"], service)
 
 
-def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: Service) -> ASGIApp:
+def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContext) -> ASGIApp:
     guard, rates, tracing, action = escort.guard, escort.rates, escort.tracing, escort.action
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +103,7 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: Service) 
     return serve
 
 
-def _take(rates: Rates, request: Request, service: Service) -> None:
+def _take(rates: RateLimiter, request: Request, service: ApiContext) -> None:
     """One call of this client: by the limit of its municipality, where that has one of its own."""
     client = getattr(request.state, "client", None) or (request.client.host if request.client else "")
     municipality_id = request.path_params.get("municipalityId", service.default_municipality)

@@ -10,10 +10,10 @@ from fastapi import Request, Response
 from utskick.domain.errors import NotAllowedHere, NotFound, Unreadable
 from utskick.domain.retention import Kept
 from utskick.domain.validators import LONGEST_NAME, is_clean
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.retention.endpoints import actor_of
 from utskick.http.wire.params import Parameters
-from utskick.http.wire.responses import json_answer, without_nulls
+from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
 from utskick.store.retention.erasure import Erased, Erasures, Order, Why
 from utskick.store.retention.holds import Holds
@@ -24,7 +24,7 @@ _SCOPES: Final = ("all", "directory")
 class Erasing:
     """The endpoint at ``/{municipalityId}/parties/{partyId}``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._erasures = Erasures(service.database, service.retention)
         self._holds = Holds(service.database)
@@ -61,7 +61,7 @@ class Erasing:
         erased = await self._erasures.erase(order, self._service.clock())
         if erased.found_nothing:
             raise _missing(order.party_id)
-        return json_answer(_told(erased))
+        return json_response(_told(erased))
 
 
 def _missing(party_id: UUID) -> NotFound:

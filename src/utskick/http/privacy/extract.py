@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.retention import Rules
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import setting_of
 from utskick.http.directory.delegates import delegate_of
 from utskick.http.directory.parties import place_of
@@ -26,7 +26,7 @@ from utskick.http.retention.endpoints import hold_of, rule_of, rules_of
 from utskick.http.wire.params import flag, located
 from utskick.http.wire.responses import time_of, without_nulls
 from utskick.store.database import answering
-from utskick.store.history.conversations import File, Said
+from utskick.store.history.conversations import File, HistoryEntry
 from utskick.store.history.extracts import Extracts, Whole
 from utskick.store.retention.holds import Holds
 from utskick.store.retention.rules import RetentionRules
@@ -38,7 +38,7 @@ _PDF: Final = "application/pdf"
 class ExtractCalls:
     """The endpoint at ``/{municipalityId}/parties/{partyId}/extract``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._extracts = Extracts(service.database, service.conversations)
         self._rules = RetentionRules(service.database, service.retention)
@@ -154,7 +154,7 @@ class ExtractCalls:
             }
         )
 
-    def _delivery(self, said: Said, whole: Whole) -> dict[str, Any]:
+    def _delivery(self, said: HistoryEntry, whole: Whole) -> dict[str, Any]:
         content = without_bytes(content_of(self._service, said))
         events = [event_of(event) for event in whole.stories[said.state.id]]
         return {**delivery_of(said.state), "status": word_of(said), "content": content, "events": events}

@@ -9,14 +9,14 @@ from fastapi import Request, Response
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.retention import OTHERS, TYPES, Rule, Rules
 from utskick.domain.unit import Unit
-from utskick.http.context import Service
+from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.operation.call import Call
 from utskick.http.retention.schemas import HoldRequest, RetentionRequest
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
-from utskick.http.wire.responses import json_answer, paging_of, time_of, without_nulls
+from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.retention.holds import Hold, Holds, Wanted
 from utskick.store.retention.log import Entry, Protocol
@@ -30,7 +30,7 @@ _NAMED: Final = (*TYPES, OTHERS)
 class RetentionCalls:
     """The endpoints below ``/{municipalityId}/configuration/retention``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._rules = RetentionRules(service.database, service.retention)
         self._protocol = Protocol(service.database)
@@ -38,7 +38,7 @@ class RetentionCalls:
     async def read(self, request: Request) -> Response:
         municipality_id, _ = located(request, self._service.municipalities, "getRetentionRules")
         async with answering():
-            return json_answer(rules_of(await self._rules.of(municipality_id), municipality_id))
+            return json_response(rules_of(await self._rules.of(municipality_id), municipality_id))
 
     async def put(self, request: Request) -> Response:
         body = parse(RetentionRequest, await read_body(request, _LIMIT))
@@ -47,7 +47,7 @@ class RetentionCalls:
         rule = Rule(message_type, body.days, body.decision, actor, self._service.clock(), unit)
         async with answering():
             created = await self._rules.put(unit.municipality_id, rule)
-        return json_answer(rule_of(rule), 201 if created else 200, _place(unit.municipality_id) if created else None)
+        return json_response(rule_of(rule), 201 if created else 200, _place(unit.municipality_id) if created else None)
 
     async def delete(self, request: Request) -> Response:
         unit, message_type = self._typed(request, "deleteRetentionRule")
@@ -60,7 +60,7 @@ class RetentionCalls:
         municipality_id, page, limit = paged(request, self._service, "getRetentionProtocol")
         async with answering():
             total, entries = await self._protocol.page(municipality_id, (page - 1) * limit, limit)
-        return json_answer({"protocol": [_entry(entry) for entry in entries], "_meta": paging_of(page, limit, total, len(entries))})
+        return json_response({"protocol": [_entry(entry) for entry in entries], "_meta": paging_of(page, limit, total, len(entries))})
 
     def _typed(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -75,7 +75,7 @@ class RetentionCalls:
 class HoldCalls:
     """The endpoints below ``/{municipalityId}/holds``."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._holds = Holds(service.database)
 
@@ -89,13 +89,13 @@ class HoldCalls:
                 raise Invalid([Violation("id", f"there is no {body.kind} with this id")])
             hold = await self._holds.get(municipality_id, made)
         assert hold is not None
-        return json_answer(hold_of(hold), 201, {"Location": f"/{municipality_id}/holds/{made}"})
+        return json_response(hold_of(hold), 201, {"Location": f"/{municipality_id}/holds/{made}"})
 
     async def find(self, request: Request) -> Response:
         municipality_id, page, limit = paged(request, self._service, "getHolds")
         async with answering():
             total, holds = await self._holds.listed(municipality_id, (page - 1) * limit, limit)
-        return json_answer({"holds": [hold_of(hold) for hold in holds], "_meta": paging_of(page, limit, total, len(holds))})
+        return json_response({"holds": [hold_of(hold) for hold in holds], "_meta": paging_of(page, limit, total, len(holds))})
 
     async def read(self, request: Request) -> Response:
         municipality_id, (hold_id,) = located(request, self._service.municipalities, "getHold", "id")
@@ -103,7 +103,7 @@ class HoldCalls:
             hold = await self._holds.get(municipality_id, hold_id)
         if hold is None:
             raise NotFound(f"No hold found for id {hold_id}")
-        return json_answer(hold_of(hold))
+        return json_response(hold_of(hold))
 
     async def lift(self, request: Request) -> Response:
         municipality_id, (hold_id,) = located(request, self._service.municipalities, "liftHold", "id")
@@ -122,7 +122,7 @@ def actor_of(request: Request, municipality_id: str) -> str:
     return caller.issuer or caller.origin or caller.client or "unnamed"
 
 
-def paged(request: Request, service: Service, operation: str) -> tuple[str, int, int]:
+def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, int, int]:
     """Municipality, page and limit. Raises ``Invalid`` with every fault."""
     parameters = Parameters(operation, service.municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
@@ -209,7 +209,7 @@ _HOLDS: Final = "Holds"
 _PAGING: Final = ("page", "limit")
 
 
-def calls(service: Service) -> list[Call]:
+def calls(service: ApiContext) -> list[Call]:
     rules, holds = RetentionCalls(service), HoldCalls(service)
     read = Operation("getRetentionRules", "The rules that apply", _RETENTION, answer="RetentionRule", many=True, missing=False)
     put = Operation(

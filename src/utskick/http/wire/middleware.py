@@ -30,7 +30,7 @@ _GUARDED = [
 _UNREAD = 60.0
 
 
-class Envelope:
+class RequestMiddleware:
     """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by anybody between.
 
     A client that does not take its answer is cut off. HEAD is answered as GET; the server leaves the body out (RFC 9110 section 9.3.2).

@@ -15,7 +15,7 @@ from utskick.domain.clock import SWEDEN
 from utskick.store.database import answering
 
 
-def json_answer(members: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(members: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(members), status, headers, "application/json")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from utskick.domain.audit import BEGINNING, Action, Entry, Link, linked
 from utskick.store.database import Connection, Database
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 from utskick.store.tenant import places
 
 #: Entries that are linked, or verified, at a time.
@@ -61,7 +61,7 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._notes: Batching[Entry, None] = Batching(self._keep)
+        self._notes: GroupCommit[Entry, None] = GroupCommit(self._keep)
 
     async def note(self, entry: Entry) -> None:
         await self._notes.put(entry)

@@ -15,13 +15,13 @@ from utskick.domain.errors import Erased
 from utskick.domain.recipient import Recipient
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
-from utskick.store.history.status import STATE, State, state_of
+from utskick.store.history.status import STATE, DeliveryState, state_of
 from utskick.store.messages.attachments import Attachments, Gone, read_names
 from utskick.store.messages.contents import OWN, Contents, recipient_of
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HistoryEntry:
     """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the content is from another system's records.
 
     ``erased``: the key of its month was destroyed; nothing of the content is there.
@@ -29,7 +29,7 @@ class Said:
 
     channel: str
     message_type: str
-    state: State
+    state: DeliveryState
     draft: Draft
     remarks: dict[str, Any]
     at: datetime
@@ -76,7 +76,7 @@ class Conversations:
         self._attachments = Attachments(database)
         self._contents = Contents(database)
 
-    async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[Said]:
+    async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[HistoryEntry]:
         """Everything said to a party, newest first. No connection is held between two strides, and one message's files at a time."""
         async for told in self.strides(municipality_id, party_id, between, _STRIDE):
             for row in await self._rows(municipality_id, list(told)):
@@ -104,7 +104,7 @@ class Conversations:
                 return
             place = told[-1]["at"], told[-1]["id"]
 
-    async def of_messages(self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool) -> list[Said]:
+    async def of_messages(self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool) -> list[HistoryEntry]:
         """All deliveries of these messages, in their order, each message's in the order in which they came about."""
         found = [await self._still(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
         return [said for said in found if said is not None]
@@ -147,21 +147,21 @@ class Conversations:
         await self._database.vault.at_hand(rows)
         return rows
 
-    async def _still(self, municipality_id: str, row: Any, *, files: bool) -> Said | None:
+    async def _still(self, municipality_id: str, row: Any, *, files: bool) -> HistoryEntry | None:
         """None: retention has come between the reading of the row and that of its content."""
         try:
             return await self._said(municipality_id, row, files=files)
         except Gone:
             return None
 
-    async def _said(self, municipality_id: str, row: Any, *, files: bool) -> Said:
+    async def _said(self, municipality_id: str, row: Any, *, files: bool) -> HistoryEntry:
         recorded, erased = row["recorded"] is not None, False
         try:
             draft = await self._draft(municipality_id, row, files=files)
         except Erased:
             draft, erased = Draft(municipality_id, {}, Recipient("", None, row["reference"]), created_at=row["created_at"]), True
         draft = replace(draft, organization_number=row["organization_number"], department=row["department"])
-        return Said(
+        return HistoryEntry(
             channel=row["channel"],
             message_type=row["message_type"],
             state=state_of(row),

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from utskick.domain.errors import Erased
 from utskick.store.database import Database
-from utskick.store.history.conversations import Between, Conversations, File, Said
-from utskick.store.history.status import Happening, History
+from utskick.store.history.conversations import Between, Conversations, File, HistoryEntry
+from utskick.store.history.status import DeliveryEvent, History
 
 _STRIDE: Final = 100
 
@@ -23,8 +23,8 @@ class Whole:
 
     id: UUID
     at: datetime
-    said: Sequence[Said]
-    stories: dict[UUID, list[Happening]]
+    said: Sequence[HistoryEntry]
+    stories: dict[UUID, list[DeliveryEvent]]
     files: Sequence[File]
 
 
@@ -55,7 +55,7 @@ class Extracts:
                 files = await self._files(municipality_id, message_id) if message_id in filed else []
                 yield Whole(message_id, times[message_id], list(group), stories, files)
 
-    async def _filed(self, municipality_id: str, said: Sequence[Said]) -> set[UUID]:
+    async def _filed(self, municipality_id: str, said: Sequence[HistoryEntry]) -> set[UUID]:
         """Which of the messages carry files, of their own or of their batch."""
         rows = await self._database.of(municipality_id).fetch(
             """

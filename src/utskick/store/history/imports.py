@@ -15,7 +15,7 @@ from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.imported import Record
 from utskick.domain.month import month_of
-from utskick.domain.status import shown
+from utskick.domain.status import contract_status
 from utskick.store.crypto.columns import Column, MonthKey
 from utskick.store.database import Connection, Database
 from utskick.store.messages.attachments import keep, named, refer
@@ -239,7 +239,7 @@ async def _tally(connection: Connection, new: Sequence[Record], times: Mapping[U
     counted = Counter(
         (
             r.municipality_id, times[r.message_id].astimezone(SWEDEN).date(), r.original_type, r.message_type, r.origin or "",
-            r.department or "", shown(r.status, r.reason.code if r.reason else None).value,
+            r.department or "", contract_status(r.status, r.reason.code if r.reason else None).value,
         )
         for r in new
     )  # fmt: skip

@@ -14,7 +14,7 @@ from utskick.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DeliveryState:
     """A delivery as the status calls show it. ``original_type``: that of its request."""
 
     id: UUID
@@ -35,7 +35,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class DeliveryEvent:
     """A line of a delivery's story: an attempt that began, or a change of status."""
 
     at: datetime
@@ -48,7 +48,7 @@ class Happening:
 
 
 _STRIDE = 5000
-#: The columns of a ``State``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
+#: The columns of a ``DeliveryState``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
 STATE = """
     d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
     b.message_type AS original_type
@@ -66,7 +66,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
+    async def delivery(self, municipality_id: str, delivery_id: UUID) -> DeliveryState | None:
         row = await self._database.of(municipality_id).fetchrow(
             f"""
             SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id
@@ -77,10 +77,10 @@ class History:
         )  # fmt: skip
         return state_of(row) if row else None
 
-    async def story(self, municipality_id: str, delivery_id: UUID) -> list[Happening]:
+    async def story(self, municipality_id: str, delivery_id: UUID) -> list[DeliveryEvent]:
         return (await self.stories(municipality_id, [delivery_id]))[delivery_id]
 
-    async def stories(self, municipality_id: str, delivery_ids: Sequence[UUID]) -> dict[UUID, list[Happening]]:
+    async def stories(self, municipality_id: str, delivery_ids: Sequence[UUID]) -> dict[UUID, list[DeliveryEvent]]:
         """Of each of these, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             """
@@ -98,13 +98,13 @@ class History:
             """,
             municipality_id, list(delivery_ids),
         )  # fmt: skip
-        told: dict[UUID, list[Happening]] = {delivery_id: [] for delivery_id in delivery_ids}
+        told: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
         for r in rows:
-            happening = Happening(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"])
+            happening = DeliveryEvent(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"])
             told[r["delivery_id"]].append(happening)
         return told
 
-    async def message(self, municipality_id: str, message_id: UUID) -> list[State]:
+    async def message(self, municipality_id: str, message_id: UUID) -> list[DeliveryState]:
         """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""
         rows = await self._database.of(municipality_id).fetch(
             f"""
@@ -115,7 +115,7 @@ class History:
         )  # fmt: skip
         return [state_of(row) for row in rows]
 
-    async def batch(self, municipality_id: str, batch_id: UUID) -> AsyncIterator[Sequence[State]]:
+    async def batch(self, municipality_id: str, batch_id: UUID) -> AsyncIterator[Sequence[DeliveryState]]:
         """All deliveries of a batch, in the order of its recipients, some thousands at a time.
 
         No connection is held between two of them: who reads slowly holds up nobody else.
@@ -149,8 +149,8 @@ class History:
         return found or {}
 
 
-def state_of(row: Any) -> State:
-    return State(
+def state_of(row: Any) -> DeliveryState:
+    return DeliveryState(
         row["id"],
         row["batch_id"],
         row["message_id"],

@@ -12,13 +12,13 @@ import orjson
 
 from utskick.domain.audit import Action, Entry
 from utskick.domain.errors import NotAllowedHere
-from utskick.domain.message import Numbered
+from utskick.domain.message import NumberedRequest
 from utskick.domain.month import month_of
 from utskick.store import queue as jobs
 from utskick.store.administration import audit
 from utskick.store.crypto.columns import Column, MonthKey
 from utskick.store.database import Connection, Database
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attachments import keep, named, refer
 
 #: Rows handed to COPY between two turns of the event loop.
@@ -30,11 +30,11 @@ class Messages:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._singles: Batching[Numbered, None] = Batching(
+        self._singles: GroupCommit[NumberedRequest, None] = GroupCommit(
             self._write_group, split=(asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
         )
 
-    async def add(self, numbered: Numbered) -> None:
+    async def add(self, numbered: NumberedRequest) -> None:
         """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch id is somebody else's."""
         await self.ready(numbered)
         if len(numbered.ids) == 1 and numbered.plan.batch_id is None:
@@ -43,14 +43,14 @@ class Messages:
         async with self._database.transaction() as connection:
             await self.write(connection, [numbered])
 
-    async def ready(self, numbered: Numbered) -> None:
+    async def ready(self, numbered: NumberedRequest) -> None:
         """Before ``write``: what it is sealed with is at hand."""
         await self._database.vault.ready(numbered.caller.municipality_id, month_of(numbered.created_at))
 
-    def _key(self, numbered: Numbered) -> MonthKey:
+    def _key(self, numbered: NumberedRequest) -> MonthKey:
         return self._database.vault.of(numbered.caller.municipality_id, month_of(numbered.created_at))
 
-    async def _write_group(self, group: Sequence[Numbered]) -> Sequence[None]:
+    async def _write_group(self, group: Sequence[NumberedRequest]) -> Sequence[None]:
         if any(n.plan.attachments for n in group):
             async with self._database.transaction() as connection:
                 await self.write(connection, group)
@@ -59,7 +59,7 @@ class Messages:
                 await self._insert(connection, group)
         return [None] * len(group)
 
-    async def write(self, connection: Connection, group: Sequence[Numbered]) -> None:
+    async def write(self, connection: Connection, group: Sequence[NumberedRequest]) -> None:
         """Everything of these requests, inside the caller's transaction. They have been made ``ready``."""
         for numbered in group:
             if numbered.plan.attachments:
@@ -73,7 +73,7 @@ class Messages:
             if numbered.plan.batch_id is not None or len(numbered.ids) != 1:
                 await self._copy(connection, numbered)
 
-    async def _insert(self, connection: Connection, group: Sequence[Numbered]) -> None:
+    async def _insert(self, connection: Connection, group: Sequence[NumberedRequest]) -> None:
         """Requests of one recipient each: one statement for all rows of all of them."""
         rows = [self._flat(numbered) for numbered in group]
         await connection.execute(
@@ -116,7 +116,7 @@ class Messages:
             *map(list, zip(*rows, strict=True)),
         )
 
-    def _batch(self, numbered: Numbered) -> tuple[Any, ...]:
+    def _batch(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         caller, plan = numbered.caller, numbered.plan
         municipality_id = caller.municipality_id
         own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
@@ -132,7 +132,7 @@ class Messages:
             seal(Column.FILES, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
         )  # fmt: skip
 
-    def _message(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
+    def _message(self, numbered: NumberedRequest, index: int) -> tuple[Any, ...]:
         recipient, vault, municipality_id = numbered.plan.recipients[index], self._database.vault, numbered.caller.municipality_id
         party = recipient.party_id
         return (
@@ -142,7 +142,7 @@ class Messages:
             recipient.reference or (numbered.plan.reference if len(numbered.ids) == 1 else None),
         )
 
-    def _own(self, numbered: Numbered, index: int) -> tuple[bytes | None, bytes | None]:
+    def _own(self, numbered: NumberedRequest, index: int) -> tuple[bytes | None, bytes | None]:
         """The content and the names of files of one message, where they are not those of the whole batch."""
         plan, seal = numbered.plan, self._key(numbered).seal
         recipient = plan.recipients[index]
@@ -152,7 +152,7 @@ class Messages:
         files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
         return seal(Column.CONTENT, orjson.dumps(content)), seal(Column.FILES, orjson.dumps(named(files))) if files else None
 
-    def _delivery(self, numbered: Numbered, index: int) -> tuple[Any, ...]:
+    def _delivery(self, numbered: NumberedRequest, index: int) -> tuple[Any, ...]:
         plan, seal = numbered.plan, self._key(numbered).seal
         recipient, channel = plan.recipients[index], numbered.channel_of(index)
         return (
@@ -161,7 +161,7 @@ class Messages:
             seal(Column.SECRET, plan.secret) if plan.secret is not None else None,
         )  # fmt: skip
 
-    def _flat(self, numbered: Numbered) -> tuple[Any, ...]:
+    def _flat(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         municipality_id, delivery_id = numbered.caller.municipality_id, numbered.ids[0][1]
         *delivery, legs, secret = self._delivery(numbered, 0)
         return (
@@ -170,7 +170,7 @@ class Messages:
             numbered.caller.client, numbered.caller.address, audited(numbered), numbered.plan.organization_number,
         )  # fmt: skip
 
-    async def _copy(self, connection: Connection, numbered: Numbered) -> None:
+    async def _copy(self, connection: Connection, numbered: NumberedRequest) -> None:
         """A batch of many: COPY, with the rows made as they are sent."""
         (batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at) = self._batch(
             numbered
@@ -221,12 +221,12 @@ class Messages:
         await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
 
 
-def audited(numbered: Numbered) -> dict[str, Any]:
+def audited(numbered: NumberedRequest) -> dict[str, Any]:
     """What the audit trail tells of a request that was accepted."""
     return {"type": numbered.message_type, "batchId": str(numbered.batch_id), "messages": len(numbered.ids)}
 
 
-def _uses(numbered: Numbered) -> Iterator[tuple[UUID, bytes]]:
+def _uses(numbered: NumberedRequest) -> Iterator[tuple[UUID, bytes]]:
     """(batch or message, digest) for every file that it names."""
     plan, recipients = numbered.plan, numbered.plan.recipients
     if plan.batch_id is None and (len(recipients) == 1 or any(r.content is None for r in recipients)):

@@ -16,8 +16,8 @@ from utskick.domain.status import SETTLED, Status
 from utskick.store import queue as jobs
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
-from utskick.store.group_commit import Batching
-from utskick.store.messages.follow_ups import Legs
+from utskick.store.group_commit import GroupCommit
+from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.settlement import Settlement
 
 #: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call waits.
@@ -29,7 +29,7 @@ _OVER: Final = SETTLED - {Status.UNCERTAIN}
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class AttemptStart:
     """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning again when the
     commit was not confirmed. All that one ``Attempts`` begins have the same ``claim`` and ``worker``."""
 
@@ -47,17 +47,17 @@ class Attempts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._vault = database.vault
-        self._legs = Legs(database)
-        self._begins: Batching[tuple[Beginning, bytes | None], bool] = Batching(self._begin)
-        self._settles: Batching[Settlement, bool] = Batching(self._settle, split=(asyncpg.DataError,))
+        self._legs = FollowUps(database)
+        self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(self._begin)
+        self._settles: GroupCommit[Settlement, bool] = GroupCommit(self._settle, split=(asyncpg.DataError,))
 
-    async def begin(self, beginning: Beginning) -> bool:
+    async def begin(self, beginning: AttemptStart) -> bool:
         """The attempt is on disk. False: it was not due any more, or somebody else has taken it; nothing may be sent."""
         first, frozen = beginning.delivery, beginning.frozen
         sealed = self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen) if frozen is not None else None
         return await self._begins.put((beginning, sealed))
 
-    async def _begin(self, group: Sequence[tuple[Beginning, bytes | None]]) -> Sequence[bool]:
+    async def _begin(self, group: Sequence[tuple[AttemptStart, bytes | None]]) -> Sequence[bool]:
         begun = [beginning for beginning, _ in group]
         rows = await self._database.pool.fetch(
             """

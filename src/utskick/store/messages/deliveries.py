@@ -39,7 +39,7 @@ _COLUMNS = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ClaimedDelivery:
     """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's request. ``erased``: nobody can read it."""
 
     delivery: Delivery
@@ -47,8 +47,8 @@ class Loaded:
     routed: bool = False
     erased: bool = False
 
-    def begun(self, account: str) -> Loaded:
-        return Loaded(self.delivery.begun(account), self.draft, self.routed, self.erased)
+    def begun(self, account: str) -> ClaimedDelivery:
+        return ClaimedDelivery(self.delivery.begun(account), self.draft, self.routed, self.erased)
 
 
 class Deliveries:
@@ -59,7 +59,7 @@ class Deliveries:
         self._attachments = Attachments(database)
         self._contents = Contents(database)
 
-    async def load(self, claimed: Sequence[Job]) -> tuple[dict[UUID, Loaded], set[UUID]]:
+    async def load(self, claimed: Sequence[Job]) -> tuple[dict[UUID, ClaimedDelivery], set[UUID]]:
         """The deliveries of these jobs, by id, and those that cannot be read: one of them must not stop its neighbours.
 
         One that is gone is in neither.
@@ -76,14 +76,14 @@ class Deliveries:
             [job.delivery_id for job in claimed],
         )
         await self._at_hand(rows)
-        loaded: dict[UUID, Loaded] = {}
+        loaded: dict[UUID, ClaimedDelivery] = {}
         unreadable: set[UUID] = set()
         for row in rows:
             try:
-                loaded[row["id"]] = Loaded(read_delivery(row), await self._draft(row), row["channel"] != row["batch_channel"])
+                loaded[row["id"]] = ClaimedDelivery(read_delivery(row), await self._draft(row), row["channel"] != row["batch_channel"])
             except Erased:
                 empty = Draft(row["municipality_id"], {}, Recipient("", None, row["reference"]))
-                loaded[row["id"]] = Loaded(read_delivery(row), empty, erased=True)
+                loaded[row["id"]] = ClaimedDelivery(read_delivery(row), empty, erased=True)
             except (ValueError, LookupError, AssertionError, Locked):
                 log.exception("delivery-unreadable", delivery=str(row["id"]))
                 unreadable.add(row["id"])

@@ -43,7 +43,7 @@ class _Leg:
     at: datetime
 
 
-class Legs:
+class FollowUps:
     """Written in the transaction of what they follow from."""
 
     def __init__(self, database: Database) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from utskick.domain.errors import KeyReused, StillRunning
-from utskick.domain.message import Key, Numbered, Replay
+from utskick.domain.message import Key, NumberedRequest, Replay
 from utskick.store.database import Connection, Database
 
 KEPT = timedelta(hours=24)
@@ -20,7 +20,7 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def reserve(self, connection: Connection, numbered: Numbered, key: Key) -> Replay | UUID | None:
+    async def reserve(self, connection: Connection, numbered: NumberedRequest, key: Key) -> Replay | UUID | None:
         """None: the key is new, and now ours until the transaction ends. Replay: the first answer. UUID: the mark of what was
         accepted and never answered (its process died while it waited). Raises KeyReused or StillRunning.
 

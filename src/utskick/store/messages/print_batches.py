@@ -17,7 +17,7 @@ from utskick.domain.month import month_of
 from utskick.store import queue as jobs
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Connection, Database
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 
 #: The message type of a hand-over. It is no type of the contract: a hand-over is nobody's message.
 HAND_OVER: Final = "PRINT_BATCH"
@@ -49,7 +49,7 @@ class PrintBatches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gathers: Batching[tuple[Gather, bytes], bool] = Batching(self._gather)
+        self._gathers: GroupCommit[tuple[Gather, bytes], bool] = GroupCommit(self._gather)
 
     async def gather(self, letter: Gather) -> bool:
         """The letter lies in the open print batch of its request. False: it was not due any more."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from utskick.domain.channel import Receipt
 from utskick.domain.ids import new_id
 from utskick.store.database import Database
-from utskick.store.group_commit import Batching
+from utskick.store.group_commit import GroupCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class ReceiptRows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keeps: Batching[Arrival, UUID] = Batching(self._keep)
-        self._applies: Batching[UUID, None] = Batching(self._apply)
+        self._keeps: GroupCommit[Arrival, UUID] = GroupCommit(self._keep)
+        self._applies: GroupCommit[UUID, None] = GroupCommit(self._apply)
 
     async def keep(self, arrival: Arrival) -> UUID:
         return await self._keeps.put(arrival)

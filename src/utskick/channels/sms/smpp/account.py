@@ -18,7 +18,7 @@ from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
 from utskick.channels.sms.smpp.session import Accepted, Session, open_session
 from utskick.channels.sms.smpp.submit_sm import parts_of
-from utskick.domain.channel import Health, Hook, Keep, Receipt
+from utskick.domain.channel import Health, Keep, ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
 from utskick.outgoing.ttl_cache import Memory
@@ -93,7 +93,7 @@ class Smpp:
             self._wholes.put(part, ids[0])
         return Sent(ids[0] if ids else None)
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(f"the account {hook.account} reports over its own session, not by HTTP")
 
     async def look(self) -> Health:
