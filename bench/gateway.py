@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import web
 
 from utskick.app import stop_wanted
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
@@ -50,7 +50,7 @@ async def main() -> None:
 async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
     """Mailbox operators and a printing house."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = Place(0, 0, folder, "http://127.0.0.1:9")
+    wanted = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
     operators, printer = DigitalMail(ledger, faults, wanted), PrintHouse(ledger, faults, wanted)
     await operators.start()
     await printer.start()

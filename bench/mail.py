@@ -31,7 +31,7 @@ from bench import stage
 from bench.result import Result
 from utskick.channels.digital_mail.attachments import Enclosures
 from utskick.channels.digital_mail.envelope import Letterhead, delivery
-from utskick.channels.digital_mail.signature import Sealing, Signer
+from utskick.channels.digital_mail.signature import Sealing, XmlSigner
 from utskick.domain.attachment import Attachment
 from utskick.sandbox.digital_mail.citizens import number
 
@@ -48,7 +48,7 @@ def _signing() -> Result:
     key = rsa.generate_private_key(65537, 2048)
     certificate = b64encode(_certificate(key).public_bytes(Encoding.DER))
     info = b"<KeyInfo><X509Data><X509Certificate>" + certificate + b"</X509Certificate></X509Data></KeyInfo>"
-    signer = Signer(lambda said: key.sign(said, padding.PKCS1v15(), SHA256()), 256, info)
+    signer = XmlSigner(lambda said: key.sign(said, padding.PKCS1v15(), SHA256()), 256, info)
     file = Attachment.of("beslut.pdf", "application/pdf", os.urandom(100_000))
     head = Letterhead(
         id=str(uuid4()), recipient="190001010000", sender="16" + ORGANIZATION, sender_name="Sundsvalls kommun", date="2026-11-25+01:00",

@@ -13,7 +13,7 @@ import uvloop
 
 from utskick import app, logs
 from utskick.auth import scopes
-from utskick.auth.client_registry import Allowed, ClientRegistry
+from utskick.auth.client_registry import ClientPermissions, ClientRegistry
 from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
 from utskick.domain.message import NumberedRequest
@@ -44,7 +44,7 @@ async def _token(settings: Any, api_url: str) -> str:
     """Of a client that may send SMS, fetched as any system would."""
     async with app.opened(settings) as database:
         register = ClientRegistry(Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now)
-        secret = await register.create("bench", Allowed(("2281",), ("sms:send",)))
+        secret = await register.create("bench", ClientPermissions(("2281",), ("sms:send",)))
     form = urlencode({"grant_type": "client_credentials", "client_id": "bench", "client_secret": secret}).encode()
     answer = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{api_url}/oauth2/token", form, timeout=30).read())
     return str(json.loads(answer)["access_token"])

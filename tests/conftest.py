@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from utskick.store import migrations
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
@@ -62,7 +62,7 @@ async def clear(database: Database) -> None:
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
-    opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
+    opened = Database(server, size=8, vault=Vault(Cipher([bytes(32)])))
     await opened.open()
     await clear(opened)
     yield opened

@@ -36,14 +36,14 @@ from utskick.engine.worker import Worker, WorkerOptions
 from utskick.http import app as api
 from utskick.http.audit.denials import DenialLog
 from utskick.http.context import ApiContext
-from utskick.http.wire.protocol import Connection
+from utskick.http.wire.protocol import HttpConnection
 from utskick.outgoing.webhooks import Receivers
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.server import NOTICE, Town, furnish
 from utskick.settings import Settings
 from utskick.store import migrations
 from utskick.store.crypto import master_key as keyring
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
@@ -68,7 +68,7 @@ def policies_of(settings: Settings) -> dict[str, Policy]:
     }
 
 
-def safe_of(settings: Settings) -> Safe:
+def safe_of(settings: Settings) -> Cipher:
     """What seals personal data: beside the embedded database with a key of its own. Raises ``SettingsFault``."""
     return keyring.safe_of(settings.vault, settings.data.folder.expanduser().absolute() if settings.database.url is None else None)
 
@@ -150,7 +150,7 @@ class Running:
 
     api_url: str
     viewer_url: str | None
-    place: Place | None
+    place: SandboxAddresses | None
     parts: tuple[asyncio.Task[None], ...]
     client_file: Path | None = None
 
@@ -280,7 +280,7 @@ class _Server(uvicorn.Server):
 def _server_of(settings: Settings, service: ApiContext) -> _Server:
     return _Server(
         uvicorn.Config(
-            api.build(service), loop="none", http=Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+            api.build(service), loop="none", http=HttpConnection, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, backlog=2048, timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )  # fmt: skip
@@ -304,10 +304,10 @@ def check_host(settings: Settings) -> None:
         )
 
 
-def _place(settings: Settings, api_url: str) -> Place:
+def _place(settings: Settings, api_url: str) -> SandboxAddresses:
     ports = settings.sandbox
     folder = settings.data.folder.absolute() / "sandbox"
-    return Place(ports.http_port, ports.smtp_port, folder, api_url, ports.https_port, ports.sftp_port)
+    return SandboxAddresses(ports.http_port, ports.smtp_port, folder, api_url, ports.https_port, ports.sftp_port)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from utskick.channels.registry import CHANNELS, SPOKEN
 from utskick.configuration.channel_proxy import ConfiguredChannel
-from utskick.configuration.inheritance import ACCOUNTS, Configuration, Kind
+from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
 from utskick.configuration.toml_tables import read_tables, walk
 from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.directory import setup as directory
@@ -21,14 +21,14 @@ from utskick.directory.database import tables_of
 from utskick.directory.setup import People
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.domain.validators import told
 from utskick.engine.receipts import Receipts
 from utskick.outgoing.address_guard import AddressPolicy, Network
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import sections
 from utskick.settings import LimitsSection, RetentionSection, Settings
 from utskick.store.administration.configuration import Rows
@@ -47,13 +47,13 @@ def in_sandbox(settings: Settings) -> bool:
     return not any(settings.section(name).accounts for name in SPOKEN) and not any(value.get(ACCOUNTS) for value in said)
 
 
-def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
+def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, SectionKind]:
     """What units may say something of, each with what the service says itself.
 
     ``place``: the town whose simulators stand in for channels without accounts of their own.
     """
     simulated, here = sections(place) if place else {}, in_sandbox(settings)
-    kinds = {"limits": Kind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)}
+    kinds = {"limits": SectionKind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)}
     for name, entry in CHANNELS.items():
         section: BaseModel = settings.section(name)
         given = {member: getattr(section, member) for member in type(section).model_fields if member in section.model_fields_set}
@@ -61,11 +61,11 @@ def kinds_of(settings: Settings, place: Place | None) -> dict[str, Kind]:
             given = {**simulated[name], **{member: value for member, value in given.items() if member != ACCOUNTS}}
         if strange := [account for account in given.get(ACCOUNTS, ()) if "@" in account]:
             raise SettingsFault(f"{name}.accounts: {strange[0]} must not contain @, which stands in names of units' own accounts")
-        kinds[name] = Kind(name, entry.section, given, entry.section.carried, entry.section.fixed, entry.municipal, here)
+        kinds[name] = SectionKind(name, entry.section, given, entry.section.carried, entry.section.fixed, entry.municipal, here)
     return kinds
 
 
-def _tables_of(settings: Settings, kinds: Mapping[str, Kind]) -> list[Said]:
+def _tables_of(settings: Settings, kinds: Mapping[str, SectionKind]) -> list[UnitSetting]:
     """What the settings say of units. Raises ``SettingsFault``."""
     return read_tables(settings.configuration, kinds, (_RETENTION,))
 
@@ -107,7 +107,7 @@ def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) 
     return ConfiguredChannel(made(configuration.kinds[name].base), made, configuration)
 
 
-def channels_of(kinds: Mapping[str, Kind], tables: Sequence[Said], neighbours: Neighbours) -> dict[str, ConfiguredChannel]:
+def channels_of(kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], neighbours: Neighbours) -> dict[str, ConfiguredChannel]:
     """``tables``: what the settings say of units."""
     configuration = Configuration(kinds, tables)
     return {name: channel_of(name, configuration, neighbours) for name in CHANNELS}
@@ -133,7 +133,7 @@ class Speaking:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, database: Database, place: Place | None) -> AsyncIterator[Speaking]:
+async def opened(settings: Settings, database: Database, place: SandboxAddresses | None) -> AsyncIterator[Speaking]:
     """Started, and following what is configured. Raises ``SettingsFault``."""
     async with peopled(settings, database) as people:
         kinds = kinds_of(settings, place)
@@ -146,7 +146,7 @@ async def opened(settings: Settings, database: Database, place: Place | None) ->
             yield Speaking(people, channels, receipts, watch)
 
 
-def rules_of(settings: Settings) -> list[Rule]:
+def rules_of(settings: Settings) -> list[RetentionRule]:
     """The rules of retention in the settings: for all, and for units. Raises ``SettingsFault``."""
     found = settings.retention.rules()
     for place, unit, name, value in walk(settings.configuration):

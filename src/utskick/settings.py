@@ -15,32 +15,32 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, Rule
+from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, RetentionRule
 from utskick.domain.unit import Unit
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
 
-class Section(BaseModel):
+class SettingsTable(BaseModel):
     """A table of the file. A key that it does not know is a fault: most are typing errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(Section):
+class Data(SettingsTable):
     """Where the embedded database lives."""
 
     folder: Path = Path("var")
 
 
-class DatabaseSection(Section):
+class DatabaseSection(SettingsTable):
     """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in ``data.folder``."""
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
 
 
-class VaultSection(Section):
+class VaultSection(SettingsTable):
     """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or a command that prints them.
 
     ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in ``data.folder``.
@@ -63,7 +63,7 @@ class VaultSection(Section):
         return bool(self.key or self.key_file or self.key_command)
 
 
-class Http(Section):
+class Http(SettingsTable):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered at once, with ``PENDING``.
@@ -78,7 +78,7 @@ class Http(Section):
     streams: int = Field(default=200, ge=1, le=10_000)
 
 
-class WorkerSection(Section):
+class WorkerSection(SettingsTable):
     """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s): running sends may finish after SIGTERM."""
 
     patience: float = Field(default=30.0, ge=1, le=600)
@@ -86,7 +86,7 @@ class WorkerSection(Section):
     poll: float = Field(default=1.0, gt=0, le=60)
 
 
-class RetrySection(Section):
+class RetrySection(SettingsTable):
     """Seconds: first wait, longest wait, and the wait after a fault of our own configuration."""
 
     first: float = Field(default=2.0, gt=0)
@@ -94,25 +94,25 @@ class RetrySection(Section):
     misconfigured: float = Field(default=60.0, gt=0)
 
 
-class WebhooksSection(Section):
+class WebhooksSection(SettingsTable):
     """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are called by https in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-class ProvidersSection(Section):
+class ProvidersSection(SettingsTable):
     """``networks``: of our own, in which providers may lie whose accounts are set over the API; others lie in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-class LimitsSection(Section):
+class LimitsSection(SettingsTable):
     """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
 
 
-class RetentionRule(Section):
+class RetentionRuleTable(SettingsTable):
     """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference number of the decision."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
@@ -120,18 +120,18 @@ class RetentionRule(Section):
     decision: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
     @model_validator(mode="after")
-    def _one_time(self) -> RetentionRule:
+    def _one_time(self) -> RetentionRuleTable:
         if (self.days is None) is not self.preserve:
             raise ValueError("set days, or preserve = true")
         return self
 
 
-class RetentionSection(Section):
+class RetentionSection(SettingsTable):
     """For who has no rules of its own: ``days`` (absent: keep everything), and others by ``types``."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
-    types: dict[str, RetentionRule] = {}
+    types: dict[str, RetentionRuleTable] = {}
 
     @model_validator(mode="after")
     def _whole(self) -> RetentionSection:
@@ -141,20 +141,20 @@ class RetentionSection(Section):
             raise ValueError(f"types: there is no message type named {', '.join(sorted(unknown))}")
         return self
 
-    def rules(self, unit: Unit | None = None) -> list[Rule]:
+    def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
         """``unit``: whose they are, where they are not everybody's."""
-        found = [Rule(name, rule.days, rule.decision, unit=unit) for name, rule in self.types.items()]
-        return [*found, Rule(OTHERS, self.days, self.decision or "", unit=unit)] if self.days is not None else found
+        found = [RetentionRule(name, rule.days, rule.decision, unit=unit) for name, rule in self.types.items()]
+        return [*found, RetentionRule(OTHERS, self.days, self.decision or "", unit=unit)] if self.days is not None else found
 
 
-class Log(Section):
+class Log(SettingsTable):
     """JSON lines for machines, or text for people."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "text"
 
 
-class SandboxSection(Section):
+class SandboxSection(SettingsTable):
     """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its own in the settings."""
 
     enabled: bool | None = None

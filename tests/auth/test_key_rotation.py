@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from utskick.auth.key_rotation import AFTER, AHEAD, TERM, Signing, planned
 from utskick.store.administration.signing_keys import SigningKey, SigningKeys
-from utskick.store.crypto.cipher import Locked, Safe
+from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
@@ -82,6 +82,6 @@ async def test_private_halves_are_sealed_on_disk(database: Database) -> None:
     await Signing(SigningKeys(database), Calendar()).published()
     sealed = await database.pool.fetchval("SELECT sealed FROM signing_keys")
     assert b"\x30\x81\x87\x02\x01\x00" not in sealed, "PKCS#8 of a P-256 key"
-    database.vault = Vault(Safe([bytes([1]) * 32]))
+    database.vault = Vault(Cipher([bytes([1]) * 32]))
     with pytest.raises(Locked):
         await Signing(SigningKeys(database), Calendar()).sign({}, "at+jwt")

@@ -17,7 +17,7 @@ from tests.cli.conftest import Command, Done, Service
 from utskick.auth.secret_digest import is_of
 from utskick.domain.clock import utc_now
 from utskick.store.administration.clients import Client, Clients
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
@@ -31,7 +31,7 @@ def on(server: str, ask: Callable[[Database], Awaitable[T]]) -> T:
     """What the database says; commands run loops of their own, so these tests have none."""
 
     async def asked() -> T:
-        database = Database(server, size=4, vault=Vault(Safe([bytes(32)])))
+        database = Database(server, size=4, vault=Vault(Cipher([bytes(32)])))
         await database.open()
         try:
             return await ask(database)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utskick.cli import csv_file as sheet
-from utskick.cli.recipients_csv import EMAIL, SMS, Kind, Listing, listing_of, read_number
+from utskick.cli.recipients_csv import EMAIL, SMS, Listing, ListKind, listing_of, read_number
 from utskick.domain.errors import Unreadable
 
 PARTY = "49d709a3-621a-4e06-8eb2-8abb774b1bc7"
@@ -21,7 +21,7 @@ NUMBERS = st.integers(0, 99).map(lambda n: f"+467017406{n:02d}")
 WRITTEN = st.sampled_from([lambda n: n, lambda n: "0" + n[3:], lambda n: f"0{n[3:5]}-{n[5:8]} {n[8:10]} {n[10:]}", lambda n: "00" + n[1:]])
 
 
-def listed(text: str | bytes, kind: Kind = SMS, *wanted: str) -> Listing:
+def listed(text: str | bytes, kind: ListKind = SMS, *wanted: str) -> Listing:
     return listing_of(sheet.read(text.encode() if isinstance(text, str) else text), kind, wanted)
 
 

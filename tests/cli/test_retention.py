@@ -16,14 +16,14 @@ from tests.store.histories import NOW, Histories, Told
 from utskick.channels.registry import TYPES as REGISTERED
 from utskick.domain.clock import utc_now
 from utskick.domain.retention import TYPES
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
 
 def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        database = Database(server, vault=Vault(Safe([bytes(32)])))
+        database = Database(server, vault=Vault(Cipher([bytes(32)])))
         await database.open()
         try:
             return await act(database)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.client.conftest import Wire, saying, streaming
 from utskick.cli import console as screen
-from utskick.cli.client import Target
+from utskick.cli.client import ServiceTarget
 from utskick.cli.status import show
 
 
@@ -39,7 +39,7 @@ async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_e
         streaming(told("counts", failed=2), told("settled", failed=2)),
         saying(200, {"batchId": wanted, "counts": {"failed": 2}, "messages": [failed("d-1"), failed("d-2")]}),
     ]
-    await asyncio.to_thread(show, Target(wire.url), wanted, watched=True)
+    await asyncio.to_thread(show, ServiceTarget(wire.url), wanted, watched=True)
     out = capsys.readouterr().out
     assert "the operator knows no such subscriber" in out
     assert "d-1" in out

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 
 from utskick.configuration.channel_proxy import ConfiguredChannel
-from utskick.configuration.inheritance import Configuration, Kind
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
-from utskick.domain.configuration import Said
+from utskick.configuration.inheritance import Configuration, SectionKind
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.outcome import Misconfigured, Outcome, Sent
 from utskick.domain.recipient import Recipient
 from utskick.domain.unit import Unit
@@ -57,8 +57,8 @@ class Recorder(ChannelDefaults):
     def show(self, draft: Draft) -> dict[str, Any]:
         return dict(draft.content)
 
-    async def look(self) -> list[Health]:
-        return [Health(account.name, ok=True, sentence="fine") for account in self.accounts]
+    async def look(self) -> list[AccountHealth]:
+        return [AccountHealth(account.name, ok=True, sentence="fine") for account in self.accounts]
 
     async def start(self) -> None:
         self.started += 1
@@ -67,12 +67,12 @@ class Recorder(ChannelDefaults):
         self.closed += 1
 
 
-KIND = Kind("x", Section, {"accounts": {"base": 1}}, frozenset({"sender"}))
+KIND = SectionKind("x", Section, {"accounts": {"base": 1}}, frozenset({"sender"}))
 SCHOOL, ANGE = Unit("2281", None, "Skola"), Unit("2260")
 
 
 def configuration(**said: tuple[Unit, dict[str, Any]]) -> Configuration:
-    return Configuration({"x": KIND}, [Said(unit, "x", value) for unit, value in said.values()])
+    return Configuration({"x": KIND}, [UnitSetting(unit, "x", value) for unit, value in said.values()])
 
 
 class Stage:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from utskick.channels.registry import CHANNELS
-from utskick.configuration.inheritance import Configuration, Kind
+from utskick.configuration.inheritance import Configuration, SectionKind
 from utskick.configuration.toml_tables import read_tables
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import ConfigurationBroken, SettingsFault
 from utskick.domain.unit import Unit
 
@@ -29,7 +29,7 @@ class Model(BaseModel):
     accounts: dict[str, int] = {}
 
 
-KINDS = {"x": Kind("x", Model, {"a": -1, "accounts": {"base": -1}}, frozenset({"a", "b"}))}
+KINDS = {"x": SectionKind("x", Model, {"a": -1, "accounts": {"base": -1}}, frozenset({"a", "b"}))}
 VALUES = st.fixed_dictionaries(
     {},
     optional={
@@ -42,8 +42,8 @@ VALUES = st.fixed_dictionaries(
 SAID = st.lists(st.tuples(st.sampled_from(UNITS), VALUES, st.booleans()), unique_by=lambda each: (each[0], each[2]), max_size=12)
 
 
-def said(unit: Unit, value: dict[str, Any], row: bool) -> Said:
-    return Said(unit, "x", value, "joe", NOW) if row else Said(unit, "x", value)
+def said(unit: Unit, value: dict[str, Any], row: bool) -> UnitSetting:
+    return UnitSetting(unit, "x", value, "joe", NOW) if row else UnitSetting(unit, "x", value)
 
 
 def width(unit: Unit) -> tuple[bool, bool]:
@@ -95,7 +95,7 @@ def test_what_nobody_can_read_is_not_passed_over() -> None:
 
 
 def test_tables_of_the_settings_are_read_whole_and_every_fault_is_told() -> None:
-    kinds = {"sms": Kind("sms", CHANNELS["sms"].section, {}, frozenset({"sender"}), frozenset({"public_url"}))}
+    kinds = {"sms": SectionKind("sms", CHANNELS["sms"].section, {}, frozenset({"sender"}), frozenset({"public_url"}))}
     tables = {
         "2281": {
             "sms": {"sender": "Kommunen"},

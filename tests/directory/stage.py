@@ -12,14 +12,14 @@ from utskick.directory.database import DatabaseDirectory, tables_of
 from utskick.domain.contact_setting import ContactChannel, ContactSetting, Delegate, Filter, Operator, Rule
 from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Database
 from utskick.store.directory.contact_settings import Made
 from utskick.store.directory.delegates import Delegated
 
 MID, OTHER = "2281", "2260"
 NOW = datetime(2026, 10, 18, 12, tzinfo=UTC)
-SAFE = Safe([bytes(32)])
+SAFE = Cipher([bytes(32)])
 HOME = PostalAddress("Anna", "Svensson", street="Storgatan 1", postal_code="852 30", city="Sundsvall")
 
 
@@ -40,7 +40,7 @@ def sms(number: str, *, disabled: bool = False) -> ContactChannel:
 class People:
     """Puts people and their wishes into the tables."""
 
-    def __init__(self, database: Database, safe: Safe = SAFE) -> None:
+    def __init__(self, database: Database, safe: Cipher = SAFE) -> None:
         self.tables: DatabaseDirectory = tables_of(database, safe)
 
     async def party(self, legal_id: LegalId, address: PostalAddress = HOME, *, protected: bool = False, mid: str = MID) -> Party:

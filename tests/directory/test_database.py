@@ -12,9 +12,9 @@ from utskick.directory.database import LocalDirectory, LocalSubscriptions, table
 from utskick.domain.contact_setting import ContactChannel
 from utskick.domain.directory_ports import Contact, Hidden, LegalId, Method, PostalAddress
 from utskick.domain.outcome import Deferred
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Database
-from utskick.store.directory.push_subscriptions import Device
+from utskick.store.directory.push_subscriptions import PushDevice
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_a_contact_is_told_once_and_push_names_whose_devices(people: Peopl
 async def test_nothing_that_says_who_somebody_is_stands_in_the_database(people: People, database: Database) -> None:
     party = await people.party(person(1))
     await people.setting(sms("+46701740605"), party=party.id)
-    await people.tables.subscriptions.add(MID, party.id, Device("fcm", "token-7", {"token": "token-7"}), NOW)
+    await people.tables.subscriptions.add(MID, party.id, PushDevice("fcm", "token-7", {"token": "token-7"}), NOW)
     for table in ("parties", "contact_settings", "contact_channels", "push_subscriptions"):
         for row in await database.pool.fetch(f"SELECT * FROM {table}"):
             held = b"|".join(v if isinstance(v, bytes) else str(v).encode() for v in row.values())
@@ -96,12 +96,12 @@ async def test_a_number_that_changes_keeps_its_party(people: People, directory: 
 async def test_after_a_change_of_keys_all_are_found_and_none_is_doubled(people: People, database: Database) -> None:
     party = await people.party(person(1))
     setting = await people.setting(sms("+46701740605"), party=party.id)
-    first = await people.tables.subscriptions.add(MID, party.id, Device("fcm", "t", {"token": "t"}), NOW)
-    later = tables_of(database, Safe([bytes([1]) * 32, bytes(32)]))
+    first = await people.tables.subscriptions.add(MID, party.id, PushDevice("fcm", "t", {"token": "t"}), NOW)
+    later = tables_of(database, Cipher([bytes([1]) * 32, bytes(32)]))
     assert await LocalDirectory(later).legal_ids(MID, [str(party.id)]) == {str(party.id): person(1)}
     assert await later.parties.put(MID, type(party)(uuid4(), person(1)), NOW) == "taken"
     assert [s.id for s in await later.settings.by_destination(MID, "+46701740605")] == [setting.id]
-    assert await later.subscriptions.add(MID, party.id, Device("fcm", "t", {"token": "t"}), NOW) == first
+    assert await later.subscriptions.add(MID, party.id, PushDevice("fcm", "t", {"token": "t"}), NOW) == first
 
 
 async def test_who_cannot_tell_now_says_so(server: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -126,7 +126,7 @@ async def test_who_cannot_tell_now_says_so(server: str, caplog: pytest.LogCaptur
 
 async def test_what_no_key_opens_is_deferred_and_not_forgotten(people: People, database: Database) -> None:
     party = await people.party(person(1))
-    answer = await LocalDirectory(tables_of(database, Safe([bytes([9]) * 32]))).legal_ids(MID, [str(party.id)])
+    answer = await LocalDirectory(tables_of(database, Cipher([bytes([9]) * 32]))).legal_ids(MID, [str(party.id)])
     assert isinstance(answer, Deferred)
     assert answer.reason.code == "directory-locked"
 
@@ -134,9 +134,9 @@ async def test_what_no_key_opens_is_deferred_and_not_forgotten(people: People, d
 async def test_a_device_keeps_its_id_and_goes_when_it_is_gone(people: People, database: Database) -> None:
     party, other = uuid4(), uuid4()
     subscriptions, table = LocalSubscriptions(people.tables), people.tables.subscriptions
-    browser = Device("webpush", "https://push.example/1", {"endpoint": "https://push.example/1", "p256dh": "old", "auth": "a"})
+    browser = PushDevice("webpush", "https://push.example/1", {"endpoint": "https://push.example/1", "p256dh": "old", "auth": "a"})
     first = await table.add(MID, party, browser, NOW)
-    again = await table.add(MID, party, Device("webpush", browser.key, {**browser.address, "p256dh": "new"}), NOW)
+    again = await table.add(MID, party, PushDevice("webpush", browser.key, {**browser.address, "p256dh": "new"}), NOW)
     elsewhere = await table.add(MID, other, browser, NOW)
     assert first == again != elsewhere
     found = await subscriptions.of(MID, str(party))

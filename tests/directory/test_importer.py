@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.directory.stage import HOME, MID, NOW, People, person, sms
-from utskick.directory.importer import ALIAS, Entry, Roll
+from utskick.directory.importer import ALIAS, ImportRow, Roll
 from utskick.domain.directory_ports import LegalId, Method
 from utskick.store.database import Database
 
@@ -25,8 +25,8 @@ def roll(database: Database, people: People) -> Roll:
     return Roll(database, people.tables)
 
 
-def entry(legal_id: LegalId, number: str, line: int = 2) -> Entry:
-    return Entry(line, legal_id, None, HOME, False, ((Method.SMS, number),))
+def entry(legal_id: LegalId, number: str, line: int = 2) -> ImportRow:
+    return ImportRow(line, legal_id, None, HOME, False, ((Method.SMS, number),))
 
 
 async def test_a_persons_own_choice_is_never_overwritten(people: People, roll: Roll) -> None:

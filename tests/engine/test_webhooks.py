@@ -22,9 +22,9 @@ from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.http_client import Timeouts
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
-from utskick.store.events.feed import Feed, Window
+from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
-from utskick.store.events.webhooks import Owner, Wanted, Webhook, Webhooks
+from utskick.store.events.webhooks import Owner, Webhook, WebhookDefinition, Webhooks
 
 HERE = AddressPolicy([ip_network("127.0.0.0/8")])
 BYGGR = Owner("2281", "Byggr")
@@ -54,7 +54,7 @@ class Stage:
         await receivers.close()
 
     async def add(self, owner: Owner = BYGGR, url: str | None = None) -> UUID:
-        added = await self.webhooks.add(owner, Wanted(url or self.receiver.url, (), None), self.now)
+        added = await self.webhooks.add(owner, WebhookDefinition(url or self.receiver.url, (), None), self.now)
         assert added is not None
         made, secret = added
         self.receiver.secrets.append(secret)
@@ -78,7 +78,7 @@ class Stage:
         return found
 
     async def feed(self) -> list[str]:
-        page = await Feed(self.database).page(Window("2281", OLDEST, "Byggr"), 1000)
+        page = await Feed(self.database).page(FeedQuery("2281", OLDEST, "Byggr"), 1000)
         return [str(event.position) for event in page.events]
 
     @property

@@ -16,7 +16,7 @@ import orjson
 from tests.conftest import open_folder
 from tests.journeys.process import DOOR, Process
 from tests.journeys.spawner import Nursery
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.server import sections
 from utskick.store import migrations
 from utskick.store.embedded import Embedded
@@ -57,7 +57,7 @@ class Ground:
     async def open_door(self, **more: str) -> Process:
         """The API without a worker; the one that stands, or a new one. Its accounts only tell it how messages are planned."""
         if self.door is None or not self.door.alive:
-            found = sections(Place(9, 9, self.folder, self.api_url))
+            found = sections(SandboxAddresses(9, 9, self.folder, self.api_url))
             somewhere = {name: found[name] for name in ("sms", "email")}
             self.door = await Process.start(self.nursery, DOOR, self.environment(somewhere, **more), self.logs)
         return self.door

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger, Received
@@ -36,7 +36,7 @@ class Providers:
         self.thinking = habits.thinking
         self._api_url = api_url
         self._folder = folder
-        secret = sections(Place(0, 0, folder, api_url))["sms"]["accounts"]["link"]["receipt_secret"]
+        secret = sections(SandboxAddresses(0, 0, folder, api_url))["sms"]["accounts"]["link"]["receipt_secret"]
         self.gate = f"{api_url}/receipts/sms/link/{secret}"
         self._gateways = Gateways(
             self.ledger, self.faults, ReportTo(self.gate, habits.report_delay), deduplicate=habits.deduplicates
@@ -45,9 +45,9 @@ class Providers:
         self._runner: web.AppRunner | None = None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SandboxAddresses:
         assert self._runner is not None, "the providers have not been started"
-        return Place(self._runner.addresses[0][1], self._mail.port, self._folder, self._api_url)
+        return SandboxAddresses(self._runner.addresses[0][1], self._mail.port, self._folder, self._api_url)
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._think])

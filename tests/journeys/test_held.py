@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Answer, Stage, Wiring, numbers, sms_to
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-whole-service")]
 
@@ -17,7 +17,7 @@ SWIFT = {"read_timeout": 0.4}
 
 async def held(stage: Stage) -> str:
     """An SMS that the provider took without answering. Returns its delivery's id."""
-    stage.providers.faults.add(Rule(Fault.TIMEOUT, "link", seconds=5))
+    stage.providers.faults.add(FaultRule(ProviderFault.TIMEOUT, "link", seconds=5))
     await stage.serve()
     answer = await stage.post("sms?async=true", sms_to(NUMBER))
     await stage.become(answer.delivery_id, "uncertain")

@@ -9,7 +9,7 @@ from tests.journeys.killing import COUNT, POINTS, UNDER_WAY, Ended, journey, kil
 from tests.journeys.oracle import Verdict
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-killed-worker-resent")]
 
@@ -42,7 +42,7 @@ async def test_an_email_is_sent_again_with_its_message_id_when_its_worker_was_ki
 
 async def test_an_email_is_sent_again_when_its_worker_was_killed_while_the_mail_server_thought(set_up: SetUp) -> None:
     stage = await set_up()
-    stage.providers.faults.add(Rule(Fault.TIMEOUT, "smtp", times=None))
+    stage.providers.faults.add(FaultRule(ProviderFault.TIMEOUT, "smtp", times=None))
     ended = await killed_while_thinking(stage, "email")
     expect_sent_again(ended)
     expect_identical_copies(stage, ended.verdict)

@@ -16,7 +16,7 @@ from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import DOOR, WORKER
 from tests.journeys.stage import Stage, eventually
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.sandbox.digital_mail.server import DigitalMail
@@ -38,7 +38,7 @@ class Post:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.ledger, self.faults = Ledger(), Faults()
-        self._place = Place(0, 0, stage.ground.folder / "town", stage.ground.api_url)
+        self._place = SandboxAddresses(0, 0, stage.ground.folder / "town", stage.ground.api_url)
         self._operators = DigitalMail(self.ledger, self.faults, self._place)
         self._printer = PrintHouse(self.ledger, self.faults, self._place)
 

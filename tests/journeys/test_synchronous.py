@@ -9,7 +9,7 @@ import pytest
 from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Wiring, numbers, sms_to
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-workers")]
 
@@ -32,7 +32,7 @@ async def test_a_synchronous_call_is_answered_when_a_worker_elsewhere_has_settle
 async def test_a_synchronous_call_is_pending_when_the_provider_defers_for_longer_than_the_wait(set_up: SetUp) -> None:
     stage = await set_up(wiring=Wiring(accounts=("link", "telia", "46elks")))
     number = numbers(1)[0]
-    rule = stage.providers.faults.add(Rule(Fault.TEMPORARY, recipient=f"\\{number}$", times=None))
+    rule = stage.providers.faults.add(FaultRule(ProviderFault.TEMPORARY, recipient=f"\\{number}$", times=None))
     await stage.door(HTTP__SYNC_WAIT="1")
     await stage.worker()
     asked = monotonic()

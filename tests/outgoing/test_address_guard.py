@@ -15,8 +15,8 @@ from yarl import URL
 
 from tests.outgoing.names import Names
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.address_guard import AddressPolicy, Guard, Refused, is_public
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, Guard, is_public
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 
 CLOSED = [
     *("0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8"),
@@ -88,8 +88,8 @@ async def test_the_guard_holds_on_the_wire(inside: TestServer) -> None:
     port = inside.port
     names = Names(["127.0.0.1"])
     wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=Guard(ours=frozenset({("ours.example", port)}), inner=names))
-    ours = await wire.call(Call("POST", f"http://ours.example:{port}/a", b""))
-    theirs = await wire.call(Call("POST", f"http://theirs.example:{port}/a", b""))
+    ours = await wire.call(HttpRequest("POST", f"http://ours.example:{port}/a", b""))
+    theirs = await wire.call(HttpRequest("POST", f"http://theirs.example:{port}/a", b""))
     await wire.close()
     assert isinstance(ours, Answer)
     assert isinstance(theirs, Rejected)
@@ -101,7 +101,7 @@ async def test_a_name_is_asked_once_and_the_connection_goes_to_that_answer(insid
     port = inside.port
     names = Names(["127.0.0.1"], ["192.0.2.1"])
     wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=Guard(ours=frozenset({("ours.example", port)}), inner=names))
-    answer = await wire.call(Call("POST", f"http://ours.example:{port}/a", b""))
+    answer = await wire.call(HttpRequest("POST", f"http://ours.example:{port}/a", b""))
     await wire.close()
     assert isinstance(answer, Answer)
     assert answer.body == f"ours.example:{port}".encode()
@@ -115,7 +115,7 @@ def refused(text: str, *networks: str) -> str:
     """Why an address is refused; empty where it is not."""
     try:
         AddressPolicy([ip_network(n) for n in networks]).read(text)
-    except Refused as why:
+    except AddressRefused as why:
         return str(why)
     return ""
 
@@ -199,7 +199,7 @@ def test_no_spelling_of_an_address_of_ours_gets_past(network: object, offset: in
 def test_what_the_client_takes_for_an_address_is_a_public_one_and_all_else_goes_to_the_resolver(host: str) -> None:
     try:
         url = AddressPolicy().read(f"https://{host}/a")
-    except Refused:
+    except AddressRefused:
         return
     found = url.raw_host or ""
     assert url.scheme == "https"
@@ -212,10 +212,10 @@ def test_what_the_client_takes_for_an_address_is_a_public_one_and_all_else_goes_
 async def test_a_name_that_stands_for_one_of_ours_is_refused_at_the_look_and_on_the_wire(inside: TestServer, addresses: list[str]) -> None:
     reach = AddressPolicy(inner=Names(addresses))
     url = reach.read(f"https://hooks.example.se:{inside.port}/a")
-    with pytest.raises(Refused, match="must not lead to"):
+    with pytest.raises(AddressRefused, match="must not lead to"):
         await reach.look(url)
     wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("https"))
-    answer = await wire.call(Call("POST", str(url), b""))
+    answer = await wire.call(HttpRequest("POST", str(url), b""))
     await wire.close()
     assert isinstance(answer, Rejected)
     assert inside.app[CALLS] == []
@@ -227,7 +227,7 @@ async def test_by_http_a_name_must_stand_for_nothing_but_our_own(inside: TestSer
         reach = AddressPolicy(networks, inner=Names(addresses))
         url = reach.read(f"http://intranet:{inside.port}/a")
         wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("http"))
-        answer = await wire.call(Call("POST", str(url), b""))
+        answer = await wire.call(HttpRequest("POST", str(url), b""))
         await wire.close()
         assert isinstance(answer, Answer) == allowed
     assert len(inside.app[CALLS]) == 1
@@ -239,5 +239,5 @@ async def test_a_name_that_nobody_knows_is_told(inside: TestServer) -> None:
             raise OSError("no such host")
 
     reach = AddressPolicy(inner=Nobody([]))
-    with pytest.raises(Refused, match="must name a host that can be found"):
+    with pytest.raises(AddressRefused, match="must name a host that can be found"):
         await reach.look(reach.read("https://hooks.example.se/"))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.contracts.provider import SECRET
 from utskick.domain.outcome import Misconfigured
-from utskick.outgoing.http_client import Call, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpRequest, Outgoing, Timeouts
 from utskick.outgoing.settings_types import HttpPeer, Secret, Section, fault_at
 
 CA = pem_of(Authority().certificate)
@@ -81,7 +81,7 @@ async def test_certificates_are_read_when_there_is_something_to_call_and_not_bef
     peer = HttpPeer.model_validate({**MEMBERS, "url": "https://127.0.0.1:1", "ca_file": file})
     file.unlink()
     wire = Outgoing(concurrency=1, timeouts=Timeouts(0.5, 0.5), tls=peer.tls)
-    outcome = await wire.call(Call("GET", peer.url))
+    outcome = await wire.call(HttpRequest("GET", peer.url))
     await wire.close()
     assert isinstance(outcome, Misconfigured)
     assert outcome.reason.code == "tls"

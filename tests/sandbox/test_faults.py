@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from utskick.sandbox.api import LedgerApi
-from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, Fault, Faults, Rule, magic
+from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, FaultRule, Faults, ProviderFault, magic
 from utskick.sandbox.ledger import Ledger
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
@@ -37,44 +37,44 @@ def test_without_rules_nothing_strikes(faults: Faults) -> None:
 
 
 def test_a_rule_strikes_each_recipient_as_often_as_it_says(faults: Faults) -> None:
-    faults.add(Rule(Fault.TEMPORARY, times=2))
+    faults.add(FaultRule(ProviderFault.TEMPORARY, times=2))
     struck = [faults.strike("link", ANNA) is not None for _ in range(3)]
     assert struck == [True, True, False]
     assert faults.strike("link", BO) is not None
 
 
 def test_a_rule_without_times_strikes_for_ever(faults: Faults) -> None:
-    faults.add(Rule(Fault.REFUSE, times=None))
+    faults.add(FaultRule(ProviderFault.REFUSE, times=None))
     assert all(faults.strike("link", ANNA) for _ in range(50))
 
 
 def test_a_rule_for_one_provider_leaves_the_others_alone(faults: Faults) -> None:
-    faults.add(Rule(Fault.REFUSE, provider="telia"))
+    faults.add(FaultRule(ProviderFault.REFUSE, provider="telia"))
     assert faults.strike("link", ANNA) is None
     assert faults.strike("telia", ANNA) is not None
 
 
 def test_a_rule_strikes_only_recipients_that_match(faults: Faults) -> None:
-    faults.add(Rule(Fault.REFUSE, recipient=r"@example\.se$"))
+    faults.add(FaultRule(ProviderFault.REFUSE, recipient=r"@example\.se$"))
     assert faults.strike("smtp", "anna@example.org") is None
     assert faults.strike("smtp", "anna@example.se") is not None
 
 
 def test_the_first_rule_goes_first_and_the_next_when_it_is_spent(faults: Faults) -> None:
-    faults.add(Rule(Fault.DROP))
-    faults.add(Rule(Fault.GARBAGE))
+    faults.add(FaultRule(ProviderFault.DROP))
+    faults.add(FaultRule(ProviderFault.GARBAGE))
     struck = [faults.strike("link", ANNA) for _ in range(3)]
-    assert [rule.fault if rule else None for rule in struck] == [Fault.DROP, Fault.GARBAGE, None]
+    assert [rule.fault if rule else None for rule in struck] == [ProviderFault.DROP, ProviderFault.GARBAGE, None]
 
 
 def test_the_script_goes_before_the_magic_of_the_recipient(faults: Faults) -> None:
-    faults.add(Rule(Fault.LOGIN))
+    faults.add(FaultRule(ProviderFault.LOGIN))
     struck = [faults.strike("link", "+46700123403") for _ in range(2)]
-    assert [rule.fault if rule else None for rule in struck] == [Fault.LOGIN, Fault.REFUSE]
+    assert [rule.fault if rule else None for rule in struck] == [ProviderFault.LOGIN, ProviderFault.REFUSE]
 
 
 def test_cleared_faults_let_the_magic_start_from_the_beginning(faults: Faults) -> None:
-    faults.add(Rule(Fault.REFUSE, recipient="@", times=None))
+    faults.add(FaultRule(ProviderFault.REFUSE, recipient="@", times=None))
     assert faults.strike("link", "+46700123406") is not None
     assert faults.strike("link", "+46700123406") is None
     faults.clear()
@@ -97,7 +97,7 @@ def _rows(first: str) -> dict[str, tuple[str, str]]:
     return {found[1]: (found[2], found[3]) for found in row.finditer(PAGE.read_text("utf-8"))}
 
 
-def _written(rules: dict[str, Rule]) -> dict[str, tuple[str, str]]:
+def _written(rules: dict[str, FaultRule]) -> dict[str, tuple[str, str]]:
     return {name: (rule.fault.value, "always" if rule.times is None else str(rule.times)) for name, rule in rules.items()}
 
 
@@ -111,7 +111,7 @@ def test_the_page_lists_every_magic_tag_as_it_is() -> None:
 
 def test_the_page_explains_every_fault() -> None:
     explained = re.findall(r"^\| `([a-z-]+)` \| [^`|]+ \|$", PAGE.read_text("utf-8"), re.M)
-    assert explained == [fault.value for fault in Fault]
+    assert explained == [fault.value for fault in ProviderFault]
 
 
 async def test_a_rule_laid_in_over_http_strikes(client: TestClient[Any, Any], faults: Faults) -> None:
@@ -119,13 +119,13 @@ async def test_a_rule_laid_in_over_http_strikes(client: TestClient[Any, Any], fa
     answer = await client.post("/faults", json=body)
     assert answer.status == 201
     assert await answer.json() == {"rules": [{**body, "number": 1}]}
-    assert faults.strike("link", ANNA) == Rule(Fault.THROTTLE, "link", r"^\+4670", 3, 5, 1)
+    assert faults.strike("link", ANNA) == FaultRule(ProviderFault.THROTTLE, "link", r"^\+4670", 3, 5, 1)
     assert await (await client.get("/faults")).json() == {"rules": [{**body, "number": 1}]}
 
 
 async def test_members_left_out_mean_every_provider_and_recipient_once(client: TestClient[Any, Any], faults: Faults) -> None:
     await client.post("/faults", json={"fault": "refuse"})
-    assert faults.rules == [Rule(Fault.REFUSE, number=1)]
+    assert faults.rules == [FaultRule(ProviderFault.REFUSE, number=1)]
 
 
 async def test_delete_empties_the_script(client: TestClient[Any, Any], faults: Faults) -> None:

@@ -21,8 +21,8 @@ from utskick.domain.channel import Draft, ProviderCallback, Receipt, Report
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.faults import Fault, Faults, Rule
-from utskick.sandbox.gateways import Gateways, Login, ReportTo
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
+from utskick.sandbox.gateways import GatewayLogin, Gateways, ReportTo
 from utskick.sandbox.ledger import Ledger
 
 NUMBER = "+46701740605"
@@ -48,7 +48,7 @@ class Town:
         await self.gate.start_server()
         public = str(self.gate.make_url("")).rstrip("/")
         reports = ReportTo(f"{public}/receipts/sms/link/a%20secret%2Fwith%20signs", self._delay)
-        login = Login("kommun", "correct-horse-battery", self._token_life)
+        login = GatewayLogin("kommun", "correct-horse-battery", self._token_life)
         self.gateways = Gateways(self.ledger, self.faults, reports, login=login, deduplicate=self._deduplicate)
         app = web.Application()
         app.router.add_routes(self.gateways.routes())
@@ -86,8 +86,8 @@ class Town:
         draft = Draft("2281", {"message": text, "sender": "Sundsvall"}, Recipient(number))
         return await self.channel.send(draft, key or new_id(), provider)  # type: ignore[arg-type]
 
-    def strike(self, fault: Fault, **more: Any) -> None:
-        self.faults.add(Rule(fault, recipient="605$", **{"seconds": 0.05, **more}))
+    def strike(self, fault: ProviderFault, **more: Any) -> None:
+        self.faults.add(FaultRule(fault, recipient="605$", **{"seconds": 0.05, **more}))
 
     async def reported(self, number: int) -> list[Receipt]:
         """The receipts, as soon as there are that many."""
@@ -148,7 +148,7 @@ async def test_link_reports_every_part(town: Town) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_refuse(town: Town, provider: str) -> None:
-    town.strike(Fault.REFUSE, times=None)
+    town.strike(ProviderFault.REFUSE, times=None)
     outcome = await town.send(provider)
     assert isinstance(outcome, Rejected)
     assert outcome.reason.provider_code == ("2104" if provider == "link" else "400")
@@ -157,7 +157,7 @@ async def test_refuse(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_throttle(town: Town, provider: str) -> None:
-    town.strike(Fault.THROTTLE, seconds=30)
+    town.strike(ProviderFault.THROTTLE, seconds=30)
     outcome = await town.send(provider)
     assert isinstance(outcome, Deferred)
     assert outcome.retry_after == timedelta(seconds=30)
@@ -167,7 +167,7 @@ async def test_throttle(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_temporary(town: Town, provider: str) -> None:
-    town.strike(Fault.TEMPORARY)
+    town.strike(ProviderFault.TEMPORARY)
     assert isinstance(await town.send(provider), Deferred)
     assert len(town.ledger) == 0
     assert isinstance(await town.send(provider), Sent)
@@ -175,14 +175,14 @@ async def test_temporary(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_login(town: Town, provider: str) -> None:
-    town.strike(Fault.LOGIN, times=2)
+    town.strike(ProviderFault.LOGIN, times=2)
     assert isinstance(await town.send(provider), Misconfigured)
     assert len(town.ledger) == 0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.DROP, Fault.GARBAGE])
-async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(town: Town, fault: Fault, provider: str) -> None:
+@pytest.mark.parametrize("fault", [ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE])
+async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(town: Town, fault: ProviderFault, provider: str) -> None:
     town.strike(fault, seconds=60)
     key = new_id()
     assert isinstance(await town.send(provider, key), Uncertain)
@@ -194,14 +194,14 @@ async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(
 
 
 async def test_a_held_connection_ends_after_its_time(town: Town) -> None:
-    town.strike(Fault.TIMEOUT, seconds=0.05)
+    town.strike(ProviderFault.TIMEOUT, seconds=0.05)
     outcome = await town.send("link")
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.code == "connection-lost"
 
 
 async def test_a_held_connection_ends_when_the_gateways_close(town: Town) -> None:
-    town.strike(Fault.TIMEOUT, seconds=60)
+    town.strike(ProviderFault.TIMEOUT, seconds=60)
     sending = asyncio.create_task(town.send("link"))
     while not len(town.ledger):
         await asyncio.sleep(0.005)
@@ -213,7 +213,7 @@ async def test_a_held_connection_ends_when_the_gateways_close(town: Town) -> Non
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_late(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_LATE, seconds=0.2)
+    town.strike(ProviderFault.REPORT_LATE, seconds=0.2)
     await town.send(provider)
     assert await town.quiet()
     assert town.receipts == []
@@ -222,7 +222,7 @@ async def test_report_late(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_twice(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_TWICE)
+    town.strike(ProviderFault.REPORT_TWICE)
     await town.send(provider)
     first, second = await town.reported(2)
     assert (first.key, first.reference) == (second.key, second.reference)
@@ -231,7 +231,7 @@ async def test_report_twice(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_early(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_EARLY)
+    town.strike(ProviderFault.REPORT_EARLY)
     sending = asyncio.create_task(town.send(provider))
     await town.reported(1)
     assert not sending.done()
@@ -241,7 +241,7 @@ async def test_report_early(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_never(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_NEVER)
+    town.strike(ProviderFault.REPORT_NEVER)
     await town.send(provider)
     assert await town.quiet()
     assert (len(town.ledger), town.receipts) == (1, [])
@@ -249,7 +249,7 @@ async def test_report_never(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_report_failed(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_FAILED)
+    town.strike(ProviderFault.REPORT_FAILED)
     assert isinstance(await town.send(provider), Sent)
     assert len(town.ledger) == 0
     if provider in GATED:
@@ -277,7 +277,7 @@ async def test_reports_wait_as_long_as_they_are_told() -> None:
 async def test_a_reference_that_is_known_is_answered_and_not_sent_again() -> None:
     town = await Town(deduplicate=True).open()
     key = new_id()
-    town.strike(Fault.DROP)
+    town.strike(ProviderFault.DROP)
     assert isinstance(await town.send("link", key), Uncertain)
     assert await town.send("link", key) == await town.send("link", key) == Sent(town.ledger.of("sms", NUMBER)[0].reference)
     await town.reported(1)

@@ -18,9 +18,9 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.sandbox.addresses import Place
-from utskick.sandbox.faults import Fault, Faults, Rule
-from utskick.sandbox.graph import Graph, account
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
+from utskick.sandbox.graph import GraphSimulator, account
 from utskick.sandbox.ledger import Ledger
 
 
@@ -29,8 +29,8 @@ class Tenant:
 
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
-        self.place = Place(0, 0, folder, "http://127.0.0.1:9")
-        self.graph = Graph(self.ledger, self.faults, self.place)
+        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
+        self.graph = GraphSimulator(self.ledger, self.faults, self.place)
 
     async def start(self) -> None:
         app = web.Application(client_max_size=100 * 1_048_576)
@@ -77,25 +77,25 @@ async def test_what_was_sent_is_in_the_ledger_as_mail(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "arrives"),
     [
-        (Fault.REFUSE, Rejected, False),
-        (Fault.THROTTLE, Deferred, False),
-        (Fault.TEMPORARY, Deferred, False),
-        (Fault.TIMEOUT, Uncertain, True),
-        (Fault.DROP, Uncertain, True),
-        (Fault.GARBAGE, Uncertain, True),
+        (ProviderFault.REFUSE, Rejected, False),
+        (ProviderFault.THROTTLE, Deferred, False),
+        (ProviderFault.TEMPORARY, Deferred, False),
+        (ProviderFault.TIMEOUT, Uncertain, True),
+        (ProviderFault.DROP, Uncertain, True),
+        (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(tenant: Tenant, fault: Fault, kind: type, arrives: bool) -> None:
-    tenant.faults.add(Rule(fault, "graph", "anna", times=1))
+async def test_a_fault_strikes_as_often_as_it_is_told(tenant: Tenant, fault: ProviderFault, kind: type, arrives: bool) -> None:
+    tenant.faults.add(FaultRule(fault, "graph", "anna", times=1))
     assert type(await tenant.send()) is kind
     assert len(tenant.ledger.of("email", "anna@example.com")) == arrives
     assert isinstance(await tenant.send(), Sent)
 
 
 async def test_a_login_that_is_taken_back_is_renewed_once(tenant: Tenant) -> None:
-    tenant.faults.add(Rule(Fault.LOGIN, "graph", "anna", times=1))
+    tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "anna", times=1))
     assert isinstance(await tenant.send(), Sent)
-    tenant.faults.add(Rule(Fault.LOGIN, "graph", "berit", times=2))
+    tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "berit", times=2))
     assert isinstance(await tenant.send("berit@example.com"), Misconfigured)
 
 

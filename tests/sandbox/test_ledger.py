@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.summary import Tally
+from utskick.sandbox.summary import LedgerSummary
 
 ANNA, BO = "+46701740605", "+46701740606"
 
@@ -74,7 +74,7 @@ def test_recipients_come_with_the_most_recently_reached_first(ledger: Ledger) ->
 
 
 async def test_a_tally_agrees_with_the_ledger_and_goes_on_where_it_was(ledger: Ledger) -> None:
-    tally = Tally(ledger)
+    tally = LedgerSummary(ledger)
     for number in range(5000):
         ledger.add(sms(f"+4670{number % 700:07}"))
     await tally.catch_up()
@@ -89,7 +89,7 @@ async def test_a_tally_agrees_with_the_ledger_and_goes_on_where_it_was(ledger: L
 async def test_two_who_count_at_once_count_nothing_twice(ledger: Ledger) -> None:
     for _ in range(10_000):
         ledger.add(sms(ANNA))
-    tally = Tally(ledger)
+    tally = LedgerSummary(ledger)
     await asyncio.gather(tally.catch_up(), tally.catch_up())
     assert tally.by_channel["sms"] == 10_000
 

@@ -23,10 +23,10 @@ from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.addresses import Place
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.open_e import CaseMessage, OpenE, open_case_message, section
+from utskick.sandbox.open_e import CaseMessage, OpenESimulator, open_case_message, section
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 PDF = Attachment.of("Beslut å.pdf", "application/pdf", b"%PDF-1.7")
@@ -44,9 +44,9 @@ class Town:
     """The simulator on a real port, and the channel that its own section makes."""
 
     def __init__(self, folder: Path) -> None:
-        self.place = Place(unused_port(), 0, folder, "http://127.0.0.1:9")
+        self.place = SandboxAddresses(unused_port(), 0, folder, "http://127.0.0.1:9")
         self.ledger, self.faults = Ledger(), Faults()
-        self.open_e = OpenE(self.ledger, self.faults, self.place)
+        self.open_e = OpenESimulator(self.ledger, self.faults, self.place)
 
     async def open(self) -> Town:
         app = web.Application()
@@ -140,13 +140,19 @@ async def test_temporary_once_then_well(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"), [(Fault.REFUSE, Rejected), (Fault.LOGIN, Misconfigured), (Fault.THROTTLE, Deferred), (Fault.TEMPORARY, Deferred)]
+    ("fault", "kind"),
+    [
+        (ProviderFault.REFUSE, Rejected),
+        (ProviderFault.LOGIN, Misconfigured),
+        (ProviderFault.THROTTLE, Deferred),
+        (ProviderFault.TEMPORARY, Deferred),
+    ],
 )
-async def test_the_script_of_faults_goes_for_every_case(town: Town, fault: Fault, kind: type) -> None:
-    town.faults.add(Rule(fault, provider="open-e", recipient="^102251$", seconds=7))
+async def test_the_script_of_faults_goes_for_every_case(town: Town, fault: ProviderFault, kind: type) -> None:
+    town.faults.add(FaultRule(fault, provider="open-e", recipient="^102251$", seconds=7))
     outcome = await town.send()
     assert isinstance(outcome, kind)
-    if fault is Fault.THROTTLE:
+    if fault is ProviderFault.THROTTLE:
         assert isinstance(outcome, Deferred)
         assert outcome.retry_after == timedelta(seconds=7)
     assert isinstance(await town.send(), Sent)

@@ -20,8 +20,8 @@ from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.addresses import Place
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.slack import Slack, section
 
@@ -30,7 +30,7 @@ class Town:
     """The simulator on a real port, and the channel that its own section makes."""
 
     def __init__(self, folder: Path, memory: float = 300.0) -> None:
-        self.place = Place(unused_port(), 0, folder, "http://127.0.0.1:9")
+        self.place = SandboxAddresses(unused_port(), 0, folder, "http://127.0.0.1:9")
         self.ledger, self.faults = Ledger(), Faults()
         self.slack = Slack(self.ledger, self.faults, self.place, memory=memory)
 
@@ -140,9 +140,11 @@ async def test_temporary_once_then_well(town: Town) -> None:
     assert isinstance(await town.send("#temporary"), Sent)
 
 
-@pytest.mark.parametrize(("fault", "kind"), [(Fault.REFUSE, Rejected), (Fault.LOGIN, Misconfigured), (Fault.THROTTLE, Deferred)])
-async def test_the_script_of_faults_goes_for_every_channel(town: Town, fault: Fault, kind: type) -> None:
-    town.faults.add(Rule(fault, provider="slack", recipient="^#drift$"))
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(ProviderFault.REFUSE, Rejected), (ProviderFault.LOGIN, Misconfigured), (ProviderFault.THROTTLE, Deferred)]
+)
+async def test_the_script_of_faults_goes_for_every_channel(town: Town, fault: ProviderFault, kind: type) -> None:
+    town.faults.add(FaultRule(fault, provider="slack", recipient="^#drift$"))
     assert isinstance(await town.send(), kind)
     assert isinstance(await town.send(), Sent)
 

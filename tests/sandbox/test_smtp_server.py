@@ -20,7 +20,7 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.smtp_server import MailServer
 
@@ -94,17 +94,17 @@ async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None
 @pytest.mark.parametrize(
     ("fault", "kind", "arrives"),
     [
-        (Fault.REFUSE, Rejected, False),
-        (Fault.THROTTLE, Deferred, False),
-        (Fault.TEMPORARY, Deferred, False),
-        (Fault.LOGIN, Misconfigured, False),
-        (Fault.TIMEOUT, Uncertain, True),
-        (Fault.DROP, Uncertain, True),
-        (Fault.GARBAGE, Uncertain, True),
+        (ProviderFault.REFUSE, Rejected, False),
+        (ProviderFault.THROTTLE, Deferred, False),
+        (ProviderFault.TEMPORARY, Deferred, False),
+        (ProviderFault.LOGIN, Misconfigured, False),
+        (ProviderFault.TIMEOUT, Uncertain, True),
+        (ProviderFault.DROP, Uncertain, True),
+        (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(post: Post, fault: Fault, kind: type, arrives: bool) -> None:
-    post.faults.add(Rule(fault, "smtp", "anna", times=1))
+async def test_a_fault_strikes_as_often_as_it_is_told(post: Post, fault: ProviderFault, kind: type, arrives: bool) -> None:
+    post.faults.add(FaultRule(fault, "smtp", "anna", times=1))
     assert type(await post.send()) is kind
     assert len(post.ledger.of("email", "anna@example.com")) == arrives
     assert isinstance(await post.send("berit@example.com"), Sent)
@@ -165,7 +165,7 @@ async def test_a_restarted_server_keeps_its_certificate(post: Post) -> None:
 async def test_a_server_closes_while_somebody_waits_for_its_answer(tmp_path: Path) -> None:
     post = Post(tmp_path)
     await post.start()
-    post.faults.add(Rule(Fault.TIMEOUT))
+    post.faults.add(FaultRule(ProviderFault.TIMEOUT))
     sending = asyncio.create_task(post.send())
     while not len(post.ledger):
         await asyncio.sleep(0.005)

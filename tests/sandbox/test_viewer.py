@@ -14,7 +14,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.mail_parser import open_mail
 from utskick.sandbox.views.layout import fill
@@ -71,7 +71,7 @@ def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:
 
 
 def test_every_fault_has_words() -> None:
-    assert FAULTS.keys() == set(Fault)
+    assert FAULTS.keys() == set(ProviderFault)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -111,7 +111,7 @@ async def test_the_overview_counts_and_warns_of_copies(ledger: Ledger, faults: F
     ledger.add(sms("Hej"))
     ledger.add(mail(letter()))
     ledger.add(mail(letter()))
-    faults.add(Rule(Fault.DROP))
+    faults.add(FaultRule(ProviderFault.DROP))
     text = await page(client, "/")
     assert [int(n) for n in re.findall(r"<b>(\d+)</b>", text)] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert "1 sms" in text
@@ -235,7 +235,7 @@ async def test_a_program_is_told_of_a_missing_address_in_plain_words(client: Tes
 
 
 async def test_misbehaviour_shows_the_script_and_the_magic(faults: Faults, client: TestClient[Any, Any]) -> None:
-    faults.add(Rule(Fault.THROTTLE, "link", r"^\+4670<", times=3))
+    faults.add(FaultRule(ProviderFault.THROTTLE, "link", r"^\+4670<", times=3))
     text = await page(client, "/misbehaviour")
     assert r"<td>link</td><td><code>^\+4670&lt;</code></td><td>ber oss sakta ner</td><td>3 gånger</td>" in text
     assert "<code>+46700####14</code>" in text

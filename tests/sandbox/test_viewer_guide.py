@@ -10,7 +10,7 @@ import pytest
 
 from utskick.sandbox import kivra, open_e, slack
 from utskick.sandbox.digital_mail import citizens as digital_mail_people
-from utskick.sandbox.faults import Rule
+from utskick.sandbox.faults import FaultRule
 from utskick.sandbox.push import fcm as push_fcm
 from utskick.sandbox.push import web as push_web
 from utskick.sandbox.viewer import SHELVES
@@ -25,7 +25,7 @@ def rows(title: str) -> dict[str, tuple[str, str]]:
     return {found[1]: (found[2], found[3]) for found in re.finditer(r"^\| `…?([^`]+)` \| ([^|]+) \| (\w+) \|", section, re.M)}
 
 
-MAGIC: dict[str, tuple[str, Mapping[str, Rule]]] = {
+MAGIC: dict[str, tuple[str, Mapping[str, FaultRule]]] = {
     "digital mail": ("Personal numbers: digital mail, by the last two digits", digital_mail_people.MAGIC),
     "kivra": ("Personal numbers: invoices, by the two digits before the check digit", kivra.MAGIC),
     "open-e": ("Cases in Open-E", open_e.MAGIC),

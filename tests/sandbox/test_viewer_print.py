@@ -20,7 +20,7 @@ from tests.sandbox.things import PDF
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.server import Town, sections
@@ -144,7 +144,7 @@ async def test_a_file_is_found_by_its_own_name_only(client: TestClient[Any, Any]
 
 
 async def test_a_letter_that_was_sent_lies_in_the_letter_box_and_at_the_printer(tmp_path: Path) -> None:
-    town = Town(Place(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
+    town = Town(SandboxAddresses(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
     await town.start()
     letters = channel(**sections(town.place)["snail_mail"])
     try:

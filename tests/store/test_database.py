@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import open_folder
 from utskick.domain.errors import DatabaseFault
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
@@ -73,7 +73,7 @@ async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_look
 async def test_a_database_is_not_opened_with_another_key_than_it_was_sealed_with(database: Database) -> None:
     """A lost key file would be made anew, and people entered twice beside those whom nobody can read any more."""
     with pytest.raises(DatabaseFault, match="vault key"):
-        await Database(database.url, size=2, vault=Vault(Safe([b"x" * 32]))).open()
-    rotated = Database(database.url, size=2, vault=Vault(Safe([b"x" * 32, bytes(32)])))
+        await Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32]))).open()
+    rotated = Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32, bytes(32)])))
     await rotated.open()
     await rotated.close()

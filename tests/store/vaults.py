@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
@@ -26,7 +26,7 @@ async def empty(url: str, tables: str = TABLES) -> None:
 @asynccontextmanager
 async def process(url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0) -> AsyncIterator[Database]:
     """``keys``: of its settings, the first and the old ones."""
-    database = Database(url, size=4, vault=Vault(Safe(keys), trusted=trusted))
+    database = Database(url, size=4, vault=Vault(Cipher(keys), trusted=trusted))
     await database.open()
     try:
         yield database

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from utskick.auth.claims import Grant
-from utskick.auth.tokens import LEEWAY, Refused, Tokens
+from utskick.auth.claims import AccessGrant
+from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 
 #: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has withdrawn is out after that.
@@ -31,9 +31,9 @@ class BearerAuthenticator:
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self._known: dict[bytes, tuple[Grant, float]] = {}
+        self._known: dict[bytes, tuple[AccessGrant, float]] = {}
 
-    async def grant(self, authorization: str | None, certificate: str | None = None) -> Grant:
+    async def grant(self, authorization: str | None, certificate: str | None = None) -> AccessGrant:
         """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises ``Unauthorized``."""
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
@@ -45,18 +45,18 @@ class BearerAuthenticator:
             raise self._refused("the token is bound to a client certificate that was not shown")
         return grant
 
-    def check_scope(self, grant: Grant, scope: str) -> None:
+    def check_scope(self, grant: AccessGrant, scope: str) -> None:
         """Raises ``ScopeMissing``."""
         if scope not in grant.scopes:
             sentence = f"this call needs the scope {scope}, which the token does not have"
             raise ScopeMissing(sentence, headers=_challenge("insufficient_scope", sentence, scope), scope=scope)
 
-    def check_municipality(self, grant: Grant, municipality_id: str) -> None:
+    def check_municipality(self, grant: AccessGrant, municipality_id: str) -> None:
         """Raises ``OtherMunicipality``, which names the rule, and nothing of what is behind it."""
         if municipality_id not in grant.municipalities:
             raise OtherMunicipality("the token does not speak for the municipality of this call")
 
-    def _recalled(self, token: str) -> Grant | None:
+    def _recalled(self, token: str) -> AccessGrant | None:
         digest = _digest(token)
         if (found := self._known.get(digest)) is None:
             return None
@@ -66,10 +66,10 @@ class BearerAuthenticator:
         del self._known[digest]
         return None
 
-    async def _verified(self, token: str) -> Grant:
+    async def _verified(self, token: str) -> AccessGrant:
         try:
             grant = await self._tokens.verify(token)
-        except Refused as fault:
+        except InvalidToken as fault:
             raise self._refused(str(fault)) from None
         if len(self._known) >= _MOST:
             self._known.pop(next(iter(self._known)))

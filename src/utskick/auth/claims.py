@@ -10,7 +10,7 @@ from utskick.auth.settings import IssuerSection
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class AccessGrant:
     """``client``: the client id, and ``@`` with its issuer where that is not ours. ``expires``: seconds since 1970.
 
     ``thumbprint``: of the certificate that the token is bound to (RFC 8705).
@@ -30,7 +30,7 @@ _OF_ID_TOKENS: Final = ("nonce", "at_hash", "c_hash")
 _LONGEST: Final = 255
 
 
-class Unusable(ValueError):
+class InvalidClaims(ValueError):
     """The claims do not make a grant; the text says which, never what they hold."""
 
 
@@ -59,16 +59,16 @@ class Claims:
             issuer.realm,
         )
 
-    def grant(self, payload: Mapping[str, Any]) -> Grant:
-        """Of a payload whose signature and times have been verified. Raises ``Unusable``."""
+    def grant(self, payload: Mapping[str, Any]) -> AccessGrant:
+        """Of a payload whose signature and times have been verified. Raises ``InvalidClaims``."""
         if payload.get("typ", "Bearer") != "Bearer" or any(name in payload for name in _OF_ID_TOKENS):
-            raise Unusable("this is not an access token")
+            raise InvalidClaims("this is not an access token")
         client = next((value for name in self.client if (value := _at(payload, name)) is not None), None)
         if not isinstance(client, str) or not client.isprintable() or not 1 <= len(client) <= _LONGEST:
-            raise Unusable(f"the token does not say which client it is for ({' or '.join(self.client)})")
+            raise InvalidClaims(f"the token does not say which client it is for ({' or '.join(self.client)})")
         if self.realm is not None:
             client = f"{client}@{self.realm}"
-        return Grant(client, self._municipalities(payload), self._scopes(payload), float(payload["exp"]), _thumbprint(payload))
+        return AccessGrant(client, self._municipalities(payload), self._scopes(payload), float(payload["exp"]), _thumbprint(payload))
 
     def _municipalities(self, payload: Mapping[str, Any]) -> frozenset[str]:
         if self.municipalities is not None:
@@ -89,7 +89,7 @@ def _thumbprint(payload: Mapping[str, Any]) -> str | None:
         return None
     thumbprint = bound.get("x5t#S256") if isinstance(bound, dict) and len(bound) == 1 else None
     if not isinstance(thumbprint, str) or not thumbprint.isascii():
-        raise Unusable("the token is bound to its holder in a way that is not understood here")
+        raise InvalidClaims("the token is bound to its holder in a way that is not understood here")
     return thumbprint
 
 

@@ -32,7 +32,7 @@ class Shown:
     assertion: str | None = None
 
 
-class TooMany(Exception):
+class LoginThrottled(Exception):
     """Wrong credentials were shown for this client too often. ``wait``: seconds."""
 
     def __init__(self, wait: float) -> None:
@@ -56,11 +56,11 @@ class Authentication:
         self._right: dict[str, bytes] = {}
 
     async def client(self, shown: Shown) -> Client | None:
-        """None: what was shown is wrong; it took as long whatever was wrong with it. Raises ``TooMany``."""
+        """None: what was shown is wrong; it took as long whatever was wrong with it. Raises ``LoginThrottled``."""
         client = await self._named(shown.client_id)
         known = client is not None and shown.secret is not None and self._is_known(client, shown.secret)
         if not known and (wait := self._lookout.wait(shown.client_id)) > 0:
-            raise TooMany(wait)
+            raise LoginThrottled(wait)
         if known or await self._is_right(client, shown):
             self._lookout.passed(shown.client_id)
             return client

@@ -25,7 +25,7 @@ def is_name(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class ClientPermissions:
     """What a client may."""
 
     municipalities: tuple[str, ...]
@@ -41,7 +41,7 @@ class ClientRegistry:
         self._municipalities = frozenset(municipalities)
         self._clock = clock
 
-    async def create(self, name: str, allowed: Allowed, public_keys: Mapping[str, Any] | None = None) -> str | None:
+    async def create(self, name: str, allowed: ClientPermissions, public_keys: Mapping[str, Any] | None = None) -> str | None:
         """Its secret; None where it has public keys (a JWK set) instead. Raises ``Invalid`` or ``NotAllowedHere``."""
         self._check(name, allowed, public_keys)
         secret = new_secret() if public_keys is None else None
@@ -69,7 +69,7 @@ class ClientRegistry:
     async def listed(self) -> list[Client]:
         return await self._clients.listed()
 
-    def _check(self, name: str, allowed: Allowed, public_keys: Mapping[str, Any] | None) -> None:
+    def _check(self, name: str, allowed: ClientPermissions, public_keys: Mapping[str, Any] | None) -> None:
         faults = []
         if not is_name(name):
             faults.append(Violation("name", "must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit"))

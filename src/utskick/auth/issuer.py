@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from utskick.auth import client_assertion as assertion
-from utskick.auth.claims import Grant
-from utskick.auth.client_authentication import Authentication, Shown, TooMany
+from utskick.auth.claims import AccessGrant
+from utskick.auth.client_authentication import Authentication, LoginThrottled, Shown
 from utskick.auth.client_registry import is_name
 from utskick.auth.key_rotation import Signing
 from utskick.auth.settings import AuthSection
@@ -26,7 +26,7 @@ _TOKEN, _KEYS = "/oauth2/token", "/oauth2/jwks"
 _GRANT: Final = "client_credentials"
 
 
-class Denied(Exception):
+class TokenDenied(Exception):
     """RFC 6749 section 5.2: ``error`` is one of its words. ``client_id``: who it was said to be, where that was not proved."""
 
     def __init__(self, error: str, description: str, status: int = 400, *, wait: float | None = None, client_id: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Denied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TokenRequest:
     """A call of the token endpoint: its form, its Authorization header, the thumbprint of the client's certificate."""
 
     form: Mapping[str, str]
@@ -58,14 +58,14 @@ class EmbeddedIssuer:
     def token_url(self) -> str:
         return self.name + _TOKEN
 
-    async def token(self, asked: Asked) -> dict[str, Any]:
-        """The answer of section 5.1. Raises ``Denied``, or ``Unavailable`` where the database is away."""
+    async def token(self, asked: TokenRequest) -> dict[str, Any]:
+        """The answer of section 5.1. Raises ``TokenDenied``, or ``Unavailable`` where the database is away."""
         grant_type = asked.form.get("grant_type")
         if not grant_type:
-            raise Denied("invalid_request", "grant_type is missing: send grant_type=client_credentials")
+            raise TokenDenied("invalid_request", "grant_type is missing: send grant_type=client_credentials")
         shown = _shown(asked)
         if grant_type != _GRANT:
-            raise Denied("unsupported_grant_type", "only client_credentials is given here")
+            raise TokenDenied("unsupported_grant_type", "only client_credentials is given here")
         async with answering():
             client = await self._client(shown)
             scopes = _scopes(asked.form.get("scope"), client.scopes)
@@ -75,19 +75,19 @@ class EmbeddedIssuer:
         token = await self.signing.sign(self._claims(client, scope, asked.certificate), "at+jwt")
         return {"access_token": token, "token_type": "Bearer", "expires_in": self._section.token_seconds, "scope": scope}
 
-    async def grant_of(self, client_id: str) -> Grant | None:
+    async def grant_of(self, client_id: str) -> AccessGrant | None:
         """What a client of this name may, whoever asks; None: there is none."""
         client = await self._clients.get(client_id) if is_name(client_id) else None
-        return Grant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0) if client is not None else None
+        return AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0) if client is not None else None
 
     async def _client(self, shown: Shown) -> Client:
         try:
             client = await self._authentication.client(shown)
-        except TooMany as fault:
+        except LoginThrottled as fault:
             sentence = "wrong credentials were shown for this client too often; wait and try again"
-            raise Denied("invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id) from None
+            raise TokenDenied("invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id) from None
         if client is None:
-            raise Denied("invalid_client", "the client is not known, or what it shows is wrong", 401, client_id=shown.client_id)
+            raise TokenDenied("invalid_client", "the client is not known, or what it shows is wrong", 401, client_id=shown.client_id)
         return client
 
     def _claims(self, client: Client, scope: str, certificate: str | None) -> dict[str, Any]:
@@ -124,42 +124,42 @@ class EmbeddedIssuer:
         }
 
 
-def _shown(asked: Asked) -> Shown:
-    """One way, and not two (section 2.3). Raises ``Denied``."""
+def _shown(asked: TokenRequest) -> Shown:
+    """One way, and not two (section 2.3). Raises ``TokenDenied``."""
     form = asked.form
     ways = [asked.authorization is not None, "client_secret" in form, "client_assertion" in form]
     if sum(ways) > 1:
-        raise Denied("invalid_request", "the client shows itself in more than one way")
+        raise TokenDenied("invalid_request", "the client shows itself in more than one way")
     if asked.authorization is not None:
         return _basic(asked.authorization, form.get("client_id"))
     if "client_assertion" in form:
         return _asserted(form)
     if "client_secret" in form and form.get("client_id"):
         return Shown(form["client_id"], form["client_secret"])
-    raise Denied("invalid_client", "no client: send its id and secret by HTTP Basic, or an assertion", 401)
+    raise TokenDenied("invalid_client", "no client: send its id and secret by HTTP Basic, or an assertion", 401)
 
 
 def _basic(authorization: str, client_id: str | None) -> Shown:
     """RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic credentials."""
     found = credentials(authorization)
     if found is None:
-        raise Denied("invalid_client", "the Authorization header must be HTTP Basic with the client's id and secret", 401)
+        raise TokenDenied("invalid_client", "the Authorization header must be HTTP Basic with the client's id and secret", 401)
     name, secret = map(unquote_plus, found)
     if client_id is not None and client_id != name:
-        raise Denied("invalid_request", "client_id is not the client of the Authorization header")
+        raise TokenDenied("invalid_request", "client_id is not the client of the Authorization header")
     return Shown(name, secret)
 
 
 def _asserted(form: Mapping[str, str]) -> Shown:
     if form.get("client_assertion_type") != assertion.KIND:
-        raise Denied("invalid_request", f"client_assertion_type must be {assertion.KIND}")
+        raise TokenDenied("invalid_request", f"client_assertion_type must be {assertion.KIND}")
     text = form["client_assertion"]
     try:
         client_id = assertion.claimed_by(text)
     except assertion.Unproven:
-        raise Denied("invalid_client", "the assertion is not a signed JWT with the client as its sub", 401) from None
+        raise TokenDenied("invalid_client", "the assertion is not a signed JWT with the client as its sub", 401) from None
     if form.get("client_id", client_id) != client_id:
-        raise Denied("invalid_request", "client_id is not the client of the assertion")
+        raise TokenDenied("invalid_request", "client_id is not the client of the assertion")
     return Shown(client_id, assertion=text)
 
 
@@ -169,5 +169,5 @@ def _scopes(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
         return allowed
     words = tuple(dict.fromkeys(word for word in asked.split(" ") if word))
     if not all(_WORD.match(word) for word in words) or not set(words) <= set(allowed):
-        raise Denied("invalid_scope", f"this client may have: {' '.join(allowed)}")
+        raise TokenDenied("invalid_scope", f"this client may have: {' '.join(allowed)}")
     return words

@@ -27,7 +27,7 @@ class VerifyingKey:
     algorithms: tuple[str, ...]
 
 
-class Keys(Protocol):
+class JwksSource(Protocol):
     """Where the keys of an issuer come from."""
 
     async def find(self, kid: str) -> VerifyingKey | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from utskick.auth import scopes
-from utskick.auth.client_registry import Allowed, ClientRegistry
+from utskick.auth.client_registry import ClientPermissions, ClientRegistry
 from utskick.auth.secret_digest import is_of
 from utskick.domain.clock import Clock
 from utskick.domain.errors import NotFound, SettingsFault
@@ -37,7 +37,7 @@ class KeptClient:
 
     def __init__(self, database: Database, channels: Sequence[str], municipalities: Sequence[str], clock: Clock) -> None:
         self._clients = Clients(database)
-        self._allowed = Allowed(tuple(municipalities), tuple(scopes.every(channels)))
+        self._allowed = ClientPermissions(tuple(municipalities), tuple(scopes.every(channels)))
         self._register = ClientRegistry(self._clients, self._allowed.scopes, municipalities, clock)
 
     async def keep(self, folder: Path) -> Path:

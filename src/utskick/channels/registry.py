@@ -32,7 +32,7 @@ from utskick.outgoing.settings_types import ChannelSection
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChannelEntry:
     """``section``: the model of its settings; ``build``: section and neighbours → channel.
 
     ``municipal``: what all departments of a municipality send is handed over together, by one and the same account.
@@ -44,17 +44,17 @@ class Entry:
 
 
 #: All channels, by name.
-CHANNELS: dict[str, Entry] = {
-    "sms": Entry(SmsSettings, lambda section, _: sms.build(section)),
-    "email": Entry(EmailSettings, lambda section, _: email.build(section)),
-    "digital_invoice": Entry(DigitalInvoiceSettings, digital_invoice.build),
-    "digital_mail": Entry(DigitalMailSettings, digital_mail.build),
-    "snail_mail": Entry(SnailMailSettings, snail_mail.build, municipal=True),
-    "web_message": Entry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
-    "slack": Entry(SlackSettings, lambda section, _: slack.build(section)),
-    "push": Entry(PushSettings, push.build),
-    "letter": Entry(LetterSettings, lambda section, _: letter.build(section)),
-    "message": Entry(MessageSettings, lambda section, around: message.build(section, around.directory)),
+CHANNELS: dict[str, ChannelEntry] = {
+    "sms": ChannelEntry(SmsSettings, lambda section, _: sms.build(section)),
+    "email": ChannelEntry(EmailSettings, lambda section, _: email.build(section)),
+    "digital_invoice": ChannelEntry(DigitalInvoiceSettings, digital_invoice.build),
+    "digital_mail": ChannelEntry(DigitalMailSettings, digital_mail.build),
+    "snail_mail": ChannelEntry(SnailMailSettings, snail_mail.build, municipal=True),
+    "web_message": ChannelEntry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
+    "slack": ChannelEntry(SlackSettings, lambda section, _: slack.build(section)),
+    "push": ChannelEntry(PushSettings, push.build),
+    "letter": ChannelEntry(LetterSettings, lambda section, _: letter.build(section)),
+    "message": ChannelEntry(MessageSettings, lambda section, around: message.build(section, around.directory)),
 }
 
 #: The contract's message types, each with its channel.

@@ -15,7 +15,7 @@ from utskick import app
 from utskick.cli import console as screen
 from utskick.cli.client import ORIGIN
 from utskick.cli.options import Config, Municipality
-from utskick.domain.audit import Action, Entry, Link
+from utskick.domain.audit import Action, AuditEntry, ChainLink
 from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.domain.message import Caller
@@ -66,7 +66,7 @@ def newest(
 
 async def trace_change(database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]) -> None:
     """What was changed here, on the command line. ``by``: who answers for it."""
-    await Audit(database).note(Entry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject))
+    await Audit(database).note(AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject))
 
 
 def _table(*names: str) -> Table:
@@ -77,7 +77,7 @@ def _table(*names: str) -> Table:
     return table
 
 
-async def _verified(settings: Settings, municipality: str | None, expected: Link | None) -> dict[str, Verified]:
+async def _verified(settings: Settings, municipality: str | None, expected: ChainLink | None) -> dict[str, Verified]:
     async with app.opened(settings) as database, answering():
         trail = Audit(database)
         names = [municipality] if municipality else await trail.municipalities()
@@ -89,11 +89,11 @@ async def _newest(settings: Settings, municipality: str, limit: int, action: Act
         return await Audit(database).last(municipality, limit, action)
 
 
-def _link(text: str | None) -> Link | None:
+def _link(text: str | None) -> ChainLink | None:
     if text is None:
         return None
     number, _, digest = text.partition(":")
     try:
-        return Link(int(number), bytes.fromhex(digest))
+        return ChainLink(int(number), bytes.fromhex(digest))
     except ValueError:
         raise Unreadable("--expect is written as `utskick audit verify` shows it: NUMBER:DIGEST") from None

@@ -13,12 +13,12 @@ import typer
 from utskick.cli import console as screen
 from utskick.cli import csv_file as sheet
 from utskick.cli import preview
-from utskick.cli.client import Target, reaching
+from utskick.cli.client import ServiceTarget, reaching
 from utskick.cli.mailing import Mailing, hand_in
 from utskick.cli.options import Address, Column, DryRun, High, Key, Municipality, Yes, target_of
-from utskick.cli.payloads import Content, EmailContent, SmsContent, read_file, sender_of
+from utskick.cli.payloads import EmailContent, MessageContent, SmsContent, read_file, sender_of
 from utskick.cli.progress import Watched, watch
-from utskick.cli.recipients_csv import EMAIL, SMS, Kind, listing_of
+from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, listing_of
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
 from utskick_client import BatchResult
@@ -30,10 +30,10 @@ RejectedFile = Annotated[Path | None, typer.Option("--rejected", help="Write the
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BatchOptions:
     """How a mailing is to be carried out."""
 
-    target: Target
+    target: ServiceTarget
     file: Path
     columns: list[str]
     rejected: Path | None
@@ -57,7 +57,7 @@ def sms(
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
     """Send an SMS to everybody on a list."""
-    order = Order(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
+    order = BatchOptions(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
     _carry_out(order, SMS, SmsContent(message, sender, high))
 
 
@@ -80,13 +80,13 @@ def email(
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
     """Send an e-mail to everybody on a list."""
-    order = Order(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
+    order = BatchOptions(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
     _carry_out(order, EMAIL, EmailContent(subject, message, page, files, sender_of(sender, sender_name), high))
 
 
-def _carry_out(order: Order, kind: Kind, content: Content) -> None:
+def _carry_out(order: BatchOptions, kind: ListKind, content: MessageContent) -> None:
     rows = sheet.read(read_file(order.file).data)
     listing = listing_of(rows, kind, order.columns)
     mailing = Mailing(kind, content, listing.recipients, order.key)
@@ -100,7 +100,7 @@ def _carry_out(order: Order, kind: Kind, content: Content) -> None:
         raise Unreadable("there is nobody to send to")
     if not order.yes:
         _confirm(len(listing.recipients))
-    sending = _Sending(order.target)
+    sending = _RunningMailing(order.target)
     try:
         asyncio.run(sending.post(mailing))
     except KeyboardInterrupt:
@@ -114,10 +114,10 @@ def _confirm(number: int) -> None:
 
 
 @dataclass
-class _Sending:
+class _RunningMailing:
     """A mailing on its way: what has been accepted so far, in case somebody leaves before the end."""
 
-    target: Target
+    target: ServiceTarget
     posted: list[BatchResult] = field(default_factory=list)
 
     async def post(self, mailing: Mailing) -> None:

@@ -18,7 +18,7 @@ from utskick.cli.check_result import SECONDS, Finding, Grade
 from utskick.configuration.inheritance import Configuration
 from utskick.directory import setup as neighbourhood
 from utskick.directory.empty import NOBODY
-from utskick.domain.channel import Channel, Health
+from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
 from utskick.settings import Settings
@@ -94,7 +94,7 @@ def _place(channel: str, account: str) -> str:
     return f"`utskick configuration list {unit.partition('.')[0]}`" if unit else f"[{channel}.accounts.{name}]"
 
 
-def _of_health(what: str, health: Health, table: str) -> Finding:
+def _of_health(what: str, health: AccountHealth, table: str) -> Finding:
     grade = Grade.FAULT if not health.ok else Grade.WARNING if health.warns else Grade.OK
     return Finding(what, grade, health.sentence, "" if health.ok else f"check {table}, the firewall and the provider's own status")
 

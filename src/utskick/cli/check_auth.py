@@ -7,26 +7,26 @@ from typing import Final
 
 from utskick import app
 from utskick import channel_setup as speaking
-from utskick.auth.discovery import RemoteKeys, Unread, Why
+from utskick.auth.discovery import DiscoveryFault, RemoteKeys, Unread
 from utskick.auth.sandbox_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
 from utskick.cli.check_result import SECONDS, Finding, Grade
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
-from utskick.store.administration.health_checks import Inspection, Signer
+from utskick.store.administration.health_checks import DatabaseInspection, SigningKeyState
 
 #: What somebody should do, by what keeps an issuer's keys from being read.
 _TODO: Final = {
-    Why.METADATA_AWAY: "check url, ca_file, firewall and proxy, and ask there by hand; an issuer without metadata needs jwks_url",
-    Why.METADATA_OF_ANOTHER: "mend url; where it is right, write what the metadata name as issuer, to the letter",
-    Why.METADATA_WITHOUT_KEYS: "set jwks_url to where its keys are",
-    Why.KEYS_AWAY: "check jwks_url (or the metadata's jwks_uri), ca_file, firewall and proxy",
-    Why.KEYS_UNUSABLE: "let it sign with RS256, PS256 (2048 bits or more) or ES256, and publish each key with a kid",
+    DiscoveryFault.METADATA_AWAY: "check url, ca_file, firewall and proxy, and ask by hand; an issuer without metadata needs jwks_url",
+    DiscoveryFault.METADATA_OF_ANOTHER: "mend url; where it is right, write what the metadata name as issuer, to the letter",
+    DiscoveryFault.METADATA_WITHOUT_KEYS: "set jwks_url to where its keys are",
+    DiscoveryFault.KEYS_AWAY: "check jwks_url (or the metadata's jwks_uri), ca_file, firewall and proxy",
+    DiscoveryFault.KEYS_UNUSABLE: "let it sign with RS256, PS256 (2048 bits or more) or ES256, and publish each key with a kid",
 }
 
 
-async def look(settings: Settings, inspection: Inspection | None) -> list[Finding]:
+async def look(settings: Settings, inspection: DatabaseInspection | None) -> list[Finding]:
     """``inspection``: of the database, None where it cannot be looked into (yet)."""
     section: AuthSection = settings.section("auth")
     found = [_mode(settings, section)]
@@ -66,7 +66,7 @@ def _header(settings: Settings, section: AuthSection) -> list[Finding]:
 # -- our own issuer -------------------------------------------------------------------------------------------------------
 
 
-async def _embedded(settings: Settings, section: AuthSection, inspection: Inspection | None) -> list[Finding]:
+async def _embedded(settings: Settings, section: AuthSection, inspection: DatabaseInspection | None) -> list[Finding]:
     found = [_name(settings, section)]
     if inspection is None:
         return [*found, Finding("signing keys", Grade.OK, "none to look at yet: the first is made with the first token")]
@@ -80,7 +80,7 @@ def _name(settings: Settings, section: AuthSection) -> Finding:
     return Finding("issuer", Grade.WARNING, said, "set auth.issuer to the address that callers use")
 
 
-def _signers(signers: list[Signer]) -> Finding:
+def _signers(signers: list[SigningKeyState]) -> Finding:
     if not signers:
         return Finding("signing keys", Grade.OK, "none yet: the first is made with the first token")
     if locked := sum(signer.locked for signer in signers):
@@ -114,7 +114,7 @@ async def _issuer(issuer: IssuerSection) -> Finding:
     except Unread as fault:
         return Finding(what, Grade.FAULT, str(fault), _TODO[fault.why])
     except TimeoutError:
-        return Finding(what, Grade.FAULT, "it did not answer in time", _TODO[Why.METADATA_AWAY])
+        return Finding(what, Grade.FAULT, "it did not answer in time", _TODO[DiscoveryFault.METADATA_AWAY])
     finally:
         await keys.close()
     algorithms = sorted({algorithm for key in usable.values() for algorithm in key.algorithms})

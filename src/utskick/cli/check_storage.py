@@ -16,7 +16,7 @@ from utskick.cli.check_result import SECONDS, Finding, Grade
 from utskick.domain.errors import DatabaseFault, SettingsFault
 from utskick.settings import Settings
 from utskick.store import migrations
-from utskick.store.administration.health_checks import Inspection
+from utskick.store.administration.health_checks import DatabaseInspection
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.master_key import FILE
 from utskick.store.embedded import VERSION, Embedded
@@ -27,7 +27,7 @@ UNUSABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfa
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[tuple[list[Finding], Inspection | None]]:
+async def database(settings: Settings) -> AsyncIterator[tuple[list[Finding], DatabaseInspection | None]]:
     """What is found of it, and what can be looked up in it: None where nothing can (yet)."""
     if settings.database.url is not None:
         async with _schema(settings.database.url.get_secret_value(), embedded=False) as (told, inspection):
@@ -62,7 +62,7 @@ def _absent(folder: Path) -> Finding | None:
     return None
 
 
-async def key(settings: Settings, inspection: Inspection | None) -> Finding:
+async def key(settings: Settings, inspection: DatabaseInspection | None) -> Finding:
     """Beside the embedded database it is made when it is needed, and not by a look."""
     where, sealed = _source(settings), inspection is not None and await inspection.is_sealed()
     own = None if settings.database.url is not None or settings.vault.named else settings.data.folder.expanduser().absolute() / FILE
@@ -119,7 +119,7 @@ def _space(folder: Path) -> Finding:
 
 
 @asynccontextmanager
-async def _schema(url: str, *, embedded: bool) -> AsyncIterator[tuple[Finding, Inspection | None]]:
+async def _schema(url: str, *, embedded: bool) -> AsyncIterator[tuple[Finding, DatabaseInspection | None]]:
     try:
         connection = await asyncpg.connect(url, timeout=SECONDS, command_timeout=SECONDS)
     except UNUSABLE as fault:
@@ -127,7 +127,7 @@ async def _schema(url: str, *, embedded: bool) -> AsyncIterator[tuple[Finding, I
         return
     try:
         finding = await _versions(connection, embedded=embedded)
-        yield finding, Inspection(connection) if finding.grade is Grade.OK else None
+        yield finding, DatabaseInspection(connection) if finding.grade is Grade.OK else None
     finally:
         await connection.close(timeout=SECONDS)
 

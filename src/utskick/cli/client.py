@@ -29,14 +29,14 @@ class NoAnswer(UtskickError):
     code, status, title = "no-answer", 503, "No Answer"
 
 
-class Refused(UtskickError):
+class RequestRefused(UtskickError):
     """The service answered with a problem; the sentence lists every violation."""
 
     code, status, title = "refused", 400, "Refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ServiceTarget:
     """Which service, and for which municipality."""
 
     url: str
@@ -52,8 +52,8 @@ class Target:
 
 
 @asynccontextmanager
-async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIterator[AsyncUtskickClient]:
-    """The client. Its faults leave this block as ``Refused``, ``NoAnswer`` or ``Unreadable``, with a sentence that says what to do.
+async def reaching(target: ServiceTarget, patience: Patience = Patience()) -> AsyncIterator[AsyncUtskickClient]:
+    """The client. Its faults leave this block as ``RequestRefused``, ``NoAnswer`` or ``Unreadable``, with a sentence that says what to do.
 
     Proxies of the environment are not used: most services are on this machine, or beside it.
     """
@@ -63,7 +63,7 @@ async def reaching(target: Target, patience: Patience = Patience()) -> AsyncIter
         try:
             yield AsyncUtskickClient(target.url, target.municipality, token=target.token, patience=patience, http=http, **who)
         except utskick_client.Refused as fault:
-            raise Refused(_sentence(fault)) from fault
+            raise RequestRefused(_sentence(fault)) from fault
         except utskick_client.NoAnswer as fault:
             raise NoAnswer(_lost(fault, target.url)) from fault
         except utskick_client.Unsendable as fault:

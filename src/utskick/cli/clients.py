@@ -14,7 +14,7 @@ from rich.table import Table
 
 from utskick import app
 from utskick.auth import public_key, scopes
-from utskick.auth.client_registry import OVERLAP, Allowed, ClientRegistry
+from utskick.auth.client_registry import OVERLAP, ClientPermissions, ClientRegistry
 from utskick.channels.registry import CHANNELS
 from utskick.cli import console as screen
 from utskick.cli.audit import trace_change
@@ -48,7 +48,7 @@ def create(
     if everything and scope:
         raise Unreadable("--all and --scope say the same twice; write one of them")
     keys = public_key.read(read_file(key).data) if key is not None else None
-    allowed = Allowed(tuple(dict.fromkeys(municipality or ())), _every() if everything else tuple(dict.fromkeys(scope or ())))
+    allowed = ClientPermissions(tuple(dict.fromkeys(municipality or ())), _every() if everything else tuple(dict.fromkeys(scope or ())))
     settings = app.read_settings(config)
     secret = _with(settings, lambda register: register.create(name, allowed, keys), ("createClient", name))
     rows = [

@@ -25,7 +25,7 @@ from utskick.configuration.changes import Change, Changes
 from utskick.configuration.inheritance import ACCOUNTS
 from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.domain.clock import utc_now
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.unit import Unit, is_organization_number
 from utskick.settings import Settings
@@ -166,7 +166,7 @@ def _check(watch: ConfigurationWatcher, section: str) -> None:
         raise Invalid([Violation("section", f"must be one of {', '.join(sorted(watch.now.kinds))}")])
 
 
-def _who(said: Said) -> str:
+def _who(said: UnitSetting) -> str:
     return "settings" if said.set_at is None else f"{escape(said.set_by or '')}, {said.set_at:%Y-%m-%d}"
 
 

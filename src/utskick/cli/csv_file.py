@@ -27,7 +27,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class CsvRows:
     """Rows without the empty ones; cells without the spaces around them."""
 
     rows: tuple[Row, ...]
@@ -35,7 +35,7 @@ class Sheet:
     delimiter: str
 
 
-def read(data: bytes) -> Sheet:
+def read(data: bytes) -> CsvRows:
     """Raises ``Unreadable`` with the line where reading stopped."""
     text, encoding = decode(data)
     first, _, rest = text.partition("\n")
@@ -44,7 +44,7 @@ def read(data: bytes) -> Sheet:
         text, delimiter, skipped = rest, first[4], 1
     else:
         delimiter = find_delimiter(text)
-    return Sheet(tuple(_rows(text, delimiter, skipped)), encoding, delimiter)
+    return CsvRows(tuple(_rows(text, delimiter, skipped)), encoding, delimiter)
 
 
 def decode(data: bytes) -> tuple[str, str]:

@@ -24,7 +24,7 @@ _LONGEST_CELL: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class HistoryRow:
     """A row: members, or why there are none."""
 
     line: int
@@ -46,7 +46,7 @@ class HistoryFile:
     def reached(self) -> int:
         return self._raw.tell()
 
-    def rows(self) -> Iterator[Found]:
+    def rows(self) -> Iterator[HistoryRow]:
         """Raises ``Unreadable`` where the file cannot be this at all."""
         beginning = self._data.peek(4)[:4].removeprefix(b"\xef\xbb\xbf").lstrip()
         try:
@@ -54,7 +54,7 @@ class HistoryFile:
         except (gzip.BadGzipFile, EOFError) as fault:
             raise Unreadable("the compressed file is damaged or not whole") from fault
 
-    def _json_lines(self) -> Iterator[Found]:
+    def _json_lines(self) -> Iterator[HistoryRow]:
         for line, raw in enumerate(self._data, 1):
             text = raw.removeprefix(b"\xef\xbb\xbf").strip() if line == 1 else raw.strip()
             if not text:
@@ -62,14 +62,14 @@ class HistoryFile:
             try:
                 row = orjson.loads(text)
             except ValueError:
-                yield Found(line, None, "is no JSON")
+                yield HistoryRow(line, None, "is no JSON")
                 continue
             if not isinstance(row, dict):
                 raise Unreadable(f"line {line} is no JSON object: the file must hold one object for each line, not one array")
             members = named(tuple(row))
-            yield Found(line, {members[place]: value for place, value in enumerate(row.values()) if place in members})
+            yield HistoryRow(line, {members[place]: value for place, value in enumerate(row.values()) if place in members})
 
-    def _csv(self) -> Iterator[Found]:
+    def _csv(self) -> Iterator[HistoryRow]:
         csv.field_size_limit(_LONGEST_CELL)
         text = io.TextIOWrapper(self._data, encoding="utf-8-sig", errors="surrogateescape", newline="")
         header = text.readline()
@@ -85,7 +85,7 @@ class HistoryFile:
             for cells in reader:
                 row = {places[place]: cell for place, cell in enumerate(cells) if place in places and cell not in _NOTHING}
                 if row:
-                    yield Found(begin, row)
+                    yield HistoryRow(begin, row)
                 begin = reader.line_num + 2
         except csv.Error as fault:
             raise Unreadable(f"the file cannot be read from line {begin} on: {fault}; a quotation mark may be missing") from None

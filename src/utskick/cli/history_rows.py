@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from utskick.domain.ids import parse_id
-from utskick.domain.imported import ENDS, Content, Record, apart
+from utskick.domain.imported import ENDS, ImportedContent, Record, apart
 from utskick.domain.outcome import Reason
 from utskick.domain.status import ContractStatus
 from utskick.logs import mask
@@ -164,18 +164,18 @@ def _members(row: Row, name: str) -> dict[str, Any]:
     return value
 
 
-def _content(row: Row, kind: str) -> Content:
+def _content(row: Row, kind: str) -> ImportedContent:
     members = {name: value for name, value in _members(row, "content").items() if name not in _SECRETS.get(kind, ())}
     organization = _text(row, "organization")
     return apart({**members, "_organizationNumber": organization} if organization else members)
 
 
-def _said(content: Content, name: str) -> str | None:
+def _said(content: ImportedContent, name: str) -> str | None:
     value = content.members.get(name)
     return value if isinstance(value, str) and "\x00" not in value else None
 
 
-def _destination(row: Row, content: Content) -> str:
+def _destination(row: Row, content: ImportedContent) -> str:
     if address := _members(row, "address"):
         return orjson.dumps(address).decode()
     return _said(content, "mobileNumber") or _said(content, "emailAddress") or ""

@@ -21,14 +21,14 @@ from utskick import app
 from utskick.channels.registry import TYPES
 from utskick.cli import console as screen
 from utskick.cli import history_rows as records
-from utskick.cli.history_file import Found, HistoryFile, opened
+from utskick.cli.history_file import HistoryFile, HistoryRow, opened
 from utskick.cli.options import Config
 from utskick.cli.rejections import Rejections
 from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import SettingsFault, Unreadable
 from utskick.domain.imported import Record
 from utskick.store.database import answering
-from utskick.store.history.imports import Records, Refused
+from utskick.store.history.imports import Records, RejectedRecord
 
 importing = typer.Typer(no_args_is_help=True, help="Move in: take over what another system has on record.")
 _STRIDE: Final = 5_000
@@ -101,7 +101,7 @@ class _Taking:
             self._read(part)
             advance()
 
-    def _read(self, part: list[Found]) -> list[Record]:
+    def _read(self, part: list[HistoryRow]) -> list[Record]:
         found = []
         for each in part:
             self.read += 1
@@ -110,7 +110,7 @@ class _Taking:
                     raise records.Wrong(each.fault)
                 found.append(self._note(records.read(each.line, each.row, self.setting)))
             except records.Wrong as why:
-                self._refuse(Refused(each.line, None, str(why)))
+                self._refuse(RejectedRecord(each.line, None, str(why)))
         return found
 
     def _note(self, record: Record) -> Record:
@@ -119,7 +119,7 @@ class _Taking:
         self.last = max(self.last, record.at) if self.last else record.at
         return record
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RejectedRecord) -> None:
         self.reasons[refused.reason] += 1
         self.examples.setdefault(refused.reason, refused.line)
         if self.report is not None:

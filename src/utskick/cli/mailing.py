@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Final
 
 from utskick.channels.sms.requests import MOST_PARTIES
-from utskick.cli.payloads import Content, send_batch
-from utskick.cli.recipients_csv import Kind
+from utskick.cli.payloads import MessageContent, send_batch
+from utskick.cli.recipients_csv import ListKind
 from utskick.domain.recipient import Recipient
 from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
 from utskick_client.wire import encoded
@@ -30,8 +30,8 @@ class Posting:
 class Mailing:
     """``key``: the user's own Idempotency-Key; None: it is made of all that is sent."""
 
-    kind: Kind
-    content: Content
+    kind: ListKind
+    content: MessageContent
     recipients: tuple[Recipient, ...]
     key: str | None = None
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from utskick.cli import credentials
-from utskick.cli.client import Target
+from utskick.cli.client import ServiceTarget
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", envvar="UTSKICK_CONFIG", help="Settings file (TOML). The environment wins over it.")
@@ -28,6 +28,6 @@ Column = Annotated[
 ]
 
 
-def target_of(url: str, municipality: str) -> Target:
+def target_of(url: str, municipality: str) -> ServiceTarget:
     """Tokens and secrets come from the environment alone: on a command line they would be seen by everybody on the machine."""
-    return Target(url, municipality, credentials.token_for(url))
+    return ServiceTarget(url, municipality, credentials.token_for(url))

@@ -27,7 +27,7 @@ from utskick_client import (
 )
 
 
-class Content(Protocol):
+class MessageContent(Protocol):
     """What is said, whoever reads it."""
 
     def to_one(self, recipient: Recipient) -> Sms | Email: ...
@@ -53,7 +53,7 @@ class SmsContent:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class LocalFile:
     """An attachment, or a text from a file."""
 
     name: str
@@ -71,7 +71,7 @@ class EmailContent:
     subject: str
     message: str
     html: bytes | None = None
-    files: tuple[File, ...] = ()
+    files: tuple[LocalFile, ...] = ()
     sender: tuple[str, str] | None = None
     high: bool = False
 
@@ -101,9 +101,9 @@ async def send_batch(client: AsyncUtskickClient, body: SmsBatch | EmailBatch, ma
     return await (client.send_sms_batch(body, manner) if isinstance(body, SmsBatch) else client.send_email_batch(body, manner))
 
 
-def read_file(path: Path) -> File:
+def read_file(path: Path) -> LocalFile:
     try:
-        return File(path.name, path.read_bytes())
+        return LocalFile(path.name, path.read_bytes())
     except OSError as fault:
         raise Unreadable(f"{path} cannot be read: {fault.strerror}") from fault
 

@@ -8,9 +8,9 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from utskick.cli.csv_file import Row, Sheet
+from utskick.cli.csv_file import CsvRows, Row
 from utskick.cli.recipients_csv import EMAIL_NAMES, NUMBER_NAMES, plain_name, read_address, read_number
-from utskick.directory.importer import Entry, Refused
+from utskick.directory.importer import ImportRow, RejectedRow
 from utskick.domain.directory_ports import LegalId, Method, PostalAddress
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
@@ -59,25 +59,25 @@ class _Wrong(Exception):
 class Roster:
     """``columns``: role → name in the file."""
 
-    entries: tuple[Entry, ...]
-    refused: tuple[Refused, ...]
+    entries: tuple[ImportRow, ...]
+    refused: tuple[RejectedRow, ...]
     columns: Mapping[str, str]
 
 
-def roster_of(sheet: Sheet, today: date, advance: Callable[[], None] = lambda: None) -> Roster:
+def roster_of(sheet: CsvRows, today: date, advance: Callable[[], None] = lambda: None) -> Roster:
     """``advance`` is called for every row. Raises ``Unreadable`` where no column holds numbers."""
     if not sheet.rows:
         raise Unreadable("the file is empty")
     header, *rows = sheet.rows
     places = _places(header)
     reader = _Reader(places, today)
-    entries: list[Entry] = []
-    refused: list[Refused] = []
+    entries: list[ImportRow] = []
+    refused: list[RejectedRow] = []
     for row in rows:
         try:
             entries.append(reader.read(row))
         except _Wrong as why:
-            refused.append(Refused(row.line, str(why)))
+            refused.append(RejectedRow(row.line, str(why)))
         advance()
     return Roster(tuple(entries), tuple(refused), {role: header.cells[place] for role, place in places.items()})
 
@@ -101,12 +101,12 @@ class _Reader:
         self._today = today
         self._lines: dict[str, int] = {}
 
-    def read(self, row: Row) -> Entry:
+    def read(self, row: Row) -> ImportRow:
         number = self._number(row)
         party_id = self._party(row)
         protected = self._protected(row)
         address = self._address(row, protected=protected)
-        entry = Entry(row.line, number, party_id, address, protected, self._contacts(row))
+        entry = ImportRow(row.line, number, party_id, address, protected, self._contacts(row))
         for what, key in (("number", number.number), ("party id", str(party_id) if party_id else None)):
             if key is not None and (line := self._lines.setdefault(key, row.line)) != row.line:
                 raise _Wrong(f"the same {what} stands on line {line}")

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from utskick.channels.sms.segments import measure
 from utskick.cli import console as screen
-from utskick.cli.csv_file import Sheet
+from utskick.cli.csv_file import CsvRows
 from utskick.cli.mailing import Mailing
 from utskick.cli.payloads import SmsContent
-from utskick.cli.recipients_csv import Listing, Rejected
+from utskick.cli.recipients_csv import Listing, RejectedRecipient
 from utskick.cli.rejections import Rejections
 from utskick.domain.recipient import is_swedish_mobile
 
@@ -23,13 +23,13 @@ _SHOWN: Final = 20
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab"}
 
 
-def show(sheet: Sheet, listing: Listing, mailing: Mailing, console: Console) -> None:
+def show(sheet: CsvRows, listing: Listing, mailing: Mailing, console: Console) -> None:
     console.print(screen.sheet(_rows(sheet, listing, mailing)))
     if listing.rejected:
         console.print(_rejected(listing.rejected))
 
 
-def _rows(sheet: Sheet, listing: Listing, mailing: Mailing) -> list[tuple[str, str]]:
+def _rows(sheet: CsvRows, listing: Listing, mailing: Mailing) -> list[tuple[str, str]]:
     columns = listing.columns
     places = ((mailing.kind.channel, columns.destination), ("party", columns.party), ("reference", columns.reference))
     delimiter = _DELIMITERS.get(sheet.delimiter, sheet.delimiter)
@@ -60,7 +60,7 @@ def _segments(message: str, listing: Listing) -> list[tuple[str, str]]:
     return [*rows, ("not Swedish mobile", f"{others}, sent to all the same")] if others else rows
 
 
-def _rejected(rejected: Sequence[Rejected]) -> Table:
+def _rejected(rejected: Sequence[RejectedRecipient]) -> Table:
     """The first of them: line and reason, without what stands in the row."""
     table = Table(title="rejected rows", title_justify="left")
     table.add_column("line", justify="right")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from utskick.channels.email.requests import EmailBatchParty
 from utskick.channels.sms.requests import SmsBatchParty
-from utskick.cli.csv_file import Row, Sheet
+from utskick.cli.csv_file import CsvRows, Row
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.ids import parse_id
 from utskick.domain.recipient import Recipient, is_email, is_msisdn, is_swedish_mobile, national_to_msisdn
@@ -51,7 +51,7 @@ def _is_mobile(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ListKind:
     """What a channel's list holds. ``names``: of its column, the best first; ``alike``: how a column is known by its content."""
 
     channel: str
@@ -75,7 +75,7 @@ class Kind:
         return {name: value for name, value in named.items() if value is not None}
 
 
-SMS: Final = Kind(
+SMS: Final = ListKind(
     "sms",
     "mobileNumber",
     NUMBER_NAMES,
@@ -84,7 +84,7 @@ SMS: Final = Kind(
     "is not a phone number",
     SmsBatchParty,
 )
-EMAIL: Final = Kind(
+EMAIL: Final = ListKind(
     "email",
     "emailAddress",
     EMAIL_NAMES,
@@ -105,7 +105,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRecipient:
     """A row that nothing is sent to, and why."""
 
     row: Row
@@ -117,7 +117,7 @@ class Listing:
     """``header``: the names of the columns, empty where the file has none; ``duplicates``: rows that said what another had said."""
 
     recipients: tuple[Recipient, ...]
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedRecipient, ...]
     duplicates: int
     columns: Columns
     header: tuple[str, ...]
@@ -128,7 +128,7 @@ class Listing:
         return self.header[place] if place < len(self.header) and self.header[place] else f"column {place + 1}"
 
 
-def listing_of(sheet: Sheet, kind: Kind, wanted: Sequence[str] = ()) -> Listing:
+def listing_of(sheet: CsvRows, kind: ListKind, wanted: Sequence[str] = ()) -> Listing:
     """``wanted``: columns as the user named them: ``Name`` or ``3``, ``party=Name``, ``reference=Name``. Raises ``Unreadable``."""
     if not sheet.rows:
         raise Unreadable("the file is empty")
@@ -136,12 +136,12 @@ def listing_of(sheet: Sheet, kind: Kind, wanted: Sequence[str] = ()) -> Listing:
     rows = sheet.rows[1:] if header else sheet.rows
     columns = find_columns(header, rows, kind, wanted)
     found: dict[tuple[str | None, ...], Recipient] = {}
-    rejected: list[Rejected] = []
+    rejected: list[RejectedRecipient] = []
     duplicates = 0
     for row in rows:
         recipient = _recipient(row, columns, kind)
         if isinstance(recipient, str):
-            rejected.append(Rejected(row, recipient))
+            rejected.append(RejectedRecipient(row, recipient))
         elif found.setdefault(kind.identity(recipient), recipient) is not recipient:
             duplicates += 1
     return Listing(tuple(found.values()), tuple(rejected), duplicates, columns, header)
@@ -152,7 +152,7 @@ def _is_header(row: Row) -> bool:
     return not any("@" in cell or parse_id(cell) or sum(ch.isdigit() for ch in cell) > 3 for cell in row.cells)
 
 
-def find_columns(header: Sequence[str], rows: Sequence[Row], kind: Kind, wanted: Sequence[str]) -> Columns:
+def find_columns(header: Sequence[str], rows: Sequence[Row], kind: ListKind, wanted: Sequence[str]) -> Columns:
     asked = _asked(wanted, kind)
     plain = [plain_name(name) for name in header]
     places = {role: _place(name, plain) for role, name in asked.items()}
@@ -172,7 +172,7 @@ _HOLDS: Final = {"sms": "mobile numbers", "email": "e-mail addresses"}
 _ROLES: Final = {"party": "party", "partyid": "party", "reference": "reference", "referens": "reference"}
 
 
-def _asked(wanted: Sequence[str], kind: Kind) -> dict[str, str]:
+def _asked(wanted: Sequence[str], kind: ListKind) -> dict[str, str]:
     asked = {}
     for words in wanted:
         role, separator, name = words.partition("=")
@@ -213,7 +213,7 @@ def _by_content(rows: Sequence[Row], alike: Callable[[str], bool]) -> int | None
     return best if best is not None and hits[best] and hits[best] * 2 >= len(sample) else None
 
 
-def _recipient(row: Row, columns: Columns, kind: Kind) -> Recipient | str:
+def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
     """The recipient, or why there is none: checked by the same rules as the service checks."""
     said = _cell(row, columns.destination)
     if said is None:

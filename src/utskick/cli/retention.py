@@ -18,7 +18,7 @@ from utskick import channel_setup as speaking
 from utskick.cli import console as screen
 from utskick.cli.options import Config
 from utskick.domain.clock import SWEDEN, utc_now
-from utskick.domain.retention import Kept, Rule
+from utskick.domain.retention import Kept, RetentionRule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 from utskick.store.history.statistics import Tallies
@@ -36,11 +36,11 @@ _REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RuleUsage:
     """What stands under one rule, or under none."""
 
     walk: Walk
-    rule: Rule | None
+    rule: RetentionRule | None
     due: Due | None
 
 
@@ -75,14 +75,14 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention
         yield database, Retention(database, speaking.rules_of(settings))
 
 
-async def _look(settings: Settings) -> list[Found]:
+async def _look(settings: Settings) -> list[RuleUsage]:
     now = utc_now()
     async with _opened(settings) as (database, store):
-        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[Found]()
+        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[RuleUsage]()
         for walk in await store.walks():
             applied = (await rules.of(walk.municipality_id)).of_type(walk.message_type, walk.municipality_id)
             due = await store.due(walk, now)
-            found += [Found(walk, rule, due.get(rule)) for rule in applied] or [Found(walk, None, None)]
+            found += [RuleUsage(walk, rule, due.get(rule)) for rule in applied] or [RuleUsage(walk, None, None)]
         return found
 
 
@@ -100,7 +100,7 @@ async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
     return done
 
 
-def _drawn(found: Sequence[Found]) -> Table:
+def _drawn(found: Sequence[RuleUsage]) -> Table:
     table = Table("municipality", "type", "for", "rule", "decision", title="retention", title_justify="left")
     table.add_column("past its time", justify="right")
     table.add_column("oldest", no_wrap=True)
@@ -117,7 +117,7 @@ def _drawn(found: Sequence[Found]) -> Table:
     return table
 
 
-def _part(rule: Rule | None) -> str:
+def _part(rule: RetentionRule | None) -> str:
     """The part of the municipality that a rule is for."""
     if rule is None or rule.unit is None:
         return ""

@@ -10,7 +10,7 @@ import typer
 
 from utskick.cli import console as screen
 from utskick.cli import payloads as bodies
-from utskick.cli.client import Target, reaching
+from utskick.cli.client import ServiceTarget, reaching
 from utskick.cli.options import Address, AtOnce, High, Key, Municipality, Party, Reference, target_of
 from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
 from utskick.cli.recipients_csv import read_number
@@ -68,7 +68,7 @@ def email(
     _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
 
 
-def _carry_out(target: Target, body: Sms | Email, manner: Manner) -> None:
+def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None:
     """Exit status 1 where the answer says that it was not sent."""
     message = asyncio.run(_send(target, body, manner))
     screen.console.print(screen.of_message(message))
@@ -78,6 +78,6 @@ def _carry_out(target: Target, body: Sms | Email, manner: Manner) -> None:
         raise typer.Exit(1)
 
 
-async def _send(target: Target, body: Sms | Email, manner: Manner) -> MessageResult:
+async def _send(target: ServiceTarget, body: Sms | Email, manner: Manner) -> MessageResult:
     async with reaching(target) as client:
         return await bodies.send(client, body, manner)

@@ -19,7 +19,7 @@ from rich.panel import Panel
 from utskick import app, logs
 from utskick.auth.settings import AuthSection
 from utskick.domain.errors import DatabaseFault
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, sections
 from utskick.settings import Settings
 from utskick.store import migrations
@@ -94,7 +94,7 @@ def _tell(running: app.Running, ready_file: Path) -> None:
 class Crew:
     """Worker processes beside the API. One that dies is replaced; all stop with us."""
 
-    def __init__(self, settings: Settings, config: Path | None, place: Place | None, count: int) -> None:
+    def __init__(self, settings: Settings, config: Path | None, place: SandboxAddresses | None, count: int) -> None:
         self._command = [sys.executable, "-m", "utskick", "worker", *(["--config", str(config)] if config else [])]
         self._environment = {**os.environ, **_inherited(settings, place)}
         self._count = count
@@ -132,7 +132,7 @@ class Crew:
             await asyncio.wait(late, timeout=5)
 
 
-def _inherited(settings: Settings, place: Place | None) -> dict[str, str]:
+def _inherited(settings: Settings, place: SandboxAddresses | None) -> dict[str, str]:
     """What a worker must know that is not in the file: the folder, and where this process's simulators are."""
     told: dict[str, Any] = {"UTSKICK_DATA__FOLDER": str(settings.data.folder.absolute())}
     if place is not None:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from utskick.cli import console as screen
-from utskick.cli.client import Target, reaching
+from utskick.cli.client import ServiceTarget, reaching
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.status import Status
@@ -36,7 +36,7 @@ class View:
     reasons: Table | None = None
 
 
-def show(target: Target, text: str, *, watched: bool) -> None:
+def show(target: ServiceTarget, text: str, *, watched: bool) -> None:
     """Raises ``NotFound`` where the id is of nothing in the municipality."""
     found = parse_id(text)
     if found is None:
@@ -44,7 +44,7 @@ def show(target: Target, text: str, *, watched: bool) -> None:
     asyncio.run(_show(target, str(found), watched=watched))
 
 
-async def _show(target: Target, wanted: str, *, watched: bool) -> None:
+async def _show(target: ServiceTarget, wanted: str, *, watched: bool) -> None:
     async with reaching(target) as client:
         view = await look(client, target.municipality, wanted)
         if not watched:

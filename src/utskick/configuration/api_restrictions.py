@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from utskick.domain.errors import Violation
-from utskick.outgoing.address_guard import AddressPolicy, Refused, is_this_machine
+from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, is_this_machine
 
 #: Members that say whom we call, by their names (tests/configuration holds them against the channels).
 ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
@@ -35,7 +35,7 @@ async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Viol
             continue
         try:
             await reach.look(reach.read(found if name in ADDRESSES else f"https://{found}"))
-        except Refused as why:
+        except AddressRefused as why:
             faults.append(Violation(where, str(why)))
     return faults
 

@@ -16,7 +16,7 @@ from utskick.configuration.inheritance import ACCOUNTS, Configuration
 from utskick.configuration.redaction import MASK
 from utskick.configuration.toml_tables import refused
 from utskick.configuration.watcher import ConfigurationWatcher
-from utskick.domain.configuration import Said, version_of
+from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
 from utskick.domain.unit import Unit
 from utskick.outgoing.address_guard import AddressPolicy
@@ -62,7 +62,7 @@ class Changes:
         """
         before = await self._found(change.unit, change.section, change.seen)
         value, faults = _with_kept(given, before.value if before else {})
-        said = Said(change.unit, change.section, value, change.by, change.at)
+        said = UnitSetting(change.unit, change.section, value, change.by, change.at)
         faults += [Violation(m, why) for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()]
         if not faults and not _storable(value):
             faults = [Violation(change.section, "must not hold a number beyond 64 bits")]
@@ -87,15 +87,15 @@ class Changes:
         await self._store(unit, section, before, None)
         return True
 
-    async def _found(self, unit: Unit, section: str, seen: Collection[str] | None) -> Said | None:
+    async def _found(self, unit: Unit, section: str, seen: Collection[str] | None) -> UnitSetting | None:
         await self._watch.refresh()
         found = self._watch.now.own(section, unit)
         if seen is not None and version_of(found) not in seen and not (found is not None and ANY in seen):
             raise ChangedMeanwhile("it is not as If-Match says: somebody has changed it since it was read. Read it again")
         return found
 
-    async def _store(self, unit: Unit, section: str, seen: Said | None, said: Said | None) -> None:
-        def changed(there: Said | None) -> Said | None:
+    async def _store(self, unit: Unit, section: str, seen: UnitSetting | None, said: UnitSetting | None) -> None:
+        def changed(there: UnitSetting | None) -> UnitSetting | None:
             if version_of(there) != version_of(seen):
                 raise NotAllowedHere("somebody else has changed it in this moment: read it again")
             return said
@@ -103,7 +103,7 @@ class Changes:
         await self._watch.rows.change(unit, section, changed)
         await self._watch.refresh()
 
-    async def _faults(self, configuration: Configuration, said: Said) -> list[Violation]:
+    async def _faults(self, configuration: Configuration, said: UnitSetting) -> list[Violation]:
         try:
             model = await asyncio.to_thread(configuration.model, said.section, configuration.path(said.section, said.unit))
         except ConfigurationBroken as fault:
@@ -185,7 +185,7 @@ def _masks(given: Any) -> Iterator[bool]:
         yield True
 
 
-def _place(loc: tuple[Any, ...], said: Said) -> str:
+def _place(loc: tuple[Any, ...], said: UnitSetting) -> str:
     """Where the body has it. pydantic puts the provider between an account's name and its members."""
     parts = [part if isinstance(part, int) else str(part).removesuffix(f"@{said.unit.tag}") for part in loc]
     if len(parts) > 2 and parts[0] == ACCOUNTS and isinstance(said.value[ACCOUNTS], Mapping):

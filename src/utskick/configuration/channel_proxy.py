@@ -16,11 +16,11 @@ from utskick.configuration.inheritance import Configuration, Path
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import (
     Account,
+    AccountHealth,
     BatchPolicy,
     Channel,
     ChannelQuery,
     Draft,
-    Health,
     Keep,
     Plan,
     ProviderCallback,
@@ -262,11 +262,14 @@ class ConfiguredChannel:
 
         return ask
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         lines = [self._base, *(line for line in self._carriers.values() if line is not None)]
         found = {health.account: health for healths in await asyncio.gather(*map(_looked, lines)) for health in healths}
         broken = [path[-1].tag for path, line in self._carriers.items() if line is None]
-        return [*found.values(), *(Health(f"configuration@{tag}", ok=False, sentence="it cannot be used; see the log") for tag in broken)]
+        return [
+            *found.values(),
+            *(AccountHealth(f"configuration@{tag}", ok=False, sentence="it cannot be used; see the log") for tag in broken),
+        ]
 
     def report_to(self, keep: Keep) -> None:
         self._keep = keep
@@ -284,7 +287,7 @@ class ConfiguredChannel:
         await asyncio.gather(*(line.channel.close() for line in lines.values()), *tuple(_closing))
 
 
-async def _looked(line: _Instance) -> list[Health]:
+async def _looked(line: _Instance) -> list[AccountHealth]:
     with line.held() as channel:
         return await channel.look()
 

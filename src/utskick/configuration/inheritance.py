@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from utskick.configuration import api_restrictions as outside
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import ConfigurationBroken
 from utskick.domain.unit import Unit
 
@@ -23,7 +23,7 @@ Path = tuple[Unit, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SectionKind:
     """A section. ``base``: what the service's own settings say.
 
     ``carried``: members that are settled when a message is accepted, so that they need no connection of their own; ``fixed``: those that
@@ -52,7 +52,7 @@ class Effective:
     """
 
     value: Mapping[str, Any]
-    sources: Mapping[str, Said]
+    sources: Mapping[str, UnitSetting]
 
 
 class Configuration:
@@ -61,9 +61,11 @@ class Configuration:
     ``unreadable``: rows that there are and nobody can read: what they say must not be passed over in silence.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], said: Iterable[Said] = (), unreadable: Iterable[tuple[Unit, str]] = ()) -> None:
+    def __init__(
+        self, kinds: Mapping[str, SectionKind], said: Iterable[UnitSetting] = (), unreadable: Iterable[tuple[Unit, str]] = ()
+    ) -> None:
         self.kinds = kinds
-        self._said: dict[str, dict[Unit, list[Said]]] = {name: {} for name in kinds}
+        self._said: dict[str, dict[Unit, list[UnitSetting]]] = {name: {} for name in kinds}
         for each in sorted(said, key=lambda each: not each.in_settings):
             if each.section in kinds:  # a row of another release's channel waits for it
                 self._said[each.section].setdefault(each.unit, []).append(each)
@@ -72,7 +74,7 @@ class Configuration:
             self._said[section].setdefault(unit, [])
         self._municipalities = {name: {unit.municipality_id for unit in units} for name, units in self._said.items()}
 
-    def with_change(self, unit: Unit, section: str, said: Said | None) -> Configuration:
+    def with_change(self, unit: Unit, section: str, said: UnitSetting | None) -> Configuration:
         """As it would be with this row in the place of the one that there is, if any."""
         others = [
             each
@@ -83,7 +85,7 @@ class Configuration:
         ]
         return Configuration(self.kinds, [*others, *([said] if said is not None else [])], self._unreadable - {(unit, section)})
 
-    def said(self, municipality_id: str) -> list[Said]:
+    def said(self, municipality_id: str) -> list[UnitSetting]:
         """All that is said of one municipality's units."""
         return [
             each
@@ -93,7 +95,7 @@ class Configuration:
             for each in level
         ]
 
-    def own(self, section: str, unit: Unit) -> Said | None:
+    def own(self, section: str, unit: Unit) -> UnitSetting | None:
         """The row of the unit itself."""
         return next((each for each in self._said[section].get(unit, ()) if not each.in_settings), None)
 
@@ -114,7 +116,7 @@ class Configuration:
 
     def effective(self, section: str, path: Path) -> Effective:
         """Raises ``ConfigurationBroken`` where a row of the path cannot be read."""
-        value, sources = dict(self.kinds[section].base), dict[str, Said]()
+        value, sources = dict(self.kinds[section].base), dict[str, UnitSetting]()
         for unit in path:
             if (unit, section) in self._unreadable:
                 raise ConfigurationBroken(f"the configuration of {section} for {unit} cannot be read: it was sealed with another key")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from utskick.configuration.inheritance import ACCOUNTS, Configuration
-from utskick.domain.configuration import Said
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import ConfigurationBroken
 from utskick.domain.unit import Unit
 
@@ -15,7 +15,7 @@ from utskick.domain.unit import Unit
 MASK: Final = "**********"
 
 
-def own(configuration: Configuration, said: Said) -> dict[str, Any] | None:
+def own(configuration: Configuration, said: UnitSetting) -> dict[str, Any] | None:
     """What one level says, each member in its usual form. None: it cannot be used."""
     path = configuration.path(said.section, said.unit)
     try:
@@ -31,7 +31,7 @@ def own(configuration: Configuration, said: Said) -> dict[str, Any] | None:
     return shown
 
 
-def effective(configuration: Configuration, section: str, unit: Unit) -> dict[str, tuple[Any, Said | None]]:
+def effective(configuration: Configuration, section: str, unit: Unit) -> dict[str, tuple[Any, UnitSetting | None]]:
     """By member what applies, and who said it (None: the service). Raises ``ConfigurationBroken``."""
     kind, path = configuration.kinds[section], configuration.path(section, unit)
     sources = configuration.effective(section, path).sources
@@ -39,7 +39,7 @@ def effective(configuration: Configuration, section: str, unit: Unit) -> dict[st
         model = configuration.model(section, path)
     except ValidationError:
         raise ConfigurationBroken(f"what is configured for {section} cannot be used here; an administrator must mend it") from None
-    found = dict[str, tuple[Any, Said | None]]()
+    found = dict[str, tuple[Any, UnitSetting | None]]()
     for member, value in dumped(model, unset=True).items():
         if member in sources or member in kind.carried or ACCOUNTS not in kind.model.model_fields:
             found[member] = value, sources.get(member)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from utskick.configuration.inheritance import ACCOUNTS, Configuration, Kind
-from utskick.domain.configuration import Said
+from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
+from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import SettingsFault
 from utskick.domain.unit import Unit, is_organization_number
 from utskick.domain.validators import told
@@ -17,9 +17,11 @@ _ORGANIZATIONS: Final = "organizations"
 _DEPARTMENTS: Final = "departments"
 
 
-def read_tables(tables: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, Kind], others: Collection[str] = ()) -> list[Said]:
+def read_tables(
+    tables: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, SectionKind], others: Collection[str] = ()
+) -> list[UnitSetting]:
     """``others``: tables of units that are read elsewhere. Raises ``SettingsFault`` with every fault."""
-    faults, said = list[str](), list[Said]()
+    faults, said = list[str](), list[UnitSetting]()
     for place, unit, name, value in walk(tables):
         if name in others:
             continue
@@ -28,7 +30,7 @@ def read_tables(tables: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, Kin
         elif not isinstance(value, Mapping):
             faults.append(f"{place}.{name}: must be a table")
         else:
-            said.append(Said(unit, name, value))
+            said.append(UnitSetting(unit, name, value))
             faults += [f"{place}.{name}.{member}: {why}" for member, why in refused(kinds[name], unit, value).items()]
         if unit.organization_number is not None and not is_organization_number(unit.organization_number):
             faults.append(f"{place}: {unit.organization_number} is no organisation number of 10 digits")
@@ -38,7 +40,7 @@ def read_tables(tables: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, Kin
     return said
 
 
-def refused(kind: Kind, unit: Unit, value: Mapping[str, Any]) -> dict[str, str]:
+def refused(kind: SectionKind, unit: Unit, value: Mapping[str, Any]) -> dict[str, str]:
     """Members that this unit may not say, each with why."""
     found = {}
     for member in value:

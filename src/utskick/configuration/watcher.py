@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from utskick.configuration.channel_proxy import ConfiguredChannel
-from utskick.configuration.inheritance import Configuration, Kind
-from utskick.domain.configuration import CHANGED, Said
+from utskick.configuration.inheritance import Configuration, SectionKind
+from utskick.domain.configuration import CHANGED, UnitSetting
 from utskick.store.administration.configuration import ConfigurationRows
 from utskick.store.database import PASSING, Database
 
@@ -24,7 +24,7 @@ class ConfigurationWatcher:
     """``tables``: what the settings say of units. ``now``: the configuration as this process works by it."""
 
     def __init__(
-        self, database: Database, kinds: Mapping[str, Kind], tables: Sequence[Said], channels: Collection[ConfiguredChannel]
+        self, database: Database, kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], channels: Collection[ConfiguredChannel]
     ) -> None:
         self._database = database
         self._kinds = kinds

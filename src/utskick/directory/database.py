@@ -14,7 +14,7 @@ from utskick.domain.contact_setting import ContactSetting
 from utskick.domain.directory_ports import Contact, Hidden, LegalId, Method, PostalAddress, Subscription
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Reason
-from utskick.store.crypto.cipher import Locked, Safe
+from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.database import PASSING, Database
 from utskick.store.directory.contact_settings import ContactSettings
 from utskick.store.directory.delegates import Delegates
@@ -36,7 +36,7 @@ class DatabaseDirectory:
     chain: Chain
 
 
-def tables_of(database: Database, safe: Safe) -> DatabaseDirectory:
+def tables_of(database: Database, safe: Cipher) -> DatabaseDirectory:
     settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
     return DatabaseDirectory(Parties(database, safe), settings, delegates, Subscriptions(database, safe), Chain(settings, delegates))
 

@@ -21,7 +21,7 @@ ALIAS: Final = "register"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class ImportRow:
     """One row of a file. ``party_id`` None: the one under which the number is known, or a new one. ``contacts``: method → destination."""
 
     line: int
@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedRow:
     """A row that was not taken, and why, in words that hold nothing of it."""
 
     line: int
@@ -44,12 +44,12 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportCounts:
     """What a part of a roll came to."""
 
     created: int
     replaced: int
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RejectedRow, ...] = ()
 
 
 class Roll:
@@ -59,39 +59,39 @@ class Roll:
         self._database = database
         self._tables = tables
 
-    async def take(self, municipality_id: str, entries: Sequence[Entry], now: datetime) -> Taken:
+    async def take(self, municipality_id: str, entries: Sequence[ImportRow], now: datetime) -> ImportCounts:
         """Where somebody else writes one of these people in the same moment, row by row; else all at once."""
         try:
             return await self._take(municipality_id, entries, now)
         except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             if len(entries) == 1:
-                return Taken(0, 0, (Refused(entries[0].line, "the number or the party id was taken by somebody else just now"),))
+                return ImportCounts(0, 0, (RejectedRow(entries[0].line, "the number or the party id was taken by somebody else just now"),))
         parts = [await self.take(municipality_id, [entry], now) for entry in entries]
-        return Taken(sum(p.created for p in parts), sum(p.replaced for p in parts), tuple(r for p in parts for r in p.refused))
+        return ImportCounts(sum(p.created for p in parts), sum(p.replaced for p in parts), tuple(r for p in parts for r in p.refused))
 
-    async def _take(self, municipality_id: str, entries: Sequence[Entry], now: datetime) -> Taken:
+    async def _take(self, municipality_id: str, entries: Sequence[ImportRow], now: datetime) -> ImportCounts:
         async with self._database.transaction() as connection:
             known = await self._tables.parties.by_number(connection, municipality_id, [e.legal_id for e in entries])
-            parties: dict[UUID, tuple[Party, Entry]] = {}
-            refused: list[Refused] = []
+            parties: dict[UUID, tuple[Party, ImportRow]] = {}
+            refused: list[RejectedRow] = []
             for entry in entries:
                 found = known.get(entry.legal_id.number)
                 party_id = found or entry.party_id or new_id()
                 if found is not None and entry.party_id not in (None, found):
-                    refused.append(Refused(entry.line, "the number is known under another party id"))
+                    refused.append(RejectedRow(entry.line, "the number is known under another party id"))
                 elif party_id in parties:
-                    refused.append(Refused(entry.line, f"the party id stands on line {parties[party_id][1].line}, too"))
+                    refused.append(RejectedRow(entry.line, f"the party id stands on line {parties[party_id][1].line}, too"))
                 else:
                     parties[party_id] = Party(party_id, entry.legal_id, entry.address, entry.protected), entry
             if not parties:
-                return Taken(0, 0, tuple(refused))
+                return ImportCounts(0, 0, tuple(refused))
             # two who write the same people lock them in the same order
             ordered = sorted(parties.items(), key=lambda item: item[1][0].legal_id.number)
             created = await self._tables.parties.put_all(connection, municipality_id, [party for _, (party, _) in ordered], now)
             await self._contacts(connection, municipality_id, {i: e for i, (_, e) in ordered if e.contacts}, now)
-            return Taken(created, len(parties) - created, tuple(refused))
+            return ImportCounts(created, len(parties) - created, tuple(refused))
 
-    async def _contacts(self, connection: Connection, municipality_id: str, entries: dict[UUID, Entry], now: datetime) -> None:
+    async def _contacts(self, connection: Connection, municipality_id: str, entries: dict[UUID, ImportRow], now: datetime) -> None:
         if not entries:
             return
         there = await self._tables.settings.of_parties(connection, municipality_id, list(entries))
@@ -101,7 +101,7 @@ class Roll:
             await self._tables.settings.put_all(connection, municipality_id, changed)
 
 
-def _wished(setting: ContactSetting | None, party_id: UUID, entry: Entry, now: datetime) -> ContactSetting | None:
+def _wished(setting: ContactSetting | None, party_id: UUID, entry: ImportRow, now: datetime) -> ContactSetting | None:
     """The setting as it is to be; None where it is so already."""
     if setting is None:
         channels = tuple(ContactChannel(method, ALIAS, destination) for method, destination in entry.contacts)

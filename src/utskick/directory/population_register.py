@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from utskick.directory.database import told
 from utskick.directory.service_client import Peer
-from utskick.domain.directory_ports import Hidden, Kind, PostalAddress
+from utskick.domain.directory_ports import Hidden, PartyKind, PostalAddress
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
 from utskick.outgoing.parsing import taken
@@ -86,7 +86,7 @@ class PopulationRegister:
             return ours
         if ours is not None and ours.protected:
             return Hidden.PROTECTED
-        if ours is not None and ours.kind is Kind.ENTERPRISE:
+        if ours is not None and ours.kind is PartyKind.ENTERPRISE:
             return ours.address if ours.address.is_complete else Hidden.NONE
         answer = await self._peer.get(f"/{municipality_id}/{found}?ShowClassified=false")
         if isinstance(answer, Deferred):

@@ -7,11 +7,11 @@ import asyncio
 import structlog
 
 from utskick.directory.settings import Neighbour
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 from utskick.outgoing.parsing import taken
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 
 log = structlog.get_logger(__name__)
 
@@ -25,36 +25,38 @@ class Peer:
         self._slots = asyncio.Semaphore(settings.concurrency)  # waiting here is not waiting for an answer
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
         self._wire = Outgoing(concurrency=settings.concurrency + 1, timeouts=timeouts, tls=settings.tls)
-        self._token = Token(Grant(settings.token_url, settings.client_id, settings.client_secret.get_secret_value()), self._wire)
+        self._token = Token(TokenSource(settings.token_url, settings.client_id, settings.client_secret.get_secret_value()), self._wire)
 
     async def get(self, path: str, accept: str = "application/json") -> Answer | Deferred:
         """The answer with status 2xx, or 404: there is no such thing. All else cannot be told now."""
-        return await self._ask(Call("GET", self._url + path, None, {"Accept": accept}))
+        return await self._ask(HttpRequest("GET", self._url + path, None, {"Accept": accept}))
 
     async def post(self, path: str, body: bytes) -> Answer | Deferred:
         """The same for a question that needs a body."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        return await self._ask(Call("POST", self._url + path, body, headers))
+        return await self._ask(HttpRequest("POST", self._url + path, body, headers))
 
-    async def look(self, path: str, body: bytes | None = None) -> Health:
+    async def look(self, path: str, body: bytes | None = None) -> AccountHealth:
         """Asks once, for a look: whether its login service takes our login, and the service what that gives."""
         token = await self._token.get()
         if not isinstance(token, str):
-            return Health(self.name, False, f"its login service gives us no token ({_code(token)})")
+            return AccountHealth(self.name, False, f"its login service gives us no token ({_code(token)})")
         headers = {"Accept": "application/json", **({"Content-Type": "application/json"} if body is not None else {})}
-        answer = await self._once(Call("GET" if body is None else "POST", self._url + path, body, headers))
+        answer = await self._once(HttpRequest("GET" if body is None else "POST", self._url + path, body, headers))
         if not isinstance(answer, Answer):
-            return Health(self.name, False, f"its login service gave a token, and the service itself gives no answer ({_code(answer)})")
+            return AccountHealth(
+                self.name, False, f"its login service gave a token, and the service itself gives no answer ({_code(answer)})"
+            )
         if taken(answer):
-            return Health(self.name, True, "answers, and takes our login")
+            return AccountHealth(self.name, True, "answers, and takes our login")
         if answer.status != 404:
             code = _code(by_status(answer))
-            return Health(self.name, False, f"its login service gave a token, and the service answers {answer.status} ({code})")
+            return AccountHealth(self.name, False, f"its login service gave a token, and the service answers {answer.status} ({code})")
         if "json" in answer.headers.get("Content-Type", ""):  # it knows nobody of whom it was asked: that is as it should be
-            return Health(self.name, True, "answers, and takes our login")
-        return Health(self.name, True, "answers 404, and not in the way of the service: its url may be wrong", warns=True)
+            return AccountHealth(self.name, True, "answers, and takes our login")
+        return AccountHealth(self.name, True, "answers 404, and not in the way of the service: its url may be wrong", warns=True)
 
-    async def _ask(self, call: Call) -> Answer | Deferred:
+    async def _ask(self, call: HttpRequest) -> Answer | Deferred:
         """A token that is refused is dropped, and the question asked once more."""
         answer = await self._once(call)
         if isinstance(answer, Answer) and answer.status == 401:
@@ -63,13 +65,13 @@ class Peer:
             return answer if taken(answer) or answer.status == 404 else self._silent(by_status(answer))
         return self._silent(answer)
 
-    async def _once(self, call: Call) -> Answer | Outcome:
+    async def _once(self, call: HttpRequest) -> Answer | Outcome:
         async with self._slots:
             token = await self._token.get()
             if not isinstance(token, str):
                 return token
             headers = {**call.headers, "Authorization": f"Bearer {token}"}
-            answer = await self._wire.call(Call(call.method, call.url, call.data, headers))
+            answer = await self._wire.call(HttpRequest(call.method, call.url, call.data, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer

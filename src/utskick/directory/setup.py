@@ -17,8 +17,8 @@ from utskick.directory.party_register import PartyRegister
 from utskick.directory.population_register import PopulationRegister
 from utskick.directory.service_client import Peer
 from utskick.directory.settings import DirectorySection, Neighbour
-from utskick.domain.channel import Health
-from utskick.domain.directory_ports import Addresses, Contact, Contacts, Hidden, LegalId, LegalIds, Neighbours, PostalAddress
+from utskick.domain.channel import AccountHealth
+from utskick.domain.directory_ports import AddressLookup, Contact, Contacts, Hidden, LegalId, LegalIds, Neighbours, PostalAddress
 from utskick.domain.outcome import Deferred
 
 #: Each question that may be remote: the service's table in the settings, and what it is asked.
@@ -29,13 +29,13 @@ _ASKED: Final = {
 }
 
 
-async def look(section: DirectorySection, municipality_id: str) -> list[Health]:
+async def look(section: DirectorySection, municipality_id: str) -> list[AccountHealth]:
     """Of those that the settings name and use, in the order of the settings."""
     wanted = {name: path for question, (name, path) in _ASKED.items() if getattr(section, question) == "remote"}
     return list(await asyncio.gather(*(_one(name, path, getattr(section.remote, name), municipality_id) for name, path in wanted.items())))
 
 
-async def _one(name: str, path: str, settings: Neighbour, municipality_id: str) -> Health:
+async def _one(name: str, path: str, settings: Neighbour, municipality_id: str) -> AccountHealth:
     peer, nobody = Peer(name, settings), str(uuid4())
     try:
         body = None if "{nobody}" in path else orjson.dumps([nobody])
@@ -49,7 +49,7 @@ class ChosenDirectory:
     """``domain.people.Directory``, each question to whom it is for."""
 
     parties: LegalIds
-    addresses: Addresses
+    addresses: AddressLookup
     wishes: Contacts
 
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:

@@ -29,7 +29,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """``subject``: what it was done to, as ids and words, never a name, number, address or text. ``caller``: who, and from where."""
 
     action: Action
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainLink:
     """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the digest before and the entry."""
 
     number: int
@@ -47,12 +47,12 @@ class Link:
 
 
 #: Before the first entry.
-BEGINNING: Final = Link(0, bytes(32))
+BEGINNING: Final = ChainLink(0, bytes(32))
 
 
-def linked(before: Link, told: Mapping[str, Any]) -> Link:
+def linked(before: ChainLink, told: Mapping[str, Any]) -> ChainLink:
     """The next link. ``told``: every member of the entry, as it is stored."""
-    return Link(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
+    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
 
 
 def canonical(told: Mapping[str, Any]) -> bytes:

@@ -189,7 +189,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class AccountHealth:
     """What a look at a provider account found: reachable or not, and a sentence without secrets.
 
     ``warns``: it works, and somebody must act before long (a certificate that ends).
@@ -317,7 +317,7 @@ class Channel(Protocol):
         """The content as the contract's history shows it: the request of one recipient, remarks beside it."""
         ...
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         """Whether each account's provider can be reached."""
         ...
 

@@ -53,7 +53,7 @@ class PostalAddress:
         return "PostalAddress(…)"
 
 
-class Kind(StrEnum):
+class PartyKind(StrEnum):
     """The neighbours' words: a person, or an organisation."""
 
     PRIVATE = "PRIVATE"
@@ -70,8 +70,8 @@ class Party:
     protected: bool = False
 
     @property
-    def kind(self) -> Kind:
-        return Kind.ENTERPRISE if self.legal_id.is_organization else Kind.PRIVATE
+    def kind(self) -> PartyKind:
+        return PartyKind.ENTERPRISE if self.legal_id.is_organization else PartyKind.PRIVATE
 
     def __repr__(self) -> str:
         return f"Party({self.id}, …)"
@@ -124,7 +124,7 @@ class LegalIds(Protocol):
         ...
 
 
-class Addresses(Protocol):
+class AddressLookup(Protocol):
     """Where somebody lives."""
 
     async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
@@ -140,11 +140,11 @@ class Contacts(Protocol):
         ...
 
 
-class Directory(LegalIds, Addresses, Contacts, Protocol):
+class Directory(LegalIds, AddressLookup, Contacts, Protocol):
     """Reads only. Each of the three may be kept by a service of its own."""
 
 
-class Subscriptions(Protocol):
+class SubscriptionLookup(Protocol):
     """Who takes push messages, and where. ``address`` of a browser: endpoint, p256dh, auth; of an app: token."""
 
     async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription] | Deferred: ...
@@ -161,4 +161,4 @@ class Neighbours:
     """What a channel may ask besides its provider, handed over by app.py."""
 
     directory: Directory
-    subscriptions: Subscriptions
+    subscriptions: SubscriptionLookup

@@ -34,7 +34,7 @@ ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ImportedContent:
     """A request as it was recorded, with its files apart: in their place stands their ``digest`` in hex. ``named``: name, type, digest."""
 
     members: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Record:
     status: Status
     reason: Reason | None
     at: datetime
-    content: Content
+    content: ImportedContent
     party_id: str | None = None
     origin: str | None = None
     issuer: str | None = None
@@ -69,13 +69,13 @@ class Record:
         return self.municipality_id, self.batch_id
 
 
-def apart(content: Mapping[str, Any]) -> Content:
+def apart(content: Mapping[str, Any]) -> ImportedContent:
     """The files of a recorded request are taken out of it, each to be kept once. What cannot be read as a file stays where it is."""
     members, files = dict(content), list[Attachment]()
     for name in LISTS:
         if isinstance(entries := members.get(name), list):
             members[name] = [_without_data(entry, files) for entry in entries if isinstance(entry, dict)]
-    return Content(members, tuple(files))
+    return ImportedContent(members, tuple(files))
 
 
 def _without_data(entry: dict[str, Any], files: list[Attachment]) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from utskick.domain.validators import (
     NOT_BLANK,
     UTF8,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Line,
-    Rule,
     Text,
     is_base64,
 )
@@ -41,31 +41,31 @@ def size_up_to(most: int) -> tuple[str, Any]:
     return f"size must be between 0 and {most}", lambda v: len(v) <= most
 
 
-def line_up_to(most: int) -> Rule:
+def line_up_to(most: int) -> Constraint:
     """One line of at most so many characters, as the schemas of Mina Meddelanden bound it."""
-    return Rule((CLEAN, UTF8, XML, size_up_to(most)), schema=(("maxLength", most),))
+    return Constraint((CLEAN, UTF8, XML, size_up_to(most)), schema=(("maxLength", most),))
 
 
-def one_of(*words: str) -> Rule:
+def one_of(*words: str) -> Constraint:
     said = f"must be one of: [{', '.join(words)}]"
-    return Rule(((said, lambda v: v in words),), said, (("enum", words),))
+    return Constraint(((said, lambda v: v in words),), said, (("enum", words),))
 
 
-def crowd(most: int, least: int = 1) -> Rule:
+def crowd(most: int, least: int = 1) -> Constraint:
     """A list of at most so many, and where ``least`` is 1 not an empty one."""
     empty = (("must not be empty", bool),) if least else ()
     size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
-    return Rule((*empty, size), "must not be empty", ((*((("minItems", least),) if least else ()), ("maxItems", most))))
+    return Constraint((*empty, size), "must not be empty", ((*((("minItems", least),) if least else ()), ("maxItems", most))))
 
 
 Line255 = Annotated[str, line_up_to(255)]
 SupportText = Annotated[
     str,
-    Rule((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1), ("maxLength", 1024))),
+    Constraint((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1), ("maxLength", 1024))),
 ]
 SupportEmail = Annotated[
     str,
-    Rule(
+    Constraint(
         (
             ("must be a well-formed email address", lambda v: v == "" or (is_email(v) and _DOTTED.match(v) is not None)),
             ("size must be between 5 and 256", lambda v: v == "" or 5 <= len(v) <= 256),
@@ -76,15 +76,15 @@ SupportEmail = Annotated[
 ]
 SupportUrl = Annotated[
     str,
-    Rule(
+    Constraint(
         (("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, XML, size_up_to(255)),
         schema=(("maxLength", 255),),
     ),
 ]
-AddressLine = Annotated[FreeLine, Rule((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))]
+AddressLine = Annotated[FreeLine, Constraint((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))]
 OrganizationNumber = Annotated[
     str,
-    Rule(
+    Constraint(
         (
             (
                 f"must match the regular expression {_ORGANIZATION}",
@@ -94,12 +94,12 @@ OrganizationNumber = Annotated[
         schema=(("pattern", _ORGANIZATION),),
     ),
 ]
-Department = Annotated[FreeText, Rule((size_up_to(LONGEST_NAME),), schema=(("maxLength", LONGEST_NAME),))]
-NeededDepartment = Annotated[Line, Rule((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),))]
+Department = Annotated[FreeText, Constraint((size_up_to(LONGEST_NAME),), schema=(("maxLength", LONGEST_NAME),))]
+NeededDepartment = Annotated[Line, Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),))]
 #: A file of a letter or of a digital mail, which is told apart from one that is blank.
 FileContent = Annotated[
     str,
-    Rule(
+    Constraint(
         (NOT_BLANK, ("not a valid BASE64-encoded string", lambda v: not v.strip() or is_base64(v))),
         "must not be blank",
         (("contentEncoding", "base64"), ("minLength", 1)),

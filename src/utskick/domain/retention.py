@@ -19,7 +19,7 @@ MOST_DAYS: Final = 36_500
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RetentionRule:
     """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None: from the settings.
 
     ``unit``: what it holds for; None: for all municipalities.
@@ -48,12 +48,12 @@ class Rules:
     kept.
     """
 
-    def __init__(self, own: Iterable[Rule] = (), defaults: Iterable[Rule] = ()) -> None:
+    def __init__(self, own: Iterable[RetentionRule] = (), defaults: Iterable[RetentionRule] = ()) -> None:
         self.own = tuple(own)
         self.defaults = tuple(defaults)
         self._by_place = {(rule.unit, rule.set_at is None, rule.message_type): rule for rule in (*self.own, *self.defaults)}
 
-    def of(self, message_type: str, unit: Unit) -> Rule | None:
+    def of(self, message_type: str, unit: Unit) -> RetentionRule | None:
         """The rule for requests of this type from this unit."""
         for place in (*reversed(list(unit.above())), None):
             for in_settings in (False, True):
@@ -62,7 +62,7 @@ class Rules:
                         return rule
         return None
 
-    def of_type(self, message_type: str, municipality_id: str) -> list[Rule]:
+    def of_type(self, message_type: str, municipality_id: str) -> list[RetentionRule]:
         """All that may decide on requests of this type in the municipality, each once."""
         units = {rule.unit for rule in self._by_place.values() if rule.unit is not None and rule.unit.municipality_id == municipality_id}
         organizations, departments = {unit.organization_number for unit in units}, {unit.department for unit in units}

@@ -35,7 +35,7 @@ class Body(BaseModel):
 
 
 @dataclass(frozen=True)
-class Rule:
+class Constraint:
     """Constraints of one member. All that fail are reported, each in its words; ``missing`` is said when it is absent or null."""
 
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]
@@ -95,19 +95,19 @@ UTF8 = ("must be text that UTF-8 can hold", lambda value: not _SURROGATES.search
 NO_NUL = ("must not contain the character NUL", has_no_nul)
 MSISDN_MESSAGE = r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
 
-Text = Annotated[str, Rule((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))]
-Line = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
-FreeText = Annotated[str, Rule((NO_NUL, UTF8))]
-FreeLine = Annotated[str, Rule((CLEAN, UTF8))]
-Uuid = Annotated[str, Rule((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID", (("format", "uuid"),))]
+Text = Annotated[str, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))]
+Line = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+FreeText = Annotated[str, Constraint((NO_NUL, UTF8))]
+FreeLine = Annotated[str, Constraint((CLEAN, UTF8))]
+Uuid = Annotated[str, Constraint((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID", (("format", "uuid"),))]
 Person = Annotated[
     str,
-    Rule(
+    Constraint(
         (("must be 1-64 of letters, digits, '-' and '_'", lambda v: _PERSON.match(v) is not None),),
         schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
     ),
 ]
-Msisdn = Annotated[str, Rule(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),))]
+Msisdn = Annotated[str, Constraint(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),))]
 
 
 def _phone(value: str) -> str:
@@ -118,28 +118,31 @@ def _phone(value: str) -> str:
 
 
 #: A number as people write it; becomes E.164.
-Phone = Annotated[str, Rule((), MSISDN_MESSAGE), AfterValidator(_phone)]
+Phone = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_phone)]
 Email = Annotated[
     str,
-    Rule(
+    Constraint(
         (NOT_BLANK, ("must be a well-formed email address", lambda v: v == "" or is_email(v))),
         "must not be blank",
         (("format", "email"), ("minLength", 1)),
     ),
 ]
 OptionalEmail = Annotated[
-    str, Rule((("must be a well-formed email address", lambda v: v == "" or is_email(v)),), schema=(("format", "email"),))
+    str, Constraint((("must be a well-formed email address", lambda v: v == "" or is_email(v)),), schema=(("format", "email"),))
 ]
 Base64 = Annotated[
-    str, Rule((("not a valid BASE64-encoded string", is_base64),), "not a valid BASE64-encoded string", (("contentEncoding", "base64"),))
+    str,
+    Constraint((("not a valid BASE64-encoded string", is_base64),), "not a valid BASE64-encoded string", (("contentEncoding", "base64"),)),
 ]
 Reference = Annotated[
     str,
-    Rule((("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),), schema=(("minLength", 1), ("maxLength", 64))),
+    Constraint(
+        (("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),), schema=(("minLength", 1), ("maxLength", 64))
+    ),
 ]
 #: Beside a member whose null the contract names: all that may be left out may be null as well.
 OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
-NotEmpty = Rule((("must not be empty", bool),), "must not be empty", (("minItems", 1),))
+NotEmpty = Constraint((("must not be empty", bool),), "must not be empty", (("minItems", 1),))
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -201,7 +204,7 @@ def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> st
     told = field.metadata if field else ()
     if field and isinstance(where[-1], int):  # the rules of a list are not those of its elements
         told = getattr(_element_of(field.annotation), "__metadata__", ())
-    rules = [m for m in told if isinstance(m, Rule)]
+    rules = [m for m in told if isinstance(m, Constraint)]
     return rules[0].missing if rules else "must not be null"
 
 

@@ -18,7 +18,7 @@ from utskick.domain.message import Caller, Key, NumberedRequest, Replay
 from utskick.engine.failpoints import Failpoints
 from utskick.store.database import Database
 from utskick.store.messages.acceptance import Messages
-from utskick.store.messages.idempotency import Keys
+from utskick.store.messages.idempotency import IdempotencyKeys
 
 #: How far ahead ``sendAt`` may lie.
 HORIZON = timedelta(days=366)
@@ -56,7 +56,7 @@ class Intake:
         self._messages = Messages(database)
         self._clock = clock
         self._points = points
-        self.keys = Keys(database)
+        self.keys = IdempotencyKeys(database)
 
     def number(self, wish: AcceptRequest) -> NumberedRequest:
         now, plan = self._clock(), wish.plan

@@ -12,7 +12,7 @@ import structlog
 
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
@@ -21,7 +21,7 @@ from utskick.store.administration.maintenance import UpkeepRows
 from utskick.store.database import Database
 from utskick.store.events.transaction_numbers import Numbering
 from utskick.store.history.statistics import Tallies
-from utskick.store.messages.idempotency import Keys
+from utskick.store.messages.idempotency import IdempotencyKeys
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +41,10 @@ class Maintenance:
         receipts: Receipts,
         paces: AccountLimitsMap,
         clock: Clock,
-        retention: Collection[Rule] = (),
+        retention: Collection[RetentionRule] = (),
     ) -> None:
         self._rows = UpkeepRows(database)
-        self._keys = Keys(database)
+        self._keys = IdempotencyKeys(database)
         self._vault = database.vault
         self._numbering = Numbering(database)
         self._tallies = Tallies(database)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from utskick.domain.channel import Channel, Health
+from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock
 from utskick.engine.limits import AccountLimits
 from utskick.store import queue as jobs
@@ -60,5 +60,5 @@ class Readiness:
         return self._providers
 
 
-def _shown(health: Health) -> dict[str, Any]:
+def _shown(health: AccountHealth) -> dict[str, Any]:
     return {"status": "UP" if health.ok else "DOWN", "detail": health.sentence, **({"warning": True} if health.warns else {})}

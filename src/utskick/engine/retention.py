@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 from utskick.domain.clock import Clock
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.store.database import Database
 from utskick.store.retention.purge import Removed
 from utskick.store.retention.sweep import Retention, Walk
@@ -19,7 +19,7 @@ ROUND: Final = 1.0
 class RetentionRound:
     """Any number of workers may do it at once: each municipality is served by one at a time."""
 
-    def __init__(self, database: Database, defaults: Collection[Rule], clock: Clock, seconds: float = ROUND) -> None:
+    def __init__(self, database: Database, defaults: Collection[RetentionRule], clock: Clock, seconds: float = ROUND) -> None:
         self._retention = Retention(database, defaults)
         self._clock = clock
         self._seconds = seconds

@@ -17,7 +17,7 @@ _PAUSE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class AwaitedMessage:
     """A message that somebody waits for."""
 
     batch_id: UUID
@@ -38,7 +38,7 @@ class SyncWaiters:
         self._database = database
         self._most = most
         self._waiting = 0
-        self._awaited: dict[UUID, Expected] = {}
+        self._awaited: dict[UUID, AwaitedMessage] = {}
         self._listener: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._stale = False
@@ -56,7 +56,7 @@ class SyncWaiters:
     def expect(self, batch_id: UUID, message_ids: Iterable[UUID], rest: frozenset[Status], *, single: bool) -> None:
         """``rest``: the statuses in which a delivery is not waited for. ``single``: each message has one delivery, and no other follows."""
         for message_id in message_ids:
-            self._awaited[message_id] = Expected(batch_id, rest, single, asyncio.Event())
+            self._awaited[message_id] = AwaitedMessage(batch_id, rest, single, asyncio.Event())
 
     async def wait(self, message_ids: Iterable[UUID], seconds: float) -> bool:
         """Whether all of them were settled in time. Where ``most`` wait already, nobody else does."""

@@ -18,7 +18,7 @@ from utskick.domain.channel import Channel, Priority
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.engine.dispatch import Dispatch, DispatchContext
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.limits import AccountLimitsMap
@@ -59,7 +59,7 @@ class WorkerOptions:
     poll: float = 1.0
     grace: float = 10.0
     receivers: Receivers | None = None
-    retention: Collection[Rule] = ()
+    retention: Collection[RetentionRule] = ()
 
 
 class Worker:

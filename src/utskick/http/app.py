@@ -19,7 +19,7 @@ from utskick.http.messages.receipts import ReceiptOperations
 from utskick.http.messages.send import SendOperation
 from utskick.http.messages.status import StatusOperations
 from utskick.http.oauth import endpoints as oauth
-from utskick.http.pipeline.health import Health
+from utskick.http.pipeline.health import HealthOperations
 from utskick.http.pipeline.routing import Endpoint, Routes
 from utskick.http.retention import endpoints as retention
 from utskick.http.wire import problems
@@ -55,7 +55,7 @@ def build(service: ApiContext) -> FastAPI:
     events = feed.FeedCalls(service)
     to.add("GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
     to.add("GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
-    health = Health(service)
+    health = HealthOperations(service)
     to.add("GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
     to.add("GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
     receiving = ReceiptOperations(service)

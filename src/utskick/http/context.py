@@ -11,7 +11,7 @@ from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.directory.database import DatabaseDirectory
 from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.domain.unit import Unit
 from utskick.engine.batch_progress import Progress
 from utskick.engine.intake import Intake
@@ -50,7 +50,7 @@ class ApiContext:
     configuration: ConfigurationWatcher
     reach: AddressPolicy
     refusals: DenialLog
-    retention: Collection[Rule]
+    retention: Collection[RetentionRule]
     clock: Clock
     municipalities: tuple[str, ...]
     default_municipality: str

@@ -32,7 +32,7 @@ _FORBIDDEN: Final = "must not lead to an address that may not be called from her
 _LOOK_UP: Final = 5.0  # seconds
 
 
-class Refused(ValueError):
+class AddressRefused(ValueError):
     """An address that must not be called; the text says why, as the message of a violation."""
 
 
@@ -114,18 +114,18 @@ class AddressPolicy:
             self._guards["http"] = Guard(self._own, inner=inner)
 
     def read(self, text: str) -> URL:
-        """The address as the client will call it, read by its own parser. Raises ``Refused``; names have not been looked up yet."""
+        """The address as the client will call it, read by its own parser. Raises ``AddressRefused``; names have not been looked up yet."""
         if len(text) > _LONGEST or not is_clean(text):
-            raise Refused(f"must be at most {_LONGEST} characters, none of them a control character")
+            raise AddressRefused(f"must be at most {_LONGEST} characters, none of them a control character")
         try:
             url = URL(text)
             host, port = url.raw_host, url.port
         except ValueError:
-            raise Refused("must be an https address") from None
+            raise AddressRefused("must be an https address") from None
         if url.scheme not in self._guards or not host or not port:
-            raise Refused("must be an https address")
+            raise AddressRefused("must be an https address")
         if url.raw_user is not None or url.raw_password is not None:
-            raise Refused("must not contain a user name or a password")
+            raise AddressRefused("must not contain a user name or a password")
         self._read_host(url.scheme, host)
         return url
 
@@ -136,21 +136,21 @@ class AddressPolicy:
         try:
             ip_address(host)
         except ValueError:
-            raise Refused("must name its host by a domain name, or by an IP address in its usual form") from None
+            raise AddressRefused("must name its host by a domain name, or by an IP address in its usual form") from None
         if not self.guard(scheme).may(host):
-            raise Refused(self._forbidden)
+            raise AddressRefused(self._forbidden)
 
     async def look(self, url: URL) -> None:
-        """Look up the name of an address that was read. Raises ``Refused``."""
+        """Look up the name of an address that was read. Raises ``AddressRefused``."""
         host, port = url.raw_host or "", url.port or 0
         if not _NAME.match(host):
             return
         try:
             await asyncio.wait_for(self.guard(url.scheme).resolve(host, port), _LOOK_UP)
         except Forbidden:
-            raise Refused(self._forbidden) from None
+            raise AddressRefused(self._forbidden) from None
         except (OSError, TimeoutError):
-            raise Refused("must name a host that can be found") from None
+            raise AddressRefused("must name a host that can be found") from None
 
     def guard(self, scheme: str) -> Guard:
         return self._guards[scheme]

@@ -19,7 +19,7 @@ ANSWER_LIMIT = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One request: ``data`` as bytes, ``headers`` whole. Nothing is added behind the adapter's back."""
 
     method: str
@@ -111,7 +111,7 @@ class Outgoing:
             )
         return self._session
 
-    async def call(self, call: Call) -> Answer | Outcome:
+    async def call(self, call: HttpRequest) -> Answer | Outcome:
         body = _Departing(call.data) if call.data is not None else None
         try:
             session = self._open()

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
-from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
 from utskick.outgoing.parsing import basic, members, taken
 
 #: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only recommends it).
@@ -21,7 +21,7 @@ PART: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenSource:
     """Where tokens are given out, to whom, and for what (``scope``, where the provider wants it named)."""
 
     url: str
@@ -33,12 +33,12 @@ class Grant:
 class Token:
     """The token of one account. Many may wait for the same fetch; all of them get its end."""
 
-    def __init__(self, grant: Grant, wire: Outgoing, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, grant: TokenSource, wire: Outgoing, clock: Callable[[], float] = time.monotonic) -> None:
         # RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic credentials.
         login = basic(quote_plus(grant.client_id), quote_plus(grant.client_secret))
         headers = {"Authorization": login, "Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         body = urlencode({"grant_type": "client_credentials", **({"scope": grant.scope} if grant.scope else {})})
-        self._call = Call("POST", grant.url, body.encode(), headers)
+        self._call = HttpRequest("POST", grant.url, body.encode(), headers)
         self._wire = wire
         self._clock = clock
         self._value: str | None = None

@@ -10,8 +10,8 @@ from typing import Final
 from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
-from utskick.outgoing.address_guard import AddressPolicy, Refused
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.address_guard import AddressPolicy, AddressRefused
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 
 #: Calls at once, of each process.
 AT_ONCE: Final = 16
@@ -64,14 +64,14 @@ class Receivers:
         """Why an address cannot be a receiver's; None where it can."""
         try:
             await self._reach.look(self._reach.read(url))
-        except Refused as why:
+        except AddressRefused as why:
             return str(why)
         return None
 
     async def call(self, url: str, signed: Signed, now: datetime) -> Heard:
         try:
             found = self._reach.read(url)
-        except Refused:
+        except AddressRefused:
             return _absent("forbidden-address")
         headers = {
             "Content-Type": "application/json",
@@ -80,7 +80,7 @@ class Receivers:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signatures(signed.secrets, signed.id, now, signed.body),
         }
-        answer = await self._wires[found.scheme].call(Call("POST", str(found), signed.body, headers))
+        answer = await self._wires[found.scheme].call(HttpRequest("POST", str(found), signed.body, headers))
         if isinstance(answer, Answer):
             return _heard(answer)
         return _absent("" if isinstance(answer, Sent) else answer.reason.code)

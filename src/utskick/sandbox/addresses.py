@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SandboxAddresses:
     """Its ports (``https_port``: with client certificates), its folder (certificates, print batches), and where the API is."""
 
     http_port: int

@@ -13,9 +13,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from utskick.domain.errors import NotFound, Unreadable, UtskickError, WrongMediaType
-from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, Fault, Faults, Rule
+from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.summary import STRIDE, Tally
+from utskick.sandbox.summary import STRIDE, LedgerSummary
 
 PROBLEM: Final = "application/problem+json"
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,10 +38,10 @@ class Breach:
 class LedgerApi:
     """Routes below /ledger and /faults. Errors are RFC 9457 problems."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, tally: Tally | None = None) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, tally: LedgerSummary | None = None) -> None:
         self._ledger = ledger
         self._faults = faults
-        self._tally = tally or Tally(ledger)
+        self._tally = tally or LedgerSummary(ledger)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -226,7 +226,7 @@ def _is_seconds(value: object) -> bool:
 
 #: The members of a rule as JSON: the rule that each follows, in words and as a check.
 MEMBERS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
-    "fault": (f"must be one of {', '.join(Fault)}", lambda v: isinstance(v, str) and v in tuple(Fault)),
+    "fault": (f"must be one of {', '.join(ProviderFault)}", lambda v: isinstance(v, str) and v in tuple(ProviderFault)),
     "provider": (
         "must be the name of a provider, or null for all of them",
         lambda v: v is None or (isinstance(v, str) and v.strip() != ""),
@@ -237,7 +237,7 @@ MEMBERS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
 }
 
 
-def read_rules(body: object) -> list[Rule]:
+def read_rules(body: object) -> list[FaultRule]:
     """A rule or a list of rules. Raises ``Unreadable`` with every breach: its field, its rule and what was found."""
     listed: list[Any] = body if isinstance(body, list) else [body]
     breaches = [b for n, members in enumerate(listed) for b in _breaches(members, f"[{n}]" if isinstance(body, list) else "")]
@@ -245,7 +245,7 @@ def read_rules(body: object) -> list[Rule]:
         breaches = [Breach("body", "must be a rule or a list of at least one", "an empty list")]
     if breaches:
         raise _refusal(breaches)
-    return [Rule(**{**members, "fault": Fault(members["fault"])}) for members in listed]
+    return [FaultRule(**{**members, "fault": ProviderFault(members["fault"])}) for members in listed]
 
 
 def _breaches(members: object, where: str) -> Iterator[Breach]:

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 
 #: Seconds between looks at whether the client of a held connection has left.
 _GLANCE: Final = 0.02
@@ -22,7 +22,7 @@ _GLANCE: Final = 0.02
 class Misconduct:
     """Of one provider. ``magic``: its recipients that misbehave by their own name; ``patterns``: rules for all whose name is like that."""
 
-    def __init__(self, provider: str, script: Faults, magic: Mapping[str, Rule], patterns: Iterable[Rule] = ()) -> None:
+    def __init__(self, provider: str, script: Faults, magic: Mapping[str, FaultRule], patterns: Iterable[FaultRule] = ()) -> None:
         self._provider = provider
         self._script = script
         self._magic = Faults()
@@ -32,11 +32,11 @@ class Misconduct:
             self._magic.add(rule)
         self._silence = Silence()
 
-    def strike(self, recipient: str) -> Rule | None:
+    def strike(self, recipient: str) -> FaultRule | None:
         """The rule that strikes this call. Counts it."""
         return self._script.strike(self._provider, recipient) or self._magic.strike(self._provider, recipient)
 
-    async def silence(self, request: web.Request, rule: Rule | None) -> web.Response | None:
+    async def silence(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
         """What stands in place of the answer to a message that was taken. None: a plain answer."""
         return await self._silence.instead(request, rule)
 
@@ -51,14 +51,14 @@ class Silence:
     def __init__(self) -> None:
         self._closed = asyncio.Event()
 
-    async def instead(self, request: web.Request, rule: Rule | None) -> web.Response | None:
+    async def instead(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
         """None: a plain answer."""
         match rule:
-            case Rule(fault=Fault.TIMEOUT):
+            case FaultRule(fault=ProviderFault.TIMEOUT):
                 return await self._hold(request, rule.seconds)
-            case Rule(fault=Fault.DROP):
+            case FaultRule(fault=ProviderFault.DROP):
                 return hang_up(request)
-            case Rule(fault=Fault.GARBAGE):
+            case FaultRule(fault=ProviderFault.GARBAGE):
                 return _mumble(request)
         return None
 
@@ -75,7 +75,7 @@ class Silence:
         return hang_up(request)
 
 
-def throttled(rule: Rule, body: bytes = b"", content_type: str = "text/plain") -> web.Response:
+def throttled(rule: FaultRule, body: bytes = b"", content_type: str = "text/plain") -> web.Response:
     """HTTP 429 with the time to come back (RFC 6585 section 4)."""
     return web.Response(status=429, body=body, content_type=content_type, headers={"Retry-After": str(math.ceil(rule.seconds))})
 

@@ -20,7 +20,7 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.fault_responses import Silence
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 #: telia-smssender-premium-1.0.0.yml, SmsServiceRequest.destinationNumber.
@@ -42,7 +42,7 @@ class ReportTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class GatewayLogin:
     """The credentials that all three gateways take, and how many seconds a token of Telia's lives."""
 
     username: str = "user"
@@ -79,7 +79,7 @@ class _Dialect(ABC):
     def yes(self, received: Received) -> web.Response: ...
 
     @abstractmethod
-    def no(self, fault: Fault) -> web.Response:
+    def no(self, fault: ProviderFault) -> web.Response:
         """The answer to REFUSE, TEMPORARY and LOGIN."""
 
     def reports(self, order: _Order, *, failed: bool) -> list[_Report]:  # noqa: ARG002
@@ -88,15 +88,15 @@ class _Dialect(ABC):
 
 class _Link(_Dialect):
     name = "link"
-    _NO: Final = {Fault.REFUSE: (200, 2104, "Unknown subscriber"), Fault.TEMPORARY: (200, 1, "Temporary routing error")}
+    _NO: Final = {ProviderFault.REFUSE: (200, 2104, "Unknown subscriber"), ProviderFault.TEMPORARY: (200, 1, "Temporary routing error")}
 
-    def __init__(self, login: Login, gate: str | None) -> None:
+    def __init__(self, login: GatewayLogin, gate: str | None) -> None:
         self._login = _basic(login)
         self._gate = gate
 
     def read(self, request: web.Request, body: bytes) -> _Order | web.Response:
         if request.headers.get("Authorization") != self._login:
-            return self.no(Fault.LOGIN)
+            return self.no(ProviderFault.LOGIN)
         asked = _object(body)
         for member, code in (("platformId", 106200), ("platformPartnerId", 106201), ("source", 2000), ("userData", 4003)):
             if not _text(asked, member):
@@ -112,7 +112,7 @@ class _Link(_Dialect):
     def yes(self, received: Received) -> web.Response:
         return _link_answer(200, 1005, "Queued", received.reference)
 
-    def no(self, fault: Fault) -> web.Response:
+    def no(self, fault: ProviderFault) -> web.Response:
         return _link_answer(*self._NO.get(fault, (401, 106100, "Invalid authentication")))
 
     def reports(self, order: _Order, *, failed: bool) -> list[_Report]:
@@ -129,9 +129,9 @@ class _Link(_Dialect):
 
 class _Telia(_Dialect):
     name = "telia"
-    _NO: Final = {Fault.REFUSE: (400, "Bad Request"), Fault.TEMPORARY: (500, "Internal server error")}
+    _NO: Final = {ProviderFault.REFUSE: (400, "Bad Request"), ProviderFault.TEMPORARY: (500, "Internal server error")}
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: GatewayLogin) -> None:
         self._client = _basic(login)
         self._life = login.token_life
         self._tokens: dict[str, float] = {}
@@ -149,7 +149,7 @@ class _Telia(_Dialect):
     def read(self, request: web.Request, body: bytes) -> _Order | web.Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if self._tokens.get(token, 0.0) <= time.monotonic():
-            return self.no(Fault.LOGIN)
+            return self.no(ProviderFault.LOGIN)
         asked = _object(body)
         faults = _telia_faults(asked)
         if faults:
@@ -159,26 +159,26 @@ class _Telia(_Dialect):
     def yes(self, received: Received) -> web.Response:  # noqa: ARG002
         return web.Response(status=204)
 
-    def no(self, fault: Fault) -> web.Response:
+    def no(self, fault: ProviderFault) -> web.Response:
         return _telia_answer(*self._NO.get(fault, (401, "Unauthorized")))
 
 
 class _Elks(_Dialect):
     name = "46elks"
-    _NO: Final = {Fault.REFUSE: (400, "Invalid to number"), Fault.TEMPORARY: (500, "Internal server error")}
+    _NO: Final = {ProviderFault.REFUSE: (400, "Invalid to number"), ProviderFault.TEMPORARY: (500, "Internal server error")}
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: GatewayLogin) -> None:
         self._login = _basic(login)
 
     def read(self, request: web.Request, body: bytes) -> _Order | web.Response:
         if request.headers.get("Authorization") != self._login:
-            return self.no(Fault.LOGIN)
+            return self.no(ProviderFault.LOGIN)
         asked = dict(parse_qsl(body.decode("utf-8", "replace")))
         missing = [name for name in ("from", "to", "message") if not asked.get(name)]
         if missing:
             return web.Response(status=400, text=f"Missing key {missing[0]}")
         if not _NUMBER.match(asked["to"]):
-            return self.no(Fault.REFUSE)
+            return self.no(ProviderFault.REFUSE)
         gate = asked.get("whendelivered")
         key = parse_qs(urlsplit(gate).query).get("delivery", [None])[0] if gate else None
         reference = f"s{uuid4().hex}"
@@ -188,7 +188,7 @@ class _Elks(_Dialect):
         answer = {"id": received.reference, "status": "created", "from": received.sender, "to": received.recipient}
         return _json(200, {**answer, "message": received.text})
 
-    def no(self, fault: Fault) -> web.Response:
+    def no(self, fault: ProviderFault) -> web.Response:
         status, text = self._NO.get(fault, (401, "Wrong username or password"))
         return web.Response(status=status, text=text)
 
@@ -205,7 +205,13 @@ class Gateways:
     """The three gateways. ``deduplicate``: LINK answers a ``refId`` that it knows with the first ``messageId``, and sends nothing."""
 
     def __init__(
-        self, ledger: Ledger, faults: Faults, reports: ReportTo = ReportTo(), *, login: Login = Login(), deduplicate: bool = False
+        self,
+        ledger: Ledger,
+        faults: Faults,
+        reports: ReportTo = ReportTo(),
+        *,
+        login: GatewayLogin = GatewayLogin(),
+        deduplicate: bool = False,
     ) -> None:
         self._ledger = ledger
         self._faults = faults
@@ -248,36 +254,36 @@ class Gateways:
             return order
         rule = self._faults.strike(dialect.name, order.received.recipient)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return web.Response(status=429, headers={"Retry-After": str(math.ceil(rule.seconds))})
-            case Rule(fault=Fault.REFUSE | Fault.TEMPORARY | Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN):
                 return dialect.no(rule.fault)
         received = await self._take(dialect, order, rule)
         return await self._silence.instead(request, rule) or dialect.yes(received)
 
-    async def _take(self, dialect: _Dialect, order: _Order, rule: Rule | None) -> Received:
+    async def _take(self, dialect: _Dialect, order: _Order, rule: FaultRule | None) -> Received:
         """Into the ledger, and the report on its way."""
         received = order.received
         if self._taken is not None and dialect is self._link and received.key is not None:
             known = self._taken.setdefault(received.key, received)
             if known is not received:
                 return known
-        failed = rule is not None and rule.fault is Fault.REPORT_FAILED
+        failed = rule is not None and rule.fault is ProviderFault.REPORT_FAILED
         if not failed:
             self._ledger.add(received)
         await self._tell(dialect.reports(order, failed=failed), rule)
         return received
 
-    async def _tell(self, reports: list[_Report], rule: Rule | None) -> None:
+    async def _tell(self, reports: list[_Report], rule: FaultRule | None) -> None:
         fault = rule.fault if rule else None
-        if fault is Fault.REPORT_NEVER or not reports:
+        if fault is ProviderFault.REPORT_NEVER or not reports:
             return
-        if fault is Fault.REPORT_EARLY:
+        if fault is ProviderFault.REPORT_EARLY:
             for report in reports:
                 await self._post(report)
             return
-        delay = rule.seconds if rule and fault is Fault.REPORT_LATE else self._delay
-        for report in reports * (2 if fault is Fault.REPORT_TWICE else 1):
+        delay = rule.seconds if rule and fault is ProviderFault.REPORT_LATE else self._delay
+        for report in reports * (2 if fault is ProviderFault.REPORT_TWICE else 1):
             self._later(report, delay)
 
     def _later(self, report: _Report, delay: float) -> None:
@@ -307,7 +313,7 @@ class Gateways:
             self._later(again, _PAUSE * 2.0 ** (_TRIES - report.tries))
 
 
-def _basic(login: Login) -> str:
+def _basic(login: GatewayLogin) -> str:
     return "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
 
 

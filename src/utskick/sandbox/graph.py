@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from aiohttp import encode_basic_auth, web
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.smtp_server import read
 
@@ -29,10 +29,10 @@ _TOKEN_LIFE: Final = 3599
 _LIMIT: Final = 4_000_000
 
 
-class Graph:
+class GraphSimulator:
     """One tenant, whose mailboxes may each send as themselves."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
         self._faults = faults
         self._misconduct = Misconduct(PROVIDER, faults, {})
@@ -90,21 +90,21 @@ class Graph:
         silence = await self._misconduct.silence(request, rule)
         return silence or web.Response(status=202, headers={"request-id": reference})
 
-    def _refusal(self, rule: Rule | None, token: str) -> web.Response | None:
+    def _refusal(self, rule: FaultRule | None, token: str) -> web.Response | None:
         match rule:
-            case Rule(fault=Fault.REFUSE):
+            case FaultRule(fault=ProviderFault.REFUSE):
                 return _no(400, "ErrorInvalidRecipients", "At least one recipient is not valid.")
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule, b'{"error": {"code": "ApplicationThrottled"}}', "application/json")
-            case Rule(fault=Fault.TEMPORARY):
+            case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _no(503, "serviceNotAvailable", "The service is temporarily unavailable.")
-            case Rule(fault=Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.LOGIN):
                 self._tokens.pop(token, None)
                 return _no(401, "InvalidAuthenticationToken", "Access token validation failure.")
         return None
 
 
-def account(place: Place) -> dict[str, Any]:
+def account(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of an e-mail account at this tenant."""
     base = f"http://{HOST}:{place.http_port}/graph"
     return {

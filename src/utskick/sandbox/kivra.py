@@ -18,9 +18,9 @@ from uuid import uuid4
 import orjson
 from aiohttp import encode_basic_auth, web
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 TENANT: Final = "sandbox-tenant"
@@ -33,21 +33,21 @@ _LIMIT: Final = 10_000_000
 
 #: The two digits before the check digit of a personal number.
 MAGIC: Final = {
-    "02": Rule(Fault.THROTTLE, times=2),
-    "03": Rule(Fault.REFUSE, times=None),
-    "04": Rule(Fault.TIMEOUT, seconds=60),
-    "06": Rule(Fault.TEMPORARY, times=1),
-    "07": Rule(Fault.DROP),
-    "08": Rule(Fault.GARBAGE),
+    "02": FaultRule(ProviderFault.THROTTLE, times=2),
+    "03": FaultRule(ProviderFault.REFUSE, times=None),
+    "04": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "06": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "07": FaultRule(ProviderFault.DROP),
+    "08": FaultRule(ProviderFault.GARBAGE),
 }
 #: They have no Kivra.
 ABSENT: Final = "01"
 
 
-class Kivra:
+class KivraSimulator:
     """One tenant; ``tokens`` it gave out are good until they are taken back (a login fault) or have lived their life."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
         patterns = [replace(rule, recipient=rf"\A[0-9]{{9}}{digits}[0-9]\Z") for digits, rule in MAGIC.items()]
         self._misconduct = Misconduct("kivra", faults, {}, patterns)
@@ -109,13 +109,13 @@ class Kivra:
             return _no("40105", "No send request")
         rule = self._misconduct.strike(receiver)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule, b'{"code":"42900"}', "application/json")
-            case Rule(fault=Fault.REFUSE):
+            case FaultRule(fault=ProviderFault.REFUSE):
                 return _no("40021", "Bank account not accepted")
-            case Rule(fault=Fault.TEMPORARY):
+            case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _no("50000", "Internal error")
-            case Rule(fault=Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.LOGIN):
                 self._tokens.clear()
                 return _no("40100", "Unauthorized")
         key = self._enter(content, receiver, body)
@@ -137,7 +137,7 @@ class Kivra:
         return key
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel that sends to this Kivra."""
     account = {
         "provider": "kivra", "url": f"http://{HOST}:{place.http_port}/kivra", "tenant_key": TENANT, "client_id": _LOGIN[0],

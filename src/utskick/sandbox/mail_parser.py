@@ -22,7 +22,7 @@ class Enclosure:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class ParsedMail:
     """A mail opened: its headers as people read them, its first text, its first HTML, and everything else as files."""
 
     sender: str = ""
@@ -35,12 +35,12 @@ class Mail:
     legible: bool = True
 
 
-def open_mail(raw: bytes) -> Mail:
+def open_mail(raw: bytes) -> ParsedMail:
     """Never raises. A mail that the modern rules choke on is read by the lenient old ones; what is beyond both says so."""
-    return _opened(raw, policy.default) or _opened(raw, policy.compat32) or Mail(legible=False)
+    return _opened(raw, policy.default) or _opened(raw, policy.compat32) or ParsedMail(legible=False)
 
 
-def _opened(raw: bytes, rules: policy.Policy[Any]) -> Mail | None:
+def _opened(raw: bytes, rules: policy.Policy[Any]) -> ParsedMail | None:
     try:
         message = message_from_bytes(raw, policy=rules)
         text: str | None = None
@@ -57,7 +57,7 @@ def _opened(raw: bytes, rules: policy.Policy[Any]) -> Mail | None:
             else:
                 enclosures.append(Enclosure(named or f"bilaga-{len(enclosures) + 1}", content_type, _data(part)))
         sender, to, subject, date = (str(message.get(name, "")) for name in ("From", "To", "Subject", "Date"))
-        return Mail(sender, to, subject, date, text, html, tuple(enclosures))
+        return ParsedMail(sender, to, subject, date, text, html, tuple(enclosures))
     except _ODD:
         return None
 

@@ -19,9 +19,9 @@ from typing import Any, Final
 from aiohttp import web
 from lxml import etree
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 USERNAME, PASSWORD = "sandbox", "sandbox"
@@ -31,12 +31,12 @@ _NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 #: Cases that answer with a fault of their own.
 REFUSING: Final = {"404404": "FlowInstanceNotFoundFault", "403403": "AccessDeniedFault"}
 MAGIC: Final = {
-    "500500": Rule(Fault.TEMPORARY, times=None),
-    "503503": Rule(Fault.TEMPORARY, times=1),
-    "429429": Rule(Fault.THROTTLE, times=2),
-    "408408": Rule(Fault.TIMEOUT, seconds=60),
-    "444444": Rule(Fault.DROP),
-    "222222": Rule(Fault.GARBAGE),
+    "500500": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "503503": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "429429": FaultRule(ProviderFault.THROTTLE, times=2),
+    "408408": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "444444": FaultRule(ProviderFault.DROP),
+    "222222": FaultRule(ProviderFault.GARBAGE),
 }
 _WORDS: Final = {"FlowInstanceNotFoundFault": "Flow instance not found", "AccessDeniedFault": "Access denied"}
 
@@ -52,10 +52,10 @@ class CaseMessage:
     files: tuple[tuple[str, bytes], ...] = ()
 
 
-class OpenE:
+class OpenESimulator:
     """Both instances, with one login."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
         self._misconduct = Misconduct("open-e", faults, MAGIC)
         self._login = "Basic " + b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode("ascii")
@@ -91,13 +91,13 @@ class OpenE:
             return _fault("Server", _WORDS[REFUSING[message.case]], REFUSING[message.case])
         rule = self._misconduct.strike(message.case)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule)
-            case Rule(fault=Fault.REFUSE):
+            case FaultRule(fault=ProviderFault.REFUSE):
                 return _fault("Server", _WORDS["FlowInstanceNotFoundFault"], "FlowInstanceNotFoundFault")
-            case Rule(fault=Fault.TEMPORARY):
+            case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _fault("Server", "Internal error")
-            case Rule(fault=Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.LOGIN):
                 return _unauthorized()
         message_id = str(next(self._ids))
         instance = request.match_info["instance"].upper()
@@ -107,7 +107,7 @@ class OpenE:
         return await self._misconduct.silence(request, rule) or yes
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel: both instances, for all municipalities."""
     base = f"http://{HOST}:{place.http_port}/open-e"
     common = {

@@ -9,16 +9,16 @@ from aiohttp import web
 
 from utskick.domain.errors import SettingsFault
 from utskick.sandbox import graph, kivra, open_e, slack
-from utskick.sandbox.addresses import HOST, Place, Simulator
+from utskick.sandbox.addresses import HOST, SandboxAddresses, Simulator
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.gateways import Gateways, ReportTo
-from utskick.sandbox.graph import Graph
-from utskick.sandbox.kivra import Kivra
+from utskick.sandbox.graph import GraphSimulator
+from utskick.sandbox.kivra import KivraSimulator
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.open_e import OpenE
+from utskick.sandbox.open_e import OpenESimulator
 from utskick.sandbox.print_house import server as print_house
 from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.print_house.server import PrintHouse
@@ -26,7 +26,7 @@ from utskick.sandbox.push import server as push
 from utskick.sandbox.push.server import Push
 from utskick.sandbox.slack import Slack
 from utskick.sandbox.smtp_server import MailServer
-from utskick.sandbox.summary import Tally
+from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.viewer import Viewer
 
 NOTICE = "SANDBOX: every provider is simulated on this machine. Nothing leaves it, nobody receives anything."
@@ -38,7 +38,7 @@ _REPORTS = "/receipts/sms/link/" + _SECRET
 class Town:
     """Start it, send to it, look at it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SandboxAddresses) -> None:
         self._wanted = place
         self.ledger = Ledger()
         self.faults = Faults()
@@ -46,7 +46,13 @@ class Town:
         self._mail = MailServer(self.ledger, self.faults, place.folder)
         self._operators = DigitalMail(self.ledger, self.faults, place)
         self._printer = PrintHouse(self.ledger, self.faults, place)
-        simple: tuple[type[Graph | Kivra | OpenE | Slack | Push], ...] = (Graph, Kivra, OpenE, Slack, Push)
+        simple: tuple[type[GraphSimulator | KivraSimulator | OpenESimulator | Slack | Push], ...] = (
+            GraphSimulator,
+            KivraSimulator,
+            OpenESimulator,
+            Slack,
+            Push,
+        )
         self._others: tuple[Simulator, ...] = (
             self._operators,
             self._printer,
@@ -56,7 +62,7 @@ class Town:
         self._port = place.http_port
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SandboxAddresses:
         """As it came to be: with the ports that were found where 0 was asked for."""
         return replace(
             self._wanted, http_port=self._port, smtp_port=self._mail.port, https_port=self._operators.port, sftp_port=self._printer.port
@@ -67,7 +73,7 @@ class Town:
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
-        tally = Tally(self.ledger)
+        tally = LedgerSummary(self.ledger)
         viewer = Viewer(self.ledger, self.faults, tally, Batches(self._printer.inbox, self._printer.refused))
         app = web.Application(middlewares=[viewer.missing], client_max_size=100 * 1_048_576)
         for routes in (self._gateways.routes(), LedgerApi(self.ledger, self.faults, tally).routes(), viewer.routes()):
@@ -99,13 +105,13 @@ class Town:
             await self._runner.cleanup()
 
 
-def furnish(place: Place) -> None:
+def furnish(place: SandboxAddresses) -> None:
     """The files that settings point to, where the town has not made them yet: a worker may be there before it."""
     digital_mail.furnish(place)
     print_house.furnish(place)
 
 
-def sections(place: Place) -> dict[str, dict[str, Any]]:
+def sections(place: SandboxAddresses) -> dict[str, dict[str, Any]]:
     """The settings of the channels that send to a town at this place."""
     return {
         "sms": _sms(place),
@@ -119,7 +125,7 @@ def sections(place: Place) -> dict[str, dict[str, Any]]:
     }
 
 
-def _sms(place: Place) -> dict[str, Any]:
+def _sms(place: SandboxAddresses) -> dict[str, Any]:
     base = f"http://{HOST}:{place.http_port}"
     login = {"username": "user", "password": "secret"}
     swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 50}
@@ -137,7 +143,7 @@ def _sms(place: Place) -> dict[str, Any]:
     return {"sender": "Utskick", "public_url": place.api_url, "accounts": accounts}
 
 
-def _email(place: Place) -> dict[str, Any]:
+def _email(place: SandboxAddresses) -> dict[str, Any]:
     smtp = {
         "provider": "smtp", "host": HOST, "port": place.smtp_port, "ca_file": str(place.folder / "mailbox-ca.pem"), "username": "sandbox",
         "password": "sandbox", "concurrency": 16, "connect_timeout": 2, "read_timeout": 3,

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - it opens nothing: the simulator takes every token of this form
@@ -34,15 +34,19 @@ MISSING: Final = {
     "#readonly": "restricted_action_read_only_channel",
 }
 MAGIC: Final = {
-    "#ratelimited": Rule(Fault.THROTTLE, times=2),
-    "#temporary": Rule(Fault.TEMPORARY, times=1),
-    "#down": Rule(Fault.TEMPORARY, times=None),
-    "#revoked": Rule(Fault.LOGIN, times=None),
-    "#timeout": Rule(Fault.TIMEOUT, seconds=60),
-    "#drop": Rule(Fault.DROP),
-    "#garbage": Rule(Fault.GARBAGE),
+    "#ratelimited": FaultRule(ProviderFault.THROTTLE, times=2),
+    "#temporary": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "#down": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "#revoked": FaultRule(ProviderFault.LOGIN, times=None),
+    "#timeout": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "#drop": FaultRule(ProviderFault.DROP),
+    "#garbage": FaultRule(ProviderFault.GARBAGE),
 }
-_NO: Final = {Fault.REFUSE: "channel_not_found", Fault.TEMPORARY: "service_unavailable", Fault.LOGIN: "token_revoked"}
+_NO: Final = {
+    ProviderFault.REFUSE: "channel_not_found",
+    ProviderFault.TEMPORARY: "service_unavailable",
+    ProviderFault.LOGIN: "token_revoked",
+}
 #: Block Kit: blocks of a message, characters of a section.
 _BLOCKS, _SECTION = 50, 3000
 
@@ -50,7 +54,7 @@ _BLOCKS, _SECTION = 50, 3000
 class Slack:
     """``memory``: seconds for which a ``client_msg_id`` is known again, and answered with the first message's ``ts``."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place, *, memory: float = 300.0) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses, *, memory: float = 300.0) -> None:  # noqa: ARG002
         self._ledger = ledger
         self._misconduct = Misconduct("slack", faults, MAGIC)
         self._memory = memory
@@ -88,9 +92,9 @@ class Slack:
     async def _serve(self, request: web.Request, channel: str, message: Received) -> web.Response:
         rule = self._misconduct.strike(channel)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule, orjson.dumps({"ok": False, "error": "ratelimited"}), "application/json")
-            case Rule(fault=Fault.REFUSE | Fault.TEMPORARY | Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN):
                 return _no(_NO[rule.fault])
         ts = self._take(message)
         yes = _json({"ok": True, "channel": channel, "ts": ts, "message": {"type": "message", "text": message.text, "ts": ts}})
@@ -116,7 +120,7 @@ class Slack:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06}"
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel: one account for all municipalities, with a token for requests that bring none."""
     account = {
         "provider": "slack", "url": f"http://{HOST}:{place.http_port}/slack/api", "token": TOKEN,

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from utskick.domain.ids import new_id
-from utskick.sandbox.faults import Fault, Faults
+from utskick.sandbox.faults import Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 PROVIDER = "smtp"
@@ -34,12 +34,12 @@ SIZE_LIMIT = 50 * 1024 * 1024
 
 #: RFC 5321 section 4.2 and RFC 3463.
 _AT_RECIPIENT = {
-    Fault.REFUSE: "550 5.1.1 No such mailbox here",
-    Fault.THROTTLE: "450 4.7.1 Too much mail, come again later",
-    Fault.TEMPORARY: "451 4.3.0 Something here is broken for the moment",
-    Fault.LOGIN: "535 5.7.8 Authentication credentials invalid",
+    ProviderFault.REFUSE: "550 5.1.1 No such mailbox here",
+    ProviderFault.THROTTLE: "450 4.7.1 Too much mail, come again later",
+    ProviderFault.TEMPORARY: "451 4.3.0 Something here is broken for the moment",
+    ProviderFault.LOGIN: "535 5.7.8 Authentication credentials invalid",
 }
-_AT_CONTENT = (Fault.TIMEOUT, Fault.DROP, Fault.GARBAGE)
+_AT_CONTENT = (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE)
 _GARBAGE = "<html><h1>It works!</h1></html>"
 
 _VALID = timedelta(days=365)
@@ -47,7 +47,7 @@ _RENEWED_BEFORE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class SmtpLogin:
     """What AUTH must show; mail is taken without AUTH too."""
 
     username: str = "sandbox"
@@ -62,7 +62,7 @@ class Login:
 class _Envelope(Envelope):
     """With the fault that is to strike when its content has come."""
 
-    fault: Fault | None = None
+    fault: ProviderFault | None = None
 
 
 class _Line(SMTP):
@@ -109,9 +109,9 @@ class _Post:
         reference = new_id().hex
         for recipient in envelope.rcpt_tos:
             self._ledger.add(read(recipient, envelope.original_content or b"", reference))
-        if envelope.fault is Fault.GARBAGE:
+        if envelope.fault is ProviderFault.GARBAGE:
             return _GARBAGE
-        if envelope.fault is Fault.DROP:
+        if envelope.fault is ProviderFault.DROP:
             cast(_Line, server).hang_up()
         if envelope.fault is not None:
             await asyncio.Event().wait()  # until the client leaves, when the server cancels this
@@ -152,8 +152,8 @@ def _text(message: EmailMessage) -> str:
 class MailServer:
     """``folder`` keeps the certificate; ``ca_file`` is what a client has to trust. Runs in the loop that starts it."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, folder: Path, login: Login | None = None) -> None:
-        self.login = login or Login()
+    def __init__(self, ledger: Ledger, faults: Faults, folder: Path, login: SmtpLogin | None = None) -> None:
+        self.login = login or SmtpLogin()
         self._post = _Post(ledger, faults)
         self._certificate = _Certificate(folder)
         self._lines: set[_Line] = set()

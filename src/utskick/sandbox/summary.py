@@ -13,7 +13,7 @@ from utskick.sandbox.ledger import Ledger, Received
 STRIDE: Final = 200
 
 
-class Tally:
+class LedgerSummary:
     """What the ledger comes to, kept up as it grows, so that nobody reads 200 000 entries to show a number."""
 
     def __init__(self, ledger: Ledger) -> None:

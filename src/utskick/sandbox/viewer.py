@@ -13,7 +13,7 @@ from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.print_house.pdf_pages import Pictures
-from utskick.sandbox.summary import Tally
+from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.views import print_batches
 from utskick.sandbox.views.cases import Cases
 from utskick.sandbox.views.components import Desk, Shelf
@@ -21,12 +21,12 @@ from utskick.sandbox.views.devices import Devices
 from utskick.sandbox.views.formatting import excerpt, moment
 from utskick.sandbox.views.inboxes import Inboxes
 from utskick.sandbox.views.invoices import Invoices
-from utskick.sandbox.views.layout import HEADERS, Layout
+from utskick.sandbox.views.layout import HEADERS, PageLayout
 from utskick.sandbox.views.letter_boxes import LetterBoxes
 from utskick.sandbox.views.mailboxes import Mailboxes
 from utskick.sandbox.views.misbehaviour import misbehaviour
 from utskick.sandbox.views.phones import Phones
-from utskick.sandbox.views.print_batches import PrintBatches
+from utskick.sandbox.views.print_batches import PrintBatchPages
 from utskick.sandbox.views.slack_channels import SlackChannels
 
 #: Entries that the overview names, and copies that it warns of.
@@ -39,12 +39,12 @@ SHELVES: Final[tuple[type[Shelf], ...]] = (Phones, Inboxes, Mailboxes, Invoices,
 class Viewer:
     """The pages. Lists refresh themselves every other second, unless paused (WCAG 2.2.2). ``batches``: what the printing house holds."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, tally: Tally | None = None, batches: Batches | None = None) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, tally: LedgerSummary | None = None, batches: Batches | None = None) -> None:
         folder = Path(__file__).parent
         self._style = (folder / "style.css").read_text("utf-8")
         self._faults = faults
-        self._layout = Layout(folder / "pages", _tabs())
-        self._desk = Desk(ledger, tally or Tally(ledger), self._layout, Pictures(), batches or Batches())
+        self._layout = PageLayout(folder / "pages", _tabs())
+        self._desk = Desk(ledger, tally or LedgerSummary(ledger), self._layout, Pictures(), batches or Batches())
         self._shelves = {kind.kind.channel: kind(self._desk) for kind in SHELVES}
 
     def routes(self) -> list[web.RouteDef]:
@@ -53,7 +53,7 @@ class Viewer:
             web.get("/", self.overview),
             web.get("/style.css", self.style),
             *shelves,
-            *PrintBatches(self._desk).routes(),
+            *PrintBatchPages(self._desk).routes(),
             web.get("/misbehaviour", self.misbehaviour),
         ]
 

@@ -24,9 +24,9 @@ from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.preparation import Prepared, Ready
 from utskick.outgoing.http_client import ANSWER_LIMIT
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.kivra import TENANT, Kivra
+from utskick.sandbox.kivra import TENANT, KivraSimulator
 from utskick.sandbox.ledger import Ledger
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n"
@@ -96,7 +96,7 @@ class Town:
 
     async def open(self, tmp_path: Path) -> Town:
         self.ledger, self.faults, self.roll = Ledger(), Faults(), Roll()
-        self.kivra = Kivra(self.ledger, self.faults, Place(0, 0, tmp_path, ""))
+        self.kivra = KivraSimulator(self.ledger, self.faults, SandboxAddresses(0, 0, tmp_path, ""))
         app = web.Application()
         app.add_routes(self.kivra.routes())
         self.server = TestServer(app, host="127.0.0.1")

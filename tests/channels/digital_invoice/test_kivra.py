@@ -15,7 +15,7 @@ from tests.contracts.provider import ProviderContract
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 from utskick.domain.preparation import Ready
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_a_person_gets_the_invoice_and_a_repeat_is_not_a_second_one(town: 
 
 
 async def test_a_company_is_reached_by_its_vat_number_without_a_question(town: Town) -> None:
-    town.faults.add(Rule(Fault.LOGIN, "kivra", times=None))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", times=None))
     draft, prepared = await town.prepare(body(town.roll.enter("2120002411")))
     town.faults.clear()
     assert isinstance(prepared, Ready)
@@ -106,9 +106,9 @@ async def test_a_party_without_a_number_is_rejected_and_a_directory_that_is_away
 
 async def test_a_token_that_was_taken_back_is_renewed_once(town: Town) -> None:
     draft, _ = await town.prepare(body(town.roll.enter(person())))
-    town.faults.add(Rule(Fault.LOGIN, "kivra", times=1))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", times=1))
     assert isinstance(await town.channel.send(draft, new_id(), "kivra"), Sent)
-    town.faults.add(Rule(Fault.LOGIN, "kivra", recipient=person(), times=None))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", recipient=person(), times=None))
     assert isinstance(await town.channel.send(draft, new_id(), "kivra"), Misconfigured)
 
 

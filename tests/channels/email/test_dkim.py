@@ -16,8 +16,8 @@ from pydantic import SecretStr, ValidationError
 from tests.channels.email.wire import NOON, ScriptedServer, draft
 from utskick.channels.email.channel import build
 from utskick.channels.email.dkim import ROOM, Signatures
-from utskick.channels.email.mime import Encoded, Mail, compose
-from utskick.channels.email.settings import EmailSettings, SigningKey
+from utskick.channels.email.mime import ComposedMail, Encoded, compose
+from utskick.channels.email.settings import DkimKey, EmailSettings
 from utskick.domain.errors import SettingsFault
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
@@ -41,12 +41,12 @@ def verifies(data: bytes) -> bool:
     return bool(dkim.verify(data, dnsfunc=published))
 
 
-def mail(**content: Any) -> Mail:
+def mail(**content: Any) -> ComposedMail:
     return compose(draft(**content), new_id(), Encoded())
 
 
 def signatures(key_file: Path) -> Signatures:
-    return Signatures({"sundsvall.se": SigningKey(selector="s1", key_file=key_file)})
+    return Signatures({"sundsvall.se": DkimKey(selector="s1", key_file=key_file)})
 
 
 def test_a_signed_message_verifies_and_a_changed_one_does_not(key_file: Path) -> None:
@@ -81,7 +81,7 @@ def test_other_domains_are_not_signed(key_file: Path) -> None:
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_a_key_may_stand_in_the_settings(key_file: Path, ends: str) -> None:
     key = SecretStr(key_file.read_text().replace("\n", ends))
-    assert verifies(Signatures({"sundsvall.se": SigningKey(selector="s1", key=key)}).sign(mail(), NOON).data)
+    assert verifies(Signatures({"sundsvall.se": DkimKey(selector="s1", key=key)}).sign(mail(), NOON).data)
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
@@ -102,7 +102,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | N
 )
 def test_a_key_that_cannot_sign_is_told_when_the_settings_are_read(members: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as fault:
-        SigningKey.model_validate({"selector": "s1", **members})
+        DkimKey.model_validate({"selector": "s1", **members})
     (told,) = fault.value.errors()
     assert (told["loc"][0], told["input"]) == ("key" if members else "key_file", None)
     assert "MII" not in str(fault.value)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.channels.email.wire import NOON, SENDER, draft
 from utskick.channels.email.html_to_text import LIMIT, text_of
-from utskick.channels.email.mime import Encoded, Mail, compose
+from utskick.channels.email.mime import ComposedMail, Encoded, compose
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 
@@ -27,11 +27,11 @@ def html(markup: str) -> str:
     return b64encode(markup.encode()).decode()
 
 
-def mail(*attachments: Attachment, to: str = "anna@example.com", **content: Any) -> Mail:
+def mail(*attachments: Attachment, to: str = "anna@example.com", **content: Any) -> ComposedMail:
     return compose(replace(draft(to, **content), attachments=attachments), KEY, Encoded())
 
 
-def read(sent: Mail) -> EmailMessage:
+def read(sent: ComposedMail) -> EmailMessage:
     return message_from_bytes(sent.data, policy=policy.SMTPUTF8)
 
 

@@ -23,10 +23,10 @@ from utskick.domain.directory_ports import Directory, Neighbours, Subscription
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.recipient import Recipient
 from utskick.outgoing.http_client import ANSWER_LIMIT
-from utskick.sandbox.addresses import Place
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.push.device import Device
+from utskick.sandbox.push.device import Browser
 from utskick.sandbox.push.server import Push, section
 
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
@@ -96,14 +96,14 @@ class SandboxStage:
         self._folder = folder
 
     async def open(self) -> SandboxStage:
-        self.push = Push(self.ledger, self.faults, Place(0, 0, self._folder, "http://127.0.0.1:1"))
+        self.push = Push(self.ledger, self.faults, SandboxAddresses(0, 0, self._folder, "http://127.0.0.1:1"))
         app = web.Application()
         app.add_routes(self.push.routes())
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
         await self._start()
         assert self.server.port is not None
-        self.place = Place(self.server.port, 0, self._folder, "http://127.0.0.1:1")
+        self.place = SandboxAddresses(self.server.port, 0, self._folder, "http://127.0.0.1:1")
         self.base = f"http://127.0.0.1:{self.server.port}"
         self.session = aiohttp.ClientSession()
         self.channel = self._build()
@@ -220,4 +220,4 @@ class ServerStage:
 
 
 #: A browser of the test, whose keys the test holds.
-BROWSER = Device("annas-dator")
+BROWSER = Browser("annas-dator")

@@ -19,10 +19,10 @@ from utskick.domain.clock import utc_now
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.validators import refusal
-from utskick.sandbox.push.device import Device
+from utskick.sandbox.push.device import Browser
 
 ANYBODY = "0190b1c2-0000-7000-8000-00000000b0b0"
-DEVICE = Device("annas-dator").subscription("https://push.example.net")
+DEVICE = Browser("annas-dator").subscription("https://push.example.net")
 
 
 def plan(**more: Any) -> Plan:

@@ -15,7 +15,7 @@ from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
 from utskick.outgoing.http_client import Outgoing, Timeouts
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 
 ANSWERS = {
     "well": lambda: web.Response(status=204),
@@ -130,7 +130,7 @@ async def test_a_refusal_without_words_is_still_one(stage: ServerStage) -> None:
 async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int | None, passed: float, tokens: int) -> None:
     stage.token_answers = [json(200, {"access_token": "first", **({"expires_in": life} if life else {})})]
     wire, now = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]
-    token = Token(Grant(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0])
+    token = Token(TokenSource(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0])
     assert await token.get() == "first"
     now[0] += passed
     await token.get()
@@ -140,7 +140,7 @@ async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int |
 
 async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: ServerStage) -> None:
     wire = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3))
-    token = Token(Grant(str(stage.server.make_url("/token")), "me", SECRET), wire)
+    token = Token(TokenSource(str(stage.server.make_url("/token")), "me", SECRET), wire)
     assert await token.get() == "token-1"
     for _ in range(2):
         token.refuse("token-1")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utskick.channels.snail_mail.file_names import Names, address_list, batch_folder, cell, file_name, segment, sums, transliterated
-from utskick.channels.snail_mail.settings import Layout
+from utskick.channels.snail_mail.settings import HandoverLayout
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NASTY = st.one_of(
@@ -76,7 +76,7 @@ def test_the_batchs_folder_is_todays() -> None:
     st.sampled_from(["lf", "crlf"]),
 )
 def test_a_spreadsheet_reads_the_list_back_and_calculates_nothing(rows: list[list[str]], encoding: str, end: str) -> None:
-    written = address_list(rows, Layout.model_validate({"encoding": encoding, "line_end": end})).decode(encoding)
+    written = address_list(rows, HandoverLayout.model_validate({"encoding": encoding, "line_end": end})).decode(encoding)
     read = list(csv.reader(io.StringIO(written, newline=""), strict=True))
     assert read[0] == ["namn", "careOf", "adress", "lagenhet", "postnummer", "postort"]
     assert len(read) == len(rows) + 1

@@ -24,9 +24,9 @@ from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf,
 from utskick.channels.snail_mail.folder import Folder, fault_of
 from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.letters import Bench
-from utskick.channels.snail_mail.preflight_client import Inspection
-from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, Layout, Limits
-from utskick.channels.snail_mail.storage import Fault, forbidden
+from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
+from utskick.channels.snail_mail.storage import StorageFault, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
@@ -248,9 +248,9 @@ THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten")
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("fault", [Crash(), Fault("target-full", "full")], ids=["crash", "fault"])
+@pytest.mark.parametrize("fault", [Crash(), StorageFault("target-full", "full")], ids=["crash", "fault"])
 async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(tmp_path: Path, fault: BaseException, after: bool) -> None:
-    inspection = Inspection(Limits())
+    inspection = PreflightClient(Limits())
     bench = Bench(PROFILES["free-v2"], inspection)
     step, struck = 0, True
     while struck:
@@ -259,7 +259,7 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(tmp_path:
         root.mkdir()
         frail = Frail(root, step, after=after, fault=fault)
         try:
-            outcome: Outcome | None = await HandOver(frail, Layout(), bench, key).run(batch(*THREE))
+            outcome: Outcome | None = await HandOver(frail, HandoverLayout(), bench, key).run(batch(*THREE))
         except Crash:
             outcome = None
         struck = frail.struck
@@ -267,7 +267,7 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(tmp_path:
         assert isinstance(outcome, Sent | Uncertain | None) or not files(root)
         taken = files(root)
         subprocess.run(f"mkdir ../taken-{step}; mv * ../taken-{step}/ 2>/dev/null", shell=True, cwd=root, check=False)
-        again = await HandOver(Folder(FolderAccount(provider="folder", path=str(root))), Layout(), bench, key).run(batch(*THREE))
+        again = await HandOver(Folder(FolderAccount(provider="folder", path=str(root))), HandoverLayout(), bench, key).run(batch(*THREE))
         assert isinstance(again, Sent)
         assert whole(root)
         seen = taken + files(root)
@@ -297,18 +297,18 @@ class Overtaken(Folder):
 
     async def write(self, path: str, data: bytes) -> None:
         await self._other()
-        raise Fault("target-full", "full")
+        raise StorageFault("target-full", "full")
 
 
 async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(tmp_path: Path) -> None:
-    key, bench = new_id(), Bench(PROFILES["free-v2"], Inspection(Limits()))
+    key, bench = new_id(), Bench(PROFILES["free-v2"], PreflightClient(Limits()))
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
-        frail = Frail(tmp_path, 25, after=True, fault=Fault("unreachable", "gone"))
-        return await HandOver(frail, Layout(), bench, key).run(batch(*THREE))
+        frail = Frail(tmp_path, 25, after=True, fault=StorageFault("unreachable", "gone"))
+        return await HandOver(frail, HandoverLayout(), bench, key).run(batch(*THREE))
 
-    outcome = await HandOver(Overtaken(tmp_path, half), Layout(), bench, key).run(batch(prepared()))
+    outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), bench, key).run(batch(prepared()))
     assert isinstance(outcome, Deferred)
     taken = files(tmp_path)
     assert 0 < len([name for name in taken if name.endswith("KLAR")]) < 3
@@ -331,18 +331,18 @@ class Locked(Folder):
 
 
 async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(tmp_path: Path) -> None:
-    bench = Bench(PROFILES["free-v2"], Inspection(Limits()))
+    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
     for name, expected in (("Kultur", Misconfigured), ("Skola", Uncertain)):
         (tmp_path / name).mkdir()
-        outcome = await HandOver(Locked(tmp_path / name, name), Layout(), bench, new_id()).run(batch(*THREE))
+        outcome = await HandOver(Locked(tmp_path / name, name), HandoverLayout(), bench, new_id()).run(batch(*THREE))
         assert isinstance(outcome, expected)
         assert outcome.reason.code == "refused-access"
 
 
 async def test_a_full_disk_defers_leaves_nothing_and_the_repeat_works(tmp_path: Path) -> None:
-    bench = Bench(PROFILES["free-v2"], Inspection(Limits()))
-    frail = Frail(tmp_path, 4, after=False, fault=Fault("target-full", "full"))
-    outcome = await HandOver(frail, Layout(), bench, key := new_id()).run(batch(*THREE))
+    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
+    frail = Frail(tmp_path, 4, after=False, fault=StorageFault("target-full", "full"))
+    outcome = await HandOver(frail, HandoverLayout(), bench, key := new_id()).run(batch(*THREE))
     assert isinstance(outcome, Deferred)
     assert list((tmp_path / ".utskick" / str(key)).iterdir()) == []
     assert isinstance(await hand_over(tmp_path, batch(*THREE), key), Sent)

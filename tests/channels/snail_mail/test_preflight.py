@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
 from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
-from utskick.channels.snail_mail.preflight_client import Inspection
+from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.preflight_pool import Child
 from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
@@ -25,13 +25,13 @@ TOO_COMPLEX = "is too complex to be checked: it needs more time or memory than a
 
 
 @pytest.fixture
-async def inspection() -> AsyncIterator[Inspection]:
-    opened = Inspection(Limits())
+async def inspection() -> AsyncIterator[PreflightClient]:
+    opened = PreflightClient(Limits())
     yield opened
     await opened.close()
 
 
-async def findings(inspection: Inspection, data: bytes, profile: Profile = STRICT) -> Sequence[str]:
+async def findings(inspection: PreflightClient, data: bytes, profile: Profile = STRICT) -> Sequence[str]:
     return (await inspection.look(Attachment.of("a.pdf", None, data), profile)).findings
 
 
@@ -43,7 +43,7 @@ def seen(data: bytes, looked: Looked = BOTH) -> Sequence[str]:
     return tuple(look(data, looked)["findings"])
 
 
-async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: Inspection) -> None:
+async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: PreflightClient) -> None:
     found = await inspection.look(Attachment.of("a.pdf", None, letter(3)), STRICT)
     assert (found.findings, found.pages) == ((), 3)
 
@@ -102,7 +102,7 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
-    inspection = Inspection(Limits(page_limit=2, size_limit=5000))
+    inspection = PreflightClient(Limits(page_limit=2, size_limit=5000))
     try:
         assert await findings(inspection, letter(2)) == ()
         assert await findings(inspection, letter(3)) == ("has 3 pages, and the limit is 2",)
@@ -122,7 +122,7 @@ def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
     assert "CityMail" in told
 
 
-async def test_zones_of_every_page_where_the_profile_says_so(inspection: Inspection) -> None:
+async def test_zones_of_every_page_where_the_profile_says_so(inspection: PreflightClient) -> None:
     data = letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b"")
     assert await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,))) == ()
     (told,) = await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all"))
@@ -178,11 +178,11 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-async def test_bombs_are_refused_within_300_ms(inspection: Inspection, name: str) -> None:
+async def test_bombs_are_refused_within_300_ms(inspection: PreflightClient, name: str) -> None:
     make, expected = BOMBS[name]
     data = make()
     begun = processor_time()
-    await findings(other := Inspection(Limits()), letter())
+    await findings(other := PreflightClient(Limits()), letter())
     await other.close()
     start = processor_time() - begun
     took, spent = [], []
@@ -206,7 +206,7 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspection) -> None:
+async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: PreflightClient) -> None:
     await findings(inspection, letter())
     (child,) = inspection.children.idle
     limits = Path(f"/proc/{child._process.pid}/limits").read_text()
@@ -215,19 +215,19 @@ async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspect
     assert MEMORY == 200 * 1024 * 1024
 
 
-async def test_a_pdf_is_looked_at_once(inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pdf_is_looked_at_once(inspection: PreflightClient, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pdfs.nested_forms()
     assert await findings(inspection, data) == (TOO_COMPLEX,)
     monkeypatch.setattr(Child, "ask", None)
     assert await findings(inspection, data) == (TOO_COMPLEX,)
 
 
-async def test_many_at_once_wait_for_their_turn(inspection: Inspection) -> None:
+async def test_many_at_once_wait_for_their_turn(inspection: PreflightClient) -> None:
     told = await asyncio.gather(*(findings(inspection, letter(number)) for number in range(1, 30)))
     assert told == [()] * 29
 
 
-async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: Inspection) -> None:
+async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: PreflightClient) -> None:
     await findings(inspection, letter())
     (child,) = inspection.children.idle
     begun = asyncio.create_task(findings(inspection, pdfs.nested_forms()))
@@ -240,8 +240,8 @@ async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: 
     assert await findings(inspection, letter(4)) == ()
 
 
-async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(inspection: Inspection) -> None:
-    other = Inspection(Limits(page_limit=1))
+async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(inspection: PreflightClient) -> None:
+    other = PreflightClient(Limits(page_limit=1))
     assert await findings(other, letter(2)) == ("has 2 pages, and the limit is 1",)
     (child,) = other.children.idle
     assert await findings(inspection, letter(2)) == ()

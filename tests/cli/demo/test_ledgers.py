@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from utskick.cli.demo.ledgers import Asked, Comparison, Copy, Wording, compare
+from utskick.cli.demo.ledgers import Comparison, Copy, RequestedDelivery, Wording, compare
 from utskick.domain.status import Status
 from utskick_client import DeliveryEvent, DeliveryResult
 
-ASKED: Final = Asked("sms", "+46701740605", "d-1", Wording("Hej"))
+ASKED: Final = RequestedDelivery("sms", "+46701740605", "d-1", Wording("Hej"))
 COPY: Final = Copy("sms", "+46701740605", "d-1", Wording("Hej"))
 
 

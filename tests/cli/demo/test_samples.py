@@ -12,12 +12,12 @@ from utskick.cli import csv_file as sheet
 from utskick.cli.demo import pdf
 from utskick.cli.demo import samples as programme
 from utskick.cli.demo.ledger_readers import wording_of
-from utskick.cli.recipients_csv import EMAIL, SMS, Kind, listing_of
-from utskick.sandbox.faults import Fault, magic
+from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, listing_of
+from utskick.sandbox.faults import ProviderFault, magic
 
 
 @pytest.mark.parametrize("kind", [SMS, EMAIL], ids=["sms", "email"])
-def test_a_list_holds_a_thousand_people_with_party_and_reference(kind: Kind) -> None:
+def test_a_list_holds_a_thousand_people_with_party_and_reference(kind: ListKind) -> None:
     listing = listing_of(sheet.read(files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()), kind)
     assert (len(listing.recipients), listing.duplicates, listing.rejected) == (1000, 0, ())
     assert len({r.party_id for r in listing.recipients}) == 1000
@@ -30,7 +30,7 @@ def test_the_lists_are_of_the_same_people() -> None:
 
 def test_every_kind_of_misbehaviour_that_ends_in_time_is_among_them() -> None:
     found = Counter(rule.fault for kind in (SMS, EMAIL) for r in programme.recipients(kind) if (rule := magic(r.destination)))
-    assert set(found) == set(Fault) - {Fault.LOGIN}
+    assert set(found) == set(ProviderFault) - {ProviderFault.LOGIN}
     endless = [r for r in programme.recipients(SMS) if r.destination[-2:] in ("05", "14")]
     assert endless == []
     assert [r for r in programme.recipients(EMAIL) if "+down@" in r.destination] == []

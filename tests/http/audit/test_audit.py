@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tests.http.conftest import Client, serving
-from utskick.domain.audit import Action, Entry, Link
+from utskick.domain.audit import Action, AuditEntry, ChainLink
 from utskick.domain.message import Caller
 from utskick.http.pipeline.audit import ACTIONS
 from utskick.store.administration.audit import Audit, keep
@@ -82,8 +82,8 @@ async def test_every_operation_is_traced_or_tells_nothing_of_anybody(client: Cli
     assert sending & ACTIONS.keys() == set()
 
 
-def entry(number: int, municipality_id: str = "2281") -> Entry:
-    return Entry(
+def entry(number: int, municipality_id: str = "2281") -> AuditEntry:
+    return AuditEntry(
         Action.SEND,
         Caller(municipality_id, "Skolappen", "joe01doe", f"r{number}", "c", "127.0.0.1"),
         datetime.now(UTC),
@@ -160,7 +160,7 @@ async def test_the_first_broken_link_is_named(database: Database, statement: str
 
 async def test_a_chain_that_was_written_anew_is_not_the_one_that_was_noted(database: Database) -> None:
     audit = await chained(database, 3)
-    noted = Link(2, bytes(32))
+    noted = ChainLink(2, bytes(32))
     assert (await audit.verify("2281")).broken is None
     broken = (await audit.verify("2281", noted)).broken
     assert broken is not None

@@ -8,16 +8,16 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.http.audit.coalescing import EventCoalescer, EventCount, Kind
+from utskick.http.audit.coalescing import EventCoalescer, EventCount, EventKey
 
 MOST, EACH = 3, 2
 
 
 class Told:
     def __init__(self) -> None:
-        self.sums: list[tuple[Kind, int, set[str], int | None]] = []
+        self.sums: list[tuple[EventKey, int, set[str], int | None]] = []
 
-    def __call__(self, kind: Kind, spate: EventCount[int]) -> None:
+    def __call__(self, kind: EventKey, spate: EventCount[int]) -> None:
         self.sums.append((kind, spate.untold, set(spate.names), spate.last))
 
 
@@ -27,7 +27,7 @@ def test_what_is_told_and_what_is_counted_is_all_there_was(calls: list[tuple[str
         told, one_by_one = Told(), Counter[tuple[str, str]]()
         spates: EventCoalescer[int] = EventCoalescer(MOST, EACH, told)
         for number, (trail, who, why) in enumerate(calls):
-            one_by_one[trail, why] += spates.take(Kind(trail, str(who), why), "read", number)
+            one_by_one[trail, why] += spates.take(EventKey(trail, str(who), why), "read", number)
         assert sum(one_by_one.values()) <= EACH * (MOST + 4), "four sorts of trail and reason beside those that are told apart"
         spates.close()
         sums = Counter[tuple[str, str]]()
@@ -41,7 +41,7 @@ def test_what_is_told_and_what_is_counted_is_all_there_was(calls: list[tuple[str
 
 
 async def test_each_minute_tells_its_own_and_a_quiet_one_forgets() -> None:
-    told, kind = Told(), Kind("2281", "192.0.2.1", "no token")
+    told, kind = Told(), EventKey("2281", "192.0.2.1", "no token")
     spates: EventCoalescer[int] = EventCoalescer(MOST, 1, told, minute=0.05)
     assert [spates.take(kind, name, number) for number, name in enumerate(("read", "send", "read"))] == [True, False, False]
     await asyncio.sleep(0.08)

@@ -16,7 +16,7 @@ from utskick.domain.feed import OLDEST, Position, read_position
 from utskick.domain.status import Status
 from utskick.store import migrations
 from utskick.store.database import Database
-from utskick.store.events.feed import Feed, Window
+from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.transaction_numbers import Numbering
 
 
@@ -96,7 +96,7 @@ async def test_readers_beside_many_writers_see_all_once_and_in_one_order(databas
 
     writers = asyncio.gather(*(write(number) for number in range(5)))
     while not writers.done() or len(seen) < 75:
-        page = await feed.page(Window("2281", after), 10)
+        page = await feed.page(FeedQuery("2281", after), 10)
         seen += [event.position for event in page.events]
         after = page.next
         await asyncio.sleep(0)
@@ -151,14 +151,14 @@ async def test_a_filter_that_matches_little_gets_on_with_empty_pages(database: D
     feed = Feed(database, look=4)
     pages, after = [], OLDEST
     while True:
-        page = await feed.page(Window("2281", after, "A"), 5)
+        page = await feed.page(FeedQuery("2281", after, "A"), 5)
         pages.append((len(page.events), page.more))
         after = page.next
         if not page.more:
             break
     assert pages == [(0, True), (0, True), (1, False)]
-    assert await feed.waiting(Window("2281", OLDEST, "B")) == (4, True)
-    assert await Feed(database).waiting(Window("2281", OLDEST, statuses=(Status.SENT,))) == (10, False)
+    assert await feed.waiting(FeedQuery("2281", OLDEST, "B")) == (4, True)
+    assert await Feed(database).waiting(FeedQuery("2281", OLDEST, statuses=(Status.SENT,))) == (10, False)
 
 
 _FOREIGN = ["", "x", "1", "1-", "-1-1", "1-1-1", "9223372036854775808-0", "1-99999999999999999999", "%D9%A1-1", "1-1%0A"]
@@ -211,7 +211,7 @@ async def test_after_a_restore_new_events_come_after_old_ones(restored: Database
     assert sorted(by > 0 for by in raised) == [False, True]
     assert max(raised) > 2**32
     await happens(restored.pool, one, "delivered")
-    page = await feed.page(Window("2281", OLDEST), 10)
+    page = await feed.page(FeedQuery("2281", OLDEST), 10)
     assert [(e.lifecycle, e.position.tx > far) for e in page.events] == [(Status.SENT, False), (Status.DELIVERED, True)]
     assert await numbering.mend() == 0
     await restored.pool.execute("INSERT INTO watermarks VALUES ('tallies', '2281', $1)", page.next.tx + 2**40)
@@ -233,7 +233,7 @@ async def test_an_event_that_is_being_written_during_the_repair_gets_no_old_numb
         await open_one.commit()
     assert await mending > 0
     await beside
-    page = await Feed(restored).page(Window("2281", OLDEST), 10)
+    page = await Feed(restored).page(FeedQuery("2281", OLDEST), 10)
     assert page.events[-1].lifecycle is Status.FAILED
 
 

@@ -23,7 +23,7 @@ from utskick.domain.outcome import Reason
 from utskick.domain.status import UNDELIVERABLE, Status, contract_status
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
-from utskick.store.history.statistics import Tallies, Wanted
+from utskick.store.history.statistics import StatisticsFilter, Tallies
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import Deliveries
 from utskick.store.messages.settlement import Settlement
@@ -73,7 +73,7 @@ class _Same:
 async def both(database: Database, municipality_id: str = "2281") -> tuple[Told, Told]:
     """The tallies and the raw count of one moment."""
     async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        found = await Tallies(SimpleNamespace(of=lambda _: _Same(connection))).count(Wanted(municipality_id))  # type: ignore[arg-type]
+        found = await Tallies(SimpleNamespace(of=lambda _: _Same(connection))).count(StatisticsFilter(municipality_id))  # type: ignore[arg-type]
         told = Counter({(t.original_type, t.message_type, t.origin, t.department, t.word): t.number for t in found})
         return told, await raw(connection, municipality_id)
 

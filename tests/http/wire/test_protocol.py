@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.conftest import Client
 from utskick.http.wire import body, middleware
-from utskick.http.wire.protocol import HEAD, Connection
+from utskick.http.wire.protocol import HEAD, HttpConnection
 
 
 async def raw(client: Client) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -29,7 +29,7 @@ async def ended(reader: asyncio.StreamReader, within: float = 5.0) -> bytes:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience of a fraction of a second."""
-    monkeypatch.setattr(Connection, "patience", 0.3)
+    monkeypatch.setattr(HttpConnection, "patience", 0.3)
     monkeypatch.setattr(body, "_PAUSE", 0.3)
     monkeypatch.setattr(middleware, "_UNREAD", 0.5)
 

@@ -28,10 +28,10 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.preparation import Ready
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.digital_mail.citizens import MOST, number
 from utskick.sandbox.digital_mail.server import LIMIT, ORGANIZATIONS, DigitalMail, section
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
@@ -44,7 +44,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults, self.people = Ledger(), Faults(), People({})
-        self.place = Place(0, 0, folder, "http://127.0.0.1:9")
+        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
         self.simulator = DigitalMail(self.ledger, self.faults, self.place)
         self._frozen: dict[UUID, bytes | None] = {}
 
@@ -176,31 +176,37 @@ async def test_min_myndighetspost_does_not_know_a_repeat(town: Town) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "entries"),
     [
-        (Fault.REFUSE, Rejected, 0),
-        (Fault.THROTTLE, Deferred, 0),
-        (Fault.TEMPORARY, Deferred, 0),
-        (Fault.LOGIN, Misconfigured, 0),
-        (Fault.TIMEOUT, Uncertain, 1),
-        (Fault.DROP, Uncertain, 1),
-        (Fault.GARBAGE, Uncertain, 1),
+        (ProviderFault.REFUSE, Rejected, 0),
+        (ProviderFault.THROTTLE, Deferred, 0),
+        (ProviderFault.TEMPORARY, Deferred, 0),
+        (ProviderFault.LOGIN, Misconfigured, 0),
+        (ProviderFault.TIMEOUT, Uncertain, 1),
+        (ProviderFault.DROP, Uncertain, 1),
+        (ProviderFault.GARBAGE, Uncertain, 1),
     ],
 )
 @pytest.mark.parametrize("provider", ["kivra", None])
-async def test_the_script_is_obeyed(town: Town, fault: Fault, kind: type, entries: int, provider: str | None) -> None:
-    town.faults.add(Rule(fault, provider, number(4), seconds=7))
+async def test_the_script_is_obeyed(town: Town, fault: ProviderFault, kind: type, entries: int, provider: str | None) -> None:
+    town.faults.add(FaultRule(fault, provider, number(4), seconds=7))
     outcome = await town.send(number(4))
     assert isinstance(outcome, kind)
-    if fault is Fault.THROTTLE:
+    if fault is ProviderFault.THROTTLE:
         assert outcome.retry_after == timedelta(seconds=7)  # type: ignore[attr-defined]
     assert len(town.ledger) == entries
     assert isinstance(await town.send(number(4)), Sent)
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"), [(Fault.REFUSE, Rejected), (Fault.TEMPORARY, Deferred), (Fault.THROTTLE, Deferred), (Fault.LOGIN, Misconfigured)]
+    ("fault", "kind"),
+    [
+        (ProviderFault.REFUSE, Rejected),
+        (ProviderFault.TEMPORARY, Deferred),
+        (ProviderFault.THROTTLE, Deferred),
+        (ProviderFault.LOGIN, Misconfigured),
+    ],
 )
-async def test_the_register_has_a_script_of_its_own(town: Town, fault: Fault, kind: type) -> None:
-    town.faults.add(Rule(fault, "far", number(4)))
+async def test_the_register_has_a_script_of_its_own(town: Town, fault: ProviderFault, kind: type) -> None:
+    town.faults.add(FaultRule(fault, "far", number(4)))
     assert isinstance(await town.send(number(5)), Sent)
     assert isinstance(await town.send(number(4)), kind)
     assert isinstance(await town.send(number(4)), Sent)

@@ -21,7 +21,7 @@ from utskick.channels.digital_mail.envelope import delivery
 from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.sandbox.digital_mail.schema_check import SERVICE_3, check
-from utskick.sandbox.digital_mail.signature import Refused, verify
+from utskick.sandbox.digital_mail.signature import InvalidDelivery, verify
 from utskick.sandbox.digital_mail.soap import body_of
 
 AUTHORITY = Authority()
@@ -42,10 +42,10 @@ def sealed(credentials: Credentials) -> bytes:
 
 
 def taken(envelope: bytes, trusted: x509.Certificate = AUTHORITY.certificate, now: datetime | None = None) -> None:
-    """Raises ``Refused``."""
+    """Raises ``InvalidDelivery``."""
     wrapper = body_of(envelope, f"{{{SERVICE_3}}}deliverSecure")
     if len(wrapper) != 1 or (wrapper.text or "").strip() or wrapper.attrib:
-        raise Refused("deliverSecure must hold exactly one element")
+        raise InvalidDelivery("deliverSecure must hold exactly one element")
     check(wrapper[0])
     verify(wrapper[0], trusted, now)
 
@@ -131,7 +131,7 @@ def test_a_forgers_idea_is_refused(envelope: bytes, what: str) -> None:
     text = envelope.decode()
     forged = TARGETED[what](text)
     assert forged != text
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidDelivery):
         taken(forged.encode())
 
 
@@ -166,7 +166,7 @@ def test_every_one_of_200_mutations_is_refused(envelope: bytes) -> None:
         if says_the_same(text, changed):
             continue
         count += 1
-        with pytest.raises(Refused) as fault:
+        with pytest.raises(InvalidDelivery) as fault:
             taken(changed.encode())
         kind = "not XML" if "well-formed" in str(fault.value) else "read"
         by[kind] = by.get(kind, 0) + 1
@@ -182,7 +182,7 @@ def test_every_mutation_of_the_signatures_own_elements_is_refused(envelope: byte
         start, end = spots[number % len(spots)]
         at = luck.randrange(start, end)
         other = luck.choice([c for c in "ABCDEFabcdef0123456789+/=,# " if c != text[at]])
-        with pytest.raises(Refused):
+        with pytest.raises(InvalidDelivery):
             taken((text[:at] + other + text[at + 1 :]).encode())
 
 
@@ -192,25 +192,25 @@ def test_unused_bits_of_base64_are_no_way_around(envelope: bytes) -> None:
     assert value.endswith("==")
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     twin = value[:-3] + letters[letters.index(value[-3]) ^ 1] + "=="
-    with pytest.raises(Refused, match="no BASE64"):
+    with pytest.raises(InvalidDelivery, match="no BASE64"):
         taken(text.replace(value, twin).encode())
 
 
 def test_a_certificate_of_an_authority_that_is_not_trusted_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="trusted"):
+    with pytest.raises(InvalidDelivery, match="trusted"):
         taken(sealed(credentials_of(tmp_path, STRANGER)))
 
 
 def test_a_certificate_of_a_namesake_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="trusted"):
+    with pytest.raises(InvalidDelivery, match="trusted"):
         taken(sealed(credentials_of(tmp_path, Authority())))
 
 
 def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="not valid today"):
+    with pytest.raises(InvalidDelivery, match="not valid today"):
         taken(sealed(credentials_of(tmp_path, days=-1)))
     later = datetime.now(UTC) + timedelta(days=400)
-    with pytest.raises(Refused, match="not valid today"):
+    with pytest.raises(InvalidDelivery, match="not valid today"):
         taken(sealed(credentials_of(tmp_path)), now=later)
 
 
@@ -250,5 +250,5 @@ def test_a_right_signature_over_wrong_terms_is_refused(envelope: bytes, this: st
     if not this:
         taken(forged.encode())
         return
-    with pytest.raises(Refused, match=r"is not|must hold|does not name"):
+    with pytest.raises(InvalidDelivery, match=r"is not|must hold|does not name"):
         taken(forged.encode())

@@ -18,8 +18,8 @@ from tests.contracts.provider import SILENT
 from utskick.channels.snail_mail.channel import SnailMailChannel
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Sent, Uncertain
-from utskick.sandbox.addresses import Place
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.print_house.pdf_pages import first_page
 from utskick.sandbox.print_house.server import PrintHouse, section
@@ -30,7 +30,7 @@ HOME = f"Kultur/joe01doe_{BATCH}"
 class Town:
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
-        self.place = Place(0, 0, folder, "http://127.0.0.1:1")
+        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:1")
         self.house = PrintHouse(self.ledger, self.faults, self.place)
 
     async def open(self) -> Town:
@@ -81,15 +81,15 @@ async def test_a_repeat_is_printed_once(town: Town) -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Fault.LOGIN, Misconfigured),
-        (Fault.REFUSE, Misconfigured),
-        (Fault.TEMPORARY, Deferred),
-        (Fault.DROP, Deferred),
-        (Fault.TIMEOUT, Uncertain),
+        (ProviderFault.LOGIN, Misconfigured),
+        (ProviderFault.REFUSE, Misconfigured),
+        (ProviderFault.TEMPORARY, Deferred),
+        (ProviderFault.DROP, Deferred),
+        (ProviderFault.TIMEOUT, Uncertain),
     ],
 )
-async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(town: Town, fault: Fault, expected: type) -> None:
-    town.faults.add(Rule(fault, provider="print_house", seconds=3))
+async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(town: Town, fault: ProviderFault, expected: type) -> None:
+    town.faults.add(FaultRule(fault, provider="print_house", seconds=3))
     key, draft = new_id(), batch(prepared(), prepared())
     outcome = await town.channel.send(draft, key, "print_house")
     assert isinstance(outcome, expected)

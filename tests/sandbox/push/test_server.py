@@ -20,7 +20,7 @@ from utskick.channels.push.vapid import Vapid, from_base64url
 from utskick.channels.push.webpush import encrypt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 from utskick.sandbox.push.device import decrypt
 
 
@@ -93,7 +93,7 @@ async def test_an_app_of_another_project_is_our_mistake(stage: SandboxStage) -> 
 
 
 async def test_the_script_strikes_before_the_name(stage: SandboxStage) -> None:
-    stage.faults.add(Rule(Fault.LOGIN, "webpush", "annas"))
+    stage.faults.add(FaultRule(ProviderFault.LOGIN, "webpush", "annas"))
     destination = await stage.browser("annas-dator")
     assert isinstance(await stage.send(destination), Misconfigured)
     assert isinstance(await stage.send(destination), Sent)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from utskick.domain.errors import SettingsFault
 from utskick.settings import VaultSection
-from utskick.store.crypto.cipher import Locked, Safe
+from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.crypto.master_key import new_key, safe_of
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
@@ -24,7 +24,7 @@ OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 
 @given(st.binary(max_size=200))
 def test_what_is_locked_is_unlocked(plain: bytes) -> None:
-    safe = Safe([OLD])
+    safe = Cipher([OLD])
     sealed = safe.lock("2281", "legal-id", plain)
     assert safe.unlock("2281", "legal-id", sealed) == plain
     assert len(plain) < 4 or plain not in sealed
@@ -33,7 +33,7 @@ def test_what_is_locked_is_unlocked(plain: bytes) -> None:
 
 @pytest.mark.parametrize(("municipality", "purpose"), [("2260", "legal-id"), ("2281", "address"), ("228", "1legal-id")])
 def test_nothing_opens_for_another_municipality_or_purpose(municipality: str, purpose: str) -> None:
-    safe = Safe([OLD])
+    safe = Cipher([OLD])
     with pytest.raises(Locked):
         safe.unlock(municipality, purpose, safe.lock("2281", "legal-id", b"x"))
     assert safe.find(municipality, purpose, "x") != safe.find("2281", "legal-id", "x")
@@ -41,7 +41,7 @@ def test_nothing_opens_for_another_municipality_or_purpose(municipality: str, pu
 
 @given(st.integers(0, 28), st.integers(1, 255))
 def test_one_changed_byte_is_seen(place: int, change: int) -> None:
-    safe = Safe([OLD])
+    safe = Cipher([OLD])
     sealed = bytearray(safe.lock("2281", "legal-id", b"199001012385"))
     sealed[place] ^= change
     with pytest.raises(Locked, match=r"vault\.old_keys") as fault:
@@ -52,11 +52,11 @@ def test_one_changed_byte_is_seen(place: int, change: int) -> None:
 @pytest.mark.parametrize("length", [0, 1, 13, 28, 29])
 def test_what_is_too_short_is_locked(length: int) -> None:
     with pytest.raises(Locked):
-        Safe([OLD]).unlock("2281", "legal-id", Safe([OLD]).lock("2281", "legal-id", b"x")[:length])
+        Cipher([OLD]).unlock("2281", "legal-id", Cipher([OLD]).lock("2281", "legal-id", b"x")[:length])
 
 
 def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
-    before, after = Safe([OLD]), Safe([NEW, OLD])
+    before, after = Cipher([OLD]), Cipher([NEW, OLD])
     sealed = before.lock("2281", "legal-id", b"x")
     assert after.unlock("2281", "legal-id", sealed) == b"x"
     assert before.find("2281", "legal-id", "x") in after.finds("2281", "legal-id", "x")
@@ -66,18 +66,18 @@ def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
 
 
 def test_keys_with_the_same_id_are_told_apart() -> None:
-    first = Safe([OLD])
+    first = Cipher([OLD])
     wanted = first.lock("2281", "p", b"x")[0]
-    twin = next(key for n in range(10_000) if Safe([key := n.to_bytes(32, "big")]).lock("2281", "p", b"y")[0] == wanted)
-    both = Safe([twin, OLD])
+    twin = next(key for n in range(10_000) if Cipher([key := n.to_bytes(32, "big")]).lock("2281", "p", b"y")[0] == wanted)
+    both = Cipher([twin, OLD])
     assert both.unlock("2281", "p", first.lock("2281", "p", b"x")) == b"x"
-    assert both.unlock("2281", "p", Safe([twin]).lock("2281", "p", b"y")) == b"y"
+    assert both.unlock("2281", "p", Cipher([twin]).lock("2281", "p", b"y")) == b"y"
 
 
 @pytest.mark.parametrize("keys", [[], [b"short"], [OLD, OLD[:31]]])
 def test_a_safe_needs_whole_keys(keys: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        Safe(keys)
+        Cipher(keys)
 
 
 def test_an_embedded_database_gets_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_key_has_one_source(tmp_path: Path) -> None:
 
 
 def test_each_key_has_a_name_of_its_own_that_is_not_the_key() -> None:
-    both = Safe([NEW, OLD])
-    assert list(both.apart) == [*Safe([NEW]).apart, *Safe([OLD]).apart]
+    both = Cipher([NEW, OLD])
+    assert list(both.apart) == [*Cipher([NEW]).apart, *Cipher([OLD]).apart]
     assert not any(name in key.hex() for name in both.apart for key in (OLD, NEW))
-    assert both.apart[next(iter(Safe([OLD]).apart))].unlock("2281", "p", Safe([OLD]).lock("2281", "p", b"x")) == b"x"
+    assert both.apart[next(iter(Cipher([OLD]).apart))].unlock("2281", "p", Cipher([OLD]).lock("2281", "p", b"x")) == b"x"

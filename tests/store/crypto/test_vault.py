@@ -13,15 +13,15 @@ from tests.conftest import TABLES as ROWS
 from tests.store.vaults import NEW, OLD, TABLES, empty, process
 from utskick.domain.errors import DatabaseFault, Erased, NotAllowedHere, NotFound
 from utskick.domain.ids import new_id
-from utskick.domain.imported import Content, Record
+from utskick.domain.imported import ImportedContent, Record
 from utskick.domain.month import Month, month_of, parse_month, written
 from utskick.domain.status import Status
 from utskick.store.administration.audit import Audit
-from utskick.store.crypto.cipher import Locked, Safe
+from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
 from utskick.store.history.conversations import Between, Conversations
-from utskick.store.history.imports import Records, Taken
+from utskick.store.history.imports import ImportCounts, Records
 from utskick.store.key_lifecycle.destruction import Destruction
 from utskick.store.messages.deliveries import Deliveries
 from utskick.store.queue import Job
@@ -195,7 +195,7 @@ async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url
         taken = await Records(database, {"SMS": "sms"}).take([may, june], NOW)
         assert (taken.new, [refused.delivery_id for refused in taken.refused]) == (1, [may.delivery_id])
         assert "erased" in taken.refused[0].reason
-        assert await Records(database, {"SMS": "sms"}).take([june], NOW) == Taken(0, 1, ())
+        assert await Records(database, {"SMS": "sms"}).take([june], NOW) == ImportCounts(0, 1, ())
         [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
         assert (told.draft.content, told.draft.recipient.destination) == ({"message": "hej"}, "+46701740605")
         await Destruction(database, MID, JUNE).carry_out(None, NOW)
@@ -206,7 +206,7 @@ async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url
 
 def record(at: datetime) -> Record:
     ids = [new_id() for _ in range(3)]
-    content = Content({"message": "hej"})
+    content = ImportedContent({"message": "hej"})
     return Record(1, MID, *ids, "SMS", "SMS", Status.SENT, None, at, content, party_id="Kanarie", destination="+46701740605")
 
 
@@ -214,14 +214,14 @@ def record(at: datetime) -> Record:
 
 
 async def test_what_the_settings_keys_locked_before_there_were_others_opens_and_the_keys_may_be_changed(url: str) -> None:
-    once = Safe([NEW, OLD])
+    once = Cipher([NEW, OLD])
     connection = await asyncpg.connect(url)
-    await connection.execute("INSERT INTO vault_check (one, sealed) VALUES (true, $1)", Safe([OLD]).lock("", "delivery", b"utskick"))
+    await connection.execute("INSERT INTO vault_check (one, sealed) VALUES (true, $1)", Cipher([OLD]).lock("", "delivery", b"utskick"))
     await connection.close()
-    values = [safe.lock(MID, "delivery", b"hej") for safe in (Safe([OLD]), once)]
+    values = [safe.lock(MID, "delivery", b"hej") for safe in (Cipher([OLD]), once)]
     async with process(url, [NEW, OLD]) as database:
         assert [database.vault.unlock(MID, value) for value in values] == [b"hej", b"hej"]
-        assert Safe([OLD]).find(MID, "legal-id", "1") in database.vault.safe.finds(MID, "legal-id", "1")
+        assert Cipher([OLD]).find(MID, "legal-id", "1") in database.vault.safe.finds(MID, "legal-id", "1")
         locked = database.vault.lock(MID, b"hej")
         with pytest.raises(Locked):
             once.unlock(MID, "delivery", locked)

@@ -8,10 +8,10 @@ import pytest
 
 from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody
 from tests.store.retention.test_sweep import held, run
-from utskick.domain.retention import HoldKind, Rule
+from utskick.domain.retention import HoldKind, RetentionRule
 from utskick.store.database import Database
 from utskick.store.history.statistics import Tallies
-from utskick.store.retention.holds import Holds, Subject, Wanted
+from utskick.store.retention.holds import Holds, NewHold, Subject
 from utskick.store.retention.rules import RetentionRules, lock
 
 
@@ -39,7 +39,7 @@ async def test_a_hold_on_what_is_not_there_is_refused(database: Database) -> Non
     holds, histories = Holds(database), Histories(database, OTHER)
     theirs = await histories.batch(Told())
     for subject in (Subject(HoldKind.MESSAGE, theirs.messages[0]), Subject(HoldKind.BATCH, theirs.id)):
-        assert await holds.place(MID, Wanted(subject, "r", None, "anna"), NOW) is None
+        assert await holds.place(MID, NewHold(subject, "r", None, "anna"), NOW) is None
 
 
 async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) -> None:
@@ -52,7 +52,7 @@ async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) 
         assert (await run(database)).is_nothing
         deciding = [
             asyncio.create_task(held(database, HoldKind.MESSAGE, made.messages[0])),
-            asyncio.create_task(RetentionRules(database, []).put(MID, Rule("EMAIL", 1, "d", "anna", NOW))),
+            asyncio.create_task(RetentionRules(database, []).put(MID, RetentionRule("EMAIL", 1, "d", "anna", NOW))),
         ]
         await asyncio.sleep(0.1)
         assert not any(task.done() for task in deciding)

@@ -17,24 +17,24 @@ from hypothesis import strategies as st
 from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody, some
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
-from utskick.domain.retention import HoldKind, Kept, Rule
+from utskick.domain.retention import HoldKind, Kept, RetentionRule
 from utskick.domain.unit import Unit
 from utskick.store.database import Database
+from utskick.store.history.statistics import NewHold as Counted
 from utskick.store.history.statistics import Tallies
-from utskick.store.history.statistics import Wanted as Counted
 from utskick.store.messages.attachments import keep, refer
 from utskick.store.messages.print_batches import HAND_OVER
-from utskick.store.retention.erasure import Erasures, Order
-from utskick.store.retention.holds import Holds, Subject, Wanted
+from utskick.store.retention.erasure import ErasureOrder, Erasures
+from utskick.store.retention.holds import Holds, NewHold, Subject
 from utskick.store.retention.log import Protocol
 from utskick.store.retention.purge import Removed
 from utskick.store.retention.rules import RetentionRules
 from utskick.store.retention.sweep import REST, Retention, Walk
 
-SMS = [Rule("SMS", 30, "KS 2026/1")]
+SMS = [RetentionRule("SMS", 30, "KS 2026/1")]
 
 
-async def run(database: Database, rules: Sequence[Rule] | None = None, *, step: int = 400, now: Any = NOW) -> Removed:
+async def run(database: Database, rules: Sequence[RetentionRule] | None = None, *, step: int = 400, now: Any = NOW) -> Removed:
     """Everything that may go, in steps."""
     retention, total = Retention(database, SMS if rules is None else rules, step), Removed()
     for walk in await retention.walks():
@@ -48,7 +48,7 @@ async def counted(database: Database, mid: str = MID) -> Counter[Any]:
 
 
 async def held(database: Database, kind: HoldKind, subject: UUID) -> UUID:
-    made = await Holds(database).place(MID, Wanted(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW)
+    made = await Holds(database).place(MID, NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW)
     assert made is not None
     return made
 
@@ -78,10 +78,10 @@ async def test_without_a_rule_and_under_preserve_everything_stays(database: Data
     histories = Histories(database)
     kept = await histories.batch(Told(days=30_000))
     await Tallies(database).keep_up()
-    for rules in ([], [Rule("SMS", None, "d")], [Rule("EMAIL", 1, "d")]):
+    for rules in ([], [RetentionRule("SMS", None, "d")], [RetentionRule("EMAIL", 1, "d")]):
         assert (await run(database, rules)).is_nothing
     assert await histories.messages() == set(kept.messages)
-    assert (await run(database, [Rule("*", 1, "d")])).messages == 1
+    assert (await run(database, [RetentionRule("*", 1, "d")])).messages == 1
 
 
 async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database: Database) -> None:
@@ -91,10 +91,10 @@ async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database
         await histories.batch(Told(days=100), kind="EMAIL")
     await Tallies(database).keep_up()
     rules = RetentionRules(database, [])
-    assert await rules.put(MID, Rule("*", None, "bevaras", "anna", NOW))
-    assert await rules.put(MID, Rule("EMAIL", 10, "gallras", "anna", NOW))
-    assert not await rules.put(MID, Rule("EMAIL", 20, "gallras", "anna", NOW))
-    assert (await run(database, [Rule("*", 50, "d")])).messages == 3
+    assert await rules.put(MID, RetentionRule("*", None, "bevaras", "anna", NOW))
+    assert await rules.put(MID, RetentionRule("EMAIL", 10, "gallras", "anna", NOW))
+    assert not await rules.put(MID, RetentionRule("EMAIL", 20, "gallras", "anna", NOW))
+    assert (await run(database, [RetentionRule("*", 50, "d")])).messages == 3
     assert (len(await ours.messages()), len(await theirs.messages())) == (1, 0)
 
 
@@ -111,8 +111,8 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
     await Tallies(database).keep_up()
     rules = RetentionRules(database, [])
     for unit, days in ((Unit(MID), 30), (Unit(MID, None, "Skola"), None), (Unit(MID, org), 10), (Unit(MID, org, "Skola"), 40)):
-        assert await rules.put(MID, Rule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit))
-    settings = [Rule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")), Rule("SMS", 1, "andra", unit=Unit(OTHER))]
+        assert await rules.put(MID, RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit))
+    settings = [RetentionRule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")), RetentionRule("SMS", 1, "andra", unit=Unit(OTHER))]
     due = await Retention(database, settings).due(Walk(MID, "SMS"), NOW)
     assert {rule.decision: each.messages for rule, each in due.items()} == {"d30": 1, "d10": 2, "d40": 1, "filen": 2}
     assert (await run(database, settings, step=3)).messages == 6
@@ -251,7 +251,7 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(d
     for _ in range(12):
         await histories.batch(Told(party=party, file="f"), Told(party=party), Told(), file="delad")
     await Tallies(database).keep_up()
-    erasures, order = Erasures(database, [], step=5), Order(MID, party, "anna", None)
+    erasures, order = Erasures(database, [], step=5), ErasureOrder(MID, party, "anna", None)
     done = await asyncio.gather(erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5))
     total = done[0].removed + done[1].removed + done[2]
     for hours in (1, 2):  # to the end of the walk that it was kept from, and once more from its beginning
@@ -311,7 +311,7 @@ async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(databa
     )  # fmt: skip
     await database.pool.execute("UPDATE deliveries SET status = 'uncertain' WHERE batch_id = $1", hand_over.id)
     await Tallies(database).keep_up()
-    rules = [Rule("*", 10, "d")]
+    rules = [RetentionRule("*", 10, "d")]
     gone = await run(database, rules)
     assert (gone.messages, gone.batches) == (1, 0), "the hand-over is not over"
     await database.pool.execute("UPDATE deliveries SET status = 'sent'")
@@ -371,7 +371,7 @@ async def test_exactly_what_the_rules_allow_is_gone(
         stays.add(known[chosen])
     await Tallies(database).keep_up()
     before = await counted(database)
-    applied = [Rule(kind, days, "d") for kind, days in rules.items()]
+    applied = [RetentionRule(kind, days, "d") for kind, days in rules.items()]
     retention = Retention(database, applied, step)
     due = [each for walk in await retention.walks() for each in (await retention.due(walk, NOW)).values()]
     gone = await run(database, applied, step=step)

@@ -16,7 +16,7 @@ from utskick.channels.digital_invoice.planning import plan
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.directory_ports import LegalIds, Neighbours
 from utskick.domain.errors import NotBuilt
@@ -105,7 +105,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
         files = listed(shown.pop("files"), draft.attachments)
         return {"party": {"partyId": draft.recipient.party_id, **shown.pop("party", {})}, **shown, "files": files}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(tenant.look() for tenant in self._tenants.values())))
 
     async def close(self) -> None:

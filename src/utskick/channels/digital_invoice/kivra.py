@@ -9,12 +9,12 @@ import orjson
 import structlog
 
 from utskick.channels.digital_invoice.settings import KivraAccount
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
 from utskick.outgoing.batch_loader import Groups
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 from utskick.outgoing.parsing import members, taken
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Kivra:
         self._wire = Outgoing(
             concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
         )
-        grant = Grant(f"{account.url}/v1/auth", account.client_id, account.client_secret.get_secret_value(), account.scope)
+        grant = TokenSource(f"{account.url}/v1/auth", account.client_id, account.client_secret.get_secret_value(), account.scope)
         self._token = Token(grant, self._wire)
         self._base = f"{account.url}/v2/tenant/{account.tenant_key}"
         self._matches: Groups[bool] = Groups(self._match)
@@ -97,19 +97,19 @@ class Kivra:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        answer = await self._wire.call(Call(method, self._base + path, body, headers))
+        answer = await self._wire.call(HttpRequest(method, self._base + path, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """The tenant's own page: shows that address, login and tenant key fit together."""
         answer = await self._once("", None, "GET")
         if isinstance(answer, Answer) and taken(answer):
-            return Health(self.name, True, "Kivra knows the tenant")
+            return AccountHealth(self.name, True, "Kivra knows the tenant")
         outcome = by_status(answer) if isinstance(answer, Answer) else answer
         reason = getattr(outcome, "reason", None)
-        return Health(self.name, False, reason.sentence if reason else "Kivra does not answer as it should")
+        return AccountHealth(self.name, False, reason.sentence if reason else "Kivra does not answer as it should")
 
     async def close(self) -> None:
         await self._matches.close()

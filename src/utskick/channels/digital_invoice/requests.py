@@ -18,11 +18,11 @@ from utskick.domain.validators import (
     UTF8,
     Base64,
     Body,
+    Constraint,
     FreeLine,
     Line,
     Moment,
     Reference,
-    Rule,
     Uuid,
     decode_base64,
 )
@@ -32,7 +32,7 @@ HIGHEST: Final = Decimal("999999999.99")
 
 Amount = Annotated[
     Decimal,
-    Rule(
+    Constraint(
         (
             ("must be greater than 0", lambda amount: amount > 0),
             ("must be at most 999999999.99", lambda amount: amount <= HIGHEST),
@@ -43,7 +43,7 @@ Amount = Annotated[
 ]
 PaymentReference = Annotated[
     str,
-    Rule(
+    Constraint(
         (
             NOT_BLANK,
             CLEAN,
@@ -74,18 +74,18 @@ class Details(Body):
     account_number: Line
 
 
-class File(Body, title="DigitalInvoiceFile"):
+class InvoiceFile(Body, title="DigitalInvoiceFile"):
     """A PDF, as BASE64."""
 
     content_type: Annotated[str, one_of("application/pdf")]
     content: Base64
-    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
-Files = Rule(
+Files = Constraint(
     (("must not be empty", bool), ("size must be between 1 and 10", lambda files: len(files) <= 10)),
     "must not be empty",
     (("minItems", 1), ("maxItems", 10)),
@@ -101,7 +101,7 @@ class DigitalInvoiceRequest(Body):
     reference: FreeLine | None = None
     payable: bool | None = Field(None, json_schema_extra={"default": True})
     details: Details
-    files: Annotated[list[File], Files]
+    files: Annotated[list[InvoiceFile], Files]
     message_reference: Reference | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None

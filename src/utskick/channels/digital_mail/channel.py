@@ -11,8 +11,8 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
-from utskick.channels.digital_mail.composer import Frozen, Sealer
-from utskick.channels.digital_mail.mailbox_lookup import Found, Whereabouts
+from utskick.channels.digital_mail.composer import Composer, Snapshot
+from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
 from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
 from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
@@ -24,11 +24,11 @@ from utskick.channels.digital_mail.planning import (
 )
 from utskick.channels.digital_mail.reachability import AGAINST, FOREIGN_ADDRESS, NO_LEGAL_ID, Mailbox, is_allowed, unreachable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
-from utskick.channels.digital_mail.sender_account import Equipment, ProviderAccount
+from utskick.channels.digital_mail.sender_account import Equipment, SenderAccount
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.soap_responses import ApplicationFault
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, ChannelDefaults, ChannelQuery, Draft, Health, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, ChannelQuery, Draft, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
@@ -79,10 +79,10 @@ class DigitalMailChannel(ChannelDefaults):
     def __init__(self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._whereabouts = Whereabouts(neighbours.directory, clock)
-        self._sealer = Sealer(settings, clock)
+        self._sealer = Composer(settings, clock)
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._desks = {
-            (name, number): ProviderAccount(name, number, account, clock) for name, account in in_order for number in account.senders
+            (name, number): SenderAccount(name, number, account, clock) for name, account in in_order for number in account.senders
         }
         self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in in_order)
         self.questions = (
@@ -132,10 +132,10 @@ class DigitalMailChannel(ChannelDefaults):
         letterhead = specimen(desk.organization, desk.sender.name, *self._sealer.unsaid(content, desk))
         return [*found, *size_violations(content, attachments, letterhead, room)]
 
-    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> ProviderAccount | None:
+    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> SenderAccount | None:
         return next(iter(self._desks_of(municipality_id, content)), None)
 
-    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[ProviderAccount]:
+    def _desks_of(self, municipality_id: str, content: Mapping[str, Any]) -> Iterator[SenderAccount]:
         """Of the organisation that the content names, where it may be sent for by this municipality; first choice first."""
         organization = content.get("_organization") or self._settings.organization_of(municipality_id)
         return (d for (_, number), d in self._desks.items() if number == organization and d.sender.municipality == municipality_id)
@@ -155,7 +155,7 @@ class DigitalMailChannel(ChannelDefaults):
         if draft.recipient.party_id is None:
             return unreachable(NO_LEGAL_ID)
         found = await self._whereabouts.find(desk, draft.municipality_id, draft.recipient.party_id)
-        if not isinstance(found, Found):
+        if not isinstance(found, LookupResult):
             return found
         if not isinstance(found.mailbox, Mailbox):
             return unreachable(found.mailbox)
@@ -166,21 +166,21 @@ class DigitalMailChannel(ChannelDefaults):
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         if draft.frozen is not None:
-            return tuple(a.name for a in self.accounts if a.name == Frozen.read(draft.frozen).account)
+            return tuple(a.name for a in self.accounts if a.name == Snapshot.read(draft.frozen).account)
         return tuple(desk.account_name for desk in self._desks_of(draft.municipality_id, draft.content))
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         """By the operator of a draft that is frozen; without one, only where all operators of the account know a repeat again."""
         operators = self._settings.accounts[account].operators
         if draft.frozen is not None:
-            operator = operators.get(Frozen.read(draft.frozen).supplier)
+            operator = operators.get(Snapshot.read(draft.frozen).supplier)
             return "resend" if operator is not None and operator.deduplicates else "hold"
         return "resend" if all(operator.deduplicates for operator in operators.values()) else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         if draft.frozen is None:
             raise ValueError("a digital mail is prepared before it is sent")
-        frozen = Frozen.read(draft.frozen)
+        frozen = Snapshot.read(draft.frozen)
         desk = self._desks.get((account, frozen.organization))
         if desk is None:
             return _NO_SENDER
@@ -212,7 +212,7 @@ class DigitalMailChannel(ChannelDefaults):
             members["attachments"] = listed(members["attachments"], draft.attachments)
         return {"party": party, **members}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         """One word for each account: well where all of its organisations are, the ill ones told first."""
         looks = await asyncio.gather(*(desk.look() for desk in self._desks.values()))
         return [_together(account.name, [health for health in looks if health.account == account.name]) for account in self.accounts]
@@ -228,9 +228,9 @@ def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
     return Deferred(Reason("application-fault", "the mailbox operator reported a fault of its own", str(fault.code)))
 
 
-def _together(account: str, looks: Sequence[Health]) -> Health:
+def _together(account: str, looks: Sequence[AccountHealth]) -> AccountHealth:
     said = "; ".join(health.sentence for health in sorted(looks, key=lambda health: (health.ok, not health.warns)))
-    return Health(account, all(health.ok for health in looks), said, any(health.warns for health in looks))
+    return AccountHealth(account, all(health.ok for health in looks), said, any(health.warns for health in looks))
 
 
 def build(settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now) -> DigitalMailChannel:

@@ -15,7 +15,7 @@ from utskick.channels.digital_mail.credentials import Credentials
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery
 from utskick.channels.digital_mail.planning import sealed_on
 from utskick.channels.digital_mail.reachability import Mailbox
-from utskick.channels.digital_mail.sender_account import Equipment, ProviderAccount
+from utskick.channels.digital_mail.sender_account import Equipment, SenderAccount
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.domain.channel import Draft
@@ -24,7 +24,7 @@ from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Frozen:
+class Snapshot:
     """``id``: of the message; ``date``: of the seal, with its zone; ``certificate``: SHA-256 in hex; ``fingerprint``: of all that the
     envelope is made of, in hex (see ``Sealing.fingerprint``); ``subject``, ``support_info``: only what the content has not itself.
 
@@ -48,7 +48,7 @@ class Frozen:
         return orjson.dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
-    def read(cls, data: bytes) -> Frozen:
+    def read(cls, data: bytes) -> Snapshot:
         """Raises ``ValueError`` or ``TypeError`` for what was not written here."""
         return cls(**orjson.loads(data))
 
@@ -65,7 +65,7 @@ _CHANGED: Final = Uncertain(
 )
 
 
-class Sealer:
+class Composer:
     """Keeps the encoded files that many letters share."""
 
     def __init__(self, settings: DigitalMailSettings, clock: Clock) -> None:
@@ -73,18 +73,18 @@ class Sealer:
         self._clock = clock
         self._enclosures = Enclosures()
 
-    def unsaid(self, content: Mapping[str, Any], desk: ProviderAccount | None) -> tuple[str, Mapping[str, str]]:
+    def unsaid(self, content: Mapping[str, Any], desk: SenderAccount | None) -> tuple[str, Mapping[str, str]]:
         """The subject and the support info of a content that has none of its own; nothing where it has."""
         default = (desk and desk.sender.support_info) or self._settings.support_info
         subject = "" if content.get("subject") else content.get("_subject") or self._settings.subject
         told = (content.get("sender") or {}).get("supportInfo")
         return subject, {} if told else content.get("_supportInfo") or default.members()
 
-    async def freeze(self, draft: Draft, key: UUID, desk: ProviderAccount, to: tuple[str, Mailbox], credentials: Credentials) -> Frozen:
+    async def freeze(self, draft: Draft, key: UUID, desk: SenderAccount, to: tuple[str, Mailbox], credentials: Credentials) -> Snapshot:
         """``to``: the recipient's 12 digits, and the mailbox."""
         recipient, mailbox = to
         subject, support_info = self.unsaid(draft.content, desk)
-        first = Frozen(
+        first = Snapshot(
             account=desk.account_name,
             id=str(key),
             organization=desk.organization,
@@ -100,7 +100,7 @@ class Sealer:
         sealing = await self._sealing(draft, first, credentials)
         return replace(first, fingerprint=sealing.fingerprint.hex())
 
-    async def envelope(self, draft: Draft, frozen: Frozen, equipment: Equipment) -> bytes | Outcome:
+    async def envelope(self, draft: Draft, frozen: Snapshot, equipment: Equipment) -> bytes | Outcome:
         """What was frozen, signed and sealed; what would differ by a byte is not made."""
         credentials = equipment.of(frozen.certificate)
         if credentials is None:
@@ -113,13 +113,13 @@ class Sealer:
             return Rejected(Reason("too-large", f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}"))
         return envelope
 
-    async def _sealing(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
+    async def _sealing(self, draft: Draft, frozen: Snapshot, credentials: Credentials) -> Sealing:
         weight = sum(len(file.data) for file in draft.attachments) + len(draft.content.get("body") or "")
         if weight > _HEAVY:
             return await asyncio.to_thread(self._seal, draft, frozen, credentials)
         return self._seal(draft, frozen, credentials)
 
-    def _seal(self, draft: Draft, frozen: Frozen, credentials: Credentials) -> Sealing:
+    def _seal(self, draft: Draft, frozen: Snapshot, credentials: Credentials) -> Sealing:
         letterhead = Letterhead(
             id=frozen.id,
             recipient=frozen.recipient,

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from utskick.channels.digital_mail.c14n import escaped
-from utskick.channels.digital_mail.key_pair import Unusable
+from utskick.channels.digital_mail.key_pair import UnusableKey
 from utskick.channels.digital_mail.settings import OwnCertificate
-from utskick.channels.digital_mail.signature import Signer
+from utskick.channels.digital_mail.signature import XmlSigner
 from utskick.outgoing.settings_types import Trusting
 
 #: RFC 2253 section 2.3; every other attribute type is written by its number.
@@ -39,7 +39,7 @@ class Credentials:
     certificate: x509.Certificate
     chain: Sequence[x509.Certificate]
     key: RSAPrivateKey
-    signer: Signer
+    signer: XmlSigner
     fingerprint: str
 
     @property
@@ -69,13 +69,13 @@ class Credentials:
 
 
 def load(own: OwnCertificate) -> Credentials:
-    """Raises ``Unusable``. Takes some milliseconds, and waits for the disk."""
+    """Raises ``UnusableKey``. Takes some milliseconds, and waits for the disk."""
     try:
         pair = own.opened()
     except OSError as fault:
-        raise Unusable(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
+        raise UnusableKey(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
     key, certificate = pair.key, pair.chain[0]
-    signer = Signer(lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()), key.key_size // 8, _key_info(certificate))
+    signer = XmlSigner(lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()), key.key_size // 8, _key_info(certificate))
     return Credentials(certificate, pair.chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex())
 
 

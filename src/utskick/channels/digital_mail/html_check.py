@@ -49,7 +49,7 @@ _RUNNING: Final = ("javascript:", "vbscript:", "data:text/html", "data:applicati
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class HtmlFault:
     """What is wrong, and where: both from 1."""
 
     line: int
@@ -60,13 +60,13 @@ class Fault:
         return f"line {self.line}, column {self.column}: {self.what}"
 
 
-def faults(text: str) -> list[Fault]:
+def faults(text: str) -> list[HtmlFault]:
     """Up to ``MOST`` of them, in the order of the text; none: it can be sent."""
     lines = [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text))]
 
-    def place(at: int, what: str) -> Fault:
+    def place(at: int, what: str) -> HtmlFault:
         line = bisect_right(lines, at)
-        return Fault(line, at - lines[line - 1] + 1, what)
+        return HtmlFault(line, at - lines[line - 1] + 1, what)
 
     found = []
     for at, what in sorted(_Reading(text).faults()):

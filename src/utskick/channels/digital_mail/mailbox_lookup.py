@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox, verdict
-from utskick.channels.digital_mail.sender_account import ProviderAccount
+from utskick.channels.digital_mail.sender_account import SenderAccount
 from utskick.channels.digital_mail.soap_responses import Standing
 from utskick.domain.clock import SWEDEN, Clock
 from utskick.domain.directory_ports import Directory, LegalId
@@ -16,7 +16,7 @@ from utskick.outgoing.batch_loader import Groups
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Found:
+class LookupResult:
     """``recipient``: 12 digits; ``mailbox``: it can be reached there, or why not; ``supplier``: its operator's name, where one is known."""
 
     recipient: str
@@ -32,11 +32,11 @@ class Whereabouts:
         self._clock = clock
         self._people: dict[str, Groups[LegalId]] = {}
 
-    async def find(self, desk: ProviderAccount, municipality_id: str, party_id: str) -> Found | Outcome:
+    async def find(self, desk: SenderAccount, municipality_id: str, party_id: str) -> LookupResult | Outcome:
         """The outcome: nobody can tell now."""
         legal_id = await self._group(municipality_id).get(party_id)
         if legal_id is None:
-            return Found("", NO_LEGAL_ID)
+            return LookupResult("", NO_LEGAL_ID)
         if not isinstance(legal_id, LegalId):
             return legal_id
         recipient = legal_id.twelve
@@ -44,7 +44,7 @@ class Whereabouts:
         if standing is not None and not isinstance(standing, Standing):
             return standing
         mailbox = verdict(standing, recipient, self._clock().astimezone(SWEDEN).date(), desk.account.operators)
-        return Found(recipient, mailbox, _supplier_name(standing, desk))
+        return LookupResult(recipient, mailbox, _supplier_name(standing, desk))
 
     def _group(self, municipality_id: str) -> Groups[LegalId]:
         if municipality_id not in self._people:
@@ -64,7 +64,7 @@ class Whereabouts:
             await group.close()
 
 
-def _supplier_name(standing: Standing | None, desk: ProviderAccount) -> str | None:
+def _supplier_name(standing: Standing | None, desk: SenderAccount) -> str | None:
     if standing is None or standing.supplier is None:
         return None
     operator = desk.account.operators.get(standing.supplier)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from utskick.channels.digital_mail.mailbox_lookup import Found, Whereabouts
+from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
-from utskick.channels.digital_mail.sender_account import ProviderAccount
+from utskick.channels.digital_mail.sender_account import SenderAccount
 from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
 from utskick.outgoing.batch_loader import MOST
@@ -22,7 +22,7 @@ class RegisterUnavailable(UtskickError):
     code, status, title = "register-unavailable", 502, "Bad Gateway"
 
 
-async def mailboxes(desk: ProviderAccount, whereabouts: Whereabouts, municipality_id: str, party_ids: list[str]) -> list[dict[str, Any]]:
+async def mailboxes(desk: SenderAccount, whereabouts: Whereabouts, municipality_id: str, party_ids: list[str]) -> list[dict[str, Any]]:
     """One answer each, in the order asked. Raises ``RegisterUnavailable``."""
     answers: list[dict[str, Any]] = []
     for start in range(0, len(party_ids), MOST):
@@ -32,8 +32,8 @@ async def mailboxes(desk: ProviderAccount, whereabouts: Whereabouts, municipalit
     return answers
 
 
-def _shown(party_id: str, found: Found | Outcome) -> dict[str, Any]:
-    if not isinstance(found, Found):
+def _shown(party_id: str, found: LookupResult | Outcome) -> dict[str, Any]:
+    if not isinstance(found, LookupResult):
         reason = "unknown" if isinstance(found, Sent) else found.reason.sentence
         raise RegisterUnavailable(f"DigitalMailSender error: {{detail={reason}, status=502 Bad Gateway, title=Bad Gateway}}")
     said: dict[str, Any] = {"partyId": party_id, "reachable": isinstance(found.mailbox, Mailbox)}

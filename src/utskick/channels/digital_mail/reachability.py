@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-from utskick.channels.digital_mail.settings import Operator
+from utskick.channels.digital_mail.settings import MailboxOperator
 from utskick.channels.digital_mail.soap_responses import Standing
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 
@@ -40,7 +40,7 @@ class Mailbox:
     address: str
 
 
-def verdict(standing: Standing | None, recipient: str, today: date, operators: Mapping[str, Operator]) -> Mailbox | Reason:
+def verdict(standing: Standing | None, recipient: str, today: date, operators: Mapping[str, MailboxOperator]) -> Mailbox | Reason:
     """``recipient``: 12 digits. *No mailbox* is asked first: FaR also says ``SenderAccepted`` false of those who have none."""
     if standing is None:
         return UNKNOWN
@@ -70,7 +70,7 @@ def unreachable(reason: Reason) -> Outcome:
     return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason)
 
 
-def is_allowed(address: str, operator: Operator) -> bool:
+def is_allowed(address: str, operator: MailboxOperator) -> bool:
     """An address that came from outside is called only where it is https, on a host of the list, and nothing but an address."""
     if re.search(r"[\s\\@#\x00-\x20]", address):
         return False

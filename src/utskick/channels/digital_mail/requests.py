@@ -26,10 +26,10 @@ from utskick.domain.validators import (
     OR_NULL,
     UTF8,
     Body,
+    Constraint,
     FreeText,
     Moment,
     Reference,
-    Rule,
     Uuid,
     broken,
     decode_base64,
@@ -39,7 +39,7 @@ from utskick.domain.validators import (
 #: Recipients of one request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
-Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))]
+Filename = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))]
 Crowd = crowd(MOST_PARTIES)
 
 

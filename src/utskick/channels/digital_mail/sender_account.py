@@ -13,14 +13,14 @@ import structlog
 
 from utskick.channels.digital_mail.c14n import RECIPIENT_3, SOAP, element
 from utskick.channels.digital_mail.credentials import Credentials, load
-from utskick.channels.digital_mail.key_pair import Unusable
-from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, Sender
+from utskick.channels.digital_mail.key_pair import UnusableKey
+from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, SendingOrganisation
 from utskick.channels.digital_mail.soap_responses import ApplicationFault, Standing, delivered, standings
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.outgoing.batch_loader import Groups
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Equipment:
         return next((one for one in self.all if one.fingerprint == fingerprint), None)
 
 
-class ProviderAccount:
+class SenderAccount:
     """Files are read when they are first needed: in a sandbox they may not be there before."""
 
     def __init__(self, name: str, organization: str, account: MinaMeddelandenAccount, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class ProviderAccount:
         self._clock = clock
         self.organization = organization
         self.account = account
-        self.sender: Sender = account.senders[organization]
+        self.sender: SendingOrganisation = account.senders[organization]
         self._equipment: Equipment | None = None
         self._loading: asyncio.Task[Equipment | Misconfigured] | None = None
         self._memory: Memory[str, Standing] = Memory(limit=20_000, life=account.reachable_seconds)
@@ -73,7 +73,7 @@ class ProviderAccount:
     async def _load(self) -> Equipment | Misconfigured:
         try:
             self._equipment = await asyncio.to_thread(self._equip)
-        except Unusable as fault:
+        except UnusableKey as fault:
             return Misconfigured(Reason("certificate", f"the certificate of {self.organization} cannot be used: {fault}"))
         return self._equipment
 
@@ -106,7 +106,7 @@ class ProviderAccount:
             return equipment
         if expired := _expired(equipment.current, self._clock()):
             return expired
-        answer = await equipment.far.call(Call("POST", self.account.url, self._question(recipients), HEADERS))
+        answer = await equipment.far.call(HttpRequest("POST", self.account.url, self._question(recipients), HEADERS))
         if isinstance(answer, Uncertain) and answer.reason.code == "oversized-answer" and len(recipients) > 1:
             return await self._ask_halves(recipients)
         found = standings(answer) if isinstance(answer, Answer) else answer
@@ -138,7 +138,7 @@ class ProviderAccount:
             return equipment
         if expired := _expired(equipment.current, self._clock()):
             return expired
-        answer = await equipment.operators.call(Call("POST", address, envelope, HEADERS))
+        answer = await equipment.operators.call(HttpRequest("POST", address, envelope, HEADERS))
         outcome = delivered(answer, recipient) if isinstance(answer, Answer) else answer
         if isinstance(outcome, Rejected) and outcome.polite:
             self.forget(recipient)
@@ -146,20 +146,20 @@ class ProviderAccount:
 
     # -- health -----------------------------------------------------------------------------------------------------
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """Whether it could send now, and a sentence: isReachable without recipients is the smallest question there is."""
         equipment = await self.equipment()
         if isinstance(equipment, Misconfigured):
-            return Health(self.account_name, False, equipment.reason.sentence)
+            return AccountHealth(self.account_name, False, equipment.reason.sentence)
         left, until = equipment.current.expires - self._clock(), equipment.current.expires.date()
         if left <= timedelta(0):
-            return Health(self.account_name, False, f"the certificate of {self.organization} expired on {until}")
+            return AccountHealth(self.account_name, False, f"the certificate of {self.organization} expired on {until}")
         found = await self._ask_register(())
         if not isinstance(found, Mapping):
-            return Health(self.account_name, False, f"{self.organization}: {getattr(found, 'reason', UNSAID).sentence}")
+            return AccountHealth(self.account_name, False, f"{self.organization}: {getattr(found, 'reason', UNSAID).sentence}")
         soon = left <= _WARNING
         told = f"its certificate expires in {left.days} days, on {until}: replace it" if soon else f"certificate until {until}"
-        return Health(self.account_name, True, f"the register answers {self.organization}; {told}", warns=soon)
+        return AccountHealth(self.account_name, True, f"the register answers {self.organization}; {told}", warns=soon)
 
     async def close(self) -> None:
         await self._groups.close()

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from utskick.channels.digital_mail.key_pair import Pair, Unusable, from_pem, from_pkcs12, read_key
+from utskick.channels.digital_mail.key_pair import KeyPair, UnusableKey, from_pem, from_pkcs12, read_key
 from utskick.outgoing.settings_types import UNSEEN, AccountName, Certificates, ChannelSection, HttpAccount, Secret, Section, fault_at
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?\Z")
@@ -80,7 +80,7 @@ class OwnCertificate(Section):
             )
         try:
             self._try()
-        except Unusable as fault:
+        except UnusableKey as fault:
             raise fault_at(container or "key", f"cannot be used: {fault}") from None
         return self
 
@@ -91,8 +91,8 @@ class OwnCertificate(Section):
         elif self.key is not None:
             read_key(self.key.get_secret_value().encode(), self._password)
 
-    def opened(self) -> Pair:
-        """Reads the files, where it is files. Raises ``Unusable`` and ``OSError``."""
+    def opened(self) -> KeyPair:
+        """Reads the files, where it is files. Raises ``UnusableKey`` and ``OSError``."""
         if self.pkcs12_file is not None:
             return from_pkcs12(self.pkcs12_file.read_bytes(), self._password)
         if self.pkcs12 is not None:
@@ -111,7 +111,7 @@ def _read(path: Path | None) -> bytes:
     return path.read_bytes()
 
 
-class Sender(OwnCertificate):
+class SendingOrganisation(OwnCertificate):
     """An organisation that sends. ``name``: as the citizen sees it; ``municipality``: whose callers may send for it.
 
     ``support_info``: for those who give none. ``former``: certificates that were used until lately. A delivery that was begun with one of
@@ -124,7 +124,7 @@ class Sender(OwnCertificate):
     former: tuple[OwnCertificate, ...] = ()
 
 
-class Operator(Section):
+class MailboxOperator(Section):
     """A mailbox operator. ``hosts``: where its service may lie, all others are refused, whatever the register says.
 
     ``deduplicates``: the operator says that it knows a repeated delivery again, and puts no second copy into the mailbox.
@@ -150,8 +150,8 @@ class MinaMeddelandenAccount(HttpAccount):
     lookup_timeout: float = Field(30.0, gt=0)
     reachable_seconds: float = Field(300.0, ge=0)
     newest_tls: Literal["1.2", "1.3"] = "1.2"
-    senders: Annotated[dict[Organization, Sender], Field(min_length=1)]
-    operators: Annotated[dict[SupplierId, Operator], Field(min_length=1)]
+    senders: Annotated[dict[Organization, SendingOrganisation], Field(min_length=1)]
+    operators: Annotated[dict[SupplierId, MailboxOperator], Field(min_length=1)]
 
     @field_validator("url")
     @classmethod

@@ -44,7 +44,7 @@ _FRAME: Final = b"\0".join(
 )
 
 
-class Signer:
+class XmlSigner:
     """``sign``: PKCS #1 v1.5 over SHA-256, of ``size`` bytes. ``key_info``: who signs, as the KeyInfo element."""
 
     def __init__(self, sign: Callable[[bytes], bytes], size: int, key_info: bytes) -> None:
@@ -71,7 +71,7 @@ class Signer:
 class Sealing:
     """One delivery on its way to becoming an envelope. ``delivery``: its ``Delivery`` element in pieces; ``date``: of the seal."""
 
-    def __init__(self, delivery: Sequence[bytes], date: str, signer: Signer) -> None:
+    def __init__(self, delivery: Sequence[bytes], date: str, signer: XmlSigner) -> None:
         self._delivery = delivery
         self._seal = _SEAL_INSIDE % date.encode()
         self._signer = signer

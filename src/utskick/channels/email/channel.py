@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from utskick.channels.email import requests
 from utskick.channels.email.dkim import ROOM, Signatures
 from utskick.channels.email.graph import Graph
-from utskick.channels.email.mime import Encoded, Mail, compose, measured
+from utskick.channels.email.mime import ComposedMail, Encoded, compose, measured
 from utskick.channels.email.planning import foreign_sender, own_domains, plan
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.smtp import Smtp
 from utskick.channels.email.transport import Carrier
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
@@ -109,10 +109,10 @@ class EmailChannel(ChannelDefaults):
         make = self._signed if signed else self._unsigned
         return await carrier.send(await asyncio.to_thread(make, whole, key) if signed or _is_heavy(whole) else make(whole, key))
 
-    def _unsigned(self, draft: Draft, key: UUID) -> Mail:
+    def _unsigned(self, draft: Draft, key: UUID) -> ComposedMail:
         return compose(draft, key, self._encoded)
 
-    def _signed(self, draft: Draft, key: UUID) -> Mail:
+    def _signed(self, draft: Draft, key: UUID) -> ComposedMail:
         return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
 
     def _whole(self, draft: Draft) -> Draft:
@@ -135,7 +135,7 @@ class EmailChannel(ChannelDefaults):
             shown["attachments"] = listed(attached, draft.attachments)
         return shown
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(carrier.look() for carrier in self._carriers.values())))
 
     async def close(self) -> None:

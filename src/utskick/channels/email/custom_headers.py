@@ -28,7 +28,7 @@ _AUTOMATIC = (("must be equal to 'auto-generated'", lambda v: v == "auto-generat
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class CustomHeader:
     """A header that may be set: ``wire`` as RFC 5322 writes it, ``enum`` as the peer's clients do."""
 
     wire: str
@@ -38,10 +38,10 @@ class Allowed:
 
 
 ALLOWED = (
-    Allowed("Message-ID", "MESSAGE_ID", _IDS, many=False),
-    Allowed("In-Reply-To", "IN_REPLY_TO", _IDS),
-    Allowed("References", "REFERENCES", _IDS),
-    Allowed("Auto-Submitted", "AUTO_SUBMITTED", _AUTOMATIC),
+    CustomHeader("Message-ID", "MESSAGE_ID", _IDS, many=False),
+    CustomHeader("In-Reply-To", "IN_REPLY_TO", _IDS),
+    CustomHeader("References", "REFERENCES", _IDS),
+    CustomHeader("Auto-Submitted", "AUTO_SUBMITTED", _AUTOMATIC),
 )
 _BY_NAME = {name: header for header in ALLOWED for name in (header.wire, header.enum)}
 _LIST = ", ".join(f"{header.wire}/{header.enum}" for header in ALLOWED)

@@ -8,8 +8,8 @@ import dkim
 
 from utskick.channels.email.addresses import domain_of
 from utskick.channels.email.dkim_key import readable
-from utskick.channels.email.mime import Mail
-from utskick.channels.email.settings import SigningKey
+from utskick.channels.email.mime import ComposedMail
+from utskick.channels.email.settings import DkimKey
 from utskick.domain.errors import SettingsFault
 
 #: Bytes to leave for a signature: one by a key of 4096 bits takes about 1200.
@@ -48,20 +48,20 @@ class _Dated(dkim.DKIM):  # type: ignore[misc]
 class Signatures:
     """The keys, read once. Raises ``SettingsFault`` for one that cannot sign."""
 
-    def __init__(self, keys: dict[str, SigningKey]) -> None:
+    def __init__(self, keys: dict[str, DkimKey]) -> None:
         self._keys = {domain: (key.selector.encode(), _read(domain, key)) for domain, key in keys.items()}
 
     def covers(self, address: str) -> bool:
         return domain_of(address) in self._keys
 
-    def sign(self, mail: Mail, at: datetime) -> Mail:
+    def sign(self, mail: ComposedMail, at: datetime) -> ComposedMail:
         """The same mail, signed where its sender's domain has a key. Takes some 10 ms: not for the event loop."""
         domain = domain_of(mail.sender)
         if domain not in self._keys:
             return mail
         selector, pem = self._keys[domain]
         header = _signature(mail.data, (selector, domain.encode(), pem), at)
-        return Mail(mail.sender, mail.recipient, header + mail.data)
+        return ComposedMail(mail.sender, mail.recipient, header + mail.data)
 
 
 def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> bytes:
@@ -71,7 +71,7 @@ def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> by
     return header
 
 
-def _read(domain: str, key: SigningKey) -> bytes:
+def _read(domain: str, key: DkimKey) -> bytes:
     """What stands in the settings has been looked at with them."""
     try:
         if key.key_file is not None:

@@ -9,13 +9,13 @@ from base64 import b64encode
 from typing import Any, Final
 from urllib.parse import quote
 
-from utskick.channels.email.mime import Mail
+from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import GraphAccount
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 from utskick.outgoing.parsing import members
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 
 _RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph refused the recipient's address")
 _SIZE: Final = Reason("too-large", "the message is larger than Microsoft Graph takes in one request")
@@ -58,14 +58,14 @@ class Graph:
         self._wire = Outgoing(
             concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
         )
-        grant = Grant(account.token_url, account.client_id, account.client_secret.get_secret_value(), account.scope)
+        grant = TokenSource(account.token_url, account.client_id, account.client_secret.get_secret_value(), account.scope)
         self._token = Token(grant, self._wire)
 
     @property
     def largest(self) -> int:
         return self._account.largest
 
-    async def send(self, mail: Mail) -> Outcome:
+    async def send(self, mail: ComposedMail) -> Outcome:
         if len(mail.data) > self.largest:
             return Rejected(_SIZE)
         body = b64encode(mail.data)
@@ -81,18 +81,18 @@ class Graph:
         if not isinstance(token, str):
             return token
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain", "Accept": "application/json"}
-        answer = await self._wire.call(Call("POST", url, body, headers))
+        answer = await self._wire.call(HttpRequest("POST", url, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """A token is all that can be asked for with the one permission that sending needs."""
         token = await self._token.get()
         if isinstance(token, str):
-            return Health(self._name, True, "Microsoft's login service knows the application")
+            return AccountHealth(self._name, True, "Microsoft's login service knows the application")
         reason = getattr(token, "reason", None)
-        return Health(self._name, False, reason.sentence if reason else "Microsoft's login service does not answer")
+        return AccountHealth(self._name, False, reason.sentence if reason else "Microsoft's login service does not answer")
 
     async def close(self) -> None:
         await self._wire.close()

@@ -40,7 +40,7 @@ _KEPT = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class ComposedMail:
     """RFC 5321 section 2.3.1: an envelope and its content, lines ending in CRLF."""
 
     sender: str
@@ -81,7 +81,7 @@ class Encoded:
         return part
 
 
-def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
+def compose(draft: Draft, key: UUID, encoded: Encoded) -> ComposedMail:
     """``key`` names the message: its id and its boundaries come from it, its date from the draft."""
     content = draft.content
     sender = content["_sender"]
@@ -102,7 +102,7 @@ def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
         parts = (*([body] if body else []), *(encoded.part(a) for a in draft.attachments))
         body = _multipart("mixed", f"=_m_{key.hex}", parts)
     data = b"".join(fields) + (body or _text("plain", ""))
-    return Mail(wire_address(sender["address"]), wire_address(draft.recipient.destination), data)
+    return ComposedMail(wire_address(sender["address"]), wire_address(draft.recipient.destination), data)
 
 
 def measured(draft: Draft, key: UUID) -> int:

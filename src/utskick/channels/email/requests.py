@@ -15,6 +15,7 @@ from utskick.domain.request_parts import Department, ExternalReference
 from utskick.domain.validators import (
     Base64,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Line,
@@ -22,7 +23,6 @@ from utskick.domain.validators import (
     NotEmpty,
     Person,
     Reference,
-    Rule,
     Text,
     Uuid,
     decode_base64,
@@ -33,20 +33,22 @@ BATCH_LIMIT = 100_000
 
 _WELL_FORMED = "must be a well-formed email address"
 
-Email = Annotated[rules.Email, Rule(((_WELL_FORMED, is_deliverable),), "must not be blank")]
-ReplyTo = Annotated[rules.OptionalEmail, Rule(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
+Email = Annotated[rules.Email, Constraint(((_WELL_FORMED, is_deliverable),), "must not be blank")]
+ReplyTo = Annotated[rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
 #: A header is folded, but mail servers cut off or refuse what is very long, and readers show no more.
 _LONGEST = 1000
 Title = Annotated[
     Line,
-    Rule(
+    Constraint(
         ((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),),
         "must not be blank",
         (("maxLength", _LONGEST),),
     ),
 ]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
-_BatchSize = Rule(((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),))
+_BatchSize = Constraint(
+    ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),)
+)
 
 
 class EmailParty(Body, title="EmailRequestParty"):

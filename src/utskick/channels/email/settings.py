@@ -41,13 +41,13 @@ def _mailbox(address: str) -> str:
     return address
 
 
-class Sender(requests.Sender):
+class DefaultSender(requests.Sender):
     """Whom a message is from when its request does not say."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class SigningKey(Section):
+class DkimKey(Section):
     """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under ``<selector>._domainkey.<domain>``.
 
     The key stands in a file (``key_file``), or here (``key``).
@@ -151,12 +151,12 @@ class EmailSettings(ChannelSection):
 
     carried: ClassVar = frozenset({"sender", "domains", "subject", "message_limit"})
 
-    sender: Sender = Sender(name="Utskick", address="noreply@utskick.example")
+    sender: DefaultSender = DefaultSender(name="Utskick", address="noreply@utskick.example")
     domains: list[Domain] | None = None
     subject: Line = "Meddelande"
     message_limit: int = Field(20 * 1024 * 1024, gt=0)
     accounts: dict[str, Account] = {}
-    dkim: dict[Domain, SigningKey] = {}
+    dkim: dict[Domain, DkimKey] = {}
 
     @model_validator(mode="after")
     def _has_a_sender(self) -> Self:

@@ -17,7 +17,7 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Unc
 _SLOW = 100_000
 
 
-class Connection:
+class SmtpConnection:
     """One conversation, ready for mail."""
 
     def __init__(self, client: SMTP, account: AccountSettings) -> None:
@@ -84,7 +84,7 @@ class Connection:
         self._client.close()
 
 
-async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> Connection | Outcome:
+async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpConnection | Outcome:
     """A new connection, secured and logged in; or why there is none."""
     client = SMTP(
         hostname=account.host,
@@ -108,7 +108,7 @@ async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> Conne
     if refusal is not None:
         client.close()
         return refusal
-    return Connection(client, account)
+    return SmtpConnection(client, account)
 
 
 async def _greet(client: SMTP) -> None:
@@ -157,12 +157,12 @@ class Connections:
 
     def __init__(self, account: AccountSettings) -> None:
         self._account = account
-        self._idle: list[Connection] = []
+        self._idle: list[SmtpConnection] = []
         self._leaving: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def take(self) -> Connection | Outcome:
+    async def take(self) -> SmtpConnection | Outcome:
         while self._idle:
             connection = self._idle.pop()
             reply = await connection.say(b"RSET", timeout=self._account.connect_timeout) if connection.open else None
@@ -171,7 +171,7 @@ class Connections:
             connection.drop()
         return await self.open()
 
-    async def open(self) -> Connection | Outcome:
+    async def open(self) -> SmtpConnection | Outcome:
         """A fresh one, past all that are idle."""
         try:
             if self._tls is None and self._account.security != "plain":
@@ -183,7 +183,7 @@ class Connections:
             self._tls = None  # the file may have been renewed since it was read
         return opened
 
-    def give(self, connection: Connection) -> None:
+    def give(self, connection: SmtpConnection) -> None:
         connection.used += 1
         if not connection.open:
             return
@@ -207,7 +207,7 @@ class Connections:
             next_due = min(c.idle_since for c in self._idle) + self._account.idle_seconds
             self._sweep = loop.call_at(next_due, self._close_idle)
 
-    def _dismiss(self, connection: Connection) -> None:
+    def _dismiss(self, connection: SmtpConnection) -> None:
         task = asyncio.create_task(connection.leave())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from utskick.channels.email.mime import Mail
-from utskick.domain.channel import Health
+from utskick.channels.email.mime import ComposedMail
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome
 
 
@@ -22,10 +22,10 @@ class Carrier(Protocol):
         """Bytes of the largest mail it takes; None where only the server itself can tell."""
         ...
 
-    async def send(self, mail: Mail) -> Outcome:
+    async def send(self, mail: ComposedMail) -> Outcome:
         """One attempt."""
         ...
 
-    async def look(self) -> Health: ...
+    async def look(self) -> AccountHealth: ...
 
     async def close(self) -> None: ...

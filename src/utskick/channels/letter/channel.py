@@ -14,7 +14,7 @@ from utskick.channels.letter.planning import DIGITAL, PAPER, plan
 from utskick.channels.letter.requests import LetterRequest
 from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared
 
@@ -70,7 +70,7 @@ class LetterChannel(ChannelDefaults):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {**shown, "attachments": listed(shown["attachments"], draft.attachments)}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return []
 
 

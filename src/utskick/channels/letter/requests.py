@@ -19,11 +19,11 @@ from utskick.domain.validators import (
     NOT_BLANK,
     UTF8,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Moment,
     Reference,
-    Rule,
     Uuid,
     decode_base64,
 )
@@ -47,7 +47,7 @@ class LetterAttachment(Body):
     """A PDF, as BASE64, and by which way it may go."""
 
     delivery_mode: Mode
-    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
     content_type: Annotated[str, one_of("application/pdf")] | None = None
     content: FileContent
 

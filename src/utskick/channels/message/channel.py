@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from utskick.channels.message.requests import Message, MessageRequest
 from utskick.channels.message.settings import MessageSettings
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Route, Routed
@@ -104,7 +104,7 @@ class MessageChannel(ChannelDefaults):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {**shown, "party": {"partyId": draft.recipient.party_id, **shown.get("party", {})}}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return []
 
 

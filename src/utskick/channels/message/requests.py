@@ -11,13 +11,13 @@ from utskick.domain.validators import (
     UTF8,
     Base64,
     Body,
+    Constraint,
     Email,
     FreeLine,
     FreeText,
     Moment,
     OptionalEmail,
     Reference,
-    Rule,
     Text,
     Uuid,
 )
@@ -26,13 +26,13 @@ MOST_MESSAGES: Final = 10_000
 Crowd = crowd(MOST_MESSAGES)
 SmsName = Annotated[
     str,
-    Rule(
+    Constraint(
         (NOT_BLANK, CLEAN, UTF8, ("size must be between 0 and 11", lambda name: len(name) <= 11)),
         "must not be blank",
         (("minLength", 1), ("maxLength", 11)),
     ),
 ]
-Name = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+Name = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
 
 
 class EmailSender(Body, title="Email"):

@@ -13,15 +13,15 @@ from pydantic import BaseModel
 
 from utskick.channels.push import payload
 from utskick.channels.push.fcm import Fcm
-from utskick.channels.push.provider import Provider, gone, is_gone
+from utskick.channels.push.provider import PushProvider, gone, is_gone
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import Account as AccountSettings
 from utskick.channels.push.settings import FcmAccount, PushSettings
 from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.clock import utc_now
-from utskick.domain.directory_ports import Neighbours, Subscription, Subscriptions
+from utskick.domain.directory_ports import Neighbours, Subscription, SubscriptionLookup
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import READY, Prepared, Route, Routed
@@ -36,12 +36,12 @@ FORMS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _OpenAccount:
     """One account: its settings, and its provider."""
 
     name: str
     settings: AccountSettings
-    provider: Provider
+    provider: PushProvider
 
     def serves(self, municipality_id: str) -> bool:
         return not self.settings.municipalities or municipality_id in self.settings.municipalities
@@ -61,7 +61,11 @@ class PushChannel(ChannelDefaults):
     ahead = 200
 
     def __init__(
-        self, settings: PushSettings, desks: Sequence[_Desk], subscriptions: Subscriptions, clock: Callable[[], datetime] = utc_now
+        self,
+        settings: PushSettings,
+        desks: Sequence[_OpenAccount],
+        subscriptions: SubscriptionLookup,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
@@ -144,7 +148,7 @@ class PushChannel(ChannelDefaults):
         party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
         return {**({"party": party} if party else {}), **shown}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items())))
 
     async def close(self) -> None:
@@ -152,7 +156,7 @@ class PushChannel(ChannelDefaults):
 
 
 def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
-    desks = [_Desk(name, account, _provider(account)) for name, account in settings.accounts.items()]
+    desks = [_OpenAccount(name, account, _provider(account)) for name, account in settings.accounts.items()]
     return PushChannel(settings, desks, neighbours.subscriptions)
 
 
@@ -167,7 +171,7 @@ def _device(draft: Draft) -> tuple[str, str]:
     return kind, subscription_id
 
 
-def _provider(account: AccountSettings) -> Provider:
+def _provider(account: AccountSettings) -> PushProvider:
     return Fcm(account) if isinstance(account, FcmAccount) else WebPush(account)
 
 

@@ -14,9 +14,9 @@ from utskick.channels.push.payload import Notification
 from utskick.channels.push.provider import gone
 from utskick.channels.push.service_account import AssertedToken
 from utskick.channels.push.settings import FcmAccount
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 from utskick.outgoing.parsing import members, taken
 
 #: FCM's own code, or the status of google.rpc.Code (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
@@ -63,14 +63,14 @@ class Fcm:
         if not isinstance(token, str):
             return token
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
-        return await self._wire.call(Call("POST", self._url, body, headers))
+        return await self._wire.call(HttpRequest("POST", self._url, body, headers))
 
-    async def look(self, name: str) -> Health:
+    async def look(self, name: str) -> AccountHealth:
         token = await self._token.get()
         if isinstance(token, str):
-            return Health(name, True, "the provider's login service gave a token")
+            return AccountHealth(name, True, "the provider's login service gave a token")
         reason = getattr(token, "reason", None)
-        return Health(name, False, reason.sentence if reason else "the provider's login service gave no token")
+        return AccountHealth(name, False, reason.sentence if reason else "the provider's login service gave no token")
 
     async def close(self) -> None:
         await self._wire.close()

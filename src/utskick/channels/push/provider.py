@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from utskick.channels.push.payload import Notification
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome, Reason, Rejected
 
 #: The device is not to be found any more: its subscription is removed.
@@ -21,13 +21,13 @@ def is_gone(outcome: object) -> bool:
     return isinstance(outcome, Rejected) and outcome.reason.code == GONE
 
 
-class Provider(Protocol):
+class PushProvider(Protocol):
     """One provider account, spoken to."""
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
         """One attempt; ``address`` is that of a subscription of the provider's own kind."""
         ...
 
-    async def look(self, name: str) -> Health: ...
+    async def look(self, name: str) -> AccountHealth: ...
 
     async def close(self) -> None: ...

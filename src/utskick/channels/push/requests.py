@@ -10,7 +10,7 @@ from yarl import URL
 
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import Department, ExternalReference, crowd
-from utskick.domain.validators import CLEAN, UTF8, Body, Line, Moment, Reference, Rule, Text, Uuid
+from utskick.domain.validators import CLEAN, UTF8, Body, Constraint, Line, Moment, Reference, Text, Uuid
 
 MOST_PARTIES: Final = 100_000
 #: Four weeks, as the push services keep a message at most (seconds).
@@ -28,11 +28,11 @@ def _secure(value: str) -> bool:
     return url.scheme == "https" and bool(url.raw_host) and url.raw_user is None
 
 
-Link = Annotated[str, Rule((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),))]
+Link = Annotated[str, Constraint((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),))]
 #: RFC 8030 section 5.4.
 Topic = Annotated[
     str,
-    Rule(
+    Constraint(
         (("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),),
         schema=(("pattern", "^[A-Za-z0-9_-]{1,32}$"),),
     ),
@@ -40,7 +40,7 @@ Topic = Annotated[
 #: RFC 8030 section 5.2, in seconds.
 Ttl = Annotated[
     int,
-    Rule(
+    Constraint(
         ((f"must be between 0 and {LONGEST_TTL}", lambda v: 0 <= v <= LONGEST_TTL),),
         schema=(("minimum", 0), ("maximum", LONGEST_TTL)),
     ),

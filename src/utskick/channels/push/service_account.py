@@ -13,9 +13,9 @@ import jwt
 from pydantic import SecretStr
 
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
-from utskick.outgoing.http_client import Call, Outgoing
+from utskick.outgoing.http_client import HttpRequest, Outgoing
 from utskick.outgoing.parsing import members
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -61,7 +61,7 @@ class AssertedToken(Token):
     """The token of one service account: its JSON, or the file, read anew for every token, so that another key needs no restart."""
 
     def __init__(self, source: Path | SecretStr, url: str | None, wire: Outgoing) -> None:
-        super().__init__(Grant(url or _TOKEN_URL, "", ""), wire)
+        super().__init__(TokenSource(url or _TOKEN_URL, "", ""), wire)
         self._source = source
         self._url = url
 
@@ -72,9 +72,9 @@ class AssertedToken(Token):
             return _UNREADABLE
         return await super()._fetch()
 
-    def _asked(self) -> Call:
+    def _asked(self) -> HttpRequest:
         source = self._source
         account = ServiceAccount.parse(source.read_bytes() if isinstance(source, Path) else source.get_secret_value().encode())
         url = self._url or account.token_uri
         body = urlencode({"grant_type": GRANT, "assertion": account.assertion(url, time.time())}).encode("ascii")
-        return Call("POST", url, body, {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})
+        return HttpRequest("POST", url, body, {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})

@@ -49,7 +49,7 @@ def _contact(text: str) -> str:
     return text
 
 
-class _Account(Section):
+class _PushAccount(Section):
     """What both kinds have. ``municipalities``: whose messages it carries, all where empty."""
 
     priority: int = 1
@@ -60,7 +60,7 @@ class _Account(Section):
     municipalities: tuple[str, ...] = ()
 
 
-class WebPushAccount(_Account):
+class WebPushAccount(_PushAccount):
     """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web pages subscribe with.
 
     ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and ``origins``: see ``Endpoints``.

@@ -15,11 +15,11 @@ from utskick.channels.push.payload import Notification
 from utskick.channels.push.provider import gone
 from utskick.channels.push.settings import WebPushAccount
 from utskick.channels.push.vapid import Vapid, from_base64url, read_key
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.domain.validators import is_clean
 from utskick.outgoing.address_guard import Guard, origin_of
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(Reason("forbidden-address", "the subscription names a push service that the settings do not allow"))
 _BROKEN: Final = Rejected(Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription"))
@@ -69,20 +69,20 @@ class WebPush:
             body = encrypt(notification.shown(), address["p256dh"], address["auth"])
         except ValueError:
             return _BROKEN
-        answer = await self._wire.call(Call("POST", str(url), body, {"Authorization": authorization, **_headers(notification)}))
+        answer = await self._wire.call(HttpRequest("POST", str(url), body, {"Authorization": authorization, **_headers(notification)}))
         if not isinstance(answer, Answer):
             return answer
         if answer.status in (401, 403):
             self._vapid.refuse(origin)
         return read(answer)
 
-    async def look(self, name: str) -> Health:
+    async def look(self, name: str) -> AccountHealth:
         """Push services are known by their subscriptions only; what can be looked at is our own key."""
         try:
             self._vapid.key()
         except (OSError, ValueError):
-            return Health(name, False, _KEY.reason.sentence)
-        return Health(name, True, "the VAPID key can be used; which push services are called depends on the subscriptions")
+            return AccountHealth(name, False, _KEY.reason.sentence)
+        return AccountHealth(name, True, "the VAPID key can be used; which push services are called depends on the subscriptions")
 
     async def close(self) -> None:
         await self._wire.close()

@@ -14,17 +14,17 @@ from utskick.channels.slack.blocks import blocks, fallback
 from utskick.channels.slack.requests import SlackRequest
 from utskick.channels.slack.responses import read
 from utskick.channels.slack.settings import SlackAccount, SlackSettings
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 from utskick.outgoing.parsing import members
 
 _MIB: Final = 1_048_576
 
 
-class _Desk:
+class _OpenAccount:
     """One account: its settings, and its connections."""
 
     def __init__(self, name: str, settings: SlackAccount) -> None:
@@ -36,18 +36,18 @@ class _Desk:
 
     async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
-        return await self.wire.call(Call("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers))
+        return await self.wire.call(HttpRequest("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers))
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """``auth.test`` says whether the token is good, and changes nothing; without one only the address can be tried."""
-        answer = await (self.post("auth.test", self.token, {}) if self.token else self.wire.call(Call("GET", self.settings.url)))
+        answer = await (self.post("auth.test", self.token, {}) if self.token else self.wire.call(HttpRequest("GET", self.settings.url)))
         if not isinstance(answer, Answer):
             reason = getattr(answer, "reason", None)
-            return Health(self.name, False, reason.sentence if reason else "Slack does not answer")
+            return AccountHealth(self.name, False, reason.sentence if reason else "Slack does not answer")
         if self.token is None:
-            return Health(self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try")
+            return AccountHealth(self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try")
         ok = members(answer.body).get("ok") is True
-        return Health(self.name, ok, "Slack answers and takes the token" if ok else "Slack answers, and does not take the token")
+        return AccountHealth(self.name, ok, "Slack answers and takes the token" if ok else "Slack answers, and does not take the token")
 
 
 class SlackChannel(ChannelDefaults):
@@ -61,7 +61,7 @@ class SlackChannel(ChannelDefaults):
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
-        self._desks = {name: _Desk(name, account) for name, account in settings.accounts.items()}
+        self._desks = {name: _OpenAccount(name, account) for name, account in settings.accounts.items()}
         self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
@@ -84,7 +84,7 @@ class SlackChannel(ChannelDefaults):
             secret=request.token.encode("ascii") if request.token else None,
         )
 
-    def _desk_of(self, municipality_id: str) -> _Desk | None:
+    def _desk_of(self, municipality_id: str) -> _OpenAccount | None:
         name = self._settings.account_of(municipality_id)
         return self._desks[name] if name is not None else None
 
@@ -115,7 +115,7 @@ class SlackChannel(ChannelDefaults):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {"channel": draft.recipient.destination, **shown}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
 
     async def close(self) -> None:

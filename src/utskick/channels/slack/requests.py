@@ -7,19 +7,19 @@ from typing import Annotated, Any, Final, Literal
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
 from utskick.domain.request_parts import Department
-from utskick.domain.validators import NOT_BLANK, Body, Line, Moment, Reference, Rule, Text
+from utskick.domain.validators import NOT_BLANK, Body, Constraint, Line, Moment, Reference, Text
 
 _TOO_LONG: Final = f"must fit into {MOST_BLOCKS} sections of {SECTION} characters"
 
 Token = Annotated[
     str,
-    Rule(
+    Constraint(
         (NOT_BLANK, ("must be printable ASCII without spaces", lambda value: not value.strip() or is_token(value))),
         "must not be blank",
         (("minLength", 1), ("writeOnly", True)),
     ),
 ]
-Message = Annotated[Text, Rule(((_TOO_LONG, fits),), "must not be blank")]
+Message = Annotated[Text, Constraint(((_TOO_LONG, fits),), "must not be blank")]
 
 
 class SlackRequest(Body, title="SlackRequest"):

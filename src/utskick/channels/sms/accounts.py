@@ -9,16 +9,16 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from utskick.channels.sms.elks import Elks
-from utskick.channels.sms.link import Link
-from utskick.channels.sms.provider import Provider
+from utskick.channels.sms.link import LinkProvider
+from utskick.channels.sms.provider import SmsProvider
 from utskick.channels.sms.settings import Account, ElksAccount, LinkAccount, SmppAccount, TeliaAccount
 from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
-from utskick.domain.channel import Health, Keep
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.domain.channel import AccountHealth, Keep
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 
 
-class ProviderAccount(Protocol):
+class SmsAccount(Protocol):
     """What the channel knows of an account."""
 
     @property
@@ -28,9 +28,9 @@ class ProviderAccount(Protocol):
     def settings(self) -> Account: ...
 
     @property
-    def provider(self) -> Provider: ...
+    def provider(self) -> SmsProvider: ...
 
-    async def look(self) -> Health: ...
+    async def look(self) -> AccountHealth: ...
 
     def report_to(self, keep: Keep) -> None:
         """Who keeps receipts that come over a connection of ours."""
@@ -47,15 +47,15 @@ class HttpDesk:
 
     name: str
     settings: LinkAccount | TeliaAccount | ElksAccount
-    provider: Provider
+    provider: SmsProvider
     wire: Outgoing
 
-    async def look(self) -> Health:
-        answer = await self.wire.call(Call("GET", self.settings.url))
+    async def look(self) -> AccountHealth:
+        answer = await self.wire.call(HttpRequest("GET", self.settings.url))
         if isinstance(answer, Answer):
-            return Health(self.name, True, f"the provider answers (HTTP {answer.status})")
+            return AccountHealth(self.name, True, f"the provider answers (HTTP {answer.status})")
         reason = getattr(answer, "reason", None)
-        return Health(self.name, False, reason.sentence if reason else "the provider does not answer")
+        return AccountHealth(self.name, False, reason.sentence if reason else "the provider does not answer")
 
     def report_to(self, keep: Keep) -> None:
         """Its reports come in by the API."""
@@ -75,7 +75,7 @@ class SmppDesk:
     settings: SmppAccount
     provider: Smpp
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         return await self.provider.look()
 
     def report_to(self, keep: Keep) -> None:
@@ -88,14 +88,14 @@ class SmppDesk:
         await self.provider.close()
 
 
-def desk_of(name: str, account: Account, public_url: str | None) -> ProviderAccount:
+def desk_of(name: str, account: Account, public_url: str | None) -> SmsAccount:
     """``public_url``: where providers call us back."""
     if isinstance(account, SmppAccount):
         return SmppDesk(name, account, Smpp(name, account))
     timeouts = Timeouts(account.connect_timeout, account.read_timeout)
     wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
     if isinstance(account, LinkAccount):
-        return HttpDesk(name, account, Link(account, wire), wire)
+        return HttpDesk(name, account, LinkProvider(account, wire), wire)
     if isinstance(account, TeliaAccount):
         return HttpDesk(name, account, Telia(account, wire), wire)
     return HttpDesk(name, account, Elks(account, wire, _gate(name, account.receipt_secret, public_url)), wire)

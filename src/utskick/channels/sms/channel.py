@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.sms.accounts import ProviderAccount, desk_of
+from utskick.channels.sms.accounts import SmsAccount, desk_of
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.requests import ShortSmsBatchRequest, ShortSmsRequest, SmsBatchRequest, SmsBody, SmsRequest
 from utskick.channels.sms.segments import Measure, measure, with_line_feeds
@@ -21,9 +21,9 @@ from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import (
     Account,
+    AccountHealth,
     ChannelDefaults,
     Draft,
-    Health,
     Keep,
     Plan,
     Priority,
@@ -53,7 +53,7 @@ class SmsChannel(ChannelDefaults):
     integration = "SmsSender"
     forms: tuple[SendEndpoint, ...] = FORMS
 
-    def __init__(self, settings: SmsSettings, desks: Sequence[ProviderAccount]) -> None:
+    def __init__(self, settings: SmsSettings, desks: Sequence[SmsAccount]) -> None:
         self._settings = settings
         self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
         self.accounts = tuple(
@@ -144,7 +144,7 @@ class SmsChannel(ChannelDefaults):
         party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
         return {**({"party": party} if party else {}), **shown, "mobileNumber": draft.recipient.destination}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
 
     def report_to(self, keep: Keep) -> None:

@@ -13,7 +13,7 @@ from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
 from utskick.outgoing.parsing import basic, members, moment, taken
 
 REPORTS: Final = {"sent": Report.SENT, "delivered": Report.DELIVERED, "failed": Report.FAILED}
@@ -38,7 +38,7 @@ class Elks:
         form = {"from": sms.sender, "to": sms.number, "message": sms.text}
         if self._gate is not None:
             form["whendelivered"] = f"{self._gate}?delivery={key}"
-        answer = await self._wire.call(Call("POST", self._url, urlencode(form).encode("ascii"), self._headers))
+        answer = await self._wire.call(HttpRequest("POST", self._url, urlencode(form).encode("ascii"), self._headers))
         return _read(answer) if isinstance(answer, Answer) else answer
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:

@@ -14,7 +14,7 @@ from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
 from utskick.outgoing.parsing import basic, members, moment, taken
 
 DELIVERED: Final = frozenset({1001, 1007})
@@ -94,7 +94,7 @@ def by_report(code: int) -> tuple[Report, Reason | None]:
     return Report.UNKNOWN, _said(passing, code)
 
 
-class Link:
+class LinkProvider:
     """One account at LINK."""
 
     def __init__(self, account: LinkAccount, wire: Outgoing) -> None:
@@ -111,7 +111,7 @@ class Link:
         return True
 
     async def send(self, sms: Sms, key: UUID) -> Outcome:
-        answer = await self._wire.call(Call("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers))
+        answer = await self._wire.call(HttpRequest("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers))
         return _read(answer) if isinstance(answer, Answer) else answer
 
     def _body(self, sms: Sms, key: UUID) -> dict[str, Any]:

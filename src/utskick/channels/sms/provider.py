@@ -20,7 +20,7 @@ class Sms:
     urgent: bool = False
 
 
-class Provider(Protocol):
+class SmsProvider(Protocol):
     """One provider account, spoken to."""
 
     def carries(self, number: str) -> bool:

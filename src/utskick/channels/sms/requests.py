@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
 from utskick.domain.request_parts import Department, ExternalReference, crowd
-from utskick.domain.validators import MSISDN_MESSAGE, Body, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
+from utskick.domain.validators import MSISDN_MESSAGE, Body, Constraint, Moment, Msisdn, Person, Reference, Text, Uuid, broken
 
 MOST_PARTIES: Final = 100_000
 _PLAIN_MOBILE: Final = re.compile(r"07[02369][0-9]{7}\Z")
@@ -29,7 +29,7 @@ def _national(text: str) -> str:
     return number
 
 
-Number = Annotated[str, Rule((), MSISDN_MESSAGE), AfterValidator(_national)]
+Number = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_national)]
 
 
 class SmsBody(Body):

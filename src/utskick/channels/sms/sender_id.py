@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from utskick.channels.sms.segments import BASIC
-from utskick.domain.validators import Rule, broken, is_clean
+from utskick.domain.validators import Constraint, broken, is_clean
 
 SHORTEST: Final = 3
 LONGEST: Final = 11
@@ -40,4 +40,4 @@ def sender_id(text: str) -> str:
     return cleaned(text)
 
 
-SenderId = Annotated[str, Rule((), schema=(("minLength", SHORTEST), ("maxLength", LONGEST))), AfterValidator(sender_id)]
+SenderId = Annotated[str, Constraint((), schema=(("minLength", SHORTEST), ("maxLength", LONGEST))), AfterValidator(sender_id)]

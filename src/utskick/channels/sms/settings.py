@@ -14,7 +14,7 @@ from utskick.outgoing.settings_types import AccountName, Address, ChannelSection
 MOST_SEGMENTS: Final = 255
 
 
-class _Account(HttpAccount):
+class _SmsAccount(HttpAccount):
     """What every SMS account has.
 
     ``deduplicates``: the operator says that this gateway knows a reference of ours again and then sends nothing.
@@ -30,7 +30,7 @@ class _Account(HttpAccount):
         return self.receipt_secret is not None
 
 
-class LinkAccount(_Account):
+class LinkAccount(_SmsAccount):
     """LINK Mobility, LINK Common."""
 
     provider: Literal["link"]
@@ -41,7 +41,7 @@ class LinkAccount(_Account):
     delivery_reports: bool = True
 
 
-class TeliaAccount(_Account):
+class TeliaAccount(_SmsAccount):
     """Telia SmsSenderPremium 1.0.0."""
 
     provider: Literal["telia"]
@@ -56,7 +56,7 @@ class TeliaAccount(_Account):
         return self
 
 
-class ElksAccount(_Account):
+class ElksAccount(_SmsAccount):
     """46elks."""
 
     provider: Literal["46elks"]

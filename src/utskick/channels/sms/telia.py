@@ -12,9 +12,9 @@ from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
-from utskick.outgoing.http_client import Answer, Call, Outgoing, by_status
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
 from utskick.outgoing.parsing import members, taken
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.token import Token, TokenSource
 
 
 class Telia:
@@ -23,7 +23,7 @@ class Telia:
     def __init__(self, account: TeliaAccount, wire: Outgoing) -> None:
         self._wire = wire
         self._url = f"{account.url}/sendSms"
-        self._token = Token(Grant(account.token_url, account.client_id, account.client_secret.get_secret_value()), wire)
+        self._token = Token(TokenSource(account.token_url, account.client_id, account.client_secret.get_secret_value()), wire)
 
     def carries(self, number: str) -> bool:
         return is_swedish_mobile(number)
@@ -48,7 +48,7 @@ class Telia:
         if not isinstance(token, str):
             return token
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
-        answer = await self._wire.call(Call("POST", self._url, body, headers))
+        answer = await self._wire.call(HttpRequest("POST", self._url, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer

@@ -29,14 +29,24 @@ from utskick.channels.snail_mail import planning
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.letters import Bench
-from utskick.channels.snail_mail.preflight_client import Inspection
+from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, SftpAccount, SnailMailSettings
 from utskick.channels.snail_mail.settings import Account as AccountSettings
-from utskick.channels.snail_mail.storage import Fault, Place, patient
+from utskick.channels.snail_mail.storage import StorageFault, StorageLocation, patient
 from utskick.channels.snail_mail.typesetting import Undrawable
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, BatchPolicy, ChannelDefaults, Draft, Health, Parameter, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    BatchPolicy,
+    ChannelDefaults,
+    Draft,
+    Parameter,
+    Plan,
+    RequestContext,
+    SendEndpoint,
+)
 from utskick.domain.directory_ports import Hidden, Neighbours
 from utskick.domain.errors import NotBuilt, Unavailable, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
@@ -68,18 +78,18 @@ class _House:
 
     name: str
     settings: AccountSettings
-    place: Place
+    place: StorageLocation
     bench: Bench
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         try:
             async with asyncio.timeout(self.settings.connect_timeout + 5), patient(self.place, self.settings.read_timeout) as target:
                 await target.names("")
-        except Fault as fault:
-            return Health(self.name, False, fault.reason.sentence)
+        except StorageFault as fault:
+            return AccountHealth(self.name, False, fault.reason.sentence)
         except TimeoutError:
-            return Health(self.name, False, "the printing house did not answer in time")
-        return Health(self.name, True, "the printing house's folder can be read")
+            return AccountHealth(self.name, False, "the printing house did not answer in time")
+        return AccountHealth(self.name, True, "the printing house's folder can be read")
 
 
 class SnailMailChannel(ChannelDefaults):
@@ -101,7 +111,7 @@ class SnailMailChannel(ChannelDefaults):
             timedelta(seconds=settings.close_after),
         )
         self._directory = neighbours.directory
-        self._inspection = Inspection(settings.limits)
+        self._inspection = PreflightClient(settings.limits)
         #: Where no printing house has been set up for a municipality: its PDFs are looked at all the same.
         self._no_house = Bench(PROFILES["postnord-v2"], self._inspection)
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
@@ -176,7 +186,7 @@ class SnailMailChannel(ChannelDefaults):
         try:
             async with patient(house.place, house.settings.read_timeout) as target:
                 return await HandOver(target, self._settings.layout, house.bench, key).run(draft)
-        except Fault as fault:
+        except StorageFault as fault:
             return fault.outcome()
 
     def show(self, draft: Draft) -> dict[str, Any]:
@@ -189,7 +199,7 @@ class SnailMailChannel(ChannelDefaults):
         address = orjson.loads(draft.recipient.destination) if draft.recipient.destination else Addressee.thaw(draft.frozen).members()
         return {**({"party": party} if party else {}), **({"address": address} if address else {}), **shown}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(house.look() for house in self._houses.values())))
 
     async def start(self) -> None:
@@ -212,7 +222,7 @@ async def _text_faults(content: Mapping[str, Any], bench: Bench) -> list[Violati
     return [Violation("text", f"set as a letter {said}") for said in found.findings]
 
 
-def _place(account: AccountSettings) -> Place:
+def _place(account: AccountSettings) -> StorageLocation:
     if isinstance(account, FolderAccount):
         return Folder(account)
     if isinstance(account, SftpAccount):

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from utskick.channels.snail_mail.settings import Encoding, Layout
+from utskick.channels.snail_mail.settings import Encoding, HandoverLayout
 
 #: Where a hand-over is prepared, below the account's root; a printing house looks at nothing that begins with a dot.
 DESK: Final = ".utskick"
@@ -108,7 +108,7 @@ def cell(text: str, encoding: Encoding) -> str:
     return '"' + safe.replace('"', '""') + '"' if any(ch in safe for ch in '",;') else safe
 
 
-def address_list(rows: Iterable[Sequence[str]], layout: Layout) -> bytes:
+def address_list(rows: Iterable[Sequence[str]], layout: HandoverLayout) -> bytes:
     """The address list with its header."""
     end = "\r\n" if layout.line_end == "crlf" else "\n"
     lines = [",".join((*HEADER, *layout.columns)), *(",".join(cell(text, layout.encoding) for text in row) for row in rows)]

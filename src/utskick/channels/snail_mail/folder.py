@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from utskick.channels.snail_mail.settings import FolderAccount
-from utskick.channels.snail_mail.storage import Denied, Fault, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import StorageAccessDenied, StorageFault, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 
@@ -32,7 +32,9 @@ class Folder:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Folder]:
         if not await _do(self._root.is_dir):
-            raise Denied("no-folder", "the folder that the settings name is not there; it is not made, because it may be one to mount")
+            raise StorageAccessDenied(
+                "no-folder", "the folder that the settings name is not there; it is not made, because it may be one to mount"
+            )
         yield self
 
     async def make(self, path: str) -> None:
@@ -95,7 +97,7 @@ def _removed(path: Path) -> None:
             path.unlink()
 
 
-def fault_of(fault: OSError) -> Fault:
+def fault_of(fault: OSError) -> StorageFault:
     """The system's word, as a fault of ours."""
     known = _BY_ERRNO.get(fault.errno or 0)
     return known() if known else gone(fault)

@@ -26,8 +26,8 @@ import orjson
 from utskick.channels.snail_mail.file_names import DESK, DONE, batch_folder
 from utskick.channels.snail_mail.handover_writer import Writing
 from utskick.channels.snail_mail.letters import Bench
-from utskick.channels.snail_mail.settings import Layout
-from utskick.channels.snail_mail.storage import Denied, Fault, Missing, Taken, Target, remove_all
+from utskick.channels.snail_mail.settings import HandoverLayout
+from utskick.channels.snail_mail.storage import Missing, NameTaken, Storage, StorageAccessDenied, StorageFault, remove_all
 from utskick.domain.channel import Draft
 from utskick.domain.ids import made_at, parse_id
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent, Uncertain
@@ -40,8 +40,8 @@ _READY, _PLAN = "ready", "PLAN"
 class HandOver:
     """One hand-over to one target."""
 
-    target: Target
-    layout: Layout
+    target: Storage
+    layout: HandoverLayout
     bench: Bench
     key: UUID
 
@@ -53,7 +53,7 @@ class HandOver:
         """Raises nothing that the target does."""
         try:
             plan = await self._decided() or await self._write(draft)
-        except Fault as fault:
+        except StorageFault as fault:
             return fault.outcome()
         if not plan["folders"]:
             return Rejected(Reason("empty-batch", "the print batch holds no letter that could be handed over"))
@@ -76,10 +76,10 @@ class HandOver:
             plan = {"key": str(self.key), "reference": name, "folders": folders}
             await self.target.write(f"{attempt}/{_PLAN}", orjson.dumps(plan))
             await self.target.rename(attempt, f"{self._desk}/{_READY}")
-        except Taken:
+        except NameTaken:
             # Another attempt at the same hand-over was faster: what it decided is what counts.
             return await self._decided() or {"folders": []}
-        except Fault:
+        except StorageFault:
             await self._tidy()
             raise
         return plan
@@ -102,7 +102,7 @@ class HandOver:
         """A full disk is not left fuller than it was. The next attempt tidies where this one cannot."""
         try:
             await self._clear()
-        except Fault:
+        except StorageFault:
             return
 
     async def _show(self, plan: dict[str, Any]) -> Outcome:
@@ -115,8 +115,8 @@ class HandOver:
                 if f"{folder['number']}/" in waiting:
                     await self._show_one(f"{self._desk}/{_READY}/{folder['number']}", folder["path"])
                     shown = True
-        except Fault as fault:
-            if not shown and isinstance(fault, Denied):
+        except StorageFault as fault:
+            if not shown and isinstance(fault, StorageAccessDenied):
                 return fault.outcome()
             said = "not every folder of the hand-over is known to have appeared; it may be asked for again safely"
             return Uncertain(Reason(fault.reason.code, f"{fault.reason.sentence}: {said}"))
@@ -131,14 +131,14 @@ class HandOver:
                 await self.target.rename(ready, place)
             except Missing:
                 return
-            except Taken:
+            except NameTaken:
                 # Another's of the same name (two municipalities may name their batches alike), or this one, handed over before.
                 if str(self.key).encode() in (await self.target.read(f"{place}/{DONE}") or b""):
                     await remove_all(self.target, ready)
                     return
                 continue
             return
-        raise Fault("target-taken", "the printing house has other folders of this name already")
+        raise StorageFault("target-taken", "the printing house has other folders of this name already")
 
     async def _sweep(self) -> None:
         """Memories that are old: every name here is a key, and a key tells when it was made."""
@@ -148,7 +148,7 @@ class HandOver:
                 key = parse_id(name.rstrip("/"))
                 if key is not None and key.version == 7 and made_at(key) < before and key != self.key:
                     await self._forget(f"{DESK}/{key}")
-        except Fault:
+        except StorageFault:
             return
 
     async def _forget(self, desk: str) -> None:

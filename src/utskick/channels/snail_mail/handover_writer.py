@@ -11,9 +11,9 @@ from uuid import UUID
 import orjson
 
 from utskick.channels.snail_mail.file_names import DONE, MANIFEST, SUMS, Names, address_list, file_name, segment, sums
-from utskick.channels.snail_mail.letters import Bench, Letter, Sheet, sha256
-from utskick.channels.snail_mail.settings import Layout
-from utskick.channels.snail_mail.storage import Fault, Target
+from utskick.channels.snail_mail.letters import Bench, Letter, LetterPdf, sha256
+from utskick.channels.snail_mail.settings import HandoverLayout
+from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
 
 #: Files on their way at once: enough to hide the way there and back, and no more in memory than these.
@@ -37,7 +37,7 @@ class _Folder:
 class Writing:
     """Of one attempt."""
 
-    def __init__(self, target: Target, attempt: str, layout: Layout, bench: Bench) -> None:
+    def __init__(self, target: Storage, attempt: str, layout: HandoverLayout, bench: Bench) -> None:
         self._target = target
         self._attempt = attempt
         self._layout = layout
@@ -46,7 +46,7 @@ class Writing:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
-        """The folders: ``number`` below the attempt, ``path`` below the root. Raises ``Fault``."""
+        """The folders: ``number`` below the attempt, ``path`` below the root. Raises ``StorageFault``."""
         assert draft.letters is not None
         try:
             async with asyncio.TaskGroup() as group:
@@ -124,11 +124,11 @@ class Writing:
 
 def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     """What to answer for several files that failed: a bug before a fault of the target."""
-    alone = [fault for fault in faults.exceptions if not isinstance(fault, Fault)]
+    alone = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
     return (alone or list(faults.exceptions))[0]
 
 
-def _entry(letter: Letter, files: Sequence[tuple[str, Sheet]], *, listed: bool) -> dict[str, Any]:
+def _entry(letter: Letter, files: Sequence[tuple[str, LetterPdf]], *, listed: bool) -> dict[str, Any]:
     to = letter.addressee
     pages = [sheet.pages for _, sheet in files]
     members: dict[str, Any] = {

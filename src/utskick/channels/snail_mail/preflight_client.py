@@ -23,20 +23,20 @@ _Zones = tuple[tuple[str, str, str, float, float, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PreflightResult:
     """``findings``: sentences that follow on the name of the field; ``pages``: None where the PDF cannot be read."""
 
     findings: tuple[str, ...]
     pages: int | None
 
 
-class Inspection:
+class PreflightClient:
     """Opens PDFs elsewhere: all inspections of a process share its children."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._joined: Children | None = None
-        self._known: OrderedDict[tuple[bytes, _Zones], Found] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, _Zones], PreflightResult] = OrderedDict()
 
     @property
     def children(self) -> Children:
@@ -48,10 +48,10 @@ class Inspection:
         """So that the first PDF does not wait for a child."""
         self.children.warm()
 
-    async def look(self, attachment: Attachment, profile: Profile) -> Found:
+    async def look(self, attachment: Attachment, profile: Profile) -> PreflightResult:
         """Never raises for what a PDF is. ``OSError`` when no child can be started."""
         if len(attachment.data) > self._limits.size_limit:
-            return Found((f"is {len(attachment.data)} bytes, and the limit is {self._limits.size_limit}",), None)
+            return PreflightResult((f"is {len(attachment.data)} bytes, and the limit is {self._limits.size_limit}",), None)
         zones = tuple((z.name, z.x, z.y, z.width, z.height, profile.zone_pages == "all") for z in profile.zones)
         known = self._known.get((attachment.digest, zones))
         if known is not None:
@@ -63,15 +63,15 @@ class Inspection:
             self._known.popitem(last=False)
         return found
 
-    async def _ask(self, data: bytes, zones: _Zones) -> Found:
+    async def _ask(self, data: bytes, zones: _Zones) -> PreflightResult:
         seconds = self._limits.check_seconds + _BY_SIZE * len(data) / 1_048_576
         request = {"size": len(data), "seconds": seconds, "pages": self._limits.page_limit, "zones": zones}
         async with self.children.turn() as child:
             said = await child.ask(request, data, seconds + _BUSY)
         if said is None:
             self.warm()
-            return Found((_TOO_COMPLEX,), None)
-        return Found(tuple(said["findings"]), said["pages"])
+            return PreflightResult((_TOO_COMPLEX,), None)
+        return PreflightResult(tuple(said["findings"]), said["pages"])
 
     async def close(self) -> None:
         if self._joined is not None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import LONGEST_LINE, AddressBody, ExternalReference, NeededDepartment, at_most
-from utskick.domain.validators import Base64, Body, FreeLine, FreeText, Line, Moment, Reference, Rule, Uuid, decode_base64
+from utskick.domain.validators import Base64, Body, Constraint, FreeLine, FreeText, Line, Moment, Reference, Uuid, decode_base64
 
 #: Characters of a letter's text; about ten pages.
 LONGEST_TEXT: Final = 50_000
@@ -23,11 +23,11 @@ def is_folder_name(name: str) -> bool:
     return bool(name.strip()) and not _FORBIDDEN.search(name) and not name.endswith((" ", "."))
 
 
-FolderName = Annotated[FreeLine, Rule((("not a valid folder name", is_folder_name), at_most(LONGEST_LINE)))]
-Name = Annotated[Line, Rule((at_most(200),), "must not be blank", (("maxLength", 200),))]
-LetterText = Annotated[FreeText, Rule((at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))]
+FolderName = Annotated[FreeLine, Constraint((("not a valid folder name", is_folder_name), at_most(LONGEST_LINE)))]
+Name = Annotated[Line, Constraint((at_most(200),), "must not be blank", (("maxLength", 200),))]
+LetterText = Annotated[FreeText, Constraint((at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))]
 Envelope = Literal["WINDOWED", "PLAIN"]
-Enclosed = Rule(
+Enclosed = Constraint(
     ((f"size must be between 0 and {MOST_ATTACHMENTS}", lambda value: len(value) <= MOST_ATTACHMENTS),),
     schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS)),
 )

@@ -36,7 +36,7 @@ Encoding = Literal["iso-8859-1", "windows-1252", "utf-8"]
 Column = Literal["fil", "organisationsnummer", "land", "avvikelse", "leverans"]
 
 
-class Window(Section):
+class EnvelopeWindow(Section):
     """Where an envelope's window shows the sheet: millimetres from the sheet's left and top edge."""
 
     left: Millimetres
@@ -58,15 +58,15 @@ class Zone(Section):
 class Profile(Section):
     """What a supplier's envelopes and machines need. ``zone_pages``: where the zones are looked at: the address side, or every page."""
 
-    window: Window
+    window: EnvelopeWindow
     zones: tuple[Zone, ...] = ()
     zone_pages: Literal["first", "all"] = "first"
 
 
 #: Left (V2): what the windows of C5, C6/5 and EC4 have in common, seen from the sheet. Right (H2): the same height, from 105 mm.
 #: No Swedish authority gives the millimetres: they are the supplier's to confirm, and the settings' to change.
-LEFT: Final = Window(left=15, top=44, width=100, height=30)
-RIGHT: Final = Window(left=105, top=44, width=90, height=30)
+LEFT: Final = EnvelopeWindow(left=15, top=44, width=100, height=30)
+RIGHT: Final = EnvelopeWindow(left=105, top=44, width=90, height=30)
 #: PostNord prints its sorting code into the lower right corner, 150 x 30 mm; CityMail along the upper edge, 150 x 10 mm, which here
 #: is the right end of that edge, where the franking is. Both are measured on the sheet's first page, the one that is addressed.
 POSTNORD: Final = Zone(name="PostNord's sorting code", x="right", y="bottom", width=150, height=30)
@@ -81,7 +81,7 @@ PROFILES: Final = {
 }
 
 
-class _Account(Section):
+class _PrintAccount(Section):
     """What every printing house has. ``rate`` in hand-overs a second; time-outs in seconds, ``read_timeout`` for each single step.
 
     ``municipalities``: whose letters it prints, by id; those of all when there is none. Of several, the first by ``priority`` prints.
@@ -96,14 +96,14 @@ class _Account(Section):
     read_timeout: float = Field(60.0, gt=0)
 
 
-class FolderAccount(_Account):
+class FolderAccount(_PrintAccount):
     """A folder of this machine, or one that is mounted on it. It must exist: an unmounted one is not filled by mistake."""
 
     provider: Literal["folder"]
     path: Path
 
 
-class SftpAccount(_Account):
+class SftpAccount(_PrintAccount):
     """SFTP (SSH). The login is a password or a key: a file (``key_file``), or what is in it (``key``).
 
     The server's key must stand in ``known_hosts``, a file, or in ``host_keys``, lines as in that file, unless ``accept_any_host_key`` says
@@ -152,7 +152,7 @@ class SftpAccount(_Account):
             raise fault_at("key", str(fault)) from None
 
 
-class SmbAccount(_Account):
+class SmbAccount(_PrintAccount):
     """An SMB share (SMB 2 and 3). ``username`` with its domain as ``domain\\user`` or ``user@domain``."""
 
     provider: Literal["smb"]
@@ -169,7 +169,7 @@ class SmbAccount(_Account):
 Account = Annotated[FolderAccount | SftpAccount | SmbAccount, Field(discriminator="provider")]
 
 
-class Layout(Section):
+class HandoverLayout(Section):
     """How a hand-over looks; the defaults are what printing houses of Swedish municipalities are given today.
 
     ``encoding`` of the address list. What ISO-8859-1 and Windows-1252 cannot hold is transliterated (``layout.py``), never ``?``.
@@ -202,7 +202,7 @@ class SnailMailSettings(ChannelSection):
     fixed: ClassVar = frozenset({"close_after"})
 
     close_after: float = Field(3600, gt=0)
-    layout: Layout = Layout()
+    layout: HandoverLayout = HandoverLayout()
     limits: Limits = Limits()
     profiles: dict[AccountName, Profile] = Field(default_factory=dict)
     accounts: dict[AccountName, Account] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import asyncssh
 
 from utskick.channels.snail_mail.settings import SftpAccount, host_keys, login_key
-from utskick.channels.snail_mail.storage import Denied, Fault, Missing, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import Missing, StorageAccessDenied, StorageFault, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 #: Bytes of one write; several are on their way at once.
@@ -32,14 +32,14 @@ class Sftp:
         asyncssh.set_log_level(logging.ERROR)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Share]:
+    async def open(self) -> AsyncIterator[_SftpSession]:
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._account.connect_timeout):
                 client = await _said(connection.start_sftp_client())
-            yield _Share(client, self._account.path)
+            yield _SftpSession(client, self._account.path)
         except TimeoutError as fault:
-            raise Fault("no-answer", "the printing house did not answer in time") from fault
+            raise StorageFault("no-answer", "the printing house did not answer in time") from fault
         finally:
             connection.abort()
             with suppress(*_GONE):
@@ -64,11 +64,13 @@ class Sftp:
                 keepalive_interval=15,
             )
         except asyncssh.PermissionDenied as fault:
-            raise Denied("refused-login", "the printing house refused our login") from fault
+            raise StorageAccessDenied("refused-login", "the printing house refused our login") from fault
         except asyncssh.HostKeyNotVerifiable as fault:
-            raise Denied("host-key", "the server that answers is not the printing house that known_hosts or host_keys names") from fault
+            raise StorageAccessDenied(
+                "host-key", "the server that answers is not the printing house that known_hosts or host_keys names"
+            ) from fault
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, PermissionError) as fault:
-            raise Denied("key-file", "the key file of the account, or known_hosts, cannot be read") from fault
+            raise StorageAccessDenied("key-file", "the key file of the account, or known_hosts, cannot be read") from fault
         except (*_GONE, ValueError) as fault:
             raise gone(fault) from fault
 
@@ -88,7 +90,7 @@ def _known(account: SftpAccount) -> asyncssh.SSHKnownHosts | str | None:
     return str(account.known_hosts) if account.host_keys is None else host_keys(account.host_keys, account.host, account.port)
 
 
-class _Share:
+class _SftpSession:
     """``Target`` on an open connection."""
 
     def __init__(self, client: asyncssh.SFTPClient, root: str) -> None:
@@ -105,7 +107,7 @@ class _Share:
         except Missing:
             above = posixpath.dirname(path)
             if not above:
-                raise Denied("no-folder", "the folder that the settings name is not there at the printing house") from None
+                raise StorageAccessDenied("no-folder", "the folder that the settings name is not there at the printing house") from None
             await self.make(above)
             await self._make_one(path)
 
@@ -114,7 +116,7 @@ class _Share:
             await _said(self._client.mkdir(self._at(path)))
         except Missing:
             raise
-        except Fault:
+        except StorageFault:
             if not await _said(self._client.isdir(self._at(path))):
                 raise
 
@@ -145,7 +147,7 @@ class _Share:
         """Version 3 refuses a new name that is there, with a code that says only that it failed."""
         try:
             await _said(self._client.rename(self._at(old), self._at(new)))
-        except Fault as fault:
+        except StorageFault as fault:
             if fault.reason.code != "target-fault":
                 raise
             if not await _said(self._client.exists(self._at(old))):
@@ -187,6 +189,6 @@ async def _said(step: Awaitable[T]) -> T:
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as fault:
         raise gone(fault) from fault
     except asyncssh.SFTPError as fault:
-        raise Fault("target-fault", "the printing house could not write or rename") from fault
+        raise StorageFault("target-fault", "the printing house could not write or rename") from fault
     except _GONE as fault:
         raise gone(fault) from fault

@@ -22,7 +22,7 @@ from smbprotocol.exceptions import (
 from smbprotocol.header import NtStatus
 
 from utskick.channels.snail_mail.settings import SmbAccount
-from utskick.channels.snail_mail.storage import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import Missing, NameTaken, StorageAccessDenied, StorageFault, forbidden, full, gone, missing, taken
 
 T = TypeVar("T")
 
@@ -46,14 +46,14 @@ class Smb:
             logging.getLogger(name).setLevel(logging.ERROR)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Share]:
+    async def open(self) -> AsyncIterator[_SmbSession]:
         account = self._account
         told: dict[str, Any] = {"port": account.port, "connection_cache": {}}
         await _do(lambda: self._log_in(told))
         root = rf"\\{account.host}\{account.share}"
         below = account.path.replace("/", "\\").strip("\\.")
         try:
-            yield _Share(rf"{root}\{below}" if below else root, told)
+            yield _SmbSession(rf"{root}\{below}" if below else root, told)
         finally:
             await _hang_up(told["connection_cache"])
 
@@ -81,7 +81,7 @@ async def _hang_up(connections: dict[str, Any]) -> None:
             connection.transport.close()
 
 
-class _Share:
+class _SmbSession:
     """``Target`` on an open connection."""
 
     def __init__(self, root: str, told: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class _Share:
             try:
                 await _do(partial(smbclient.stat, at, **self._told))
             except Missing:
-                with suppress(Taken):
+                with suppress(NameTaken):
                     await _do(partial(smbclient.mkdir, at, **self._told))
 
     async def write(self, path: str, data: bytes) -> None:
@@ -153,7 +153,7 @@ async def _do(step: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(step)
     except (SMBAuthenticationError, LogonFailure) as fault:
-        raise Denied("refused-login", "the printing house refused our login") from fault
+        raise StorageAccessDenied("refused-login", "the printing house refused our login") from fault
     except AccessDenied as fault:
         raise forbidden() from fault
     except SMBOSError as fault:
@@ -166,15 +166,15 @@ async def _do(step: Callable[[], T]) -> T:
         raise gone(fault) from fault
 
 
-def _fault(fault: SMBOSError) -> Fault:
+def _fault(fault: SMBOSError) -> StorageFault:
     status = fault.ntstatus
     for statuses, made in ((_FULL, full), (_MISSING, missing), (_TAKEN, taken), (_FORBIDDEN, forbidden)):
         if status in statuses:
             return made()
-    return Fault("target-fault", "the printing house could not write or rename")
+    return StorageFault("target-fault", "the printing house could not write or rename")
 
 
-def _said(fault: SMBException) -> Fault:
+def _said(fault: SMBException) -> StorageFault:
     if "encrypt" in str(fault).lower() or "sign" in str(fault).lower():
-        return Denied("no-protection", "the printing house's server does not sign or encrypt, as the settings ask for")
+        return StorageAccessDenied("no-protection", "the printing house's server does not sign or encrypt, as the settings ask for")
     return gone(fault)

@@ -12,7 +12,7 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
 T = TypeVar("T")
 
 
-class Fault(Exception):
+class StorageFault(Exception):
     """The target cannot do it now: full, gone, slow. What was asked may have been done, where the answer was lost."""
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -23,43 +23,43 @@ class Fault(Exception):
         return Deferred(self.reason)
 
 
-class Denied(Fault):
+class StorageAccessDenied(StorageFault):
     """The target will not do it for this account: login, host key, rights, a path that is not there."""
 
     def outcome(self) -> Outcome:
         return Misconfigured(self.reason)
 
 
-class Missing(Fault):
+class Missing(StorageFault):
     """What should be renamed or read is not there."""
 
 
-class Taken(Fault):
+class NameTaken(StorageFault):
     """There is something of the new name already."""
 
 
-def full() -> Fault:
-    return Fault("target-full", "the printing house's place for files is full")
+def full() -> StorageFault:
+    return StorageFault("target-full", "the printing house's place for files is full")
 
 
-def gone(fault: BaseException) -> Fault:
-    return Fault("unreachable", f"the printing house cannot be reached, or the connection was lost ({type(fault).__name__})")
+def gone(fault: BaseException) -> StorageFault:
+    return StorageFault("unreachable", f"the printing house cannot be reached, or the connection was lost ({type(fault).__name__})")
 
 
-def forbidden() -> Denied:
-    return Denied("refused-access", "the printing house does not let the account write there")
+def forbidden() -> StorageAccessDenied:
+    return StorageAccessDenied("refused-access", "the printing house does not let the account write there")
 
 
 def missing() -> Missing:
     return Missing("target-missing", "a folder is not there any more")
 
 
-def taken() -> Taken:
-    return Taken("target-taken", "there is a folder of this name already")
+def taken() -> NameTaken:
+    return NameTaken("target-taken", "there is a folder of this name already")
 
 
-class Target(Protocol):
-    """Paths are relative to the account's root, with ``/``. Everything raises ``Fault``; ``write`` and ``rename`` last when they return."""
+class Storage(Protocol):
+    """Paths are relative to the account's root, with ``/``. All raise ``StorageFault``; ``write`` and ``rename`` are durable on return."""
 
     async def make(self, path: str) -> None:
         """A folder and those above it; one that is there is fine."""
@@ -74,7 +74,7 @@ class Target(Protocol):
         ...
 
     async def rename(self, old: str, new: str) -> None:
-        """A folder, at once as a whole. Raises ``Missing`` and ``Taken``; never replaces anything."""
+        """A folder, at once as a whole. Raises ``Missing`` and ``NameTaken``; never replaces anything."""
         ...
 
     async def names(self, path: str) -> list[str]:
@@ -86,18 +86,18 @@ class Target(Protocol):
         ...
 
 
-class Place(Protocol):
+class StorageLocation(Protocol):
     """How to get at an account's target."""
 
-    def open(self) -> AbstractAsyncContextManager[Target]:
-        """Logs in. Raises ``Fault``."""
+    def open(self) -> AbstractAsyncContextManager[Storage]:
+        """Logs in. Raises ``StorageFault``."""
         ...
 
 
 class _Patient:
     """A target whose every step must end within so many seconds."""
 
-    def __init__(self, target: Target, seconds: float) -> None:
+    def __init__(self, target: Storage, seconds: float) -> None:
         self._target = target
         self._seconds = seconds
 
@@ -124,10 +124,10 @@ class _Patient:
             async with asyncio.timeout(self._seconds):
                 return await step
         except TimeoutError as fault:
-            raise Fault("no-answer", "the printing house did not answer in time") from fault
+            raise StorageFault("no-answer", "the printing house did not answer in time") from fault
 
 
-async def remove_all(target: Target, path: str) -> None:
+async def remove_all(target: Storage, path: str) -> None:
     """A folder with all that is in it."""
     for name in await target.names(path):
         if name.endswith("/"):
@@ -138,6 +138,6 @@ async def remove_all(target: Target, path: str) -> None:
 
 
 @asynccontextmanager
-async def patient(place: Place, seconds: float) -> AsyncIterator[Target]:
+async def patient(place: StorageLocation, seconds: float) -> AsyncIterator[Storage]:
     async with place.open() as target:
         yield _Patient(target, seconds)

@@ -15,7 +15,7 @@ from utskick.channels.web_message.settings import WebMessageSettings
 from utskick.channels.web_message.soap_request import Principal, WebMessage
 from utskick.channels.web_message.soap_responses import UNKNOWN_CASE
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, ChannelDefaults, Draft, Health, Plan, Priority, RequestContext, SendEndpoint
+from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, Priority, RequestContext, SendEndpoint
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import LegalId, LegalIds
 from utskick.domain.errors import Invalid, NotBuilt, Violation
@@ -143,7 +143,7 @@ class WebMessageChannel(ChannelDefaults):
             shown["attachments"] = listed(shown["attachments"], draft.attachments, "base64Data")
         return shown
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(instance.look() for instance in self._instances.values())))
 
     async def close(self) -> None:

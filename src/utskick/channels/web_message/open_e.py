@@ -8,9 +8,9 @@ from typing import Final
 from utskick.channels.web_message.settings import OpenEAccount
 from utskick.channels.web_message.soap_request import WebMessage, write
 from utskick.channels.web_message.soap_responses import read
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome
-from utskick.outgoing.http_client import Answer, Call, Outgoing, Timeouts
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 from utskick.outgoing.parsing import basic
 
 _PATH: Final = "/api/callback"
@@ -38,18 +38,18 @@ class OpenE:
     async def send(self, message: WebMessage) -> Outcome:
         heavy = sum(len(attachment.data) for attachment in message.attachments) > _HEAVY
         body = await asyncio.to_thread(write, message) if heavy else write(message)
-        answer = await self._wire.call(Call("POST", self._url, body, self._headers))
+        answer = await self._wire.call(HttpRequest("POST", self._url, body, self._headers))
         return read(answer, message.operation) if isinstance(answer, Answer) else answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """A GET changes nothing; what it is answered with only tells whether the login is good."""
-        answer = await self._wire.call(Call("GET", self._url, headers={"Authorization": self._headers["Authorization"]}))
+        answer = await self._wire.call(HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]}))
         if not isinstance(answer, Answer):
             reason = getattr(answer, "reason", None)
-            return Health(self.name, False, reason.sentence if reason else "Open-E does not answer")
+            return AccountHealth(self.name, False, reason.sentence if reason else "Open-E does not answer")
         if answer.status in (401, 403):
-            return Health(self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})")
-        return Health(self.name, True, f"Open-E answers (HTTP {answer.status})")
+            return AccountHealth(self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})")
+        return AccountHealth(self.name, True, f"Open-E answers (HTTP {answer.status})")
 
     async def close(self) -> None:
         await self._wire.close()

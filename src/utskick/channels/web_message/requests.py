@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 from utskick.channels.web_message.soap_request import is_sayable
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import Department, ExternalReference
-from utskick.domain.validators import Base64, Body, FreeLine, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
+from utskick.domain.validators import Base64, Body, Constraint, FreeLine, Moment, Reference, Text, Uuid, broken, decode_base64
 
 MOST_ATTACHMENTS: Final = 10
 _LONGEST_NAME: Final = 255
@@ -44,7 +44,7 @@ class WebMessageParty(Body):
     """Whom the message concerns, and in which case."""
 
     party_id: Uuid | None = None
-    external_references: Annotated[list[ExternalReference], Rule(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE)]
+    external_references: Annotated[list[ExternalReference], Constraint(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE)]
 
     @property
     def case(self) -> int:
@@ -56,7 +56,7 @@ class WebMessageParty(Body):
 class WebMessageSender(Body):
     """Who wrote it: a user of Open-E."""
 
-    user_id: Annotated[FreeLine, Rule((_SAYABLE,))] | None = None
+    user_id: Annotated[FreeLine, Constraint((_SAYABLE,))] | None = None
 
 
 class WebMessageAttachment(Body):
@@ -65,7 +65,7 @@ class WebMessageAttachment(Body):
     file_name: (
         Annotated[
             FreeLine,
-            Rule(
+            Constraint(
                 (_SAYABLE, (f"must not be longer than {_LONGEST_NAME} characters", lambda v: len(v) <= _LONGEST_NAME)),
                 schema=(("maxLength", _LONGEST_NAME),),
             ),
@@ -85,11 +85,11 @@ class WebMessageAttachment(Body):
 
 Attachments = Annotated[
     list[WebMessageAttachment],
-    Rule(((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),), schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS))),
+    Constraint(((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),), schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS))),
 ]
 Instance = Annotated[
     str,
-    Rule(
+    Constraint(
         (("instance must be 'INTERNAL' or 'EXTERNAL'", lambda v: v in ("INTERNAL", "EXTERNAL")),),
         schema=(("enum", ("INTERNAL", "EXTERNAL")),),
     ),
@@ -100,7 +100,7 @@ class WebMessageRequest(Body):
     """A message in a case of Open-E."""
 
     party: WebMessageParty
-    message: Annotated[Text, Rule((_SAYABLE,), "must not be blank")]
+    message: Annotated[Text, Constraint((_SAYABLE,), "must not be blank")]
     sender: WebMessageSender | None = None
     send_as_owner: bool | None = Field(None, json_schema_extra={"default": False})
     oep_instance: Instance | None = None

@@ -16,14 +16,14 @@ import aiohttp
 import orjson
 from lxml import etree
 
-from utskick.cli.demo.ledgers import Asked, Copy, Wording
+from utskick.cli.demo.ledgers import Copy, RequestedDelivery, Wording
 from utskick_client import AsyncUtskickClient, DeliveryResult
 
 _AT_ONCE: Final = 32
 _M1, _M3 = "http://minameddelanden.gov.se/schema/Message", "http://minameddelanden.gov.se/schema/Message/v3"
 
 
-async def deliveries(client: AsyncUtskickClient, asked: Iterable[Asked]) -> dict[str, DeliveryResult]:
+async def deliveries(client: AsyncUtskickClient, asked: Iterable[RequestedDelivery]) -> dict[str, DeliveryResult]:
     """What Utskick says, by delivery id."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -43,7 +43,7 @@ class Downloads:
     spoilt: tuple[str, ...]
 
 
-async def downloads(client: AsyncUtskickClient, asked: Iterable[Asked], told: Mapping[str, DeliveryResult]) -> Downloads:
+async def downloads(client: AsyncUtskickClient, asked: Iterable[RequestedDelivery], told: Mapping[str, DeliveryResult]) -> Downloads:
     """Every file that was sent, fetched again from the history."""
     wanted = [(told[entry.delivery_id], *file) for entry in asked for file in entry.wording.files if file[0]]
     spoilt = [

@@ -24,7 +24,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedDelivery:
     """What somebody asked Utskick to send, and the delivery that it made of it.
 
     ``recipient`` "": the delivery's id on the copy tells enough. ``row``: where it stands in the table, the channel's own where "".
@@ -65,7 +65,7 @@ class Comparison:
         return not (self.lost or self.doubled or self.different or self.denied or self.unsettled or self.spoilt or self.unasked)
 
 
-def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]) -> Comparison:
+def compare(asked: Iterable[RequestedDelivery], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]) -> Comparison:
     """``told``: what Utskick says, by delivery id."""
     received: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     by_key: dict[tuple[str, str | None], list[Copy]] = defaultdict(list)
@@ -83,7 +83,7 @@ def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: 
     return found
 
 
-def _judge(asked: Asked, told: DeliveryResult, copies: Sequence[Copy], found: Comparison) -> None:
+def _judge(asked: RequestedDelivery, told: DeliveryResult, copies: Sequence[Copy], found: Comparison) -> None:
     if told.lifecycle in _ARRIVED and not copies:
         found.lost.append(asked.delivery_id)
     if told.lifecycle in _GIVEN_UP and copies:

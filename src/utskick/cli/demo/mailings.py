@@ -10,8 +10,8 @@ from typing import Final
 
 from utskick.channels.digital_invoice.check_digits import is_bank_day
 from utskick.cli.demo import pdf, people
-from utskick.cli.demo.ledgers import Asked, Wording
-from utskick.cli.demo.people import Device, Person
+from utskick.cli.demo.ledgers import RequestedDelivery, Wording
+from utskick.cli.demo.people import DemoPhone, Person
 from utskick.domain.ids import new_id
 from utskick_client import (
     Address,
@@ -56,7 +56,7 @@ CHANNELS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedDelivery:
     """What is to reach somebody by one channel. ``recipient``: as the sandbox's ledger names them, "" where the key tells enough."""
 
     recipient: str
@@ -64,7 +64,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
+class DemoMailing:
     """An accepted request. ``rows``: for each of its messages, what each channel that it may go by is to bring.
 
     ``names``: the row of the table that a channel's deliveries stand in, where it is not the channel's own.
@@ -72,22 +72,24 @@ class Mailing:
 
     label: str
     batch_id: str
-    rows: tuple[Mapping[str, Expected], ...]
+    rows: tuple[Mapping[str, ExpectedDelivery], ...]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    async def asked(self, client: AsyncUtskickClient) -> list[Asked]:
+    async def asked(self, client: AsyncUtskickClient) -> list[RequestedDelivery]:
         """The deliveries that came of it, when all has settled: which way a letter went is not known before."""
         batch = await client.batch_status(self.batch_id)
         found = []
         for row, message in zip(self.rows, batch.messages, strict=True):
             for delivery in message.deliveries:
                 channel = CHANNELS[delivery.message_type]
-                expected = row.get(channel, Expected("", Wording("")))
-                found.append(Asked(channel, expected.recipient, delivery.delivery_id, expected.wording, self.names.get(channel, channel)))
+                expected = row.get(channel, ExpectedDelivery("", Wording("")))
+                found.append(
+                    RequestedDelivery(channel, expected.recipient, delivery.delivery_id, expected.wording, self.names.get(channel, channel))
+                )
         return found
 
 
-async def send(client: AsyncUtskickClient, viewer: str) -> list[Mailing]:
+async def send(client: AsyncUtskickClient, viewer: str) -> list[DemoMailing]:
     """All of them, one after the other; each is accepted when this returns."""
     return [
         await digital_mail(client),
@@ -105,21 +107,21 @@ def _digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-def _mail(person: Person) -> Expected:
-    return Expected(person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),)))
+def _mail(person: Person) -> ExpectedDelivery:
+    return ExpectedDelivery(person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),)))
 
 
-def _paper() -> Expected:
-    return Expected("", Wording("", None, None, (("", _digest(DECISION)),)))
+def _paper() -> ExpectedDelivery:
+    return ExpectedDelivery("", Wording("", None, None, (("", _digest(DECISION)),)))
 
 
-async def digital_mail(client: AsyncUtskickClient) -> Mailing:
+async def digital_mail(client: AsyncUtskickClient) -> DemoMailing:
     """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose operator asks to slow down."""
     crowd = [await people.enter(client, serial) for serial in range(1, 17)]
     crowd += [await people.enter(client, 20 + i, magic) for i, magic in enumerate(("10", "20", "25", "27"))]
     mail = DigitalMail(Parties([p.party_id for p in crowd]), _SUBJECT, _TEXT, "text/plain", [Pdf("beslut.pdf", DECISION)])
     accepted = await client.send_digital_mail(mail, _AT_ONCE, organization_number=ORGANIZATION)
-    return Mailing("digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd))
+    return DemoMailing("digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd))
 
 
 def due(today: date) -> date:
@@ -130,7 +132,7 @@ def due(today: date) -> date:
     return day
 
 
-async def invoice(client: AsyncUtskickClient, serial: int) -> Mailing:
+async def invoice(client: AsyncUtskickClient, serial: int) -> DemoMailing:
     person = await people.enter(client, serial)
     day = due(date.today())
     details = InvoiceDetails(
@@ -140,10 +142,10 @@ async def invoice(client: AsyncUtskickClient, serial: int) -> Mailing:
     bill = DigitalInvoice(InvoiceParty(person.party_id), "INVOICE", details, [Pdf("faktura.pdf", BILL)], "Faktura förskola")
     accepted = await client.send_digital_invoice(bill, _AT_ONCE)
     wording = Wording(f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),))
-    return Mailing("digital invoice", accepted.batch_id or "", ({"digital_invoice": Expected(person.number, wording)},))
+    return DemoMailing("digital invoice", accepted.batch_id or "", ({"digital_invoice": ExpectedDelivery(person.number, wording)},))
 
 
-async def letter(client: AsyncUtskickClient) -> Mailing:
+async def letter(client: AsyncUtskickClient) -> DemoMailing:
     """To mailboxes, to people who have none but a home, to one who has neither, and to two plain addresses."""
     digital = [await people.enter(client, serial) for serial in range(30, 36)]
     paper = [await people.enter(client, serial, "10") for serial in range(40, 43)]
@@ -158,10 +160,10 @@ async def letter(client: AsyncUtskickClient) -> Mailing:
     rows = [{"digital_mail": _mail(p), "snail_mail": _paper()} for p in (*digital, *paper, *nowhere)]
     rows += [{"snail_mail": _paper()} for _ in addresses]
     names = {"digital_mail": "letter: mailbox", "snail_mail": "letter: paper", "letter": "letter: no way"}
-    return Mailing("letters", accepted.batch_id, tuple(rows), names)
+    return DemoMailing("letters", accepted.batch_id, tuple(rows), names)
 
 
-async def snail_mail(client: AsyncUtskickClient) -> Mailing:
+async def snail_mail(client: AsyncUtskickClient) -> DemoMailing:
     """Three letters that gather in a batch of the caller's, which is then closed."""
     batch_id = str(new_id())
     for i in range(3):
@@ -169,32 +171,32 @@ async def snail_mail(client: AsyncUtskickClient) -> Mailing:
         letter = SnailMail("Stadsbyggnad", address, attachments=[SnailMailAttachment(f"beslut-{i + 1}.pdf", DECISION)])
         await client.send_snail_mail(letter, batch_id)
     await client.close_snail_mail_batch(batch_id)
-    return Mailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
+    return DemoMailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
 
 
-async def web_message(client: AsyncUtskickClient, case: int) -> Mailing:
+async def web_message(client: AsyncUtskickClient, case: int) -> DemoMailing:
     text = f"Hej! Vi har fått din komplettering i ärende {case}. Handläggningen fortsätter."
     party = Party(external_references=[ExternalReference("flowInstanceId", str(case))])
     accepted = await client.send_web_message(WebMessage(party, text, WebMessageSender("joe01doe")), _AT_ONCE)
-    return Mailing("web message", accepted.batch_id or "", ({"web_message": Expected(str(case), Wording(text, "EXTERNAL"))},))
+    return DemoMailing("web message", accepted.batch_id or "", ({"web_message": ExpectedDelivery(str(case), Wording(text, "EXTERNAL"))},))
 
 
-async def slack(client: AsyncUtskickClient, channel: str) -> Mailing:
+async def slack(client: AsyncUtskickClient, channel: str) -> DemoMailing:
     text = "*Driftläge*: vattnet är tillbaka i Haga.\nTack för tålamodet!"
     accepted = await client.send_slack(Slack(channel, text), _AT_ONCE)
-    return Mailing("Slack", accepted.batch_id or "", ({"slack": Expected(channel, Wording(text))},))
+    return DemoMailing("Slack", accepted.batch_id or "", ({"slack": ExpectedDelivery(channel, Wording(text))},))
 
 
-async def push(client: AsyncUtskickClient, viewer: str) -> Mailing:
+async def push(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
     """Two who have the app, one of them on two devices, and one who has not."""
     devices = await _devices(client, viewer)
     parties = [*dict.fromkeys(device.party_id for device in devices), str(new_id())]
     title, text = "Sopbilen kommer", "I morgon hämtas sopor på din gata. Ställ ut kärlet före kl. 6."
     accepted = await client.send_push(Push(Parties(parties), title, text), _AT_ONCE)
-    return Mailing("push", accepted.batch_id, tuple({"push": Expected("", Wording(text, title))} for _ in parties))
+    return DemoMailing("push", accepted.batch_id, tuple({"push": ExpectedDelivery("", Wording(text, title))} for _ in parties))
 
 
-async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[Device]:
+async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[DemoPhone]:
     one, two = str(new_id()), str(new_id())
     return [
         await people.take_push(client, viewer, name, party)
@@ -202,7 +204,7 @@ async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[Device]:
     ]
 
 
-async def by_choice(client: AsyncUtskickClient, viewer: str) -> Mailing:
+async def by_choice(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
     """Messages that go by the ways that people have chosen; one has chosen none."""
     both = await people.choose(client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se"))
     one = await people.choose(client, ("SMS", "+46701740692"))
@@ -212,11 +214,11 @@ async def by_choice(client: AsyncUtskickClient, viewer: str) -> Mailing:
     said = [Message(MessageParty(party), text, subject) for party in (both, one, apps, str(new_id()))]
     accepted = await client.send_messages(Messages(said), _AT_ONCE)
     sms, email, notice = Wording(text), Wording(text, subject), Wording(text, subject)
-    rows: tuple[Mapping[str, Expected], ...] = (
-        {"sms": Expected("+46701740691", sms), "email": Expected("eva.norberg@example.se", email)},
-        {"sms": Expected("+46701740692", sms)},
-        {"push": Expected("saras-telefon", notice)},
+    rows: tuple[Mapping[str, ExpectedDelivery], ...] = (
+        {"sms": ExpectedDelivery("+46701740691", sms), "email": ExpectedDelivery("eva.norberg@example.se", email)},
+        {"sms": ExpectedDelivery("+46701740692", sms)},
+        {"push": ExpectedDelivery("saras-telefon", notice)},
         {},
     )
     names = {"sms": "message: SMS", "email": "message: e-mail", "push": "message: push", "message": "message: no way"}
-    return Mailing("messages", accepted.batch_id, rows, names)
+    return DemoMailing("messages", accepted.batch_id, rows, names)

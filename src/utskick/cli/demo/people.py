@@ -25,7 +25,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class DemoPhone:
     """A telephone with the municipality's app, and whose it is."""
 
     name: str
@@ -52,7 +52,7 @@ async def choose(client: AsyncUtskickClient, *ways: tuple[str, str]) -> str:
     return party_id
 
 
-async def take_push(client: AsyncUtskickClient, viewer: str, name: str, party_id: str) -> Device:
+async def take_push(client: AsyncUtskickClient, viewer: str, name: str, party_id: str) -> DemoPhone:
     """A device registers with the sandbox's push service, and its subscription is entered for the party."""
     async with (
         aiohttp.ClientSession() as session,
@@ -62,4 +62,4 @@ async def take_push(client: AsyncUtskickClient, viewer: str, name: str, party_id
     keys = {"p256dh": found["p256dh"], "auth": found["auth"]}
     body = {"party": {"partyId": party_id}, "webpush": {"endpoint": found["endpoint"], "keys": keys}}
     await client.request("POST", "push/subscriptions", body)
-    return Device(name, party_id)
+    return DemoPhone(name, party_id)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from utskick.cli.demo.ledgers import Asked, Comparison
+from utskick.cli.demo.ledgers import Comparison, RequestedDelivery
 from utskick.domain.status import Status
 from utskick_client import DeliveryResult, HistoryEntry, Statistics
 
@@ -24,7 +24,7 @@ _COUNTED: Final = ("sent", "failed", "notSent", "pending", "awaitingFeedback")
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelResult:
     """The deliveries of one channel, as Utskick tells them."""
 
     name: str
@@ -52,7 +52,7 @@ def _settled_at(delivery: DeliveryResult) -> datetime:
     return next((event.timestamp for event in delivery.events if event.status in words), delivery.events[-1].timestamp)
 
 
-def of_channels(channels: Sequence[Channel]) -> Table:
+def of_channels(channels: Sequence[ChannelResult]) -> Table:
     table = Table(title="what Utskick says", title_justify="left", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("channel", no_wrap=True)
     for name in ("accepted", "sent", "delivered", "failed", "uncertain", "attempts", "/s*"):
@@ -111,7 +111,7 @@ def show_faults(found: Comparison, console: Console) -> None:
             console.print(f"[bold red]{name}[/]: {', '.join(ids[:_SHOWN])}{' …' if len(ids) > _SHOWN else ''}", soft_wrap=True)
 
 
-def of_doubts(channels: Sequence[Channel], url: str) -> str:
+def of_doubts(channels: Sequence[ChannelResult], url: str) -> str:
     """What became of the SMS whose answer never came: they are held, since a second one is no small matter."""
     sms = [d for channel in channels if channel.name == "sms" for d in channel.deliveries]
     doubtful = [d for d in sms if any(event.status == Status.UNCERTAIN for event in d.events)]
@@ -126,7 +126,7 @@ def of_doubts(channels: Sequence[Channel], url: str) -> str:
     return "\n".join(lines)
 
 
-def of_conversation(entries: Sequence[HistoryEntry], asked: Sequence[Asked]) -> Panel:
+def of_conversation(entries: Sequence[HistoryEntry], asked: Sequence[RequestedDelivery]) -> Panel:
     """All that was said to one person, oldest first."""
     where = {entry.delivery_id: entry.recipient for entry in asked}
     blocks = []

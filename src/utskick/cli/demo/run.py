@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from utskick.auth import sandbox_client as kept_client
 from utskick.cli import credentials
-from utskick.cli.client import Target, reaching
+from utskick.cli.client import ServiceTarget, reaching
 from utskick.cli.console import console, say
 from utskick.cli.demo import (
     ledger_readers as reading,
@@ -30,8 +30,8 @@ from utskick.cli.demo import (
 from utskick.cli.demo import (
     server_process as child,
 )
-from utskick.cli.demo.ledgers import Asked, Comparison, compare
-from utskick.cli.demo.samples import Sent
+from utskick.cli.demo.ledgers import Comparison, RequestedDelivery, compare
+from utskick.cli.demo.samples import AcceptedBatch
 from utskick.cli.progress import Pace, Watched, watch
 from utskick.cli.recipients_csv import SMS
 from utskick_client import AsyncUtskickClient, DeliveryResult, Patience
@@ -64,7 +64,7 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
         say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
         say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
         token = credentials.of_sandbox(addresses.api, place / "data")
-        client = await stack.enter_async_context(reaching(Target(addresses.api, _MUNICIPALITY, token), _PATIENCE))
+        client = await stack.enter_async_context(reaching(ServiceTarget(addresses.api, _MUNICIPALITY, token), _PATIENCE))
         found = await _play(client, addresses)
         if letters is not None:
             _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
@@ -74,7 +74,7 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
         return 0 if found.agree else 1
 
 
-async def _play(client: AsyncUtskickClient, addresses: child.Addresses) -> Comparison:
+async def _play(client: AsyncUtskickClient, addresses: child.ServerUrls) -> Comparison:
     with console.status("Sending by every channel …"):
         sent = await programme.send(client)
         others = await mailings.send(client, addresses.viewer)
@@ -98,7 +98,7 @@ async def _play(client: AsyncUtskickClient, addresses: child.Addresses) -> Compa
     return found
 
 
-def _watched(others: list[mailings.Mailing]) -> list[Watched]:
+def _watched(others: list[mailings.DemoMailing]) -> list[Watched]:
     """A bar for each kind, not for each invoice."""
     together: dict[str, list[str]] = {}
     for one in others:
@@ -106,14 +106,14 @@ def _watched(others: list[mailings.Mailing]) -> list[Watched]:
     return [Watched(label, tuple(batches)) for label, batches in together.items()]
 
 
-def _channels(asked: list[Asked], told: dict[str, DeliveryResult]) -> list[report.Channel]:
+def _channels(asked: list[RequestedDelivery], told: dict[str, DeliveryResult]) -> list[report.ChannelResult]:
     rows: dict[str, list[DeliveryResult]] = {}
     for entry in asked:
         rows.setdefault(entry.row or entry.channel, []).append(told[entry.delivery_id])
-    return [report.Channel(name.replace("_", " "), tuple(deliveries)) for name, deliveries in rows.items()]
+    return [report.ChannelResult(name.replace("_", " "), tuple(deliveries)) for name, deliveries in rows.items()]
 
 
-async def _show_conversation(client: AsyncUtskickClient, sent: list[Sent]) -> None:
+async def _show_conversation(client: AsyncUtskickClient, sent: list[AcceptedBatch]) -> None:
     party = programme.recipients(SMS)[0].party_id
     assert party is not None
     entries = await client.conversation_history(party)

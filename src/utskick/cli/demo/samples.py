@@ -10,14 +10,14 @@ from typing import Final
 from utskick.cli import csv_file as sheet
 from utskick.cli import payloads as bodies
 from utskick.cli.demo import pdf
-from utskick.cli.demo.ledgers import Asked, Wording
-from utskick.cli.payloads import EmailContent, File, SmsContent
-from utskick.cli.recipients_csv import EMAIL, SMS, Kind, listing_of
+from utskick.cli.demo.ledgers import RequestedDelivery, Wording
+from utskick.cli.payloads import EmailContent, LocalFile, SmsContent
+from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, listing_of
 from utskick.domain.recipient import Recipient
 from utskick_client import AsyncUtskickClient, Manner
 
 SENDER: Final = ("Förskolan Äpplet €🍎", "forskolan@utskick.example")
-LETTER: Final = File(
+LETTER: Final = LocalFile(
     "Välkommen till förskolan.pdf", pdf.page(["Välkommen till förskolan Äpplet!", "Avgift: 1 250 € per år. Öppet 06.30-17.30."])
 )
 
@@ -42,21 +42,21 @@ MANY_EMAIL: Final = EmailContent(
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class AcceptedBatch:
     """What the service accepted: its batch, and each delivery with what was asked for."""
 
     label: str
     batch_id: str
-    asked: tuple[Asked, ...]
+    asked: tuple[RequestedDelivery, ...]
 
 
-def recipients(kind: Kind) -> tuple[Recipient, ...]:
+def recipients(kind: ListKind) -> tuple[Recipient, ...]:
     """The list of a channel, read as any list is."""
     data = files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()
     return listing_of(sheet.read(data), kind).recipients
 
 
-async def send(client: AsyncUtskickClient) -> list[Sent]:
+async def send(client: AsyncUtskickClient) -> list[AcceptedBatch]:
     """Singles first: the party of the first row gets all four."""
     party = recipients(SMS)[0].party_id
     return [
@@ -67,26 +67,26 @@ async def send(client: AsyncUtskickClient) -> list[Sent]:
     ]
 
 
-async def _one(client: AsyncUtskickClient, kind: Kind, content: SmsContent | EmailContent, recipient: Recipient) -> Sent:
+async def _one(client: AsyncUtskickClient, kind: ListKind, content: SmsContent | EmailContent, recipient: Recipient) -> AcceptedBatch:
     message = await bodies.send(client, content.to_one(recipient), Manner())
     asked = _asked(kind, content, recipient, message.deliveries[0].delivery_id)
-    return Sent(f"one {_WORDS[kind.channel]}", message.batch_id or "", (asked,))
+    return AcceptedBatch(f"one {_WORDS[kind.channel]}", message.batch_id or "", (asked,))
 
 
-async def _many(client: AsyncUtskickClient, kind: Kind, content: SmsContent | EmailContent) -> Sent:
+async def _many(client: AsyncUtskickClient, kind: ListKind, content: SmsContent | EmailContent) -> AcceptedBatch:
     people = recipients(kind)
     batch = await bodies.send_batch(client, content.to_many(people), Manner())
     pairs = zip(people, batch.messages, strict=True)  # the answer keeps the order of the request
     asked = tuple(_asked(kind, content, person, message.deliveries[0].delivery_id) for person, message in pairs)
-    return Sent(f"{len(people)} {_WORDS[kind.channel]}", batch.batch_id, asked)
+    return AcceptedBatch(f"{len(people)} {_WORDS[kind.channel]}", batch.batch_id, asked)
 
 
-def _asked(kind: Kind, content: SmsContent | EmailContent, recipient: Recipient, delivery_id: str) -> Asked:
+def _asked(kind: ListKind, content: SmsContent | EmailContent, recipient: Recipient, delivery_id: str) -> RequestedDelivery:
     if isinstance(content, SmsContent):
-        return Asked(kind.channel, recipient.destination, delivery_id, Wording(content.message))
+        return RequestedDelivery(kind.channel, recipient.destination, delivery_id, Wording(content.message))
     attached = tuple((file.name, sha256(file.data).hexdigest()) for file in content.files)
     page = content.html.decode() if content.html is not None else None
-    return Asked(kind.channel, recipient.destination, delivery_id, Wording(content.message, content.subject, page, attached))
+    return RequestedDelivery(kind.channel, recipient.destination, delivery_id, Wording(content.message, content.subject, page, attached))
 
 
 _WORDS: Final = {"sms": "SMS", "email": "e-mail"}

@@ -41,7 +41,7 @@ class NotStarted(UtskickError):
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ServerUrls:
     """Where the service and the sandbox's viewer are."""
 
     api: str
@@ -80,7 +80,7 @@ def _emptied(kept: Path) -> Path:
 
 
 @asynccontextmanager
-async def serving(place: Path) -> AsyncIterator[Addresses]:
+async def serving(place: Path) -> AsyncIterator[ServerUrls]:
     """Ended by SIGTERM, whatever happens in between."""
     ready = place / "ready.json"
     with (place / "serve.log").open("wb") as log:
@@ -100,7 +100,7 @@ def _environment(place: Path) -> dict[str, str]:
     return {**kept, **_SETTINGS, "UTSKICK_DATA__FOLDER": str(place / "data")}
 
 
-async def _ready(process: asyncio.subprocess.Process, ready: Path, log: Path) -> Addresses:
+async def _ready(process: asyncio.subprocess.Process, ready: Path, log: Path) -> ServerUrls:
     for _ in range(_START * 20):
         if process.returncode is not None:
             raise NotStarted(f"the service ended with status {process.returncode}. Its last words:\n{_tail(log)}")
@@ -110,8 +110,8 @@ async def _ready(process: asyncio.subprocess.Process, ready: Path, log: Path) ->
     raise NotStarted(f"the service was not up after {_START} s. Its last words:\n{_tail(log)}")
 
 
-def _read(ready: Path) -> Addresses | None:
-    return Addresses(**orjson.loads(ready.read_bytes())) if ready.exists() else None
+def _read(ready: Path) -> ServerUrls | None:
+    return ServerUrls(**orjson.loads(ready.read_bytes())) if ready.exists() else None
 
 
 def _tail(log: Path) -> str:

@@ -14,7 +14,7 @@ MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EventKey:
     """``trail``: whose; ``who``: None stands for all that are too many to be told apart; ``why``: of a small set."""
 
     trail: str
@@ -39,17 +39,17 @@ class EventCoalescer(Generic[T]):
     ``tell`` is called with a kind and its spate at the end of a minute in which more came than were told.
     """
 
-    def __init__(self, most: int, each: int, tell: Callable[[Kind, EventCount[T]], None], minute: float = MINUTE) -> None:
+    def __init__(self, most: int, each: int, tell: Callable[[EventKey, EventCount[T]], None], minute: float = MINUTE) -> None:
         self._most = most
         self._each = each
         self._tell = tell
         self._minute = minute
-        self._spates: dict[Kind, EventCount[T]] = {}
+        self._spates: dict[EventKey, EventCount[T]] = {}
 
-    def take(self, kind: Kind, name: str, one: T) -> bool:
+    def take(self, kind: EventKey, name: str, one: T) -> bool:
         """Whether it is to be told by itself; else it is counted. ``name``: what was called."""
         if kind not in self._spates and len(self._spates) >= self._most:
-            kind = Kind(kind.trail, None, kind.why)
+            kind = EventKey(kind.trail, None, kind.why)
         spate = self._spates.get(kind)
         if spate is None:
             spate = self._spates[kind] = EventCount(self._each, self._timer(kind))
@@ -69,10 +69,10 @@ class EventCoalescer(Generic[T]):
                 self._tell(kind, spate)
         self._spates.clear()
 
-    def _timer(self, kind: Kind) -> asyncio.TimerHandle:
+    def _timer(self, kind: EventKey) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self._minute, self._over, kind)
 
-    def _over(self, kind: Kind) -> None:
+    def _over(self, kind: EventKey) -> None:
         spate = self._spates.pop(kind)
         if spate.untold:  # the next minute begins with what is told here
             self._spates[kind] = EventCount(self._each - 1, self._timer(kind))

@@ -14,13 +14,13 @@ import asyncpg
 import structlog
 from fastapi import Request
 
-from utskick.auth.claims import Grant
-from utskick.domain.audit import Action, Entry
+from utskick.auth.claims import AccessGrant
+from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
-from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, Kind
+from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, EventKey
 from utskick.http.audit.subject import named_in
 from utskick.http.wire.caller import caller_of
 from utskick.store.administration.audit import Audit
@@ -43,7 +43,7 @@ class Denial:
     operation: str
     municipality_id: str
     error: Unauthorized | ScopeMissing | OtherMunicipality
-    grant: Grant | None
+    grant: AccessGrant | None
 
     @property
     def why(self) -> str:
@@ -67,8 +67,8 @@ class DenialLog:
         self._audit = Audit(database)
         self._served = frozenset(municipalities)
         self._clock = clock
-        self._clients: EventCoalescer[Entry] = EventCoalescer(_CLIENTS, _OF_A_CLIENT, self._tell, minute)
-        self._strangers: EventCoalescer[Entry] = EventCoalescer(_STRANGERS, _OF_A_STRANGER, self._tell, minute)
+        self._clients: EventCoalescer[AuditEntry] = EventCoalescer(_CLIENTS, _OF_A_CLIENT, self._tell, minute)
+        self._strangers: EventCoalescer[AuditEntry] = EventCoalescer(_STRANGERS, _OF_A_STRANGER, self._tell, minute)
         self._writing: set[asyncio.Task[None]] = set()
 
     async def note(self, refused: Denial) -> None:
@@ -78,7 +78,7 @@ class DenialLog:
         for trail in self._trails(refused):
             entry = self._entry(trail, refused)
             who = entry.caller.client if refused.grant is not None else entry.caller.address
-            if spates.take(Kind(trail, who, refused.why), refused.operation, entry):
+            if spates.take(EventKey(trail, who, refused.why), refused.operation, entry):
                 told.append(entry)
         if told and (task := self._write(told, self._party(refused))) is not None:
             await asyncio.wait([task], timeout=_WAIT)
@@ -97,14 +97,14 @@ class DenialLog:
         whose = grant.municipalities & self._served if grant is not None and not aimed & grant.municipalities else frozenset()
         return sorted(aimed | whose)
 
-    def _entry(self, trail: str, refused: Denial) -> Entry:
+    def _entry(self, trail: str, refused: Denial) -> AuditEntry:
         subject: dict[str, Any] = {"operation": refused.operation.removesuffix("Short"), "refused": refused.error.code, "why": refused.why}
         if refused.municipality_id in self._served:
             subject["municipality"] = refused.municipality_id
         if refused.grant is not None:  # nobody has looked at them yet: what is no id may be anything
             named, _ = named_in(refused.request)
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
-        return Entry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
+        return AuditEntry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
 
     def _party(self, refused: Denial) -> tuple[str, str] | None:
         """The person whom a client named, and by whose key: who asked for whom is what the trail is for."""
@@ -114,7 +114,7 @@ class DenialLog:
         found = parse_id(party) if party is not None else None
         return (refused.municipality_id, str(found)) if found is not None else None
 
-    def _tell(self, kind: Kind, spate: EventCount[Entry]) -> None:
+    def _tell(self, kind: EventKey, spate: EventCount[AuditEntry]) -> None:
         """One entry for all that were not told by themselves."""
         assert spate.last is not None
         last = spate.last
@@ -122,9 +122,9 @@ class DenialLog:
         operations = sorted({name.removesuffix("Short") for name in spate.names})
         told: dict[str, Any] = {**subject, "operations": operations, "times": spate.untold}
         caller = last.caller if kind.who is not None else Caller(kind.trail)
-        self._write([Entry(Action.REFUSED, replace(caller, request_id=None), self._clock(), told)], None)
+        self._write([AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), told)], None)
 
-    def _write(self, entries: Sequence[Entry], party: tuple[str, str] | None) -> asyncio.Task[None] | None:
+    def _write(self, entries: Sequence[AuditEntry], party: tuple[str, str] | None) -> asyncio.Task[None] | None:
         """None: so many are being written already that this one is only logged."""
         if len(self._writing) >= _AT_ONCE:
             _lost(entries, "too many at once")
@@ -134,7 +134,7 @@ class DenialLog:
         task.add_done_callback(self._writing.discard)
         return task
 
-    async def _keep(self, entries: Sequence[Entry], party: tuple[str, str] | None) -> None:
+    async def _keep(self, entries: Sequence[AuditEntry], party: tuple[str, str] | None) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 if party is not None:
@@ -147,7 +147,7 @@ class DenialLog:
             log.error("refusal-fault", exc_info=fault)
 
 
-def _lost(entries: Sequence[Entry], fault: str) -> None:
+def _lost(entries: Sequence[AuditEntry], fault: str) -> None:
     """The answer is given all the same; the log knows the call by its id."""
     for entry in entries:
         subject = entry.subject

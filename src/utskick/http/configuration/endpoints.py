@@ -12,13 +12,13 @@ from fastapi import Request, Response
 from utskick.configuration import redaction as showing
 from utskick.configuration.changes import ANY, Change, Changes
 from utskick.configuration.inheritance import Configuration
-from utskick.domain.configuration import Said, version_of
+from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.configuration.schemas import ConfigurationRequest
 from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
-from utskick.http.operation.call import Call
+from utskick.http.operation.call import Endpoint
 from utskick.http.retention.endpoints import actor_of
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
@@ -94,7 +94,7 @@ def _seen(request: Request) -> Collection[str] | None:
     return [*named, *(tag for each in given for weak, tag in _TAG_IN_IT.findall(each) if not weak)]
 
 
-def _listed(configuration: Configuration, said: Said) -> dict[str, Any]:
+def _listed(configuration: Configuration, said: UnitSetting) -> dict[str, Any]:
     value = showing.own(configuration, said)
     return {**_unit(said.unit), "section": said.section, **_source(said), "usable": value is not None, "value": value or {}}
 
@@ -122,7 +122,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
     return without_nulls(named)
 
 
-def _source(said: Said) -> dict[str, Any]:
+def _source(said: UnitSetting) -> dict[str, Any]:
     if said.in_settings:
         return {"source": "settings"}
     return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
@@ -133,7 +133,7 @@ def _source(said: Said) -> dict[str, Any]:
 _TAG: Final = "Configuration"
 
 
-def calls(service: ApiContext) -> list[Call]:
+def calls(service: ApiContext) -> list[Endpoint]:
     configuration = ConfigurationCalls(service)
     read = Operation(
         "getConfiguration", "What is set for a unit, and what applies to it", _TAG,
@@ -153,8 +153,8 @@ def calls(service: ApiContext) -> list[Call]:
         "getConfigurations", "All that is set in the municipality", _TAG, answer="SaidConfiguration", many=True, missing=False
     )
     return [
-        Call("GET", base, configuration.all, found),
-        Call("GET", one, configuration.read, read),
-        Call("PUT", one, configuration.put, put),
-        Call("DELETE", one, configuration.delete, delete),
+        Endpoint("GET", base, configuration.all, found),
+        Endpoint("GET", one, configuration.read, read),
+        Endpoint("PUT", one, configuration.put, put),
+        Endpoint("DELETE", one, configuration.delete, delete),
     ]

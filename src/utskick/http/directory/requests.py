@@ -18,8 +18,8 @@ from utskick.domain.ids import new_id
 from utskick.domain.legal_id import WrongNumber, read_legal_id
 from utskick.domain.recipient import is_msisdn
 from utskick.domain.validators import CLEAN, MSISDN_MESSAGE, NOT_BLANK, UTF8, Body, NotEmpty, Uuid, broken
-from utskick.domain.validators import Rule as Constraint
-from utskick.store.directory.push_subscriptions import Device
+from utskick.domain.validators import Constraint as Constraint
+from utskick.store.directory.push_subscriptions import PushDevice
 
 _TEXT: Final = {"type": "string"}
 
@@ -269,12 +269,12 @@ class SubscriptionRequest(Body):
             raise broken("exactly one of webpush and fcm must be provided")
         return value
 
-    def device(self) -> Device:
+    def device(self) -> PushDevice:
         if self.webpush is not None:
             found = self.webpush
-            return Device("webpush", found.endpoint, {"endpoint": found.endpoint, "p256dh": found.keys.p256dh, "auth": found.keys.auth})
+            return PushDevice("webpush", found.endpoint, {"endpoint": found.endpoint, "p256dh": found.keys.p256dh, "auth": found.keys.auth})
         assert self.fcm is not None
-        return Device("fcm", self.fcm.token, {"token": self.fcm.token})
+        return PushDevice("fcm", self.fcm.token, {"token": self.fcm.token})
 
 
 MODELS: Final = (

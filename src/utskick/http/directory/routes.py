@@ -10,7 +10,7 @@ from utskick.http.directory.delegates import DelegateCalls
 from utskick.http.directory.parties import PartyCalls
 from utskick.http.directory.push_subscriptions import SubscriptionCalls
 from utskick.http.operation import Operation
-from utskick.http.operation.call import Call
+from utskick.http.operation.call import Endpoint
 from utskick.http.privacy.erasure import Erasing
 from utskick.http.privacy.extract import ExtractCalls
 
@@ -24,11 +24,11 @@ _ERASED: Final = (
 )
 
 
-def calls(service: ApiContext) -> list[Call]:
+def calls(service: ApiContext) -> list[Endpoint]:
     return [*_settings(ContactSettingCalls(service)), *_delegates(DelegateCalls(service)), *_people(service)]
 
 
-def _settings(to: ContactSettingCalls) -> list[Call]:
+def _settings(to: ContactSettingCalls) -> list[Endpoint]:
     create = Operation(
         "createContactSetting", "Create contact setting", _SETTINGS, status=201, body="ContactSettingCreateRequest", conflict=True
     )
@@ -48,17 +48,19 @@ def _settings(to: ContactSettingCalls) -> list[Call]:
         "readContactSettingChildren", "Read the virtual contact settings that one has made", _SETTINGS, answer="ContactSetting", many=True
     )
     return [
-        Call("POST", "/settings", to.create, create),
-        Call("GET", "/settings", to.find, find),
-        Call("GET", "/settings/contact-channels", to.by_destination, by_destination),
-        Call("GET", "/settings/{id}", to.read, Operation("readContactSetting", "Read contact setting", _SETTINGS, answer="ContactSetting")),
-        Call("PATCH", "/settings/{id}", to.update, update),
-        Call("DELETE", "/settings/{id}", to.delete, Operation("deleteContactSetting", "Delete contact setting", _SETTINGS, status=204)),
-        Call("GET", "/settings/{id}/children", to.children, children),
+        Endpoint("POST", "/settings", to.create, create),
+        Endpoint("GET", "/settings", to.find, find),
+        Endpoint("GET", "/settings/contact-channels", to.by_destination, by_destination),
+        Endpoint(
+            "GET", "/settings/{id}", to.read, Operation("readContactSetting", "Read contact setting", _SETTINGS, answer="ContactSetting")
+        ),
+        Endpoint("PATCH", "/settings/{id}", to.update, update),
+        Endpoint("DELETE", "/settings/{id}", to.delete, Operation("deleteContactSetting", "Delete contact setting", _SETTINGS, status=204)),
+        Endpoint("GET", "/settings/{id}/children", to.children, children),
     ]
 
 
-def _delegates(to: DelegateCalls) -> list[Call]:
+def _delegates(to: DelegateCalls) -> list[Endpoint]:
     create = Operation("createDelegate", "Create delegate", _DELEGATES, status=201, body="DelegateCreateRequest", conflict=True)
     find = Operation(
         "findDelegates", "Find delegates by agent, principal or both", _DELEGATES,
@@ -69,18 +71,18 @@ def _delegates(to: DelegateCalls) -> list[Call]:
     remove = Operation("deleteDelegateFilter", "Delete delegate filter; the last one takes the delegate with it", _DELEGATES, status=204)
     one = "/delegates/{id}/filters/{filterId}"
     return [
-        Call("POST", "/delegates", to.create, create),
-        Call("GET", "/delegates", to.find, find),
-        Call("GET", "/delegates/{id}", to.read, Operation("readDelegate", "Read delegate", _DELEGATES, answer="Delegate")),
-        Call("DELETE", "/delegates/{id}", to.delete, Operation("deleteDelegate", "Delete delegate", _DELEGATES, status=204)),
-        Call("POST", "/delegates/{id}/filters", to.create_filter, add),
-        Call("GET", one, to.read_filter, Operation("readDelegateFilter", "Read delegate filter", _DELEGATES, answer="Filter")),
-        Call("PATCH", one, to.update_filter, change),
-        Call("DELETE", one, to.delete_filter, remove),
+        Endpoint("POST", "/delegates", to.create, create),
+        Endpoint("GET", "/delegates", to.find, find),
+        Endpoint("GET", "/delegates/{id}", to.read, Operation("readDelegate", "Read delegate", _DELEGATES, answer="Delegate")),
+        Endpoint("DELETE", "/delegates/{id}", to.delete, Operation("deleteDelegate", "Delete delegate", _DELEGATES, status=204)),
+        Endpoint("POST", "/delegates/{id}/filters", to.create_filter, add),
+        Endpoint("GET", one, to.read_filter, Operation("readDelegateFilter", "Read delegate filter", _DELEGATES, answer="Filter")),
+        Endpoint("PATCH", one, to.update_filter, change),
+        Endpoint("DELETE", one, to.delete_filter, remove),
     ]
 
 
-def _people(service: ApiContext) -> list[Call]:
+def _people(service: ApiContext) -> list[Endpoint]:
     party, push = PartyCalls(service), SubscriptionCalls(service)
     put = Operation(
         "putParty", "Say who stands behind a party id (201 when new)", _PARTIES,
@@ -101,11 +103,11 @@ def _people(service: ApiContext) -> list[Call]:
     )  # fmt: skip
     listed = Operation("getSubscriptions", "List the devices of a party", _PUSH, answer="PushSubscription", many=True, query=("partyId",))
     return [
-        Call("PUT", "/parties/{partyId}", party.put, put),
-        Call("GET", "/parties/{partyId}", party.read, get),
-        Call("GET", "/parties/{partyId}/extract", ExtractCalls(service).read, extract),
-        Call("DELETE", "/parties/{partyId}", Erasing(service).delete, erase),
-        Call("POST", "/push/subscriptions", push.create, subscribe),
-        Call("GET", "/push/subscriptions", push.find, listed),
-        Call("DELETE", "/push/subscriptions/{id}", push.delete, Operation("deleteSubscription", "Remove a device", _PUSH, status=204)),
+        Endpoint("PUT", "/parties/{partyId}", party.put, put),
+        Endpoint("GET", "/parties/{partyId}", party.read, get),
+        Endpoint("GET", "/parties/{partyId}/extract", ExtractCalls(service).read, extract),
+        Endpoint("DELETE", "/parties/{partyId}", Erasing(service).delete, erase),
+        Endpoint("POST", "/push/subscriptions", push.create, subscribe),
+        Endpoint("GET", "/push/subscriptions", push.find, listed),
+        Endpoint("DELETE", "/push/subscriptions/{id}", push.delete, Operation("deleteSubscription", "Remove a device", _PUSH, status=204)),
     ]

@@ -12,7 +12,7 @@ from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, count
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
-from utskick.store.events.feed import Feed, Window
+from utskick.store.events.feed import Feed, FeedQuery
 
 _USUAL, _MOST = 100, 1000
 _LATEST: Final = "latest"
@@ -34,7 +34,7 @@ class FeedCalls:
         origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
         async with answering():
-            window = Window(municipality_id, after if after is not None else await self._feed.now(), origin)
+            window = FeedQuery(municipality_id, after if after is not None else await self._feed.now(), origin)
             page = await self._feed.page(window, limit)
         told = {"events": [event.told() for event in page.events], "next": str(page.next), "more": page.more}
         return json_response(told)

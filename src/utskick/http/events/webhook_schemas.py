@@ -6,28 +6,28 @@ from typing import Annotated, Any, Final
 
 from utskick.domain.request_parts import size_up_to
 from utskick.domain.status import Status
-from utskick.domain.validators import CLEAN, NOT_BLANK, UTF8, Body, NotEmpty, Rule
+from utskick.domain.validators import CLEAN, NOT_BLANK, UTF8, Body, Constraint, NotEmpty
 from utskick.http.events.feed_schemas import LIFECYCLES
-from utskick.store.events.webhooks import Wanted
+from utskick.store.events.webhooks import WebhookDefinition
 
 _WORDS: Final = tuple(status.value for status in LIFECYCLES)
 _TEXT: Final = {"type": "string"}
 _UUID: Final = {"type": "string", "format": "uuid"}
 _TIME: Final = {"type": "string", "format": "date-time"}
 
-Lifecycle = Annotated[str, Rule(((f"must be one of {', '.join(_WORDS)}", lambda v: v in _WORDS),), schema=(("enum", _WORDS),))]
+Lifecycle = Annotated[str, Constraint(((f"must be one of {', '.join(_WORDS)}", lambda v: v in _WORDS),), schema=(("enum", _WORDS),))]
 _SHORT: Final = size_up_to(255)
 
 
 class WebhookRequest(Body):
     """Who is to be called, and of what. ``statuses``: absent for all."""
 
-    url: Annotated[str, Rule((NOT_BLANK, UTF8), "must not be blank", (("format", "uri"), ("minLength", 1), ("maxLength", 2048)))]
+    url: Annotated[str, Constraint((NOT_BLANK, UTF8), "must not be blank", (("format", "uri"), ("minLength", 1), ("maxLength", 2048)))]
     statuses: Annotated[tuple[Lifecycle, ...], NotEmpty] | None = None
-    description: Annotated[str, Rule((CLEAN, UTF8, _SHORT), schema=(("maxLength", 255),))] | None = None
+    description: Annotated[str, Constraint((CLEAN, UTF8, _SHORT), schema=(("maxLength", 255),))] | None = None
 
-    def wanted(self) -> Wanted:
-        return Wanted(self.url, tuple(dict.fromkeys(Status(word) for word in self.statuses or ())), self.description)
+    def wanted(self) -> WebhookDefinition:
+        return WebhookDefinition(self.url, tuple(dict.fromkeys(Status(word) for word in self.statuses or ())), self.description)
 
 
 def _shape(**properties: dict[str, Any]) -> dict[str, Any]:

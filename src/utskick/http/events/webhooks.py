@@ -15,7 +15,7 @@ from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
 from utskick.http.operation import Operation
-from utskick.http.operation.call import Call
+from utskick.http.operation.call import Endpoint
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
@@ -155,7 +155,7 @@ _ORIGIN: Final = (
 )  # fmt: skip
 
 
-def calls(service: ApiContext) -> list[Call]:
+def calls(service: ApiContext) -> list[Endpoint]:
     to, one = WebhookEndpoints(service), "/webhooks/{id}"
     create = Operation(
         "createWebhook", "Be told what becomes of deliveries, from now on", _TAG,
@@ -164,13 +164,13 @@ def calls(service: ApiContext) -> list[Call]:
     rotate = "Give a new secret; the one before signs beside it for 24 hours"
     ping = "Call the receiver now, and tell what came back"
     return [
-        Call("POST", "/webhooks", to.create, create),
-        Call("GET", "/webhooks", to.find, _described("getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False)),
-        Call("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
-        Call("DELETE", one, to.delete, _described("deleteWebhook", "Remove a webhook", answer=None, status=204)),
-        Call("POST", f"{one}/enable", to.enable, _described("enableWebhook", "Go on where it stopped, at once")),
-        Call("POST", f"{one}/rotate", to.rotate, _described("rotateWebhookSecret", rotate, answer="WebhookSecret")),
-        Call("POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")),
+        Endpoint("POST", "/webhooks", to.create, create),
+        Endpoint("GET", "/webhooks", to.find, _described("getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False)),
+        Endpoint("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
+        Endpoint("DELETE", one, to.delete, _described("deleteWebhook", "Remove a webhook", answer=None, status=204)),
+        Endpoint("POST", f"{one}/enable", to.enable, _described("enableWebhook", "Go on where it stopped, at once")),
+        Endpoint("POST", f"{one}/rotate", to.rotate, _described("rotateWebhookSecret", rotate, answer="WebhookSecret")),
+        Endpoint("POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")),
     ]
 
 

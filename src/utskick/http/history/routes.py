@@ -9,18 +9,18 @@ from utskick.http.history.conversations import Histories
 from utskick.http.history.statistics import StatisticsCalls
 from utskick.http.history.users import UserCalls
 from utskick.http.operation import Operation
-from utskick.http.operation.call import Call
+from utskick.http.operation.call import Endpoint
 
 _HISTORY: Final = "History Resources"
 _STATISTICS: Final = "Statistics Resources"
 _DAYS: Final = ("from", "to")
 
 
-def calls(service: ApiContext) -> list[Call]:
+def calls(service: ApiContext) -> list[Endpoint]:
     return [*_history(Histories(service)), *_users(UserCalls(service)), *_statistics(StatisticsCalls(service))]
 
 
-def _history(to: Histories) -> list[Call]:
+def _history(to: Histories) -> list[Endpoint]:
     conversation = Operation(
         "getConversationHistory", "Get the entire conversation history for a given party", _HISTORY,
         answer="HistoryResponse", many=True, query=_DAYS, optional=True, missing=False,
@@ -35,15 +35,15 @@ def _history(to: Histories) -> list[Call]:
     by_path = Operation("readAttachment", "Stream a file of a message", _HISTORY, deprecated=True, media="*/*", erasable=True)
     one = "/messages/{messageId}"
     return [
-        Call("GET", "/conversation-history/{partyId}", to.conversation, conversation),
-        Call("GET", one, to.message, message),
-        Call("GET", f"{one}/metadata", to.metadata, metadata),
-        Call("GET", f"{one}/attachments", to.attachment, by_name),
-        Call("GET", f"{one}/attachments/{{fileName}}", to.attachment_by_path, by_path, f"{one}/attachments/{{fileName:path}}"),
+        Endpoint("GET", "/conversation-history/{partyId}", to.conversation, conversation),
+        Endpoint("GET", one, to.message, message),
+        Endpoint("GET", f"{one}/metadata", to.metadata, metadata),
+        Endpoint("GET", f"{one}/attachments", to.attachment, by_name),
+        Endpoint("GET", f"{one}/attachments/{{fileName}}", to.attachment_by_path, by_path, f"{one}/attachments/{{fileName:path}}"),
     ]
 
 
-def _users(to: UserCalls) -> list[Call]:
+def _users(to: UserCalls) -> list[Endpoint]:
     paging = ("page", "limit")
     batches = Operation(
         "getUserBatches", "Get the batches of a user, of the last 30 days", _HISTORY,
@@ -55,13 +55,13 @@ def _users(to: UserCalls) -> list[Call]:
     )  # fmt: skip
     message = Operation("getUserMessage", "Get a message of a user", _HISTORY, answer="UserMessage")
     return [
-        Call("GET", "/users/{userId}/batches", to.batches, batches),
-        Call("GET", "/users/{userId}/messages", to.messages, messages),
-        Call("GET", "/users/{userId}/messages/{messageId}", to.message, message),
+        Endpoint("GET", "/users/{userId}/batches", to.batches, batches),
+        Endpoint("GET", "/users/{userId}/messages", to.messages, messages),
+        Endpoint("GET", "/users/{userId}/messages/{messageId}", to.message, message),
     ]
 
 
-def _statistics(to: StatisticsCalls) -> list[Call]:
+def _statistics(to: StatisticsCalls) -> list[Endpoint]:
     whole = Operation(
         "getStatistics", "Get delivery statistics", _STATISTICS,
         answer="Statistics", query=("messageType", *_DAYS), optional=True, missing=False,
@@ -79,8 +79,8 @@ def _statistics(to: StatisticsCalls) -> list[Call]:
         answer="DepartmentStats", query=("department", "origin", *_DAYS), optional=True, missing=False,
     )  # fmt: skip
     return [
-        Call("GET", "/statistics", to.whole, whole),
-        Call("GET", "/statistics/departments", to.departments, departments),
-        Call("GET", "/statistics/departments/{department}", to.departments, department, "/statistics/departments/{department:path}"),
-        Call("GET", "/statistics/delivery-status", to.delivery_status, status),
+        Endpoint("GET", "/statistics", to.whole, whole),
+        Endpoint("GET", "/statistics/departments", to.departments, departments),
+        Endpoint("GET", "/statistics/departments/{department}", to.departments, department, "/statistics/departments/{department:path}"),
+        Endpoint("GET", "/statistics/delivery-status", to.delivery_status, status),
     ]

@@ -15,7 +15,7 @@ from utskick.http.context import ApiContext
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
-from utskick.store.history.statistics import Tallies, Tally, Wanted
+from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Tallies
 
 #: Requests that are told apart from what became of them.
 _ROUTED: Final = ("MESSAGE", "LETTER")
@@ -76,7 +76,9 @@ class StatisticsCalls:
         asked = {"ORIGIN": origin, "DEPARTMENT": department}
         return json_response({**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)})
 
-    async def _counted(self, request: Request, operation: str, *, types: list[str] | None, department: str | None = None) -> list[Tally]:
+    async def _counted(
+        self, request: Request, operation: str, *, types: list[str] | None, department: str | None = None
+    ) -> list[DeliveryCount]:
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         since, until = parameters.days(request)
@@ -84,14 +86,14 @@ class StatisticsCalls:
         origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
         async with answering():
-            return await self._tallies.count(Wanted(municipality_id, since, until, types, origin, department))
+            return await self._tallies.count(StatisticsFilter(municipality_id, since, until, types, origin, department))
 
 
 def _last(name: str) -> tuple[bool, str]:
     return not name, name
 
 
-def _by_type(tallies: Iterable[Tally]) -> dict[str, Any]:
+def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
     """A counter for each type that occurs."""
     counted: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0))
     for tally in tallies:
@@ -99,7 +101,7 @@ def _by_type(tallies: Iterable[Tally]) -> dict[str, Any]:
     return {kind: counted[kind] for kind in TYPES if kind in counted}
 
 
-def _routed(kind: str, found: Iterable[Tally]) -> dict[str, Any]:
+def _routed(kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
     """Of a routed request: what it went as, and how much of it could not even be addressed."""
     of_kind = [tally for tally in found if tally.original_type == kind]
     nowhere = sum(t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING)

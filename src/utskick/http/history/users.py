@@ -21,7 +21,7 @@ from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, paging_of, streamed, without_nulls
 from utskick.store.database import answering
 from utskick.store.history.conversations import HistoryEntry
-from utskick.store.history.users import Page, Sending, User, Users
+from utskick.store.history.users import PageRequest, Sending, User, Users
 
 _DAYS: Final = 30
 #: Elements that are read and written at a time.
@@ -41,7 +41,7 @@ class UserCalls:
         page, limit = parameters.paging(request)
         parameters.done()
         async with answering():
-            total, ids = await self._users.batches(user, Page((page - 1) * limit, limit))
+            total, ids = await self._users.batches(user, PageRequest((page - 1) * limit, limit))
 
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):
@@ -60,7 +60,7 @@ class UserCalls:
         batch_id = parameters.uuid("batchId", given) if given is not None else None
         parameters.done()
         async with answering():
-            total, ids = await self._users.messages(user, Page((page - 1) * limit, limit), batch_id)
+            total, ids = await self._users.messages(user, PageRequest((page - 1) * limit, limit), batch_id)
 
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):

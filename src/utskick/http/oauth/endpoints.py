@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import structlog
 from fastapi import Request, Response
 
-from utskick.auth.issuer import Asked, Denied, EmbeddedIssuer
+from utskick.auth.issuer import EmbeddedIssuer, TokenDenied, TokenRequest
 from utskick.domain.errors import TooLarge, Unauthorized
 from utskick.http.audit.denials import Denial, DenialLog
 from utskick.http.pipeline.authorization import certificate_of
@@ -41,9 +41,9 @@ class IssuerEndpoints:
     async def token(self, request: Request) -> Response:
         try:
             form = await _form(request)
-            asked = Asked(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
+            asked = TokenRequest(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
             return json_response(await self._issuer.token(asked))
-        except Denied as fault:
+        except TokenDenied as fault:
             if fault.client_id is not None and len(self._telling) < _AT_ONCE:
                 # beside the answer: how long that takes tells nobody whether there is such a client
                 task = asyncio.create_task(self._tell(request, fault.client_id))
@@ -69,25 +69,25 @@ class IssuerEndpoints:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """RFC 6749 section 3.2: no parameter twice. Raises ``Denied`` or ``TooLarge``."""
+    """RFC 6749 section 3.2: no parameter twice. Raises ``TokenDenied`` or ``TooLarge``."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LIMIT:
             raise TooLarge(f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"})
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise Denied("invalid_request", f"send the parameters as {_FORM}")
+        raise TokenDenied("invalid_request", f"send the parameters as {_FORM}")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=False, strict_parsing=False, max_num_fields=50)
     except ValueError:
-        raise Denied("invalid_request", "the body is not a form in UTF-8") from None
+        raise TokenDenied("invalid_request", "the body is not a form in UTF-8") from None
     names = [name for name, _ in pairs if name in _ONCE]
     if len(names) > len(set(names)):
-        raise Denied("invalid_request", "a parameter was sent twice")
+        raise TokenDenied("invalid_request", "a parameter was sent twice")
     return dict(pairs)
 
 
-def _denied(fault: Denied) -> Response:
+def _denied(fault: TokenDenied) -> Response:
     """RFC 6749 section 5.2."""
     headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
     if fault.wait is not None:

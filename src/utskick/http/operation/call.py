@@ -11,7 +11,7 @@ from utskick.http.operation import Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Endpoint:
     """One of them. ``path`` is without the municipality; ``served`` is the path as it is routed, where that differs (``{name:path}``)."""
 
     method: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import Request
 
-from utskick.domain.audit import Action, Entry
+from utskick.domain.audit import Action, AuditEntry
 from utskick.http.audit.subject import named_in
 from utskick.http.context import ApiContext
 from utskick.http.wire.caller import caller_of
@@ -62,4 +62,4 @@ class AuditRecorder:
         async with answering():
             if party is not None:
                 subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()
-            await self._audit.note(Entry(action, caller_of(request, municipality_id), self._service.clock(), subject))
+            await self._audit.note(AuditEntry(action, caller_of(request, municipality_id), self._service.clock(), subject))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 
 from utskick.auth.bearer import BearerAuthenticator
-from utskick.auth.claims import Grant
+from utskick.auth.claims import AccessGrant
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.http.audit.denials import Denial
 from utskick.http.context import ApiContext
@@ -29,7 +29,7 @@ class Authorization:
         A municipality that is not served here at all is left to the endpoint, which names it beside all other faults.
         """
         municipality_id = request.path_params.get("municipalityId", self._default)
-        grant: Grant | None = None
+        grant: AccessGrant | None = None
         try:
             grant = await self._shown(request)
             self._door.check_scope(grant, self._scope)
@@ -40,7 +40,7 @@ class Authorization:
             raise
         request.state.client = grant.client
 
-    async def _shown(self, request: Request) -> Grant:
+    async def _shown(self, request: Request) -> AccessGrant:
         shown = request.headers.getlist("authorization")
         if len(shown) > 1:
             raise Unauthorized("there must be one Authorization header", headers={"WWW-Authenticate": 'Bearer error="invalid_request"'})

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from utskick.http.context import ApiContext
 
 
-class Health:
+class HealthOperations:
     """``ready`` is 503 while the database is away; an ill provider is told, and does not take the service out of rotation."""
 
     def __init__(self, service: ApiContext) -> None:

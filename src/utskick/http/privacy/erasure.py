@@ -15,7 +15,7 @@ from utskick.http.retention.endpoints import actor_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
-from utskick.store.retention.erasure import Erased, Erasures, Order, Why
+from utskick.store.retention.erasure import ErasureOrder, ErasureResult, Erasures, KeptItem
 from utskick.store.retention.holds import Holds
 
 _SCOPES: Final = ("all", "directory")
@@ -37,7 +37,7 @@ class Erasing:
         async with answering():
             return await (self._forget(order) if scope == "directory" else self._erase(order))
 
-    def _order(self, request: Request) -> Order:
+    def _order(self, request: Request) -> ErasureOrder:
         parameters = Parameters("deleteParty", self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         party_id = parameters.uuid("partyId", request.path_params["partyId"])
@@ -45,9 +45,9 @@ class Erasing:
         if reference is not None and (not is_clean(reference) or len(reference) > LONGEST_NAME):
             parameters.fault("reference", f"must be at most {LONGEST_NAME} characters without control characters")
         parameters.done()
-        return Order(municipality_id, party_id, actor_of(request, municipality_id), reference)
+        return ErasureOrder(municipality_id, party_id, actor_of(request, municipality_id), reference)
 
-    async def _forget(self, order: Order) -> Response:
+    async def _forget(self, order: ErasureOrder) -> Response:
         """The entry of the directory alone; contact settings and devices have calls of their own."""
         database = self._service.database
         keys = await database.vault.indexes(order.municipality_id, str(order.party_id))
@@ -57,7 +57,7 @@ class Erasing:
             raise _missing(order.party_id)
         return Response(status_code=204)
 
-    async def _erase(self, order: Order) -> Response:
+    async def _erase(self, order: ErasureOrder) -> Response:
         erased = await self._erasures.erase(order, self._service.clock())
         if erased.found_nothing:
             raise _missing(order.party_id)
@@ -68,17 +68,17 @@ def _missing(party_id: UUID) -> NotFound:
     return NotFound(f"No party found for party id {party_id}")
 
 
-def _told(erased: Erased) -> dict[str, Any]:
+def _told(erased: ErasureResult) -> dict[str, Any]:
     gone = erased.removed
     removed = {"messages": gone.messages, "deliveries": gone.deliveries, "batches": gone.batches, "files": gone.files, **erased.entries}
     return {"removed": removed, "kept": [_kept(why, count) for why, count in sorted(erased.kept.items(), key=_order)]}
 
 
-def _order(item: tuple[Why, int]) -> tuple[str, str, str]:
+def _order(item: tuple[KeptItem, int]) -> tuple[str, str, str]:
     why, _ = item
     return why.what, why.reason.value, why.said or ""
 
 
-def _kept(why: Why, count: int) -> dict[str, Any]:
+def _kept(why: KeptItem, count: int) -> dict[str, Any]:
     said = "decision" if why.reason is Kept.PRESERVE else "reference"
     return without_nulls({"what": why.what, "count": count, "reason": why.reason.value, said: why.said})

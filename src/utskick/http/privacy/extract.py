@@ -26,7 +26,7 @@ from utskick.http.retention.endpoints import hold_of, rule_of, rules_of
 from utskick.http.wire.params import flag, located
 from utskick.http.wire.responses import time_of, without_nulls
 from utskick.store.database import answering
-from utskick.store.history.conversations import File, HistoryEntry
+from utskick.store.history.conversations import HistoryEntry, StoredFile
 from utskick.store.history.extracts import Extracts, Whole
 from utskick.store.retention.holds import Holds
 from utskick.store.retention.rules import RetentionRules
@@ -84,7 +84,7 @@ class ExtractCalls:
             comma = b","
         yield b"]}"
 
-    async def _content(self, municipality_id: str, file: File) -> AsyncIterator[bytes]:
+    async def _content(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
         """The member ``content``, in Base64, behind the others."""
         yield b',"content":"'
         rest = b""
@@ -176,5 +176,5 @@ def _party(party: Party) -> dict[str, Any]:
     return {"type": party.kind.value, "legalId": party.legal_id.number, **place_of(party), "protected": party.protected}
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: StoredFile) -> dict[str, Any]:
     return without_nulls({"name": file.name, "contentType": file.content_type, "size": file.size, "sha256": file.digest.hex()})

@@ -20,7 +20,7 @@ _PLAIN: Final = re.compile(r"[\n -~\u00a0-\u017f\u200b\u2010-\u2026\u20ac]")
 _TRIES: Final = 200
 
 
-class Press:
+class ExtractTypesetter:
     """Compiles; knows which characters its fonts have."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Press:
 
 def main() -> None:
     order = orjson.loads(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(Press().set(order["said"], datetime.fromisoformat(order["made"])))
+    sys.stdout.buffer.write(ExtractTypesetter().set(order["said"], datetime.fromisoformat(order["made"])))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,19 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
-from utskick.domain.retention import OTHERS, TYPES, Rule, Rules
+from utskick.domain.retention import OTHERS, TYPES, RetentionRule, Rules
 from utskick.domain.unit import Unit
 from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
-from utskick.http.operation.call import Call
+from utskick.http.operation.call import Endpoint
 from utskick.http.retention.schemas import HoldRequest, RetentionRequest
 from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
 from utskick.store.database import answering
-from utskick.store.retention.holds import Hold, Holds, Wanted
-from utskick.store.retention.log import Entry, Protocol
+from utskick.store.retention.holds import Hold, Holds, NewHold
+from utskick.store.retention.log import Protocol, RetentionLogEntry
 from utskick.store.retention.rules import RetentionRules
 
 _LIMIT: Final = 65_536
@@ -44,7 +44,7 @@ class RetentionCalls:
         body = parse(RetentionRequest, await read_body(request, _LIMIT))
         unit, message_type = self._typed(request, "putRetentionRule")
         actor = actor_of(request, unit.municipality_id)
-        rule = Rule(message_type, body.days, body.decision, actor, self._service.clock(), unit)
+        rule = RetentionRule(message_type, body.days, body.decision, actor, self._service.clock(), unit)
         async with answering():
             created = await self._rules.put(unit.municipality_id, rule)
         return json_response(rule_of(rule), 201 if created else 200, _place(unit.municipality_id) if created else None)
@@ -82,7 +82,7 @@ class HoldCalls:
     async def create(self, request: Request) -> Response:
         body = parse(HoldRequest, await read_body(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createHold")
-        wanted = Wanted(body.subject(), body.reason, body.reference, actor_of(request, municipality_id))
+        wanted = NewHold(body.subject(), body.reason, body.reference, actor_of(request, municipality_id))
         async with answering():
             made = await self._holds.place(municipality_id, wanted, self._service.clock())
             if made is None:
@@ -137,13 +137,13 @@ def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
     return [rule_of(rule) for each in (rules.own, [r for r in rules.defaults if r in applied]) for rule in sorted(each, key=_order)]
 
 
-def _order(rule: Rule) -> tuple[str, str, int]:
+def _order(rule: RetentionRule) -> tuple[str, str, int]:
     """The widest unit first; then as types are told."""
     unit = rule.unit
     return (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type)) if unit else ("", "", -1)
 
 
-def rule_of(rule: Rule) -> dict[str, Any]:
+def rule_of(rule: RetentionRule) -> dict[str, Any]:
     return without_nulls(
         {
             "messageType": rule.message_type,
@@ -176,7 +176,7 @@ def hold_of(hold: Hold) -> dict[str, Any]:
     )
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: RetentionLogEntry) -> dict[str, Any]:
     cause, gone = entry.cause, entry.removed
     return without_nulls(
         {
@@ -209,7 +209,7 @@ _HOLDS: Final = "Holds"
 _PAGING: Final = ("page", "limit")
 
 
-def calls(service: ApiContext) -> list[Call]:
+def calls(service: ApiContext) -> list[Endpoint]:
     rules, holds = RetentionCalls(service), HoldCalls(service)
     read = Operation("getRetentionRules", "The rules that apply", _RETENTION, answer="RetentionRule", many=True, missing=False)
     put = Operation(
@@ -227,19 +227,19 @@ def calls(service: ApiContext) -> list[Call]:
     find = Operation("getHolds", "List holds", _HOLDS, answer="Holds", query=_PAGING, optional=True, missing=False)
     base, typed, one = "/configuration/retention", "/configuration/retention/{messageType}", "/holds/{id}"
     return [
-        Call("GET", base, rules.read, read),
-        Call("GET", f"{base}/protocol", rules.protocol, protocol),
-        Call("PUT", typed, rules.put, put),
-        Call(
+        Endpoint("GET", base, rules.read, read),
+        Endpoint("GET", f"{base}/protocol", rules.protocol, protocol),
+        Endpoint("PUT", typed, rules.put, put),
+        Endpoint(
             "DELETE",
             typed,
             rules.delete,
             Operation("deleteRetentionRule", "Remove a rule", _RETENTION, status=204, query=UNIT, optional=True),
         ),
-        Call("POST", "/holds", holds.create, create),
-        Call("GET", "/holds", holds.find, find),
-        Call("GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")),
-        Call(
+        Endpoint("POST", "/holds", holds.create, create),
+        Endpoint("GET", "/holds", holds.find, find),
+        Endpoint("GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")),
+        Endpoint(
             "DELETE",
             one,
             holds.lift,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from utskick.domain.ids import parse_id
 from utskick.domain.request_parts import size_up_to
 from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind, Kept
-from utskick.domain.validators import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, Rule, Uuid, broken
+from utskick.domain.validators import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, Constraint, Uuid, broken
 from utskick.store.retention.holds import Subject
 
 _TEXT: Final = {"type": "string"}
@@ -21,9 +21,9 @@ _SHORT: Final = size_up_to(255)
 _LONG: Final = size_up_to(2000)
 _DAYS: Final = f"must be greater than or equal to 1 and less than or equal to {MOST_DAYS}"
 
-Line = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, _SHORT), "must not be blank", (("minLength", 1), ("maxLength", 255)))]
-Days = Annotated[int, Rule(((_DAYS, lambda v: 1 <= v <= MOST_DAYS),), schema=(("minimum", 1), ("maximum", MOST_DAYS)))]
-Kind = Annotated[str, Rule(((f"must be one of {', '.join(_KINDS)}", lambda v: v in _KINDS),), schema=(("enum", _KINDS),))]
+Line = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _SHORT), "must not be blank", (("minLength", 1), ("maxLength", 255)))]
+Days = Annotated[int, Constraint(((_DAYS, lambda v: 1 <= v <= MOST_DAYS),), schema=(("minimum", 1), ("maximum", MOST_DAYS)))]
+Kind = Annotated[str, Constraint(((f"must be one of {', '.join(_KINDS)}", lambda v: v in _KINDS),), schema=(("enum", _KINDS),))]
 
 
 class RetentionRequest(Body):
@@ -46,7 +46,7 @@ class HoldRequest(Body):
 
     kind: Kind
     id: Uuid
-    reason: Annotated[str, Rule((NOT_BLANK, NO_NUL, UTF8, _LONG), "must not be blank", (("minLength", 1), ("maxLength", 2000)))]
+    reason: Annotated[str, Constraint((NOT_BLANK, NO_NUL, UTF8, _LONG), "must not be blank", (("minLength", 1), ("maxLength", 2000)))]
     reference: Line | None = None
 
     def subject(self) -> Subject:

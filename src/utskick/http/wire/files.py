@@ -10,7 +10,7 @@ from urllib.parse import quote
 import puremagic
 from starlette.responses import StreamingResponse
 
-from utskick.store.history.conversations import File
+from utskick.store.history.conversations import StoredFile
 
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[ -~]{0,200})?\Z")
 _UNKNOWN: Final = "application/octet-stream"
@@ -39,7 +39,7 @@ def type_of(content_type: str | None, beginning: bytes) -> str:
         return _UNKNOWN
 
 
-async def sent(file: File, slices: AsyncIterator[bytes]) -> StreamingResponse:
+async def sent(file: StoredFile, slices: AsyncIterator[bytes]) -> StreamingResponse:
     """The first piece is read before the status is sent, so that a database that is away is a 503."""
     first = await anext(slices, b"")
 

@@ -12,7 +12,7 @@ HEAD: Final = 65_536
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """uvicorn's own, which waits for ever for the rest of a head that has begun, or never begins. ``patience``: seconds for a whole one."""
 
     patience: float = 15.0

@@ -22,7 +22,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificateFiles:
     """The files of a certificate and of its key."""
 
     certificate: Path
@@ -36,9 +36,9 @@ class Authority:
         self._folder = folder
         self.ca_file = folder / "ca.pem"
 
-    def pair(self, name: str) -> Pair:
+    def pair(self, name: str) -> CertificateFiles:
         """``name``: ``server``, or the number of an organisation."""
-        return Pair(self._folder / f"{name}.pem", self._folder / f"{name}-key.pem")
+        return CertificateFiles(self._folder / f"{name}.pem", self._folder / f"{name}-key.pem")
 
     @property
     def certificate(self) -> x509.Certificate:

@@ -22,10 +22,10 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 
-class Mailbox(StrEnum):
+class CitizenMailbox(StrEnum):
     """What the register says of somebody."""
 
     KIVRA = "kivra"
@@ -40,7 +40,7 @@ class Mailbox(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class CitizenOperator:
     """A mailbox operator: its id in the register, and whether it knows a repeated delivery again."""
 
     id: str
@@ -50,31 +50,31 @@ class Operator:
 
 #: By the name that its path, the fault script and the ledger use. The ids are those of Kivra AB and of Digg.
 OPERATORS: Final = {
-    "kivra": Operator("165568402266", "Kivra", deduplicates=True),
-    "minmyndighetspost": Operator("162021006883", "Min myndighetspost", deduplicates=False),
+    "kivra": CitizenOperator("165568402266", "Kivra", deduplicates=True),
+    "minmyndighetspost": CitizenOperator("162021006883", "Min myndighetspost", deduplicates=False),
 }
 
 MAILBOXES: Final = {
-    "10": Mailbox.NONE,
-    "11": Mailbox.PENDING,
-    "12": Mailbox.BLOCKED,
-    "13": Mailbox.OMITTED,
-    "15": Mailbox.MYNDIGHETSPOST,
-    "16": Mailbox.UNKNOWN_OPERATOR,
-    "17": Mailbox.FOREIGN_ADDRESS,
-    "18": Mailbox.NO_ADDRESS,
+    "10": CitizenMailbox.NONE,
+    "11": CitizenMailbox.PENDING,
+    "12": CitizenMailbox.BLOCKED,
+    "13": CitizenMailbox.OMITTED,
+    "15": CitizenMailbox.MYNDIGHETSPOST,
+    "16": CitizenMailbox.UNKNOWN_OPERATOR,
+    "17": CitizenMailbox.FOREIGN_ADDRESS,
+    "18": CitizenMailbox.NO_ADDRESS,
 }
 MINOR: Final = "14"
 #: TEMPORARY is applicationFault 5000.
 MAGIC: Final = {
-    "20": Rule(Fault.REFUSE, times=None),
-    "21": Rule(Fault.TEMPORARY),
-    "22": Rule(Fault.TEMPORARY, times=None),
-    "24": Rule(Fault.TIMEOUT, seconds=60),
-    "25": Rule(Fault.DROP),
-    "26": Rule(Fault.GARBAGE),
-    "27": Rule(Fault.THROTTLE, times=2),
-    "28": Rule(Fault.TIMEOUT, seconds=60, times=None),
+    "20": FaultRule(ProviderFault.REFUSE, times=None),
+    "21": FaultRule(ProviderFault.TEMPORARY),
+    "22": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "24": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "25": FaultRule(ProviderFault.DROP),
+    "26": FaultRule(ProviderFault.GARBAGE),
+    "27": FaultRule(ProviderFault.THROTTLE, times=2),
+    "28": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
 #: HTTP 500 without a SOAP fault, which the script's words have no name for.
 CRASH: Final = "23"
@@ -85,9 +85,9 @@ _DAYS: Final = 3652
 MOST: Final = _DAYS * 10
 
 
-def mailbox_of(number: str) -> Mailbox:
+def mailbox_of(number: str) -> CitizenMailbox:
     """``number``: 12 digits."""
-    return MAILBOXES.get(number[-2:], Mailbox.KIVRA)
+    return MAILBOXES.get(number[-2:], CitizenMailbox.KIVRA)
 
 
 def number(serial: int, magic: str = "00") -> str:

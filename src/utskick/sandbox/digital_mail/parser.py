@@ -6,7 +6,7 @@ from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.sandbox.digital_mail.signature import MESSAGE_3, Refused
+from utskick.sandbox.digital_mail.signature import MESSAGE_3, InvalidDelivery
 from utskick.sandbox.digital_mail.soap import parse
 from utskick.sandbox.mail_parser import Enclosure
 
@@ -46,7 +46,7 @@ def open_digital_letter(raw: bytes) -> DigitalLetter:
     """``raw``: the SOAP envelope (Message.xsd v3). Never raises."""
     try:
         root = parse(raw)
-    except Refused:
+    except InvalidDelivery:
         return DigitalLetter(legible=False)
     delivery = root.find(f".//{{{MESSAGE_3}}}Delivery")
     if delivery is None:

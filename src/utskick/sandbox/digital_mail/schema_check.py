@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.sandbox.digital_mail.signature import DSIG, MESSAGE_3, Refused
+from utskick.sandbox.digital_mail.signature import DSIG, MESSAGE_3, InvalidDelivery
 
 _SCHEMA: Final = "http://minameddelanden.gov.se/schema"
 SERVICE_3: Final = f"{_SCHEMA}/Service/v3"
@@ -29,7 +29,7 @@ Check = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ElementRule:
     """One element: its name, how often, and either what its text must be or which elements it holds, in their order."""
 
     name: str
@@ -37,7 +37,7 @@ class Rule:
     least: int = 1
     most: int | None = 1
     text: Check | None = None
-    holds: Sequence[Rule] = ()
+    holds: Sequence[ElementRule] = ()
 
     @property
     def tag(self) -> str:
@@ -65,85 +65,92 @@ def _base64(text: str) -> bool:
 
 
 _SUPPORT: Final = (
-    Rule("Text", MESSAGE_3, text=_upto(1024)),
-    Rule("URL", MESSAGE_3, 0, text=_upto(255)),
-    Rule("PhoneNumber", MESSAGE_3, 0, text=_upto(255)),
-    Rule("EmailAdress", MESSAGE_3, 0, text=lambda text: 5 <= len(text) <= 256 and re.fullmatch(r".+@.+\..+", text) is not None),
+    ElementRule("Text", MESSAGE_3, text=_upto(1024)),
+    ElementRule("URL", MESSAGE_3, 0, text=_upto(255)),
+    ElementRule("PhoneNumber", MESSAGE_3, 0, text=_upto(255)),
+    ElementRule("EmailAdress", MESSAGE_3, 0, text=lambda text: 5 <= len(text) <= 256 and re.fullmatch(r".+@.+\..+", text) is not None),
 )
 _EXTENSION: Final = (
-    Rule("Timestamp", _MATTER, text=lambda text: _DATE.match(text) is not None),
-    Rule(
+    ElementRule("Timestamp", _MATTER, text=lambda text: _DATE.match(text) is not None),
+    ElementRule(
         "Identity",
         _MATTER,
         0,
-        holds=[Rule(name, _MATTER, 0, text=_upto(255)) for name in ("EventId", "OfficialMatterId", "PrecedingEventId")],
+        holds=[ElementRule(name, _MATTER, 0, text=_upto(255)) for name in ("EventId", "OfficialMatterId", "PrecedingEventId")],
     ),
-    Rule("MatterSubject", _MATTER, 0, text=_upto(2000)),
-    Rule("EventType", _MATTER, 0, text=_upto(2000)),
-    Rule("MatterStatus", _MATTER, 0, text=_one_of("senderinitiative", "recipientinitiative", "closed")),
+    ElementRule("MatterSubject", _MATTER, 0, text=_upto(2000)),
+    ElementRule("EventType", _MATTER, 0, text=_upto(2000)),
+    ElementRule("MatterStatus", _MATTER, 0, text=_one_of("senderinitiative", "recipientinitiative", "closed")),
 )
 _MESSAGE_HEADER: Final = (
-    Rule("Id", MESSAGE_3, text=_upto(255, 1)),
-    Rule("Subject", MESSAGE_3, text=_upto(255)),
-    Rule("Supportinfo", MESSAGE_3, holds=_SUPPORT),
-    Rule("OfficialMatter", MESSAGE_3, 0, holds=[Rule("OfficialMatterExtension", MESSAGE_3, holds=_EXTENSION)]),
-    Rule("Metadata", MESSAGE_3, 0, None, holds=[Rule("Tag", _M1, text=_any), Rule("Value", _M1, text=_any)]),
-    Rule("Language", MESSAGE_3, text=lambda text: re.fullmatch(r"[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*", text) is not None),
-    Rule("Reply", MESSAGE_3, 0, text=_one_of("REQUESTED", "ACCEPTED", "NOT_ALLOWED")),
-    Rule("ReceiptRequest", MESSAGE_3, 0, text=_one_of("NOT", "SIMPLE", "SIGNED")),
+    ElementRule("Id", MESSAGE_3, text=_upto(255, 1)),
+    ElementRule("Subject", MESSAGE_3, text=_upto(255)),
+    ElementRule("Supportinfo", MESSAGE_3, holds=_SUPPORT),
+    ElementRule("OfficialMatter", MESSAGE_3, 0, holds=[ElementRule("OfficialMatterExtension", MESSAGE_3, holds=_EXTENSION)]),
+    ElementRule("Metadata", MESSAGE_3, 0, None, holds=[ElementRule("Tag", _M1, text=_any), ElementRule("Value", _M1, text=_any)]),
+    ElementRule("Language", MESSAGE_3, text=lambda text: re.fullmatch(r"[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*", text) is not None),
+    ElementRule("Reply", MESSAGE_3, 0, text=_one_of("REQUESTED", "ACCEPTED", "NOT_ALLOWED")),
+    ElementRule("ReceiptRequest", MESSAGE_3, 0, text=_one_of("NOT", "SIMPLE", "SIGNED")),
 )
 _MESSAGE: Final = (
-    Rule("Header", MESSAGE_3, holds=_MESSAGE_HEADER),
-    Rule("Body", MESSAGE_3, holds=[Rule("ContentType", _M1, text=_one_of("text/plain", "text/html")), Rule("Body", _M1, text=_base64)]),
-    Rule(
+    ElementRule("Header", MESSAGE_3, holds=_MESSAGE_HEADER),
+    ElementRule(
+        "Body",
+        MESSAGE_3,
+        holds=[ElementRule("ContentType", _M1, text=_one_of("text/plain", "text/html")), ElementRule("Body", _M1, text=_base64)],
+    ),
+    ElementRule(
         "Attachment",
         MESSAGE_3,
         0,
         None,
         holds=[
-            Rule("ContentType", _M1, text=_one_of("application/pdf")),
-            Rule("Body", _M1, text=_base64),
-            Rule("Checksum", _M1, text=_any),
-            Rule("Filename", _M1, text=_upto(255, 1)),
+            ElementRule("ContentType", _M1, text=_one_of("application/pdf")),
+            ElementRule("Body", _M1, text=_base64),
+            ElementRule("Checksum", _M1, text=_any),
+            ElementRule("Filename", _M1, text=_upto(255, 1)),
         ],
     ),
 )
 _DELIVERY_HEADER: Final = (
-    Rule(
+    ElementRule(
         "Sender",
         _M2,
         holds=[
-            Rule("Id", _SENDER, text=lambda text: RECIPIENT_ID.match(text) is not None),
-            Rule("Name", _SENDER, text=_upto(256, 2)),
-            Rule("Attention", _SENDER, 0, text=_any),
+            ElementRule("Id", _SENDER, text=lambda text: RECIPIENT_ID.match(text) is not None),
+            ElementRule("Name", _SENDER, text=_upto(256, 2)),
+            ElementRule("Attention", _SENDER, 0, text=_any),
         ],
     ),
-    Rule("Recipient", _M2, text=lambda text: RECIPIENT_ID.match(text) is not None),
-    *(Rule(name, _M2, 0, text=_any) for name in ("Reference", "CorrelationId", "Attention")),
+    ElementRule("Recipient", _M2, text=lambda text: RECIPIENT_ID.match(text) is not None),
+    *(ElementRule(name, _M2, 0, text=_any) for name in ("Reference", "CorrelationId", "Attention")),
 )
-_SIGNED: Final = Rule("Signature", DSIG)
-_SEALED: Final = Rule(
+_SIGNED: Final = ElementRule("Signature", DSIG)
+_SEALED: Final = ElementRule(
     "deliverSecure",
     SERVICE_3,
     holds=[
-        Rule(
+        ElementRule(
             "SignedDelivery",
             MESSAGE_3,
             holds=[
-                Rule(
+                ElementRule(
                     "Delivery",
                     MESSAGE_3,
-                    holds=[Rule("Header", MESSAGE_3, holds=_DELIVERY_HEADER), Rule("Message", MESSAGE_3, 1, None, holds=_MESSAGE)],
+                    holds=[
+                        ElementRule("Header", MESSAGE_3, holds=_DELIVERY_HEADER),
+                        ElementRule("Message", MESSAGE_3, 1, None, holds=_MESSAGE),
+                    ],
                 ),
                 _SIGNED,
             ],
         ),
-        Rule(
+        ElementRule(
             "Seal",
             MESSAGE_3,
             holds=[
-                Rule("ReceivedTime", _M1, text=lambda text: _DATE.match(text) is not None),
-                Rule("SignaturesOK", _M1, text=_one_of("true", "1")),
+                ElementRule("ReceivedTime", _M1, text=lambda text: _DATE.match(text) is not None),
+                ElementRule("SignaturesOK", _M1, text=_one_of("true", "1")),
             ],
         ),
         _SIGNED,
@@ -152,34 +159,34 @@ _SEALED: Final = Rule(
 
 
 def check(sealed: Any) -> None:
-    """``sealed``: the inner ``deliverSecure`` element. Raises ``Refused`` with the first fault. Signatures are checked elsewhere."""
+    """``sealed``: the inner ``deliverSecure`` element. Raises ``InvalidDelivery`` with the first fault. No signature is checked."""
     _check(sealed, _SEALED, "")
     for attachment in sealed.iter(f"{{{MESSAGE_3}}}Attachment"):
         data = b64decode(attachment.findtext(f"{{{_M1}}}Body") or "")
         if not data.startswith(b"%PDF-"):
-            raise Refused("an Attachment is no PDF")
+            raise InvalidDelivery("an Attachment is no PDF")
         if attachment.findtext(f"{{{_M1}}}Checksum") != hashlib.md5(data, usedforsecurity=False).hexdigest().upper():
-            raise Refused("the Checksum of an Attachment is not the MD5 of its bytes, in upper-case hex")
+            raise InvalidDelivery("the Checksum of an Attachment is not the MD5 of its bytes, in upper-case hex")
 
 
-def _check(element: Any, rule: Rule, where: str) -> None:
+def _check(element: Any, rule: ElementRule, where: str) -> None:
     if element.tag != rule.tag:
-        raise Refused(f"{where}: {element.tag} where {rule.tag} must stand")
+        raise InvalidDelivery(f"{where}: {element.tag} where {rule.tag} must stand")
     place = f"{where}/{rule.name}"
     if rule is _SIGNED:
         return
     if any(name != "Id" for name in element.attrib) or (element.attrib and rule.name not in ("SignedDelivery", "deliverSecure")):
-        raise Refused(f"{place}: has an attribute that the schema does not know")
+        raise InvalidDelivery(f"{place}: has an attribute that the schema does not know")
     if rule.text is not None:
         if len(element) or not rule.text(element.text or ""):
-            raise Refused(f"{place}: its text is not what the schema asks for")
+            raise InvalidDelivery(f"{place}: its text is not what the schema asks for")
         return
     if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
-        raise Refused(f"{place}: has text between its elements")
+        raise InvalidDelivery(f"{place}: has text between its elements")
     _check_children(list(element), rule.holds, place)
 
 
-def _check_children(children: list[Any], rules: Sequence[Rule], place: str) -> None:
+def _check_children(children: list[Any], rules: Sequence[ElementRule], place: str) -> None:
     at = 0
     for rule in rules:
         start = at
@@ -187,6 +194,6 @@ def _check_children(children: list[Any], rules: Sequence[Rule], place: str) -> N
             _check(children[at], rule, place)
             at += 1
         if at - start < rule.least:
-            raise Refused(f"{place}: {rule.name} is missing or stands in the wrong place")
+            raise InvalidDelivery(f"{place}: {rule.name} is missing or stands in the wrong place")
     if at < len(children):
-        raise Refused(f"{place}: {children[at].tag} stands where nothing more may follow")
+        raise InvalidDelivery(f"{place}: {children[at].tag} stands where nothing more may follow")

@@ -19,14 +19,14 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.digital_mail.certificates import Authority
-from utskick.sandbox.digital_mail.citizens import CRASH, MAGIC, OPERATORS, Mailbox, Operator, mailbox_of
+from utskick.sandbox.digital_mail.citizens import CRASH, MAGIC, OPERATORS, CitizenMailbox, CitizenOperator, mailbox_of
 from utskick.sandbox.digital_mail.schema_check import RECIPIENT_ID, SERVICE_3, check
-from utskick.sandbox.digital_mail.signature import MESSAGE_3, Refused, verify
+from utskick.sandbox.digital_mail.signature import MESSAGE_3, InvalidDelivery, verify
 from utskick.sandbox.digital_mail.soap import application_fault, body_of, client_fault, envelope
 from utskick.sandbox.fault_responses import Silence, hang_up
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 FAR: Final = "far"
@@ -62,7 +62,7 @@ class _Delivery:
 class DigitalMail:
     """``port``: where it listens, once it is started. The certificates lie in ``place.folder / "digital_mail"``."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._ledger = ledger
         self._faults = faults
         self._register_struck: dict[tuple[int, str], int] = {}
@@ -102,40 +102,40 @@ class DigitalMail:
             _check_headers(request)
             asked = body_of(body, f"{{{_R3}}}isReachable")
             recipients = _asked_recipients(asked)
-        except Refused as fault:
+        except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
         rules = {number: self._strike_register(number) for number in recipients}
-        whole = next((rule for rule in rules.values() if rule and rule.fault is not Fault.REFUSE), None)
+        whole = next((rule for rule in rules.values() if rule and rule.fault is not ProviderFault.REFUSE), None)
         if whole is not None:
             return await self._misbehave(request, whole)
         refused = {number for number, rule in rules.items() if rule}
-        returns = "".join(self._standing(number, Mailbox.NONE if number in refused else mailbox_of(number)) for number in recipients)
+        returns = "".join(self._standing(number, CitizenMailbox.NONE if number in refused else mailbox_of(number)) for number in recipients)
         return _soap(200, envelope(f'<ns3:isReachableResponse xmlns:ns3="{_R3}" xmlns:ns2="{_R1}">{returns}</ns3:isReachableResponse>'))
 
-    def _strike_register(self, number: str) -> Rule | None:
+    def _strike_register(self, number: str) -> FaultRule | None:
         """Only what names the register: a rule for all providers is meant for the delivery."""
         rules = [rule for rule in self._faults.rules if rule.provider == FAR]
         return Faults(rules, self._register_struck).strike(FAR, number) if rules else None
 
-    def _standing(self, number: str, mailbox: Mailbox) -> str:
-        if mailbox is Mailbox.OMITTED:
+    def _standing(self, number: str, mailbox: CitizenMailbox) -> str:
+        if mailbox is CitizenMailbox.OMITTED:
             return ""
-        none = mailbox is Mailbox.NONE
+        none = mailbox is CitizenMailbox.NONE
         supplier = "" if none else self._supplier(mailbox)
         return (
             f"<ns3:return><ns2:AccountStatus><ns2:RecipientId>{number}</ns2:RecipientId><ns2:Type>{'Not' if none else 'Secure'}</ns2:Type>"
-            f"<ns2:Pending>{_word(mailbox is Mailbox.PENDING)}</ns2:Pending>{supplier}</ns2:AccountStatus>"
-            f"<ns2:SenderAccepted>{_word(not none and mailbox is not Mailbox.BLOCKED)}</ns2:SenderAccepted></ns3:return>"
+            f"<ns2:Pending>{_word(mailbox is CitizenMailbox.PENDING)}</ns2:Pending>{supplier}</ns2:AccountStatus>"
+            f"<ns2:SenderAccepted>{_word(not none and mailbox is not CitizenMailbox.BLOCKED)}</ns2:SenderAccepted></ns3:return>"
         )
 
-    def _supplier(self, mailbox: Mailbox) -> str:
-        name = "minmyndighetspost" if mailbox is Mailbox.MYNDIGHETSPOST else "kivra"
+    def _supplier(self, mailbox: CitizenMailbox) -> str:
+        name = "minmyndighetspost" if mailbox is CitizenMailbox.MYNDIGHETSPOST else "kivra"
         operator, address = OPERATORS[name], f"https://{HOST}:{self.port}/{name}/Service/v3"
-        if mailbox is Mailbox.UNKNOWN_OPERATOR:
-            operator = Operator("165590000003", "Brevdosan", deduplicates=False)
-        if mailbox is Mailbox.FOREIGN_ADDRESS:
+        if mailbox is CitizenMailbox.UNKNOWN_OPERATOR:
+            operator = CitizenOperator("165590000003", "Brevdosan", deduplicates=False)
+        if mailbox is CitizenMailbox.FOREIGN_ADDRESS:
             address = "http://169.254.169.254/latest/meta-data"
-        if mailbox is Mailbox.NO_ADDRESS:
+        if mailbox is CitizenMailbox.NO_ADDRESS:
             address = ""
         return (
             f"<ns2:ServiceSupplier><ns2:Id>{operator.id}</ns2:Id><ns2:Name>{operator.name}</ns2:Name>"
@@ -152,20 +152,20 @@ class DigitalMail:
         try:
             _check_headers(request)
             delivery = await asyncio.to_thread(self._opened, name, body) if len(body) > 65_536 else self._opened(name, body)
-        except Refused as fault:
+        except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
         number = delivery.received.recipient
         if number[-2:] == CRASH and self._struck(number) <= 1:
             return web.Response(status=500, text="Internal Server Error")
         rule = self._faults.strike(name, number) or self._magic(number)
-        if rule is None or rule.fault in (Fault.TIMEOUT, Fault.DROP, Fault.GARBAGE):
+        if rule is None or rule.fault in (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE):
             reference = self._take(delivery)
             return _delivered(number, reference, yes=True) if rule is None else await self._misbehave(request, rule)
-        if rule.fault is Fault.REFUSE:
+        if rule.fault is ProviderFault.REFUSE:
             return _delivered(number, str(uuid4()), yes=False)
         return await self._misbehave(request, rule)
 
-    def _magic(self, number: str) -> Rule | None:
+    def _magic(self, number: str) -> FaultRule | None:
         rule = MAGIC.get(number[-2:])
         return rule if rule and (rule.times is None or self._struck(number) <= rule.times) else None
 
@@ -174,21 +174,21 @@ class DigitalMail:
         return self._magic_struck[number]
 
     def _opened(self, name: str, body: bytes) -> _Delivery:
-        """Raises ``Refused`` for all that an operator does not take."""
+        """Raises ``InvalidDelivery`` for all that an operator does not take."""
         if len(body) > LIMIT:
-            raise Refused(f"the envelope is larger than {LIMIT} bytes")
+            raise InvalidDelivery(f"the envelope is larger than {LIMIT} bytes")
         wrapper = body_of(body, f"{{{SERVICE_3}}}deliverSecure")
         if len(wrapper) != 1 or wrapper.attrib or (wrapper.text or "").strip():
-            raise Refused("deliverSecure must hold exactly one element")
+            raise InvalidDelivery("deliverSecure must hold exactly one element")
         sealed = wrapper[0]
         check(sealed)
         assert self._trusted is not None
         sender, _ = verify(sealed, self._trusted)
         received = _received(name, sealed, body)
         if f"16{_number_of(sender)}" != f"{sealed.findtext(f'.//{{{_SENDER}}}Id')}":
-            raise Refused("the signer is not the sender, and no mediator that may act for it")
-        if mailbox_of(received.recipient) not in (Mailbox.KIVRA, Mailbox.MYNDIGHETSPOST):
-            raise Refused("the recipient has no mailbox here")
+            raise InvalidDelivery("the signer is not the sender, and no mediator that may act for it")
+        if mailbox_of(received.recipient) not in (CitizenMailbox.KIVRA, CitizenMailbox.MYNDIGHETSPOST):
+            raise InvalidDelivery("the recipient has no mailbox here")
         return _Delivery(name, received, hashlib.sha256(body).digest())
 
     def _take(self, delivery: _Delivery) -> str:
@@ -204,25 +204,25 @@ class DigitalMail:
 
     # -- misbehaviour -----------------------------------------------------------------------------------------------
 
-    async def _misbehave(self, request: web.Request, rule: Rule) -> web.StreamResponse:
+    async def _misbehave(self, request: web.Request, rule: FaultRule) -> web.StreamResponse:
         match rule.fault:
-            case Fault.THROTTLE:
+            case ProviderFault.THROTTLE:
                 return web.Response(status=429, headers={"Retry-After": str(math.ceil(rule.seconds))})
-            case Fault.LOGIN:
+            case ProviderFault.LOGIN:
                 return web.Response(status=403, text="Forbidden")
-            case Fault.TIMEOUT | Fault.DROP:
+            case ProviderFault.TIMEOUT | ProviderFault.DROP:
                 return await self._silence.instead(request, rule) or hang_up(request)
-            case Fault.GARBAGE:
+            case ProviderFault.GARBAGE:
                 return web.Response(text="<html><h1>It works!</h1></html>", content_type="text/html")
         return _soap(500, application_fault(5000, "Internal error"))
 
 
-def furnish(place: Place) -> None:
+def furnish(place: SandboxAddresses) -> None:
     """The authority, the server's certificate and those of the senders, where they are not there or do not last the week."""
     Authority(place.folder / _FOLDER).prepare({number: name for number, (name, _) in ORGANIZATIONS.items()})
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel that sends through this simulator."""
     authority = Authority(place.folder / _FOLDER)
     at = f"{HOST}:{place.https_port}"
@@ -253,14 +253,14 @@ def section(place: Place) -> dict[str, Any]:
 def _asked_recipients(asked: Any) -> list[str]:
     sender, *others = asked if len(asked) else (None,)
     if sender is None or sender.tag != f"{{{_R3}}}senderOrgNr" or not (sender.text or "").startswith("16") or len(sender.text) != 12:
-        raise Refused("isReachable must begin with senderOrgNr, 16 and ten digits")
+        raise InvalidDelivery("isReachable must begin with senderOrgNr, 16 and ten digits")
     if sender.text[2:] not in ORGANIZATIONS:
-        raise Refused("the sender is not connected to Mina Meddelanden")
+        raise InvalidDelivery("the sender is not connected to Mina Meddelanden")
     numbers = [one.text or "" for one in others]
     if any(one.tag != f"{{{_R3}}}recipientId" for one in others) or not all(map(RECIPIENT_ID.match, numbers)):
-        raise Refused("recipientId must be a personal number, a coordination number, or 16 and an organisation number")
+        raise InvalidDelivery("recipientId must be a personal number, a coordination number, or 16 and an organisation number")
     if len(numbers) > _MOST_ASKED:
-        raise Refused(f"at most {_MOST_ASKED} recipients can be asked for")
+        raise InvalidDelivery(f"at most {_MOST_ASKED} recipients can be asked for")
     return list(dict.fromkeys(numbers))
 
 
@@ -288,9 +288,9 @@ def _number_of(certificate: x509.Certificate) -> str:
 def _check_headers(request: web.Request) -> None:
     """SOAP 1.1 section 6.1; the WSDL gives every operation the empty soapAction."""
     if request.content_type != "text/xml" or (request.charset or "utf-8").lower() != "utf-8":
-        raise Refused("Content-Type must be text/xml; charset=utf-8")
+        raise InvalidDelivery("Content-Type must be text/xml; charset=utf-8")
     if request.headers.get("SOAPAction") not in ('""', ""):
-        raise Refused('SOAPAction must be ""')
+        raise InvalidDelivery('SOAPAction must be ""')
 
 
 def _delivered(number: str, reference: str, *, yes: bool) -> web.Response:

@@ -27,7 +27,7 @@ _TRANSFORM: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 _DIGEST: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 
-class Refused(Exception):
+class InvalidDelivery(Exception):
     """What is wrong with a delivery, in a sentence."""
 
 
@@ -64,7 +64,7 @@ def _quoted(text: str) -> str:
 
 
 def verify(sealed: Any, trusted: x509.Certificate, now: datetime | None = None) -> tuple[x509.Certificate, x509.Certificate]:
-    """``sealed``: the inner ``deliverSecure`` element, of the right form. Returns who signed and who sealed. Raises ``Refused``."""
+    """``sealed``: the inner ``deliverSecure`` element, of the right form. Returns who signed and who sealed. Raises ``InvalidDelivery``."""
     moment = now or datetime.now(UTC)
     signed = sealed.find(f"{{{MESSAGE_3}}}SignedDelivery")
     sender = _verify_one(signed, "SignedDelivery", (trusted, moment))
@@ -74,21 +74,21 @@ def verify(sealed: Any, trusted: x509.Certificate, now: datetime | None = None) 
 def _verify_one(parent: Any, name: str, trust: tuple[x509.Certificate, datetime]) -> x509.Certificate:
     signatures = parent.findall(_SIGNATURE)
     if len(signatures) != 1:
-        raise Refused(f"{name} must have exactly one Signature")
+        raise InvalidDelivery(f"{name} must have exactly one Signature")
     info, value, key_info = _children(signatures[0], ("SignedInfo", "SignatureValue", "KeyInfo"))
     _check_info(info, parent.get("Id"), name)
     document = canonical(parent, name=name, namespace=MESSAGE_3, enveloped=True)
     digest = _text(info, "Reference", "DigestValue")
     if digest != b64encode(hashlib.sha256(document).digest()).decode():
-        raise Refused(f"the digest of {name} does not fit what it signs")
+        raise InvalidDelivery(f"the digest of {name} does not fit what it signs")
     certificate = _certificate(key_info, name, trust)
     key = certificate.public_key()
     if not isinstance(key, RSAPublicKey):
-        raise Refused(f"the certificate of {name} has no RSA key")
+        raise InvalidDelivery(f"the certificate of {name} has no RSA key")
     try:
         key.verify(_decoded(value.text, f"SignatureValue of {name}"), canonical(info), PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
-        raise Refused(f"the signature of {name} is wrong") from None
+        raise InvalidDelivery(f"the signature of {name} is wrong") from None
     return certificate
 
 
@@ -98,14 +98,14 @@ def _check_info(info: Any, identifier: str | None, name: str) -> None:
     (transform,) = _children(transforms, ("Transform",))
     for element, algorithm in ((method, _C14N), (signing, _METHOD), (transform, _TRANSFORM), (digesting, _DIGEST)):
         if element.get("Algorithm") != algorithm or len(element.attrib) != 1 or len(element):
-            raise Refused(f"{element.tag.rpartition('}')[2]} of {name} is not {algorithm}")
+            raise InvalidDelivery(f"{element.tag.rpartition('}')[2]} of {name} is not {algorithm}")
     if dict(reference.attrib) != {"URI": f"#{identifier}" if identifier else ""} or info.attrib or transforms.attrib:
-        raise Refused(f"the Reference of {name} does not name the document that it stands in")
+        raise InvalidDelivery(f"the Reference of {name} does not name the document that it stands in")
 
 
 def _children(parent: Any, names: Sequence[str]) -> list[Any]:
     if [child.tag for child in parent] != [f"{{{DSIG}}}{name}" for name in names]:
-        raise Refused(f"{parent.tag.rpartition('}')[2]} must hold exactly {', '.join(names)}")
+        raise InvalidDelivery(f"{parent.tag.rpartition('}')[2]} must hold exactly {', '.join(names)}")
     return list(parent)
 
 
@@ -121,9 +121,9 @@ def _certificate(key_info: Any, name: str, trust: tuple[x509.Certificate, dateti
         _check_chain(certificate, *trust)
         named = subject.text in _names(certificate.subject)
     except (ValueError, UnsupportedAlgorithm):
-        raise Refused(f"the certificate of {name} cannot be read") from None
+        raise InvalidDelivery(f"the certificate of {name} cannot be read") from None
     if not named:
-        raise Refused(f"the X509SubjectName of {name} is not that of its certificate")
+        raise InvalidDelivery(f"the X509SubjectName of {name} is not that of its certificate")
     return certificate
 
 
@@ -141,13 +141,13 @@ def _check_chain(certificate: x509.Certificate, trusted: x509.Certificate, now: 
     key = trusted.public_key()
     assert isinstance(key, EllipticCurvePublicKey)
     if certificate.signature_hash_algorithm is None:
-        raise Refused("the certificate was given out by nobody who is trusted here")
+        raise InvalidDelivery("the certificate was given out by nobody who is trusted here")
     try:
         key.verify(certificate.signature, certificate.tbs_certificate_bytes, ECDSA(certificate.signature_hash_algorithm))
     except InvalidSignature:
-        raise Refused("the certificate was given out by nobody who is trusted here") from None
+        raise InvalidDelivery("the certificate was given out by nobody who is trusted here") from None
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise Refused("the certificate is not valid today")
+        raise InvalidDelivery("the certificate is not valid today")
 
 
 def _decoded(text: str | None, what: str) -> bytes:
@@ -157,5 +157,5 @@ def _decoded(text: str | None, what: str) -> bytes:
     except ValueError:
         data = b""
     if not data or b64encode(data).decode() != text:
-        raise Refused(f"{what} is no BASE64")
+        raise InvalidDelivery(f"{what} is no BASE64")
     return data

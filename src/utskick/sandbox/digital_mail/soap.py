@@ -8,34 +8,34 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from utskick.sandbox.digital_mail.signature import Refused
+from utskick.sandbox.digital_mail.signature import InvalidDelivery
 
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 COMMON_3: Final = "http://minameddelanden.gov.se/schema/Common/v3"
 
 
 def body_of(envelope: bytes, operation: str) -> Any:
-    """The element of this name (``{namespace}name``) that is the one thing in the SOAP body. Raises ``Refused``."""
+    """The element of this name (``{namespace}name``) that is the one thing in the SOAP body. Raises ``InvalidDelivery``."""
     root = parse(envelope)
     if root.tag != f"{{{SOAP}}}Envelope" or [child.tag for child in root if child.tag != f"{{{SOAP}}}Header"] != [f"{{{SOAP}}}Body"]:
-        raise Refused("not a SOAP 1.1 envelope")
+        raise InvalidDelivery("not a SOAP 1.1 envelope")
     inside = list(root.find(f"{{{SOAP}}}Body"))
     if [element.tag for element in inside] != [operation]:
-        raise Refused(f"the SOAP body must hold exactly {operation}")
+        raise InvalidDelivery(f"the SOAP body must hold exactly {operation}")
     return inside[0]
 
 
 def parse(document: bytes) -> Any:
-    """The root element. Raises ``Refused`` for what is no XML, and for document types, comments and processing instructions."""
+    """The root element. Raises ``InvalidDelivery`` for what is no XML, and for document types, comments and processing instructions."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise Refused("not well-formed XML") from None
+        raise InvalidDelivery("not well-formed XML") from None
     if root.getroottree().docinfo.internalDTD is not None:
-        raise Refused("a document type is not allowed")
+        raise InvalidDelivery("a document type is not allowed")
     if any(not isinstance(node.tag, str) for node in root.iter()) or root.getprevious() is not None or root.getnext() is not None:
-        raise Refused("comments and processing instructions are not allowed")
+        raise InvalidDelivery("comments and processing instructions are not allowed")
     return root
 
 

@@ -17,8 +17,8 @@ import asyncssh
 import orjson
 from aiohttp import web
 
-from utskick.sandbox.addresses import HOST, Place
-from utskick.sandbox.faults import Fault, Faults
+from utskick.sandbox.addresses import HOST, SandboxAddresses
+from utskick.sandbox.faults import Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 PROVIDER: Final = "print_house"
@@ -30,11 +30,11 @@ _GLANCE: Final = 0.25
 _KEY: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def home(place: Place) -> Path:
+def home(place: SandboxAddresses) -> Path:
     return place.folder / "print_house"
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The channel's settings that make it hand over to a printing house at this place."""
     account = {
         "provider": "sftp",
@@ -52,7 +52,7 @@ def section(place: Place) -> dict[str, Any]:
 class PrintHouse:
     """``sandbox.place.Simulator``. ``refused``: folders with a done marker that were not whole, and why."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._home = home(place)
         self._wanted = place.sftp_port
         self._script = _Script(faults)
@@ -105,7 +105,7 @@ class PrintHouse:
             self._server = None
 
 
-def furnish(place: Place) -> None:
+def furnish(place: SandboxAddresses) -> None:
     """The house's key and where it is known from, where they are not there yet."""
     (home(place) / "inbox").mkdir(parents=True, exist_ok=True)
     if not (home(place) / "known_hosts").exists():
@@ -131,7 +131,7 @@ class _Script:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
-    def strikes(self, fault: Fault, recipient: str) -> float | None:
+    def strikes(self, fault: ProviderFault, recipient: str) -> float | None:
         """Seconds of the rule, when it strikes."""
         if not any(rule.fault is fault and rule.provider in (None, PROVIDER) for rule in self._faults.rules):
             return None
@@ -152,7 +152,7 @@ class _Door(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        if self._script.strikes(Fault.LOGIN, username) is not None:
+        if self._script.strikes(ProviderFault.LOGIN, username) is not None:
             return False
         return (username, password) == (USERNAME, PASSWORD)
 
@@ -170,12 +170,12 @@ class _Inbox(asyncssh.SFTPServer):
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
         who = _key_of(path)
         if pflags & asyncssh.FXF_WRITE:
-            if self._script.strikes(Fault.REFUSE, who) is not None:
+            if self._script.strikes(ProviderFault.REFUSE, who) is not None:
                 raise asyncssh.SFTPPermissionDenied("no rights to write here")
-            if self._script.strikes(Fault.TEMPORARY, who) is not None:
+            if self._script.strikes(ProviderFault.TEMPORARY, who) is not None:
                 raise asyncssh.SFTPFailure("no space left on device")
         file = super().open(path, pflags, attrs)
-        if pflags & asyncssh.FXF_WRITE and self._script.strikes(Fault.DROP, who) is not None:
+        if pflags & asyncssh.FXF_WRITE and self._script.strikes(ProviderFault.DROP, who) is not None:
             self._dropping.add(id(file))
         return file
 
@@ -194,7 +194,7 @@ class _Inbox(asyncssh.SFTPServer):
         if any(part.startswith(b".") for part in newpath.split(b"/") if part not in (b".", b"..")):
             return
         self._news.set()
-        pause = self._script.strikes(Fault.TIMEOUT, _key_of(oldpath))
+        pause = self._script.strikes(ProviderFault.TIMEOUT, _key_of(oldpath))
         if pause is not None:
             await asyncio.sleep(pause)
 

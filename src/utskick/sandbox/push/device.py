@@ -16,7 +16,7 @@ from utskick.sandbox.ledger import Received
 
 
 @dataclass
-class Device:
+class Browser:
     """``waiting``: while it is away, by topic or by number, with the time (s, monotonic) when it is dropped. Away is who is called so."""
 
     name: str

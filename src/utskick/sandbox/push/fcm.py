@@ -14,20 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from utskick.sandbox.addresses import HOST
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 PROJECT: Final = "sandbox"
 EMAIL: Final = f"push@{PROJECT}.iam.gserviceaccount.example"
 MAGIC: Final = {
-    "gone": Rule(Fault.REFUSE, times=None),
-    "throttled": Rule(Fault.THROTTLE, times=2),
-    "down": Rule(Fault.TEMPORARY, times=None),
-    "temporary": Rule(Fault.TEMPORARY),
-    "timeout": Rule(Fault.TIMEOUT, seconds=60),
-    "drop": Rule(Fault.DROP),
-    "garbage": Rule(Fault.GARBAGE),
-    "stranger": Rule(Fault.LOGIN, times=None),  # an app of another project
+    "gone": FaultRule(ProviderFault.REFUSE, times=None),
+    "throttled": FaultRule(ProviderFault.THROTTLE, times=2),
+    "down": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "temporary": FaultRule(ProviderFault.TEMPORARY),
+    "timeout": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "drop": FaultRule(ProviderFault.DROP),
+    "garbage": FaultRule(ProviderFault.GARBAGE),
+    "stranger": FaultRule(ProviderFault.LOGIN, times=None),  # an app of another project
 }
 #: Bytes of title, text and data.
 LIMIT: Final = 4096
@@ -106,15 +106,15 @@ class FcmService:
         return await self._misconduct.silence(request, rule) or web.json_response({"name": name})
 
 
-def _refusal(rule: Rule | None) -> web.Response | None:
+def _refusal(rule: FaultRule | None) -> web.Response | None:
     match rule:
-        case Rule(fault=Fault.THROTTLE):
+        case FaultRule(fault=ProviderFault.THROTTLE):
             return throttled(rule, _error(429, "RESOURCE_EXHAUSTED", "Quota exceeded.", "QUOTA_EXCEEDED"), "application/json")
-        case Rule(fault=Fault.REFUSE):
+        case FaultRule(fault=ProviderFault.REFUSE):
             return _no(404, "NOT_FOUND", "Requested entity was not found.", "UNREGISTERED")
-        case Rule(fault=Fault.TEMPORARY):
+        case FaultRule(fault=ProviderFault.TEMPORARY):
             return _no(503, "UNAVAILABLE", "The service is currently unavailable.", "UNAVAILABLE")
-        case Rule(fault=Fault.LOGIN):
+        case FaultRule(fault=ProviderFault.LOGIN):
             return _no(403, "PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH")
     return None
 

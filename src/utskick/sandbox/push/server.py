@@ -13,9 +13,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from utskick.sandbox.addresses import HOST, Place
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct
-from utskick.sandbox.faults import Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.push.fcm import EMAIL, MAGIC, PROJECT, FcmService
 from utskick.sandbox.push.web import MAGIC as WEB_MAGIC
@@ -27,7 +27,7 @@ _RSA_BITS: Final = 2048
 class Push:
     """Both services on the town's HTTP port. The keys lie in the sandbox's folder and outlive the town, as subscriptions do."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._place = place
         self._misconducts = (
             Misconduct("webpush", faults, {}, _by_first_word(WEB_MAGIC)),
@@ -63,7 +63,7 @@ class Push:
         _write_account(_account_file(self._place), key)
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel that sends to these services: it may call this town's own origin, and no other."""
     base = f"http://{HOST}:{place.http_port}"
     swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 20}
@@ -78,16 +78,16 @@ def section(place: Place) -> dict[str, Any]:
     return {"accounts": {"webpush": web_push, "fcm": fcm}}
 
 
-def _by_first_word(magic: Mapping[str, Rule]) -> list[Rule]:
+def _by_first_word(magic: Mapping[str, FaultRule]) -> list[FaultRule]:
     """``gone`` and ``gone-annas-dator`` alike, so that there may be many of them."""
     return [replace(rule, recipient=rf"\A{re.escape(word)}(-.*)?\Z") for word, rule in magic.items()]
 
 
-def _vapid_file(place: Place) -> Path:
+def _vapid_file(place: SandboxAddresses) -> Path:
     return place.folder / "push" / "vapid.pem"
 
 
-def _account_file(place: Place) -> Path:
+def _account_file(place: SandboxAddresses) -> Path:
     return place.folder / "push" / "service-account.json"
 
 

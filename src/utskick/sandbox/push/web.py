@@ -18,18 +18,18 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from utskick.sandbox.addresses import HOST
 from utskick.sandbox.fault_responses import Misconduct, throttled
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.push.device import Device, decrypt, from_base64url, point_of
+from utskick.sandbox.push.device import Browser, decrypt, from_base64url, point_of
 
 MAGIC: Final = {
-    "gone": Rule(Fault.REFUSE, times=None),
-    "throttled": Rule(Fault.THROTTLE, times=2),
-    "down": Rule(Fault.TEMPORARY, times=None),
-    "temporary": Rule(Fault.TEMPORARY),
-    "timeout": Rule(Fault.TIMEOUT, seconds=60),
-    "drop": Rule(Fault.DROP),
-    "garbage": Rule(Fault.GARBAGE),
+    "gone": FaultRule(ProviderFault.REFUSE, times=None),
+    "throttled": FaultRule(ProviderFault.THROTTLE, times=2),
+    "down": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "temporary": FaultRule(ProviderFault.TEMPORARY),
+    "timeout": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "drop": FaultRule(ProviderFault.DROP),
+    "garbage": FaultRule(ProviderFault.GARBAGE),
 }
 #: RFC 8030 section 7.2: what a push service must take, and many take no more than.
 LIMIT: Final = 4096
@@ -41,9 +41,9 @@ _PARAMETER: Final = re.compile(r"(?:^|[,\s])([tk])=([\w.-]+)")
 #: RFC 8292 section 2: seconds that a token may live.
 _LIFE: Final = 24 * 3600
 _NOS: Final = {
-    Fault.REFUSE: (410, "the subscription is no more"),
-    Fault.TEMPORARY: (503, "try again later"),
-    Fault.LOGIN: (403, "who are you?"),
+    ProviderFault.REFUSE: (410, "the subscription is no more"),
+    ProviderFault.TEMPORARY: (503, "try again later"),
+    ProviderFault.LOGIN: (403, "who are you?"),
 }
 
 
@@ -55,7 +55,7 @@ class WebPushService:
     def __init__(self, ledger: Ledger, misconduct: Misconduct) -> None:
         self._ledger = ledger
         self._misconduct = misconduct
-        self._devices: dict[str, Device] = {}
+        self._devices: dict[str, Browser] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -69,7 +69,7 @@ class WebPushService:
         name = (_members(await request.read()) or {}).get("name")
         if not isinstance(name, str) or not _NAME.match(name):
             return web.json_response({"detail": "name must be 1-64 of letters, digits, '-' and '_'"}, status=400)
-        device = self._devices.setdefault(name, Device(name))
+        device = self._devices.setdefault(name, Browser(name))
         return web.json_response(device.subscription(_origin(request)), status=201)
 
     async def _wake(self, request: web.Request) -> web.Response:
@@ -92,7 +92,7 @@ class WebPushService:
         if fault is not None:
             return web.Response(status=fault[0], text=fault[1])
         rule = self._misconduct.strike(device.name)
-        if rule and rule.fault is Fault.THROTTLE:
+        if rule and rule.fault is ProviderFault.THROTTLE:
             return throttled(rule)
         if rule and rule.fault in _NOS:
             status, text = _NOS[rule.fault]
@@ -104,7 +104,7 @@ class WebPushService:
         yes = web.Response(status=201, headers={"Location": f"/push/m/{reference}", "TTL": request.headers["TTL"]})
         return await self._misconduct.silence(request, rule) or yes
 
-    def _deliver(self, device: Device, request: web.Request, sender: str, body: bytes) -> str | None:
+    def _deliver(self, device: Browser, request: web.Request, sender: str, body: bytes) -> str | None:
         """What the device made of it stands in the ledger, now or when it is back; None: it could make nothing of it."""
         plaintext = decrypt(body, device.key, device.auth)
         said = _members(plaintext) if plaintext is not None else None

@@ -11,7 +11,7 @@ from aiohttp import web
 from utskick.sandbox.ledger import Received
 from utskick.sandbox.mail_parser import Enclosure
 from utskick.sandbox.open_e import CaseMessage, open_case_message
-from utskick.sandbox.views.components import ROWS, FiledShelf, Kind
+from utskick.sandbox.views.components import ROWS, FiledShelf, ItemKind
 from utskick.sandbox.views.formatting import clock, day
 
 _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
@@ -20,7 +20,7 @@ _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 class Cases(FiledShelf):
     """``/cases``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "web_message", "/cases", "Ärenden", "ärenden", "meddelande", "meddelanden", "I inget ärende har någon skrivit än."
     )
 

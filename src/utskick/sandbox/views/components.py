@@ -13,9 +13,9 @@ from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.mail_parser import Enclosure
 from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.print_house.pdf_pages import Pictures, is_pdf
-from utskick.sandbox.summary import Tally
+from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.views.formatting import excerpt, moment, size
-from utskick.sandbox.views.layout import HEADERS, Layout, segment, to_save
+from utskick.sandbox.views.layout import HEADERS, PageLayout, segment, to_save
 
 #: No page shows more rows than this; the ledger's API gives the rest.
 ROWS: Final = 200
@@ -28,14 +28,14 @@ class Desk:
     """What pages are made from."""
 
     ledger: Ledger
-    tally: Tally
-    layout: Layout
+    tally: LedgerSummary
+    layout: PageLayout
     pictures: Pictures
     batches: Batches
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ItemKind:
     """One channel's things. ``path``: of its list; ``title``: of the list; ``owners``: who is in it; ``one``, ``many``: what lies there."""
 
     channel: str
@@ -53,7 +53,7 @@ class Kind:
 class Shelf:
     """Two pages: ``/kind``, and ``/kind/somebody``, which a subclass shows by ``somebody``."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[ItemKind]
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk

@@ -9,14 +9,14 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
 from utskick.sandbox.views.formatting import clock, day
 
 _URGENCIES = {"very-low": "Mycket låg angelägenhet", "low": "Låg angelägenhet", "high": "Hög angelägenhet"}
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class ShownNotification:
     """What a device makes of a push. ``tag``: the next of the same takes its place (Notifications API section 2.5); ``topic``: its name."""
 
     title: str
@@ -30,7 +30,7 @@ class Notification:
 class Devices(Shelf):
     """``/devices``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "push", "/devices", "Enheter", "enheter", "avisering", "aviseringar", "Ingen enhet har fått någon pushavisering än."
     )
 
@@ -53,7 +53,7 @@ def lock_screen(entries: list[Received]) -> list[dict[str, Any]]:
     return list(reversed(shown.values()))
 
 
-def read(entry: Received) -> Notification:
+def read(entry: Received) -> ShownNotification:
     """A Web Push payload of ours, or a message of FCM's (v1, ``messages.send``); what it lacks, as the ledger has it."""
     try:
         payload = orjson.loads(entry.raw)
@@ -62,7 +62,7 @@ def read(entry: Received) -> Notification:
     told = _members(payload)
     said = _of_fcm(_members(told["message"])) if isinstance(told.get("message"), dict) else told
     tag = _text(said, "tag") or _text(said, "topic")
-    return Notification(
+    return ShownNotification(
         _text(said, "title") or entry.subject or "",
         _text(said, "message") or entry.text,
         _text(said, "url"),

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from utskick.sandbox.ledger import Received
 from utskick.sandbox.mail_parser import Enclosure, open_mail
-from utskick.sandbox.views.components import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
 from utskick.sandbox.views.formatting import excerpt, mail_date, moment
 from utskick.sandbox.views.layout import HEADERS, framed
 
@@ -18,7 +18,7 @@ from utskick.sandbox.views.layout import HEADERS, framed
 class Inboxes(OpenShelf):
     """``/inboxes``"""
 
-    kind: ClassVar[Kind] = Kind("email", "/inboxes", "Inkorgar", "inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
+    kind: ClassVar[ItemKind] = ItemKind("email", "/inboxes", "Inkorgar", "inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
 
     def routes(self) -> list[web.RouteDef]:
         return [*super().routes(), web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source))]

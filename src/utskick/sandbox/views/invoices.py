@@ -11,7 +11,7 @@ from aiohttp import web
 from utskick.sandbox.invoice_parser import Invoice, Payment, open_invoice
 from utskick.sandbox.ledger import Received
 from utskick.sandbox.mail_parser import Enclosure
-from utskick.sandbox.views.components import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
 from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, moment, plusgiro
 
 _UNTITLED = "(ingen rubrik)"
@@ -20,7 +20,7 @@ _UNTITLED = "(ingen rubrik)"
 class Invoices(OpenShelf):
     """``/invoices``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "digital_invoice", "/invoices", "Fakturor", "fakturamottagare", "faktura", "fakturor", "Ingen har fått någon faktura än."
     )
 

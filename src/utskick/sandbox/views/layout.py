@@ -59,7 +59,7 @@ def segment(text: str) -> str:
     return quote(text, safe="", errors="replace")
 
 
-class Layout:
+class PageLayout:
     """The templates below ``pages``; ``{{>part}}`` puts the file ``_part.html`` in. ``tabs``: address → label, in their order."""
 
     def __init__(self, folder: Path, tabs: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from utskick.sandbox.ledger import Received
 from utskick.sandbox.mail_parser import Enclosure
 from utskick.sandbox.print_house.batches import first_name
 from utskick.sandbox.print_house.pdf_pages import is_pdf
-from utskick.sandbox.views.components import ROWS, Kind, OpenShelf, tile
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf, tile
 from utskick.sandbox.views.formatting import day, moment
 from utskick.sandbox.views.layout import segment
 
@@ -23,7 +23,7 @@ _IN_THE_WINDOW = "(in the window)"
 class LetterBoxes(OpenShelf):
     """``/letters``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "snail_mail", "/letters", "Pappersbrev", "brevlådor", "brev", "brev", "Ingen har fått något pappersbrev än."
     )
 

@@ -12,7 +12,7 @@ from utskick.sandbox.digital_mail.citizens import OPERATORS
 from utskick.sandbox.digital_mail.parser import open_digital_letter
 from utskick.sandbox.ledger import Received
 from utskick.sandbox.mail_parser import Enclosure
-from utskick.sandbox.views.components import ROWS, Kind, OpenShelf
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
 from utskick.sandbox.views.formatting import excerpt, legal_id, moment
 from utskick.sandbox.views.layout import framed
 
@@ -20,7 +20,7 @@ from utskick.sandbox.views.layout import framed
 class Mailboxes(OpenShelf):
     """``/mailboxes``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "digital_mail",
         "/mailboxes",
         "Digitala brevlådor",

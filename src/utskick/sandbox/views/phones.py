@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
 from utskick.sandbox.views.formatting import clock, day
 
 
 class Phones(Shelf):
     """``/phones``"""
 
-    kind: ClassVar[Kind] = Kind("sms", "/phones", "Telefoner", "telefoner", "sms", "sms", "Ingen telefon har fått något sms än.")
+    kind: ClassVar[ItemKind] = ItemKind("sms", "/phones", "Telefoner", "telefoner", "sms", "sms", "Ingen telefon har fått något sms än.")
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         return self.desk.layout.living(request, "phone", bubbles=bubbles(entries[-ROWS:]), **self.frame(entries))

@@ -22,7 +22,7 @@ LONGEST: Final = 100_000
 _COLUMNS: Final = 20
 
 
-class PrintBatches:
+class PrintBatchPages:
     """``/print``"""
 
     def __init__(self, desk: Desk) -> None:

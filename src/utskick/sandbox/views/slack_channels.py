@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, Kind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
 from utskick.sandbox.views.formatting import clock, day
 
 _FENCE = re.compile(r"```\n?(.*?)\n?```", re.S)
@@ -20,7 +20,7 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 class SlackChannels(Shelf):
     """``/channels``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "slack", "/channels", "Slack", "Slackkanaler", "meddelande", "meddelanden", "I ingen kanal har något skrivits än."
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.domain.audit import BEGINNING, Action, Entry, Link, linked
+from utskick.domain.audit import BEGINNING, Action, AuditEntry, ChainLink, linked
 from utskick.store.database import Connection, Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.tenant import places
@@ -20,7 +20,7 @@ _WHOLE: Final = f"id, tx, {COLUMNS}"
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class ChainBreak:
     """The first place where the chain does not hold. ``number``: of the link."""
 
     number: int
@@ -31,12 +31,12 @@ class Broken:
 class Verified:
     """``head``: the last link that holds. ``waiting``: entries that are not linked yet. ``broken``: None where all of it holds."""
 
-    head: Link
+    head: ChainLink
     waiting: int
-    broken: Broken | None
+    broken: ChainBreak | None
 
 
-def columns(entry: Entry) -> tuple[Any, ...]:
+def columns(entry: AuditEntry) -> tuple[Any, ...]:
     caller = entry.caller
     return (
         caller.municipality_id, entry.at, entry.action.value, caller.client, caller.origin, caller.issuer, caller.address,
@@ -44,7 +44,7 @@ def columns(entry: Entry) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-async def keep(connection: Connection | Any, entries: Sequence[Entry]) -> None:
+async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> None:
     """Write entries, inside the caller's transaction."""
     await connection.execute(
         f"""
@@ -61,12 +61,12 @@ class Audit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._notes: GroupCommit[Entry, None] = GroupCommit(self._keep)
+        self._notes: GroupCommit[AuditEntry, None] = GroupCommit(self._keep)
 
-    async def note(self, entry: Entry) -> None:
+    async def note(self, entry: AuditEntry) -> None:
         await self._notes.put(entry)
 
-    async def _keep(self, group: Sequence[Entry]) -> Sequence[None]:
+    async def _keep(self, group: Sequence[AuditEntry]) -> Sequence[None]:
         async with self._database.pool.acquire() as connection:
             await keep(connection, group)
         return [None] * len(group)
@@ -87,7 +87,7 @@ class Audit:
                 "SELECT number, digest, tx, entry_id FROM audit_links WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
                 municipality_id,
             )
-            before = Link(last["number"], last["digest"]) if last else BEGINNING
+            before = ChainLink(last["number"], last["digest"]) if last else BEGINNING
             place = (last["tx"], last["entry_id"]) if last else (0, 0)
             rows = await connection.fetch(
                 f"""
@@ -105,7 +105,7 @@ class Audit:
             )
             return len(rows)
 
-    async def verify(self, municipality_id: str, expected: Link | None = None) -> Verified:
+    async def verify(self, municipality_id: str, expected: ChainLink | None = None) -> Verified:
         """Walk the chain from its beginning. ``expected``: a link that was noted elsewhere, which must be in it."""
         walk = _Walk(self._database, municipality_id, expected)
         await walk.go()
@@ -132,13 +132,13 @@ class Audit:
 class _Walk:
     """Links and entries, side by side."""
 
-    def __init__(self, database: Database, municipality_id: str, expected: Link | None) -> None:
+    def __init__(self, database: Database, municipality_id: str, expected: ChainLink | None) -> None:
         self._database = database
         self._municipality_id = municipality_id
         self._expected = expected
         self.head = BEGINNING
         self.place = (0, 0)
-        self.broken: Broken | None = None
+        self.broken: ChainBreak | None = None
 
     async def go(self) -> None:
         while self.broken is None:
@@ -157,27 +157,27 @@ class _Walk:
             )  # fmt: skip
             self._compare(links, entries)
         if self.broken is None and self._expected is not None and self._expected.number > self.head.number:
-            self.broken = Broken(self.head.number + 1, "the chain is shorter than it was: entries at its end have been taken out")
+            self.broken = ChainBreak(self.head.number + 1, "the chain is shorter than it was: entries at its end have been taken out")
 
     def _compare(self, links: Sequence[Any], entries: Sequence[Any]) -> None:
         rest = iter(entries)
         for link in links:
             number, place = self.head.number + 1, (link["tx"], link["entry_id"])
             if link["number"] != number:
-                self.broken = Broken(number, "the link is missing")
+                self.broken = ChainBreak(number, "the link is missing")
                 return
             entry = next(rest, None)
             if entry is None or (entry["tx"], entry["id"]) > place:
-                self.broken = Broken(number, "its entry is missing")
+                self.broken = ChainBreak(number, "its entry is missing")
                 return
             if (entry["tx"], entry["id"]) < place:
-                self.broken = Broken(number, "an entry that was never linked stands before it")
+                self.broken = ChainBreak(number, "an entry that was never linked stands before it")
                 return
             found = linked(self.head, dict(entry))
             if found.digest != link["digest"]:
-                self.broken = Broken(number, "the entry, or its link, has been changed")
+                self.broken = ChainBreak(number, "the entry, or its link, has been changed")
                 return
             if self._expected is not None and self._expected.number == number and self._expected.digest != found.digest:
-                self.broken = Broken(number, "it is another one than was noted: the chain has been written anew")
+                self.broken = ChainBreak(number, "it is another one than was noted: the chain has been written anew")
                 return
             self.head, self.place = found, place

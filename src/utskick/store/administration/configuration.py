@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 import structlog
 
-from utskick.domain.configuration import CHANGED, Said
+from utskick.domain.configuration import CHANGED, UnitSetting
 from utskick.domain.unit import Unit
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
@@ -22,13 +22,13 @@ _COLUMNS: Final = "municipality_id, organization_number, department, section, va
 _STAMP: Final = "SELECT count(*) || '/' || coalesce(max(change), 0) FROM configuration"
 
 #: The row that there is (None: none) → the row that is to be (None: none). May raise to change nothing.
-Change = Callable[[Said | None], Said | None]
+Change = Callable[[UnitSetting | None], UnitSetting | None]
 
 
 class Rows(NamedTuple):
     """``unreadable``: unit and section of those that cannot be read."""
 
-    said: Sequence[Said] = ()
+    said: Sequence[UnitSetting] = ()
     unreadable: Sequence[tuple[Unit, str]] = ()
 
 
@@ -70,7 +70,7 @@ class ConfigurationRows:
                 await self._put(connection, after)
             await connection.execute("SELECT pg_notify($1, '')", CHANGED)
 
-    async def _put(self, connection: Connection, said: Said) -> None:
+    async def _put(self, connection: Connection, said: UnitSetting) -> None:
         sealed = self._database.vault.lock(said.unit.municipality_id, orjson.dumps(dict(said.value)))
         await connection.execute(
             f"""
@@ -84,7 +84,7 @@ class ConfigurationRows:
 
 async def read_all(reader: Any, vault: Vault) -> Rows:
     """``reader``: a pool or a connection that sees all municipalities."""
-    found, unreadable = list[Said](), list[tuple[Unit, str]]()
+    found, unreadable = list[UnitSetting](), list[tuple[Unit, str]]()
     for row in await reader.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
         said = _readable(row, vault)
         if said is not None:
@@ -95,14 +95,14 @@ async def read_all(reader: Any, vault: Vault) -> Rows:
     return Rows(found, unreadable)
 
 
-def _readable(row: Any, vault: Vault) -> Said | None:
+def _readable(row: Any, vault: Vault) -> UnitSetting | None:
     """None: nobody can read what it says, and it is as if it were not there."""
     unit = _unit(row)
     try:
         value = orjson.loads(vault.unlock(unit.municipality_id, row["value"]))
     except (Locked, ValueError):
         return None
-    return Said(unit, row["section"], value, row["set_by"], row["set_at"])
+    return UnitSetting(unit, row["section"], value, row["set_by"], row["set_at"])
 
 
 async def _lock(connection: Connection, municipality_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from utskick.store.administration.configuration import Rows, read_all
-from utskick.store.crypto.cipher import Locked, Safe
+from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.crypto.key_rows import VaultKeys
 from utskick.store.crypto.vault import Vault
 
@@ -23,14 +23,14 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class SigningKeyState:
     """A signing key of the embedded issuer. ``locked``: its private half does not open; told only where the vault was opened."""
 
     signs_from: datetime
     locked: bool
 
 
-class Inspection:
+class DatabaseInspection:
     """``connection``: to a database whose schema is this release's, in a session that is read-only."""
 
     def __init__(self, connection: Any) -> None:
@@ -41,7 +41,7 @@ class Inspection:
         """Whether there are keys of the vault: without the one that wraps them nobody can read what was said."""
         return bool(await VaultKeys(self._connection).of_people())
 
-    async def open(self, safe: Safe) -> Opened | None:
+    async def open(self, safe: Cipher) -> Opened | None:
         """None: something has to be written first, as the service does when it starts. Raises ``Locked``."""
         vault = Vault(safe)
         try:
@@ -51,10 +51,10 @@ class Inspection:
         self._vault = vault
         return Opened(vault.ring[0], len(await vault.rows.unwrapped_by(vault.ring[0])))
 
-    async def signers(self) -> list[Signer]:
+    async def signers(self) -> list[SigningKeyState]:
         """In the order in which they sign."""
         rows = await self._connection.fetch("SELECT sealed, signs_from FROM signing_keys ORDER BY signs_from, id")
-        return [Signer(row["signs_from"], self._is_locked(row["sealed"])) for row in rows]
+        return [SigningKeyState(row["signs_from"], self._is_locked(row["sealed"])) for row in rows]
 
     def _is_locked(self, sealed: bytes) -> bool:
         try:

@@ -55,7 +55,7 @@ class _Uses:
         return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(self.master)
 
 
-class Safe:
+class Cipher:
     """AES-256-GCM to lock, HMAC-SHA256 to find. ``keys``: of 32 bytes each; the first locks, all of them unlock and find.
 
     What is sealed for one municipality and purpose opens for no other. On disk: key id (1 byte), nonce (12), ciphertext with its tag.
@@ -70,9 +70,9 @@ class Safe:
         return "Safe(…)"
 
     @property
-    def apart(self) -> dict[str, Safe]:
+    def apart(self) -> dict[str, Cipher]:
         """A safe of each key alone, by a name that tells nothing of the key; the one that locks first."""
-        return {key.name: Safe([key.master]) for key in self._keys}
+        return {key.name: Cipher([key.master]) for key in self._keys}
 
     @property
     def keys(self) -> tuple[bytes, ...]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from utskick.domain.errors import SettingsFault
 from utskick.settings import VaultSection
-from utskick.store.crypto.cipher import KEY, Safe
+from utskick.store.crypto.cipher import KEY, Cipher
 
 FILE: Final = "vault.key"
 _ADVICE: Final = "`utskick vault new-key` prints a new one"
@@ -28,7 +28,7 @@ def new_key() -> str:
     return b64encode(secrets.token_bytes(KEY)).decode("ascii")
 
 
-def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Safe:
+def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
     """``folder``: the data folder where the database is the embedded one, None where it is not. Raises ``SettingsFault``.
 
     ``patience``: seconds that a command may take.
@@ -47,7 +47,7 @@ def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PA
             f"personal data is sealed in the database, and there is no key: set vault.key, vault.key_file or vault.key_command; {_ADVICE}. "
             "Every process needs the same one, and without it the data cannot be read: keep a copy apart from the database's backup"
         )
-    return Safe([first, *old])
+    return Cipher([first, *old])
 
 
 def _read(text: str, where: str) -> bytes:

@@ -17,7 +17,7 @@ import asyncpg
 
 from utskick.domain.errors import Erased
 from utskick.domain.month import Month, written
-from utskick.store.crypto.cipher import KEY, Locked, Safe
+from utskick.store.crypto.cipher import KEY, Cipher, Locked
 from utskick.store.crypto.columns import Column, LastingKey, MonthKey, month_in, sealed_values
 from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyRow, Place, VaultKeys
 
@@ -34,12 +34,12 @@ class Vault:
     ``lock`` and ``unlock`` are for what outlives a month: webhooks and their secrets.
     """
 
-    def __init__(self, safe: Safe | None = None, *, trusted: float = _TRUSTED) -> None:
+    def __init__(self, safe: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
         self._given = safe
-        self._ring: Mapping[str, Safe] = safe.apart if safe is not None else {}
+        self._ring: Mapping[str, Cipher] = safe.apart if safe is not None else {}
         self._trusted = trusted
         self._rows: VaultKeys | None = None
-        self._people: Safe | None = None
+        self._people: Cipher | None = None
         self._months: dict[tuple[str, Month], MonthKey | None] = {}  # None: destroyed
         self._lasting: dict[str, LastingKey] = {}
         self._until: dict[tuple[str, Month], float] = {}
@@ -76,15 +76,15 @@ class Vault:
                 await rows.make(("", f"{PEOPLE}{number}"), self._wraps(("", f"{PEOPLE}{number}"), key))
             await rows.make(("", f"{PEOPLE}0"), self._wraps(("", f"{PEOPLE}0"), secrets.token_bytes(KEY)))
             people = await rows.of_people()
-        self._people = Safe([self._unwrapped(row) for row in people])
+        self._people = Cipher([self._unwrapped(row) for row in people])
         self._rows = rows
-        if check is None or not _opens(Safe(self._people.keys[:1]), check):
+        if check is None or not _opens(Cipher(self._people.keys[:1]), check):
             await rows.set_check(self._people.lock("", _LASTING, b"utskick"))
 
     # -- lasting secrets ----------------------------------------------------------------------------------------------
 
     @property
-    def safe(self) -> Safe:
+    def safe(self) -> Cipher:
         """What seals the directory's tables."""
         if self._people is None:
             raise Locked("this process has no vault key: set vault.key, vault.key_file or vault.key_command")
@@ -220,7 +220,7 @@ def _purpose(place: Place) -> str:
     return f"key {place[1]}"
 
 
-def _opens(safe: Safe, sealed: bytes) -> bool:
+def _opens(safe: Cipher, sealed: bytes) -> bool:
     try:
         safe.unlock("", _LASTING, sealed)
     except Locked:

@@ -12,7 +12,7 @@ import asyncpg
 
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.directory_ports import Method
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
 _PURPOSE: Final = "contact"
@@ -30,7 +30,7 @@ class Made(StrEnum):
 class ContactSettings:
     """Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database, safe: Safe) -> None:
+    def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
         self._safe = safe
 

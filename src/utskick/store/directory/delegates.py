@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from utskick.domain.contact_setting import Delegate, Filter, Operator, Rule
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
 _PURPOSE: Final = "delegate"
@@ -29,7 +29,7 @@ class Delegated(StrEnum):
 class Delegates:
     """Every statement is bound to a municipality, those on filters and rules too."""
 
-    def __init__(self, database: Database, safe: Safe) -> None:
+    def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
         self._safe = safe
 

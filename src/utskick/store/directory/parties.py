@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from utskick.domain.directory_ports import LegalId, Party, PostalAddress
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
 _NAMES: Final = ("first_name", "last_name", "organization")
@@ -30,7 +30,7 @@ class Put(StrEnum):
 class Parties:
     """Every statement is bound to a municipality. Numbers, names and addresses are sealed."""
 
-    def __init__(self, database: Database, safe: Safe) -> None:
+    def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
         self._safe = safe
 

@@ -12,7 +12,7 @@ import orjson
 
 from utskick.domain.directory_ports import Subscription
 from utskick.domain.ids import new_id
-from utskick.store.crypto.cipher import Safe
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Database
 
 _PURPOSE: Final = "push"
@@ -28,7 +28,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class PushDevice:
     """``address``: the push channel's own members; ``key``: the one of them that tells devices apart."""
 
     kind: str
@@ -39,7 +39,7 @@ class Device:
 class Subscriptions:
     """Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database, safe: Safe) -> None:
+    def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
         self._safe = safe
 
@@ -64,7 +64,7 @@ class Subscriptions:
         )  # fmt: skip
         return [Listed(row["id"], row["kind"], row["created_at"]) for row in rows]
 
-    async def add(self, municipality_id: str, party_id: UUID, device: Device, now: datetime) -> UUID:
+    async def add(self, municipality_id: str, party_id: UUID, device: PushDevice, now: datetime) -> UUID:
         """Its id. The same device again keeps the id that it had, with its newest keys."""
         sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._safe.finds(municipality_id, _PURPOSE, device.key)

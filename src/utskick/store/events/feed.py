@@ -31,7 +31,7 @@ _FROM: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class FeedQuery:
     """What of the feed is asked for: of one municipality, after a position. ``statuses``: none stands for all.
 
     ``client``: that sent the messages; "" stands for those that were sent without a token, None for whoever sent them.
@@ -45,7 +45,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FeedPage:
     """``next``: from where to go on. ``more``: there are events behind it already now, seen or not yet looked at."""
 
     events: tuple[FeedEvent, ...]
@@ -64,7 +64,7 @@ class Feed:
         """Behind everything that is complete: what is committed from here on comes after it."""
         return Position(await self._database.pool.fetchval("SELECT utskick_complete_tx()"), 0)
 
-    async def page(self, window: Window, limit: int) -> Page:
+    async def page(self, window: FeedQuery, limit: int) -> FeedPage:
         """Up to ``limit`` events, and from where to go on."""
         end = await self.now()
         rows = await self._database.of(window.municipality_id).fetch(
@@ -76,22 +76,22 @@ class Feed:
         )  # fmt: skip
         events = tuple(_event(row) for row in rows[:limit])
         if len(rows) > limit:
-            return Page(events, events[-1].position, more=True)
+            return FeedPage(events, events[-1].position, more=True)
         reached = await self._reached(window, end)
-        return Page(events, reached or max(window.after, end), more=reached is not None)
+        return FeedPage(events, reached or max(window.after, end), more=reached is not None)
 
-    async def waiting(self, window: Window) -> tuple[int, bool]:
+    async def waiting(self, window: FeedQuery) -> tuple[int, bool]:
         """How many events there are, and whether there are more behind those that were looked at."""
         end = await self.now()
         count = await self._database.of(window.municipality_id).fetchval(f"SELECT count(*) {_FROM}", *self._bounds(window, end))
         return count, await self._reached(window, end) is not None
 
-    def _bounds(self, window: Window, end: Position) -> tuple[Any, ...]:
+    def _bounds(self, window: FeedQuery, end: Position) -> tuple[Any, ...]:
         after, statuses = window.after, [status.value for status in window.statuses]
         whose = window.origin, window.client
         return window.municipality_id, after.tx, after.id, end.tx, self._look, HAND_OVER, *whose, statuses or None
 
-    async def _reached(self, window: Window, end: Position) -> Position | None:
+    async def _reached(self, window: FeedQuery, end: Position) -> Position | None:
         """The last event that a full look comes to; None: it comes to the end before."""
         row = await self._database.of(window.municipality_id).fetchrow(
             """

@@ -13,7 +13,7 @@ from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 from utskick.domain.webhook import OVERLAP, Stopped, new_secret
 from utskick.store.database import Database
-from utskick.store.events.feed import Feed, Window
+from utskick.store.events.feed import Feed, FeedQuery
 
 #: The most of one calling system in one municipality.
 MOST: Final = 20
@@ -35,13 +35,13 @@ class Owner:
         """As $1, $2 and $3 of a statement."""
         return self.municipality_id, self.origin, self.client
 
-    def window(self, after: Position, statuses: tuple[Status, ...]) -> Window:
+    def window(self, after: Position, statuses: tuple[Status, ...]) -> FeedQuery:
         """What of the feed it is told."""
-        return Window(self.municipality_id, after, self.origin, self.client, statuses)
+        return FeedQuery(self.municipality_id, after, self.origin, self.client, statuses)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WebhookDefinition:
     """What a webhook is to be. ``statuses``: none stands for all."""
 
     url: str
@@ -50,7 +50,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class WebhookFault:
     """What went wrong last. ``status``: of the receiver's answer, None where there was none."""
 
     at: datetime
@@ -63,12 +63,12 @@ class Webhook:
     """One, as it stands. ``reached``: up to there its events have been put into calls."""
 
     id: UUID
-    wanted: Wanted
+    wanted: WebhookDefinition
     created: datetime
     stopped: Stopped | None
     stopped_at: datetime | None
     succeeded_at: datetime | None
-    fault: Fault | None
+    fault: WebhookFault | None
     reached: Position
     in_call: int
 
@@ -80,7 +80,7 @@ class Webhooks:
         self._database = database
         self._feed = Feed(database)
 
-    async def add(self, owner: Owner, wanted: Wanted, now: datetime) -> tuple[UUID, str] | None:
+    async def add(self, owner: Owner, wanted: WebhookDefinition, now: datetime) -> tuple[UUID, str] | None:
         """Its id and its secret. It is told what is committed from now on. None: there are ``MOST`` already."""
         vault, secret, made = self._database.vault, new_secret(), new_id()
         async with self._database.of(owner.municipality_id).transaction() as connection:
@@ -166,7 +166,7 @@ class Webhooks:
         url = self._database.vault.unlock(owner.municipality_id, row["url"]).decode()
         return Webhook(
             id=row["id"],
-            wanted=Wanted(url, tuple(Status(word) for word in row["statuses"]), row["description"]),
+            wanted=WebhookDefinition(url, tuple(Status(word) for word in row["statuses"]), row["description"]),
             created=row["created_at"],
             stopped=Stopped(row["stopped"]) if row["stopped"] else None,
             stopped_at=row["stopped_at"],
@@ -192,8 +192,8 @@ def opened(database: Database, municipality_id: str, row: Any, now: datetime) ->
     return [database.vault.unlock(municipality_id, each).decode() for each in sealed]
 
 
-def _fault(row: Any) -> Fault | None:
+def _fault(row: Any) -> WebhookFault | None:
     if row["fault"] is None:
         return None
     told = row["fault"]
-    return Fault(row["failed_at"], told["status"], Reason(told["code"], told["message"]))
+    return WebhookFault(row["failed_at"], told["status"], Reason(told["code"], told["message"]))

@@ -48,7 +48,7 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class StoredFile:
     """An attachment of a message, without its bytes."""
 
     name: str
@@ -109,7 +109,7 @@ class Conversations:
         found = [await self._still(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
         return [said for said in found if said is not None]
 
-    async def files(self, municipality_id: str, message_id: UUID) -> list[File]:
+    async def files(self, municipality_id: str, message_id: UUID) -> list[StoredFile]:
         """Every file of the message, whichever of its deliveries carries it.
 
         Raises ``LookupError`` where there is no such message, ``Erased`` where there was one.
@@ -129,9 +129,9 @@ class Conversations:
         named = [name for each in sealed for name in read_names(vault, municipality_id, each)]
         sizes = await self._attachments.sizes(municipality_id, [bytes.fromhex(name["digest"]) for name in named])
         found = ((name, bytes.fromhex(name["digest"])) for name in named)
-        return [File(name["name"], name["type"], digest, sizes[digest]) for name, digest in found if digest in sizes]
+        return [StoredFile(name["name"], name["type"], digest, sizes[digest]) for name, digest in found if digest in sizes]
 
-    def slices(self, municipality_id: str, file: File) -> AsyncIterator[bytes]:
+    def slices(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
         """A file's bytes, piece by piece."""
         return self._attachments.slices(municipality_id, file.digest, file.size)
 

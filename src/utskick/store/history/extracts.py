@@ -11,7 +11,7 @@ from uuid import UUID
 
 from utskick.domain.errors import Erased
 from utskick.store.database import Database
-from utskick.store.history.conversations import Between, Conversations, File, HistoryEntry
+from utskick.store.history.conversations import Between, Conversations, HistoryEntry, StoredFile
 from utskick.store.history.status import DeliveryEvent, History
 
 _STRIDE: Final = 100
@@ -25,7 +25,7 @@ class Whole:
     at: datetime
     said: Sequence[HistoryEntry]
     stories: dict[UUID, list[DeliveryEvent]]
-    files: Sequence[File]
+    files: Sequence[StoredFile]
 
 
 class Extracts:
@@ -66,7 +66,7 @@ class Extracts:
         )  # fmt: skip
         return {row["message_id"] for row in rows}
 
-    async def _files(self, municipality_id: str, message_id: UUID) -> Sequence[File]:
+    async def _files(self, municipality_id: str, message_id: UUID) -> Sequence[StoredFile]:
         try:
             found = await self._conversations.files(municipality_id, message_id)
         except (LookupError, Erased):

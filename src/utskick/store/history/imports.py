@@ -25,7 +25,7 @@ _ERASED: Final = "at: what was said in that month has been erased here"
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedRecord:
     """A record that cannot be taken. ``reason`` repeats nothing of what stands in it."""
 
     line: int
@@ -34,16 +34,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportCounts:
     """What became of some records: new ones, ones that had been taken before, and refused ones."""
 
     new: int
     known: int
-    refused: tuple[Refused, ...]
+    refused: tuple[RejectedRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownIds:
     """What the database has of the ids that some records name."""
 
     deliveries: Mapping[UUID, Any]
@@ -58,7 +58,7 @@ class Records:
         self._database = database
         self._channels = channels
 
-    async def take(self, records: Sequence[Record], now: datetime) -> Taken:
+    async def take(self, records: Sequence[Record], now: datetime) -> ImportCounts:
         """All of them in one transaction. Raises ``NotAllowedHere`` while another import runs."""
         for municipality_id in {record.municipality_id for record in records}:
             months = {month_of(record.at) for record in records if record.municipality_id == municipality_id}
@@ -73,9 +73,9 @@ class Records:
             new, seen, refused = _sorted(living, known)
             if new:
                 await self._write(connection, new, known, now)
-            return Taken(len(new), seen, (*refused, *(Refused(r.line, r.delivery_id, _ERASED) for r in erased)))
+            return ImportCounts(len(new), seen, (*refused, *(RejectedRecord(r.line, r.delivery_id, _ERASED) for r in erased)))
 
-    async def _write(self, connection: Connection, new: Sequence[Record], known: _Known, now: datetime) -> None:
+    async def _write(self, connection: Connection, new: Sequence[Record], known: _KnownIds, now: datetime) -> None:
         for municipality_id in {record.municipality_id for record in new}:
             uses = [(record.message_id, f) for record in new if record.municipality_id == municipality_id for f in record.content.files]
             await keep(connection, self._database.vault, municipality_id, [file for _, file in uses], now)
@@ -167,7 +167,7 @@ _DELIVERIES: Final = """
 """
 
 
-async def _known(connection: Connection, records: Sequence[Record]) -> _Known:
+async def _known(connection: Connection, records: Sequence[Record]) -> _KnownIds:
     async def rows(statement: str, ids: Iterable[UUID]) -> dict[UUID, Any]:
         return {row["id"]: row for row in await connection.fetch(statement, list(set(ids)))}
 
@@ -177,25 +177,25 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _Known:
     batches = await connection.fetch(
         "SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])", list({r.batch_id for r in records})
     )
-    return _Known(
+    return _KnownIds(
         {**deliveries, **(await rows(_DELIVERIES, (_further(r).delivery_id for r in taken)) if taken else {})},
         await rows(_MESSAGES, (r.message_id for r in records)),
         {(row["municipality_id"], row["id"]): row for row in batches},
     )
 
 
-def _sorted(records: Sequence[Record], known: _Known) -> tuple[list[Record], int, list[Refused]]:
+def _sorted(records: Sequence[Record], known: _KnownIds) -> tuple[list[Record], int, list[RejectedRecord]]:
     """(new ones, how many were known, refused ones)."""
     new: dict[UUID, Record] = {}
     messages: dict[UUID, Record] = {}
-    seen, refused = 0, list[Refused]()
+    seen, refused = 0, list[RejectedRecord]()
     for record in records:
         if (fault := _fault(record, known, messages)) is not None:
-            refused.append(Refused(record.line, record.delivery_id, fault))
+            refused.append(RejectedRecord(record.line, record.delivery_id, fault))
             continue
         placed = record if _fits(record, new, known) else _further(record)
         if not _fits(placed, new, known):
-            refused.append(Refused(record.line, record.delivery_id, "delivery_id: belongs to another delivery here"))
+            refused.append(RejectedRecord(record.line, record.delivery_id, "delivery_id: belongs to another delivery here"))
         elif _is_free(placed, new, known):
             new[placed.delivery_id] = placed
             messages.setdefault(record.message_id, record)
@@ -204,11 +204,11 @@ def _sorted(records: Sequence[Record], known: _Known) -> tuple[list[Record], int
     return list(new.values()), seen, refused
 
 
-def _is_free(record: Record, new: Mapping[UUID, Record], known: _Known) -> bool:
+def _is_free(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
     return record.delivery_id not in new and record.delivery_id not in known.deliveries
 
 
-def _fits(record: Record, new: Mapping[UUID, Record], known: _Known) -> bool:
+def _fits(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
     """Whether nothing stands under its id, or this very record does."""
     if (earlier := new.get(record.delivery_id)) is not None:
         stands = (earlier.municipality_id, earlier.message_type, earlier.status.value, earlier.at)
@@ -219,7 +219,7 @@ def _fits(record: Record, new: Mapping[UUID, Record], known: _Known) -> bool:
     return stands == (record.municipality_id, record.message_type, record.status.value, record.at)
 
 
-def _fault(record: Record, known: _Known, messages: Mapping[UUID, Record]) -> str | None:
+def _fault(record: Record, known: _KnownIds, messages: Mapping[UUID, Record]) -> str | None:
     delivery, batch = known.deliveries.get(record.delivery_id), known.batches.get(record.batch)
     message = known.messages.get(record.message_id)
     if delivery is not None and not delivery["recorded"]:

@@ -22,7 +22,7 @@ _ON_THE_WAY: Final = "('queued', 'sending', 'deferred')"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StatisticsFilter:
     """Which deliveries are counted. Days are Swedish and inclusive; None: not asked for. ``types``: of the requests."""
 
     municipality_id: str
@@ -34,7 +34,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DeliveryCount:
     """``number`` of deliveries of one kind. ``origin`` and ``department`` are "" where there was none; ``word``: the contract's."""
 
     original_type: str
@@ -123,7 +123,7 @@ class Tallies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count(self, wanted: Wanted) -> list[Tally]:
+    async def count(self, wanted: StatisticsFilter) -> list[DeliveryCount]:
         types = list(wanted.types) if wanted.types is not None else None
         own = self._database.of(wanted.municipality_id)
         async with own.transaction("repeatable_read", readonly=True) as connection:
@@ -134,7 +134,7 @@ class Tallies:
             rows = await connection.fetch(
                 _COUNT, wanted.municipality_id, wanted.since, wanted.until, types, wanted.origin, wanted.department, mark or 0
             )
-        return [Tally(*row) for row in rows]
+        return [DeliveryCount(*row) for row in rows]
 
     async def keep_up(self) -> None:
         """Take in what has been told until now, of every municipality. Any number of workers may do it at once.

@@ -22,7 +22,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRequest:
     """``start``: how many come before it; ``limit``: how many it may hold."""
 
     start: int
@@ -58,7 +58,7 @@ class Users:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def batches(self, user: User, page: Page) -> tuple[int, list[UUID]]:
+    async def batches(self, user: User, page: PageRequest) -> tuple[int, list[UUID]]:
         """How many there are, and the page's, newest first."""
         where = f"municipality_id = $1 AND issuer = $2 AND created_at >= $3 AND message_type <> '{HAND_OVER}'"
         pool = self._database.of(user.municipality_id)
@@ -96,7 +96,7 @@ class Users:
         )  # fmt: skip
         return [_sending(row) for row in rows]
 
-    async def messages(self, user: User, page: Page, batch_id: UUID | None) -> tuple[int, list[UUID]]:
+    async def messages(self, user: User, page: PageRequest, batch_id: UUID | None) -> tuple[int, list[UUID]]:
         """How many there are, and the page's, newest first."""
         where = "municipality_id = $1 AND issuer = $2 AND at >= $3" + (" AND batch_id = $4" if batch_id else "")
         given: list[Any] = [user.municipality_id, user.name, user.since, *([batch_id] if batch_id else [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from utskick.domain.audit import Action, Entry
+from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.message import Caller
 from utskick.domain.month import Month, month_of, written
@@ -56,7 +56,7 @@ class Destruction:
         async with database.transaction() as connection:
             done = await database.vault.rows.destroy(connection, (self._municipality_id, month))
             if done:
-                await keep(connection, [Entry(Action.ERASE, caller, now, {"operation": "destroyMonth", "month": month})])
+                await keep(connection, [AuditEntry(Action.ERASE, caller, now, {"operation": "destroyMonth", "month": month})])
         if done:
             database.vault.forget(self._municipality_id, self._month)
             await database.vault.rows.clear()

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from utskick.domain.audit import Action, Entry
+from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.message import NumberedRequest
 from utskick.domain.month import month_of
@@ -190,7 +190,7 @@ class Messages:
         )  # fmt: skip
         if total is None:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
-        await audit.keep(connection, [Entry(Action.SEND, numbered.caller, created_at, audited(numbered))])
+        await audit.keep(connection, [AuditEntry(Action.SEND, numbered.caller, created_at, audited(numbered))])
         caller = numbered.caller
         said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, caller.client, numbered.plan.department)
         await connection.copy_records_to_table(

@@ -14,7 +14,7 @@ from utskick.store.database import Connection, Database
 KEPT = timedelta(hours=24)
 
 
-class Keys:
+class IdempotencyKeys:
     """One row for each key and municipality. The row and the accepted message become visible together, or not at all."""
 
     def __init__(self, database: Database) -> None:

@@ -16,11 +16,11 @@ from uuid import UUID
 import asyncpg
 
 from utskick.domain.errors import NotAllowedHere
-from utskick.domain.retention import Kept, Rule, Rules
+from utskick.domain.retention import Kept, RetentionRule, Rules
 from utskick.store.database import Connection, Database
 from utskick.store.history.statistics import Tallies
 from utskick.store.retention.holds import Holds
-from utskick.store.retention.log import Cause, Entry, note
+from utskick.store.retention.log import Cause, RetentionLogEntry, note
 from utskick.store.retention.purge import Judged, Removal, Removed
 from utskick.store.retention.rules import RetentionRules, lock
 from utskick.store.retention.sweep import PATIENCE, STEP
@@ -30,7 +30,7 @@ _LOOKS, _PAUSE = 4, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ErasureOrder:
     """Who is to be erased, on whose word. ``reference``: the case that the order belongs to.
 
     ``keys``: all under which the person may stand in messages; found out by ``erase``.
@@ -44,7 +44,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class KeptItem:
     """Something that was kept. ``what``: message or directory; ``said``: the rule's decision, or what the hold refers to."""
 
     what: str
@@ -53,12 +53,12 @@ class Why:
 
 
 @dataclass(slots=True)
-class Erased:
+class ErasureResult:
     """What is gone, and what is not. ``entries``: rows of the directory by their kind."""
 
     removed: Removed = field(default_factory=Removed)
     entries: dict[str, int] = field(default_factory=dict)
-    kept: Counter[Why] = field(default_factory=Counter)
+    kept: Counter[KeptItem] = field(default_factory=Counter)
 
     @property
     def found_nothing(self) -> bool:
@@ -84,16 +84,16 @@ _ENTRIES: Final = """
 class Erasures:
     """Every statement is bound to a municipality. ``defaults``: the retention rules of the settings."""
 
-    def __init__(self, database: Database, defaults: Collection[Rule], step: int = STEP) -> None:
+    def __init__(self, database: Database, defaults: Collection[RetentionRule], step: int = STEP) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._holds = Holds(database)
         self._tallies = Tallies(database)
         self._step = step
 
-    async def erase(self, order: Order, now: datetime) -> Erased:
+    async def erase(self, order: ErasureOrder, now: datetime) -> ErasureResult:
         """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for long."""
-        erased, keys = Erased(), await self._database.vault.indexes(order.municipality_id, str(order.party_id))
+        erased, keys = ErasureResult(), await self._database.vault.indexes(order.municipality_id, str(order.party_id))
         order = replace(order, keys=tuple(keys))
         for look in range(_LOOKS):
             await self._tallies.keep_up()
@@ -106,7 +106,7 @@ class Erasures:
         await self._directory(order, erased, now)
         return erased
 
-    async def _messages(self, order: Order, erased: Erased, now: datetime) -> None:
+    async def _messages(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
         place: _Place | None = _FIRST
         try:
             while place is not None:
@@ -117,7 +117,7 @@ class Erasures:
         except asyncpg.LockNotAvailableError as fault:
             raise NotAllowedHere("one of the person's batches is being written to; try again, and it goes on from there") from fault
 
-    async def _next(self, connection: Connection, order: Order, at: tuple[_Place, Erased], now: datetime) -> _Place | None:
+    async def _next(self, connection: Connection, order: ErasureOrder, at: tuple[_Place, ErasureResult], now: datetime) -> _Place | None:
         """A step; from where to go on."""
         place, erased = at
         rows = await connection.fetch(
@@ -132,15 +132,15 @@ class Erasures:
         removal, rules = Removal(connection, order.municipality_id, now), await self._rules.of(order.municipality_id, connection)
         judged = await removal.judge([row["id"] for row in rows])
         going, kept = _sorted(judged, rules)
-        kept[Why("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(judged)  # somebody writes to them just now
+        kept[KeptItem("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(judged)  # somebody writes to them just now
         erased.kept.update(+kept)
         removed = await removal.remove(going)
         if not removed.is_nothing:
-            await note(connection, order.municipality_id, Entry(now, _cause(order), removed))
+            await note(connection, order.municipality_id, RetentionLogEntry(now, _cause(order), removed))
         erased.removed += removed
         return (rows[-1]["at"], rows[-1]["id"]) if len(rows) == self._step else None
 
-    async def _directory(self, order: Order, erased: Erased, now: datetime) -> None:
+    async def _directory(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
         """The entry, contact settings with what hangs on them, and devices; nothing of it is preserved by a rule."""
         mid, party_id = order.municipality_id, order.party_id
         async with self._database.of(order.municipality_id).transaction() as connection:
@@ -149,14 +149,14 @@ class Erasures:
             held = await self._holds.on_party(connection, mid, order.keys)
             if held is not None:
                 erased.entries = dict.fromkeys(counts, 0)
-                erased.kept.update(+Counter({Why("directory", Kept.HOLD, held or None): sum(counts.values())}))
+                erased.kept.update(+Counter({KeptItem("directory", Kept.HOLD, held or None): sum(counts.values())}))
                 return
             for table in ("parties", "contact_settings", "push_subscriptions"):
                 await connection.execute(f"DELETE FROM {table} WHERE municipality_id = $1 AND party_id = $2", mid, party_id)  # noqa: S608
             await self._holds.forget(connection, mid, order.keys)
             erased.entries = counts
             if gone := sum(counts.values()):
-                await note(connection, mid, Entry(now, _cause(order), Removed(entries=gone)))
+                await note(connection, mid, RetentionLogEntry(now, _cause(order), Removed(entries=gone)))
                 erased.removed = replace(erased.removed, entries=gone)
 
 
@@ -164,21 +164,21 @@ async def _row(connection: Connection, municipality_id: str, party_id: UUID) -> 
     return await connection.fetchrow(_ENTRIES, municipality_id, party_id)
 
 
-def _cause(order: Order) -> Cause:
+def _cause(order: ErasureOrder) -> Cause:
     return Cause("erasure", actor=order.actor, reference=order.reference)
 
 
-def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[Why]]:
+def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[KeptItem]]:
     """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end by itself."""
-    going, kept = list[Judged](), Counter[Why]()
+    going, kept = list[Judged](), Counter[KeptItem]()
     for message in judged:
         rule = rules.of(message.message_type, message.unit)
         if message.kept is Kept.HOLD:
-            kept[Why("message", Kept.HOLD, message.hold or None)] += 1
+            kept[KeptItem("message", Kept.HOLD, message.hold or None)] += 1
         elif rule is not None and rule.preserves:
-            kept[Why("message", Kept.PRESERVE, rule.decision)] += 1
+            kept[KeptItem("message", Kept.PRESERVE, rule.decision)] += 1
         elif message.kept is not None:
-            kept[Why("message", message.kept, None)] += 1
+            kept[KeptItem("message", message.kept, None)] += 1
         else:
             going.append(message)
     return going, kept

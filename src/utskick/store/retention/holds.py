@@ -23,7 +23,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NewHold:
     """A hold to be placed. ``reason`` is for people; ``reference``: of the case or the decision."""
 
     subject: Subject
@@ -56,7 +56,7 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def place(self, municipality_id: str, wanted: Wanted, now: datetime) -> UUID | None:
+    async def place(self, municipality_id: str, wanted: NewHold, now: datetime) -> UUID | None:
         """Its id; when this returns, nothing that it holds is removed any more. None: there is no such message or batch."""
         vault, made, subject = self._database.vault, new_id(), wanted.subject
         keys = await self._keys(municipality_id, subject)

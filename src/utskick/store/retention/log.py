@@ -26,7 +26,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RetentionLogEntry:
     """One line."""
 
     at: datetime
@@ -34,7 +34,7 @@ class Entry:
     removed: Removed
 
 
-async def note(connection: Connection, municipality_id: str, entry: Entry) -> None:
+async def note(connection: Connection, municipality_id: str, entry: RetentionLogEntry) -> None:
     """A line, inside the transaction that it tells of."""
     cause, gone = entry.cause, entry.removed
     await connection.execute(
@@ -54,7 +54,7 @@ class Protocol:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Entry]]:
+    async def page(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[RetentionLogEntry]]:
         """How many lines there are, and a page of them, newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id
@@ -65,9 +65,9 @@ class Protocol:
         return total, [_entry(row) for row in rows]
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> RetentionLogEntry:
     cause = Cause(row["kind"], row["message_type"], row["days"], row["decision"], row["actor"], row["reference"])
     removed = Removed(
         row["messages"], row["deliveries"], row["batches"], row["files"], row["entries"], row["oldest"], row["newest"]
     )  # fmt: skip
-    return Entry(row["at"], cause, removed)
+    return RetentionLogEntry(row["at"], cause, removed)

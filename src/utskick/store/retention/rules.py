@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from utskick.domain.retention import Rule, Rules
+from utskick.domain.retention import RetentionRule, Rules
 from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 
@@ -23,7 +23,7 @@ async def lock(connection: Connection, municipality_id: str) -> None:
 class RetentionRules:
     """Every statement is bound to a municipality. ``defaults``: those of the settings."""
 
-    def __init__(self, database: Database, defaults: Collection[Rule]) -> None:
+    def __init__(self, database: Database, defaults: Collection[RetentionRule]) -> None:
         self._database = database
         self._defaults = defaults
 
@@ -38,7 +38,7 @@ class RetentionRules:
         )
         return Rules((_rule(row) for row in rows), self._defaults)
 
-    async def put(self, municipality_id: str, rule: Rule) -> bool:
+    async def put(self, municipality_id: str, rule: RetentionRule) -> bool:
         """True: it is new; False: it took the place of another. A rule without a unit is one for the whole municipality."""
         unit = rule.unit or Unit(municipality_id)
         async with self._database.of(municipality_id).transaction() as connection:
@@ -77,6 +77,6 @@ async def forget_places(connection: Connection, municipality_id: str) -> None:
     await connection.execute("DELETE FROM retention_places WHERE municipality_id = $1", municipality_id)
 
 
-def _rule(row: Any) -> Rule:
+def _rule(row: Any) -> RetentionRule:
     unit = Unit(row["municipality_id"], row["organization_number"] or None, row["department"] or None)
-    return Rule(row["message_type"], row["days"], row["decision"], row["set_by"], row["set_at"], unit)
+    return RetentionRule(row["message_type"], row["days"], row["decision"], row["set_by"], row["set_at"], unit)

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import asyncpg
 
-from utskick.domain.retention import Kept, Rule, Rules
+from utskick.domain.retention import Kept, RetentionRule, Rules
 from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 from utskick.store.messages.print_batches import HAND_OVER
-from utskick.store.retention.log import Cause, Entry, note
+from utskick.store.retention.log import Cause, RetentionLogEntry, note
 from utskick.store.retention.purge import Judged, Removal, Removed, look, unreferred
 from utskick.store.retention.rules import RetentionRules, try_lock
 from utskick.store.tenant import places
@@ -111,7 +111,7 @@ class Applied:
         """Nothing younger is touched by any of them."""
         return max(rule.cutoff(self._now) for rule in self.removing)
 
-    def rule_of(self, row: Any) -> Rule | None:
+    def rule_of(self, row: Any) -> RetentionRule | None:
         """The rule by which this row is old enough."""
         rule = self._rules.of(self._walk.message_type, Unit(self._walk.municipality_id, row["organization_number"], row["department"]))
         at = row["at"] if row["message_id"] is not None else row["created_at"]
@@ -124,7 +124,7 @@ _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
 class Retention:
     """Every statement but the one that finds the municipalities is bound to one. ``step``: messages looked at in one, 2 or more."""
 
-    def __init__(self, database: Database, defaults: Collection[Rule], step: int = STEP) -> None:
+    def __init__(self, database: Database, defaults: Collection[RetentionRule], step: int = STEP) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._size = step
@@ -163,7 +163,7 @@ class Retention:
             if bare := [batch_id for batch_id, its in empty.items() if its is rule]:
                 gone += await removal.remove_empty(bare)
             if not gone.is_nothing:
-                await note(connection, walk.municipality_id, Entry(now, _cause(walk, rule), gone))
+                await note(connection, walk.municipality_id, RetentionLogEntry(now, _cause(walk, rule), gone))
             removed += gone
         await _keep(connection, walk, rows[-1] if len(rows) == self._size else None, now)
         return removed
@@ -175,7 +175,7 @@ class Retention:
             )
         )
 
-    async def due(self, walk: Walk, now: datetime) -> dict[Rule, Due]:
+    async def due(self, walk: Walk, now: datetime) -> dict[RetentionRule, Due]:
         """What ``step`` after ``step`` would do, by each rule that removes something. Reads only."""
         place, pool = _BEGIN, self._database.pool
         applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
@@ -220,13 +220,13 @@ class Retention:
                 municipality_id, b"" if ended else rows[-1]["digest"], now + _FILES_REST if ended else None,
             )  # fmt: skip
             if gone:
-                await note(connection, municipality_id, Entry(now, Cause("retention"), Removed(files=gone)))
+                await note(connection, municipality_id, RetentionLogEntry(now, Cause("retention"), Removed(files=gone)))
             return gone
 
 
-def _by_rule(applied: Applied, rows: Collection[Any]) -> tuple[dict[UUID, Rule], dict[UUID, Rule]]:
+def _by_rule(applied: Applied, rows: Collection[Any]) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
     """Messages that are old enough, and batches without any, each with the rule by which it is."""
-    old, empty = dict[UUID, Rule](), dict[UUID, Rule]()
+    old, empty = dict[UUID, RetentionRule](), dict[UUID, RetentionRule]()
     for row in rows:
         if (rule := applied.rule_of(row)) is None:
             continue
@@ -237,7 +237,7 @@ def _by_rule(applied: Applied, rows: Collection[Any]) -> tuple[dict[UUID, Rule],
     return old, empty
 
 
-def _cause(walk: Walk, rule: Rule) -> Cause:
+def _cause(walk: Walk, rule: RetentionRule) -> Cause:
     return Cause("retention", walk.message_type, rule.days, rule.decision)
 
 

@@ -18,7 +18,7 @@ from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
 from utskick.channels.sms.smpp.session import Accepted, Session, open_session
 from utskick.channels.sms.smpp.submit_sm import parts_of
-from utskick.domain.channel import Health, Keep, ProviderCallback, Receipt
+from utskick.domain.channel import AccountHealth, Keep, ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
 from utskick.outgoing.ttl_cache import Memory
@@ -96,12 +96,12 @@ class Smpp:
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(f"the account {hook.account} reports over its own session, not by HTTP")
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         session = await self._bound()
         if isinstance(session, Session):
-            return Health(self._name, True, "bound to the message centre")
+            return AccountHealth(self._name, True, "bound to the message centre")
         reason = getattr(session, "reason", None)
-        return Health(self._name, False, reason.sentence if reason else "the message centre cannot be used")
+        return AccountHealth(self._name, False, reason.sentence if reason else "the message centre cannot be used")
 
     async def _hear(self, message: DeliverSm) -> int:
         if not is_receipt(message):

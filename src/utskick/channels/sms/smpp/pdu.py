@@ -30,7 +30,7 @@ class Command(IntEnum):
     GENERIC_NACK = 0x8000_0000
 
 
-class Broken(Exception):
+class InvalidPdu(Exception):
     """What came over the connection is no PDU: nothing that follows can be trusted."""
 
 
@@ -73,10 +73,10 @@ class Frame:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Raises ``Broken``, and what streams raise."""
+    """Raises ``InvalidPdu``, and what streams raise."""
     length, command, status, sequence = _HEADER.unpack(await reader.readexactly(_HEADER.size))
     if not _HEADER.size <= length <= _LONGEST:
-        raise Broken
+        raise InvalidPdu
     return Frame(command, status, sequence, await reader.readexactly(length - _HEADER.size))
 
 

@@ -13,7 +13,7 @@ from smpp34 import DeliverSm
 
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK, UNKNOWN_COMMAND, of_bind, of_message
-from utskick.channels.sms.smpp.pdu import Broken, Command, Frame, bind_body, read_frame
+from utskick.channels.sms.smpp.pdu import Command, Frame, InvalidPdu, bind_body, read_frame
 from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
@@ -141,7 +141,7 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            with suppress(Broken, OSError, asyncio.IncompleteReadError):
+            with suppress(InvalidPdu, OSError, asyncio.IncompleteReadError):
                 while True:
                     self._sort(await read_frame(self._reader))
         finally:
