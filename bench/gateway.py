@@ -11,12 +11,13 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from utskick.app import stop_wanted
+from utskick.bootstrap import stop_wanted
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.gateway_dialects import ReportTo
+from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house import server as print_house
 from utskick.sandbox.print_house.server import PrintHouse
@@ -55,7 +56,17 @@ async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
     await operators.start()
     await printer.start()
     place = replace(wanted, https_port=operators.port, sftp_port=printer.port)
-    print(json.dumps({"sections": {"digital_mail": digital_mail.section(place), "snail_mail": print_house.section(place)}}), flush=True)
+    print(
+        json.dumps(
+            {
+                "sections": {
+                    "digital_mail": digital_mail.section(place),
+                    "snail_mail": print_house.section(place),
+                }
+            }
+        ),
+        flush=True,
+    )
     await stop_wanted()
     await printer.close()
     await operators.close()

@@ -1,4 +1,5 @@
-"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all faults reported together."""
+"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all
+faults reported together."""
 
 from __future__ import annotations
 
@@ -10,8 +11,22 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, create_model, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
@@ -34,16 +49,19 @@ class Data(SettingsTable):
 
 
 class DatabaseSection(SettingsTable):
-    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in ``data.folder``."""
+    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in
+    ``data.folder``."""
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
 
 
 class VaultSection(SettingsTable):
-    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or a command that prints them.
+    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or
+    a command that prints them.
 
-    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in ``data.folder``.
+    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in
+    ``data.folder``.
     """
 
     key: SecretStr | None = None
@@ -66,8 +84,9 @@ class VaultSection(SettingsTable):
 class Http(SettingsTable):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
 
-    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered at once, with ``PENDING``.
-    ``streams``: listeners to live progress at a time. ``rate``: calls a second of one client.
+    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
+    at once, with ``PENDING``. ``streams``: listeners to live progress at a time. ``rate``: calls a
+    second of one client.
     """
 
     host: str = "127.0.0.1"
@@ -79,7 +98,8 @@ class Http(SettingsTable):
 
 
 class WorkerSection(SettingsTable):
-    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s): running sends may finish after SIGTERM."""
+    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s):
+    running sends may finish after SIGTERM."""
 
     patience: float = Field(default=30.0, ge=1, le=600)
     grace: float = Field(default=10.0, ge=0, le=300)
@@ -95,25 +115,29 @@ class RetrySection(SettingsTable):
 
 
 class WebhooksSection(SettingsTable):
-    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are called by https in the open internet."""
+    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are
+    called by https in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class ProvidersSection(SettingsTable):
-    """``networks``: of our own, in which providers may lie whose accounts are set over the API; others lie in the open internet."""
+    """``networks``: of our own, in which providers may lie whose accounts are set over the API;
+    others lie in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class LimitsSection(SettingsTable):
-    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one client."""
+    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one
+    client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
 
 
 class RetentionRuleTable(SettingsTable):
-    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference number of the decision."""
+    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference
+    number of the decision."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     preserve: bool = False
@@ -127,7 +151,8 @@ class RetentionRuleTable(SettingsTable):
 
 
 class RetentionSection(SettingsTable):
-    """For who has no rules of its own: ``days`` (absent: keep everything), and others by ``types``."""
+    """For who has no rules of its own: ``days`` (absent: keep everything), and others by
+    ``types``."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
@@ -143,8 +168,15 @@ class RetentionSection(SettingsTable):
 
     def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
         """``unit``: whose they are, where they are not everybody's."""
-        found = [RetentionRule(name, rule.days, rule.decision, unit=unit) for name, rule in self.types.items()]
-        return [*found, RetentionRule(OTHERS, self.days, self.decision or "", unit=unit)] if self.days is not None else found
+        found = [
+            RetentionRule(name, rule.days, rule.decision, unit=unit)
+            for name, rule in self.types.items()
+        ]
+        return (
+            [*found, RetentionRule(OTHERS, self.days, self.decision or "", unit=unit)]
+            if self.days is not None
+            else found
+        )
 
 
 class Log(SettingsTable):
@@ -155,7 +187,8 @@ class Log(SettingsTable):
 
 
 class SandboxSection(SettingsTable):
-    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its own in the settings."""
+    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its
+    own in the settings."""
 
     enabled: bool | None = None
     http_port: int = Field(default=8081, ge=0, le=65535)
@@ -171,7 +204,9 @@ class SandboxSection(SettingsTable):
 class Settings(BaseSettings):
     """Everything that can be set. Channels add a section each."""
 
-    model_config = SettingsConfigDict(env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     municipalities: tuple[Municipality, ...] = ("2281", "2262", "2260")
     default_municipality: Municipality = "2281"
@@ -191,7 +226,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _default_is_served(self) -> Settings:
         if self.default_municipality not in self.municipalities:
-            raise ValueError(f"default_municipality {self.default_municipality} is not among municipalities")
+            raise ValueError(
+                f"default_municipality {self.default_municipality} is not among municipalities"
+            )
         if strangers := self.configuration.keys() - set(self.municipalities):
             raise ValueError(f"configuration.{min(strangers)}: it is not among municipalities")
         return self
@@ -205,8 +242,14 @@ class Settings(BaseSettings):
         return getattr(self, channel)
 
 
-def read(path: Path | None, sections: Mapping[str, type[BaseModel]], *, over: Mapping[str, Any] | None = None) -> Settings:
-    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its model; ``over``: wins over all.
+def read(
+    path: Path | None,
+    sections: Mapping[str, type[BaseModel]],
+    *,
+    over: Mapping[str, Any] | None = None,
+) -> Settings:
+    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its
+    model; ``over``: wins over all.
 
     Raises ``SettingsFault`` with every fault, each with its place and what was found.
     """
@@ -216,9 +259,14 @@ def read(path: Path | None, sections: Mapping[str, type[BaseModel]], *, over: Ma
     try:
         return model(**(over or {}))
     except ValidationError as fault:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}" for e in fault.errors(include_url=False)]
+        lines = [
+            f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}"
+            for e in fault.errors(include_url=False)
+        ]
         where = f"{path} and the environment" if path else "the environment"
-        raise SettingsFault(f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)) from None
+        raise SettingsFault(
+            f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)
+        ) from None
     except tomllib.TOMLDecodeError as fault:
         raise SettingsFault(f"{path} is not TOML: {fault}") from None
 
@@ -231,13 +279,18 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
             if (folder := _secrets_folder()) is not None:
                 sources.append(
-                    NestedSecretsSettingsSource(file_secret_settings, secrets_dir=folder, secrets_prefix="", secrets_nested_delimiter="__")
+                    NestedSecretsSettingsSource(
+                        file_secret_settings,
+                        secrets_dir=folder,
+                        secrets_prefix="",
+                        secrets_nested_delimiter="__",
+                    )
                 )
             if path is not None:
                 sources.append(TomlConfigSettingsSource(settings_cls, path))
@@ -249,14 +302,24 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
 
 
 def _secrets_folder() -> Path | None:
-    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted secret give them."""
+    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted
+    secret give them."""
     named = os.environ.get("UTSKICK_SECRETS_DIR") or os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(named) if named else None
 
 
 def _found(error: Any) -> str:
-    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped ``password``."""
-    named = any(word in str(part) for part in error["loc"] for word in ("password", "secret", "url", "key", "token"))
+    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped
+    ``password``."""
+    named = any(
+        word in str(part)
+        for part in error["loc"]
+        for word in ("password", "secret", "url", "key", "token")
+    )
     secret = named or error["type"] == "extra_forbidden"
     value = error.get("input")
-    return "" if secret or isinstance(value, dict | list | BaseModel) or value is None else f" (found {value!r})"
+    return (
+        ""
+        if secret or isinstance(value, dict | list | BaseModel) or value is None
+        else f" (found {value!r})"
+    )

@@ -1,4 +1,5 @@
-"""The door: what is remembered, what is told to those who are not let in, and tokens that are bound to a certificate."""
+"""The door: what is remembered, what is told to those who are not let in, and tokens that are bound
+to a certificate."""
 
 from __future__ import annotations
 
@@ -25,17 +26,23 @@ def clock() -> Time:
 async def door(issuer: Issuer, clock: Time) -> AsyncIterator[BearerAuthenticator]:
     keys = RemoteKeys(issuer.section())
     trusted = Trusted(issuer.url, "utskick", Claims.of(issuer.section()), keys)
-    yield BearerAuthenticator(Tokens([trusted]), "Get one from here", certificate_header="x-thumb", clock=clock)
+    yield BearerAuthenticator(
+        Tokens([trusted]), "Get one from here", certificate_header="x-thumb", clock=clock
+    )
     await keys.close()
 
 
-async def refused(door: BearerAuthenticator, authorization: str | None, certificate: str | None = None) -> Unauthorized:
+async def refused(
+    door: BearerAuthenticator, authorization: str | None, certificate: str | None = None
+) -> Unauthorized:
     with pytest.raises(Unauthorized) as fault:
         await door.grant(authorization, certificate)
     return fault.value
 
 
-async def test_a_token_that_was_verified_is_known_again_for_a_while(issuer: Issuer, door: BearerAuthenticator, clock: Time) -> None:
+async def test_a_token_that_was_verified_is_known_again_for_a_while(
+    issuer: Issuer, door: BearerAuthenticator, clock: Time
+) -> None:
     token = issuer.token()
     first = await door.grant(f"Bearer {token}")
     issuer.keys = {}
@@ -45,7 +52,9 @@ async def test_a_token_that_was_verified_is_known_again_for_a_while(issuer: Issu
     assert (again, again is first) == (first, False)
 
 
-async def test_who_shows_nothing_is_told_where_to_get_a_token_and_no_error(door: BearerAuthenticator) -> None:
+async def test_who_shows_nothing_is_told_where_to_get_a_token_and_no_error(
+    door: BearerAuthenticator,
+) -> None:
     for shown in (None, "", "Bearer", "Bearer ", "Basic Zm9vOmJhcg==", "DPoP x"):
         fault = await refused(door, shown)
         assert fault.headers == {"WWW-Authenticate": 'Bearer realm="utskick"'}
@@ -59,8 +68,12 @@ async def test_who_shows_a_wrong_token_is_told_what_is_wrong(door: BearerAuthent
     assert fault.detail == "the token is not a signed JWT. Get one from here"
 
 
-async def test_a_bound_token_needs_its_certificate_each_time(issuer: Issuer, door: BearerAuthenticator) -> None:
-    token = f"Bearer {issuer.token(cnf={'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2'})}"
+async def test_a_bound_token_needs_its_certificate_each_time(
+    issuer: Issuer, door: BearerAuthenticator
+) -> None:
+    token = (
+        f"Bearer {issuer.token(cnf={'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2'})}"
+    )
     grant = await door.grant(token, "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2")
     assert grant.client == "skolappen@kommun"
     for certificate in (None, "", "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg3", "å"):
@@ -68,7 +81,9 @@ async def test_a_bound_token_needs_its_certificate_each_time(issuer: Issuer, doo
     assert await door.grant(f"Bearer {issuer.token()}", "another")
 
 
-async def test_scope_and_municipality_are_refused_by_the_rule(issuer: Issuer, door: BearerAuthenticator) -> None:
+async def test_scope_and_municipality_are_refused_by_the_rule(
+    issuer: Issuer, door: BearerAuthenticator
+) -> None:
     grant = await door.grant(f"Bearer {issuer.token()}")
     door.check_scope(grant, "sms:send")
     door.check_municipality(grant, "2281")

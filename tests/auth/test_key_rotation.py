@@ -1,4 +1,5 @@
-"""The embedded issuer's keys: published before they sign, kept until their tokens have ended, shared by processes, sealed on disk."""
+"""The embedded issuer's keys: published before they sign, kept until their tokens have ended,
+shared by processes, sealed on disk."""
 
 from __future__ import annotations
 
@@ -33,14 +34,20 @@ def signer(keys: list[SigningKey], now: datetime) -> str:
 
 
 @given(st.lists(st.timedeltas(timedelta(minutes=1), timedelta(days=45)), min_size=1, max_size=30))
-def test_whenever_somebody_looks_a_key_is_published_before_it_signs_and_until_its_tokens_have_ended(steps: list[timedelta]) -> None:
+def test_whenever_somebody_looks_a_key_is_published_before_it_signs_and_until_its_tokens_have_ended(
+    steps: list[timedelta],
+) -> None:
     now, keys = START, list[SigningKey]()
     seen: dict[str, datetime] = {}
     signed_until: dict[str, datetime] = {}
     for step in steps:
         added, gone = planned(keys, now)
-        keys = [key for key in sorted([*keys, *added], key=lambda k: k.signs_from) if key.id not in gone]
-        assert not set(gone) & {id for id, until in signed_until.items() if until + timedelta(hours=1) > now}
+        keys = [
+            key for key in sorted([*keys, *added], key=lambda k: k.signs_from) if key.id not in gone
+        ]
+        assert not set(gone) & {
+            id for id, until in signed_until.items() if until + timedelta(hours=1) > now
+        }
         for key in added:
             seen[key.id] = now
         first = len(seen) == 1
@@ -51,7 +58,9 @@ def test_whenever_somebody_looks_a_key_is_published_before_it_signs_and_until_it
         now += step
 
 
-async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(database: Database) -> None:
+async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(
+    database: Database,
+) -> None:
     clock = Calendar()
     signing, other = Signing(SigningKeys(database), clock), Signing(SigningKeys(database), clock)
     first = jwt.get_unverified_header(await signing.sign({"a": 1}, "at+jwt"))
@@ -60,7 +69,9 @@ async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(dat
     clock.now = START + TERM - AHEAD
     published = await signing.published()
     assert len(published["keys"]) == 2
-    assert jwt.get_unverified_header(await signing.sign({}, "at+jwt"))["kid"] == first["kid"], "the new one is only published"
+    assert jwt.get_unverified_header(await signing.sign({}, "at+jwt"))["kid"] == first["kid"], (
+        "the new one is only published"
+    )
     clock.now = START + TERM
     second = jwt.get_unverified_header(await signing.sign({}, "at+jwt"))["kid"]
     assert second != first["kid"]

@@ -14,7 +14,9 @@ from utskick.store.administration.clients import Clients
 from utskick.store.database import Database
 
 
-async def test_the_sandboxs_client_is_kept_for_its_owner_alone_and_mended_where_it_does_not_fit(database: Database, tmp_path: Path) -> None:
+async def test_the_sandboxs_client_is_kept_for_its_owner_alone_and_mended_where_it_does_not_fit(
+    database: Database, tmp_path: Path
+) -> None:
     kept = KeptClient(database, tuple(CHANNELS), ("2281",), utc_now)
     path = await kept.keep(tmp_path)
     first = kept_client.read(path)
@@ -26,7 +28,9 @@ async def test_the_sandboxs_client_is_kept_for_its_owner_alone_and_mended_where_
     assert second != first
     await kept.drop()
     await kept.drop()
-    assert kept_client.read(await kept.keep(tmp_path)) != second, "what was revoked does not come back"
+    assert kept_client.read(await kept.keep(tmp_path)) != second, (
+        "what was revoked does not come back"
+    )
     await database.pool.execute("TRUNCATE clients CASCADE")
     third = kept_client.read(await kept.keep(tmp_path))
     client = await Clients(database).get("sandbox")

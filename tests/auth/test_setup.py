@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from utskick import app
+from utskick import bootstrap
 from utskick.domain.errors import SettingsFault
 
-ACCOUNT = {"accounts": {"e": {"provider": "46elks", "url": "http://127.0.0.1:1", "username": "u", "password": "p"}}}
+ACCOUNT = {
+    "accounts": {
+        "e": {"provider": "46elks", "url": "http://127.0.0.1:1", "username": "u", "password": "p"}
+    }
+}
 
 
 def checked(host: str, **more: Any) -> None:
-    app.check_host(app.read_settings(None, over={"http": {"host": host}, **more}))
+    bootstrap.check_host(bootstrap.read_settings(None, over={"http": {"host": host}, **more}))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "utskick.example.se"])

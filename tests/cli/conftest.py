@@ -42,7 +42,9 @@ class Service:
 
     def copies(self, recipient: str) -> list[dict[str, Any]]:
         """What a citizen received."""
-        with urlopen(f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10) as answer:
+        with urlopen(
+            f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10
+        ) as answer:
             found: list[dict[str, Any]] = json.load(answer)["entries"]
             return found
 
@@ -75,7 +77,10 @@ def service() -> Iterator[Service]:
             environment[f"UTSKICK_{name}"] = str(value)
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready)], env=environment, stdout=out, stderr=out
+                [sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready)],
+                env=environment,
+                stdout=out,
+                stderr=out,
             )
         try:
             limit = time.monotonic() + 60

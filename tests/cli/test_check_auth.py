@@ -1,5 +1,5 @@
-"""``check`` at the door: whose tokens are taken, whether they can be verified, who may fetch one, with which key all is sealed; and the
-municipality's own services."""
+"""``check`` at the door: whose tokens are taken, whether they can be verified, who may fetch one,
+with which key all is sealed; and the municipality's own services."""
 
 from __future__ import annotations
 
@@ -39,9 +39,16 @@ def line(what: str, done: Done) -> str:
 
 @pytest.fixture
 def check(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """``check`` with these settings beside the defaults. It has an event loop of its own; servers of a test answer it from theirs."""
+    """``check`` with these settings beside the defaults. It has an event loop of its own; servers
+    of a test answer it from theirs."""
 
-    async def run(text: str = "", database: Database | None = None, *, key: bytes = bytes(32), directory: Any = None) -> Done:
+    async def run(
+        text: str = "",
+        database: Database | None = None,
+        *,
+        key: bytes = bytes(32),
+        directory: Any = None,
+    ) -> Done:
         monkeypatch.setattr(screen.console, "width", 500)  # no line is broken
         monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
         if database is not None:
@@ -55,9 +62,13 @@ def check(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-async def test_out_of_the_box_the_door_is_our_own_and_the_key_is_still_to_be_made(check: Check, tmp_path: Path) -> None:
+async def test_out_of_the_box_the_door_is_our_own_and_the_key_is_still_to_be_made(
+    check: Check, tmp_path: Path
+) -> None:
     done = await check()
-    assert [grade(what, done) for what in ("auth", "issuer", "signing keys", "vault key")] == ["ok"] * 4
+    assert [grade(what, done) for what in ("auth", "issuer", "signing keys", "vault key")] == [
+        "ok"
+    ] * 4
     assert "embedded: tokens of our own issuer for utskick" in line("auth", done)
     assert "none yet" in line("vault key", done)
     assert not (tmp_path / "var").exists()
@@ -68,7 +79,9 @@ async def test_a_door_that_asks_nobody_is_told_and_off_loopback_a_fault(check: C
     assert (done.code, grade("auth", done)) == (0, "warning")
     assert 'auth.mode = "embedded"' in line("auth", done)
     assert "signing keys" not in done.out
-    done = await check('[auth]\nmode = "off"\n[http]\nhost = "0.0.0.0"\n[sandbox]\nenabled = false\n')
+    done = await check(
+        '[auth]\nmode = "off"\n[http]\nhost = "0.0.0.0"\n[sandbox]\nenabled = false\n'
+    )
     assert grade("auth", done) == "fault"
 
 
@@ -83,7 +96,7 @@ async def test_a_header_with_thumbprints_comes_with_advice_for_the_proxy(check: 
     assert "set auth.issuer" in line("issuer", done)
 
 
-# -- issuers elsewhere ----------------------------------------------------------------------------------------------------
+# -- issuers elsewhere ----------------------------------------
 
 
 @pytest.fixture
@@ -129,7 +142,11 @@ def unusable(issuer: Issuer) -> None:
     ("happens", "said", "todo"),
     [
         (away, "its metadata cannot be fetched", "jwks_url"),
-        (of_another, "name the issuer https://login.example.se/", "write what the metadata name as issuer"),
+        (
+            of_another,
+            "name the issuer https://login.example.se/",
+            "write what the metadata name as issuer",
+        ),
         (without_keys, "name no jwks_uri with an https address", "set jwks_url"),
         (keys_away, "its keys cannot be fetched", "jwks_uri"),
         (unusable, "none of its keys", "publish each key with a kid"),
@@ -148,13 +165,15 @@ async def test_an_issuer_whose_tokens_could_not_be_verified_is_a_fault_with_what
 
 
 async def test_an_issuer_that_is_nowhere_is_a_fault(check: Check) -> None:
-    done = await check('[auth]\nmode = "both"\n[[auth.issuers]]\nurl = "http://127.0.0.1:1"\njwks_url = "http://127.0.0.1:1/keys"\n')
+    done = await check(
+        '[auth]\nmode = "both"\n[[auth.issuers]]\nurl = "http://127.0.0.1:1"\njwks_url = "http://127.0.0.1:1/keys"\n'
+    )
     assert (done.code, grade("issuer http://127.0.0.1:1", done)) == (1, "fault")
     assert "(unreachable)" in done.out
     assert grade("signing keys", done) == "ok"
 
 
-# -- our own --------------------------------------------------------------------------------------------------------------
+# -- our own ----------------------------------------
 
 REAL = "[sandbox]\nenabled = false\n"
 
@@ -162,22 +181,32 @@ REAL = "[sandbox]\nenabled = false\n"
 async def test_without_a_client_nobody_can_fetch_a_token(check: Check, database: Database) -> None:
     await client_of(database, "sandbox")  # that of a sandbox, which is revoked outside it
     done = await check(REAL, database)
-    assert (grade("database", done), grade("clients", done), grade("signing keys", done)) == ("ok", "warning", "ok")
+    assert (grade("database", done), grade("clients", done), grade("signing keys", done)) == (
+        "ok",
+        "warning",
+        "ok",
+    )
     assert "utskick clients create NAME --municipality 2281" in line("clients", done)
     await client_of(database, "skolappen")
     done = await check(REAL, database)
     assert (grade("clients", done), "1 may fetch tokens" in line("clients", done)) == ("ok", True)
 
 
-async def test_the_signing_keys_are_told_and_whether_they_open(check: Check, database: Database) -> None:
+async def test_the_signing_keys_are_told_and_whether_they_open(
+    check: Check, database: Database
+) -> None:
     await Signing(SigningKeys(database), utc_now).published()
     done = await check(REAL, database)
-    assert f"1; the one that signs has done so since {utc_now():%Y-%m-%d}" in line("signing keys", done)
+    assert f"1; the one that signs has done so since {utc_now():%Y-%m-%d}" in line(
+        "signing keys", done
+    )
     await database.pool.execute("UPDATE signing_keys SET sealed = sha512('x')")
     assert grade("signing keys", await check(REAL, database)) == "fault"
 
 
-async def test_the_vaults_key_is_named_and_another_is_a_fault(check: Check, database: Database) -> None:
+async def test_the_vaults_key_is_named_and_another_is_a_fault(
+    check: Check, database: Database
+) -> None:
     before = await database.pool.fetch("SELECT * FROM vault_wraps")
     done = await check(REAL, database)
     assert grade("vault key", done) == "ok"
@@ -190,14 +219,22 @@ async def test_the_vaults_key_is_named_and_another_is_a_fault(check: Check, data
     done = await check(f'[vault]\nold_keys = ["{old}"]\n{REAL}', database, key=b"\1" * 32)
     assert grade("vault key", done) == "warning"
     assert "utskick vault rewrap" in line("vault key", done)
-    assert await database.pool.fetch("SELECT * FROM vault_wraps") == before, "a look changes nothing"
+    assert await database.pool.fetch("SELECT * FROM vault_wraps") == before, (
+        "a look changes nothing"
+    )
 
 
-async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(check: Check, server: str) -> None:
+async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(
+    check: Check, server: str
+) -> None:
     unopened = Database(await fresh(server, "looked_at"))
     await asyncio.to_thread(migrations.migrate, unopened.url)
     done = await check(REAL, unopened)
-    assert (grade("database", done), grade("vault key", done), grade("signing keys", done)) == ("ok", "ok", "ok")
+    assert (grade("database", done), grade("vault key", done), grade("signing keys", done)) == (
+        "ok",
+        "ok",
+        "ok",
+    )
     connection = await asyncpg.connect(unopened.url)
     try:
         assert await connection.fetchval("SELECT count(*) FROM vault_keys") == 0
@@ -205,7 +242,7 @@ async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(check
         await connection.close()
 
 
-# -- neighbours -----------------------------------------------------------------------------------------------------------
+# -- neighbours ----------------------------------------
 
 
 @pytest.fixture
@@ -218,26 +255,47 @@ async def town() -> AsyncIterator[Neighbourhood]:
 SERVICES = ("party", "citizen", "contact_settings")
 
 
-async def test_the_municipalitys_own_services_are_asked_about_nobody(check: Check, town: Neighbourhood) -> None:
+async def test_the_municipalitys_own_services_are_asked_about_nobody(
+    check: Check, town: Neighbourhood
+) -> None:
     section = town.section()
     done = await check(directory=section)
-    assert (done.code, [grade(f"directory / {name}", done) for name in SERVICES]) == (0, ["ok"] * 3), done.out
-    assert [call.split("?")[0].split("/")[1] for call in sorted(town.calls)] == ["citizen", "contacts", "party"]
+    assert (done.code, [grade(f"directory / {name}", done) for name in SERVICES]) == (
+        0,
+        ["ok"] * 3,
+    ), done.out
+    assert [call.split("?")[0].split("/")[1] for call in sorted(town.calls)] == [
+        "citizen",
+        "contacts",
+        "party",
+    ]
     done = await check(directory={**town.section(), "addresses": "local"})
     assert "directory / citizen" not in done.out, "one that is not used is not asked"
 
 
-async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(check: Check, town: Neighbourhood) -> None:
+async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
+    check: Check, town: Neighbourhood
+) -> None:
     section = town.section()
-    town.instead = lambda request: web.Response(status=403) if request.path.startswith("/citizen") else None
+    town.instead = lambda request: (
+        web.Response(status=403) if request.path.startswith("/citizen") else None
+    )
     done = await check(directory=section)
-    assert (done.code, grade("directory / party", done), grade("directory / citizen", done)) == (1, "ok", "fault")
-    assert "gave a token, and the service answers 403 (refused-login)" in line("directory / citizen", done)
+    assert (done.code, grade("directory / party", done), grade("directory / citizen", done)) == (
+        1,
+        "ok",
+        "fault",
+    )
+    assert "gave a token, and the service answers 403 (refused-login)" in line(
+        "directory / citizen", done
+    )
     assert SECRET not in done.out + done.err
     town.instead = lambda request: web.Response(status=401) if request.path == "/token" else None
     done = await check(directory=section)
     assert "gives us no token (refused-login)" in line("directory / party", done)
-    town.instead = lambda request: web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
+    town.instead = lambda request: (
+        web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
+    )
     done = await check(directory=section)
     assert [grade(f"directory / {name}", done) for name in SERVICES] == ["warning"] * 3
     await town.server.close()

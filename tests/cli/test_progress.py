@@ -1,4 +1,5 @@
-"""The bars: several batches as one, a service that is restarted while somebody watches, and receipts that come after all has settled."""
+"""The bars: several batches as one, a service that is restarted while somebody watches, and
+receipts that come after all has settled."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ async def test_several_batches_are_one_bar_and_a_restart_is_waited_out(wire: Wir
     assert counts == [{"sent": 3, "failed": 1}]
     assert "fakturor" in screen
     assert "100%" in screen
-    assert {path for path, _, _ in wire.asked} == {f"/2281/status/batch/{batch}/events?follow=true" for batch in "ab"}
+    assert {path for path, _, _ in wire.asked} == {
+        f"/2281/status/batch/{batch}/events?follow=true" for batch in "ab"
+    }
 
 
 async def test_receipts_are_waited_for_while_they_may_come_and_no_longer(wire: Wire) -> None:

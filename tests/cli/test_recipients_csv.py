@@ -18,7 +18,14 @@ PARTY = "49d709a3-621a-4e06-8eb2-8abb774b1bc7"
 #: Letters that both UTF-8 and Windows-1252 can write, with what CSV must quote.
 CELLS = st.text("abcåäöÅÄÖé ,;\t\"'-", max_size=12)
 NUMBERS = st.integers(0, 99).map(lambda n: f"+467017406{n:02d}")
-WRITTEN = st.sampled_from([lambda n: n, lambda n: "0" + n[3:], lambda n: f"0{n[3:5]}-{n[5:8]} {n[8:10]} {n[10:]}", lambda n: "00" + n[1:]])
+WRITTEN = st.sampled_from(
+    [
+        lambda n: n,
+        lambda n: "0" + n[3:],
+        lambda n: f"0{n[3:5]}-{n[5:8]} {n[8:10]} {n[10:]}",
+        lambda n: "00" + n[1:],
+    ]
+)
 
 
 def listed(text: str | bytes, kind: ListKind = SMS, *wanted: str) -> Listing:
@@ -36,7 +43,9 @@ def numbers(listing: Listing) -> list[str]:
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "windows-1252", "utf-16"]),
     line_end=st.sampled_from(["\n", "\r\n"]),
 )
-def test_every_number_is_found_however_the_list_was_saved(rows, delimiter, encoding, line_end) -> None:
+def test_every_number_is_found_however_the_list_was_saved(
+    rows, delimiter, encoding, line_end
+) -> None:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end)
     writer.writerow(["Namn", "Mobil", "Ort"])
@@ -47,14 +56,30 @@ def test_every_number_is_found_however_the_list_was_saved(rows, delimiter, encod
     assert found.rejected == ()
 
 
-@pytest.mark.parametrize("name", ["Mobil", "MOBILNUMMER", "Telefon", "phone", "Number", "nummer", "Mobil-nummer", "mobile_number"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Mobil",
+        "MOBILNUMMER",
+        "Telefon",
+        "phone",
+        "Number",
+        "nummer",
+        "Mobil-nummer",
+        "mobile_number",
+    ],
+)
 def test_a_column_of_numbers_is_known_by_its_name(name: str) -> None:
-    assert numbers(listed(f"Namn;Kundnr;{name}\nAnna;0701740699;070-174 06 05\n")) == ["+46701740605"]
+    assert numbers(listed(f"Namn;Kundnr;{name}\nAnna;0701740699;070-174 06 05\n")) == [
+        "+46701740605"
+    ]
 
 
 @pytest.mark.parametrize("name", ["E-post", "email", "E-mail", "mail", "Epostadress"])
 def test_a_column_of_addresses_is_known_by_its_name(name: str) -> None:
-    assert numbers(listed(f"Namn,{name},Telefon\nAnna,anna@example.se,0701740605\n", EMAIL)) == ["anna@example.se"]
+    assert numbers(listed(f"Namn,{name},Telefon\nAnna,anna@example.se,0701740605\n", EMAIL)) == [
+        "anna@example.se"
+    ]
 
 
 def test_a_mobile_number_is_preferred_to_a_telephone() -> None:
@@ -63,7 +88,10 @@ def test_a_mobile_number_is_preferred_to_a_telephone() -> None:
 
 def test_without_a_header_columns_are_known_by_their_content() -> None:
     found = listed(f"Anna;85230;{PARTY};0701740605\nBo;85231;;070-174 06 06\n")
-    assert [(r.destination, r.party_id) for r in found.recipients] == [("+46701740605", PARTY), ("+46701740606", None)]
+    assert [(r.destination, r.party_id) for r in found.recipients] == [
+        ("+46701740605", PARTY),
+        ("+46701740606", None),
+    ]
     assert found.header == ()
 
 
@@ -97,7 +125,9 @@ def test_an_empty_file_is_said_to_be_empty() -> None:
 
 
 def test_rejected_rows_keep_their_line_and_say_why() -> None:
-    found = listed('Namn;Mobil;partyId\nAnna;0701740605;\n"två\nrader";hej;\n\nBo;;\nCy;0701740607;inget-uuid\n')
+    found = listed(
+        'Namn;Mobil;partyId\nAnna;0701740605;\n"två\nrader";hej;\n\nBo;;\nCy;0701740607;inget-uuid\n'
+    )
     assert [(entry.row.line, entry.reason) for entry in found.rejected] == [
         (3, "is not a phone number"),
         (6, "the number is missing"),
@@ -135,7 +165,10 @@ def test_excels_own_line_about_the_delimiter_is_obeyed() -> None:
 
 
 def test_windows_letters_are_read_as_they_were_written() -> None:
-    assert [r.reference for r in listed("Referens;Mobil\nÅÄÖ é;0701740605\n".encode("windows-1252")).recipients] == ["ÅÄÖ é"]
+    assert [
+        r.reference
+        for r in listed("Referens;Mobil\nÅÄÖ é;0701740605\n".encode("windows-1252")).recipients
+    ] == ["ÅÄÖ é"]
 
 
 def test_a_quotation_mark_that_never_closes_is_told_with_its_line() -> None:
@@ -143,6 +176,8 @@ def test_a_quotation_mark_that_never_closes_is_told_with_its_line() -> None:
         listed('Namn;Mobil\nAnna;0701740605\n"Bo;0701740606\nCy;0701740607\n')
 
 
-@pytest.mark.parametrize("text", ["0700-KATT", "4,67E+10", "070-174 06 05 ankn 3", "85230", "", "+", "anna@example.se"])
+@pytest.mark.parametrize(
+    "text", ["0700-KATT", "4,67E+10", "070-174 06 05 ankn 3", "85230", "", "+", "anna@example.se"]
+)
 def test_what_is_no_number_is_not_made_into_one(text: str) -> None:
     assert read_number(text) is None

@@ -1,4 +1,5 @@
-"""One channel towards the engine, one for each way it is configured behind: what is shared, what is closed, and when."""
+"""One channel towards the engine, one for each way it is configured behind: what is shared, what is
+closed, and when."""
 
 from __future__ import annotations
 
@@ -11,7 +12,15 @@ from pydantic import BaseModel
 
 from utskick.configuration.channel_proxy import ConfiguredChannel
 from utskick.configuration.inheritance import Configuration, SectionKind
-from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.outcome import Misconfigured, Outcome, Sent
 from utskick.domain.recipient import Recipient
@@ -41,7 +50,9 @@ class Recorder(ChannelDefaults):
         return Plan({"sender": self.section.sender}, [], [])
 
     def completed(self, draft: Draft) -> Draft:
-        return Draft(draft.municipality_id, {"sender": self.section.sender, **draft.content}, draft.recipient)
+        return Draft(
+            draft.municipality_id, {"sender": self.section.sender, **draft.content}, draft.recipient
+        )
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return tuple(self.section.accounts)
@@ -72,7 +83,9 @@ SCHOOL, ANGE = Unit("2281", None, "Skola"), Unit("2260")
 
 
 def configuration(**said: tuple[Unit, dict[str, Any]]) -> Configuration:
-    return Configuration({"x": KIND}, [UnitSetting(unit, "x", value) for unit, value in said.values()])
+    return Configuration(
+        {"x": KIND}, [UnitSetting(unit, "x", value) for unit, value in said.values()]
+    )
 
 
 class Stage:
@@ -86,7 +99,9 @@ class Stage:
         return self.made[-1]
 
     async def send(self, unit: Unit) -> Outcome:
-        draft = Draft(unit.municipality_id, {}, Recipient("+46", None, None), department=unit.department)
+        draft = Draft(
+            unit.municipality_id, {}, Recipient("+46", None, None), department=unit.department
+        )
         [account] = self.channel.able(draft) or ("gone",)
         return await self.channel.send(draft, uuid4(), account)
 
@@ -103,22 +118,32 @@ async def test_a_sender_of_its_own_needs_no_connections_of_its_own() -> None:
 
 
 async def test_accounts_of_its_own_are_started_named_and_used_by_those_below() -> None:
-    said = {"ange": (ANGE, {"accounts": {"own": 1}, "sender": "Ange"}), "part": (Unit("2260", None, "Skola"), {"sender": "Angeskolan"})}
+    said = {
+        "ange": (ANGE, {"accounts": {"own": 1}, "sender": "Ange"}),
+        "part": (Unit("2260", None, "Skola"), {"sender": "Angeskolan"}),
+    }
     stage = Stage(configuration(**said))
     await stage.channel.start()
     assert [account.name for account in stage.channel.accounts] == ["base", "own@2260"]
     await stage.send(ANGE)
     await stage.send(Unit("2260", None, "Skola"))
-    carrier = next(each for each in stage.made if "own@2260" in each.section.accounts and each.started)
+    carrier = next(
+        each for each in stage.made if "own@2260" in each.section.accounts and each.started
+    )
     assert carrier.sent == [("own@2260", "Ange"), ("own@2260", "Angeskolan")]
     assert {health.account for health in await stage.channel.look()} == {"base", "own@2260"}
 
 
-async def test_what_is_taken_away_is_closed_after_its_last_call_and_what_stays_is_not_touched() -> None:
+async def test_what_is_taken_away_is_closed_after_its_last_call_and_what_stays_is_not_touched() -> (
+    None
+):
     said = {"ange": (ANGE, {"accounts": {"own": 1}}), "school": (SCHOOL, {"accounts": {"own": 2}})}
     stage = Stage(configuration(**said))
     await stage.channel.start()
-    theirs, ours = (next(each for each in stage.made if f"own@{unit.tag}" in each.section.accounts) for unit in (ANGE, SCHOOL))
+    theirs, ours = (
+        next(each for each in stage.made if f"own@{unit.tag}" in each.section.accounts)
+        for unit in (ANGE, SCHOOL)
+    )
     theirs.go_on.clear()
     under_way = asyncio.create_task(stage.send(ANGE))
     await asyncio.sleep(0)
@@ -130,12 +155,16 @@ async def test_what_is_taken_away_is_closed_after_its_last_call_and_what_stays_i
     await asyncio.sleep(0)
     assert (theirs.closed, ours.closed) == (1, 0)
     draft = Draft("2260", {}, Recipient("+46", None, None))
-    assert isinstance(await stage.channel.send(draft, uuid4(), "own@2260"), Misconfigured), "chosen before it was taken away"
+    assert isinstance(await stage.channel.send(draft, uuid4(), "own@2260"), Misconfigured), (
+        "chosen before it was taken away"
+    )
     assert stage.channel.when_uncertain("own@2260", draft) == "hold"
     assert await stage.channel.ask(draft, uuid4(), "own@2260", None) is None
     await stage.channel.close()
     assert ours.closed == 1
-    assert sum(each.closed for each in stage.made) == len([each for each in stage.made if each.started])
+    assert sum(each.closed for each in stage.made) == len(
+        [each for each in stage.made if each.started]
+    )
 
 
 async def test_a_change_that_cannot_be_used_stops_its_unit_alone() -> None:
@@ -146,6 +175,8 @@ async def test_a_change_that_cannot_be_used_stops_its_unit_alone() -> None:
     assert stage.channel.able(draft) == ()
     assert isinstance(await stage.channel.prepare(draft, uuid4()), Misconfigured)
     assert await stage.send(Unit("2281")) == Sent(None)
-    assert [health.account for health in await stage.channel.look() if not health.ok] == ["configuration@2260"]
+    assert [health.account for health in await stage.channel.look() if not health.ok] == [
+        "configuration@2260"
+    ]
     await stage.channel.adopt(configuration())
     assert await stage.send(ANGE) == Sent(None)

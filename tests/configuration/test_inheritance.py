@@ -1,4 +1,5 @@
-"""What comes of what many say: member by member the narrowest unit, the settings before rows, accounts whole."""
+"""What comes of what many say: member by member the narrowest unit, the settings before rows,
+accounts whole."""
 
 from __future__ import annotations
 
@@ -19,7 +20,12 @@ from utskick.domain.unit import Unit
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ORGANIZATIONS, DEPARTMENTS = ("2120002411", "2120002412"), ("Skola", "Bygg")
-UNITS = [Unit(m, o, d) for m in ("2281", "2260") for o in (None, *ORGANIZATIONS) for d in (None, *DEPARTMENTS)]
+UNITS = [
+    Unit(m, o, d)
+    for m in ("2281", "2260")
+    for o in (None, *ORGANIZATIONS)
+    for d in (None, *DEPARTMENTS)
+]
 
 
 class Model(BaseModel):
@@ -39,7 +45,11 @@ VALUES = st.fixed_dictionaries(
         "accounts": st.dictionaries(st.sampled_from("pq"), st.integers(0, 99), min_size=1),
     },
 )
-SAID = st.lists(st.tuples(st.sampled_from(UNITS), VALUES, st.booleans()), unique_by=lambda each: (each[0], each[2]), max_size=12)
+SAID = st.lists(
+    st.tuples(st.sampled_from(UNITS), VALUES, st.booleans()),
+    unique_by=lambda each: (each[0], each[2]),
+    max_size=12,
+)
 
 
 def said(unit: Unit, value: dict[str, Any], row: bool) -> UnitSetting:
@@ -52,11 +62,17 @@ def width(unit: Unit) -> tuple[bool, bool]:
 
 def takes_after(unit: Unit, other: Unit) -> bool:
     same = unit.municipality_id == other.municipality_id
-    return same and other.organization_number in (None, unit.organization_number) and other.department in (None, unit.department)
+    return (
+        same
+        and other.organization_number in (None, unit.organization_number)
+        and other.department in (None, unit.department)
+    )
 
 
 @given(SAID, st.sampled_from(UNITS))
-def test_of_each_member_the_narrowest_that_says_it_decides(everything: list[tuple[Unit, dict[str, Any], bool]], unit: Unit) -> None:
+def test_of_each_member_the_narrowest_that_says_it_decides(
+    everything: list[tuple[Unit, dict[str, Any], bool]], unit: Unit
+) -> None:
     configuration = Configuration(KINDS, [said(*each) for each in everything])
     found = configuration.effective("x", configuration.path("x", unit))
     for member in Model.model_fields:
@@ -66,18 +82,26 @@ def test_of_each_member_the_narrowest_that_says_it_decides(everything: list[tupl
             assert found.value.get(member) == KINDS["x"].base.get(member)
             continue
         who, value, row = max(speakers, key=lambda each: (width(each[0]), each[2]))
-        wanted = {f"{name}@{who.tag}": each for name, each in value[member].items()} if member == "accounts" else value[member]
+        wanted = (
+            {f"{name}@{who.tag}": each for name, each in value[member].items()}
+            if member == "accounts"
+            else value[member]
+        )
         assert found.value[member] == wanted
         assert found.sources[member] == said(who, value, row)
 
 
 @given(SAID)
-def test_every_way_that_there_is_can_be_found(everything: list[tuple[Unit, dict[str, Any], bool]]) -> None:
+def test_every_way_that_there_is_can_be_found(
+    everything: list[tuple[Unit, dict[str, Any], bool]],
+) -> None:
     """What is built beforehand is what any unit may come to ask for."""
     configuration = Configuration(KINDS, [said(*each) for each in everything])
     paths = {configuration.path("x", unit) for unit in UNITS} - {()}
     assert set(configuration.paths("x")) == paths
-    assert set(configuration.carriers("x")) == {configuration.connecting("x", path) for path in paths} - {()}
+    assert set(configuration.carriers("x")) == {
+        configuration.connecting("x", path) for path in paths
+    } - {()}
 
 
 def test_tags_of_units_differ_and_name_no_department() -> None:
@@ -87,7 +111,9 @@ def test_tags_of_units_differ_and_name_no_department() -> None:
 
 
 def test_what_nobody_can_read_is_not_passed_over() -> None:
-    configuration = Configuration(KINDS, [said(UNITS[0], {"a": 1}, True)], [(Unit("2281", None, "Skola"), "x")])
+    configuration = Configuration(
+        KINDS, [said(UNITS[0], {"a": 1}, True)], [(Unit("2281", None, "Skola"), "x")]
+    )
     school, building = (configuration.path("x", Unit("2281", None, name)) for name in DEPARTMENTS)
     assert configuration.effective("x", building).value["a"] == 1
     with pytest.raises(ConfigurationBroken):
@@ -95,11 +121,17 @@ def test_what_nobody_can_read_is_not_passed_over() -> None:
 
 
 def test_tables_of_the_settings_are_read_whole_and_every_fault_is_told() -> None:
-    kinds = {"sms": SectionKind("sms", CHANNELS["sms"].section, {}, frozenset({"sender"}), frozenset({"public_url"}))}
+    kinds = {
+        "sms": SectionKind(
+            "sms", CHANNELS["sms"].section, {}, frozenset({"sender"}), frozenset({"public_url"})
+        )
+    }
     tables = {
         "2281": {
             "sms": {"sender": "Kommunen"},
-            "organizations": {"2120002411": {"departments": {"Skola": {"sms": {"sender": "Skolan"}}}}},
+            "organizations": {
+                "2120002411": {"departments": {"Skola": {"sms": {"sender": "Skolan"}}}}
+            },
             "retention": {"days": 1},
         }
     }
@@ -108,7 +140,13 @@ def test_tables_of_the_settings_are_read_whole_and_every_fault_is_told() -> None
         (Unit("2281"), "Kommunen"),
         (Unit("2281", "2120002411", "Skola"), "Skolan"),
     ]
-    bad = {"2281": {"pigeon": {}, "sms": {"public_url": "https://a.example", "sendr": "x"}, "organizations": {"12": {"sms": {}}}}}
+    bad = {
+        "2281": {
+            "pigeon": {},
+            "sms": {"public_url": "https://a.example", "sendr": "x"},
+            "organizations": {"12": {"sms": {}}},
+        }
+    }
     with pytest.raises(SettingsFault) as fault:
         read_tables(bad, kinds)
     for text in (
@@ -118,5 +156,7 @@ def test_tables_of_the_settings_are_read_whole_and_every_fault_is_told() -> None
         "12 is no organisation",
     ):
         assert text in str(fault.value), text
-    with pytest.raises(SettingsFault, match="configuration of sms for 2281, department Skola: sender"):
+    with pytest.raises(
+        SettingsFault, match="configuration of sms for 2281, department Skola: sender"
+    ):
         read_tables({"2281": {"departments": {"Skola": {"sms": {"sender": "!"}}}}}, kinds)

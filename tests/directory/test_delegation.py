@@ -22,7 +22,9 @@ def people(database: Database) -> People:
 
 async def test_a_delegate_is_told_where_one_filter_matches_whole(people: People) -> None:
     anna, bo = await people.setting(sms("+4671")), await people.setting(sms("+4672"))
-    await people.delegate(anna, bo, [equals("facility", "7"), equals("kind", "fault")], [equals("facility", "8")])
+    await people.delegate(
+        anna, bo, [equals("facility", "7"), equals("kind", "fault")], [equals("facility", "8")]
+    )
     assert await people.told(anna) == ["+4671"]
     assert await people.told(anna, facility="7") == ["+4671"]
     assert await people.told(anna, facility="7", kind="FAULT") == ["+4671", "+4672"]
@@ -30,7 +32,9 @@ async def test_a_delegate_is_told_where_one_filter_matches_whole(people: People)
     assert await people.told(bo, facility="8") == ["+4672"]
 
 
-async def test_without_filters_everything_is_delegated_and_an_empty_filter_matches_nothing(people: People) -> None:
+async def test_without_filters_everything_is_delegated_and_an_empty_filter_matches_nothing(
+    people: People,
+) -> None:
     anna, bo, cy = [await people.setting(sms(f"+467{n}")) for n in range(3)]
     await people.delegate(anna, bo)
     await people.delegate(anna, cy, [])
@@ -64,7 +68,9 @@ async def test_many_delegates_are_told_to_many_who_ask_at_once(people: People) -
     assert all(len(found) == 31 for found in asked)
 
 
-async def test_a_setting_that_is_deleted_takes_its_delegates_and_its_children(people: People) -> None:
+async def test_a_setting_that_is_deleted_takes_its_delegates_and_its_children(
+    people: People,
+) -> None:
     anna, bo = await people.setting(sms("+4671")), await people.setting(sms("+4672"))
     child = await people.setting(sms("+4673"), maker=anna)
     ahead, back = await people.delegate(anna, child), await people.delegate(bo, anna)
@@ -80,15 +86,24 @@ queries = st.dictionaries(st.sampled_from(["a", "b"]), st.lists(values, max_size
 
 
 @given(st.sampled_from(["a", "b", "*"]), values, queries)
-def test_differs_is_always_the_opposite_of_equals(attribute: str, value: str, query: dict[str, list[str]]) -> None:
+def test_differs_is_always_the_opposite_of_equals(
+    attribute: str, value: str, query: dict[str, list[str]]
+) -> None:
     assert equals(attribute, value).matches(query) is not differs(attribute, value).matches(query)
 
 
-rules = st.builds(lambda kind, a, v: kind(a, v), st.sampled_from([equals, differs]), st.sampled_from(["a", "b", "*"]), values)
+rules = st.builds(
+    lambda kind, a, v: kind(a, v),
+    st.sampled_from([equals, differs]),
+    st.sampled_from(["a", "b", "*"]),
+    values,
+)
 
 
 @given(st.lists(rules, max_size=4), queries)
-def test_one_more_rule_never_lets_more_through(some: list[Rule], query: dict[str, list[str]]) -> None:
+def test_one_more_rule_never_lets_more_through(
+    some: list[Rule], query: dict[str, list[str]]
+) -> None:
     def matches(tried: list[Rule]) -> bool:
         return Filter(None, None, None, tuple(tried), None, None).matches(query)  # type: ignore[arg-type]
 

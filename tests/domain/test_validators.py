@@ -14,14 +14,27 @@ from utskick.domain.validators import decode_base64, is_base64, is_clean, path_o
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [("+46701740605", True), ("+4612345678", True), ("+1234", True), ("+123", False), ("+0701740605", False), ("46701740605", False),
-     ("+46701740605\n", False), ("+4670174060x", False), ("", False), ("+" + "1" * 16, False), ("+４６701740605", False)],
-)  # fmt: skip
+    [
+        ("+46701740605", True),
+        ("+4612345678", True),
+        ("+1234", True),
+        ("+123", False),
+        ("+0701740605", False),
+        ("46701740605", False),
+        ("+46701740605\n", False),
+        ("+4670174060x", False),
+        ("", False),
+        ("+" + "1" * 16, False),
+        ("+４６701740605", False),
+    ],
+)
 def test_msisdn(text: str, valid: bool) -> None:
     assert is_msisdn(text) is valid
 
 
-@pytest.mark.parametrize("text", ["0701740605", "070-174 06 05", "+46701740605", "0046701740605", "+46 (0)70 174 06 05"])
+@pytest.mark.parametrize(
+    "text", ["0701740605", "070-174 06 05", "+46701740605", "0046701740605", "+46 (0)70 174 06 05"]
+)
 def test_a_number_as_people_write_it(text: str) -> None:
     assert national_to_msisdn(text) == "+46701740605"
 
@@ -47,7 +60,9 @@ def test_all_base64_is_base64_with_and_without_padding(data: bytes) -> None:
         assert decode_base64(text.rstrip("=")) == data
 
 
-@pytest.mark.parametrize("text", ["", " ", "a", "YQ= =", "YQ==\n", "YQ", "å", "YQ===", "YQ=", "Y-Q_"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "a", "YQ= =", "YQ==\n", "YQ", "å", "YQ===", "YQ=", "Y-Q_"]
+)
 def test_what_java_refuses_is_refused(text: str) -> None:
     assert is_base64(text) is (text == "YQ")
 

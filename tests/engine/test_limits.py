@@ -8,7 +8,15 @@ from datetime import timedelta
 import pytest
 
 from utskick.domain.channel import Account, Priority
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 from utskick.engine.limits import AccountLimits
 
 WHY = Reason("why", "because")
@@ -59,7 +67,9 @@ async def test_the_urgent_pass_the_others() -> None:
             order.append(priority)
             await asyncio.sleep(0)
 
-    await asyncio.gather(*(send(p) for p in (Priority.BULK, Priority.BULK, Priority.NORMAL, Priority.HIGH)))
+    await asyncio.gather(
+        *(send(p) for p in (Priority.BULK, Priority.BULK, Priority.NORMAL, Priority.HIGH))
+    )
     assert order == [Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK]
 
 
@@ -98,7 +108,9 @@ async def test_the_rate_spaces_the_calls() -> None:
     assert passed == pytest.approx([100.0, 100.02, 100.04])
 
 
-@pytest.mark.parametrize(("outcome", "times"), [(Deferred(WHY), 8), (Misconfigured(WHY), 8), (Uncertain(WHY), 4)])
+@pytest.mark.parametrize(
+    ("outcome", "times"), [(Deferred(WHY), 8), (Misconfigured(WHY), 8), (Uncertain(WHY), 4)]
+)
 def test_a_provider_that_is_ill_is_left_alone_then_probed(outcome: Outcome, times: int) -> None:
     paced, time = pace()
     for _ in range(times - 1):

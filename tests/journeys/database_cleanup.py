@@ -1,4 +1,5 @@
-"""What journeys stand on: one PostgreSQL and one door for all of them, both of which outlive the workers that a journey kills."""
+"""What journeys stand on: one PostgreSQL and one door for all of them, both of which outlive the
+workers that a journey kills."""
 
 from __future__ import annotations
 
@@ -55,16 +56,22 @@ class Ground:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def open_door(self, **more: str) -> Process:
-        """The API without a worker; the one that stands, or a new one. Its accounts only tell it how messages are planned."""
+        """The API without a worker; the one that stands, or a new one. Its accounts only tell it
+        how messages are planned."""
         if self.door is None or not self.door.alive:
             found = sections(SandboxAddresses(9, 9, self.folder, self.api_url))
             somewhere = {name: found[name] for name in ("sms", "email")}
-            self.door = await Process.start(self.nursery, DOOR, self.environment(somewhere, **more), self.logs)
+            self.door = await Process.start(
+                self.nursery, DOOR, self.environment(somewhere, **more), self.logs
+            )
         return self.door
 
     def environment(self, accounts: Mapping[str, Any], **more: str) -> dict[str, str]:
-        """Of a process of the service. ``accounts``: a section for each channel; ``more``: settings by their names without UTSKICK_."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_")}
+        """Of a process of the service. ``accounts``: a section for each channel; ``more``: settings
+        by their names without UTSKICK_."""
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_")
+        }
         waits = {"first": 0.2, "ceiling": 1, "misconfigured": 1}
         told = {
             "DATABASE__URL": self.url,
@@ -78,13 +85,17 @@ class Ground:
             "WORKER__GRACE": "3",
             "WORKER__POLL": "0.5",
             "RETRY": orjson.dumps(dict.fromkeys(accounts, waits)).decode(),
-            **{channel.upper(): orjson.dumps(section).decode() for channel, section in accounts.items()},
+            **{
+                channel.upper(): orjson.dumps(section).decode()
+                for channel, section in accounts.items()
+            },
             **more,
         }
         return inherited | {f"UTSKICK_{name}": value for name, value in told.items()}
 
     async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        """Rows of the database as it is now, past the service. Several statements with semicolons between them: none."""
+        """Rows of the database as it is now, past the service. Several statements with semicolons
+        between them: none."""
         connection = await asyncpg.connect(self.url, timeout=10)
         try:
             if not values and ";" in statement:
@@ -99,14 +110,16 @@ class Ground:
         named = await self.rows(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND tablename NOT LIKE 'vault%'"
         )
-        # what a killed process had under way goes on in the server until it notices, and holds its locks
+        # what a killed process had under way goes on in the server until it notices, and holds its
+        # locks
         await self.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         await self.rows(f"TRUNCATE {', '.join(row['tablename'] for row in named)}")
 
     async def restart_database(self) -> None:
-        """As ``pg_ctl restart -m immediate``: SIGQUIT to the server, which drops all, and a start that has to recover."""
+        """As ``pg_ctl restart -m immediate``: SIGQUIT to the server, which drops all, and a start
+        that has to recover."""
         server = int((self._embedded.data / "postmaster.pid").read_text().split()[0])
         os.kill(server, signal.SIGQUIT)
         async with asyncio.timeout(20):

@@ -1,7 +1,9 @@
-"""A process that has imported the service and forks: what it bears are processes like any other, without two seconds of imports each.
+"""A process that has imported the service and forks: what it bears are processes like any other,
+without two seconds of imports each.
 
-Run as a file it is that process: it reads a line of JSON for each child (arguments, environment, log), and writes a line for each that was
-born and for each that has ended. Children go on when it is gone.
+Run as a file it is that process: it reads a line of JSON for each child (arguments, environment,
+log), and writes a line for each that was born and for each that has ended. Children go on when it
+is gone.
 """
 
 from __future__ import annotations
@@ -29,16 +31,25 @@ class Nursery:
         self._reading: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
-    async def bear(self, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> tuple[int, asyncio.Future[int]]:
-        """``python`` + arguments as a process: its id, and its exit status when it has ended (negative: the signal that ended it)."""
+    async def bear(
+        self, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path
+    ) -> tuple[int, asyncio.Future[int]]:
+        """``python`` + arguments as a process: its id, and its exit status when it has ended
+        (negative: the signal that ended it)."""
         async with self._turn:
             if self._process is None:
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, __file__, cwd=log.parent, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+                    sys.executable,
+                    __file__,
+                    cwd=log.parent,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
                 )
                 self._reading = asyncio.create_task(self._read(self._process))
             assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps([arguments, dict(environment), str(log)]).encode() + b"\n")
+            self._process.stdin.write(
+                json.dumps([arguments, dict(environment), str(log)]).encode() + b"\n"
+            )
             pid = await self._born.get()
             return pid, self._ends[pid]
 
@@ -63,7 +74,10 @@ class Nursery:
 
 def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
     """The child: as if it had been started."""
-    nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    nothing, file = (
+        os.open(os.devnull, os.O_RDONLY),
+        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+    )
     for number, target in ((0, nothing), (1, file), (2, file)):
         os.dup2(target, number)
     os.closerange(3, 256)
@@ -101,7 +115,7 @@ def _tell(said: dict[str, Any]) -> None:
 
 def main() -> None:
     """Until nobody writes any more."""
-    import utskick.app
+    import utskick.bootstrap
     import utskick.cli.service  # noqa: F401 - that it is there for the children
 
     wakes, told = os.pipe2(os.O_NONBLOCK)

@@ -1,4 +1,5 @@
-"""Sections of the settings: certificates by file or by contents, one way to say a thing, and faults without what was found."""
+"""Sections of the settings: certificates by file or by contents, one way to say a thing, and faults
+without what was found."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def faults(model: type[Section], members: dict[str, Any]) -> list[tuple[tuple[An
 
 
 @pytest.mark.parametrize("where", ["ca", "ca_file"])
-def test_an_authority_is_trusted_beside_the_public_ones_whichever_way_it_is_given(tmp_path: Path, where: str) -> None:
+def test_an_authority_is_trusted_beside_the_public_ones_whichever_way_it_is_given(
+    tmp_path: Path, where: str
+) -> None:
     (tmp_path / "ca.pem").write_text(CA)
     peer = HttpPeer.model_validate({**MEMBERS, where: CA if where == "ca" else tmp_path / "ca.pem"})
     context = peer.tls()
@@ -47,12 +50,20 @@ def test_an_authority_is_given_in_one_way(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("", "must be certificates in PEM form"),
-        (f"-----BEGIN CERTIFICATE-----\n{SECRET}\n-----END CERTIFICATE-----", "must be certificates in PEM form"),
+        (
+            f"-----BEGIN CERTIFICATE-----\n{SECRET}\n-----END CERTIFICATE-----",
+            "must be certificates in PEM form",
+        ),
         (f"# Örebro {SECRET}\n{CA}", "must be certificates in PEM form"),
-        (f"{CA}-----BEGIN PRIVATE KEY-----\n{SECRET}", "must hold certificates only, and no private key"),
+        (
+            f"{CA}-----BEGIN PRIVATE KEY-----\n{SECRET}",
+            "must hold certificates only, and no private key",
+        ),
     ],
 )
-def test_what_is_no_certificate_is_told_where_it_stands_and_not_echoed(text: str, words: str) -> None:
+def test_what_is_no_certificate_is_told_where_it_stands_and_not_echoed(
+    text: str, words: str
+) -> None:
     ((place, said, found),) = faults(HttpPeer, {**MEMBERS, "ca": text})
     assert (place, found) == (("ca",), None)
     assert words in said
@@ -75,7 +86,9 @@ def test_a_fault_says_its_words_as_they_are() -> None:
     assert (fault["loc"], fault["msg"]) == (("key",), "must be {like this}")
 
 
-async def test_certificates_are_read_when_there_is_something_to_call_and_not_before(tmp_path: Path) -> None:
+async def test_certificates_are_read_when_there_is_something_to_call_and_not_before(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "ca.pem"
     file.write_text(CA)
     peer = HttpPeer.model_validate({**MEMBERS, "url": "https://127.0.0.1:1", "ca_file": file})

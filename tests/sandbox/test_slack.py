@@ -1,4 +1,5 @@
-"""The sandbox's Slack, met by the Slack channel itself: each fault once, and what the ledger holds after it."""
+"""The sandbox's Slack, met by the Slack channel itself: each fault once, and what the ledger holds
+after it."""
 
 from __future__ import annotations
 
@@ -51,14 +52,22 @@ class Town:
         await self.slack.close()
         await self.server.close()
 
-    async def send(self, to: str = "#drift", text: str = "Hej", *, token: str | None = None, key: object = None) -> Outcome:
+    async def send(
+        self, to: str = "#drift", text: str = "Hej", *, token: str | None = None, key: object = None
+    ) -> Outcome:
         content = {"message": text, **({"_brought": True} if token else {})}
         draft = Draft("2281", content, Recipient(to), secret=token.encode() if token else None)
         return await self.channel.send(draft, key or new_id(), "slack")  # type: ignore[arg-type]
 
     async def post(self, data: Any, token: str | None = "xoxb-1", **headers: str) -> dict[str, Any]:
-        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **{k.replace("_", "-"): v for k, v in headers.items()}}
-        async with aiohttp.ClientSession() as session, session.post(f"{self.base}/chat.postMessage", data=data, headers=headers) as answer:
+        headers = {
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.base}/chat.postMessage", data=data, headers=headers) as answer,
+        ):
             return orjson.loads(await answer.read())
 
 
@@ -74,7 +83,12 @@ async def test_what_was_posted_stands_in_the_ledger(town: Town) -> None:
     outcome = await town.send(text="Hej *alla* åäö", key=key)
     assert isinstance(outcome, Sent)
     (entry,) = town.ledger.of("slack", "#drift")
-    assert (entry.provider, entry.text, entry.key, entry.reference) == ("slack", "Hej *alla* åäö", str(key), outcome.reference)
+    assert (entry.provider, entry.text, entry.key, entry.reference) == (
+        "slack",
+        "Hej *alla* åäö",
+        str(key),
+        outcome.reference,
+    )
     assert orjson.loads(entry.raw)["channel"] == "#drift"
     assert b"xoxb" not in entry.raw
 
@@ -141,15 +155,25 @@ async def test_temporary_once_then_well(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"), [(ProviderFault.REFUSE, Rejected), (ProviderFault.LOGIN, Misconfigured), (ProviderFault.THROTTLE, Deferred)]
+    ("fault", "kind"),
+    [
+        (ProviderFault.REFUSE, Rejected),
+        (ProviderFault.LOGIN, Misconfigured),
+        (ProviderFault.THROTTLE, Deferred),
+    ],
 )
-async def test_the_script_of_faults_goes_for_every_channel(town: Town, fault: ProviderFault, kind: type) -> None:
+async def test_the_script_of_faults_goes_for_every_channel(
+    town: Town, fault: ProviderFault, kind: type
+) -> None:
     town.faults.add(FaultRule(fault, provider="slack", recipient="^#drift$"))
     assert isinstance(await town.send(), kind)
     assert isinstance(await town.send(), Sent)
 
 
-@pytest.mark.parametrize("token", ["xoxb-revoked", "xoxb-expired", "xoxb-inactive", "xoxb-scopeless", "xoxp-1", "nonsense"])
+@pytest.mark.parametrize(
+    "token",
+    ["xoxb-revoked", "xoxb-expired", "xoxb-inactive", "xoxb-scopeless", "xoxp-1", "nonsense"],
+)
 async def test_a_refused_token(town: Town, token: str) -> None:
     outcome = await town.send(token=token)
     assert isinstance(outcome, Rejected)
@@ -163,7 +187,9 @@ async def test_any_other_bot_token_is_taken(town: Town) -> None:
 
 async def test_a_form_is_understood_as_json_is(town: Town) -> None:
     said = [{"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}]
-    answer = await town.post({"channel": "#drift", "blocks": orjson.dumps(said).decode(), "mrkdwn": "1"})
+    answer = await town.post(
+        {"channel": "#drift", "blocks": orjson.dumps(said).decode(), "mrkdwn": "1"}
+    )
     assert answer["ok"] is True
     assert town.ledger.of("slack", "#drift")[0].text == "Hej"
 
@@ -179,19 +205,43 @@ SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}
         ({"channel": "#a"}, "no_text"),
         ({"channel": "#a", "blocks": [SECTION] * 51}, "invalid_blocks"),
         ({"channel": "#a", "blocks": "hej"}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}]}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": ""}}]}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "html", "text": "x"}}]}, "invalid_blocks"),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}],
+            },
+            "invalid_blocks",
+        ),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": ""}}],
+            },
+            "invalid_blocks",
+        ),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "html", "text": "x"}}],
+            },
+            "invalid_blocks",
+        ),
         ({"channel": "#a", "blocks": [{"type": "carousel"}]}, "invalid_blocks"),
     ],
 )
 async def test_what_slack_refuses_is_refused(town: Town, asked: Any, error: str) -> None:
-    assert await town.post(orjson.dumps(asked), Content_Type="application/json") == {"ok": False, "error": error}
+    assert await town.post(orjson.dumps(asked), Content_Type="application/json") == {
+        "ok": False,
+        "error": error,
+    }
     assert len(town.ledger) == 0
 
 
 async def test_no_token_at_all(town: Town) -> None:
-    assert await town.post({"channel": "#a", "text": "x"}, token=None) == {"ok": False, "error": "not_authed"}
+    assert await town.post({"channel": "#a", "text": "x"}, token=None) == {
+        "ok": False,
+        "error": "not_authed",
+    }
 
 
 async def test_a_look_is_answered(town: Town) -> None:

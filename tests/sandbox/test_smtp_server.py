@@ -48,7 +48,9 @@ class Post:
             **account,
         }
         sender = {"name": "K", "address": "k@sundsvall.se"}
-        return build(EmailSettings.model_validate({"sender": sender, "accounts": {"sandbox": settings}}))
+        return build(
+            EmailSettings.model_validate({"sender": sender, "accounts": {"sandbox": settings}})
+        )
 
     async def send(self, to: str = "anna@example.com", **content: Any) -> Outcome:
         return await self.channel.send(draft(to, **content), new_id(), "sandbox")
@@ -69,7 +71,8 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
 async def test_what_was_sent_is_in_the_ledger(post: Post) -> None:
     key = new_id()
     sent = replace(
-        draft("åsa@example.com", subject="Räksmörgås 🐻", message="Hej\nå €"), attachments=(Attachment.of("ö.pdf", None, b"%PDF-"),)
+        draft("åsa@example.com", subject="Räksmörgås 🐻", message="Hej\nå €"),
+        attachments=(Attachment.of("ö.pdf", None, b"%PDF-"),),
     )
     outcome = await post.channel.send(sent, key, "sandbox")
     [received] = post.ledger.of("email", "åsa@example.com")
@@ -77,7 +80,11 @@ async def test_what_was_sent_is_in_the_ledger(post: Post) -> None:
     assert outcome.reference is not None
     assert received.reference in outcome.reference
     assert received.key == f"<{key}@sundsvall.se>"
-    assert (received.subject, received.text, received.provider) == ("Räksmörgås 🐻", "Hej\nå €", "smtp")
+    assert (received.subject, received.text, received.provider) == (
+        "Räksmörgås 🐻",
+        "Hej\nå €",
+        "smtp",
+    )
     assert received.sender == "Sundsvalls kommun <noreply@sundsvall.se>"
     assert b"Content-Type: application/pdf" in received.raw
 
@@ -87,7 +94,9 @@ async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None
     assert isinstance(await channel.send(draft("anna@example.com"), new_id(), "sandbox"), Sent)
     await channel.close()
     public = post.channel_with(ca_file=None)
-    assert isinstance(await public.send(draft("anna@example.com"), new_id(), "sandbox"), Misconfigured)
+    assert isinstance(
+        await public.send(draft("anna@example.com"), new_id(), "sandbox"), Misconfigured
+    )
     await public.close()
 
 
@@ -103,7 +112,9 @@ async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None
         (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(post: Post, fault: ProviderFault, kind: type, arrives: bool) -> None:
+async def test_a_fault_strikes_as_often_as_it_is_told(
+    post: Post, fault: ProviderFault, kind: type, arrives: bool
+) -> None:
     post.faults.add(FaultRule(fault, "smtp", "anna", times=1))
     assert type(await post.send()) is kind
     assert len(post.ledger.of("email", "anna@example.com")) == arrives
@@ -131,7 +142,9 @@ async def test_a_wrong_password_is_refused(post: Post) -> None:
 
 @pytest.mark.parametrize("way", ["auth_plain", "auth_login"])
 async def test_both_ways_to_log_in_work_and_only_over_tls(post: Post, way: str) -> None:
-    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=post.server.port, start_tls=False, local_hostname="x")
+    client = aiosmtplib.SMTP(
+        hostname="127.0.0.1", port=post.server.port, start_tls=False, local_hostname="x"
+    )
     await client.connect()
     await client.ehlo()
     assert not client.supports_extension("auth")

@@ -19,7 +19,9 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @asynccontextmanager
-async def visiting(ledger: Ledger, faults: Faults | None = None, batches: Batches | None = None) -> AsyncIterator[TestClient[Any, Any]]:
+async def visiting(
+    ledger: Ledger, faults: Faults | None = None, batches: Batches | None = None
+) -> AsyncIterator[TestClient[Any, Any]]:
     viewer = Viewer(ledger, faults or Faults(), batches=batches)
     app = web.Application(middlewares=[viewer.missing])
     app.add_routes(viewer.routes())

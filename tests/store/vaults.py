@@ -24,7 +24,9 @@ async def empty(url: str, tables: str = TABLES) -> None:
 
 
 @asynccontextmanager
-async def process(url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0) -> AsyncIterator[Database]:
+async def process(
+    url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0
+) -> AsyncIterator[Database]:
     """``keys``: of its settings, the first and the old ones."""
     database = Database(url, size=4, vault=Vault(Cipher(keys), trusted=trusted))
     await database.open()

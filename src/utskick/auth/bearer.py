@@ -12,20 +12,27 @@ from utskick.auth.claims import AccessGrant
 from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 
-#: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has withdrawn is out after that.
+#: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has
+#: withdrawn is out after that.
 _MOST: Final = 10_000
 _LIFE: Final = 300.0
 _REALM: Final = 'Bearer realm="utskick"'
 
 
 class BearerAuthenticator:
-    """``advice``: where tokens are to be had, in a sentence for those who come without. ``certificate_header``: in lower case.
+    """``advice``: where tokens are to be had, in a sentence for those who come without.
+    ``certificate_header``: in lower case.
 
     A token that was verified is known again by its SHA-256, so that most calls cost microseconds.
     """
 
     def __init__(
-        self, tokens: Tokens, advice: str, *, certificate_header: str | None = None, clock: Callable[[], float] = time.time
+        self,
+        tokens: Tokens,
+        advice: str,
+        *,
+        certificate_header: str | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.certificate_header = certificate_header
         self._tokens = tokens
@@ -34,14 +41,19 @@ class BearerAuthenticator:
         self._known: dict[bytes, tuple[AccessGrant, float]] = {}
 
     async def grant(self, authorization: str | None, certificate: str | None = None) -> AccessGrant:
-        """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises ``Unauthorized``."""
+        """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises
+        ``Unauthorized``."""
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             sentence = "this call needs an access token (Authorization: Bearer …)"
-            raise Unauthorized(f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge())
+            raise Unauthorized(
+                f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge()
+            )
         grant = self._recalled(token) or await self._verified(token)
-        if grant.thumbprint is not None and not hmac.compare_digest(grant.thumbprint.encode(), (certificate or "").encode()):
+        if grant.thumbprint is not None and not hmac.compare_digest(
+            grant.thumbprint.encode(), (certificate or "").encode()
+        ):
             raise self._refused("the token is bound to a client certificate that was not shown")
         return grant
 
@@ -49,7 +61,9 @@ class BearerAuthenticator:
         """Raises ``ScopeMissing``."""
         if scope not in grant.scopes:
             sentence = f"this call needs the scope {scope}, which the token does not have"
-            raise ScopeMissing(sentence, headers=_challenge("insufficient_scope", sentence, scope), scope=scope)
+            raise ScopeMissing(
+                sentence, headers=_challenge("insufficient_scope", sentence, scope), scope=scope
+            )
 
     def check_municipality(self, grant: AccessGrant, municipality_id: str) -> None:
         """Raises ``OtherMunicipality``, which names the rule, and nothing of what is behind it."""
@@ -78,14 +92,20 @@ class BearerAuthenticator:
         return grant
 
     def _refused(self, sentence: str) -> Unauthorized:
-        return Unauthorized(f"{sentence}. {self._advice}", why=sentence, headers=_challenge("invalid_token", sentence))
+        return Unauthorized(
+            f"{sentence}. {self._advice}",
+            why=sentence,
+            headers=_challenge("invalid_token", sentence),
+        )
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def _challenge(error: str | None = None, sentence: str = "", scope: str | None = None) -> dict[str, str]:
+def _challenge(
+    error: str | None = None, sentence: str = "", scope: str | None = None
+) -> dict[str, str]:
     """RFC 6750 section 3: who has shown nothing is told no error."""
     parts = [_REALM]
     if error is not None:

@@ -1,4 +1,5 @@
-"""A client that proves itself by a signature of its own: ``private_key_jwt`` (RFC 7523 section 2.2, OpenID Connect Core section 9)."""
+"""A client that proves itself by a signature of its own: ``private_key_jwt`` (RFC 7523 section 2.2,
+OpenID Connect Core section 9)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,11 @@ class Assertion:
 def claimed_by(text: str) -> str:
     """Whose assertion it says it is: nothing has been verified. Raises ``Unproven``."""
     try:
-        found = jwt.decode_complete(text, options={"verify_signature": False}) if len(text) <= _SIZE else {"payload": {}}
+        found = (
+            jwt.decode_complete(text, options={"verify_signature": False})
+            if len(text) <= _SIZE
+            else {"payload": {}}
+        )
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         raise Unproven from None
     subject = found["payload"].get("sub")
@@ -43,17 +48,30 @@ def claimed_by(text: str) -> str:
     return subject
 
 
-def verify(text: str, client_id: str, public_keys: dict[str, Any], audiences: Sequence[str]) -> Assertion:
+def verify(
+    text: str, client_id: str, public_keys: dict[str, Any], audiences: Sequence[str]
+) -> Assertion:
     """``audiences``: the issuer, or its token endpoint. Raises ``Unproven``."""
     try:
         header = jwt.get_unverified_header(text)
         key = read_set(public_keys).get(str(header.get("kid")))
-        if key is None or header.get("alg") not in ALGORITHMS or header.get("alg") not in key.algorithms or "crit" in header:
+        if (
+            key is None
+            or header.get("alg") not in ALGORITHMS
+            or header.get("alg") not in key.algorithms
+            or "crit" in header
+        ):
             raise Unproven
         payload = jwt.decode(
-            text, key.key, list(key.algorithms), {"require": ["exp", "iss", "sub", "aud", "jti"]},
-            audience=list(audiences), issuer=client_id, subject=client_id, leeway=LEEWAY,
-        )  # fmt: skip
+            text,
+            key.key,
+            list(key.algorithms),
+            {"require": ["exp", "iss", "sub", "aud", "jti"]},
+            audience=list(audiences),
+            issuer=client_id,
+            subject=client_id,
+            leeway=LEEWAY,
+        )
         expires = float(payload["exp"])
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         raise Unproven from None

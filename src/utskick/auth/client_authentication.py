@@ -43,7 +43,8 @@ class LoginThrottled(Exception):
 class Authentication:
     """``audiences``: whom an assertion may be for.
 
-    A right secret is known again by a keyed digest, in memory alone: it passes at once, also while somebody is made to wait for guessing.
+    A right secret is known again by a keyed digest, in memory alone: it passes at once, also while
+    somebody is made to wait for guessing.
     """
 
     def __init__(self, clients: Clients, audiences: Sequence[str], clock: Clock) -> None:
@@ -56,9 +57,12 @@ class Authentication:
         self._right: dict[str, bytes] = {}
 
     async def client(self, shown: Shown) -> Client | None:
-        """None: what was shown is wrong; it took as long whatever was wrong with it. Raises ``LoginThrottled``."""
+        """None: what was shown is wrong; it took as long whatever was wrong with it. Raises
+        ``LoginThrottled``."""
         client = await self._named(shown.client_id)
-        known = client is not None and shown.secret is not None and self._is_known(client, shown.secret)
+        known = (
+            client is not None and shown.secret is not None and self._is_known(client, shown.secret)
+        )
         if not known and (wait := self._lookout.wait(shown.client_id)) > 0:
             raise LoginThrottled(wait)
         if known or await self._is_right(client, shown):
@@ -74,7 +78,11 @@ class Authentication:
 
     async def _is_right(self, client: Client | None, shown: Shown) -> bool:
         if shown.assertion is not None:
-            return client is not None and client.public_keys is not None and await self._is_proven(client, shown.assertion)
+            return (
+                client is not None
+                and client.public_keys is not None
+                and await self._is_proven(client, shown.assertion)
+            )
         secret = shown.secret or ""
         digests = client.digests(self._clock()) if client is not None else ()
         for digest in digests or (secret_digest.of_nobody(),):
@@ -87,7 +95,9 @@ class Authentication:
 
     async def _is_proven(self, client: Client, text: str) -> bool:
         try:
-            proof = assertion.verify(text, client.id, dict(client.public_keys or {}), self._audiences)
+            proof = assertion.verify(
+                text, client.id, dict(client.public_keys or {}), self._audiences
+            )
         except assertion.Unproven:
             return False
         until = datetime.fromtimestamp(proof.expires, UTC) + timedelta(minutes=1)
@@ -95,7 +105,10 @@ class Authentication:
 
     def _is_known(self, client: Client, secret: str) -> bool:
         shown = self._keyed(secret)
-        return any(hmac.compare_digest(self._right.get(digest, b""), shown) for digest in client.digests(self._clock()))
+        return any(
+            hmac.compare_digest(self._right.get(digest, b""), shown)
+            for digest in client.digests(self._clock())
+        )
 
     def _remember(self, digest: str, secret: str) -> None:
         if len(self._right) >= _MOST:

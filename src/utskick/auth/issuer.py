@@ -1,4 +1,5 @@
-"""The embedded issuer: the token endpoint (RFC 6749 section 4.4) and what it publishes (RFC 8414), without HTTP."""
+"""The embedded issuer: the token endpoint (RFC 6749 section 4.4) and what it publishes (RFC 8414),
+without HTTP."""
 
 from __future__ import annotations
 
@@ -27,16 +28,32 @@ _GRANT: Final = "client_credentials"
 
 
 class TokenDenied(Exception):
-    """RFC 6749 section 5.2: ``error`` is one of its words. ``client_id``: who it was said to be, where that was not proved."""
+    """RFC 6749 section 5.2: ``error`` is one of its words. ``client_id``: who it was said to be,
+    where that was not proved."""
 
-    def __init__(self, error: str, description: str, status: int = 400, *, wait: float | None = None, client_id: str | None = None) -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        status: int = 400,
+        *,
+        wait: float | None = None,
+        client_id: str | None = None,
+    ) -> None:
         super().__init__(error)
-        self.error, self.description, self.status, self.wait, self.client_id = error, description, status, wait, client_id
+        self.error, self.description, self.status, self.wait, self.client_id = (
+            error,
+            description,
+            status,
+            wait,
+            client_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A call of the token endpoint: its form, its Authorization header, the thumbprint of the client's certificate."""
+    """A call of the token endpoint: its form, its Authorization header, the thumbprint of the
+    client's certificate."""
 
     form: Mapping[str, str]
     authorization: str | None = None
@@ -46,7 +63,9 @@ class TokenRequest:
 class EmbeddedIssuer:
     """``name``: its ``iss``, the address under which it is known."""
 
-    def __init__(self, section: AuthSection, name: str, clients: Clients, signing: Signing, clock: Clock) -> None:
+    def __init__(
+        self, section: AuthSection, name: str, clients: Clients, signing: Signing, clock: Clock
+    ) -> None:
         self.name = name
         self.signing = signing
         self._section = section
@@ -59,10 +78,13 @@ class EmbeddedIssuer:
         return self.name + _TOKEN
 
     async def token(self, asked: TokenRequest) -> dict[str, Any]:
-        """The answer of section 5.1. Raises ``TokenDenied``, or ``Unavailable`` where the database is away."""
+        """The answer of section 5.1. Raises ``TokenDenied``, or ``Unavailable`` where the database
+        is away."""
         grant_type = asked.form.get("grant_type")
         if not grant_type:
-            raise TokenDenied("invalid_request", "grant_type is missing: send grant_type=client_credentials")
+            raise TokenDenied(
+                "invalid_request", "grant_type is missing: send grant_type=client_credentials"
+            )
         shown = _shown(asked)
         if grant_type != _GRANT:
             raise TokenDenied("unsupported_grant_type", "only client_credentials is given here")
@@ -73,25 +95,42 @@ class EmbeddedIssuer:
             await self._clients.used(client.id, now, now - timedelta(minutes=1))
         scope = " ".join(scopes)
         token = await self.signing.sign(self._claims(client, scope, asked.certificate), "at+jwt")
-        return {"access_token": token, "token_type": "Bearer", "expires_in": self._section.token_seconds, "scope": scope}
+        return {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": self._section.token_seconds,
+            "scope": scope,
+        }
 
     async def grant_of(self, client_id: str) -> AccessGrant | None:
         """What a client of this name may, whoever asks; None: there is none."""
         client = await self._clients.get(client_id) if is_name(client_id) else None
-        return AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0) if client is not None else None
+        return (
+            AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)
+            if client is not None
+            else None
+        )
 
     async def _client(self, shown: Shown) -> Client:
         try:
             client = await self._authentication.client(shown)
         except LoginThrottled as fault:
             sentence = "wrong credentials were shown for this client too often; wait and try again"
-            raise TokenDenied("invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id) from None
+            raise TokenDenied(
+                "invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id
+            ) from None
         if client is None:
-            raise TokenDenied("invalid_client", "the client is not known, or what it shows is wrong", 401, client_id=shown.client_id)
+            raise TokenDenied(
+                "invalid_client",
+                "the client is not known, or what it shows is wrong",
+                401,
+                client_id=shown.client_id,
+            )
         return client
 
     def _claims(self, client: Client, scope: str, certificate: str | None) -> dict[str, Any]:
-        """RFC 9068 section 2.2; bound to the certificate that the client came with (RFC 8705 section 3)."""
+        """RFC 9068 section 2.2; bound to the certificate that the client came with (RFC 8705
+        section 3)."""
         now = int(self._clock().timestamp())
         return {
             "iss": self.name,
@@ -107,7 +146,8 @@ class EmbeddedIssuer:
         }
 
     def metadata(self, scopes: Iterable[str]) -> dict[str, Any]:
-        """RFC 8414 section 2; OpenID Connect Discovery asks for three more, of which there is nothing here."""
+        """RFC 8414 section 2; OpenID Connect Discovery asks for three more, of which there is
+        nothing here."""
         methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
         return {
             "issuer": self.name,
@@ -120,7 +160,8 @@ class EmbeddedIssuer:
             "id_token_signing_alg_values_supported": ["ES256"],
             "token_endpoint_auth_methods_supported": methods,
             "token_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256"],
-            "tls_client_certificate_bound_access_tokens": self._section.certificate_header is not None,
+            "tls_client_certificate_bound_access_tokens": self._section.certificate_header
+            is not None,
         }
 
 
@@ -136,17 +177,26 @@ def _shown(asked: TokenRequest) -> Shown:
         return _asserted(form)
     if "client_secret" in form and form.get("client_id"):
         return Shown(form["client_id"], form["client_secret"])
-    raise TokenDenied("invalid_client", "no client: send its id and secret by HTTP Basic, or an assertion", 401)
+    raise TokenDenied(
+        "invalid_client", "no client: send its id and secret by HTTP Basic, or an assertion", 401
+    )
 
 
 def _basic(authorization: str, client_id: str | None) -> Shown:
-    """RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic credentials."""
+    """RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic
+    credentials."""
     found = credentials(authorization)
     if found is None:
-        raise TokenDenied("invalid_client", "the Authorization header must be HTTP Basic with the client's id and secret", 401)
+        raise TokenDenied(
+            "invalid_client",
+            "the Authorization header must be HTTP Basic with the client's id and secret",
+            401,
+        )
     name, secret = map(unquote_plus, found)
     if client_id is not None and client_id != name:
-        raise TokenDenied("invalid_request", "client_id is not the client of the Authorization header")
+        raise TokenDenied(
+            "invalid_request", "client_id is not the client of the Authorization header"
+        )
     return Shown(name, secret)
 
 
@@ -157,7 +207,9 @@ def _asserted(form: Mapping[str, str]) -> Shown:
     try:
         client_id = assertion.claimed_by(text)
     except assertion.Unproven:
-        raise TokenDenied("invalid_client", "the assertion is not a signed JWT with the client as its sub", 401) from None
+        raise TokenDenied(
+            "invalid_client", "the assertion is not a signed JWT with the client as its sub", 401
+        ) from None
     if form.get("client_id", client_id) != client_id:
         raise TokenDenied("invalid_request", "client_id is not the client of the assertion")
     return Shown(client_id, assertion=text)

@@ -1,4 +1,5 @@
-"""Keys that verify tokens: read from a JWK set (RFC 7517), each bound to the algorithms that its own type has (RFC 8725 section 3.1)."""
+"""Keys that verify tokens: read from a JWK set (RFC 7517), each bound to the algorithms that its
+own type has (RFC 8725 section 3.1)."""
 
 from __future__ import annotations
 
@@ -31,16 +32,22 @@ class JwksSource(Protocol):
     """Where the keys of an issuer come from."""
 
     async def find(self, kid: str) -> VerifyingKey | None:
-        """None: it has no such key. Raises ``IssuerAway`` or ``Unavailable`` where that cannot be told."""
+        """None: it has no such key. Raises ``IssuerAway`` or ``Unavailable`` where that cannot be
+        told."""
         ...
 
 
 def read_set(members: Mapping[str, Any]) -> dict[str, VerifyingKey]:
-    """The usable keys of a JWK set by their ids. What is for encryption, of another kind, too small or without an id is left out."""
+    """The usable keys of a JWK set by their ids. What is for encryption, of another kind, too small
+    or without an id is left out."""
     listed = members.get("keys")
     found: dict[str, VerifyingKey] = {}
     for jwk in listed[:_MOST_KEYS] if isinstance(listed, list) else ():
-        if isinstance(jwk, dict) and isinstance(kid := jwk.get("kid"), str) and (key := _read(jwk)) is not None:
+        if (
+            isinstance(jwk, dict)
+            and isinstance(kid := jwk.get("kid"), str)
+            and (key := _read(jwk)) is not None
+        ):
             found.setdefault(kid, key)
     return found
 

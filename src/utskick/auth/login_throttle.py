@@ -1,4 +1,5 @@
-"""Against guessing: who has shown wrong credentials for a client again and again has to wait, longer each time."""
+"""Against guessing: who has shown wrong credentials for a client again and again has to wait,
+longer each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The sandbox's own client: made at the first start, kept in the data folder, in a form that curl reads (``curl --config``)."""
+"""The sandbox's own client: made at the first start, kept in the data folder, in a form that curl
+reads (``curl --config``)."""
 
 from __future__ import annotations
 
@@ -33,15 +34,23 @@ def read(path: Path) -> tuple[str, str] | None:
 
 
 class KeptClient:
-    """It may everything, on a machine that nothing leaves: where the sandbox is off, it is revoked."""
+    """It may everything, on a machine that nothing leaves: where the sandbox is off, it is
+    revoked."""
 
-    def __init__(self, database: Database, channels: Sequence[str], municipalities: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        channels: Sequence[str],
+        municipalities: Sequence[str],
+        clock: Clock,
+    ) -> None:
         self._clients = Clients(database)
         self._allowed = ClientPermissions(tuple(municipalities), tuple(scopes.every(channels)))
         self._register = ClientRegistry(self._clients, self._allowed.scopes, municipalities, clock)
 
     async def keep(self, folder: Path) -> Path:
-        """The file. With the same secret as at the last start, and a new one where file and database do not belong together."""
+        """The file. With the same secret as at the last start, and a new one where file and
+        database do not belong together."""
         path = folder / FILE
         client = await self._clients.get(NAME)
         if client is None:
@@ -58,7 +67,12 @@ class KeptClient:
 
 
 def _fits(client: Client, kept: tuple[str, str] | None) -> bool:
-    return kept is not None and kept[0] == client.id and client.digest is not None and is_of(client.digest, kept[1])
+    return (
+        kept is not None
+        and kept[0] == client.id
+        and client.digest is not None
+        and is_of(client.digest, kept[1])
+    )
 
 
 def _write(path: Path, secret: str | None) -> None:
@@ -67,7 +81,11 @@ def _write(path: Path, secret: str | None) -> None:
     try:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.write(f'# The sandbox\'s client, for curl --config. Made by utskick serve\nuser = "{NAME}:{secret}"\n')
+            file.write(
+                f'# The sandbox\'s client, for curl --config. Made by utskick serve\nuser = "{NAME}:{secret}"\n'
+            )
         partial.replace(path)
     except OSError as fault:
-        raise SettingsFault(f"the sandbox's client cannot be kept at {path}: {fault.strerror}") from fault
+        raise SettingsFault(
+            f"the sandbox's client cannot be kept at {path}: {fault.strerror}"
+        ) from fault

@@ -1,4 +1,5 @@
-"""Whether an access token is genuine: a signed JWT (RFC 9068 where its issuer follows it) of an issuer that is trusted here."""
+"""Whether an access token is genuine: a signed JWT (RFC 9068 where its issuer follows it) of an
+issuer that is trusted here."""
 
 from __future__ import annotations
 
@@ -14,16 +15,21 @@ from utskick.auth.jwks import ALGORITHMS, JwksSource
 #: Seconds by which clocks may differ.
 LEEWAY: Final = 30
 _LONGEST: Final = 16_384
-_TYPES: Final = ("at+jwt", "jwt")  # an ID token has no type of its own: auth.claims knows it by its claims
+_TYPES: Final = (
+    "at+jwt",
+    "jwt",
+)  # an ID token has no type of its own: auth.claims knows it by its claims
 
 
 class InvalidToken(Exception):
-    """The token cannot be taken; the text says why to whoever sent it, and holds nothing of the token."""
+    """The token cannot be taken; the text says why to whoever sent it, and holds nothing of the
+    token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """An issuer whose tokens are taken. ``name``: its ``iss``; ``audience``: what must be among their ``aud``."""
+    """An issuer whose tokens are taken. ``name``: its ``iss``; ``audience``: what must be among
+    their ``aud``."""
 
     name: str
     audience: str
@@ -32,7 +38,8 @@ class Trusted:
 
 
 class Tokens:
-    """Verifies. Nothing that a token says of itself chooses how: only which of our issuers' keys is looked up."""
+    """Verifies. Nothing that a token says of itself chooses how: only which of our issuers' keys is
+    looked up."""
 
     def __init__(self, trusted: Sequence[Trusted]) -> None:
         self._trusted = {issuer.name: issuer for issuer in trusted}
@@ -51,9 +58,14 @@ class Tokens:
             raise InvalidToken("the token is signed in a way that its key is not for")
         try:
             payload = jwt.decode(
-                token, key.key, list(key.algorithms), {"require": ["exp", "iss", "aud"]},
-                audience=issuer.audience, issuer=issuer.name, leeway=LEEWAY,
-            )  # fmt: skip
+                token,
+                key.key,
+                list(key.algorithms),
+                {"require": ["exp", "iss", "aud"]},
+                audience=issuer.audience,
+                issuer=issuer.name,
+                leeway=LEEWAY,
+            )
             return issuer.claims.grant(payload)
         except InvalidClaims as fault:
             raise InvalidToken(str(fault)) from None
@@ -72,7 +84,9 @@ def _peeked(token: str) -> tuple[dict[str, Any], Any]:
     header: dict[str, Any] = found["header"]
     kind = header.get("typ")
     if header.get("alg") not in ALGORITHMS or "crit" in header:
-        raise InvalidToken(f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}, without critical extensions")
+        raise InvalidToken(
+            f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}, without critical extensions"
+        )
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
         raise InvalidToken("the token's type must be at+jwt or JWT: this is not an access token")
     return header, found["payload"].get("iss")

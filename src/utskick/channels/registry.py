@@ -1,4 +1,5 @@
-"""The register of channels: name → how to build it from its section of the settings. A new channel is one more line."""
+"""The register of channels: name → how to build it from its section of the settings. A new channel
+is one more line."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ from utskick.outgoing.settings_types import ChannelSection
 class ChannelEntry:
     """``section``: the model of its settings; ``build``: section and neighbours → channel.
 
-    ``municipal``: what all departments of a municipality send is handed over together, by one and the same account.
+    ``municipal``: what all departments of a municipality send is handed over together, by one and
+    the same account.
     """
 
     section: type[ChannelSection]
@@ -50,11 +52,15 @@ CHANNELS: dict[str, ChannelEntry] = {
     "digital_invoice": ChannelEntry(DigitalInvoiceSettings, digital_invoice.build),
     "digital_mail": ChannelEntry(DigitalMailSettings, digital_mail.build),
     "snail_mail": ChannelEntry(SnailMailSettings, snail_mail.build, municipal=True),
-    "web_message": ChannelEntry(WebMessageSettings, lambda section, around: web_message.build(section, around.directory)),
+    "web_message": ChannelEntry(
+        WebMessageSettings, lambda section, around: web_message.build(section, around.directory)
+    ),
     "slack": ChannelEntry(SlackSettings, lambda section, _: slack.build(section)),
     "push": ChannelEntry(PushSettings, push.build),
     "letter": ChannelEntry(LetterSettings, lambda section, _: letter.build(section)),
-    "message": ChannelEntry(MessageSettings, lambda section, around: message.build(section, around.directory)),
+    "message": ChannelEntry(
+        MessageSettings, lambda section, around: message.build(section, around.directory)
+    ),
 }
 
 #: The contract's message types, each with its channel.
@@ -72,4 +78,6 @@ TYPES: dict[str, str] = {
 }
 
 #: Those that speak to providers themselves: the others choose among them.
-SPOKEN: tuple[str, ...] = tuple(name for name, entry in CHANNELS.items() if "accounts" in entry.section.model_fields)
+SPOKEN: tuple[str, ...] = tuple(
+    name for name, entry in CHANNELS.items() if "accounts" in entry.section.model_fields
+)

@@ -1,4 +1,5 @@
-"""``utskick batch``: the same message to everybody on a list. Repeated after an interruption, it sends nothing twice."""
+"""``utskick batch``: the same message to everybody on a list. Repeated after an interruption, it
+sends nothing twice."""
 
 from __future__ import annotations
 
@@ -23,10 +24,16 @@ from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
 from utskick_client import BatchResult
 
-batch = typer.Typer(no_args_is_help=True, help="Send the same message to everybody on a list (CSV).")
+batch = typer.Typer(
+    no_args_is_help=True, help="Send the same message to everybody on a list (CSV)."
+)
 
-List = Annotated[Path, typer.Argument(help="CSV with a row for each recipient.", metavar="FILE.csv")]
-RejectedFile = Annotated[Path | None, typer.Option("--rejected", help="Write the rejected rows to this file.")]
+List = Annotated[
+    Path, typer.Argument(help="CSV with a row for each recipient.", metavar="FILE.csv")
+]
+RejectedFile = Annotated[
+    Path | None, typer.Option("--rejected", help="Write the rejected rows to this file.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,9 @@ def sms(
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
     """Send an SMS to everybody on a list."""
-    order = BatchOptions(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
+    order = BatchOptions(
+        target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
+    )
     _carry_out(order, SMS, SmsContent(message, sender, high))
 
 
@@ -67,7 +76,9 @@ def email(
     subject: Annotated[str, typer.Option(help="The subject.")],
     message: Annotated[str, typer.Option(help="The plain text.")],
     html: Annotated[Path | None, typer.Option(help="File with the same as HTML.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(help="File to attach; may be repeated.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="File to attach; may be repeated.")
+    ] = None,
     sender: Annotated[str | None, typer.Option(help="Address that it is from.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Name beside that address.")] = None,
     column: Column = None,
@@ -80,10 +91,16 @@ def email(
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
     """Send an e-mail to everybody on a list."""
-    order = BatchOptions(target_of(url, municipality), file, column or [], rejected, dry_run, yes, key)
+    order = BatchOptions(
+        target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
+    )
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
-    _carry_out(order, EMAIL, EmailContent(subject, message, page, files, sender_of(sender, sender_name), high))
+    _carry_out(
+        order,
+        EMAIL,
+        EmailContent(subject, message, page, files, sender_of(sender, sender_name), high),
+    )
 
 
 def _carry_out(order: BatchOptions, kind: ListKind, content: MessageContent) -> None:
@@ -115,7 +132,8 @@ def _confirm(number: int) -> None:
 
 @dataclass
 class _RunningMailing:
-    """A mailing on its way: what has been accepted so far, in case somebody leaves before the end."""
+    """A mailing on its way: what has been accepted so far, in case somebody leaves before the
+    end."""
 
     target: ServiceTarget
     posted: list[BatchResult] = field(default_factory=list)
@@ -126,7 +144,9 @@ class _RunningMailing:
                 label = f"batch {number}/{mailing.batches}" if mailing.batches > 1 else "batch"
                 self.posted.append(await hand_in(client, posting))
                 self._tell(label)
-            labelled = [Watched(f"batch {n}", posted.batch_id) for n, posted in enumerate(self.posted, 1)]
+            labelled = [
+                Watched(f"batch {n}", posted.batch_id) for n, posted in enumerate(self.posted, 1)
+            ]
             counts = await watch(client, labelled, screen.console)
         total = {status.value: sum(found.get(status, 0) for found in counts) for status in Status}
         screen.console.print(screen.of_counts(total))
@@ -134,7 +154,9 @@ class _RunningMailing:
     def _tell(self, label: str) -> None:
         posted = self.posted[-1]
         if posted.replayed:
-            screen.say(f"{label} {posted.batch_id} had been accepted before: nothing is sent twice. To send it once more, add --key.")
+            screen.say(
+                f"{label} {posted.batch_id} had been accepted before: nothing is sent twice. To send it once more, add --key."
+            )
         else:
             screen.say(f"{label} {posted.batch_id} accepted")
         if posted.duplicates:
@@ -143,7 +165,11 @@ class _RunningMailing:
     def leave(self, mailing: Mailing) -> None:
         """Ctrl-C stops the watching, not the sending."""
         for posted in self.posted:
-            screen.say(f"Utskick goes on sending. Watch on with: utskick status {posted.batch_id} --watch")
+            screen.say(
+                f"Utskick goes on sending. Watch on with: utskick status {posted.batch_id} --watch"
+            )
         if len(self.posted) < mailing.batches:
-            screen.say("Not all batches are known to be accepted: the same command sends the rest, and nothing twice.")
+            screen.say(
+                "Not all batches are known to be accepted: the same command sends the rest, and nothing twice."
+            )
         raise typer.Exit(130)

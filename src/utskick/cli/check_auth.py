@@ -1,15 +1,16 @@
-"""What ``utskick check`` finds at the door: whose tokens are taken, whether they can be verified, and who may fetch one."""
+"""What ``utskick check`` finds at the door: whose tokens are taken, whether they can be verified,
+and who may fetch one."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from utskick import app
-from utskick import channel_setup as speaking
+from utskick import bootstrap
 from utskick.auth.discovery import DiscoveryFault, RemoteKeys, Unread
 from utskick.auth.sandbox_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
+from utskick.bootstrap import channels as speaking
 from utskick.cli.check_result import SECONDS, Finding, Grade
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
@@ -41,14 +42,25 @@ async def look(settings: Settings, inspection: DatabaseInspection | None) -> lis
 
 def _mode(settings: Settings, section: AuthSection) -> Finding:
     try:
-        app.check_host(settings)
+        bootstrap.check_host(settings)
     except SettingsFault as fault:
         return Finding("auth", Grade.FAULT, fault.detail, "mend http.host, or [auth]")
     if section.mode == "off":
         said = f"off: whoever reaches {settings.http.host} on this machine may send and read everything"
-        return Finding("auth", Grade.WARNING, said, 'set auth.mode = "embedded" or "external" (docs/security.md)')
-    whose = {"embedded": "our own issuer", "external": "the municipality's issuers", "both": "our own issuer and the municipality's"}
-    return Finding("auth", Grade.OK, f"{section.mode}: tokens of {whose[section.mode]} for {section.audience}")
+        return Finding(
+            "auth",
+            Grade.WARNING,
+            said,
+            'set auth.mode = "embedded" or "external" (docs/security.md)',
+        )
+    whose = {
+        "embedded": "our own issuer",
+        "external": "the municipality's issuers",
+        "both": "our own issuer and the municipality's",
+    }
+    return Finding(
+        "auth", Grade.OK, f"{section.mode}: tokens of {whose[section.mode]} for {section.audience}"
+    )
 
 
 def _header(settings: Settings, section: AuthSection) -> list[Finding]:
@@ -56,25 +68,45 @@ def _header(settings: Settings, section: AuthSection) -> list[Finding]:
     if section.certificate_header is None:
         return []
     todo = "let the proxy remove it from what callers send"
-    if app.is_loopback(settings.http.host):
+    if bootstrap.is_loopback(settings.http.host):
         said = f"{section.certificate_header}, from a proxy on this machine"
         return [Finding("certificate header", Grade.OK, said, todo)]
     said = f"{section.certificate_header} is believed from whoever reaches {settings.http.host}:{settings.http.port}"
-    return [Finding("certificate header", Grade.WARNING, said, f"{todo}, and nobody but the proxy reach this port (docs/security.md)")]
+    return [
+        Finding(
+            "certificate header",
+            Grade.WARNING,
+            said,
+            f"{todo}, and nobody but the proxy reach this port (docs/security.md)",
+        )
+    ]
 
 
-# -- our own issuer -------------------------------------------------------------------------------------------------------
+# -- our own issuer ----------------------------------------
 
 
-async def _embedded(settings: Settings, section: AuthSection, inspection: DatabaseInspection | None) -> list[Finding]:
+async def _embedded(
+    settings: Settings, section: AuthSection, inspection: DatabaseInspection | None
+) -> list[Finding]:
     found = [_name(settings, section)]
     if inspection is None:
-        return [*found, Finding("signing keys", Grade.OK, "none to look at yet: the first is made with the first token")]
-    return [*found, _signers(await inspection.signers()), _clients(settings, await inspection.clients())]
+        return [
+            *found,
+            Finding(
+                "signing keys",
+                Grade.OK,
+                "none to look at yet: the first is made with the first token",
+            ),
+        ]
+    return [
+        *found,
+        _signers(await inspection.signers()),
+        _clients(settings, await inspection.clients()),
+    ]
 
 
 def _name(settings: Settings, section: AuthSection) -> Finding:
-    if section.issuer is not None or app.is_loopback(settings.http.host):
+    if section.issuer is not None or bootstrap.is_loopback(settings.http.host):
         return Finding("issuer", Grade.OK, section.issuer or f"our own, on {settings.http.host}")
     said = f"tokens will name http://{settings.http.host}:{settings.http.port}, which is no address of a caller's"
     return Finding("issuer", Grade.WARNING, said, "set auth.issuer to the address that callers use")
@@ -85,10 +117,22 @@ def _signers(signers: list[SigningKeyState]) -> Finding:
         return Finding("signing keys", Grade.OK, "none yet: the first is made with the first token")
     if locked := sum(signer.locked for signer in signers):
         said = f"{locked} of {len(signers)} cannot be opened with the vault's key"
-        return Finding("signing keys", Grade.FAULT, said, "restore the table signing_keys, or empty it: new keys are made, and tokens end")
+        return Finding(
+            "signing keys",
+            Grade.FAULT,
+            said,
+            "restore the table signing_keys, or empty it: new keys are made, and tokens end",
+        )
     now = utc_now()
-    since = max((signer.signs_from for signer in signers if signer.signs_from <= now), default=signers[0].signs_from)
-    return Finding("signing keys", Grade.OK, f"{len(signers)}; the one that signs has done so since {since:%Y-%m-%d}")
+    since = max(
+        (signer.signs_from for signer in signers if signer.signs_from <= now),
+        default=signers[0].signs_from,
+    )
+    return Finding(
+        "signing keys",
+        Grade.OK,
+        f"{len(signers)}; the one that signs has done so since {since:%Y-%m-%d}",
+    )
 
 
 def _clients(settings: Settings, clients: list[str]) -> Finding:
@@ -103,7 +147,7 @@ def _clients(settings: Settings, clients: list[str]) -> Finding:
     return Finding("clients", Grade.WARNING, "none: nobody can fetch a token", todo)
 
 
-# -- issuers of the municipality's ----------------------------------------------------------------------------------------
+# -- issuers of the municipality's ----------------------------------------
 
 
 async def _issuer(issuer: IssuerSection) -> Finding:
@@ -114,8 +158,14 @@ async def _issuer(issuer: IssuerSection) -> Finding:
     except Unread as fault:
         return Finding(what, Grade.FAULT, str(fault), _TODO[fault.why])
     except TimeoutError:
-        return Finding(what, Grade.FAULT, "it did not answer in time", _TODO[DiscoveryFault.METADATA_AWAY])
+        return Finding(
+            what, Grade.FAULT, "it did not answer in time", _TODO[DiscoveryFault.METADATA_AWAY]
+        )
     finally:
         await keys.close()
     algorithms = sorted({algorithm for key in usable.values() for algorithm in key.algorithms})
-    return Finding(what, Grade.OK, f"{len(usable)} usable {'key' if len(usable) == 1 else 'keys'} ({', '.join(algorithms)})")
+    return Finding(
+        what,
+        Grade.OK,
+        f"{len(usable)} usable {'key' if len(usable) == 1 else 'keys'} ({', '.join(algorithms)})",
+    )

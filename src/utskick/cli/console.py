@@ -68,7 +68,11 @@ def of_delivery(delivery: DeliveryResult) -> list[tuple[str, str]]:
     rows = [("delivery", delivery.delivery_id), ("type", delivery.message_type)]
     if delivery.lifecycle is None:
         return [*rows, ("status", "accepted, on its way")]
-    rows += [("status", delivery.status or ""), ("lifecycle", coloured(delivery.lifecycle)), ("attempts", str(delivery.attempts))]
+    rows += [
+        ("status", delivery.status or ""),
+        ("lifecycle", coloured(delivery.lifecycle)),
+        ("attempts", str(delivery.attempts)),
+    ]
     if delivery.reason is not None:
         rows.append(("reason", told(delivery.reason)))
     return rows
@@ -91,7 +95,13 @@ def story(delivery: DeliveryResult) -> Table:
         by = escape(f"by {event.actor}") if event.actor else ""
         why = "; ".join(text for text in (told(event.reason), by) if text)
         status = coloured(escape(event.status))
-        table.add_row(f"{event.timestamp:%H:%M:%S.%f}"[:-3], status, str(event.attempt or ""), event.provider or "", why)
+        table.add_row(
+            f"{event.timestamp:%H:%M:%S.%f}"[:-3],
+            status,
+            str(event.attempt or ""),
+            event.provider or "",
+            why,
+        )
     return table
 
 
@@ -106,4 +116,6 @@ def of_counts(counts: Mapping[str, int], title: str | None = None) -> Table:
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    return "  ".join(f"{coloured(status)} {counts[status]}" for status in Status if counts.get(status))
+    return "  ".join(
+        f"{coloured(status)} {counts[status]}" for status in Status if counts.get(status)
+    )

@@ -1,4 +1,5 @@
-"""A CSV file as rows of cells: its encoding and its delimiter are found out, its line numbers are kept."""
+"""A CSV file as rows of cells: its encoding and its delimiter are found out, its line numbers are
+kept."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def read(data: bytes) -> CsvRows:
     text, encoding = decode(data)
     first, _, rest = text.partition("\n")
     skipped = 0
-    if len(first.strip()) == 5 and first.lower().startswith("sep="):  # Excel's own way to name the delimiter
+    if len(first.strip()) == 5 and first.lower().startswith(
+        "sep="
+    ):  # Excel's own way to name the delimiter
         text, delimiter, skipped = rest, first[4], 1
     else:
         delimiter = find_delimiter(text)
@@ -52,15 +55,20 @@ def decode(data: bytes) -> tuple[str, str]:
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     for encoding in [marked] if marked else ["utf-8", "windows-1252"]:
         try:
-            return data.decode(encoding), "UTF-8" if encoding.startswith("utf-8") else encoding.title()
+            return data.decode(encoding), "UTF-8" if encoding.startswith(
+                "utf-8"
+            ) else encoding.title()
         except UnicodeDecodeError:
             continue
     raise Unreadable("the file is neither UTF-8 nor Windows-1252 text; save it as CSV (UTF-8)")
 
 
 def find_delimiter(text: str) -> str:
-    """The one that cuts most of the first rows into the same number of cells, and into most of them."""
-    scored = [(_score(text, candidate), -order, candidate) for order, candidate in enumerate(DELIMITERS)]
+    """The one that cuts most of the first rows into the same number of cells, and into most of
+    them."""
+    scored = [
+        (_score(text, candidate), -order, candidate) for order, candidate in enumerate(DELIMITERS)
+    ]
     return max(scored)[2]
 
 
@@ -86,4 +94,6 @@ def _rows(text: str, delimiter: str, skipped: int) -> Iterator[Row]:
                 yield Row(begin + skipped, stripped)
             begin = reader.line_num + 1
     except csv.Error as fault:
-        raise Unreadable(f"the file cannot be read from line {begin + skipped} on: {fault}; a quotation mark may be missing") from None
+        raise Unreadable(
+            f"the file cannot be read from line {begin + skipped} on: {fault}; a quotation mark may be missing"
+        ) from None

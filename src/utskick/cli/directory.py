@@ -11,10 +11,17 @@ from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
-from utskick import app
+from utskick import bootstrap
 from utskick.cli import console as screen
 from utskick.cli import csv_file as sheet
 from utskick.cli.options import Config, Municipality
@@ -28,7 +35,9 @@ from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 
-directory = typer.Typer(no_args_is_help=True, help="Who people are: the directory in Utskick's own tables.")
+directory = typer.Typer(
+    no_args_is_help=True, help="Who people are: the directory in Utskick's own tables."
+)
 _STRIDE: Final = 2_000
 _SHOWN: Final = 20
 
@@ -45,14 +54,23 @@ class ImportOptions:
 
 @directory.command("import")
 def take(
-    file: Annotated[Path, typer.Argument(help="CSV with a row for each person or organisation.", metavar="FILE.csv")],
-    rejected: Annotated[Path | None, typer.Option("--rejected", help="Write line and reason of the rejected rows to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; change nothing.")] = False,
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with a row for each person or organisation.", metavar="FILE.csv"),
+    ],
+    rejected: Annotated[
+        Path | None,
+        typer.Option("--rejected", help="Write line and reason of the rejected rows to this file."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check; change nothing.")
+    ] = False,
     config: Config = None,
     municipality: Municipality = "2281",
 ) -> None:
-    """Take people in: who is known by the number keeps the party id; the same file twice changes nothing."""
-    settings = app.read_settings(config)
+    """Take people in: who is known by the number keeps the party id; the same file twice changes
+    nothing."""
+    settings = bootstrap.read_settings(config)
     if municipality not in settings.municipalities:
         raise SettingsFault(f"{municipality} is not among the municipalities of the settings")
     _carry_out(settings, ImportOptions(file, municipality, rejected, dry_run))
@@ -64,7 +82,11 @@ def _carry_out(settings: Settings, order: ImportOptions) -> None:
     with _bar() as bar:
         reading = bar.add_task("read", total=max(len(rows.rows) - 1, 0))
         roster = roster_of(rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading))
-        taken = ImportCounts(0, 0) if order.dry_run else asyncio.run(_take(settings, order, roster, bar))
+        taken = (
+            ImportCounts(0, 0)
+            if order.dry_run
+            else asyncio.run(_take(settings, order, roster, bar))
+        )
     refused = sorted([*roster.refused, *taken.refused], key=lambda entry: entry.line)
     _show(roster, taken, refused)
     if order.rejected is not None:
@@ -73,13 +95,22 @@ def _carry_out(settings: Settings, order: ImportOptions) -> None:
         screen.say("Dry run: nothing was written.")
 
 
-async def _take(settings: Settings, order: ImportOptions, roster: Roster, bar: Progress) -> ImportCounts:
-    async with app.opened(settings) as database, answering():
+async def _take(
+    settings: Settings, order: ImportOptions, roster: Roster, bar: Progress
+) -> ImportCounts:
+    async with bootstrap.opened(settings) as database, answering():
         return await _written(database, order, roster.entries, bar)
 
 
-async def _written(database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress) -> ImportCounts:
-    roll, now, created, replaced = Roll(database, tables_of(database, database.vault.safe)), utc_now(), 0, 0
+async def _written(
+    database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
+) -> ImportCounts:
+    roll, now, created, replaced = (
+        Roll(database, tables_of(database, database.vault.safe)),
+        utc_now(),
+        0,
+        0,
+    )
     refused: list[RejectedRow] = []
     writing, rest = bar.add_task("write", total=len(entries)), iter(entries)
     while part := list(islice(rest, _STRIDE)):
@@ -92,9 +123,13 @@ async def _written(database: Database, order: ImportOptions, entries: Sequence[I
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=screen.console,
-    )  # fmt: skip
+    )
 
 
 def _show(roster: Roster, taken: ImportCounts, refused: Sequence[RejectedRow]) -> None:
@@ -111,7 +146,9 @@ def _show(roster: Roster, taken: ImportCounts, refused: Sequence[RejectedRow]) -
         for entry in refused[:_SHOWN]:
             table.add_row(str(entry.line), escape(entry.reason))
         if len(refused) > _SHOWN:
-            table.add_row("…", f"and {len(refused) - _SHOWN} more; --rejected FILE.csv writes them all")
+            table.add_row(
+                "…", f"and {len(refused) - _SHOWN} more; --rejected FILE.csv writes them all"
+            )
         screen.console.print(table)
 
 

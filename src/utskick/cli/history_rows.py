@@ -1,4 +1,5 @@
-"""From a file of the peer's history to records: JSON lines or CSV, row by row. No reason repeats what stands in a row."""
+"""From a file of the peer's history to records: JSON lines or CSV, row by row. No reason repeats
+what stands in a row."""
 
 from __future__ import annotations
 
@@ -19,24 +20,38 @@ from utskick.domain.outcome import Reason
 from utskick.domain.status import ContractStatus
 from utskick.logs import mask
 
-#: Name of a column, in small letters and digits only → the member that it is. The peer's own names first (contract 2).
+#: Name of a column, in small letters and digits only → the member that it is. The peer's own names
+#: first (contract 2).
 COLUMNS: Final[Mapping[str, str]] = {
-    "municipalityid": "municipality", "municipality": "municipality",
-    "batchid": "batch", "batch": "batch",
-    "messageid": "message", "message": "message",
-    "deliveryid": "delivery", "delivery": "delivery",
-    "partyid": "party", "party": "party",
-    "messagetype": "type", "type": "type",
-    "originalmessagetype": "original", "originaltype": "original",
+    "municipalityid": "municipality",
+    "municipality": "municipality",
+    "batchid": "batch",
+    "batch": "batch",
+    "messageid": "message",
+    "message": "message",
+    "deliveryid": "delivery",
+    "delivery": "delivery",
+    "partyid": "party",
+    "party": "party",
+    "messagetype": "type",
+    "type": "type",
+    "originalmessagetype": "original",
+    "originaltype": "original",
     "status": "status",
-    "statusdetail": "detail", "detail": "detail",
+    "statusdetail": "detail",
+    "detail": "detail",
     "content": "content",
-    "origin": "origin", "issuer": "issuer", "department": "department",
-    "createdat": "at", "created": "at",
+    "origin": "origin",
+    "issuer": "issuer",
+    "department": "department",
+    "createdat": "at",
+    "created": "at",
     "destinationaddress": "address",
-    "organizationnumber": "organization", "organisationnumber": "organization",
-    "digitalmailtransactionid": "transaction", "transactionid": "transaction",
-}  # fmt: skip
+    "organizationnumber": "organization",
+    "organisationnumber": "organization",
+    "digitalmailtransactionid": "transaction",
+    "transactionid": "transaction",
+}
 NEEDED: Final = ("message", "delivery", "type", "status", "at")
 #: What PostgreSQL's text cannot hold, and what is left of bytes that are no UTF-8.
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
@@ -44,7 +59,8 @@ _DETAIL: Final = 500
 #: As of every call (``http.edge.caller_of``): what is counted by and found by has to fit an index.
 _NAME: Final = 255
 _LONGEST: Final = 1000
-#: What is erased when a message has settled, here as there would have been reason to (contract Q15).
+#: What is erased when a message has settled, here as there would have been reason to (contract
+#: Q15).
 _SECRETS: Final[Mapping[str, tuple[str, ...]]] = {"SLACK": ("token",)}
 
 
@@ -54,7 +70,8 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``municipalities``: those that are served; ``fallback``: of rows that name none; ``types``: the contract's; ``zone``: its clock's."""
+    """``municipalities``: those that are served; ``fallback``: of rows that name none; ``types``:
+    the contract's; ``zone``: its clock's."""
 
     municipalities: tuple[str, ...]
     fallback: str | None
@@ -80,13 +97,21 @@ def read(line: int, row: Row, setting: Setting) -> Record:
         message_type=kind,
         original_type=_one_of(row, "original", setting.types) if row.get("original") else kind,
         status=status,
-        reason=Reason(code, mask(_text(row, "detail", None) or "")[:_DETAIL] or "nothing more was recorded") if code else None,
+        reason=Reason(
+            code, mask(_text(row, "detail", None) or "")[:_DETAIL] or "nothing more was recorded"
+        )
+        if code
+        else None,
         at=_time(row, setting.zone),
         content=content,
         party_id=_text(row, "party"),
         origin=_text(row, "origin", _NAME),
         issuer=_text(row, "issuer", _NAME),
-        department=_text({"department": row.get("department") or _said(content, "department")}, "department", _NAME),
+        department=_text(
+            {"department": row.get("department") or _said(content, "department")},
+            "department",
+            _NAME,
+        ),
         destination=_destination(row, content),
         reference=_text(row, "transaction"),
     )
@@ -116,23 +141,31 @@ def _id(row: Row, name: str, otherwise: UUID | None = None) -> UUID:
 def _one_of(row: Row, name: str, words: frozenset[str]) -> str:
     text = _text(row, name)
     if text not in words:
-        raise Wrong(f"{name}: {'is missing' if text is None else 'must be one of ' + ', '.join(sorted(words))}")
+        raise Wrong(
+            f"{name}: {'is missing' if text is None else 'must be one of ' + ', '.join(sorted(words))}"
+        )
     return text
 
 
 def _status(row: Row) -> ContractStatus:
     text = _text(row, "status")
     if text in (ContractStatus.PENDING, ContractStatus.AWAITING_FEEDBACK):
-        raise Wrong(f"status: {text} is no end. Let the other system finish it before its history is moved")
+        raise Wrong(
+            f"status: {text} is no end. Let the other system finish it before its history is moved"
+        )
     if text is None or text not in ENDS:
-        raise Wrong(f"status: {'is missing' if text is None else 'must be one of ' + ', '.join(sorted(ENDS))}")
+        raise Wrong(
+            f"status: {'is missing' if text is None else 'must be one of ' + ', '.join(sorted(ENDS))}"
+        )
     return ContractStatus(text)
 
 
 def _municipality(row: Row, setting: Setting) -> str:
     text = _text(row, "municipality") or setting.fallback
     if text is None:
-        raise Wrong("municipality: is missing; --municipality says whose the rows are that name none")
+        raise Wrong(
+            "municipality: is missing; --municipality says whose the rows are that name none"
+        )
     if text not in setting.municipalities:
         raise Wrong("municipality: is not among the municipalities of the settings")
     return text
@@ -165,7 +198,11 @@ def _members(row: Row, name: str) -> dict[str, Any]:
 
 
 def _content(row: Row, kind: str) -> ImportedContent:
-    members = {name: value for name, value in _members(row, "content").items() if name not in _SECRETS.get(kind, ())}
+    members = {
+        name: value
+        for name, value in _members(row, "content").items()
+        if name not in _SECRETS.get(kind, ())
+    }
     organization = _text(row, "organization")
     return apart({**members, "_organizationNumber": organization} if organization else members)
 

@@ -1,4 +1,5 @@
-"""``utskick import``: what another system has on record becomes history here. Repeated after an interruption, it takes nothing twice."""
+"""``utskick import``: what another system has on record becomes history here. Repeated after an
+interruption, it takes nothing twice."""
 
 from __future__ import annotations
 
@@ -14,10 +15,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from utskick import app
+from utskick import bootstrap
 from utskick.channels.registry import TYPES
 from utskick.cli import console as screen
 from utskick.cli import history_rows as records
@@ -30,38 +38,65 @@ from utskick.domain.imported import Record
 from utskick.store.database import answering
 from utskick.store.history.imports import Records, RejectedRecord
 
-importing = typer.Typer(no_args_is_help=True, help="Move in: take over what another system has on record.")
+import_history = typer.Typer(
+    no_args_is_help=True, help="Move in: take over what another system has on record."
+)
 _STRIDE: Final = 5_000
 _SHOWN: Final = 20
 
 
-@importing.command()
+@import_history.command()
 def history(
-    file: Annotated[Path, typer.Argument(help="The peer's history table, as JSON lines or CSV; may be gzipped.", metavar="FILE")],
-    rejected: Annotated[Path | None, typer.Option("--rejected", help="Write line, delivery and reason of the rejected rows here.")] = None,
-    municipality: Annotated[str | None, typer.Option(help="Of the rows that name no municipality.")] = None,
-    timezone: Annotated[str, typer.Option(help="The clock that times without a zone were read from.")] = "Europe/Stockholm",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; change nothing.")] = False,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The peer's history table, as JSON lines or CSV; may be gzipped.", metavar="FILE"
+        ),
+    ],
+    rejected: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejected", help="Write line, delivery and reason of the rejected rows here."
+        ),
+    ] = None,
+    municipality: Annotated[
+        str | None, typer.Option(help="Of the rows that name no municipality.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="The clock that times without a zone were read from.")
+    ] = "Europe/Stockholm",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check; change nothing.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Take in the peer's history, each delivery once. The same file again changes nothing, and goes on after an interruption."""
-    settings = app.read_settings(config)
+    """Take in the peer's history, each delivery once. The same file again changes nothing, and goes
+    on after an interruption."""
+    settings = bootstrap.read_settings(config)
     if municipality is not None and municipality not in settings.municipalities:
         raise SettingsFault(f"{municipality} is not among the municipalities of the settings")
-    setting = records.Setting(settings.municipalities, municipality, frozenset(TYPES), _zone(timezone))
+    setting = records.Setting(
+        settings.municipalities, municipality, frozenset(TYPES), _zone(timezone)
+    )
     taking = _Taking(setting)
     with opened(file) as source, _report(rejected) as report, _bar() as bar:
         taking.report = report
         task = bar.add_task("check" if dry_run else "take in", total=source.size, rows="")
 
         def advance() -> None:
-            bar.update(task, completed=source.reached, rows=f"{taking.read:,} rows".replace(",", " "))
+            bar.update(
+                task, completed=source.reached, rows=f"{taking.read:,} rows".replace(",", " ")
+            )
 
         try:
-            asyncio.run(taking.check(source, advance) if dry_run else taking.take(settings, source, advance))
+            asyncio.run(
+                taking.check(source, advance) if dry_run else taking.take(settings, source, advance)
+            )
         except KeyboardInterrupt:
             bar.stop()
-            screen.say("Stopped. What was taken stays; the same command goes on where it stopped, and takes nothing twice.")
+            screen.say(
+                "Stopped. What was taken stays; the same command goes on where it stopped, and takes nothing twice."
+            )
             raise typer.Exit(130) from None
         bar.update(task, completed=source.size)
     taking.show()
@@ -85,7 +120,7 @@ class _Taking:
     last: datetime | None = None
 
     async def take(self, settings: Any, source: HistoryFile, advance: Any) -> None:
-        async with app.opened(settings) as database, answering():
+        async with bootstrap.opened(settings) as database, answering():
             into = Records(database, TYPES)
             rows = source.rows()
             while part := list(islice(rows, _STRIDE)):
@@ -137,7 +172,9 @@ class _Taking:
             said.append(("from, to", f"{swedish(self.first)[:16]}, {swedish(self.last)[:16]}"))
         screen.console.print(screen.sheet([(what, escape(value)) for what, value in said]))
         if self.reasons:
-            table = Table("rows", "reason", "for example, line", title="rejected rows", title_justify="left")
+            table = Table(
+                "rows", "reason", "for example, line", title="rejected rows", title_justify="left"
+            )
             for reason, number in self.reasons.most_common(_SHOWN):
                 table.add_row(str(number), escape(reason), str(self.examples[reason]))
             screen.console.print(table)
@@ -149,7 +186,9 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise Unreadable(f"{name} is no time zone; they are named like Europe/Stockholm or UTC") from None
+        raise Unreadable(
+            f"{name} is no time zone; they are named like Europe/Stockholm or UTC"
+        ) from None
 
 
 def _report(path: Path | None) -> AbstractContextManager[Rejections | None]:
@@ -159,6 +198,11 @@ def _report(path: Path | None) -> AbstractContextManager[Rejections | None]:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]}"), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=screen.console,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=screen.console,
+    )

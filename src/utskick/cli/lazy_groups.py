@@ -1,4 +1,5 @@
-"""Groups of commands that are imported when they are used: who sends an SMS shall not wait for the modules of a service."""
+"""Groups of commands that are imported when they are used: who sends an SMS shall not wait for the
+modules of a service."""
 
 from __future__ import annotations
 
@@ -9,14 +10,21 @@ import click
 from typer.core import TyperGroup
 from typer.main import get_group
 
-#: Name → module below ``utskick.cli``, which holds a ``Typer`` of the same name, and its help (tests/cli/test_later.py compares them).
+#: Name → module below ``utskick.cli``, which holds a ``Typer`` of the same name, and its help
+#: (tests/cli/test_lazy_groups.py compares them).
 GROUPS: Final[dict[str, tuple[str, str]]] = {
     "send": ("send", "Send one message, and see what became of it."),
     "batch": ("batch", "Send the same message to everybody on a list (CSV)."),
-    "clients": ("clients", "Who may fetch tokens from the embedded issuer: systems, each with its secret or its key."),
-    "configuration": ("configuration", "What a municipality, an organisation or a department says of channels and limits."),
+    "clients": (
+        "clients",
+        "Who may fetch tokens from the embedded issuer: systems, each with its secret or its key.",
+    ),
+    "configuration": (
+        "configuration",
+        "What a municipality, an organisation or a department says of channels and limits.",
+    ),
     "directory": ("directory", "Who people are: the directory in Utskick's own tables."),
-    "import": ("importing", "Move in: take over what another system has on record."),
+    "import": ("import_history", "Move in: take over what another system has on record."),
     "retention": ("retention", "How long messages are kept, and what is past its time."),
     "audit": ("audit", "The audit trail: who did what, when, from where."),
     "vault": ("vault", "The keys that seal personal data in the database (docs/vault.md)."),

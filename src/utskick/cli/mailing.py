@@ -1,4 +1,5 @@
-"""A mailing: one content to a list of recipients, in as many batches as the contract's limit asks for."""
+"""A mailing: one content to a list of recipients, in as many batches as the contract's limit asks
+for."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class Mailing:
         return -(-len(self.recipients) // MOST)
 
     def postings(self) -> Iterator[Posting]:
-        """The same list, content and options give the same keys, so a repeated command finds what an interrupted one has sent."""
+        """The same list, content and options give the same keys, so a repeated command finds what
+        an interrupted one has sent."""
         for number in range(self.batches):
             body = self.content.to_many(self.recipients[number * MOST : (number + 1) * MOST])
             yield Posting(body, self._key(number, body))

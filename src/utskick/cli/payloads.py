@@ -1,4 +1,5 @@
-"""What is said, to one or to many, as the client package takes it. The same input gives the same body."""
+"""What is said, to one or to many, as the client package takes it. The same input gives the same
+body."""
 
 from __future__ import annotations
 
@@ -45,7 +46,14 @@ class SmsContent:
 
     def to_one(self, recipient: Recipient) -> Sms:
         party, priority = _party(recipient), _priority(self.high)
-        return Sms(recipient.destination, self.message, self.sender, party, priority=priority, reference=recipient.reference)
+        return Sms(
+            recipient.destination,
+            self.message,
+            self.sender,
+            party,
+            priority=priority,
+            reference=recipient.reference,
+        )
 
     def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch:
         crowd = [SmsRecipient(r.destination, r.party_id, r.reference) for r in recipients]
@@ -66,7 +74,8 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class EmailContent:
-    """``html``: the bytes of an HTML page. ``sender``: (name, address), None for the municipality's own."""
+    """``html``: the bytes of an HTML page. ``sender``: (name, address), None for the municipality's
+    own."""
 
     subject: str
     message: str
@@ -77,7 +86,13 @@ class EmailContent:
 
     def to_one(self, recipient: Recipient) -> Email:
         party = _party(recipient)
-        return Email(recipient.destination, self.subject, party=party, reference=recipient.reference, **self._said())
+        return Email(
+            recipient.destination,
+            self.subject,
+            party=party,
+            reference=recipient.reference,
+            **self._said(),
+        )
 
     def to_many(self, recipients: Sequence[Recipient]) -> EmailBatch:
         crowd = [EmailRecipient(r.destination, r.party_id, r.reference) for r in recipients]
@@ -88,17 +103,28 @@ class EmailContent:
             "message": self.message,
             "html_message": self.html,
             "sender": EmailSender(*self.sender) if self.sender else None,
-            "attachments": [EmailAttachment(file.name, file.data, file.content_type) for file in self.files] or None,
+            "attachments": [
+                EmailAttachment(file.name, file.data, file.content_type) for file in self.files
+            ]
+            or None,
             "priority": _priority(self.high),
         }
 
 
 async def send(client: AsyncUtskickClient, body: Sms | Email, manner: Manner) -> MessageResult:
-    return await (client.send_sms(body, manner) if isinstance(body, Sms) else client.send_email(body, manner))
+    return await (
+        client.send_sms(body, manner) if isinstance(body, Sms) else client.send_email(body, manner)
+    )
 
 
-async def send_batch(client: AsyncUtskickClient, body: SmsBatch | EmailBatch, manner: Manner) -> BatchResult:
-    return await (client.send_sms_batch(body, manner) if isinstance(body, SmsBatch) else client.send_email_batch(body, manner))
+async def send_batch(
+    client: AsyncUtskickClient, body: SmsBatch | EmailBatch, manner: Manner
+) -> BatchResult:
+    return await (
+        client.send_sms_batch(body, manner)
+        if isinstance(body, SmsBatch)
+        else client.send_email_batch(body, manner)
+    )
 
 
 def read_file(path: Path) -> LocalFile:

@@ -1,4 +1,5 @@
-"""From a sheet to people: which columns they stand in, and why some rows are no people. No reason repeats what stands in a row."""
+"""From a sheet to people: which columns they stand in, and why some rows are no people. No reason
+repeats what stands in a row."""
 
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ from typing import Final
 from uuid import UUID
 
 from utskick.cli.csv_file import CsvRows, Row
-from utskick.cli.recipients_csv import EMAIL_NAMES, NUMBER_NAMES, plain_name, read_address, read_number
+from utskick.cli.recipients_csv import (
+    EMAIL_NAMES,
+    NUMBER_NAMES,
+    plain_name,
+    read_address,
+    read_number,
+)
 from utskick.directory.importer import ImportRow, RejectedRow
 from utskick.domain.directory_ports import LegalId, Method, PostalAddress
 from utskick.domain.errors import Unreadable
@@ -18,10 +25,26 @@ from utskick.domain.legal_id import WrongNumber, read_legal_id
 from utskick.domain.validators import is_clean
 
 _LONGEST: Final = 200
-#: Role → names of its column, the best first. Of numbers there may be two columns: persons in one, organisations in the other.
+#: Role → names of its column, the best first. Of numbers there may be two columns: persons in one,
+#: organisations in the other.
 _ROLES: Final[Mapping[str, Sequence[str]]] = {
-    "person": ("personnummer", "personnr", "pnr", "samordningsnummer", "legalid", "identitetsnummer", "personalnumber", "personnumber"),
-    "organization number": ("organisationsnummer", "organisationsnr", "orgnummer", "orgnr", "organizationnumber"),
+    "person": (
+        "personnummer",
+        "personnr",
+        "pnr",
+        "samordningsnummer",
+        "legalid",
+        "identitetsnummer",
+        "personalnumber",
+        "personnumber",
+    ),
+    "organization number": (
+        "organisationsnummer",
+        "organisationsnr",
+        "orgnummer",
+        "orgnr",
+        "organizationnumber",
+    ),
     "party": ("partyid", "party", "personid"),
     "first name": ("förnamn", "fornamn", "tilltalsnamn", "firstname", "givenname"),
     "last name": ("efternamn", "lastname", "surname", "familyname"),
@@ -36,12 +59,35 @@ _ROLES: Final[Mapping[str, Sequence[str]]] = {
         "company",
     ),
     "care of": ("co", "coadress", "careof"),
-    "street": ("gatuadress", "utdelningsadress", "adress", "gata", "streetaddress", "address", "street"),
-    "apartment": ("lägenhet", "lägenhetsnummer", "lagenhet", "lgh", "lghnr", "apartment", "apartmentnumber"),
+    "street": (
+        "gatuadress",
+        "utdelningsadress",
+        "adress",
+        "gata",
+        "streetaddress",
+        "address",
+        "street",
+    ),
+    "apartment": (
+        "lägenhet",
+        "lägenhetsnummer",
+        "lagenhet",
+        "lgh",
+        "lghnr",
+        "apartment",
+        "apartmentnumber",
+    ),
     "postal code": ("postnummer", "postnr", "postalcode", "zip", "zipcode"),
     "city": ("ort", "postort", "stad", "city", "town"),
     "country": ("land", "country"),
-    "protected": ("skyddad", "skyddadidentitet", "sekretess", "sekretessmarkering", "skyddadfolkbokföring", "protected"),
+    "protected": (
+        "skyddad",
+        "skyddadidentitet",
+        "sekretess",
+        "sekretessmarkering",
+        "skyddadfolkbokföring",
+        "protected",
+    ),
     "mobile": NUMBER_NAMES,
     "e-mail": EMAIL_NAMES,
 }
@@ -79,12 +125,20 @@ def roster_of(sheet: CsvRows, today: date, advance: Callable[[], None] = lambda:
         except _Wrong as why:
             refused.append(RejectedRow(row.line, str(why)))
         advance()
-    return Roster(tuple(entries), tuple(refused), {role: header.cells[place] for role, place in places.items()})
+    return Roster(
+        tuple(entries),
+        tuple(refused),
+        {role: header.cells[place] for role, place in places.items()},
+    )
 
 
 def _places(header: Row) -> dict[str, int]:
     plain = [plain_name(name) for name in header.cells]
-    places = {role: plain.index(found) for role, names in _ROLES.items() if (found := next((n for n in names if n in plain), None))}
+    places = {
+        role: plain.index(found)
+        for role, names in _ROLES.items()
+        if (found := next((n for n in names if n in plain), None))
+    }
     if not any(role in places for role in _NUMBERS):
         raise Unreadable(
             "no column of the file holds personal or organisation numbers: its first row must name the columns, "
@@ -107,7 +161,10 @@ class _Reader:
         protected = self._protected(row)
         address = self._address(row, protected=protected)
         entry = ImportRow(row.line, number, party_id, address, protected, self._contacts(row))
-        for what, key in (("number", number.number), ("party id", str(party_id) if party_id else None)):
+        for what, key in (
+            ("number", number.number),
+            ("party id", str(party_id) if party_id else None),
+        ):
             if key is not None and (line := self._lines.setdefault(key, row.line)) != row.line:
                 raise _Wrong(f"the same {what} stands on line {line}")
         return entry
@@ -143,8 +200,13 @@ class _Reader:
         return word in _TRUE
 
     def _address(self, row: Row, *, protected: bool) -> PostalAddress:
-        """Where somebody with a protected identity lives is not kept: nothing of ours may use it."""
-        names = PostalAddress(self._cell(row, "first name"), self._cell(row, "last name"), self._cell(row, "organization"))
+        """Where somebody with a protected identity lives is not kept: nothing of ours may use
+        it."""
+        names = PostalAddress(
+            self._cell(row, "first name"),
+            self._cell(row, "last name"),
+            self._cell(row, "organization"),
+        )
         country = self._cell(row, "country")
         country = None if country and country.casefold() in _HOME else country
         code = self._cell(row, "postal code")
@@ -167,10 +229,15 @@ class _Reader:
 
     def _contacts(self, row: Row) -> tuple[tuple[Method, str], ...]:
         found = []
-        for method, role, read in ((Method.SMS, "mobile", read_number), (Method.EMAIL, "e-mail", read_address)):
+        for method, role, read in (
+            (Method.SMS, "mobile", read_number),
+            (Method.EMAIL, "e-mail", read_address),
+        ):
             if text := self._cell(row, role):
                 destination = read(text)
                 if destination is None:
-                    raise _Wrong(f"{role}: is {'no phone number' if method is Method.SMS else 'no e-mail address'}")
+                    raise _Wrong(
+                        f"{role}: is {'no phone number' if method is Method.SMS else 'no e-mail address'}"
+                    )
                 found.append((method, destination))
         return tuple(found)

@@ -31,10 +31,17 @@ def show(sheet: CsvRows, listing: Listing, mailing: Mailing, console: Console) -
 
 def _rows(sheet: CsvRows, listing: Listing, mailing: Mailing) -> list[tuple[str, str]]:
     columns = listing.columns
-    places = ((mailing.kind.channel, columns.destination), ("party", columns.party), ("reference", columns.reference))
+    places = (
+        (mailing.kind.channel, columns.destination),
+        ("party", columns.party),
+        ("reference", columns.reference),
+    )
     delimiter = _DELIMITERS.get(sheet.delimiter, sheet.delimiter)
     rows = [
-        ("file", f"{sheet.encoding}, {delimiter}, {'with' if listing.header else 'without'} header"),
+        (
+            "file",
+            f"{sheet.encoding}, {delimiter}, {'with' if listing.header else 'without'} header",
+        ),
         ("columns", escape(", ".join(f"{role}: {listing.named(place)}" for role, place in places))),
         ("recipients", str(len(listing.recipients))),
         ("duplicates", str(listing.duplicates)),
@@ -56,7 +63,9 @@ def _segments(message: str, listing: Listing) -> list[tuple[str, str]]:
     ]
     if size.notice:
         rows.append(("notice", escape(size.notice)))
-    others = sum(1 for recipient in listing.recipients if not is_swedish_mobile(recipient.destination))
+    others = sum(
+        1 for recipient in listing.recipients if not is_swedish_mobile(recipient.destination)
+    )
     return [*rows, ("not Swedish mobile", f"{others}, sent to all the same")] if others else rows
 
 
@@ -68,7 +77,9 @@ def _rejected(rejected: Sequence[RejectedRecipient]) -> Table:
     for entry in rejected[:_SHOWN]:
         table.add_row(str(entry.row.line), escape(entry.reason))
     if len(rejected) > _SHOWN:
-        table.add_row("…", f"and {len(rejected) - _SHOWN} more; --rejected FILE.csv writes them all")
+        table.add_row(
+            "…", f"and {len(rejected) - _SHOWN} more; --rejected FILE.csv writes them all"
+        )
     return table
 
 

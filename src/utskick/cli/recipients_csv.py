@@ -1,4 +1,5 @@
-"""From a sheet to recipients: which columns they stand in, which rows are right, which are there twice, and why others are not."""
+"""From a sheet to recipients: which columns they stand in, which rows are right, which are there
+twice, and why others are not."""
 
 from __future__ import annotations
 
@@ -14,13 +15,20 @@ from utskick.channels.sms.requests import SmsBatchParty
 from utskick.cli.csv_file import CsvRows, Row
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.ids import parse_id
-from utskick.domain.recipient import Recipient, is_email, is_msisdn, is_swedish_mobile, national_to_msisdn
+from utskick.domain.recipient import (
+    Recipient,
+    is_email,
+    is_msisdn,
+    is_swedish_mobile,
+    national_to_msisdn,
+)
 from utskick.domain.validators import refusal
 
 _SAMPLE: Final = 200
 _PARTY: Final = ("partyid", "party", "personid")
 _WRITTEN: Final = re.compile(r"[+0-9()./\s-]{4,30}\Z")
-#: Names of columns, the best first: where a file has several, "Mobil" is a better number than "Telefon".
+#: Names of columns, the best first: where a file has several, "Mobil" is a better number than
+#: "Telefon".
 NUMBER_NAMES: Final = (
     *("mobil", "mobilnummer", "mobiltelefon", "mobilenumber", "mobile", "msisdn"),
     *("telefon", "telefonnummer", "tel", "phone", "phonenumber", "number", "nummer"),
@@ -30,7 +38,8 @@ _REFERENCE: Final = ("reference", "referens", "ref")
 
 
 def read_number(text: str) -> str | None:
-    """In E.164. The plain mobile number goes a short way: reading 100 000 of them as *any* number takes seconds."""
+    """In E.164. The plain mobile number goes a short way: reading 100 000 of them as *any* number
+    takes seconds."""
     if not _WRITTEN.match(text):  # letters would be read as the keys of a telephone
         return None
     bare = text.replace(" ", "").replace("-", "")
@@ -52,7 +61,8 @@ def _is_mobile(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
-    """What a channel's list holds. ``names``: of its column, the best first; ``alike``: how a column is known by its content."""
+    """What a channel's list holds. ``names``: of its column, the best first; ``alike``: how a
+    column is known by its content."""
 
     channel: str
     member: str
@@ -63,7 +73,8 @@ class ListKind:
     party: type[BaseModel]
 
     def identity(self, recipient: Recipient) -> tuple[str | None, ...]:
-        """What makes two rows one message, as the service sees it: an e-mail is told apart by its reference too."""
+        """What makes two rows one message, as the service sees it: an e-mail is told apart by its
+        reference too."""
         if self.channel == "sms":
             return recipient.destination, recipient.party_id
         local, _, domain = recipient.destination.rpartition("@")
@@ -71,7 +82,11 @@ class ListKind:
 
     def members(self, recipient: Recipient) -> dict[str, str]:
         """The recipient as a party of the contract's batch."""
-        named = {self.member: recipient.destination, "partyId": recipient.party_id, "reference": recipient.reference}
+        named = {
+            self.member: recipient.destination,
+            "partyId": recipient.party_id,
+            "reference": recipient.reference,
+        }
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -114,7 +129,8 @@ class RejectedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """``header``: the names of the columns, empty where the file has none; ``duplicates``: rows that said what another had said."""
+    """``header``: the names of the columns, empty where the file has none; ``duplicates``: rows
+    that said what another had said."""
 
     recipients: tuple[Recipient, ...]
     rejected: tuple[RejectedRecipient, ...]
@@ -125,11 +141,16 @@ class Listing:
     def named(self, place: int | None) -> str:
         if place is None:
             return "none"
-        return self.header[place] if place < len(self.header) and self.header[place] else f"column {place + 1}"
+        return (
+            self.header[place]
+            if place < len(self.header) and self.header[place]
+            else f"column {place + 1}"
+        )
 
 
 def listing_of(sheet: CsvRows, kind: ListKind, wanted: Sequence[str] = ()) -> Listing:
-    """``wanted``: columns as the user named them: ``Name`` or ``3``, ``party=Name``, ``reference=Name``. Raises ``Unreadable``."""
+    """``wanted``: columns as the user named them: ``Name`` or ``3``, ``party=Name``,
+    ``reference=Name``. Raises ``Unreadable``."""
     if not sheet.rows:
         raise Unreadable("the file is empty")
     header = sheet.rows[0].cells if _is_header(sheet.rows[0]) else ()
@@ -149,10 +170,14 @@ def listing_of(sheet: CsvRows, kind: ListKind, wanted: Sequence[str] = ()) -> Li
 
 def _is_header(row: Row) -> bool:
     """Names of columns hold no address and no number."""
-    return not any("@" in cell or parse_id(cell) or sum(ch.isdigit() for ch in cell) > 3 for cell in row.cells)
+    return not any(
+        "@" in cell or parse_id(cell) or sum(ch.isdigit() for ch in cell) > 3 for cell in row.cells
+    )
 
 
-def find_columns(header: Sequence[str], rows: Sequence[Row], kind: ListKind, wanted: Sequence[str]) -> Columns:
+def find_columns(
+    header: Sequence[str], rows: Sequence[Row], kind: ListKind, wanted: Sequence[str]
+) -> Columns:
     asked = _asked(wanted, kind)
     plain = [plain_name(name) for name in header]
     places = {role: _place(name, plain) for role, name in asked.items()}
@@ -161,7 +186,9 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], kind: ListKind, wan
         destination = _by_content(rows, kind.alike)
     if destination is None:
         seen = f" (its columns are {', '.join(header)})" if header else ""
-        raise Unreadable(f"no column of the file holds {_HOLDS[kind.channel]}{seen}; name it with --column")
+        raise Unreadable(
+            f"no column of the file holds {_HOLDS[kind.channel]}{seen}; name it with --column"
+        )
     party = places.get("party", _by_name(plain, _PARTY))
     if party is None:
         party = _by_content(rows, lambda cell: parse_id(cell) is not None)
@@ -169,7 +196,12 @@ def find_columns(header: Sequence[str], rows: Sequence[Row], kind: ListKind, wan
 
 
 _HOLDS: Final = {"sms": "mobile numbers", "email": "e-mail addresses"}
-_ROLES: Final = {"party": "party", "partyid": "party", "reference": "reference", "referens": "reference"}
+_ROLES: Final = {
+    "party": "party",
+    "partyid": "party",
+    "reference": "reference",
+    "referens": "reference",
+}
 
 
 def _asked(wanted: Sequence[str], kind: ListKind) -> dict[str, str]:
@@ -196,7 +228,8 @@ def _place(name: str, plain: Sequence[str]) -> int:
 
 
 def plain_name(name: str) -> str:
-    """A column's name without what people write differently: letter case, spaces, ``-`` and ``_``."""
+    """A column's name without what people write differently: letter case, spaces, ``-`` and
+    ``_``."""
     return re.sub(r"[\W_]", "", name.casefold())
 
 
@@ -208,7 +241,10 @@ def _by_content(rows: Sequence[Row], alike: Callable[[str], bool]) -> int | None
     """The column in which at least half of the first cells are alike; the one with most of them."""
     sample = rows[:_SAMPLE]
     width = max((len(row.cells) for row in sample), default=0)
-    hits = [sum(1 for row in sample if place < len(row.cells) and alike(row.cells[place])) for place in range(width)]
+    hits = [
+        sum(1 for row in sample if place < len(row.cells) and alike(row.cells[place]))
+        for place in range(width)
+    ]
     best = max(range(width), key=hits.__getitem__, default=None)
     return best if best is not None and hits[best] and hits[best] * 2 >= len(sample) else None
 
@@ -222,7 +258,9 @@ def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
     if destination is None:
         return kind.wrong
     party = _cell(row, columns.party)
-    recipient = Recipient(destination, party.lower() if party else None, _cell(row, columns.reference))
+    recipient = Recipient(
+        destination, party.lower() if party else None, _cell(row, columns.reference)
+    )
     try:
         kind.party.model_validate(kind.members(recipient))
     except ValidationError as fault:

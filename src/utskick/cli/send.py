@@ -11,7 +11,16 @@ import typer
 from utskick.cli import console as screen
 from utskick.cli import payloads as bodies
 from utskick.cli.client import ServiceTarget, reaching
-from utskick.cli.options import Address, AtOnce, High, Key, Municipality, Party, Reference, target_of
+from utskick.cli.options import (
+    Address,
+    AtOnce,
+    High,
+    Key,
+    Municipality,
+    Party,
+    Reference,
+    target_of,
+)
 from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
 from utskick.cli.recipients_csv import read_number
 from utskick.domain.recipient import Recipient
@@ -49,7 +58,9 @@ def email(
     subject: Annotated[str, typer.Option(help="The subject.")],
     message: Annotated[str, typer.Option(help="The plain text.")],
     html: Annotated[Path | None, typer.Option(help="File with the same as HTML.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(help="File to attach; may be repeated.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="File to attach; may be repeated.")
+    ] = None,
     sender: Annotated[str | None, typer.Option(help="Address that it is from.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Name beside that address.")] = None,
     party: Party = None,
@@ -73,7 +84,9 @@ def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None
     message = asyncio.run(_send(target, body, manner))
     screen.console.print(screen.of_message(message))
     if message.replayed:
-        screen.say("This key was used before: nothing new was sent, and this is what became of it then.")
+        screen.say(
+            "This key was used before: nothing new was sent, and this is what became of it then."
+        )
     if any(delivery.lifecycle in _NOT_SENT for delivery in message.deliveries):
         raise typer.Exit(1)
 

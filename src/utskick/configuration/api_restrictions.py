@@ -1,4 +1,5 @@
-"""What may not be said from outside: files of this machine, providers in its own networks (SSRF), and in a sandbox any elsewhere."""
+"""What may not be said from outside: files of this machine, providers in its own networks (SSRF),
+and in a sandbox any elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel
 from utskick.domain.errors import Violation
 from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, is_this_machine
 
-#: Members that say whom we call, by their names (tests/configuration holds them against the channels).
+#: Members that say whom we call, by their names (tests/configuration holds them against the
+#: channels).
 ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
 HOSTS: Final = frozenset({"host", "hosts"})
 #: Shown to citizens, and never called.
@@ -24,7 +26,11 @@ _FILE: Final = "would name a file of the server: give its contents, in the membe
 
 def files(value: Any, place: str) -> list[Violation]:
     """``value``: a checked section, or a part of it."""
-    return [Violation(where, _FILE) for where, _, found in _walk(value, place) if isinstance(found, Path)]
+    return [
+        Violation(where, _FILE)
+        for where, _, found in _walk(value, place)
+        if isinstance(found, Path)
+    ]
 
 
 async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Violation]:
@@ -41,7 +47,8 @@ async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Viol
 
 
 def elsewhere(value: Any, place: str) -> str | None:
-    """The first place where somebody is named who is not on this machine, be it by default. Nothing is looked up."""
+    """The first place where somebody is named who is not on this machine, be it by default. Nothing
+    is looked up."""
     for where, name, found in _walk(value, place, whole=True):
         if isinstance(found, str) and name in ADDRESSES | HOSTS and not _is_here(found):
             return where
@@ -55,8 +62,11 @@ def _is_here(text: str) -> bool:
         return False
 
 
-def _walk(value: Any, place: str, name: str = "", *, whole: bool = False) -> Iterator[tuple[str, str, Any]]:
-    """Every single value that was given: its place, the name of the member that holds it, and it. ``whole``: with the defaults."""
+def _walk(
+    value: Any, place: str, name: str = "", *, whole: bool = False
+) -> Iterator[tuple[str, str, Any]]:
+    """Every single value that was given: its place, the name of the member that holds it, and it.
+    ``whole``: with the defaults."""
     if isinstance(value, BaseModel):
         for member in type(value).model_fields:
             if (whole or member in value.model_fields_set) and member != _SHOWN:

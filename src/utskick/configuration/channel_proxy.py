@@ -1,4 +1,5 @@
-"""A channel as each unit has configured it. Towards the engine it is one channel; behind it stands one for each way it is configured."""
+"""A channel as each unit has configured it. Towards the engine it is one channel; behind it stands
+one for each way it is configured."""
 
 from __future__ import annotations
 
@@ -39,13 +40,20 @@ log = structlog.get_logger(__name__)
 #: A section's members → the channel. Raises ``ValidationError`` and ``UtskickError``.
 Make = Callable[[Mapping[str, Any]], Channel]
 
-_BROKEN: Final = Misconfigured(Reason("configuration-broken", "what is configured for this unit cannot be used; nothing was sent"))
-_GONE: Final = Misconfigured(Reason("account-gone", "the provider account was taken away before the call; nothing was sent"))
+_BROKEN: Final = Misconfigured(
+    Reason(
+        "configuration-broken", "what is configured for this unit cannot be used; nothing was sent"
+    )
+)
+_GONE: Final = Misconfigured(
+    Reason("account-gone", "the provider account was taken away before the call; nothing was sent")
+)
 
 
 @dataclass(eq=False, slots=True)
 class _Instance:
-    """One channel, and how many calls are under way by it: it is closed when it is of no more use and none is left."""
+    """One channel, and how many calls are under way by it: it is closed when it is of no more use
+    and none is left."""
 
     channel: Channel
     value: Mapping[str, Any]
@@ -83,14 +91,16 @@ def _close(line: _Instance) -> None:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _UnitChannels:
-    """How a unit's requests are planned, and what carries its deliveries. None: that part of its configuration cannot be used."""
+    """How a unit's requests are planned, and what carries its deliveries. None: that part of its
+    configuration cannot be used."""
 
     planning: _Instance | None
     carrying: _Instance | None
 
 
 class ConfiguredChannel:
-    """``domain.channel.Channel``. ``base``: as the service's own settings have it, for everybody who says nothing else."""
+    """``domain.channel.Channel``. ``base``: as the service's own settings have it, for everybody
+    who says nothing else."""
 
     def __init__(self, base: Channel, make: Make, configuration: Configuration) -> None:
         self._base = _Instance(base, {})
@@ -105,7 +115,9 @@ class ConfiguredChannel:
         self.integration = base.integration
         self.forms: tuple[SendEndpoint, ...] = base.forms
         self.accounts: tuple[Account, ...] = ()
-        self.questions: tuple[ChannelQuery, ...] = tuple(replace(asked, ask=self._asking(asked.path)) for asked in base.questions)
+        self.questions: tuple[ChannelQuery, ...] = tuple(
+            replace(asked, ask=self._asking(asked.path)) for asked in base.questions
+        )
         self.legs = base.legs
         self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
@@ -113,18 +125,25 @@ class ConfiguredChannel:
         self.not_found = base.not_found
         self._use(configuration, self._carriers_of(configuration))
 
-    # -- what there is ------------------------------------------------------------------------------------------------
+    # -- what there is ----------------------------------------
 
     async def adopt(self, configuration: Configuration) -> None:
-        """From now on it is so, once all that is new has started. Calls that are under way end as they began."""
+        """From now on it is so, once all that is new has started. Calls that are under way end as
+        they began."""
         carriers = self._carriers_of(configuration)
-        new = [line for path, line in carriers.items() if line is not None and line is not self._carriers.get(path)]
+        new = [
+            line
+            for path, line in carriers.items()
+            if line is not None and line is not self._carriers.get(path)
+        ]
         if self._started:
             await asyncio.gather(*(line.channel.start() for line in new))
         old = [*self._carriers.values(), *(office.planning for office in self._offices.values())]
         self._use(configuration, carriers)
         kept = {id(line) for line in (self._base, *carriers.values())}
-        for line in {id(line): line for line in old if line is not None and id(line) not in kept}.values():
+        for line in {
+            id(line): line for line in old if line is not None and id(line) not in kept
+        }.values():
             line.retire()
 
     def _carriers_of(self, configuration: Configuration) -> dict[Path, _Instance | None]:
@@ -145,21 +164,28 @@ class ConfiguredChannel:
         self.accounts = tuple(accounts.values())
         self._alone = self._base.channel if configuration.says_nothing(self.name) else None
 
-    def _made(self, configuration: Configuration, path: Path, old: _Instance | None = None) -> _Instance | None:
+    def _made(
+        self, configuration: Configuration, path: Path, old: _Instance | None = None
+    ) -> _Instance | None:
         try:
             value = configuration.usable(self.name, path)
             if old is not None and old.value == value:
                 return old
             channel = self._make(value)
         except (ConfigurationBroken, ValidationError, UtskickError, OSError, ValueError) as fault:
-            log.error("configuration-broken", channel=self.name, unit=path[-1].tag, fault=_said(fault))
+            log.error(
+                "configuration-broken", channel=self.name, unit=path[-1].tag, fault=_said(fault)
+            )
             return None
         if self._keep is not None:
             channel.report_to(self._keep)
         return _Instance(channel, value)
 
     def _at(self, unit: Unit) -> _UnitChannels:
-        offices, configuration = self._offices, self._configuration  # in this order: a large request is planned in a thread, beside adopt()
+        offices, configuration = (
+            self._offices,
+            self._configuration,
+        )  # in this order: a large request is planned in a thread, beside adopt()
         if configuration.is_plain(self.name, unit.municipality_id):
             return self._plain
         path = configuration.path(self.name, unit)
@@ -173,22 +199,30 @@ class ConfiguredChannel:
     def _opened(self, configuration: Configuration, path: Path) -> _UnitChannels:
         connecting = configuration.connecting(self.name, path)
         carrying = self._carriers.get(connecting) if connecting else self._base
-        return _UnitChannels(carrying if carrying is not None and connecting == path else self._made(configuration, path), carrying)
+        return _UnitChannels(
+            carrying
+            if carrying is not None and connecting == path
+            else self._made(configuration, path),
+            carrying,
+        )
 
     def _planning(self, unit: Unit) -> _Instance:
         planning = self._at(unit).planning
         if planning is None:
-            raise ConfigurationBroken(f"what is configured for {self.name} cannot be used here; an administrator must mend it")
+            raise ConfigurationBroken(
+                f"what is configured for {self.name} cannot be used here; an administrator must mend it"
+            )
         return planning
 
     def _carrying(self, draft: Draft) -> tuple[_Instance | None, Draft]:
-        """What carries a draft, and the draft as it is carried: with what its own unit says where it says nothing itself."""
+        """What carries a draft, and the draft as it is carried: with what its own unit says where
+        it says nothing itself."""
         office = self._at(draft.unit)
         if office.carrying is office.planning or office.planning is None:
             return office.carrying if office.planning is not None else None, draft
         return office.carrying, office.planning.channel.completed(draft)
 
-    # -- the channel --------------------------------------------------------------------------------------------------
+    # -- the channel ----------------------------------------
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if self._alone is not None:
@@ -196,7 +230,9 @@ class ConfiguredChannel:
         unit = replace(asked.unit, department=getattr(request, "department", None) or None)
         return self._planning(unit).channel.plan(request, asked)
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:
+    async def inspect(
+        self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
+    ) -> list[Violation]:
         with self._planning(asked.unit).held() as channel:
             return await channel.inspect(content, attachments, asked)
 
@@ -233,7 +269,9 @@ class ConfiguredChannel:
         with line.held() as channel:
             return await channel.send(carried, key, account)
 
-    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:
+    async def ask(
+        self, draft: Draft, key: UUID, account: str, reference: str | None
+    ) -> Outcome | None:
         line, carried = self._by(account, draft)
         if line is None:
             return None
@@ -248,7 +286,9 @@ class ConfiguredChannel:
     def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
         line = self._names.get(hook.account)
         if line is None:
-            raise Unauthorized("the report does not show the secret of the account it claims to come from")
+            raise Unauthorized(
+                "the report does not show the secret of the account it claims to come from"
+            )
         return line.channel.read_receipt(hook)
 
     def show(self, draft: Draft) -> dict[str, Any]:
@@ -264,11 +304,20 @@ class ConfiguredChannel:
 
     async def look(self) -> list[AccountHealth]:
         lines = [self._base, *(line for line in self._carriers.values() if line is not None)]
-        found = {health.account: health for healths in await asyncio.gather(*map(_looked, lines)) for health in healths}
+        found = {
+            health.account: health
+            for healths in await asyncio.gather(*map(_looked, lines))
+            for health in healths
+        }
         broken = [path[-1].tag for path, line in self._carriers.items() if line is None]
         return [
             *found.values(),
-            *(AccountHealth(f"configuration@{tag}", ok=False, sentence="it cannot be used; see the log") for tag in broken),
+            *(
+                AccountHealth(
+                    f"configuration@{tag}", ok=False, sentence="it cannot be used; see the log"
+                )
+                for tag in broken
+            ),
         ]
 
     def report_to(self, keep: Keep) -> None:
@@ -283,7 +332,15 @@ class ConfiguredChannel:
         await asyncio.gather(*(line.channel.start() for line in lines))
 
     async def close(self) -> None:
-        lines = {id(line): line for line in (*self._carriers.values(), *(o.planning for o in self._offices.values()), self._base) if line}
+        lines = {
+            id(line): line
+            for line in (
+                *self._carriers.values(),
+                *(o.planning for o in self._offices.values()),
+                self._base,
+            )
+            if line
+        }
         await asyncio.gather(*(line.channel.close() for line in lines.values()), *tuple(_closing))
 
 

@@ -1,4 +1,5 @@
-"""Which sections units may say something of, and what comes of it: members one by one, accounts whole, the narrowest last."""
+"""Which sections units may say something of, and what comes of it: members one by one, accounts
+whole, the narrowest last."""
 
 from __future__ import annotations
 
@@ -26,9 +27,10 @@ Path = tuple[Unit, ...]
 class SectionKind:
     """A section. ``base``: what the service's own settings say.
 
-    ``carried``: members that are settled when a message is accepted, so that they need no connection of their own; ``fixed``: those that
-    are the service's alone. ``municipal``: what is not carried can be said for a municipality only. ``here``: the providers of accounts
-    that rows have set must be on this machine, since a sandbox promises that nothing leaves it.
+    ``carried``: members that are settled when a message is accepted, so that they need no
+    connection of their own; ``fixed``: those that are the service's alone. ``municipal``: what is
+    not carried can be said for a municipality only. ``here``: the providers of accounts that rows
+    have set must be on this machine, since a sandbox promises that nothing leaves it.
     """
 
     name: str
@@ -46,9 +48,11 @@ class SectionKind:
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """``value``: of each member that anybody has set. ``sources``: who said it; a member that is not there is the service's own.
+    """``value``: of each member that anybody has set. ``sources``: who said it; a member that is
+    not there is the service's own.
 
-    Names of a unit's own accounts end with its tag: they stand in deliveries, and in the addresses of reports.
+    Names of a unit's own accounts end with its tag: they stand in deliveries, and in the addresses
+    of reports.
     """
 
     value: Mapping[str, Any]
@@ -58,11 +62,15 @@ class Effective:
 class Configuration:
     """All that has been said, as it is now. Never changes; a change makes another.
 
-    ``unreadable``: rows that there are and nobody can read: what they say must not be passed over in silence.
+    ``unreadable``: rows that there are and nobody can read: what they say must not be passed over
+    in silence.
     """
 
     def __init__(
-        self, kinds: Mapping[str, SectionKind], said: Iterable[UnitSetting] = (), unreadable: Iterable[tuple[Unit, str]] = ()
+        self,
+        kinds: Mapping[str, SectionKind],
+        said: Iterable[UnitSetting] = (),
+        unreadable: Iterable[tuple[Unit, str]] = (),
     ) -> None:
         self.kinds = kinds
         self._said: dict[str, dict[Unit, list[UnitSetting]]] = {name: {} for name in kinds}
@@ -72,7 +80,9 @@ class Configuration:
         self._unreadable = {(unit, section) for unit, section in unreadable if section in kinds}
         for unit, section in self._unreadable:
             self._said[section].setdefault(unit, [])
-        self._municipalities = {name: {unit.municipality_id for unit in units} for name, units in self._said.items()}
+        self._municipalities = {
+            name: {unit.municipality_id for unit in units} for name, units in self._said.items()
+        }
 
     def with_change(self, unit: Unit, section: str, said: UnitSetting | None) -> Configuration:
         """As it would be with this row in the place of the one that there is, if any."""
@@ -83,7 +93,11 @@ class Configuration:
             for each in level
             if each.in_settings or (each.unit, each.section) != (unit, section)
         ]
-        return Configuration(self.kinds, [*others, *([said] if said is not None else [])], self._unreadable - {(unit, section)})
+        return Configuration(
+            self.kinds,
+            [*others, *([said] if said is not None else [])],
+            self._unreadable - {(unit, section)},
+        )
 
     def said(self, municipality_id: str) -> list[UnitSetting]:
         """All that is said of one municipality's units."""
@@ -97,7 +111,9 @@ class Configuration:
 
     def own(self, section: str, unit: Unit) -> UnitSetting | None:
         """The row of the unit itself."""
-        return next((each for each in self._said[section].get(unit, ()) if not each.in_settings), None)
+        return next(
+            (each for each in self._said[section].get(unit, ()) if not each.in_settings), None
+        )
 
     def is_unreadable(self, unit: Unit, section: str) -> bool:
         return (unit, section) in self._unreadable
@@ -119,14 +135,17 @@ class Configuration:
         value, sources = dict(self.kinds[section].base), dict[str, UnitSetting]()
         for unit in path:
             if (unit, section) in self._unreadable:
-                raise ConfigurationBroken(f"the configuration of {section} for {unit} cannot be read: it was sealed with another key")
+                raise ConfigurationBroken(
+                    f"the configuration of {section} for {unit} cannot be read: it was sealed with another key"
+                )
             for said in self._said[section][unit]:
                 value.update(_named(said.value, unit))
                 sources.update(dict.fromkeys(said.value, said))
         return Effective(value, sources)
 
     def usable(self, section: str, path: Path) -> Mapping[str, Any]:
-        """What applies, where it may be used here. Raises ``ConfigurationBroken``; also ``ValidationError``, though not always."""
+        """What applies, where it may be used here. Raises ``ConfigurationBroken``; also
+        ``ValidationError``, though not always."""
         found, kind = self.effective(section, path), self.kinds[section]
         said = found.sources.get(ACCOUNTS)
         if kind.here and said is not None and not said.in_settings:
@@ -136,7 +155,8 @@ class Configuration:
         return found.value
 
     def model(self, section: str, path: Path) -> BaseModel:
-        """What applies, checked. Raises ``ConfigurationBroken``, and ``ValidationError`` where it cannot be used."""
+        """What applies, checked. Raises ``ConfigurationBroken``, and ``ValidationError`` where it
+        cannot be used."""
         return self.kinds[section].model.model_validate(dict(self.effective(section, path).value))
 
     def connecting(self, section: str, path: Path) -> Path:
@@ -150,7 +170,9 @@ class Configuration:
     def carriers(self, section: str) -> dict[Path, Path]:
         """The connecting units of all paths that have some, each with a path that leads there."""
         found: dict[Path, Path] = {}
-        for path in self._paths(section, [unit for unit in self._said[section] if self._connects(section, unit)]):
+        for path in self._paths(
+            section, [unit for unit in self._said[section] if self._connects(section, unit)]
+        ):
             found.setdefault(self.connecting(section, path), path)
         found.pop((), None)
         return found
@@ -159,7 +181,9 @@ class Configuration:
         seen = set[Path]()
         for municipality_id, (organizations, departments) in _parts(units).items():
             for organization, department in product(sorted(organizations), sorted(departments)):
-                path = self.path(section, Unit(municipality_id, organization or None, department or None))
+                path = self.path(
+                    section, Unit(municipality_id, organization or None, department or None)
+                )
                 if path and path not in seen:
                     seen.add(path)
                     yield path
@@ -168,7 +192,9 @@ class Configuration:
         if (unit, section) in self._unreadable:
             return True
         carried = self.kinds[section].carried
-        return any(member not in carried for said in self._said[section][unit] for member in said.value)
+        return any(
+            member not in carried for said in self._said[section][unit] for member in said.value
+        )
 
 
 def _parts(units: Iterable[Unit]) -> Mapping[str, tuple[set[str], set[str]]]:
@@ -185,4 +211,7 @@ def _named(value: Mapping[str, Any], unit: Unit) -> Mapping[str, Any]:
     accounts = value.get(ACCOUNTS)
     if not isinstance(accounts, Mapping):  # nothing, or something that the model will refuse
         return value
-    return {**value, ACCOUNTS: {f"{name}@{unit.tag}": account for name, account in accounts.items()}}
+    return {
+        **value,
+        ACCOUNTS: {f"{name}@{unit.tag}": account for name, account in accounts.items()},
+    }

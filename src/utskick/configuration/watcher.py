@@ -21,10 +21,15 @@ _LOOK = 15.0
 
 
 class ConfigurationWatcher:
-    """``tables``: what the settings say of units. ``now``: the configuration as this process works by it."""
+    """``tables``: what the settings say of units. ``now``: the configuration as this process works
+    by it."""
 
     def __init__(
-        self, database: Database, kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], channels: Collection[ConfiguredChannel]
+        self,
+        database: Database,
+        kinds: Mapping[str, SectionKind],
+        tables: Sequence[UnitSetting],
+        channels: Collection[ConfiguredChannel],
     ) -> None:
         self._database = database
         self._kinds = kinds
@@ -53,7 +58,9 @@ class ConfigurationWatcher:
     async def running(self) -> AsyncIterator[None]:
         """Read once, then followed until the end."""
         await self.refresh()
-        hearing = asyncio.create_task(self._database.listen(CHANGED, lambda _: self._told.set(), self._told.set))
+        hearing = asyncio.create_task(
+            self._database.listen(CHANGED, lambda _: self._told.set(), self._told.set)
+        )
         following = asyncio.create_task(self._follow())
         try:
             yield

@@ -11,7 +11,14 @@ import structlog
 
 from utskick.directory.delegation import Chain
 from utskick.domain.contact_setting import ContactSetting
-from utskick.domain.directory_ports import Contact, Hidden, LegalId, Method, PostalAddress, Subscription
+from utskick.domain.directory_ports import (
+    Contact,
+    Hidden,
+    LegalId,
+    Method,
+    PostalAddress,
+    Subscription,
+)
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred, Reason
 from utskick.store.crypto.cipher import Cipher, Locked
@@ -38,18 +45,32 @@ class DatabaseDirectory:
 
 def tables_of(database: Database, safe: Cipher) -> DatabaseDirectory:
     settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
-    return DatabaseDirectory(Parties(database, safe), settings, delegates, Subscriptions(database, safe), Chain(settings, delegates))
+    return DatabaseDirectory(
+        Parties(database, safe),
+        settings,
+        delegates,
+        Subscriptions(database, safe),
+        Chain(settings, delegates),
+    )
 
 
 async def told(asked: Awaitable[T]) -> T | Deferred:
-    """What the database says; ``Deferred`` where it cannot be asked now, or holds what no key opens."""
+    """What the database says; ``Deferred`` where it cannot be asked now, or holds what no key
+    opens."""
     try:
         return await asked
     except PASSING as fault:
-        return Deferred(Reason("directory-away", f"the directory's database cannot be asked now ({type(fault).__name__})"))
+        return Deferred(
+            Reason(
+                "directory-away",
+                f"the directory's database cannot be asked now ({type(fault).__name__})",
+            )
+        )
     except Locked as fault:
         log.error("directory-locked", advice=fault.detail)
-        return Deferred(Reason("directory-locked", "the directory holds data that no key in the settings opens"))
+        return Deferred(
+            Reason("directory-locked", "the directory holds data that no key in the settings opens")
+        )
 
 
 class LocalDirectory:
@@ -58,14 +79,20 @@ class LocalDirectory:
     def __init__(self, tables: DatabaseDirectory) -> None:
         self._tables = tables
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Deferred:
         given = {text: found for text in party_ids if (found := parse_id(text)) is not None}
-        known = await told(self._tables.parties.legal_ids(municipality_id, list(set(given.values()))))
+        known = await told(
+            self._tables.parties.legal_ids(municipality_id, list(set(given.values())))
+        )
         if isinstance(known, Deferred):
             return known
         return {text: known[found] for text, found in given.items() if found in known}
 
-    async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
+    async def address(
+        self, municipality_id: str, party_id: str
+    ) -> PostalAddress | Hidden | Deferred:
         found = parse_id(party_id)
         party = await told(self._tables.parties.get(municipality_id, found)) if found else None
         if party is None:
@@ -76,9 +103,13 @@ class LocalDirectory:
             return Hidden.PROTECTED
         return party.address if party.address.is_complete else Hidden.NONE
 
-    async def contacts(self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]) -> Sequence[Contact] | Deferred:
+    async def contacts(
+        self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
+    ) -> Sequence[Contact] | Deferred:
         found = parse_id(party_id)
-        settings = await told(self._tables.chain.of(municipality_id, found, filters)) if found else []
+        settings = (
+            await told(self._tables.chain.of(municipality_id, found, filters)) if found else []
+        )
         return settings if isinstance(settings, Deferred) else contacts_of(settings)
 
 
@@ -88,7 +119,11 @@ def contacts_of(settings: Iterable[ContactSetting]) -> list[Contact]:
         Contact(channel.method, destination, channel.disabled)
         for setting in settings
         for channel in setting.channels
-        if (destination := _devices(setting.party_id) if channel.method is Method.PUSH else channel.destination)
+        if (
+            destination := _devices(setting.party_id)
+            if channel.method is Method.PUSH
+            else channel.destination
+        )
     ]
     return list(dict.fromkeys(found))
 
@@ -108,10 +143,16 @@ class LocalSubscriptions:
         found = parse_id(party_id)
         return await told(self._subscriptions.of(municipality_id, found)) if found else []
 
-    async def get(self, municipality_id: str, subscription_id: str) -> Subscription | Deferred | None:
+    async def get(
+        self, municipality_id: str, subscription_id: str
+    ) -> Subscription | Deferred | None:
         found = parse_id(subscription_id)
         return await told(self._subscriptions.get(municipality_id, found)) if found else None
 
     async def gone(self, municipality_id: str, subscription_id: str) -> None:
-        if (found := parse_id(subscription_id)) is not None and await told(self._subscriptions.delete(municipality_id, found)) is True:
-            log.info("subscription-gone", municipality=municipality_id, subscription=subscription_id)
+        if (found := parse_id(subscription_id)) is not None and await told(
+            self._subscriptions.delete(municipality_id, found)
+        ) is True:
+            log.info(
+                "subscription-gone", municipality=municipality_id, subscription=subscription_id
+            )

@@ -23,17 +23,25 @@ class Chain:
         self._delegates = delegates
 
     async def of(self, municipality_id: str, party_id: UUID, query: Query) -> list[ContactSetting]:
-        """The party's own setting always, and those of agents whose filters match; nearest first. Empty: there is none."""
+        """The party's own setting always, and those of agents whose filters match; nearest first.
+        Empty: there is none."""
         own = await self._settings.of_party(municipality_id, party_id)
         if own is None:
             return []
         found, seen, edge = [own], {own.id}, [own.id]
         for _ in range(DEPTH):
             delegates = await self._delegates.of_principals(municipality_id, edge)
-            edge = list(dict.fromkeys(d.agent_id for d in delegates if d.agent_id not in seen and d.passes(query)))[: WIDTH - len(seen)]
+            edge = list(
+                dict.fromkeys(
+                    d.agent_id for d in delegates if d.agent_id not in seen and d.passes(query)
+                )
+            )[: WIDTH - len(seen)]
             if not edge:
                 break
             seen.update(edge)
-            settings = {setting.id: setting for setting in await self._settings.all_of(municipality_id, edge)}
+            settings = {
+                setting.id: setting
+                for setting in await self._settings.all_of(municipality_id, edge)
+            }
             found += [settings[agent] for agent in edge if agent in settings]
         return found

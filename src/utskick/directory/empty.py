@@ -1,4 +1,5 @@
-"""A directory that knows nobody, and no device: for looking at channels where there is no database (``utskick check``)."""
+"""A directory that knows nobody, and no device: for looking at channels where there is no database
+(``utskick check``)."""
 
 from __future__ import annotations
 
@@ -11,13 +12,22 @@ from utskick.domain.directory_ports import Contact, Hidden, LegalId, Neighbours,
 class Nobody:
     """``domain.people.Directory`` and ``Subscriptions`` without entries."""
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId]:  # noqa: ARG002
+    async def legal_ids(
+        self,
+        municipality_id: str,  # noqa: ARG002
+        party_ids: Sequence[str],  # noqa: ARG002
+    ) -> Mapping[str, LegalId]:
         return {}
 
     async def address(self, municipality_id: str, party_id: str) -> Hidden:  # noqa: ARG002
         return Hidden.NONE
 
-    async def contacts(self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]) -> Sequence[Contact]:  # noqa: ARG002
+    async def contacts(
+        self,
+        municipality_id: str,  # noqa: ARG002
+        party_id: str,  # noqa: ARG002
+        filters: Mapping[str, Sequence[str]],  # noqa: ARG002
+    ) -> Sequence[Contact]:
         return ()
 
     async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription]:  # noqa: ARG002

@@ -49,12 +49,17 @@ class _Citizen(_Answer):
 
     @property
     def protected(self) -> bool:
-        return self.classified.casefold() not in _UNPROTECTED or self.protectedNR.casefold() not in _UNPROTECTED
+        return (
+            self.classified.casefold() not in _UNPROTECTED
+            or self.protectedNR.casefold() not in _UNPROTECTED
+        )
 
     def place(self) -> PostalAddress | Hidden:
         if self.protected:
             return Hidden.PROTECTED
-        found = next((a for a in self.addresses or () if a.address_type == _TYPE and not a.emigrated), None)
+        found = next(
+            (a for a in self.addresses or () if a.address_type == _TYPE and not a.emigrated), None
+        )
         if found is None:
             return Hidden.NONE
         made = PostalAddress(
@@ -71,13 +76,16 @@ class _Citizen(_Answer):
 
 
 class PopulationRegister:
-    """Organisations, and those whom our own table calls protected, are not asked about there. An answer is neither kept nor logged."""
+    """Organisations, and those whom our own table calls protected, are not asked about there. An
+    answer is neither kept nor logged."""
 
     def __init__(self, peer: Peer, parties: Parties) -> None:
         self._peer = peer
         self._parties = parties
 
-    async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
+    async def address(
+        self, municipality_id: str, party_id: str
+    ) -> PostalAddress | Hidden | Deferred:
         found = parse_id(party_id)
         if found is None:
             return Hidden.NONE
@@ -100,10 +108,16 @@ class PopulationRegister:
 
 
 def _spoken(text: str) -> str | None:
-    """``ÖSTRA STORGATAN 1B`` → ``Östra Storgatan 1B``. What is not in capitals throughout stays as it is: a register knows *von*."""
+    """``ÖSTRA STORGATAN 1B`` → ``Östra Storgatan 1B``. What is not in capitals throughout stays as
+    it is: a register knows *von*."""
     if text != text.upper():
         return text
     return (
-        " ".join(word if any(ch.isdigit() for ch in word) else _WORD.sub(lambda m: m[0].capitalize(), word) for word in text.split())
+        " ".join(
+            word
+            if any(ch.isdigit() for ch in word)
+            else _WORD.sub(lambda m: m[0].capitalize(), word)
+            for word in text.split()
+        )
         or None
     )

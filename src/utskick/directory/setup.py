@@ -1,4 +1,5 @@
-"""The directory as the settings choose it: each question to our own tables, or to a service of the municipality."""
+"""The directory as the settings choose it: each question to our own tables, or to a service of the
+municipality."""
 
 from __future__ import annotations
 
@@ -18,7 +19,16 @@ from utskick.directory.population_register import PopulationRegister
 from utskick.directory.service_client import Peer
 from utskick.directory.settings import DirectorySection, Neighbour
 from utskick.domain.channel import AccountHealth
-from utskick.domain.directory_ports import AddressLookup, Contact, Contacts, Hidden, LegalId, LegalIds, Neighbours, PostalAddress
+from utskick.domain.directory_ports import (
+    AddressLookup,
+    Contact,
+    Contacts,
+    Hidden,
+    LegalId,
+    LegalIds,
+    Neighbours,
+    PostalAddress,
+)
 from utskick.domain.outcome import Deferred
 
 #: Each question that may be remote: the service's table in the settings, and what it is asked.
@@ -31,8 +41,19 @@ _ASKED: Final = {
 
 async def look(section: DirectorySection, municipality_id: str) -> list[AccountHealth]:
     """Of those that the settings name and use, in the order of the settings."""
-    wanted = {name: path for question, (name, path) in _ASKED.items() if getattr(section, question) == "remote"}
-    return list(await asyncio.gather(*(_one(name, path, getattr(section.remote, name), municipality_id) for name, path in wanted.items())))
+    wanted = {
+        name: path
+        for question, (name, path) in _ASKED.items()
+        if getattr(section, question) == "remote"
+    }
+    return list(
+        await asyncio.gather(
+            *(
+                _one(name, path, getattr(section.remote, name), municipality_id)
+                for name, path in wanted.items()
+            )
+        )
+    )
 
 
 async def _one(name: str, path: str, settings: Neighbour, municipality_id: str) -> AccountHealth:
@@ -52,13 +73,19 @@ class ChosenDirectory:
     addresses: AddressLookup
     wishes: Contacts
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Deferred:
         return await self.parties.legal_ids(municipality_id, party_ids)
 
-    async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
+    async def address(
+        self, municipality_id: str, party_id: str
+    ) -> PostalAddress | Hidden | Deferred:
         return await self.addresses.address(municipality_id, party_id)
 
-    async def contacts(self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]) -> Sequence[Contact] | Deferred:
+    async def contacts(
+        self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
+    ) -> Sequence[Contact] | Deferred:
         return await self.wishes.contacts(municipality_id, party_id, filters)
 
 
@@ -85,7 +112,13 @@ async def opened(section: DirectorySection, tables: DatabaseDirectory) -> AsyncI
         local, remote = LocalDirectory(tables), section.remote
         directory = ChosenDirectory(
             PartyRegister(peer("party", remote.party)) if section.parties == "remote" else local,
-            PopulationRegister(peer("citizen", remote.citizen), tables.parties) if section.addresses == "remote" else local,
-            ContactRegister(peer("contact settings", remote.contact_settings)) if section.contacts == "remote" else local,
+            PopulationRegister(peer("citizen", remote.citizen), tables.parties)
+            if section.addresses == "remote"
+            else local,
+            ContactRegister(peer("contact settings", remote.contact_settings))
+            if section.contacts == "remote"
+            else local,
         )
-        yield People(tables, Neighbours(directory, LocalSubscriptions(tables)), section.contacts == "local")
+        yield People(
+            tables, Neighbours(directory, LocalSubscriptions(tables)), section.contacts == "local"
+        )

@@ -1,4 +1,5 @@
-"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none can be changed or taken out unseen."""
+"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none
+can be changed or taken out unseen."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """``subject``: what it was done to, as ids and words, never a name, number, address or text. ``caller``: who, and from where."""
+    """``subject``: what it was done to, as ids and words, never a name, number, address or text.
+    ``caller``: who, and from where."""
 
     action: Action
     caller: Caller
@@ -40,7 +42,8 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the digest before and the entry."""
+    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the
+    digest before and the entry."""
 
     number: int
     digest: bytes
@@ -56,10 +59,15 @@ def linked(before: ChainLink, told: Mapping[str, Any]) -> ChainLink:
 
 
 def canonical(told: Mapping[str, Any]) -> bytes:
-    """One form of an entry, whoever writes it: members in order, times in UTC to the microsecond."""
+    """One form of an entry, whoever writes it: members in order, times in UTC to the
+    microsecond."""
     plain = {name: _plain(value) for name, value in told.items()}
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+    return (
+        value.astimezone(UTC).isoformat(timespec="microseconds")
+        if isinstance(value, datetime)
+        else value
+    )

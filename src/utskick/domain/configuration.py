@@ -16,7 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class UnitSetting:
-    """``value``: members with their values, named as in the settings. ``set_by`` and ``set_at`` None: it stands in the settings."""
+    """``value``: members with their values, named as in the settings. ``set_by`` and ``set_at``
+    None: it stands in the settings."""
 
     unit: Unit
     section: str
@@ -31,4 +32,8 @@ class UnitSetting:
 
 def version_of(said: UnitSetting | None) -> str:
     """Another after every change; ``0``: no row says anything."""
-    return f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}" if said is not None and said.set_at is not None else "0"
+    return (
+        f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}"
+        if said is not None and said.set_at is not None
+        else "0"
+    )

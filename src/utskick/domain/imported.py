@@ -1,4 +1,5 @@
-"""Deliveries that another system has made and had on record: what is kept of them, and how their content is told."""
+"""Deliveries that another system has made and had on record: what is kept of them, and how their
+content is told."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
 from utskick.domain.status import POLITE, ContractStatus, Status
 
-#: Where a content lists its files, what a file's name is called there, and what its Base64 is (contract 8.4).
+#: Where a content lists its files, what a file's name is called there, and what its Base64 is
+#: (contract 8.4).
 LISTS: Final = ("attachments", "files")
 NAMES: Final = ("name", "filename", "fileName")
 DATA: Final = ("content", "base64Data")
@@ -35,7 +37,8 @@ ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedContent:
-    """A request as it was recorded, with its files apart: in their place stands their ``digest`` in hex. ``named``: name, type, digest."""
+    """A request as it was recorded, with its files apart: in their place stands their ``digest`` in
+    hex. ``named``: name, type, digest."""
 
     members: Mapping[str, Any]
     files: tuple[Attachment, ...] = ()
@@ -43,7 +46,8 @@ class ImportedContent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row of the peer's history (contract 2). ``line``: where it stands in its file; ``status``, ``reason``: what it came to."""
+    """A row of the peer's history (contract 2). ``line``: where it stands in its file; ``status``,
+    ``reason``: what it came to."""
 
     line: int
     municipality_id: str
@@ -70,11 +74,14 @@ class Record:
 
 
 def apart(content: Mapping[str, Any]) -> ImportedContent:
-    """The files of a recorded request are taken out of it, each to be kept once. What cannot be read as a file stays where it is."""
+    """The files of a recorded request are taken out of it, each to be kept once. What cannot be
+    read as a file stays where it is."""
     members, files = dict(content), list[Attachment]()
     for name in LISTS:
         if isinstance(entries := members.get(name), list):
-            members[name] = [_without_data(entry, files) for entry in entries if isinstance(entry, dict)]
+            members[name] = [
+                _without_data(entry, files) for entry in entries if isinstance(entry, dict)
+            ]
     return ImportedContent(members, tuple(files))
 
 
@@ -89,7 +96,11 @@ def _without_data(entry: dict[str, Any], files: list[Attachment]) -> dict[str, A
     name = next((entry[name] for name in NAMES if isinstance(entry.get(name), str)), "")
     kind = next((entry[name] for name in _TYPES if isinstance(entry.get(name), str)), None)
     files.append(Attachment.of(name, kind, data))
-    return {**{k: v for k, v in entry.items() if k != member}, "digest": files[-1].digest.hex(), "_member": member}
+    return {
+        **{k: v for k, v in entry.items() if k != member},
+        "digest": files[-1].digest.hex(),
+        "_member": member,
+    }
 
 
 def shown(draft: Draft) -> dict[str, Any]:

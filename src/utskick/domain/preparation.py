@@ -1,4 +1,5 @@
-"""What is settled before an attempt at a provider: ready, to be routed on, to be gathered with others, or known not to be possible."""
+"""What is settled before an attempt at a provider: ready, to be routed on, to be gathered with
+others, or known not to be possible."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from utskick.domain.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The call may be made. ``frozen``: what must be word for word the same at a repeat; on disk before the call is made.
+    """The call may be made. ``frozen``: what must be word for word the same at a repeat; on disk
+    before the call is made.
 
     It is sealed with the delivery and comes back as ``Draft.frozen`` at every later attempt.
     """
@@ -20,7 +22,8 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way on: a delivery of its own, of the same message, by this channel to this destination."""
+    """One way on: a delivery of its own, of the same message, by this channel to this
+    destination."""
 
     channel: str
     destination: str
@@ -35,7 +38,8 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """To be handed over together with others of its batch (a print batch). ``frozen`` as in ``Ready``."""
+    """To be handed over together with others of its batch (a print batch). ``frozen`` as in
+    ``Ready``."""
 
     frozen: bytes
 

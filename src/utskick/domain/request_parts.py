@@ -1,4 +1,5 @@
-"""Parts of request bodies that several channels take: external references, support information, postal addresses."""
+"""Parts of request bodies that several channels take: external references, support information,
+postal addresses."""
 
 from __future__ import annotations
 
@@ -55,19 +56,30 @@ def crowd(most: int, least: int = 1) -> Constraint:
     """A list of at most so many, and where ``least`` is 1 not an empty one."""
     empty = (("must not be empty", bool),) if least else ()
     size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
-    return Constraint((*empty, size), "must not be empty", ((*((("minItems", least),) if least else ()), ("maxItems", most))))
+    return Constraint(
+        (*empty, size),
+        "must not be empty",
+        ((*((("minItems", least),) if least else ()), ("maxItems", most))),
+    )
 
 
 Line255 = Annotated[str, line_up_to(255)]
 SupportText = Annotated[
     str,
-    Constraint((NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)), "must not be blank", (("minLength", 1), ("maxLength", 1024))),
+    Constraint(
+        (NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)),
+        "must not be blank",
+        (("minLength", 1), ("maxLength", 1024)),
+    ),
 ]
 SupportEmail = Annotated[
     str,
     Constraint(
         (
-            ("must be a well-formed email address", lambda v: v == "" or (is_email(v) and _DOTTED.match(v) is not None)),
+            (
+                "must be a well-formed email address",
+                lambda v: v == "" or (is_email(v) and _DOTTED.match(v) is not None),
+            ),
             ("size must be between 5 and 256", lambda v: v == "" or 5 <= len(v) <= 256),
             XML,
         ),
@@ -77,11 +89,18 @@ SupportEmail = Annotated[
 SupportUrl = Annotated[
     str,
     Constraint(
-        (("must be a URL", lambda v: v == "" or _URI.match(v) is not None), UTF8, XML, size_up_to(255)),
+        (
+            ("must be a URL", lambda v: v == "" or _URI.match(v) is not None),
+            UTF8,
+            XML,
+            size_up_to(255),
+        ),
         schema=(("maxLength", 255),),
     ),
 ]
-AddressLine = Annotated[FreeLine, Constraint((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))]
+AddressLine = Annotated[
+    FreeLine, Constraint((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))
+]
 OrganizationNumber = Annotated[
     str,
     Constraint(
@@ -94,8 +113,13 @@ OrganizationNumber = Annotated[
         schema=(("pattern", _ORGANIZATION),),
     ),
 ]
-Department = Annotated[FreeText, Constraint((size_up_to(LONGEST_NAME),), schema=(("maxLength", LONGEST_NAME),))]
-NeededDepartment = Annotated[Line, Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),))]
+Department = Annotated[
+    FreeText, Constraint((size_up_to(LONGEST_NAME),), schema=(("maxLength", LONGEST_NAME),))
+]
+NeededDepartment = Annotated[
+    Line,
+    Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),)),
+]
 #: A file of a letter or of a digital mail, which is told apart from one that is blank.
 FileContent = Annotated[
     str,
@@ -130,7 +154,8 @@ class DigitalSender(Body, title="DigitalMailSender"):
 
 
 class AddressBody(Body, title="Address"):
-    """Where a letter goes (contract section 4), with the organisation that its orchestrator drops."""
+    """Where a letter goes (contract section 4), with the organisation that its orchestrator
+    drops."""
 
     first_name: AddressLine | None = None
     last_name: AddressLine | None = None

@@ -1,9 +1,10 @@
-"""The statuses of a delivery, which are final, which move is legal, and the contract's word for each.
+"""The statuses of a delivery, which are final, which move is legal, and the contract's word for
+each.
 
 ::
 
-    queued ──▶ sending ──▶ sent ──▶ delivered
-    (queued, deferred ──▶ gathered ──▶ sent: letters that are handed over together;  ──▶ routed: its answers are deliveries of their own)
+    queued ──▶ sending ──▶ sent ──▶ delivered (queued, deferred ──▶ gathered ──▶ sent: letters that
+    are handed over together;  ──▶ routed: its answers are deliveries of their own)
       ▲  │        │ │ │      └────▶ failed          (a receipt said so)
       │  │        │ │ └──▶ failed
       │  │        │ └────▶ uncertain ──▶ sent | delivered | failed | queued
@@ -47,9 +48,19 @@ class ContractStatus(StrEnum):
 
 
 #: No attempt follows these of itself. ``sent`` and ``failed`` may still be corrected by a receipt.
-SETTLED: Final = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.CANCELLED})
+SETTLED: Final = frozenset(
+    {
+        Status.SENT,
+        Status.DELIVERED,
+        Status.FAILED,
+        Status.UNCERTAIN,
+        Status.EXPIRED,
+        Status.CANCELLED,
+    }
+)
 
-#: What a caller need not wait for: settled, or a question whose answers are deliveries of their own.
+#: What a caller need not wait for: settled, or a question whose answers are deliveries of their
+#: own.
 RESTED: Final = SETTLED | {Status.ROUTED}
 
 #: Nothing follows these, whatever comes.
@@ -57,9 +68,19 @@ FINAL: Final = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Statu
 
 MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.QUEUED: frozenset(
-        {Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.DEFERRED, Status.UNCERTAIN, Status.GATHERED, Status.ROUTED}
+        {
+            Status.SENDING,
+            Status.EXPIRED,
+            Status.CANCELLED,
+            Status.FAILED,
+            Status.DEFERRED,
+            Status.UNCERTAIN,
+            Status.GATHERED,
+            Status.ROUTED,
+        }
     ),
-    # delivered: an attempt that was answered with an error had been carried out all the same, says a receipt
+    # delivered: an attempt that was answered with an error had been carried out all the same, says
+    # a receipt
     Status.DEFERRED: frozenset(
         {
             Status.SENDING,
@@ -75,10 +96,26 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.GATHERED: frozenset({Status.SENT, Status.FAILED, Status.EXPIRED, Status.CANCELLED}),
     Status.ROUTED: frozenset(),
     Status.SENDING: frozenset(
-        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.DEFERRED, Status.QUEUED, Status.EXPIRED}
+        {
+            Status.SENT,
+            Status.DELIVERED,
+            Status.FAILED,
+            Status.UNCERTAIN,
+            Status.DEFERRED,
+            Status.QUEUED,
+            Status.EXPIRED,
+        }
     ),
     Status.UNCERTAIN: frozenset(
-        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.QUEUED, Status.DEFERRED, Status.CANCELLED, Status.EXPIRED}
+        {
+            Status.SENT,
+            Status.DELIVERED,
+            Status.FAILED,
+            Status.QUEUED,
+            Status.DEFERRED,
+            Status.CANCELLED,
+            Status.EXPIRED,
+        }
     ),
     Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
     Status.DELIVERED: frozenset(),
@@ -102,10 +139,12 @@ SHOWN: Final = {
     Status.ROUTED: ContractStatus.PENDING,
 }
 
-#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the contract (Q3).
+#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the
+#: contract (Q3).
 POLITE: Final = "declined-"
 
-#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of the request (contract 6.2, L5 and L7).
+#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of
+#: the request (contract 6.2, L5 and L7).
 UNDELIVERABLE: Final = "undeliverable-"
 
 #: Reason codes of a routed message that have a word of their own in the contract (section 2.2).

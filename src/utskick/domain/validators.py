@@ -1,4 +1,5 @@
-"""The contract's validators (section 1.1) as types for request bodies, and what a failed body comes to in its words."""
+"""The contract's validators (section 1.1) as types for request bodies, and what a failed body comes
+to in its words."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -29,23 +37,35 @@ _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class Body(BaseModel):
-    """A request body: camelCase on the wire, unknown members ignored, numbers taken for text (contract section 1)."""
+    """A request body: camelCase on the wire, unknown members ignored, numbers taken for text
+    (contract section 1)."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", coerce_numbers_to_str=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        coerce_numbers_to_str=True,
+        frozen=True,
+    )
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """Constraints of one member. All that fail are reported, each in its words; ``missing`` is said when it is absent or null."""
+    """Constraints of one member. All that fail are reported, each in its words; ``missing`` is said
+    when it is absent or null."""
 
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]
     missing: str = "must not be null"
     schema: tuple[tuple[str, Any], ...] = ()
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {**handler(schema), **dict(self.schema)}
 
     def _check(self, value: Any) -> Any:
@@ -65,7 +85,8 @@ def _filled(value: str) -> bool:
 
 
 def is_clean(value: str) -> bool:
-    """No control character: nothing that could end a line, a header or a record (RFC 5322 section 2.2, OWASP ASVS 1.3.11)."""
+    """No control character: nothing that could end a line, a header or a record (RFC 5322 section
+    2.2, OWASP ASVS 1.3.11)."""
     return not any(ch < " " or ch == "\x7f" or ch in "\x85\u2028\u2029" for ch in value)
 
 
@@ -93,13 +114,26 @@ NOT_BLANK = ("must not be blank", _filled)
 CLEAN = ("must not contain control characters", is_clean)
 UTF8 = ("must be text that UTF-8 can hold", lambda value: not _SURROGATES.search(value))
 NO_NUL = ("must not contain the character NUL", has_no_nul)
-MSISDN_MESSAGE = r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
+MSISDN_MESSAGE = (
+    r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
+)
 
-Text = Annotated[str, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))]
-Line = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+Text = Annotated[
+    str, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))
+]
+Line = Annotated[
+    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+]
 FreeText = Annotated[str, Constraint((NO_NUL, UTF8))]
 FreeLine = Annotated[str, Constraint((CLEAN, UTF8))]
-Uuid = Annotated[str, Constraint((("not a valid UUID", lambda v: parse_id(v) is not None),), "not a valid UUID", (("format", "uuid"),))]
+Uuid = Annotated[
+    str,
+    Constraint(
+        (("not a valid UUID", lambda v: parse_id(v) is not None),),
+        "not a valid UUID",
+        (("format", "uuid"),),
+    ),
+]
 Person = Annotated[
     str,
     Constraint(
@@ -107,7 +141,12 @@ Person = Annotated[
         schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
     ),
 ]
-Msisdn = Annotated[str, Constraint(((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),))]
+Msisdn = Annotated[
+    str,
+    Constraint(
+        ((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),)
+    ),
+]
 
 
 def _phone(value: str) -> str:
@@ -128,16 +167,25 @@ Email = Annotated[
     ),
 ]
 OptionalEmail = Annotated[
-    str, Constraint((("must be a well-formed email address", lambda v: v == "" or is_email(v)),), schema=(("format", "email"),))
+    str,
+    Constraint(
+        (("must be a well-formed email address", lambda v: v == "" or is_email(v)),),
+        schema=(("format", "email"),),
+    ),
 ]
 Base64 = Annotated[
     str,
-    Constraint((("not a valid BASE64-encoded string", is_base64),), "not a valid BASE64-encoded string", (("contentEncoding", "base64"),)),
+    Constraint(
+        (("not a valid BASE64-encoded string", is_base64),),
+        "not a valid BASE64-encoded string",
+        (("contentEncoding", "base64"),),
+    ),
 ]
 Reference = Annotated[
     str,
     Constraint(
-        (("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),), schema=(("minLength", 1), ("maxLength", 64))
+        (("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),),
+        schema=(("minLength", 1), ("maxLength", 64)),
     ),
 ]
 #: Beside a member whose null the contract names: all that may be left out may be null as well.
@@ -163,7 +211,8 @@ def told(fault: ValidationError) -> list[str]:
 
 
 def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
-    """The error to answer with: ``Unreadable`` where the form is wrong, else ``Invalid`` with every violation."""
+    """The error to answer with: ``Unreadable`` where the form is wrong, else ``Invalid`` with every
+    violation."""
     found: list[Violation] = []
     unreadable: list[Violation] = []
     for error in fault.errors(include_url=False):
@@ -177,7 +226,10 @@ def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
         else:
             unreadable.append(Violation(path_of(where), error["msg"]))
     if unreadable:
-        reasons = [{"field": v.field, "message": v.message} if v.field else {"message": v.message} for v in unreadable]
+        reasons = [
+            {"field": v.field, "message": v.message} if v.field else {"message": v.message}
+            for v in unreadable
+        ]
         return Unreadable("Failed to read request", reasons=reasons)
     return Invalid(found)
 
@@ -200,7 +252,9 @@ def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> st
         if inner is None:
             return "must not be null"
         model = inner
-    field = next((f for key, f in model.model_fields.items() if names and names[-1] in (f.alias, key)), None)
+    field = next(
+        (f for key, f in model.model_fields.items() if names and names[-1] in (f.alias, key)), None
+    )
     told = field.metadata if field else ()
     if field and isinstance(where[-1], int):  # the rules of a list are not those of its elements
         told = getattr(_element_of(field.annotation), "__metadata__", ())
@@ -209,10 +263,14 @@ def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> st
 
 
 def _element_of(annotation: Any) -> Any:
-    """``Annotated[str, Rule(...)]`` of ``Annotated[list[Annotated[str, Rule(...)]], ...] | None``."""
+    """``Annotated[str, Rule(...)]`` of ``Annotated[list[Annotated[str, Rule(...)]], ...] |
+    None``."""
     if get_origin(annotation) in (list, tuple):
         return get_args(annotation)[0]
-    return next((found for part in getattr(annotation, "__args__", ()) if (found := _element_of(part))), None)
+    return next(
+        (found for part in getattr(annotation, "__args__", ()) if (found := _element_of(part))),
+        None,
+    )
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -1,4 +1,5 @@
-"""Live progress: who listens to a batch hears its counts, from one look at the database that all of its listeners share."""
+"""Live progress: who listens to a batch hears its counts, from one look at the database that all of
+its listeners share."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from utskick.store.history.status import History
 
 log = structlog.get_logger(__name__)
 
-#: Looks that run at once in a process, whatever is listened to: the rest of the connections is for the other calls.
+#: Looks that run at once in a process, whatever is listened to: the rest of the connections is for
+#: the other calls.
 _AT_ONCE: Final = 2
 
 Counts = Mapping[Status, int]
@@ -29,7 +31,8 @@ Key = tuple[str, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the last look found. ``away``: the database did not answer since then. ``over``: nobody will look again."""
+    """What the last look found. ``away``: the database did not answer since then. ``over``: nobody
+    will look again."""
 
     counts: Counts
     away: bool = False
@@ -47,7 +50,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """Between two looks: at least ``pause`` seconds, and ``times`` what the look took. ``away``: after a look that failed."""
+    """Between two looks: at least ``pause`` seconds, and ``times`` what the look took. ``away``:
+    after a look that failed."""
 
     pause: float = 0.3
     times: float = 10.0
@@ -55,7 +59,8 @@ class Tempo:
 
 
 class Watch:
-    """One batch. A listener holds nothing of its own: it reads ``seen``, and waits until it has ``turned``."""
+    """One batch. A listener holds nothing of its own: it reads ``seen``, and waits until it has
+    ``turned``."""
 
     def __init__(self, key: Key, look: Callable[[], Awaitable[Counts]], tempo: Tempo) -> None:
         self.key = key
@@ -82,7 +87,9 @@ class Watch:
                 raise NotFound(f"No batch found for batch id {self.key[1]}")
             self._seen = Seen(counts)
             # Without the context of the request that happened to be the first.
-            self._task = asyncio.create_task(self._go_on(time.monotonic() - began), context=Context())
+            self._task = asyncio.create_task(
+                self._go_on(time.monotonic() - began), context=Context()
+            )
 
     def end(self) -> None:
         """Listeners are told that it is over."""
@@ -91,7 +98,8 @@ class Watch:
         self._tell(replace(self._seen, over=True))
 
     async def turned(self, since: Seen, within: float) -> bool:
-        """Waits until ``seen`` is another than ``since``; False where it is not after so many seconds."""
+        """Waits until ``seen`` is another than ``since``; False where it is not after so many
+        seconds."""
         try:
             async with asyncio.timeout(within):
                 while self._seen == since:
@@ -103,7 +111,11 @@ class Watch:
     async def _go_on(self, took: float) -> None:
         try:
             while not self._seen.over:
-                await asyncio.sleep(self._tempo.away if self._seen.away else max(self._tempo.pause, took * self._tempo.times))
+                await asyncio.sleep(
+                    self._tempo.away
+                    if self._seen.away
+                    else max(self._tempo.pause, took * self._tempo.times)
+                )
                 began = time.monotonic()
                 try:
                     counts = await self._look()
@@ -111,7 +123,9 @@ class Watch:
                     self._tell(replace(self._seen, away=True))
                     continue
                 took = time.monotonic() - began
-                self._tell(Seen(counts) if counts else replace(self._seen, over=True))  # no counts: the batch has been deleted
+                self._tell(
+                    Seen(counts) if counts else replace(self._seen, over=True)
+                )  # no counts: the batch has been deleted
         except Exception:
             log.exception("progress-ended")
             self._tell(replace(self._seen, over=True))
@@ -175,7 +189,9 @@ class Progress:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable("the service is being stopped; come again", headers={"Retry-After": "2"})
+            raise Unavailable(
+                "the service is being stopped; come again", headers={"Retry-After": "2"}
+            )
 
     async def _look(self, municipality_id: str, batch_id: UUID) -> Counts:
         async with self._gate, answering():

@@ -40,7 +40,8 @@ _USUAL: Final = Policy()
 
 @dataclass(frozen=True, slots=True)
 class DispatchContext:
-    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts record it."""
+    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts
+    record it."""
 
     worker: UUID
     name: str
@@ -58,7 +59,8 @@ class DispatchContext:
 
 
 class Dispatch:
-    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not thrown away while we live."""
+    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not
+    thrown away while we live."""
 
     def __init__(self, around: DispatchContext) -> None:
         self._a = around
@@ -67,7 +69,8 @@ class Dispatch:
         self._types = {channel.name: channel.message_type for channel in around.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
-        """Whether this job's attempt is on disk and not settled: to stop now would leave it in doubt."""
+        """Whether this job's attempt is on disk and not settled: to stop now would leave it in
+        doubt."""
         return job_id in self._sending
 
     async def run(self, job: Job, loaded: ClaimedDelivery | None) -> None:
@@ -82,7 +85,9 @@ class Dispatch:
             await self._finished.put(job.id)
         elif loaded.erased:
             reason = Reason("erased", "what it says was erased before a provider took it")
-            await self._settle(job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None)
+            await self._settle(
+                job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None
+            )
         elif now >= delivery.expires_at:
             reason = Reason("expired", "its time ran out before a provider took it")
             await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
@@ -93,7 +98,12 @@ class Dispatch:
         """To the attempt, or to what takes its place."""
         match await self._prepare(loaded):
             case Ready(frozen):
-                await self._attempt(job, loaded if frozen is None else replace(loaded, draft=replace(loaded.draft, frozen=frozen)))
+                await self._attempt(
+                    job,
+                    loaded
+                    if frozen is None
+                    else replace(loaded, draft=replace(loaded.draft, frozen=frozen)),
+                )
             case Routed(routes):
                 await self._route(job, loaded.delivery, routes)
             case Gathered(frozen):
@@ -107,9 +117,20 @@ class Dispatch:
             if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
                 return unfit
             return await channel.prepare(loaded.draft, loaded.delivery.id)
-        except Exception:  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
-            log.exception("adapter-fault", channel=channel.name, during="prepare", delivery=str(loaded.delivery.id))
-            return Deferred(Reason("adapter-fault", "a fault of Utskick's own before the call; nothing was sent"))
+        except (
+            Exception
+        ):  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
+            log.exception(
+                "adapter-fault",
+                channel=channel.name,
+                during="prepare",
+                delivery=str(loaded.delivery.id),
+            )
+            return Deferred(
+                Reason(
+                    "adapter-fault", "a fault of Utskick's own before the call; nothing was sent"
+                )
+            )
 
     async def _route(self, job: Job, delivery: Delivery, routes: tuple[Route, ...]) -> None:
         routing = Routing(delivery, routes, self._types, job.id, self._a.clock())
@@ -117,16 +138,29 @@ class Dispatch:
             await self._finished.put(job.id)
 
     async def _gather(self, job: Job, loaded: ClaimedDelivery, frozen: bytes) -> None:
-        gather = Gather(loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed)
+        gather = Gather(
+            loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed
+        )
         if not await self._insist(self._a.print_batches.gather, gather, "gather"):
             await self._finished.put(job.id)
 
     async def _settle_uncalled(self, job: Job, loaded: ClaimedDelivery, outcome: Outcome) -> None:
-        """Known before the call that it will not be made: an attempt that was never begun on disk."""
+        """Known before the call that it will not be made: an attempt that was never begun on
+        disk."""
         delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
         move = next_move(outcome, delivery, self._situation(loaded, "", ()))
         await self._record(
-            job, Settlement(delivery, delivery.attempts, move, job.id, None, self._a.clock(), uncalled=True, types=self._types)
+            job,
+            Settlement(
+                delivery,
+                delivery.attempts,
+                move,
+                job.id,
+                None,
+                self._a.clock(),
+                uncalled=True,
+                types=self._types,
+            ),
         )
 
     async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
@@ -134,11 +168,22 @@ class Dispatch:
         channel = self._a.channels[delivery.channel]
         able = channel.able(draft)
         if not able:
-            reason = Reason("no-account", "no provider account of this municipality can carry the message")
-            await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(loaded, "", ())), None)
+            reason = Reason(
+                "no-account", "no provider account of this municipality can carry the message"
+            )
+            await self._settle(
+                job,
+                delivery,
+                next_move(Rejected(reason), delivery, self._situation(loaded, "", ())),
+                None,
+            )
             return
         try:
-            while (account := choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])) is not None:
+            while (
+                account := choose(
+                    able, delivery.tried, [a for a in able if self._pace(delivery, a).shut]
+                )
+            ) is not None:
                 async with self._pace(delivery, account).slot(delivery.priority) as admitted:
                     if not admitted:
                         continue
@@ -152,17 +197,23 @@ class Dispatch:
         pause = min(self._pace(delivery, a).opens_in for a in able)
         await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
 
-    async def _conclude(self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]) -> None:
+    async def _conclude(
+        self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
+    ) -> None:
         loaded, outcome = sent
         self._pace(loaded.delivery, account).note(outcome)
         move = next_move(outcome, loaded.delivery, self._situation(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 
-    async def _send_begun(self, job: Job, loaded: ClaimedDelivery, account: str) -> tuple[ClaimedDelivery, Outcome] | None:
+    async def _send_begun(
+        self, job: Job, loaded: ClaimedDelivery, account: str
+    ) -> tuple[ClaimedDelivery, Outcome] | None:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
-        beginning = AttemptStart(delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen)
+        beginning = AttemptStart(
+            delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen
+        )
         begun = await self._insist(self._a.attempts.begin, beginning, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
@@ -177,38 +228,79 @@ class Dispatch:
         try:
             return await channel.send(loaded.draft, loaded.delivery.id, account)
         except asyncio.CancelledError:
-            return Uncertain(Reason("stopped", "the service was stopped while the provider was thinking"))
-        except Exception:  # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for it
-            log.exception("adapter-fault", channel=channel.name, account=account, delivery=str(loaded.delivery.id))
-            return Uncertain(Reason("adapter-fault", "a fault of Utskick's own during the call; whether it was sent is not known"))
+            return Uncertain(
+                Reason("stopped", "the service was stopped while the provider was thinking")
+            )
+        # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for
+        # it
+        except Exception:
+            log.exception(
+                "adapter-fault",
+                channel=channel.name,
+                account=account,
+                delivery=str(loaded.delivery.id),
+            )
+            return Uncertain(
+                Reason(
+                    "adapter-fault",
+                    "a fault of Utskick's own during the call; whether it was sent is not known",
+                )
+            )
 
     async def _interrupted(self, job: Job, loaded: ClaimedDelivery) -> None:
-        """The job was handed over with an attempt still open: its worker died, or lost touch, while the provider was thinking."""
+        """The job was handed over with an attempt still open: its worker died, or lost touch, while
+        the provider was thinking."""
         delivery = loaded.delivery
         account = delivery.account or ""
         channel = self._a.channels[delivery.channel]
         outcome = await channel.ask(loaded.draft, delivery.id, account, None) or Uncertain(
-            Reason("interrupted", "the worker was interrupted during the attempt; whether it was sent is not known")
+            Reason(
+                "interrupted",
+                "the worker was interrupted during the attempt; whether it was sent is not known",
+            )
         )
-        move = next_move(outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft)))
+        move = next_move(
+            outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft))
+        )
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
-        await self._record(job, Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock(), types=self._types))
+        await self._record(
+            job,
+            Settlement(
+                delivery,
+                delivery.attempts,
+                move,
+                job.id,
+                account,
+                self._a.clock(),
+                types=self._types,
+            ),
+        )
 
     async def _record(self, job: Job, settlement: Settlement) -> None:
         delivery, move, account = settlement.delivery, settlement.move, settlement.account
         settled = await self._insist(self._a.attempts.settle, settlement, "settle")
         self._a.points.reach("after-settle")
         if not settled:
-            log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
+            log.warning(
+                "settled-by-another",
+                delivery=str(delivery.id),
+                attempt=delivery.attempts,
+                status=move.status,
+            )
             await self._finished.put(job.id)
-        elif move.status in (Status.SENT, Status.UNCERTAIN) and account and self._reports(delivery, account):
+        elif (
+            move.status in (Status.SENT, Status.UNCERTAIN)
+            and account
+            and self._reports(delivery, account)
+        ):
             with suppress(*PASSING):  # upkeep applies what waits
                 await self._a.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
-        """Until the database takes it. Both statements may be repeated: they compare before they set."""
+        """Until the database takes it. Both statements may be repeated: they compare before they
+        set."""
         pause = 0.1
         while True:
             try:
@@ -230,12 +322,16 @@ class Dispatch:
     def _pace(self, delivery: Delivery, account: str) -> AccountLimits:
         return self._a.paces[delivery.channel, account]
 
-    def _situation(self, loaded: ClaimedDelivery, account: str, able: Sequence[str]) -> RetryContext:
+    def _situation(
+        self, loaded: ClaimedDelivery, account: str, able: Sequence[str]
+    ) -> RetryContext:
         name = loaded.delivery.channel
         return RetryContext(
             account=account,
             able=able,
-            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft) if account else "hold",
+            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft)
+            if account
+            else "hold",
             now=self._a.clock(),
             luck=self._a.luck(),
             policy=self._a.policies.get(name, _USUAL),
@@ -244,6 +340,8 @@ class Dispatch:
 
 async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
     """What could not be asked at acceptance, because nobody knew that this way would be taken."""
-    asked = RequestContext(draft.municipality_id, draft.organization_number, department=draft.department)
+    asked = RequestContext(
+        draft.municipality_id, draft.organization_number, department=draft.department
+    )
     faults = await channel.inspect(draft.content, draft.attachments, asked)
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

@@ -1,6 +1,8 @@
-"""Labelled points on a delivery's way at which a process can be told to die: how the crash table is tested, for real.
+"""Labelled points on a delivery's way at which a process can be told to die: how the crash table is
+tested, for real.
 
-``UTSKICK_DIE_AT=after-begin:3`` kills this process with SIGKILL when it comes to that point for the third time.
+``UTSKICK_DIE_AT=after-begin:3`` kills this process with SIGKILL when it comes to that point for the
+third time.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import signal
 from collections import Counter
 from typing import Literal
 
-Point = Literal["before-begin", "after-begin", "after-answer", "after-settle", "before-accept", "after-accept"]
+Point = Literal[
+    "before-begin", "after-begin", "after-answer", "after-settle", "before-accept", "after-accept"
+]
 
 
 class Failpoints:

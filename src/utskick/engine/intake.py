@@ -28,7 +28,8 @@ HORIZON = timedelta(days=366)
 class AcceptRequest:
     """One request to accept: the plan of a channel, the caller, and how it is to be answered.
 
-    ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the answer comes later.
+    ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the
+    answer comes later.
     """
 
     channel: Channel
@@ -41,7 +42,8 @@ class AcceptRequest:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRequest:
-    """The key was used before for the same request: this is what came of it (``NumberedRequest.mark``); it was not answered then."""
+    """The key was used before for the same request: this is what came of it
+    (``NumberedRequest.mark``); it was not answered then."""
 
     mark: UUID
 
@@ -49,7 +51,9 @@ class DuplicateRequest:
 class Intake:
     """What it returns is committed."""
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Failpoints) -> None:
+    def __init__(
+        self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Failpoints
+    ) -> None:
         self._database = database
         self._channels = channels
         self._types = {channel.name: channel.message_type for channel in channels.values()}
@@ -76,27 +80,40 @@ class Intake:
         )
 
     async def inspect(self, channel: Channel, plan: Plan, asked: RequestContext) -> None:
-        """What is too slow for ``plan``, of every channel that the request may go by. Raises ``Invalid``."""
+        """What is too slow for ``plan``, of every channel that the request may go by. Raises
+        ``Invalid``."""
         faults = list(await channel.inspect(plan.content, plan.attachments, asked))
         faults += await self._inspect_legs(plan.content, plan, asked)
         for index, recipient in enumerate(plan.recipients):
             if recipient.content is not None:
                 found = await self._inspect_legs(recipient.content, plan, asked)
-                faults += [Violation(f"{plan.each}[{index}].{fault.field}", fault.message) for fault in found]
+                faults += [
+                    Violation(f"{plan.each}[{index}].{fault.field}", fault.message)
+                    for fault in found
+                ]
         if faults:
             raise Invalid(list(dict.fromkeys(faults)))
 
-    async def _inspect_legs(self, content: Mapping[str, Any], plan: Plan, asked: RequestContext) -> list[Violation]:
+    async def _inspect_legs(
+        self, content: Mapping[str, Any], plan: Plan, asked: RequestContext
+    ) -> list[Violation]:
         faults = []
         for name, leg in content.get("_legs", {}).items():
             indexes = leg["attachments"]
-            found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
+            found = await self._channels[name].inspect(
+                leg["content"], [plan.attachments[i] for i in indexes], asked
+            )
             now = [fault for fault in found if fault.field not in leg["content"].get("_later", ())]
-            faults += [Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now]
+            faults += [
+                Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now
+            ]
         return faults
 
-    async def accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> Replay | DuplicateRequest | None:
-        """None: accepted now. With a key that was used before: what was answered then, or the batch it made."""
+    async def accept(
+        self, wish: AcceptRequest, numbered: NumberedRequest
+    ) -> Replay | DuplicateRequest | None:
+        """None: accepted now. With a key that was used before: what was answered then, or the batch
+        it made."""
         self._points.reach("before-accept")
         found: Replay | DuplicateRequest | None = None
         if wish.key is None:
@@ -108,23 +125,32 @@ class Intake:
         self._points.reach("after-accept")
         return found
 
-    async def _accept_keyed(self, wish: AcceptRequest, key: Key, numbered: NumberedRequest) -> Replay | DuplicateRequest | None:
+    async def _accept_keyed(
+        self, wish: AcceptRequest, key: Key, numbered: NumberedRequest
+    ) -> Replay | DuplicateRequest | None:
         async with self._database.transaction() as connection:
             earlier = await self.keys.reserve(connection, numbered, key)
             if isinstance(earlier, Replay):
                 return earlier
             if earlier is not None:
                 return DuplicateRequest(earlier)
-            _check_times(numbered)  # not before: a request that is repeated late gets the answer of the first time
+            _check_times(
+                numbered
+            )  # not before: a request that is repeated late gets the answer of the first time
             await self._messages.write(connection, [numbered])
             if wish.answer is not None:
-                await self.keys.answer(connection, wish.caller.municipality_id, key, wish.answer(numbered))
+                await self.keys.answer(
+                    connection, wish.caller.municipality_id, key, wish.answer(numbered)
+                )
         return None
 
 
 def _as_in_request(path: str, indexes: Sequence[int]) -> str:
-    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]`` of the request."""
-    return re.sub(r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path)
+    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]``
+    of the request."""
+    return re.sub(
+        r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path
+    )
 
 
 def _check_times(numbered: NumberedRequest) -> None:

@@ -21,7 +21,8 @@ _PAUSE, _LONGEST = 5.0, 120.0
 
 
 class AccountLimits:
-    """Slots in the order of priority, never all of them for bulk; spaced by the rate; shut while the provider is ill.
+    """Slots in the order of priority, never all of them for bulk; spaced by the rate; shut while
+    the provider is ill.
 
     ``time`` is a monotonic clock in seconds.
     """
@@ -44,7 +45,8 @@ class AccountLimits:
         self._probing = False
 
     def renew(self, account: Account) -> None:
-        """Its limits have been changed; what was learned of the provider stays. ``share`` must follow."""
+        """Its limits have been changed; what was learned of the provider stays. ``share`` must
+        follow."""
         self.account = account
 
     def share(self, workers: int) -> None:
@@ -52,11 +54,12 @@ class AccountLimits:
         self._limit = max(1, self.account.concurrency // max(1, workers))
         self._rate = self.account.rate / max(1, workers) if self.account.rate else None
 
-    # -- the breaker ------------------------------------------------------------------------------------------------
+    # -- the breaker ----------------------------------------
 
     @property
     def shut(self) -> bool:
-        """Leave this account alone for now. Once the pause is over, one attempt at a time finds out how it is."""
+        """Leave this account alone for now. Once the pause is over, one attempt at a time finds out
+        how it is."""
         if self._shut_until == 0.0:
             return False
         return self._time() < self._shut_until or self._probing
@@ -67,7 +70,8 @@ class AccountLimits:
         return max(0.0, self._shut_until - self._time()) if self._shut_until else 0.0
 
     def note(self, outcome: Outcome) -> None:
-        """Learn from an outcome. A refused recipient is an answer like any other: the provider is well."""
+        """Learn from an outcome. A refused recipient is an answer like any other: the provider is
+        well."""
         match outcome:
             case Sent() | Rejected():
                 self._misses = self._doubts = self._throttled = 0
@@ -75,7 +79,9 @@ class AccountLimits:
             case Deferred(reason, retry_after) if reason.code == "throttled":
                 self._throttled += 1
                 if self._throttled >= 3 and retry_after is not None:
-                    self._shut_until = max(self._shut_until, self._time() + retry_after.total_seconds())
+                    self._shut_until = max(
+                        self._shut_until, self._time() + retry_after.total_seconds()
+                    )
             case Uncertain():
                 self._doubts += 1
                 self._misses += 1
@@ -85,10 +91,11 @@ class AccountLimits:
             excess = max(self._misses - _PATIENCE, self._doubts - _DOUBTS, 0)
             self._shut_until = self._time() + min(_LONGEST, _PAUSE * 2 ** min(excess, 10))
 
-    # -- the slots --------------------------------------------------------------------------------------------------
+    # -- the slots ----------------------------------------
 
     def slot(self, priority: Priority) -> Slot:
-        """False: the account was shut while we waited for our turn; nothing may be sent through it now."""
+        """False: the account was shut while we waited for our turn; nothing may be sent through it
+        now."""
         return Slot(self, _LEVEL[priority])
 
     def probe(self, *, begun: bool) -> None:
@@ -140,7 +147,9 @@ class AccountLimits:
         now = self._time()
         if now < self._next_free:
             if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self._next_free - now, self._tick)
+                self._timer = asyncio.get_running_loop().call_later(
+                    self._next_free - now, self._tick
+                )
             return False
         self._next_free = max(now, self._next_free) + 1 / self._rate
         return True
@@ -151,7 +160,8 @@ class AccountLimits:
 
 
 class Slot:
-    """A slot from the moment it is granted until it is left; a class, because a generator costs more than the rest of it."""
+    """A slot from the moment it is granted until it is left; a class, because a generator costs
+    more than the rest of it."""
 
     __slots__ = ("_level", "_pace", "_probes")
 
@@ -201,14 +211,17 @@ class AccountLimitsMap(Mapping[tuple[str, str], AccountLimits]):
     def share(self, workers: int) -> None:
         """Divide the limits of all accounts that there are now among so many workers.
 
-        The pace of an account that is gone is kept: calls by it may be under way, and it may come back.
+        The pace of an account that is gone is kept: calls by it may be under way, and it may come
+        back.
         """
         self._workers = workers
         for channel in self._channels.values():
             for account in channel.accounts:
                 pace = self._paces.get((channel.name, account.name))
                 if pace is None:
-                    pace = self._paces[channel.name, account.name] = AccountLimits(account, self._time)
+                    pace = self._paces[channel.name, account.name] = AccountLimits(
+                        account, self._time
+                    )
                 elif pace.account != account:
                     pace.renew(account)
                 pace.share(workers)

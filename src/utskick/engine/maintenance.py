@@ -1,4 +1,5 @@
-"""What has to be looked after now and then: signs of life, receipts, tallies, the trail, jobs, keys, and what is past its time."""
+"""What has to be looked after now and then: signs of life, receipts, tallies, the trail, jobs,
+keys, and what is past its time."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ _RECEIPTS_WAIT, _RECEIPTS_GIVE_UP = 15.0, 7 * 86_400.0
 
 
 class Maintenance:
-    """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by several at once."""
+    """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by
+    several at once."""
 
     def __init__(
         self,
@@ -56,7 +58,8 @@ class Maintenance:
         self._rounds = 0
 
     async def begin(self) -> None:
-        """Before a worker's first look at the queue: what it writes must come after what is written."""
+        """Before a worker's first look at the queue: what it writes must come after what is
+        written."""
         await self._numbering.mend()
 
     async def round(self, worker_id: UUID) -> None:
@@ -80,7 +83,11 @@ class Maintenance:
     async def _rewrap(self) -> None:
         """The settings' first key comes to wrap all of the vault's."""
         if strange := await self._vault.rewrap():
-            log.error("vault-keys-unusable", keys=strange, advice="add the key that wraps them to vault.old_keys")
+            log.error(
+                "vault-keys-unusable",
+                keys=strange,
+                advice="add the key that wraps them to vault.old_keys",
+            )
 
     async def _rescue(self) -> None:
         now = self._clock()

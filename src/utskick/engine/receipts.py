@@ -1,4 +1,5 @@
-"""A provider's report → the delivery it speaks of. Early, late, doubled and unknown ones are all kept and harmless."""
+"""A provider's report → the delivery it speaks of. Early, late, doubled and unknown ones are all
+kept and harmless."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ class Receipts:
         self._channels = channels
         self._clock = clock
         self._swept = _FIRST
-        self._looks: GroupCommit[tuple[UUID, str | None, str | None], None] = GroupCommit(self._look)
+        self._looks: GroupCommit[tuple[UUID, str | None, str | None], None] = GroupCommit(
+            self._look
+        )
 
     async def take(self, channel_name: str, hook: ProviderCallback) -> int:
         """Verify, keep, apply. Returns how many receipts the call held."""
@@ -41,9 +44,13 @@ class Receipts:
     async def keep(self, channel_name: str, account: str, found: Sequence[Receipt]) -> None:
         """Receipts whose origin is certain: on disk when this returns."""
         for receipt in found:
-            await self._rows.apply(await self._rows.keep(Arrival(channel_name, account, receipt, self._clock())))
+            await self._rows.apply(
+                await self._rows.keep(Arrival(channel_name, account, receipt, self._clock()))
+            )
 
-    async def catch_up(self, delivery: Delivery, account: str | None, reference: str | None) -> None:
+    async def catch_up(
+        self, delivery: Delivery, account: str | None, reference: str | None
+    ) -> None:
         """Apply what was reported of a delivery before it was settled."""
         await self._looks.put((delivery.id, account, reference))
 
@@ -53,10 +60,13 @@ class Receipts:
         return [None] * len(group)
 
     async def sweep(self, older_than: float, give_up_after: float) -> None:
-        """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked about."""
+        """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked
+        about."""
         now = self._clock()
         found = await self._rows.overdue(now - timedelta(seconds=older_than), self._swept, _SWEEP)
         for receipt_id in found:
             await self._rows.apply(receipt_id)
-        self._swept = found[-1] if len(found) == _SWEEP else _FIRST  # those that nobody asks about must not hide the others
+        self._swept = (
+            found[-1] if len(found) == _SWEEP else _FIRST
+        )  # those that nobody asks about must not hide the others
         await self._rows.give_up(now - timedelta(seconds=give_up_after))

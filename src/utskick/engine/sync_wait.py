@@ -1,4 +1,5 @@
-"""Waiting for a delivery's settlement: synchronous calls, told by NOTIFY, with one look at the database after every gap."""
+"""Waiting for a delivery's settlement: synchronous calls, told by NOTIFY, with one look at the
+database after every gap."""
 
 from __future__ import annotations
 
@@ -29,9 +30,11 @@ class AwaitedMessage:
 class SyncWaiters:
     """``most``: calls that wait at a time.
 
-    One listening connection for the process; ``expect`` before the message is accepted, ``wait`` after.
+    One listening connection for the process; ``expect`` before the message is accepted, ``wait``
+    after.
 
-    A settlement is told by its message. Whether the message has other deliveries that are still on their way is looked up.
+    A settlement is told by its message. Whether the message has other deliveries that are still on
+    their way is looked up.
     """
 
     def __init__(self, database: Database, most: int = 1000) -> None:
@@ -44,7 +47,9 @@ class SyncWaiters:
         self._stale = False
 
     def start(self) -> None:
-        self._listener = asyncio.create_task(self._database.listen(SETTLEMENTS, self._hear, self._missed))
+        self._listener = asyncio.create_task(
+            self._database.listen(SETTLEMENTS, self._hear, self._missed)
+        )
 
     async def close(self) -> None:
         for task in (self._listener, self._looking):
@@ -53,13 +58,17 @@ class SyncWaiters:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def expect(self, batch_id: UUID, message_ids: Iterable[UUID], rest: frozenset[Status], *, single: bool) -> None:
-        """``rest``: the statuses in which a delivery is not waited for. ``single``: each message has one delivery, and no other follows."""
+    def expect(
+        self, batch_id: UUID, message_ids: Iterable[UUID], rest: frozenset[Status], *, single: bool
+    ) -> None:
+        """``rest``: the statuses in which a delivery is not waited for. ``single``: each message
+        has one delivery, and no other follows."""
         for message_id in message_ids:
             self._awaited[message_id] = AwaitedMessage(batch_id, rest, single, asyncio.Event())
 
     async def wait(self, message_ids: Iterable[UUID], seconds: float) -> bool:
-        """Whether all of them were settled in time. Where ``most`` wait already, nobody else does."""
+        """Whether all of them were settled in time. Where ``most`` wait already, nobody else
+        does."""
         if self._waiting >= self._most:
             return False
         events = [self._awaited[m].event for m in message_ids]

@@ -48,16 +48,42 @@ def build(service: ApiContext) -> FastAPI:
     _sending(to, service)
     _asking(to, service)
     _reading(to, service)
-    of_all = (records, directory, webhooks, retention, configuration)  # retention before configuration, whose paths hold a name
+    of_all = (
+        records,
+        directory,
+        webhooks,
+        retention,
+        configuration,
+    )  # retention before configuration, whose paths hold a name
     for call in (call for each in of_all for call in each.calls(service)):
         path = "/{municipalityId}" + call.path
-        to.add(call.method, "/{municipalityId}" + (call.served or call.path), call.endpoint, call.described.described(path))
+        to.add(
+            call.method,
+            "/{municipalityId}" + (call.served or call.path),
+            call.endpoint,
+            call.described.described(path),
+        )
     events = feed.FeedCalls(service)
     to.add("GET", "/events", events.events, feed.described("getEventsShort").described("/events"))
-    to.add("GET", "/{municipalityId}/events", events.events, feed.described("getEvents").described("/{municipalityId}/events"))
+    to.add(
+        "GET",
+        "/{municipalityId}/events",
+        events.events,
+        feed.described("getEvents").described("/{municipalityId}/events"),
+    )
     health = HealthOperations(service)
-    to.add("GET", "/health/live", health.live, openapi.plain("live", "Whether the process answers", "Health"))
-    to.add("GET", "/health/ready", health.ready, openapi.plain("ready", "Whether it can do its work", "Health"))
+    to.add(
+        "GET",
+        "/health/live",
+        health.live,
+        openapi.plain("live", "Whether the process answers", "Health"),
+    )
+    to.add(
+        "GET",
+        "/health/ready",
+        health.ready,
+        openapi.plain("ready", "Whether it can do its work", "Health"),
+    )
     receiving = ReceiptOperations(service)
     for path in ("/receipts/{channel}/{provider}", "/receipts/{channel}/{provider}/{secret}"):
         name = "takeReceipt" if "secret" not in path else "takeReceiptWithSecret"
@@ -72,12 +98,24 @@ def _issuer(to: Routes, service: ApiContext) -> None:
     if access.issuer is None:
         return
     header = access.door.certificate_header if access.door is not None else None
-    endpoints = oauth.IssuerEndpoints(access.issuer, tuple(scopes.every(service.channels)), header, service.refusals)
+    endpoints = oauth.IssuerEndpoints(
+        access.issuer, tuple(scopes.every(service.channels)), header, service.refusals
+    )
     to.add("POST", "/oauth2/token", endpoints.token, openapi.token())
     published = (
         ("/oauth2/jwks", endpoints.jwks, "jwks", "The keys that verify tokens"),
-        ("/.well-known/oauth-authorization-server", endpoints.metadata, "metadata", "What the issuer can do (RFC 8414)"),
-        ("/.well-known/openid-configuration", endpoints.metadata, "openidMetadata", "The same, where OpenID Connect looks for it"),
+        (
+            "/.well-known/oauth-authorization-server",
+            endpoints.metadata,
+            "metadata",
+            "What the issuer can do (RFC 8414)",
+        ),
+        (
+            "/.well-known/openid-configuration",
+            endpoints.metadata,
+            "openidMetadata",
+            "The same, where OpenID Connect looks for it",
+        ),
     )
     for path, endpoint, operation, summary in published:
         to.add("GET", path, endpoint, openapi.published(operation, summary))
@@ -89,8 +127,20 @@ def _sending(to: Routes, service: ApiContext) -> None:
         for form in channel.forms:
             endpoint = SendOperation(service, channel, form)
             if form.short is not None:
-                to.add("POST", f"/{form.path}", endpoint.short, openapi.sending(form, short=True), needs)
-            to.add("POST", f"/{{municipalityId}}/{form.path}", endpoint.long, openapi.sending(form, short=False), needs)
+                to.add(
+                    "POST",
+                    f"/{form.path}",
+                    endpoint.short,
+                    openapi.sending(form, short=True),
+                    needs,
+                )
+            to.add(
+                "POST",
+                f"/{{municipalityId}}/{form.path}",
+                endpoint.long,
+                openapi.sending(form, short=False),
+                needs,
+            )
 
 
 def _asking(to: Routes, service: ApiContext) -> None:
@@ -99,7 +149,13 @@ def _asking(to: Routes, service: ApiContext) -> None:
         needs = scopes.sending(channel.name)
         for question in channel.questions:
             path = f"/{{municipalityId}}/{question.path}"
-            to.add("POST", path, ChannelQueryOperation(service, question).answer, openapi.question(question, path), needs)
+            to.add(
+                "POST",
+                path,
+                ChannelQueryOperation(service, question).answer,
+                openapi.question(question, path),
+                needs,
+            )
         if channel.gathering is not None:
             path = f"/{{municipalityId}}/{channel.gathering.path}"
             closing = BatchCloseOperation(service, channel.name, channel.gathering)
@@ -109,17 +165,48 @@ def _asking(to: Routes, service: ApiContext) -> None:
 def _reading(to: Routes, service: ApiContext) -> None:
     reading = StatusOperations(service)
     calls: list[tuple[str, str, Endpoint, str, str]] = [
-        ("GET", "/status/batch/{batchId}", reading.batch_status, "getBatchStatus", "Get the status of a message batch"),
-        ("GET", "/status/messages/{messageId}", reading.message_status, "getMessageStatus", "Get the status of a message"),
-        ("GET", "/status/delivery/{deliveryId}", reading.delivery_status, "getDeliveryStatus", "Get the status of a delivery"),
-        ("POST", "/deliveries/{deliveryId}/resolve", reading.resolve, "resolveDelivery", "Decide on a delivery that is held in doubt"),
+        (
+            "GET",
+            "/status/batch/{batchId}",
+            reading.batch_status,
+            "getBatchStatus",
+            "Get the status of a message batch",
+        ),
+        (
+            "GET",
+            "/status/messages/{messageId}",
+            reading.message_status,
+            "getMessageStatus",
+            "Get the status of a message",
+        ),
+        (
+            "GET",
+            "/status/delivery/{deliveryId}",
+            reading.delivery_status,
+            "getDeliveryStatus",
+            "Get the status of a delivery",
+        ),
+        (
+            "POST",
+            "/deliveries/{deliveryId}/resolve",
+            reading.resolve,
+            "resolveDelivery",
+            "Decide on a delivery that is held in doubt",
+        ),
     ]
     for method, path, endpoint, operation, summary in calls:
         for prefix in ("", "/{municipalityId}"):
-            to.add(method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path))
+            to.add(
+                method, prefix + path, endpoint, openapi.reading(operation, summary, prefix + path)
+            )
     watching = progress.ProgressStream(service)
     for prefix in ("", "/{municipalityId}"):
-        to.add("GET", prefix + progress.PATH, watching.events, progress.described(prefix + progress.PATH, short=not prefix))
+        to.add(
+            "GET",
+            prefix + progress.PATH,
+            watching.events,
+            progress.described(prefix + progress.PATH, short=not prefix),
+        )
     history = "getConversationHistoryShort", "Get the entire conversation history for a given party"
     path = "/{personId}/conversationHistory"
     to.add("GET", path, Histories(service).short_conversation, openapi.reading(*history, path))

@@ -1,4 +1,4 @@
-"""What the endpoints work with, put together by app.py."""
+"""What the endpoints work with, put together by ``bootstrap``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ from utskick.store.messages.resolutions import Resolutions
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the contact settings.
-    ``retention``: the rules of the settings. ``reach``: where providers may lie whose accounts are set over the API.
+    """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the
+    contact settings. ``retention``: the rules of the settings. ``reach``: where providers may lie
+    whose accounts are set over the API.
 
-    ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the state of all parts.
+    ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the
+    state of all parts.
     """
 
     access: Access
@@ -64,5 +66,7 @@ class ApiContext:
         configuration, unit = self.configuration.now, Unit(municipality_id)
         if configuration.is_plain("limits", municipality_id):
             return None
-        rate: float | None = configuration.effective("limits", configuration.path("limits", unit)).value["rate"]
+        rate: float | None = configuration.effective(
+            "limits", configuration.path("limits", unit)
+        ).value["rate"]
         return rate

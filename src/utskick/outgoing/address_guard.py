@@ -1,4 +1,5 @@
-"""Which machines may be called where an address comes from outside: without a guard it could name any of ours (SSRF)."""
+"""Which machines may be called where an address comes from outside: without a guard it could name
+any of ours (SSRF)."""
 
 from __future__ import annotations
 
@@ -25,8 +26,11 @@ _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 #: RFC 6890 section 2.2.2 and RFC 7526, which not every Python knows to be closed.
 _CLOSED: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-#: RFC 1123 section 2.1; the last label starts with a letter, so that no way to write a number is one (0x7f000001, 127.1).
-_NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+#: RFC 1123 section 2.1; the last label starts with a letter, so that no way to write a number is
+#: one (0x7f000001, 127.1).
+_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 _LONGEST: Final = 2048
 _FORBIDDEN: Final = "must not lead to an address that may not be called from here"
 _LOOK_UP: Final = 5.0  # seconds
@@ -45,7 +49,8 @@ def is_this_machine(host: str) -> bool:
 
 
 def is_public(text: str) -> bool:
-    """Whether an IP address belongs to the open internet: not to this machine, its networks, their infrastructure or a group."""
+    """Whether an IP address belongs to the open internet: not to this machine, its networks, their
+    infrastructure or a group."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -58,12 +63,17 @@ def is_public(text: str) -> bool:
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
-    closed = address.is_multicast or address.is_reserved or any(address in network for network in _CLOSED)
+    closed = (
+        address.is_multicast
+        or address.is_reserved
+        or any(address in network for network in _CLOSED)
+    )
     return address.is_global and not closed
 
 
 def origin_of(url: URL) -> str:
-    """Scheme, host and port as RFC 6454 section 6.2 writes them: the port only where it is not the scheme's own."""
+    """Scheme, host and port as RFC 6454 section 6.2 writes them: the port only where it is not the
+    scheme's own."""
     host = url.raw_host or ""
     port = "" if url.port is None or url.is_default_port() else f":{url.port}"
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
@@ -86,7 +96,9 @@ class Guard(AbstractResolver):
         self._ours = ours
         self._inner = inner
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         if self._inner is None:
             self._inner = ThreadedResolver()
         found = await self._inner.resolve(host, port, family)
@@ -100,23 +112,37 @@ class Guard(AbstractResolver):
 
 
 class AddressPolicy:
-    """What may be called: by https every public machine, and by https or http those in ``networks``, which are our own.
+    """What may be called: by https every public machine, and by https or http those in
+    ``networks``, which are our own.
 
     ``public``: False in a sandbox, which nothing leaves but to ``networks``.
     """
 
-    def __init__(self, networks: Sequence[Network] = (), inner: AbstractResolver | None = None, *, public: bool = True) -> None:
+    def __init__(
+        self,
+        networks: Sequence[Network] = (),
+        inner: AbstractResolver | None = None,
+        *,
+        public: bool = True,
+    ) -> None:
         self._networks = tuple(networks)
         self._public = public
-        self._forbidden = _FORBIDDEN if public else f"{_FORBIDDEN}: a sandbox calls this machine alone, and webhooks.networks"
+        self._forbidden = (
+            _FORBIDDEN
+            if public
+            else f"{_FORBIDDEN}: a sandbox calls this machine alone, and webhooks.networks"
+        )
         self._guards = {"https": Guard(self._secure, inner=inner)}
         if networks:
             self._guards["http"] = Guard(self._own, inner=inner)
 
     def read(self, text: str) -> URL:
-        """The address as the client will call it, read by its own parser. Raises ``AddressRefused``; names have not been looked up yet."""
+        """The address as the client will call it, read by its own parser. Raises
+        ``AddressRefused``; names have not been looked up yet."""
         if len(text) > _LONGEST or not is_clean(text):
-            raise AddressRefused(f"must be at most {_LONGEST} characters, none of them a control character")
+            raise AddressRefused(
+                f"must be at most {_LONGEST} characters, none of them a control character"
+            )
         try:
             url = URL(text)
             host, port = url.raw_host, url.port
@@ -130,13 +156,16 @@ class AddressPolicy:
         return url
 
     def _read_host(self, scheme: str, host: str) -> None:
-        """A number in any but its usual form would go past the resolver, and so past the guard: the client takes it for an address."""
+        """A number in any but its usual form would go past the resolver, and so past the guard: the
+        client takes it for an address."""
         if _NAME.match(host):
             return
         try:
             ip_address(host)
         except ValueError:
-            raise AddressRefused("must name its host by a domain name, or by an IP address in its usual form") from None
+            raise AddressRefused(
+                "must name its host by a domain name, or by an IP address in its usual form"
+            ) from None
         if not self.guard(scheme).may(host):
             raise AddressRefused(self._forbidden)
 

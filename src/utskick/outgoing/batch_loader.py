@@ -17,9 +17,12 @@ PAUSE: Final = 0.01
 
 
 class Groups(Generic[V]):
-    """``ask`` answers for a group of at most ``most`` keys, or says why it cannot. Whoever asks the same shares the answer."""
+    """``ask`` answers for a group of at most ``most`` keys, or says why it cannot. Whoever asks the
+    same shares the answer."""
 
-    def __init__(self, ask: Callable[[Sequence[str]], Awaitable[Mapping[str, V] | Outcome]], most: int = MOST) -> None:
+    def __init__(
+        self, ask: Callable[[Sequence[str]], Awaitable[Mapping[str, V] | Outcome]], most: int = MOST
+    ) -> None:
         self._ask = ask
         self._most = most
         self._waiting: dict[str, asyncio.Future[V | Outcome | None]] = {}
@@ -53,7 +56,9 @@ class Groups(Generic[V]):
         except BaseException as fault:
             for future in group.values():
                 if not future.done():
-                    future.set_exception(fault if isinstance(fault, Exception) else asyncio.CancelledError())
+                    future.set_exception(
+                        fault if isinstance(fault, Exception) else asyncio.CancelledError()
+                    )
                     future.exception()  # looked at, even where nobody waits any more
             if isinstance(fault, Exception):
                 return

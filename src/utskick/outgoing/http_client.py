@@ -1,4 +1,5 @@
-"""The one HTTP client towards providers: time-outs, TLS, size of answers, and whether a request left the house."""
+"""The one HTTP client towards providers: time-outs, TLS, size of answers, and whether a request
+left the house."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ ANSWER_LIMIT = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request: ``data`` as bytes, ``headers`` whole. Nothing is added behind the adapter's back."""
+    """One request: ``data`` as bytes, ``headers`` whole. Nothing is added behind the adapter's
+    back."""
 
     method: str
     url: str
@@ -69,12 +71,14 @@ class Forbidden(Exception):
 
 
 class Outgoing:
-    """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that its absence means.
+    """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that
+    its absence means.
 
-    ``tls`` is asked when there is something to call, and never before: what it reads takes time, and most accounts of many are silent.
-    It gives None where the public authorities are enough, and raises ``OSError`` where it cannot read.
-    ``resolver``: where addresses come from outside, what looks at every one that a name stands for; connections go to what it returned.
-    It is never asked about an address written as a number.
+    ``tls`` is asked when there is something to call, and never before: what it reads takes time,
+    and most accounts of many are silent. It gives None where the public authorities are enough, and
+    raises ``OSError`` where it cannot read. ``resolver``: where addresses come from outside, what
+    looks at every one that a name stands for; connections go to what it returned. It is never asked
+    about an address written as a number.
     """
 
     def __init__(
@@ -116,22 +120,40 @@ class Outgoing:
         try:
             session = self._open()
         except OSError as fault:
-            return Misconfigured(Reason("tls", f"the account's certificate authorities cannot be read: {type(fault).__name__}"))
+            return Misconfigured(
+                Reason(
+                    "tls",
+                    f"the account's certificate authorities cannot be read: {type(fault).__name__}",
+                )
+            )
         try:
-            async with session.request(call.method, call.url, data=body, headers=call.headers, allow_redirects=False) as response:
+            async with session.request(
+                call.method, call.url, data=body, headers=call.headers, allow_redirects=False
+            ) as response:
                 said = await response.content.read(ANSWER_LIMIT + 1)
                 while len(said) <= ANSWER_LIMIT and not response.content.at_eof():
                     said += await response.content.read(ANSWER_LIMIT + 1 - len(said))
                 if len(said) > ANSWER_LIMIT:
                     response.close()
-                    return Uncertain(Reason("oversized-answer", "the provider's answer was longer than 1 MiB"))
+                    return Uncertain(
+                        Reason("oversized-answer", "the provider's answer was longer than 1 MiB")
+                    )
                 return Answer(response.status, response.headers, said)
         except Forbidden:
-            return Rejected(Reason("forbidden-address", "the address stands for a machine that must not be called from here"))
+            return Rejected(
+                Reason(
+                    "forbidden-address",
+                    "the address stands for a machine that must not be called from here",
+                )
+            )
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as fault:
-            return Misconfigured(Reason("tls", f"no secure connection to the provider: {type(fault).__name__}"))
+            return Misconfigured(
+                Reason("tls", f"no secure connection to the provider: {type(fault).__name__}")
+            )
         except (aiohttp.InvalidURL, ValueError) as fault:
-            return Misconfigured(Reason("address", f"the provider's address cannot be used: {type(fault).__name__}"))
+            return Misconfigured(
+                Reason("address", f"the provider's address cannot be used: {type(fault).__name__}")
+            )
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as fault:
             return _absence(fault, departed=body is not None and body.departed)
 
@@ -145,7 +167,9 @@ class _Departing(aiohttp.BytesPayload):
 
     departed = False
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
         self.departed = True
         await super().write_with_length(writer, content_length)
 
@@ -156,27 +180,45 @@ def _absence(fault: BaseException, *, departed: bool) -> Outcome:
         return Deferred(Reason("unreachable", f"the provider could not be reached ({name})"))
     if isinstance(fault, TimeoutError):
         return Uncertain(Reason("no-answer", "the request left, and no answer came in time"))
-    return Uncertain(Reason("connection-lost", f"the request left, and the connection was lost before the answer ({name})"))
+    return Uncertain(
+        Reason(
+            "connection-lost",
+            f"the request left, and the connection was lost before the answer ({name})",
+        )
+    )
 
 
 def by_status(answer: Answer) -> Outcome:
     """What an HTTP status means where the provider's own table has no better word.
 
-    429 and 500/503 say that nothing was taken; a gateway's 502 or 504 says that *somebody in between* got no answer, so
-    the provider may have taken it all the same.
+    429 and 500/503 say that nothing was taken; a gateway's 502 or 504 says that *somebody in
+    between* got no answer, so the provider may have taken it all the same.
     """
     code, status = f"http-{answer.status}", answer.status
     said = str(status)
     if status == 429:
-        return Deferred(Reason("throttled", "the provider asked us to slow down", said), answer.retry_after)
+        return Deferred(
+            Reason("throttled", "the provider asked us to slow down", said), answer.retry_after
+        )
     if status in (401, 403, 407):
         return Misconfigured(Reason("refused-login", "the provider refused our login", said))
     if status in (404, 405, 410, 415) or 300 <= status < 400:
-        return Misconfigured(Reason("wrong-address", "the provider's address in the settings answers nothing useful", said))
+        return Misconfigured(
+            Reason(
+                "wrong-address",
+                "the provider's address in the settings answers nothing useful",
+                said,
+            )
+        )
     if status in (502, 504):
-        return Uncertain(Reason("gateway-lost-answer", "a gateway before the provider lost its answer", said))
+        return Uncertain(
+            Reason("gateway-lost-answer", "a gateway before the provider lost its answer", said)
+        )
     if status == 408 or status >= 500:
-        return Deferred(Reason("provider-fault", "the provider had a fault of its own", said), answer.retry_after)
+        return Deferred(
+            Reason("provider-fault", "the provider had a fault of its own", said),
+            answer.retry_after,
+        )
     if 200 <= status < 300:
         return Uncertain(Reason("garbage", "the provider's answer cannot be understood", said))
     return Rejected(Reason(code, "the provider refused the message", said))

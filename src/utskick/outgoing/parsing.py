@@ -1,4 +1,5 @@
-"""What adapters read and write in the same way: HTTP Basic, JSON members, moments, whether an answer is a yes."""
+"""What adapters read and write in the same way: HTTP Basic, JSON members, moments, whether an
+answer is a yes."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def moment(text: object) -> datetime | None:
 
 
 def credentials(authorization: str) -> tuple[str, str] | None:
-    """User and password of an Authorization header of HTTP Basic (RFC 7617); None where it is none."""
+    """User and password of an Authorization header of HTTP Basic (RFC 7617); None where it is
+    none."""
     scheme, _, text = authorization.partition(" ")
     try:
         user, colon, password = b64decode(text.strip(), validate=True).decode().partition(":")

@@ -1,4 +1,5 @@
-"""Types of settings of what is called: addresses, account names, secrets, certificates by file or by contents, the section of a channel."""
+"""Types of settings of what is called: addresses, account names, secrets, certificates by file or
+by contents, the section of a channel."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ def _address(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a whole address, such as https://sms.example.se")
     if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("must be an address without user, '?' and '#'; the login has settings of its own")
+        raise ValueError(
+            "must be an address without user, '?' and '#'; the login has settings of its own"
+        )
     return text.rstrip("/")
 
 
@@ -37,7 +40,9 @@ def _certificates_file(path: Path) -> Path:
     try:
         ssl.create_default_context(cafile=str(path))
     except (ssl.SSLError, OSError) as fault:
-        raise ValueError("must be a file of certificates in PEM form that this process may read") from fault
+        raise ValueError(
+            "must be a file of certificates in PEM form that this process may read"
+        ) from fault
     return path
 
 
@@ -56,13 +61,19 @@ def _unseen(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return handler(value)
     except ValidationError as fault:
         raise ValidationError.from_exception_data(
-            fault.title, [_detail(error["type"], error["msg"], error["loc"]) for error in fault.errors(include_url=False)]
+            fault.title,
+            [
+                _detail(error["type"], error["msg"], error["loc"])
+                for error in fault.errors(include_url=False)
+            ],
         ) from None
 
 
 def _detail(kind: str, said: str, place: tuple[int | str, ...]) -> InitErrorDetails:
     """``said`` is no template: what it says in braces stays as it is."""
-    return InitErrorDetails(type=PydanticCustomError(kind, "{said}", {"said": said}), loc=place, input=None)
+    return InitErrorDetails(
+        type=PydanticCustomError(kind, "{said}", {"said": said}), loc=place, input=None
+    )
 
 
 #: The last part of a type: a fault of the value does not carry the value, whoever tells of it.
@@ -70,28 +81,36 @@ UNSEEN = WrapValidator(_unseen)
 
 Address = Annotated[str, AfterValidator(_address)]
 #: After the @ stands the unit whose own account it is (``domain.unit.Unit.tag``).
-AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(@[0-9]{4}[0-9a-f.]{0,20})?$")]
+AccountName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(@[0-9]{4}[0-9a-f.]{0,20})?$")
+]
 Secret = Annotated[SecretStr, Field(min_length=1), UNSEEN]
 Filled = Annotated[str, Field(min_length=1)]
-#: One or more in PEM. Public, but kept out of faults: who puts a key there by mistake shall not find it in a log.
+#: One or more in PEM. Public, but kept out of faults: who puts a key there by mistake shall not
+#: find it in a log.
 Certificates = Annotated[str, AfterValidator(_certificates), UNSEEN]
 
 
 def fault_at(place: str, said: str) -> ValidationError:
-    """A fault of one member, found by a look at the whole section. What was found there is not echoed."""
+    """A fault of one member, found by a look at the whole section. What was found there is not
+    echoed."""
     return ValidationError.from_exception_data("section", [_detail("value_error", said, (place,))])
 
 
 class Section(BaseModel):
-    """A table of the settings; a key that it does not know is a fault, and what was found is never echoed."""
+    """A table of the settings; a key that it does not know is a fault, and what was found is never
+    echoed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def one_of(self, *names: str) -> str | None:
-        """Which of these members is set, None where none is. Raises where there are two ways to say one thing."""
+        """Which of these members is set, None where none is. Raises where there are two ways to say
+        one thing."""
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) > 1:
-            raise fault_at(given[-1], f"must be left out where {given[0]} is set: they say the same")
+            raise fault_at(
+                given[-1], f"must be left out where {given[0]} is set: they say the same"
+            )
         return given[0] if given else None
 
     def need_one_of(self, *names: str) -> str:
@@ -105,9 +124,10 @@ class Section(BaseModel):
 class ChannelSection(Section):
     """The section of a channel, as a unit of a municipality may set it over those above it.
 
-    ``carried``: members that are settled when a message is accepted, or that its draft carries (``Channel.completed``): units that differ
-    in nothing else share a channel that sends. ``fixed``: members of the service as a whole, which no unit may set. Every other member
-    makes a channel of its own, with connections of its own.
+    ``carried``: members that are settled when a message is accepted, or that its draft carries
+    (``Channel.completed``): units that differ in nothing else share a channel that sends.
+    ``fixed``: members of the service as a whole, which no unit may set. Every other member makes a
+    channel of its own, with connections of its own.
     """
 
     carried: ClassVar[frozenset[str]] = frozenset()
@@ -115,7 +135,8 @@ class ChannelSection(Section):
 
 
 class Trusting(Section):
-    """What is called over TLS. ``ca_file``, or its contents in ``ca``: further certificate authorities."""
+    """What is called over TLS. ``ca_file``, or its contents in ``ca``: further certificate
+    authorities."""
 
     ca_file: Annotated[FilePath, AfterValidator(_certificates_file)] | None = None
     ca: Certificates | None = None
@@ -126,7 +147,8 @@ class Trusting(Section):
         return self
 
     def tls(self) -> ssl.SSLContext | None:
-        """The public authorities and the account's own beside them; None where the public ones are enough.
+        """The public authorities and the account's own beside them; None where the public ones are
+        enough.
 
         Takes some 30 ms, and reads the file again. Raises ``OSError``.
         """

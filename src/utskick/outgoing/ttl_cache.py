@@ -14,7 +14,9 @@ V = TypeVar("V")
 class Memory(Generic[K, V]):
     """At most ``limit`` things, each for ``life`` seconds; the oldest goes first."""
 
-    def __init__(self, *, limit: int, life: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, limit: int, life: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._limit = limit
         self._life = life
         self._clock = clock

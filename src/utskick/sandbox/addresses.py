@@ -1,4 +1,5 @@
-"""Where the sandbox's town stands: what channels need to find it, and what simulators need to build it."""
+"""Where the sandbox's town stands: what channels need to find it, and what simulators need to build
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class SandboxAddresses:
-    """Its ports (``https_port``: with client certificates), its folder (certificates, print batches), and where the API is."""
+    """Its ports (``https_port``: with client certificates), its folder (certificates, print
+    batches), and where the API is."""
 
     http_port: int
     smtp_port: int
@@ -24,7 +26,8 @@ class SandboxAddresses:
 
 
 class Simulator(Protocol):
-    """One provider's protocol, spoken for the citizens: writes what they receive into the ledger, and misbehaves on request."""
+    """One provider's protocol, spoken for the citizens: writes what they receive into the ledger,
+    and misbehaves on request."""
 
     def routes(self) -> list[web.RouteDef]:
         """On the town's HTTP port; none for a simulator with a port of its own."""

@@ -1,4 +1,5 @@
-"""How a simulator over HTTP misbehaves on request: the script of faults before its own magic recipients, and what each fault looks like."""
+"""How a simulator over HTTP misbehaves on request: the script of faults before its own magic
+recipients, and what each fault looks like."""
 
 from __future__ import annotations
 
@@ -20,9 +21,16 @@ _GLANCE: Final = 0.02
 
 
 class Misconduct:
-    """Of one provider. ``magic``: its recipients that misbehave by their own name; ``patterns``: rules for all whose name is like that."""
+    """Of one provider. ``magic``: its recipients that misbehave by their own name; ``patterns``:
+    rules for all whose name is like that."""
 
-    def __init__(self, provider: str, script: Faults, magic: Mapping[str, FaultRule], patterns: Iterable[FaultRule] = ()) -> None:
+    def __init__(
+        self,
+        provider: str,
+        script: Faults,
+        magic: Mapping[str, FaultRule],
+        patterns: Iterable[FaultRule] = (),
+    ) -> None:
         self._provider = provider
         self._script = script
         self._magic = Faults()
@@ -34,7 +42,9 @@ class Misconduct:
 
     def strike(self, recipient: str) -> FaultRule | None:
         """The rule that strikes this call. Counts it."""
-        return self._script.strike(self._provider, recipient) or self._magic.strike(self._provider, recipient)
+        return self._script.strike(self._provider, recipient) or self._magic.strike(
+            self._provider, recipient
+        )
 
     async def silence(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
         """What stands in place of the answer to a message that was taken. None: a plain answer."""
@@ -77,7 +87,12 @@ class Silence:
 
 def throttled(rule: FaultRule, body: bytes = b"", content_type: str = "text/plain") -> web.Response:
     """HTTP 429 with the time to come back (RFC 6585 section 4)."""
-    return web.Response(status=429, body=body, content_type=content_type, headers={"Retry-After": str(math.ceil(rule.seconds))})
+    return web.Response(
+        status=429,
+        body=body,
+        content_type=content_type,
+        headers={"Retry-After": str(math.ceil(rule.seconds))},
+    )
 
 
 def hang_up(request: web.Request) -> web.Response:
@@ -89,7 +104,9 @@ def hang_up(request: web.Request) -> web.Response:
 def _mumble(request: web.Request) -> web.Response:
     """Bytes that are no HTTP."""
     if request.transport is not None:
-        transport = cast(asyncio.WriteTransport, request.transport)  # uvloop's are not of that class, and can write all the same
+        transport = cast(
+            asyncio.WriteTransport, request.transport
+        )  # uvloop's are not of that class, and can write all the same
         transport.write(b"<html>\x00\xff It works!\r\n\r\n")
         transport.close()
     return web.Response(status=500)

@@ -1,4 +1,5 @@
-"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at run time."""
+"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at
+run time."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from itertools import count
 
 
 class ProviderFault(StrEnum):
-    """What can go wrong at a provider. The first group concerns the answer, the second the delivery report."""
+    """What can go wrong at a provider. The first group concerns the answer, the second the delivery
+    report."""
 
     REFUSE = "refuse"  # a clear no, for ever
     THROTTLE = "throttle"  # told to slow down, with Retry-After
@@ -27,7 +29,8 @@ class ProviderFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient matches ``recipient``.
+    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient
+    matches ``recipient``.
 
         ``recipient`` is a regular expression.
     ``times``: how often it strikes per recipient, None for ever.
@@ -102,7 +105,8 @@ class Faults:
         self._struck.clear()
 
     def strike(self, provider: str, recipient: str) -> FaultRule | None:
-        """The rule that strikes this call: the script before the magic of the recipient. Counts it."""
+        """The rule that strikes this call: the script before the magic of the recipient. Counts
+        it."""
         for rule in (*self.rules, magic(recipient)):
             if rule is None or rule.provider not in (None, provider):
                 continue

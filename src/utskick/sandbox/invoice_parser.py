@@ -1,4 +1,5 @@
-"""An invoice opened as Kivra shows it: what is to be paid, to whom, and the PDF. Never fails on odd content."""
+"""An invoice opened as Kivra shows it: what is to be paid, to whom, and the PDF. Never fails on odd
+content."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _GIROS: Final = {"1": "Bankgiro", "2": "Plusgiro"}
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One way to pay. ``giro``: Bankgiro, Plusgiro or nothing; ``amount``: kronor with a point; ``is_ocr``: of the reference."""
+    """One way to pay. ``giro``: Bankgiro, Plusgiro or nothing; ``amount``: kronor with a point;
+    ``is_ocr``: of the reference."""
 
     amount: str
     due: str
@@ -29,7 +31,8 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """``payments``: none where there is nothing to pay; ``legible``: False for what is no content of Kivra's."""
+    """``payments``: none where there is nothing to pay; ``legible``: False for what is no content
+    of Kivra's."""
 
     subject: str = ""
     made: str = ""
@@ -52,7 +55,10 @@ def open_invoice(raw: bytes) -> Invoice:
         _text(content, "generated_at"),
         content.get("type") == "invoice.reminder",
         _payments(_members(content.get("payment_multiple_options"))),
-        tuple(_file(number, _members(part)) for number, part in enumerate(_list(content.get("parts")), start=1)),
+        tuple(
+            _file(number, _members(part))
+            for number, part in enumerate(_list(content.get("parts")), start=1)
+        ),
     )
 
 
@@ -61,11 +67,16 @@ def _payments(payment: dict[str, Any]) -> tuple[Payment, ...]:
     options = [_members(option) for option in _list(payment.get("options"))]
     return tuple(
         Payment(
-            _text(option, "amount"), _text(option, "due_date"), giro, account, _text(option, "reference"),
-            option.get("type") == "SE_OCR", _text(option, "title"),
+            _text(option, "amount"),
+            _text(option, "due_date"),
+            giro,
+            account,
+            _text(option, "reference"),
+            option.get("type") == "SE_OCR",
+            _text(option, "title"),
         )
         for option in options
-    )  # fmt: skip
+    )
 
 
 def _file(number: int, part: dict[str, Any]) -> Enclosure:

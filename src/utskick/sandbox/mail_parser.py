@@ -23,7 +23,8 @@ class Enclosure:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """A mail opened: its headers as people read them, its first text, its first HTML, and everything else as files."""
+    """A mail opened: its headers as people read them, its first text, its first HTML, and
+    everything else as files."""
 
     sender: str = ""
     to: str = ""
@@ -36,8 +37,11 @@ class ParsedMail:
 
 
 def open_mail(raw: bytes) -> ParsedMail:
-    """Never raises. A mail that the modern rules choke on is read by the lenient old ones; what is beyond both says so."""
-    return _opened(raw, policy.default) or _opened(raw, policy.compat32) or ParsedMail(legible=False)
+    """Never raises. A mail that the modern rules choke on is read by the lenient old ones; what is
+    beyond both says so."""
+    return (
+        _opened(raw, policy.default) or _opened(raw, policy.compat32) or ParsedMail(legible=False)
+    )
 
 
 def _opened(raw: bytes, rules: policy.Policy[Any]) -> ParsedMail | None:
@@ -55,8 +59,12 @@ def _opened(raw: bytes, rules: policy.Policy[Any]) -> ParsedMail | None:
             elif loose and content_type == "text/html" and html is None:
                 html = _text(part)
             else:
-                enclosures.append(Enclosure(named or f"bilaga-{len(enclosures) + 1}", content_type, _data(part)))
-        sender, to, subject, date = (str(message.get(name, "")) for name in ("From", "To", "Subject", "Date"))
+                enclosures.append(
+                    Enclosure(named or f"bilaga-{len(enclosures) + 1}", content_type, _data(part))
+                )
+        sender, to, subject, date = (
+            str(message.get(name, "")) for name in ("From", "To", "Subject", "Date")
+        )
         return ParsedMail(sender, to, subject, date, text, html, tuple(enclosures))
     except _ODD:
         return None

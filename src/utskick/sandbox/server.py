@@ -1,4 +1,5 @@
-"""The sandbox as a whole: all simulators, the ledger and the viewer, on loopback ports of this process."""
+"""The sandbox as a whole: all simulators, the ledger and the viewer, on loopback ports of this
+process."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.gateway_dialects import ReportTo
+from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.graph import GraphSimulator
 from utskick.sandbox.kivra import KivraSimulator
 from utskick.sandbox.ledger import Ledger
@@ -30,7 +32,8 @@ from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.viewer import Viewer
 
 NOTICE = "SANDBOX: every provider is simulated on this machine. Nothing leaves it, nobody receives anything."
-#: The same for all processes of a sandbox. It guards nothing: the simulators carry no message to anybody.
+#: The same for all processes of a sandbox. It guards nothing: the simulators carry no message to
+#: anybody.
 _SECRET = "sandbox"  # noqa: S105
 _REPORTS = "/receipts/sms/link/" + _SECRET
 
@@ -46,13 +49,9 @@ class Town:
         self._mail = MailServer(self.ledger, self.faults, place.folder)
         self._operators = DigitalMail(self.ledger, self.faults, place)
         self._printer = PrintHouse(self.ledger, self.faults, place)
-        simple: tuple[type[GraphSimulator | KivraSimulator | OpenESimulator | Slack | Push], ...] = (
-            GraphSimulator,
-            KivraSimulator,
-            OpenESimulator,
-            Slack,
-            Push,
-        )
+        simple: tuple[
+            type[GraphSimulator | KivraSimulator | OpenESimulator | Slack | Push], ...
+        ] = (GraphSimulator, KivraSimulator, OpenESimulator, Slack, Push)
         self._others: tuple[Simulator, ...] = (
             self._operators,
             self._printer,
@@ -65,7 +64,11 @@ class Town:
     def place(self) -> SandboxAddresses:
         """As it came to be: with the ports that were found where 0 was asked for."""
         return replace(
-            self._wanted, http_port=self._port, smtp_port=self._mail.port, https_port=self._operators.port, sftp_port=self._printer.port
+            self._wanted,
+            http_port=self._port,
+            smtp_port=self._mail.port,
+            https_port=self._operators.port,
+            sftp_port=self._printer.port,
         )
 
     @property
@@ -74,9 +77,15 @@ class Town:
 
     async def start(self) -> None:
         tally = LedgerSummary(self.ledger)
-        viewer = Viewer(self.ledger, self.faults, tally, Batches(self._printer.inbox, self._printer.refused))
+        viewer = Viewer(
+            self.ledger, self.faults, tally, Batches(self._printer.inbox, self._printer.refused)
+        )
         app = web.Application(middlewares=[viewer.missing], client_max_size=100 * 1_048_576)
-        for routes in (self._gateways.routes(), LedgerApi(self.ledger, self.faults, tally).routes(), viewer.routes()):
+        for routes in (
+            self._gateways.routes(),
+            LedgerApi(self.ledger, self.faults, tally).routes(),
+            viewer.routes(),
+        ):
             app.add_routes(routes)
         for simulator in self._others:
             app.add_routes(simulator.routes())
@@ -106,7 +115,8 @@ class Town:
 
 
 def furnish(place: SandboxAddresses) -> None:
-    """The files that settings point to, where the town has not made them yet: a worker may be there before it."""
+    """The files that settings point to, where the town has not made them yet: a worker may be there
+    before it."""
     digital_mail.furnish(place)
     print_house.furnish(place)
 
@@ -131,23 +141,48 @@ def _sms(place: SandboxAddresses) -> dict[str, Any]:
     swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 50}
     accounts: dict[str, Any] = {
         "link": {
-            "provider": "link", "url": f"{base}/link", "priority": 1, "platform_id": "SMSC", "partner_id": "12345",
-            "receipt_secret": _SECRET, **login, **swift,
+            "provider": "link",
+            "url": f"{base}/link",
+            "priority": 1,
+            "platform_id": "SMSC",
+            "partner_id": "12345",
+            "receipt_secret": _SECRET,
+            **login,
+            **swift,
         },
         "telia": {
-            "provider": "telia", "url": f"{base}/telia", "token_url": f"{base}/telia/oauth2/token", "priority": 2,
-            "client_id": "user", "client_secret": "secret", **swift,
+            "provider": "telia",
+            "url": f"{base}/telia",
+            "token_url": f"{base}/telia/oauth2/token",
+            "priority": 2,
+            "client_id": "user",
+            "client_secret": "secret",
+            **swift,
         },
-        "46elks": {"provider": "46elks", "url": f"{base}/46elks", "priority": 3, "receipt_secret": _SECRET, **login, **swift},
-    }  # fmt: skip
+        "46elks": {
+            "provider": "46elks",
+            "url": f"{base}/46elks",
+            "priority": 3,
+            "receipt_secret": _SECRET,
+            **login,
+            **swift,
+        },
+    }
     return {"sender": "Utskick", "public_url": place.api_url, "accounts": accounts}
 
 
 def _email(place: SandboxAddresses) -> dict[str, Any]:
     smtp = {
-        "provider": "smtp", "host": HOST, "port": place.smtp_port, "ca_file": str(place.folder / "mailbox-ca.pem"), "username": "sandbox",
-        "password": "sandbox", "concurrency": 16, "connect_timeout": 2, "read_timeout": 3,
-    }  # fmt: skip
+        "provider": "smtp",
+        "host": HOST,
+        "port": place.smtp_port,
+        "ca_file": str(place.folder / "mailbox-ca.pem"),
+        "username": "sandbox",
+        "password": "sandbox",
+        "concurrency": 16,
+        "connect_timeout": 2,
+        "read_timeout": 3,
+    }
     return {
         "sender": {"name": "Utskick", "address": "noreply@utskick.example"},
         "accounts": {"sandbox": smtp, "graph": {**graph.account(place), "priority": 2}},

@@ -1,4 +1,5 @@
-"""The sandbox's mail server: SMTP with STARTTLS, AUTH, SIZE and SMTPUTF8, and a mailbox for everybody."""
+"""The sandbox's mail server: SMTP with STARTTLS, AUTH, SIZE and SMTPUTF8, and a mailbox for
+everybody."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ class SmtpLogin:
 
     def fits(self, shown: LoginPassword) -> bool:
         return all(
-            hmac.compare_digest(said, kept.encode()) for said, kept in ((shown.login, self.username), (shown.password, self.password))
+            hmac.compare_digest(said, kept.encode())
+            for said, kept in ((shown.login, self.username), (shown.password, self.password))
         )
 
 
@@ -95,7 +97,14 @@ class _Post:
         self._ledger = ledger
         self._faults = faults
 
-    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: _Envelope, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: _Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
         rule = self._faults.strike(PROVIDER, address)
         if rule is not None and rule.fault in _AT_RECIPIENT:
             return _AT_RECIPIENT[rule.fault]
@@ -127,7 +136,14 @@ def read(recipient: str, raw: bytes, reference: str) -> Received:
         recipient=recipient,
         sender=_header(message, "From") or "",
         text=_text(message),
-        key=next((str(value).strip() for name, value in message.raw_items() if name.lower() == "message-id"), None),
+        key=next(
+            (
+                str(value).strip()
+                for name, value in message.raw_items()
+                if name.lower() == "message-id"
+            ),
+            None,
+        ),
         reference=reference,
         subject=_header(message, "Subject"),
         raw=raw,
@@ -150,9 +166,12 @@ def _text(message: EmailMessage) -> str:
 
 
 class MailServer:
-    """``folder`` keeps the certificate; ``ca_file`` is what a client has to trust. Runs in the loop that starts it."""
+    """``folder`` keeps the certificate; ``ca_file`` is what a client has to trust. Runs in the loop
+    that starts it."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, folder: Path, login: SmtpLogin | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, faults: Faults, folder: Path, login: SmtpLogin | None = None
+    ) -> None:
         self.login = login or SmtpLogin()
         self._post = _Post(ledger, faults)
         self._certificate = _Certificate(folder)
@@ -190,8 +209,12 @@ class MailServer:
             data_size_limit=SIZE_LIMIT,
         )
 
-    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, shown: Any) -> AuthResult:
-        return AuthResult(success=isinstance(shown, LoginPassword) and self.login.fits(shown), handled=False)
+    def _authenticate(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, shown: Any
+    ) -> AuthResult:
+        return AuthResult(
+            success=isinstance(shown, LoginPassword) and self.login.fits(shown), handled=False
+        )
 
     async def close(self) -> None:
         if self._server is None:
@@ -232,9 +255,15 @@ class _Certificate:
     def _make(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self._folder.mkdir(parents=True, exist_ok=True)
-        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         self._key_file.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+        ) as file:
             file.write(pem)
         self.file.write_bytes(_signed(key).public_bytes(serialization.Encoding.PEM))
 
@@ -243,7 +272,10 @@ def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     """RFC 5280 sections 4.1 and 4.2.1, with the extensions that strict verifiers ask for."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Utskick sandbox")])
     now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(a)) for a in ("127.0.0.1", "::1"))]
+    names = [
+        x509.DNSName("localhost"),
+        *(x509.IPAddress(ip_address(a)) for a in ("127.0.0.1", "::1")),
+    ]
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     usage = x509.KeyUsage(
         digital_signature=True,
@@ -269,6 +301,9 @@ def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(identifier, critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )

@@ -1,4 +1,5 @@
-"""What the ledger comes to: counts by channel and provider, who was reached last, who got something twice."""
+"""What the ledger comes to: counts by channel and provider, who was reached last, who got something
+twice."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ STRIDE: Final = 200
 
 
 class LedgerSummary:
-    """What the ledger comes to, kept up as it grows, so that nobody reads 200 000 entries to show a number."""
+    """What the ledger comes to, kept up as it grows, so that nobody reads 200 000 entries to show a
+    number."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -41,7 +43,9 @@ class LedgerSummary:
         self.by_channel[entry.channel] += 1
         self.by_provider[entry.channel, entry.provider] += 1
         people = self._recent.setdefault(entry.channel, {})
-        before = people.pop(recipient, (0, entry))[0]  # taken out and put in again: a dict remembers the order
+        before = people.pop(recipient, (0, entry))[
+            0
+        ]  # taken out and put in again: a dict remembers the order
         people[recipient] = (before + 1, entry)
         if entry.key is not None:
             copy = (entry.channel, recipient, entry.key)

@@ -14,14 +14,15 @@ _EAGER = 8
 
 
 class GroupCommit(Generic[T, R]):
-    """``put`` returns when the item is committed. While one group is being written the next one gathers; there is no timer.
+    """``put`` returns when the item is committed. While one group is being written the next one
+    gathers; there is no timer.
 
-    ``write`` takes the items of a group and returns a result for each, in order. If it fails with a fault of the data
-    (``split``), the items are written one by one, so that one bad item does not take its neighbours with it; every other
-    fault reaches all of the group.
+    ``write`` takes the items of a group and returns a result for each, in order. If it fails with a
+    fault of the data (``split``), the items are written one by one, so that one bad item does not
+    take its neighbours with it; every other fault reaches all of the group.
 
-    ``writers``: how many groups may be on their way at once. A further one starts only when ``_EAGER`` items wait, so that
-    groups stay groups.
+    ``writers``: how many groups may be on their way at once. A further one starts only when
+    ``_EAGER`` items wait, so that groups stay groups.
     """
 
     def __init__(
@@ -52,9 +53,12 @@ class GroupCommit(Generic[T, R]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._write_group([self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))])
+                await self._write_group(
+                    [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))]
+                )
         finally:
-            # Here, and not only in the callback: who is woken by the last group puts the next item before callbacks run.
+            # Here, and not only in the callback: who is woken by the last group puts the next item
+            # before callbacks run.
             self._running -= {asyncio.current_task()}
 
     async def _write_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
@@ -63,7 +67,9 @@ class GroupCommit(Generic[T, R]):
         except BaseException as fault:  # the writer is going away: nobody may wait for it for ever
             for _, future in group:
                 if not future.done():
-                    future.set_exception(fault if isinstance(fault, Exception) else asyncio.CancelledError())
+                    future.set_exception(
+                        fault if isinstance(fault, Exception) else asyncio.CancelledError()
+                    )
             if not isinstance(fault, Exception):
                 raise
 
@@ -76,7 +82,7 @@ class GroupCommit(Generic[T, R]):
             for single in group:
                 try:
                     await self._commit([single])
-                except Exception as fault:  # noqa: BLE001 - handed on to the one who waits for it
+                except Exception as fault:  # noqa: BLE001
                     single[1].set_exception(fault)
             return
         for (_, future), result in zip(group, results, strict=True):

@@ -1,7 +1,8 @@
 """The queue as rows: PgQueuer's table, written in our own transactions.
 
-PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must come and go in the same transaction as
-the delivery they stand for, and a claim must cost the same however many wait (docs/adr/0002).
+PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must
+come and go in the same transaction as the delivery they stand for, and a claim must cost the same
+however many wait (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Jobs:
         self._worker = QueueManagerId(worker_id)
 
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
-        """Up to ``count`` due jobs of these lanes, most urgent first; also those whose worker has been silent for ``patience``."""
+        """Up to ``count`` due jobs of these lanes, most urgent first; also those whose worker has
+        been silent for ``patience``."""
         rows = await self._pool.fetch(
             """
             WITH due AS (
@@ -72,9 +74,14 @@ class Jobs:
                 RETURNING id, entrypoint, payload, priority, execute_after)
             SELECT id, entrypoint, payload FROM picked ORDER BY priority DESC, execute_after, id
             """,
-            lanes, count, self._worker, patience,
-        )  # fmt: skip
-        return [Job(id_, lane, found[16:].decode(), UUID(bytes=found[:16])) for id_, lane, found in rows]
+            lanes,
+            count,
+            self._worker,
+            patience,
+        )
+        return [
+            Job(id_, lane, found[16:].decode(), UUID(bytes=found[:16])) for id_, lane, found in rows
+        ]
 
     async def beat(self, ids: Sequence[int]) -> None:
         if ids:
@@ -89,15 +96,24 @@ class Jobs:
                 WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2 RETURNING entrypoint)
             SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane FROM back) l
             """,
-            ids, self._worker, delay,
-        )  # fmt: skip
+            ids,
+            self._worker,
+            delay,
+        )
 
     async def finish(self, ids: Sequence[int]) -> None:
-        """Remove jobs that need nothing more, unless another worker has taken them over: it may be sending just now."""
-        await self._pool.execute("DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2", ids, self._worker)
+        """Remove jobs that need nothing more, unless another worker has taken them over: it may be
+        sending just now."""
+        await self._pool.execute(
+            "DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2",
+            ids,
+            self._worker,
+        )
 
 
-async def enqueue(connection: Any, rows: Sequence[tuple[str, Priority, str, UUID, datetime]]) -> None:
+async def enqueue(
+    connection: Any, rows: Sequence[tuple[str, Priority, str, UUID, datetime]]
+) -> None:
     """Add jobs (channel, priority, municipality, delivery, due) inside the caller's transaction."""
     await connection.execute(
         """

@@ -9,18 +9,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn
 
-from utskick.channels.digital_invoice.check_digits import is_bank_day, is_bankgiro, is_ocr, is_plusgiro, tells_its_length
+from utskick.channels.digital_invoice.check_digits import (
+    is_bank_day,
+    is_bankgiro,
+    is_ocr,
+    is_plusgiro,
+    tells_its_length,
+)
 
 
 @pytest.mark.parametrize(
-    ("number", "right"), [("991-2346", True), ("9912346", True), ("991-2347", False), ("12346", False), ("5402-9681", True)]
+    ("number", "right"),
+    [
+        ("991-2346", True),
+        ("9912346", True),
+        ("991-2347", False),
+        ("12346", False),
+        ("5402-9681", True),
+    ],
 )
-def test_a_bankgiro_number_has_seven_or_eight_digits_and_a_check_digit(number: str, right: bool) -> None:
+def test_a_bankgiro_number_has_seven_or_eight_digits_and_a_check_digit(
+    number: str, right: bool
+) -> None:
     assert is_bankgiro(number) is right
 
 
-@pytest.mark.parametrize(("number", "right"), [("28 65 43-4", True), ("18", True), ("286543-5", False), ("123456789", False), ("", False)])
-def test_a_plusgiro_number_has_two_to_eight_digits_and_a_check_digit(number: str, right: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "right"),
+    [("28 65 43-4", True), ("18", True), ("286543-5", False), ("123456789", False), ("", False)],
+)
+def test_a_plusgiro_number_has_two_to_eight_digits_and_a_check_digit(
+    number: str, right: bool
+) -> None:
     assert is_plusgiro(number) is right
 
 

@@ -44,41 +44,90 @@ def test_what_can_be_sent(text: str) -> None:
         ("a\r\n</p>", "line 2, column 1: </p> closes a tag that is not open"),
         ("<br></br>", "line 1, column 5: </br> closes nothing: <br> has no end tag"),
         ("<div/>", "line 1, column 1: <div> is not closed"),
-        ("1 < 2", "line 1, column 3: '<' begins no tag that can be read; as text it is written &lt;"),
-        ("<p class=\"a>b</p>", "line 1, column 1: '<' begins no tag that can be read; as text it is written &lt;"),
-        ("a & b", "line 1, column 3: '&' begins no character reference; as text it is written &amp;"),
+        (
+            "1 < 2",
+            "line 1, column 3: '<' begins no tag that can be read; as text it is written &lt;",
+        ),
+        (
+            '<p class="a>b</p>',
+            "line 1, column 1: '<' begins no tag that can be read; as text it is written &lt;",
+        ),
+        (
+            "a & b",
+            "line 1, column 3: '&' begins no character reference; as text it is written &amp;",
+        ),
         ("&nonesuch;", "line 1, column 1: &nonesuch; is no character that HTML knows"),
         ("<!-- a", "line 1, column 1: the comment is not closed"),
         ("<!--[if mso]> <![endif]-->", "line 1, column 1: a conditional comment is not allowed"),
         ("<p a='1' A='2'>b</p>", "line 1, column 10: the attribute a of <p> stands twice"),
-        ("<script>alert('</p>')</script>", "line 1, column 1: <script> is not allowed: nothing in a message may run"),
-        ("<SCRIPT SRC='a.js'></SCRIPT>", "line 1, column 1: <script> is not allowed: nothing in a message may run"),
-        ("<p onclick='x()'>a</p>", "line 1, column 4: the attribute onclick is not allowed: nothing in a message may run"),
-        ("<a href='javascript:x()'>a</a>", "line 1, column 4: the attribute href must not hold a script"),
-        ("<a href=' jav&#x09;ascript:x()'>a</a>", "line 1, column 4: the attribute href must not hold a script"),
-        ("<a href='data:text/html,a'>a</a>", "line 1, column 4: the attribute href must not hold a script"),
+        (
+            "<script>alert('</p>')</script>",
+            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<SCRIPT SRC='a.js'></SCRIPT>",
+            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<p onclick='x()'>a</p>",
+            "line 1, column 4: the attribute onclick is not allowed: nothing in a message may run",
+        ),
+        (
+            "<a href='javascript:x()'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
+        (
+            "<a href=' jav&#x09;ascript:x()'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
+        (
+            "<a href='data:text/html,a'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
         ("<img src='https://a.se/x.png'>", "line 1, column 6: the attribute src of <img> " + LINK),
         ("<img src='cid:a'>", "line 1, column 6: the attribute src of <img> " + LINK),
         ("<img alt='a'>", "line 1, column 1: <img> has no src"),
-        ("<img src='data:image/svg+xml;base64,AA=='>", "line 1, column 6: the attribute src of <img> " + LINK),
-        (f"<img src='{PIXEL}' srcset='a.png 2x'>", f"line 1, column {13 + len(PIXEL)}: the attribute srcset is not allowed"),
-        ("<td background='a.png'></td>", "line 1, column 5: the attribute background of <td> " + LINK),
+        (
+            "<img src='data:image/svg+xml;base64,AA=='>",
+            "line 1, column 6: the attribute src of <img> " + LINK,
+        ),
+        (
+            f"<img src='{PIXEL}' srcset='a.png 2x'>",
+            f"line 1, column {13 + len(PIXEL)}: the attribute srcset is not allowed",
+        ),
+        (
+            "<td background='a.png'></td>",
+            "line 1, column 5: the attribute background of <td> " + LINK,
+        ),
         ("<p style='background: URL( \"https://a\")'>a</p>", "line 1, column 4: " + STYLE),
         ("<style>\n@import 'a';</style>", "line 2, column 1: " + STYLE),
         ("<style>p{}", "line 1, column 1: <style> is not closed"),
         ("<link rel='stylesheet' href='a.css'>", "line 1, column 1: <link> " + FETCHED),
-        ("<iframe></iframe>", "line 1, column 1: <iframe> is not allowed: nothing in a message may run"),
-        ("<meta http-equiv='Refresh' content='0;url=x'>", "line 1, column 7: a message must not lead elsewhere by itself (refresh)"),
-        ("<svg><image href='https://a'/></svg>", "line 1, column 13: the attribute href of <image> " + LINK),
+        (
+            "<iframe></iframe>",
+            "line 1, column 1: <iframe> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<meta http-equiv='Refresh' content='0;url=x'>",
+            "line 1, column 7: a message must not lead elsewhere by itself (refresh)",
+        ),
+        (
+            "<svg><image href='https://a'/></svg>",
+            "line 1, column 13: the attribute href of <image> " + LINK,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
     assert told in [str(fault) for fault in faults(text)]
 
 
 def test_all_faults_are_told_in_the_order_of_the_text() -> None:
     found = faults("<p>\n<b>\n<img src='x'>\n</p> &")
-    assert [(f.line, f.what[:12]) for f in found] == [(2, "<b> is not c"), (3, "the attribut"), (4, "'&' begins n")]
+    assert [(f.line, f.what[:12]) for f in found] == [
+        (2, "<b> is not c"),
+        (3, "the attribut"),
+        (4, "'&' begins n"),
+    ]
 
 
 def test_tags_are_not_nested_without_end() -> None:
@@ -97,7 +146,24 @@ def test_it_always_ends_with_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<p ", "<p a", "<p a=", "<p a='", "&", "&a", "<!--", "<", "</p", "<style>", "<p>", "<a b = ", "<p a='b' ", "<script>", "\n"]
+    "piece",
+    [
+        "<p ",
+        "<p a",
+        "<p a=",
+        "<p a='",
+        "&",
+        "&a",
+        "<!--",
+        "<",
+        "</p",
+        "<style>",
+        "<p>",
+        "<a b = ",
+        "<p a='b' ",
+        "<script>",
+        "\n",
+    ],
 )
 def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
     start = time.process_time()

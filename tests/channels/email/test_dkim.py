@@ -28,13 +28,23 @@ KEY = rsa.generate_private_key(65537, 2048)
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "key.pem"
-    path.write_bytes(KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    path.write_bytes(
+        KEY.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     return path
 
 
 def published(name: bytes, timeout: int = 5) -> bytes:
-    public = KEY.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return b"v=DKIM1; k=rsa; p=" + b64encode(public) if name == b"s1._domainkey.sundsvall.se." else b""
+    public = KEY.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return (
+        b"v=DKIM1; k=rsa; p=" + b64encode(public) if name == b"s1._domainkey.sundsvall.se." else b""
+    )
 
 
 def verifies(data: bytes) -> bool:
@@ -50,7 +60,11 @@ def signatures(key_file: Path) -> Signatures:
 
 
 def test_a_signed_message_verifies_and_a_changed_one_does_not(key_file: Path) -> None:
-    signed = signatures(key_file).sign(mail(subject="Räksmörgås " * 10, message="å\r\n.\r\nö"), NOON).data
+    signed = (
+        signatures(key_file)
+        .sign(mail(subject="Räksmörgås " * 10, message="å\r\n.\r\nö"), NOON)
+        .data
+    )
     assert verifies(signed)
     assert not verifies(signed.replace(b"To: anna", b"To: anne"))
     assert not verifies(signed.replace(b"Auto-Submitted: auto-generated", b"Auto-Submitted: no"))
@@ -81,12 +95,20 @@ def test_other_domains_are_not_signed(key_file: Path) -> None:
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_a_key_may_stand_in_the_settings(key_file: Path, ends: str) -> None:
     key = SecretStr(key_file.read_text().replace("\n", ends))
-    assert verifies(Signatures({"sundsvall.se": DkimKey(selector="s1", key=key)}).sign(mail(), NOON).data)
+    assert verifies(
+        Signatures({"sundsvall.se": DkimKey(selector="s1", key=key)}).sign(mail(), NOON).data
+    )
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
-    lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock).decode()
+    lock = (
+        serialization.BestAvailableEncryption(password)
+        if password
+        else serialization.NoEncryption()
+    )
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock
+    ).decode()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +144,9 @@ async def test_the_channel_signs_what_it_sends(key_file: Path) -> None:
     await server.start()
     settings = {
         "sender": {"name": "K", "address": "k@sundsvall.se"},
-        "accounts": {"relay": {"host": "127.0.0.1", "port": server.port, "security": "plain", "helo": "x"}},
+        "accounts": {
+            "relay": {"host": "127.0.0.1", "port": server.port, "security": "plain", "helo": "x"}
+        },
         "dkim": {"sundsvall.se": {"selector": "s1", "key_file": str(key_file)}},
     }
     channel = build(EmailSettings.model_validate(settings))

@@ -1,4 +1,5 @@
-"""What the push tests stand on: the sandbox's services or servers that answer as told, subscriptions in memory, the real channel."""
+"""What the push tests stand on: the sandbox's services or servers that answer as told,
+subscriptions in memory, the real channel."""
 
 from __future__ import annotations
 
@@ -56,7 +57,13 @@ class Devices:
         self.removed: list[str] = []
         self.away: Deferred | None = None
 
-    def add(self, kind: str, address: Mapping[str, str], party: str = PARTY, municipality_id: str = "2281") -> str:
+    def add(
+        self,
+        kind: str,
+        address: Mapping[str, str],
+        party: str = PARTY,
+        municipality_id: str = "2281",
+    ) -> str:
         """The destination of a delivery to it."""
         made = Subscription(str(uuid4()), kind, address)
         self.held.setdefault((municipality_id, party), []).append(made)
@@ -65,7 +72,9 @@ class Devices:
     async def of(self, municipality_id: str, party_id: str) -> list[Subscription] | Deferred:
         return self.away or list(self.held.get((municipality_id, party_id), []))
 
-    async def get(self, municipality_id: str, subscription_id: str) -> Subscription | Deferred | None:
+    async def get(
+        self, municipality_id: str, subscription_id: str
+    ) -> Subscription | Deferred | None:
         ours = [s for (m, _), held in self.held.items() if m == municipality_id for s in held]
         return self.away or next((s for s in ours if s.id == subscription_id), None)
 
@@ -96,7 +105,9 @@ class SandboxStage:
         self._folder = folder
 
     async def open(self) -> SandboxStage:
-        self.push = Push(self.ledger, self.faults, SandboxAddresses(0, 0, self._folder, "http://127.0.0.1:1"))
+        self.push = Push(
+            self.ledger, self.faults, SandboxAddresses(0, 0, self._folder, "http://127.0.0.1:1")
+        )
         app = web.Application()
         app.add_routes(self.push.routes())
         self.server = TestServer(app, host="127.0.0.1")
@@ -120,7 +131,10 @@ class SandboxStage:
         _KEYS.update({file.name: file.read_bytes() for file in keys.iterdir()})
 
     def _build(self) -> PushChannel:
-        accounts = {name: {**account, **PATIENCE} for name, account in section(self.place)["accounts"].items()}
+        accounts = {
+            name: {**account, **PATIENCE}
+            for name, account in section(self.place)["accounts"].items()
+        }
         return channel(self.devices, **accounts)
 
     async def close(self) -> None:
@@ -134,7 +148,9 @@ class SandboxStage:
         async with self.session.post(f"{self.base}/push/devices", json={"name": name}) as answer:
             assert answer.status == 201
             made = await answer.json()
-        return self.devices.add("webpush", {member: made[member] for member in ("endpoint", "p256dh", "auth")})
+        return self.devices.add(
+            "webpush", {member: made[member] for member in ("endpoint", "p256dh", "auth")}
+        )
 
     def app(self, token: str) -> str:
         return self.devices.add("fcm", {"token": token})
@@ -148,7 +164,8 @@ class SandboxStage:
 
 
 class ServerStage:
-    """A push service that answers as told. ``answers``: by how it behaves; ``read``: the delivery's id in the body of a call."""
+    """A push service that answers as told. ``answers``: by how it behaves; ``read``: the delivery's
+    id in the body of a call."""
 
     carries_key = True
     names_retry_time = True
@@ -165,7 +182,12 @@ class ServerStage:
         self._how = "well"
         self._over = asyncio.Event()
 
-    async def open(self, kind: str, address: Callable[[str], Mapping[str, str]], account: Callable[[str], dict[str, Any]]) -> ServerStage:
+    async def open(
+        self,
+        kind: str,
+        address: Callable[[str], Mapping[str, str]],
+        account: Callable[[str], dict[str, Any]],
+    ) -> ServerStage:
         app = web.Application()
         app.router.add_post("/token", self._give_token)
         app.router.add_route("*", "/{path:.*}", self._answer)
@@ -196,7 +218,13 @@ class ServerStage:
         self.tokens_given += 1
         if self.token_answers:
             return self.token_answers.pop(0)()
-        return web.json_response({"access_token": f"{SECRET}-{self.tokens_given}", "token_type": "Bearer", "expires_in": 3599})
+        return web.json_response(
+            {
+                "access_token": f"{SECRET}-{self.tokens_given}",
+                "token_type": "Bearer",
+                "expires_in": 3599,
+            }
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         data = await request.read()

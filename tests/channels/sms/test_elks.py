@@ -30,7 +30,9 @@ ANSWERS = {
 
 @pytest.fixture
 async def stage() -> AsyncIterator[ServerStage]:
-    stage = await ServerStage("elks", ANSWERS, carries_key=True, receipt_secret=SECRET + "/&").open()
+    stage = await ServerStage(
+        "elks", ANSWERS, carries_key=True, receipt_secret=SECRET + "/&"
+    ).open()
     yield stage
     await stage.close()
 
@@ -63,8 +65,14 @@ async def test_the_address_may_end_with_the_version(stage: ServerStage) -> None:
 
 
 @pytest.mark.parametrize("missing", ["public_url", "receipt_secret"])
-async def test_no_report_is_asked_for_where_none_could_come(stage: ServerStage, missing: str) -> None:
-    members = account("elks", str(stage.server.make_url("/")), **({} if missing == "receipt_secret" else {"receipt_secret": SECRET}))
+async def test_no_report_is_asked_for_where_none_could_come(
+    stage: ServerStage, missing: str
+) -> None:
+    members = account(
+        "elks",
+        str(stage.server.make_url("/")),
+        **({} if missing == "receipt_secret" else {"receipt_secret": SECRET}),
+    )
     public_url = None if missing == "public_url" else "https://utskick.example.se"
     quiet = build(SmsSettings(public_url=public_url, accounts={"elks": members}))
     await quiet.send(draft(), new_id(), "elks")
@@ -89,18 +97,33 @@ ELKS = channel(elks=account("elks", "http://127.0.0.1:9", receipt_secret=SECRET)
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("sent", Report.SENT), ("delivered", Report.DELIVERED), ("failed", Report.FAILED), ("asleep", Report.UNKNOWN)]
+    ("word", "expected"),
+    [
+        ("sent", Report.SENT),
+        ("delivered", Report.DELIVERED),
+        ("failed", Report.FAILED),
+        ("asleep", Report.UNKNOWN),
+    ],
 )
 def test_the_status_of_a_report_decides(word: str, expected: Report) -> None:
-    (receipt,) = ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {}, f"id=s1&status={word}".encode()))
-    assert (receipt.provider, receipt.report, receipt.reference, receipt.key) == ("46elks", expected, "s1", None)
+    (receipt,) = ELKS.read_receipt(
+        ProviderCallback("elks", SECRET, {}, {}, f"id=s1&status={word}".encode())
+    )
+    assert (receipt.provider, receipt.report, receipt.reference, receipt.key) == (
+        "46elks",
+        expected,
+        "s1",
+        None,
+    )
     assert (receipt.reason is not None) == (expected is Report.FAILED)
 
 
 def test_a_report_names_the_delivery_by_its_address_and_its_time_in_utc() -> None:
     key = new_id()
     body = b"id=s1&status=delivered&delivered=2024-02-25T15%3A54%3A39.254000"
-    (receipt,) = ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {"delivery": str(key)}, body))
+    (receipt,) = ELKS.read_receipt(
+        ProviderCallback("elks", SECRET, {}, {"delivery": str(key)}, body)
+    )
     assert receipt.key == key
     assert receipt.at == datetime(2024, 2, 25, 15, 54, 39, 254000, tzinfo=UTC)
 

@@ -32,16 +32,32 @@ def test_only_the_swedish_letters_are_exchanged(written: str, said: str) -> None
         ("ab", ["size must be between 3 and 11"]),
         ("", ["size must be between 3 and 11"]),
         ("abcdefghijkl", ["size must be between 3 and 11"]),
-        ("Šibenik", ["must hold only characters of the GSM-7 basic alphabet, which U+0160 is not part of"]),
-        ("10 €", ["must hold only characters of the GSM-7 basic alphabet, which U+20AC is not part of"]),
-        ("a\nbc\rd", ["must hold only characters of the GSM-7 basic alphabet, which U+000A, U+000D is not part of"]),
+        (
+            "Šibenik",
+            ["must hold only characters of the GSM-7 basic alphabet, which U+0160 is not part of"],
+        ),
+        (
+            "10 €",
+            ["must hold only characters of the GSM-7 basic alphabet, which U+20AC is not part of"],
+        ),
+        (
+            "a\nbc\rd",
+            [
+                "must hold only characters of the GSM-7 basic alphabet, which U+000A, U+000D is not part of"
+            ],
+        ),
         (
             "\x00č",
-            ["size must be between 3 and 11", "must hold only characters of the GSM-7 basic alphabet, which U+0000, U+010D is not part of"],
+            [
+                "size must be between 3 and 11",
+                "must hold only characters of the GSM-7 basic alphabet, which U+0000, U+010D is not part of",
+            ],
         ),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_every_reason(written: str, messages: list[str]) -> None:
+def test_what_cannot_be_said_is_refused_with_every_reason(
+    written: str, messages: list[str]
+) -> None:
     with pytest.raises(ValidationError) as fault:
         ADAPTER.validate_python(written)
     assert fault.value.errors()[0]["ctx"]["messages"] == messages

@@ -21,7 +21,14 @@ ANSWERS = {
     "well": lambda: web.Response(status=204),
     "temporary": json(500, {"httpCode": 500, "message": "Internal server error"}),
     "login": text(401, "no"),
-    "refuse": json(400, {"httpCode": 400, "message": "Bad Request", "technicalDetails": {"rootCode": 4711, "rootCause": "x"}}),
+    "refuse": json(
+        400,
+        {
+            "httpCode": 400,
+            "message": "Bad Request",
+            "technicalDetails": {"rootCode": 4711, "rootCause": "x"},
+        },
+    ),
     "bare-refusal": text(400, "<html>"),
 }
 
@@ -69,12 +76,18 @@ async def test_one_token_serves_many_calls_at_once(stage: ServerStage) -> None:
     assert stage.tokens_given == 1
 
 
-async def test_a_refused_token_is_renewed_once_and_the_call_repeated_once(stage: ServerStage) -> None:
+async def test_a_refused_token_is_renewed_once_and_the_call_repeated_once(
+    stage: ServerStage,
+) -> None:
     await stage.send(new_id())
     await stage.misbehave("login")
     assert isinstance(await stage.send(new_id()), Misconfigured)
     assert stage.tokens_given == 2
-    assert [call.headers["Authorization"] for call in stage.calls] == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+    assert [call.headers["Authorization"] for call in stage.calls] == [
+        "Bearer token-1",
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
 
 
 async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> None:
@@ -97,7 +110,9 @@ async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> N
         (json(400, {"error": "unauthorized_client"}), Misconfigured),
     ],
 )
-async def test_without_a_token_nothing_was_sent(stage: ServerStage, answer: object, kind: type) -> None:
+async def test_without_a_token_nothing_was_sent(
+    stage: ServerStage, answer: object, kind: type
+) -> None:
     stage.token_answers = [answer]  # type: ignore[list-item]
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
@@ -125,12 +140,19 @@ async def test_a_refusal_without_words_is_still_one(stage: ServerStage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "passed", "tokens"), [(3600, 3569, 1), (3600, 3571, 2), (60, 53, 1), (60, 55, 2), (None, 269, 1), (None, 271, 2)]
+    ("life", "passed", "tokens"),
+    [(3600, 3569, 1), (3600, 3571, 2), (60, 53, 1), (60, 55, 2), (None, 269, 1), (None, 271, 2)],
 )
-async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int | None, passed: float, tokens: int) -> None:
-    stage.token_answers = [json(200, {"access_token": "first", **({"expires_in": life} if life else {})})]
+async def test_a_token_is_renewed_before_its_end(
+    stage: ServerStage, life: int | None, passed: float, tokens: int
+) -> None:
+    stage.token_answers = [
+        json(200, {"access_token": "first", **({"expires_in": life} if life else {})})
+    ]
     wire, now = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]
-    token = Token(TokenSource(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0])
+    token = Token(
+        TokenSource(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0]
+    )
     assert await token.get() == "first"
     now[0] += passed
     await token.get()

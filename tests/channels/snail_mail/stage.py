@@ -46,7 +46,9 @@ class People:
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> dict[str, LegalId]:
         return {}
 
-    async def contacts(self, municipality_id: str, party_id: str, filters: Any) -> Sequence[Contact]:
+    async def contacts(
+        self, municipality_id: str, party_id: str, filters: Any
+    ) -> Sequence[Contact]:
         return ()
 
 
@@ -67,16 +69,24 @@ class NoDevices:
 
 
 def channel(people: People | None = None, **section: Any) -> SnailMailChannel:
-    return build(SnailMailSettings.model_validate(section), Neighbours(people or People(), NoDevices()))
+    return build(
+        SnailMailSettings.model_validate(section), Neighbours(people or People(), NoDevices())
+    )
 
 
 def to_folder(folder: Path, **section: Any) -> SnailMailChannel:
     folder.mkdir(exist_ok=True)
-    return channel(accounts={"house": {"provider": "folder", "path": str(folder), "profile": "free-v2"}}, **section)
+    return channel(
+        accounts={"house": {"provider": "folder", "path": str(folder), "profile": "free-v2"}},
+        **section,
+    )
 
 
 def content(*attachments: Attachment, envelope: str | None = None, **more: Any) -> dict[str, Any]:
-    told = [{"filename": a.name, "contentType": "application/pdf", "digest": a.digest.hex()} for a in attachments]
+    told = [
+        {"filename": a.name, "contentType": "application/pdf", "digest": a.digest.hex()}
+        for a in attachments
+    ]
     told = [{**one, "envelopeType": envelope} for one in told] if envelope else told
     return {"department": "Kultur", **({"attachments": told} if told else {}), **more}
 
@@ -85,7 +95,12 @@ def pdf(name: str = "beslut.pdf", data: bytes = PDF) -> Attachment:
     return Attachment.of(name, "application/pdf", data)
 
 
-def asked(address: dict[str, Any] | None = None, party: str | None = None, *attachments: Attachment, **more: Any) -> Draft:
+def asked(
+    address: dict[str, Any] | None = None,
+    party: str | None = None,
+    *attachments: Attachment,
+    **more: Any,
+) -> Draft:
     """A letter before ``prepare``."""
     enclosed = attachments or (pdf(),)
     destination = orjson.dumps(address).decode() if address else ""
@@ -101,7 +116,12 @@ def prepared(*attachments: Attachment, address: dict[str, Any] | None = None, **
     return Draft("2281", content(*enclosed, **more), Recipient(""), enclosed, frozen=frozen)
 
 
-def batch(*letters: Draft, sequence: int | None = None, sent_by: str | None = "joe01doe", ids: Sequence[UUID] = ()) -> Draft:
+def batch(
+    *letters: Draft,
+    sequence: int | None = None,
+    sent_by: str | None = "joe01doe",
+    ids: Sequence[UUID] = (),
+) -> Draft:
     """The hand-over of letters; ``ids``: their deliveries."""
     keys = list(ids) or [new_id() for _ in letters]
 
@@ -109,8 +129,19 @@ def batch(*letters: Draft, sequence: int | None = None, sent_by: str | None = "j
         for key, one in zip(keys, letters, strict=True):
             yield key, one
 
-    told = {"batchId": BATCH, "sequence": sequence, "sentBy": sent_by, "municipalityId": "2281", "department": "Kultur"}
-    return Draft("2281", {name: value for name, value in told.items() if value is not None}, Recipient(""), letters=read)
+    told = {
+        "batchId": BATCH,
+        "sequence": sequence,
+        "sentBy": sent_by,
+        "municipalityId": "2281",
+        "department": "Kultur",
+    }
+    return Draft(
+        "2281",
+        {name: value for name, value in told.items() if value is not None},
+        Recipient(""),
+        letters=read,
+    )
 
 
 def files(root: Path) -> list[str]:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.channels.snail_mail.file_names import Names, address_list, batch_folder, cell, file_name, segment, sums, transliterated
+from utskick.channels.snail_mail.file_names import (
+    Names,
+    address_list,
+    batch_folder,
+    cell,
+    file_name,
+    segment,
+    sums,
+    transliterated,
+)
 from utskick.channels.snail_mail.settings import HandoverLayout
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -35,7 +44,14 @@ def test_no_name_leaves_its_folder(folder: str, department: str, file: str) -> N
         assert name.split(".")[0].lower() not in ("con", "nul", "com1")
 
 
-@given(st.lists(st.sampled_from(["a.pdf", "A.PDF", "a-2.pdf", "a-3.pdf", "KLAR", "klar", "manifest.json", "b"]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a.pdf", "A.PDF", "a-2.pdf", "a-3.pdf", "KLAR", "klar", "manifest.json", "b"]
+        ),
+        max_size=40,
+    )
+)
 def test_every_name_is_given_once_whatever_its_case(wanted: list[str]) -> None:
     names = Names()
     given_names = [names.give(name) for name in wanted]
@@ -45,7 +61,11 @@ def test_every_name_is_given_once_whatever_its_case(wanted: list[str]) -> None:
 
 def test_the_first_of_a_name_keeps_it() -> None:
     names = Names()
-    assert [names.give("beslut.pdf") for _ in range(3)] == ["beslut.pdf", "beslut-2.pdf", "beslut-3.pdf"]
+    assert [names.give("beslut.pdf") for _ in range(3)] == [
+        "beslut.pdf",
+        "beslut-2.pdf",
+        "beslut-3.pdf",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +95,12 @@ def test_the_batchs_folder_is_todays() -> None:
     st.sampled_from(["iso-8859-1", "windows-1252", "utf-8"]),
     st.sampled_from(["lf", "crlf"]),
 )
-def test_a_spreadsheet_reads_the_list_back_and_calculates_nothing(rows: list[list[str]], encoding: str, end: str) -> None:
-    written = address_list(rows, HandoverLayout.model_validate({"encoding": encoding, "line_end": end})).decode(encoding)
+def test_a_spreadsheet_reads_the_list_back_and_calculates_nothing(
+    rows: list[list[str]], encoding: str, end: str
+) -> None:
+    written = address_list(
+        rows, HandoverLayout.model_validate({"encoding": encoding, "line_end": end})
+    ).decode(encoding)
     read = list(csv.reader(io.StringIO(written, newline=""), strict=True))
     assert read[0] == ["namn", "careOf", "adress", "lagenhet", "postnummer", "postort"]
     assert len(read) == len(rows) + 1
@@ -119,7 +143,9 @@ def test_a_cell_is_text(text: str, written: str) -> None:
         ("😀", "[U+1F600]"),
     ],
 )
-def test_what_latin_1_cannot_hold_is_spelled_so_that_it_can_be_read(text: str, written: str) -> None:
+def test_what_latin_1_cannot_hold_is_spelled_so_that_it_can_be_read(
+    text: str, written: str
+) -> None:
     assert transliterated(text, "iso-8859-1") == written
     assert transliterated(text, "utf-8").encode()
 

@@ -1,4 +1,5 @@
-"""Letters from text and cover pages: the address is in the window, whoever it is, and the text says what was asked."""
+"""Letters from text and cover pages: the address is in the window, whoever it is, and the text says
+what was asked."""
 
 from __future__ import annotations
 
@@ -54,13 +55,21 @@ def words(data: bytes) -> str:
 
 def within(box: tuple[float, float, float, float], window: EnvelopeWindow) -> bool:
     left, top, right, bottom = box
-    return window.left <= left and window.top <= top and right <= window.left + window.width and bottom <= window.top + window.height
+    return (
+        window.left <= left
+        and window.top <= top
+        and right <= window.left + window.width
+        and bottom <= window.top + window.height
+    )
 
 
 SMALL = EnvelopeWindow(left=20, top=50, width=60, height=20)
 
 
-@pytest.mark.parametrize(("window", "lines"), [(LEFT, LINES), (RIGHT, LINES), (SMALL, LINES), (LEFT, LONG), (RIGHT, LONG)])
+@pytest.mark.parametrize(
+    ("window", "lines"),
+    [(LEFT, LINES), (RIGHT, LINES), (SMALL, LINES), (LEFT, LONG), (RIGHT, LONG)],
+)
 def test_the_address_lies_inside_the_window(window: EnvelopeWindow, lines: list[str]) -> None:
     data = PRESS.set(LetterPage(window, lines))
     assert within(ink(data), window)
@@ -69,7 +78,13 @@ def test_the_address_lies_inside_the_window(window: EnvelopeWindow, lines: list[
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_no_address_leaves_the_window(lines: list[str]) -> None:
     data = PRESS.set(LetterPage(RIGHT, ["Anna", *lines]))
     assert within(ink(data), RIGHT)
@@ -97,17 +112,38 @@ def test_markup_is_printed_as_it_was_written() -> None:
 
 
 def test_paragraphs_and_lines_are_kept() -> None:
-    told = words(PRESS.set(LetterPage(LEFT, LINES, text="Hej!\r\n\r\nRad ett\nRad två\n\nHälsningar")))
-    assert [line for line in told.split("\n") if line][-4:] == ["Hej!", "Rad ett", "Rad två", "Hälsningar"]
+    told = words(
+        PRESS.set(LetterPage(LEFT, LINES, text="Hej!\r\n\r\nRad ett\nRad två\n\nHälsningar"))
+    )
+    assert [line for line in told.split("\n") if line][-4:] == [
+        "Hej!",
+        "Rad ett",
+        "Rad två",
+        "Hälsningar",
+    ]
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_no_page_of_a_long_letter_touches_a_zone(name: str) -> None:
     profile = PROFILES[name]
-    data = PRESS.set(LetterPage(profile.window, LONG, "Kultur- och fritidsförvaltningen", "Ämne " * 20, "Å lång rad. " * 3000))
+    data = PRESS.set(
+        LetterPage(
+            profile.window,
+            LONG,
+            "Kultur- och fritidsförvaltningen",
+            "Ämne " * 20,
+            "Å lång rad. " * 3000,
+        )
+    )
     told = look(
         data,
-        Looked(50, [(z.name, z.x, z.y, z.width, z.height, True) for z in PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones]),
+        Looked(
+            50,
+            [
+                (z.name, z.x, z.y, z.width, z.height, True)
+                for z in PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones
+            ],
+        ),
     )
     assert told["findings"] == []
     assert told["pages"] > 3
@@ -120,15 +156,22 @@ def test_it_is_pdf_a_2b_and_always_the_same() -> None:
     with pikepdf.open(io.BytesIO(data)) as opened:
         assert opened.open_metadata().pdfa_status == "2B"
         assert str(opened.docinfo["/CreationDate"]).startswith("D:20260301")
-        fonts = {str(font["/BaseFont"]) for page in opened.pages for font in page.resources.Font.values()}
+        fonts = {
+            str(font["/BaseFont"]) for page in opened.pages for font in page.resources.Font.values()
+        }
     assert all("Libertinus" in font for font in fonts)
 
 
 async def test_a_cover_page_and_a_letter_of_text_are_handed_over(tmp_path: Path) -> None:
     channel = to_folder(tmp_path)
-    covered, written = prepared(coverPage=True), prepared(text="Välkommen!", subject="Kallelse", coverPage=True)
+    covered, written = (
+        prepared(coverPage=True),
+        prepared(text="Välkommen!", subject="Kallelse", coverPage=True),
+    )
     try:
-        assert isinstance(await channel.send(batch(covered, written, prepared()), new_id(), "house"), Sent)
+        assert isinstance(
+            await channel.send(batch(covered, written, prepared()), new_id(), "house"), Sent
+        )
     finally:
         await channel.close()
     letters = orjson.loads((tmp_path / HOME / "manifest.json").read_bytes())["letters"]

@@ -26,7 +26,9 @@ def started(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
     environment["UTSKICK_DATABASE__URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
     command = [sys.executable, "-m", "utskick", "demo"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def alive(pid: int) -> bool:
@@ -113,6 +115,9 @@ def test_a_folder_that_is_kept_is_emptied_only_of_what_a_demo_left(tmp_path: Pat
     with child.folder(place) as again:
         assert not (again / "ready.json").exists()
     (place / "taxes.ods").write_text("x")
-    with pytest.raises(Unreadable, match="holds something that no demo has left there"), child.folder(place):
+    with (
+        pytest.raises(Unreadable, match="holds something that no demo has left there"),
+        child.folder(place),
+    ):
         pass
     assert (place / "taxes.ods").exists()

@@ -18,18 +18,27 @@ from utskick.sandbox.faults import ProviderFault, magic
 
 @pytest.mark.parametrize("kind", [SMS, EMAIL], ids=["sms", "email"])
 def test_a_list_holds_a_thousand_people_with_party_and_reference(kind: ListKind) -> None:
-    listing = listing_of(sheet.read(files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()), kind)
+    listing = listing_of(
+        sheet.read(files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()), kind
+    )
     assert (len(listing.recipients), listing.duplicates, listing.rejected) == (1000, 0, ())
     assert len({r.party_id for r in listing.recipients}) == 1000
     assert all(r.reference for r in listing.recipients)
 
 
 def test_the_lists_are_of_the_same_people() -> None:
-    assert [r.party_id for r in programme.recipients(SMS)] == [r.party_id for r in programme.recipients(EMAIL)]
+    assert [r.party_id for r in programme.recipients(SMS)] == [
+        r.party_id for r in programme.recipients(EMAIL)
+    ]
 
 
 def test_every_kind_of_misbehaviour_that_ends_in_time_is_among_them() -> None:
-    found = Counter(rule.fault for kind in (SMS, EMAIL) for r in programme.recipients(kind) if (rule := magic(r.destination)))
+    found = Counter(
+        rule.fault
+        for kind in (SMS, EMAIL)
+        for r in programme.recipients(kind)
+        if (rule := magic(r.destination))
+    )
     assert set(found) == set(ProviderFault) - {ProviderFault.LOGIN}
     endless = [r for r in programme.recipients(SMS) if r.destination[-2:] in ("05", "14")]
     assert endless == []

@@ -1,4 +1,5 @@
-"""The audit trail: who did what is on disk before anybody is answered, and no entry can be changed or taken out unseen."""
+"""The audit trail: who did what is on disk before anybody is answered, and no entry can be changed
+or taken out unseen."""
 
 from __future__ import annotations
 
@@ -20,24 +21,45 @@ from utskick.store.database import Database
 SMS = {"mobileNumber": "+46701740605", "message": "Hemlig text"}
 WHO = {"X_Sent_By": "joe01doe; type=adAccount", "x_origin": "Skolappen"}
 
-#: Operations that tell nothing of a person and change nothing, or write their entry with the message (those that send).
+#: Operations that tell nothing of a person and change nothing, or write their entry with the
+#: message (those that send).
 UNTRACED = {
-    "getBatchStatus", "getMessageStatus", "getDeliveryStatus", "getBatchEvents", "getEvents", "getStatistics", "getDepartmentStatistics",
-    "getDepartmentStatistics_1", "getStatisticsByDepartment", "getWebhooks", "getWebhook", "getRetentionRules", "getRetentionProtocol",
-    "getConfigurations", "getConfiguration",
-}  # fmt: skip
+    "getBatchStatus",
+    "getMessageStatus",
+    "getDeliveryStatus",
+    "getBatchEvents",
+    "getEvents",
+    "getStatistics",
+    "getDepartmentStatistics",
+    "getDepartmentStatistics_1",
+    "getStatisticsByDepartment",
+    "getWebhooks",
+    "getWebhook",
+    "getRetentionRules",
+    "getRetentionProtocol",
+    "getConfigurations",
+    "getConfiguration",
+}
 
 
 async def trail(database: Database, municipality_id: str = "2281") -> list[dict[str, Any]]:
-    rows = await database.pool.fetch("SELECT * FROM audit_entries WHERE municipality_id = $1 ORDER BY tx, id", municipality_id)
+    rows = await database.pool.fetch(
+        "SELECT * FROM audit_entries WHERE municipality_id = $1 ORDER BY tx, id", municipality_id
+    )
     return [dict(row) for row in rows]
 
 
-async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_from(client: Client, database: Database) -> None:
+async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_from(
+    client: Client, database: Database
+) -> None:
     party = str(uuid4())
     sent = (await client.post("/2281/sms", {**SMS, "party": {"partyId": party}}, **WHO)).json
     many = (
-        await client.post("/2281/sms/batch", {"message": "m", "parties": [{"mobileNumber": f"+4670174060{n}"} for n in (1, 2)]}, **WHO)
+        await client.post(
+            "/2281/sms/batch",
+            {"message": "m", "parties": [{"mobileNumber": f"+4670174060{n}"} for n in (1, 2)]},
+            **WHO,
+        )
     ).json
     await client.get(f"/2281/conversation-history/{party}", **WHO)
     await client.get(f"/2281/messages/{sent['messageId']}")
@@ -45,12 +67,20 @@ async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_
     await client.get(f"/2281/status/messages/{sent['messageId']}")
     assert (await client.get(f"/2281/messages/{uuid4()}")).status == 404
     told = await trail(database)
-    assert [entry["action"] for entry in told] == ["send", "send", "read-history", "read-history", "change-directory"]
+    assert [entry["action"] for entry in told] == [
+        "send",
+        "send",
+        "read-history",
+        "read-history",
+        "change-directory",
+    ]
     assert told[0]["subject"] == {"type": "SMS", "batchId": sent["batchId"], "messages": 1}
     assert told[1]["subject"] == {"type": "SMS", "batchId": many["batchId"], "messages": 2}
     assert told[2]["subject"]["party"] == (await database.vault.index("2281", party)).hex()
     assert told[3]["subject"] == {"operation": "getMessage", "messageId": sent["messageId"]}
-    assert {(entry["origin"], entry["issuer"]) for entry in told if entry is not told[3]} == {("Skolappen", "joe01doe")}
+    assert {(entry["origin"], entry["issuer"]) for entry in told if entry is not told[3]} == {
+        ("Skolappen", "joe01doe")
+    }
     assert {entry["address"] for entry in told} == {"127.0.0.1"}
     assert all(entry["request_id"] for entry in told)
     whole = repr(told)
@@ -59,7 +89,9 @@ async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_
     assert "190001018100" not in whole
 
 
-async def test_nothing_is_read_where_it_cannot_be_traced(client: Client, database: Database) -> None:
+async def test_nothing_is_read_where_it_cannot_be_traced(
+    client: Client, database: Database
+) -> None:
     await database.pool.execute("ALTER TABLE audit_entries RENAME TO away")
     try:
         assert (await client.get(f"/2281/conversation-history/{uuid4()}")).status == 500
@@ -70,7 +102,10 @@ async def test_nothing_is_read_where_it_cannot_be_traced(client: Client, databas
 async def test_every_operation_is_traced_or_tells_nothing_of_anybody(client: Client) -> None:
     document = (await client.get("/openapi.json")).json
     named = {
-        o["operationId"].removesuffix("Short") for path, item in document["paths"].items() if path.startswith("/{") for o in item.values()
+        o["operationId"].removesuffix("Short")
+        for path, item in document["paths"].items()
+        if path.startswith("/{")
+        for o in item.values()
     }
     sending = {
         o["operationId"]
@@ -103,15 +138,25 @@ async def test_the_chain_holds_over_many_writers_and_late_commits(database: Data
     audit = Audit(database)
     async with database.pool.acquire() as late, late.transaction():
         await keep(late, [entry(-1)])
-        await asyncio.gather(*(audit.note(entry(n, municipality)) for n in range(200) for municipality in ("2281", "2260")))
+        await asyncio.gather(
+            *(
+                audit.note(entry(n, municipality))
+                for n in range(200)
+                for municipality in ("2281", "2260")
+            )
+        )
         await asyncio.gather(audit.link(), Audit(database).link())
         held = await audit.verify("2281")
-        assert (held.broken, held.head.number, held.waiting) == (None, 0, 200), "nothing passes one that may still commit before it"
+        assert (held.broken, held.head.number, held.waiting) == (None, 0, 200), (
+            "nothing passes one that may still commit before it"
+        )
     await asyncio.gather(audit.link(), Audit(database).link())
     for municipality, count in (("2281", 201), ("2260", 200)):
         found = await audit.verify(municipality)
         assert (found.broken, found.head.number, found.waiting) == (None, count, 0)
-    first = await database.pool.fetchval("SELECT request_id FROM audit_entries WHERE municipality_id = '2281' ORDER BY tx, id LIMIT 1")
+    first = await database.pool.fetchval(
+        "SELECT request_id FROM audit_entries WHERE municipality_id = '2281' ORDER BY tx, id LIMIT 1"
+    )
     assert first == "r-1"
 
 
@@ -133,14 +178,26 @@ TAMPERED = [
     ("DELETE FROM audit_entries WHERE request_id = 'r3'", 4, "its entry is missing"),
     ("DELETE FROM audit_links WHERE number = 4", 4, "the link is missing"),
     ("UPDATE audit_links SET digest = sha256('x') WHERE number = 4", 4, "changed"),
-    ("INSERT INTO audit_entries (tx, municipality_id, at, action, subject) SELECT tx, '2281', now(), 'send', '{}' FROM audit_entries"
-     " WHERE request_id = 'r3'", 5, "never linked"),
-    ("DELETE FROM audit_entries WHERE request_id = 'r9'; DELETE FROM audit_links WHERE number = 10", 10, "shorter than it was"),
-]  # fmt: skip
+    (
+        "INSERT INTO audit_entries (tx, municipality_id, at, action, subject) SELECT tx, '2281', now(), 'send', '{}' FROM audit_entries"
+        " WHERE request_id = 'r3'",
+        5,
+        "never linked",
+    ),
+    (
+        "DELETE FROM audit_entries WHERE request_id = 'r9'; DELETE FROM audit_links WHERE number = 10",
+        10,
+        "shorter than it was",
+    ),
+]
 
 
-@pytest.mark.parametrize(("statement", "number", "what"), TAMPERED, ids=[statement[:40] for statement, *_ in TAMPERED])
-async def test_the_first_broken_link_is_named(database: Database, statement: str, number: int, what: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "number", "what"), TAMPERED, ids=[statement[:40] for statement, *_ in TAMPERED]
+)
+async def test_the_first_broken_link_is_named(
+    database: Database, statement: str, number: int, what: str
+) -> None:
     """By somebody who may do everything to the database."""
     audit = await chained(database, 10)
     noted = (await audit.verify("2281")).head
@@ -158,7 +215,9 @@ async def test_the_first_broken_link_is_named(database: Database, statement: str
     assert what in broken.what
 
 
-async def test_a_chain_that_was_written_anew_is_not_the_one_that_was_noted(database: Database) -> None:
+async def test_a_chain_that_was_written_anew_is_not_the_one_that_was_noted(
+    database: Database,
+) -> None:
     audit = await chained(database, 3)
     noted = ChainLink(2, bytes(32))
     assert (await audit.verify("2281")).broken is None

@@ -1,4 +1,5 @@
-"""What the API says of itself is whole: everything is described, every example is true, and the examples work."""
+"""What the API says of itself is whole: everything is described, every example is true, and the
+examples work."""
 
 from __future__ import annotations
 
@@ -31,16 +32,30 @@ def members(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def holds(document: Any, schema: Any, value: Any) -> bool:
-    return bool(jsonschema_rs.validator_for({**schema, "components": document["components"]}).is_valid(value))
+    return bool(
+        jsonschema_rs.validator_for({**schema, "components": document["components"]}).is_valid(
+            value
+        )
+    )
 
 
 async def test_everything_is_described(client: Client) -> None:
     document = await described(client)
     assert [where for where, schema in members(document) if "description" not in schema] == []
-    assert [name for name, schema in document["components"]["schemas"].items() if "description" not in schema] == []
-    said = [(method, path, parameter) for method, path, operation in operations(document) for parameter in operation.get("parameters", ())]
+    assert [
+        name
+        for name, schema in document["components"]["schemas"].items()
+        if "description" not in schema
+    ] == []
+    said = [
+        (method, path, parameter)
+        for method, path, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+    ]
     assert [one for one in said if not one[2]["description"]] == []
-    assert {tag for *_, operation in operations(document) for tag in operation["tags"]} <= {tag["name"] for tag in document["tags"]}
+    assert {tag for *_, operation in operations(document) for tag in operation["tags"]} <= {
+        tag["name"] for tag in document["tags"]
+    }
 
 
 async def test_what_may_be_left_out_is_written_plainly(client: Client) -> None:
@@ -53,10 +68,17 @@ async def test_what_may_be_left_out_is_written_plainly(client: Client) -> None:
 
 async def test_every_example_is_true(client: Client) -> None:
     document = await described(client)
-    wrong = [where for where, schema in members(document) for value in schema.get("examples", ()) if not holds(document, schema, value)]
+    wrong = [
+        where
+        for where, schema in members(document)
+        for value in schema.get("examples", ())
+        if not holds(document, schema, value)
+    ]
     for method, path, operation in operations(document):
         for parameter in operation.get("parameters", ()):
-            if "example" in parameter and not holds(document, parameter["schema"], parameter["example"]):
+            if "example" in parameter and not holds(
+                document, parameter["schema"], parameter["example"]
+            ):
                 wrong.append(f"{method} {path} {parameter['name']}")
         for media in operation.get("requestBody", {}).get("content", {}).values():
             if not holds(document, media["schema"], media["example"]):
@@ -66,15 +88,31 @@ async def test_every_example_is_true(client: Client) -> None:
 
 async def test_the_example_of_every_call_that_sends_is_taken(client: Client) -> None:
     document = await described(client)
-    person = {"legalId": number(1), "address": {"address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"}}
+    person = {
+        "legalId": number(1),
+        "address": {"address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"},
+    }
     assert (await client.call("PUT", f"/2281/parties/{PARTY}", person)).status == 201
     await device(client, "mobilen", PARTY)
     taken = {}
     for method, path, operation in operations(document):
-        if method == "POST" and "Sending Resources" in operation["tags"] and "requestBody" in operation:
-            at = path.replace("{municipalityId}", "2281").replace("{organizationNumber}", "2120002411")
-            asked = [f"{p['name']}={p['example']}" for p in operation["parameters"] if p["in"] == "query" and p["required"]]
-            answer = await client.post("?".join([at, *asked]), operation["requestBody"]["content"]["application/json"]["example"])
+        if (
+            method == "POST"
+            and "Sending Resources" in operation["tags"]
+            and "requestBody" in operation
+        ):
+            at = path.replace("{municipalityId}", "2281").replace(
+                "{organizationNumber}", "2120002411"
+            )
+            asked = [
+                f"{p['name']}={p['example']}"
+                for p in operation["parameters"]
+                if p["in"] == "query" and p["required"]
+            ]
+            answer = await client.post(
+                "?".join([at, *asked]),
+                operation["requestBody"]["content"]["application/json"]["example"],
+            )
             taken[operation["operationId"]] = (answer.status, answer.json)
     assert {operation: told for operation, told in taken.items() if told[0] not in (200, 201)} == {}
     assert len(taken) > 15

@@ -1,4 +1,5 @@
-"""GET /events: the ordered feed, and that who goes on from ``next`` misses nothing and sees nothing twice."""
+"""GET /events: the ordered feed, and that who goes on from ``next`` misses nothing and sees nothing
+twice."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.http.conftest import Client
-from tests.http.events import delivery, happens
+from tests.http.event_rows import delivery, happens
 from tests.store.test_migrations import fresh
 from utskick.domain.feed import OLDEST, Position, read_position
 from utskick.domain.status import Status
@@ -21,23 +22,36 @@ from utskick.store.events.transaction_numbers import Numbering
 
 
 async def told(client: Client, count: int, path: str = "/2281/events") -> dict[str, Any]:
-    """The page, when it has so many events: while the worker beside has a transaction open, they are not told yet."""
+    """The page, when it has so many events: while the worker beside has a transaction open, they
+    are not told yet."""
     found: dict[str, Any] = await client.until(path, lambda page: len(page["events"]) >= count)
     assert len(found["events"]) == count
     return found
 
 
 async def test_what_becomes_of_a_message_is_told_in_order(client: Client) -> None:
-    sent = await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej", "reference": "mitt"}, x_origin="Byggr")
+    sent = await client.post(
+        "/2281/sms",
+        {"mobileNumber": "+46701740605", "message": "Hej", "reference": "mitt"},
+        x_origin="Byggr",
+    )
     assert sent.status == 201, sent.text
-    await client.until("/2281/events", lambda page: [e["lifecycle"] for e in page["events"]][-1:] == ["delivered"])
+    await client.until(
+        "/2281/events", lambda page: [e["lifecycle"] for e in page["events"]][-1:] == ["delivered"]
+    )
     found = await told(client, 2)
     first, last = found["events"]
     assert found["more"] is False
-    assert {name: first[name] for name in ("deliveryId", "messageId", "messageType", "originalMessageType", "status")} == {
-        "deliveryId": sent.json["deliveries"][0]["deliveryId"], "messageId": sent.json["messageId"], "messageType": "SMS",
-        "originalMessageType": "SMS", "status": "SENT",
-    }  # fmt: skip
+    assert {
+        name: first[name]
+        for name in ("deliveryId", "messageId", "messageType", "originalMessageType", "status")
+    } == {
+        "deliveryId": sent.json["deliveries"][0]["deliveryId"],
+        "messageId": sent.json["messageId"],
+        "messageType": "SMS",
+        "originalMessageType": "SMS",
+        "status": "SENT",
+    }
     assert (first["reference"], first["batchId"]) == ("mitt", sent.json["batchId"])
     assert datetime.fromisoformat(first["timestamp"]).tzinfo is None
     assert "+46701740605" not in str(found)
@@ -45,10 +59,16 @@ async def test_what_becomes_of_a_message_is_told_in_order(client: Client) -> Non
     assert (await told(client, 0, f"/2281/events?after={last['position']}"))["more"] is False
 
 
-async def test_the_short_form_is_the_default_municipality(client: Client, database: Database) -> None:
+async def test_the_short_form_is_the_default_municipality(
+    client: Client, database: Database
+) -> None:
     await happens(database.pool, await delivery(database))
     await happens(database.pool, await delivery(database, "2262"), municipality="2262")
-    short, long, other = await told(client, 1, "/events"), await told(client, 1), await told(client, 1, "/2262/events")
+    short, long, other = (
+        await told(client, 1, "/events"),
+        await told(client, 1),
+        await told(client, 1, "/2262/events"),
+    )
     assert short["events"] == long["events"]
     assert long["events"] != other["events"]
 
@@ -68,10 +88,14 @@ async def test_pages_hold_everything_once(client: Client, database: Database) ->
     assert (gathered, pages) == (whole, 3)
     assert len({event["position"] for event in whole}) == 7
     await happens(database.pool, one, "failed")
-    assert [e["lifecycle"] for e in (await told(client, 1, f"/2281/events?after={after}"))["events"]] == ["failed"]
+    assert [
+        e["lifecycle"] for e in (await told(client, 1, f"/2281/events?after={after}"))["events"]
+    ] == ["failed"]
 
 
-async def test_a_transaction_that_commits_late_is_not_passed_over(client: Client, database: Database) -> None:
+async def test_a_transaction_that_commits_late_is_not_passed_over(
+    client: Client, database: Database
+) -> None:
     one, two = await delivery(database), await delivery(database)
     async with database.pool.acquire() as connection:
         late = connection.transaction()
@@ -84,7 +108,9 @@ async def test_a_transaction_that_commits_late_is_not_passed_over(client: Client
     assert [event["deliveryId"] for event in after["events"]] == [str(one), str(two)]
 
 
-async def test_readers_beside_many_writers_see_all_once_and_in_one_order(database: Database) -> None:
+async def test_readers_beside_many_writers_see_all_once_and_in_one_order(
+    database: Database,
+) -> None:
     one = await delivery(database)
     feed, seen, after = Feed(database), list[Position](), OLDEST
 
@@ -111,35 +137,62 @@ async def test_latest_is_from_now(client: Client, database: Database) -> None:
     latest = await told(client, 0, "/2281/events?after=latest")
     assert latest["more"] is False
     await happens(database.pool, one, "delivered")
-    assert [e["lifecycle"] for e in (await told(client, 1, f"/2281/events?after={latest['next']}"))["events"]] == ["delivered"]
+    assert [
+        e["lifecycle"]
+        for e in (await told(client, 1, f"/2281/events?after={latest['next']}"))["events"]
+    ] == ["delivered"]
 
 
 async def test_a_reader_never_goes_back(client: Client, database: Database) -> None:
     """Not even one whose position is of a cluster that had counted further."""
     await happens(database.pool, await delivery(database))
     far = f"{2**60}-7"
-    assert (await client.get(f"/2281/events?after={far}")).json == {"events": [], "next": far, "more": False}
+    assert (await client.get(f"/2281/events?after={far}")).json == {
+        "events": [],
+        "next": far,
+        "more": False,
+    }
 
 
 async def test_only_of_one_origin_where_it_is_named(client: Client, database: Database) -> None:
     for origin in ("Byggr", "Ecos", None, "byggr"):
         await happens(database.pool, await delivery(database, origin=origin))
     await told(client, 4)
-    assert [event["origin"] for event in (await told(client, 1, "/2281/events?origin=Byggr"))["events"]] == ["Byggr"]
+    assert [
+        event["origin"] for event in (await told(client, 1, "/2281/events?origin=Byggr"))["events"]
+    ] == ["Byggr"]
 
 
-async def test_what_a_client_did_not_ask_for_is_left_out(client: Client, database: Database) -> None:
+async def test_what_a_client_did_not_ask_for_is_left_out(
+    client: Client, database: Database
+) -> None:
     await happens(database.pool, await delivery(database, kind="PRINT_BATCH"))
     one = await delivery(database, kind="MESSAGE")
     await happens(database.pool, one, "routed")
-    await happens(database.pool, one, "uncertain", became="queued", reason_code="no-answer", reason="the request left", provider_code="7")
-    await happens(database.pool, one, "failed", reason_code="undeliverable-address", reason="no address")
+    await happens(
+        database.pool,
+        one,
+        "uncertain",
+        became="queued",
+        reason_code="no-answer",
+        reason="the request left",
+        provider_code="7",
+    )
+    await happens(
+        database.pool, one, "failed", reason_code="undeliverable-address", reason="no address"
+    )
     await happens(database.pool, one, "failed", reason_code="declined-x", reason="no")
     found = (await told(client, 3))["events"]
     assert [(e["lifecycle"], e["status"], e["messageType"]) for e in found] == [
-        ("queued", "PENDING", "SMS"), ("failed", "FAILED", "MESSAGE"), ("failed", "NOT_SENT", "SMS"),
-    ]  # fmt: skip
-    assert found[0]["reason"] == {"code": "no-answer", "message": "the request left", "providerCode": "7"}
+        ("queued", "PENDING", "SMS"),
+        ("failed", "FAILED", "MESSAGE"),
+        ("failed", "NOT_SENT", "SMS"),
+    ]
+    assert found[0]["reason"] == {
+        "code": "no-answer",
+        "message": "the request left",
+        "providerCode": "7",
+    }
     assert found[0]["reference"] == "ärende 1"
 
 
@@ -158,16 +211,33 @@ async def test_a_filter_that_matches_little_gets_on_with_empty_pages(database: D
             break
     assert pages == [(0, True), (0, True), (1, False)]
     assert await feed.waiting(FeedQuery("2281", OLDEST, "B")) == (4, True)
-    assert await Feed(database).waiting(FeedQuery("2281", OLDEST, statuses=(Status.SENT,))) == (10, False)
+    assert await Feed(database).waiting(FeedQuery("2281", OLDEST, statuses=(Status.SENT,))) == (
+        10,
+        False,
+    )
 
 
-_FOREIGN = ["", "x", "1", "1-", "-1-1", "1-1-1", "9223372036854775808-0", "1-99999999999999999999", "%D9%A1-1", "1-1%0A"]
+_FOREIGN = [
+    "",
+    "x",
+    "1",
+    "1-",
+    "-1-1",
+    "1-1-1",
+    "9223372036854775808-0",
+    "1-99999999999999999999",
+    "%D9%A1-1",
+    "1-1%0A",
+]
 
 
 async def test_a_position_of_nobodys_is_a_violation(client: Client) -> None:
     for after in _FOREIGN:
         answer = await client.get(f"/2281/events?after={after}")
-        assert (answer.status, answer.json["violations"]) == (400, [{"field": "getEvents.after", "message": "not a valid position"}]), after
+        assert (answer.status, answer.json["violations"]) == (
+            400,
+            [{"field": "getEvents.after", "message": "not a valid position"}],
+        ), after
 
 
 async def test_all_faults_are_told_at_once(client: Client) -> None:
@@ -175,11 +245,17 @@ async def test_all_faults_are_told_at_once(client: Client) -> None:
     assert answer.json["violations"] == [
         {"field": "getEvents.municipalityId", "message": "not a valid municipality ID"},
         {"field": "getEvents.after", "message": "not a valid position"},
-        {"field": "getEvents.limit", "message": "must be greater than or equal to 1 and less than or equal to 1000"},
+        {
+            "field": "getEvents.limit",
+            "message": "must be greater than or equal to 1 and less than or equal to 1000",
+        },
         {"field": "getEvents.origin", "message": "must not contain the character NUL"},
     ]
     answer = await client.get("/2281/events?limit=many")
-    assert (answer.status, answer.json["detail"]) == (400, "Failed to convert 'limit' with value: 'many'")
+    assert (answer.status, answer.json["detail"]) == (
+        400,
+        "Failed to convert 'limit' with value: 'many'",
+    )
 
 
 def test_positions_are_read_as_they_are_written() -> None:
@@ -187,7 +263,7 @@ def test_positions_are_read_as_they_are_written() -> None:
         assert read_position(str(position)) == position
 
 
-# -- after a restore ------------------------------------------------------------------------------------------------------
+# -- after a restore ----------------------------------------
 
 
 @pytest.fixture
@@ -212,15 +288,24 @@ async def test_after_a_restore_new_events_come_after_old_ones(restored: Database
     assert max(raised) > 2**32
     await happens(restored.pool, one, "delivered")
     page = await feed.page(FeedQuery("2281", OLDEST), 10)
-    assert [(e.lifecycle, e.position.tx > far) for e in page.events] == [(Status.SENT, False), (Status.DELIVERED, True)]
+    assert [(e.lifecycle, e.position.tx > far) for e in page.events] == [
+        (Status.SENT, False),
+        (Status.DELIVERED, True),
+    ]
     assert await numbering.mend() == 0
-    await restored.pool.execute("INSERT INTO watermarks VALUES ('tallies', '2281', $1)", page.next.tx + 2**40)
+    await restored.pool.execute(
+        "INSERT INTO watermarks VALUES ('tallies', '2281', $1)", page.next.tx + 2**40
+    )
     assert await numbering.mend() > 2**40
 
 
-async def test_an_event_that_is_being_written_during_the_repair_gets_no_old_number_after_it(restored: Database) -> None:
+async def test_an_event_that_is_being_written_during_the_repair_gets_no_old_number_after_it(
+    restored: Database,
+) -> None:
     one = await delivery(restored)
-    await happens(restored.pool, one, "sent", tx=await restored.pool.fetchval("SELECT utskick_tx()") + 10**9)
+    await happens(
+        restored.pool, one, "sent", tx=await restored.pool.fetchval("SELECT utskick_tx()") + 10**9
+    )
     async with restored.pool.acquire() as connection:
         open_one = connection.transaction()
         await open_one.start()
@@ -228,7 +313,9 @@ async def test_an_event_that_is_being_written_during_the_repair_gets_no_old_numb
         mending = asyncio.create_task(Numbering(restored).mend())
         await asyncio.sleep(0.1)
         assert not mending.done()
-        beside = asyncio.create_task(happens(restored.pool, one, "failed"))  # waits behind the repair
+        beside = asyncio.create_task(
+            happens(restored.pool, one, "failed")
+        )  # waits behind the repair
         await asyncio.sleep(0.1)
         await open_one.commit()
     assert await mending > 0
@@ -245,7 +332,9 @@ async def test_numbers_that_are_in_order_are_left_alone(database: Database) -> N
 
 async def test_a_role_that_may_not_mend_says_so_and_goes_on(restored: Database) -> None:
     await happens(restored.pool, await delivery(restored), "sent", tx=2**50)
-    await restored.pool.execute("CREATE ROLE plain_worker; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_worker")
+    await restored.pool.execute(
+        "CREATE ROLE plain_worker; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_worker"
+    )
     try:
         plain = Database(f"{restored.url}&role=plain_worker", size=4)
         await plain.open()

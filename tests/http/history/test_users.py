@@ -27,32 +27,59 @@ async def sent(client: Client, path: str, body: Any, **headers: str) -> Any:
 
 
 async def test_a_users_batches_newest_first_with_what_became_of_them(client: Client) -> None:
-    digital, homeless = await citizen(client, number(11)), await citizen(client, number(13, "10"), at_home=False)
+    digital, homeless = (
+        await citizen(client, number(11)),
+        await citizen(client, number(13, "10"), at_home=False),
+    )
     await sent(client, "sms", SMS)
-    await sent(client, "email", {"emailAddress": "a@example.se", "subject": "Kallelse", "message": "m"})
-    made = await sent(client, "letter", letter(digital, homeless, attachments=[attachment(), attachment(name="b.pdf")]))
+    await sent(
+        client, "email", {"emailAddress": "a@example.se", "subject": "Kallelse", "message": "m"}
+    )
+    made = await sent(
+        client,
+        "letter",
+        letter(digital, homeless, attachments=[attachment(), attachment(name="b.pdf")]),
+    )
     await sent(client, "sms", SMS, X_Sent_By="somebody; type=adAccount")
     found = (await client.get("/2281/users/joe01doe/batches")).json
     assert found["_meta"] == {**EMPTY, "count": 3, "totalRecords": 3, "totalPages": 1}
     batch = found["batches"][0]
-    assert datetime.now(SWEDEN).replace(tzinfo=None) - datetime.fromisoformat(batch.pop("sent")) < timedelta(minutes=1)
+    assert datetime.now(SWEDEN).replace(tzinfo=None) - datetime.fromisoformat(
+        batch.pop("sent")
+    ) < timedelta(minutes=1)
     assert batch == {
-        "batchId": made["batchId"], "messageType": "LETTER", "subject": "Beslut", "attachmentCount": 2, "recipientCount": 2,
+        "batchId": made["batchId"],
+        "messageType": "LETTER",
+        "subject": "Beslut",
+        "attachmentCount": 2,
+        "recipientCount": 2,
         "status": {"successful": 1, "unsuccessful": 1, "pending": 0},
-    }  # fmt: skip
-    assert [(b["messageType"], b.get("subject"), b["attachmentCount"]) for b in found["batches"][1:]] == [
-        ("EMAIL", "Kallelse", 0),
-        ("SMS", None, 0),
-    ]
-    assert (await client.get("/2260/users/joe01doe/batches")).json == {"batches": [], "_meta": EMPTY}
+    }
+    assert [
+        (b["messageType"], b.get("subject"), b["attachmentCount"]) for b in found["batches"][1:]
+    ] == [("EMAIL", "Kallelse", 0), ("SMS", None, 0)]
+    assert (await client.get("/2260/users/joe01doe/batches")).json == {
+        "batches": [],
+        "_meta": EMPTY,
+    }
 
 
 async def test_pages_end_where_they_end_and_keep_their_totals(client: Client) -> None:
-    await sent(client, "sms/batch", {"message": "Hej", "parties": [{"mobileNumber": f"+4670174060{n}"} for n in range(7)]})
+    await sent(
+        client,
+        "sms/batch",
+        {"message": "Hej", "parties": [{"mobileNumber": f"+4670174060{n}"} for n in range(7)]},
+    )
     seen: list[str] = []
     for page, count in ((1, 3), (2, 3), (3, 1), (4, 0), (2_147_483_647, 0)):
         found = (await client.get(f"/2281/users/joe01doe/messages?page={page}&limit=3")).json
-        assert found["_meta"] == {"page": page, "limit": 3, "count": count, "totalRecords": 7, "totalPages": 3}
+        assert found["_meta"] == {
+            "page": page,
+            "limit": 3,
+            "count": count,
+            "totalRecords": 7,
+            "totalPages": 3,
+        }
         assert len(found["messages"]) == count
         seen += [m["messageId"] for m in found["messages"]]
     assert len(set(seen)) == 7
@@ -60,22 +87,42 @@ async def test_pages_end_where_they_end_and_keep_their_totals(client: Client) ->
         "batches": [],
         "_meta": {**EMPTY, "page": 2, "totalRecords": 1, "totalPages": 1},
     }
-    assert len((await client.get("/2281/users/joe01doe/messages?limit=2147483647")).json["messages"]) == 7
-    assert (await client.get("/2281/users/nobody/messages")).json == {"messages": [], "_meta": EMPTY}
+    assert (
+        len((await client.get("/2281/users/joe01doe/messages?limit=2147483647")).json["messages"])
+        == 7
+    )
+    assert (await client.get("/2281/users/nobody/messages")).json == {
+        "messages": [],
+        "_meta": EMPTY,
+    }
 
 
 async def test_a_users_message_tells_what_the_peer_told(client: Client) -> None:
     party = await citizen(client, number(12, "10"))
-    body = {"emailAddress": "a@example.se", "subject": "Kallelse", "message": "Kom hit", "party": {"partyId": party}, "reference": "7"}
+    body = {
+        "emailAddress": "a@example.se",
+        "subject": "Kallelse",
+        "message": "Kom hit",
+        "party": {"partyId": party},
+        "reference": "7",
+    }
     made = await sent(client, "email", body)
-    [told] = (await client.get(f"/2281/users/joe01doe/messages?batchId={made['batchId']}")).json["messages"]
+    [told] = (await client.get(f"/2281/users/joe01doe/messages?batchId={made['batchId']}")).json[
+        "messages"
+    ]
     assert told == (await client.get(f"/2281/users/joe01doe/messages/{made['messageId']}")).json
     told.pop("sent")
     assert told == {
-        "messageId": made["messageId"], "batchId": made["batchId"], "issuer": "joe01doe", "origin": "CASEDATA", "subject": "Kallelse",
-        "body": "Kom hit", "reference": "7", "attachments": [],
+        "messageId": made["messageId"],
+        "batchId": made["batchId"],
+        "issuer": "joe01doe",
+        "origin": "CASEDATA",
+        "subject": "Kallelse",
+        "body": "Kom hit",
+        "reference": "7",
+        "attachments": [],
         "recipients": [{"status": "SENT", "messageType": "EMAIL", "personId": number(12, "10")}],
-    }  # fmt: skip
+    }
 
 
 async def test_a_digital_letter_that_came_on_paper_is_told_once(client: Client) -> None:
@@ -86,30 +133,58 @@ async def test_a_digital_letter_that_came_on_paper_is_told_once(client: Client) 
     assert told["attachments"] == [{"fileName": "beslut.pdf", "contentType": "application/pdf"}]
     assert told["subject"] == "Beslut"
     assert "body" not in told, "a letter's text is not shown, as the peer does not"
-    address = {"firstName": "Anna", "lastName": "Öberg", "address": "Storgatan 2", "zipCode": "85230", "city": "Sundsvall"}
-    assert told["recipients"] == [{"status": "SENT", "messageType": "SNAIL_MAIL", "address": address, "personId": number(12, "10")}]
+    address = {
+        "firstName": "Anna",
+        "lastName": "Öberg",
+        "address": "Storgatan 2",
+        "zipCode": "85230",
+        "city": "Sundsvall",
+    }
+    assert told["recipients"] == [
+        {
+            "status": "SENT",
+            "messageType": "SNAIL_MAIL",
+            "address": address,
+            "personId": number(12, "10"),
+        }
+    ]
 
 
 async def test_all_ways_of_a_message_are_its_recipients(client: Client) -> None:
-    party = await settle_on(client, ("SMS", "+46701740605", False), ("EMAIL", "anna@example.se", False))
+    party = await settle_on(
+        client, ("SMS", "+46701740605", False), ("EMAIL", "anna@example.se", False)
+    )
     made = await sent(client, "messages", {"messages": [message(party)]})
-    [told] = (await client.get(f"/2281/users/joe01doe/messages?batchId={made['batchId']}")).json["messages"]
-    assert sorted((r["messageType"], r.get("mobileNumber")) for r in told["recipients"]) == [("EMAIL", None), ("SMS", "+46701740605")]
+    [told] = (await client.get(f"/2281/users/joe01doe/messages?batchId={made['batchId']}")).json[
+        "messages"
+    ]
+    assert sorted((r["messageType"], r.get("mobileNumber")) for r in told["recipients"]) == [
+        ("EMAIL", None),
+        ("SMS", "+46701740605"),
+    ]
 
 
-async def test_what_is_older_than_thirty_days_is_only_told_by_its_id(client: Client, database: Database) -> None:
+async def test_what_is_older_than_thirty_days_is_only_told_by_its_id(
+    client: Client, database: Database
+) -> None:
     made = await sent(client, "sms", SMS)
     for days, listed in ((29, 1), (31, 0)):
         moment = datetime.now(SWEDEN) - timedelta(days=days)
         await database.pool.execute("UPDATE messages SET at = $1", moment)
         await database.pool.execute("UPDATE batches SET created_at = $1", moment)
         for what in ("batches", "messages"):
-            assert (await client.get(f"/2281/users/joe01doe/{what}")).json["_meta"]["totalRecords"] == listed
+            assert (await client.get(f"/2281/users/joe01doe/{what}")).json["_meta"][
+                "totalRecords"
+            ] == listed
     assert (await client.get(f"/2281/users/joe01doe/messages/{made['messageId']}")).status == 200
 
 
 async def test_nobodys_and_the_printing_houses_batches_are_no_users(client: Client) -> None:
-    await sent(client, f"snail-mail?batchId={uuid4()}", {"department": "SBK", "address": ADDRESS, "attachments": [attachment()]})
+    await sent(
+        client,
+        f"snail-mail?batchId={uuid4()}",
+        {"department": "SBK", "address": ADDRESS, "attachments": [attachment()]},
+    )
     [batch] = (await client.get("/2281/users/joe01doe/batches")).json["batches"]
     assert (batch["messageType"], batch["attachmentCount"], batch["status"]) == (
         "SNAIL_MAIL",
@@ -118,7 +193,9 @@ async def test_nobodys_and_the_printing_houses_batches_are_no_users(client: Clie
     )
     await client.post(f"/2281/snail-mail/batch/{batch['batchId']}")
     path = "/2281/users/joe01doe/batches"
-    [batch] = (await client.until(path, lambda b: b["batches"][0]["status"]["successful"] == 1))["batches"]
+    [batch] = (await client.until(path, lambda b: b["batches"][0]["status"]["successful"] == 1))[
+        "batches"
+    ]
     assert batch["messageType"] == "SNAIL_MAIL"
     assert (await client.get("/2281/users/joe01doe/messages")).json["_meta"]["totalRecords"] == 1
 
@@ -127,7 +204,10 @@ async def test_unknown_messages_and_users_are_a_404_with_a_problem(client: Clien
     made, other = await sent(client, "sms", SMS), uuid4()
     for user, message_id in (("joe01doe", other), ("somebody", made["messageId"])):
         answer = await client.get(f"/2281/users/{user}/messages/{message_id}")
-        assert (answer.status, answer.json["detail"]) == (404, f"No message found for message id {message_id} and user id {user}")
+        assert (answer.status, answer.json["detail"]) == (
+            404,
+            f"No message found for message id {message_id} and user id {user}",
+        )
 
 
 RANGE = "must be greater than or equal to 1 and less than or equal to 2147483647"
@@ -136,20 +216,33 @@ RANGE = "must be greater than or equal to 1 and less than or equal to 2147483647
 @pytest.mark.parametrize(
     ("path", "violations"),
     [
-        ("batches?page=0&limit=-1", {("getUserBatches.page", RANGE), ("getUserBatches.limit", RANGE)}),
-        ("messages?page=0&batchId=x", {("getUserMessages.page", RANGE), ("getUserMessages.batchId", "not a valid UUID")}),
+        (
+            "batches?page=0&limit=-1",
+            {("getUserBatches.page", RANGE), ("getUserBatches.limit", RANGE)},
+        ),
+        (
+            "messages?page=0&batchId=x",
+            {("getUserMessages.page", RANGE), ("getUserMessages.batchId", "not a valid UUID")},
+        ),
         ("messages/x", {("getUserMessage.messageId", "not a valid UUID")}),
     ],
 )
-async def test_broken_rules_are_reported_together(client: Client, path: str, violations: set[tuple[str, str]]) -> None:
+async def test_broken_rules_are_reported_together(
+    client: Client, path: str, violations: set[tuple[str, str]]
+) -> None:
     answer = await client.get(f"/2281/users/joe01doe/{path}")
     assert answer.status == 400
     assert {(v["field"], v["message"]) for v in answer.json["violations"]} == violations
 
 
-@pytest.mark.parametrize("query", ["page=abc", "limit=2147483648", "page=1.5", "limit=99999999999999999999"])
+@pytest.mark.parametrize(
+    "query", ["page=abc", "limit=2147483648", "page=1.5", "limit=99999999999999999999"]
+)
 async def test_what_is_no_number_cannot_be_converted(client: Client, query: str) -> None:
     name, _, value = query.partition("=")
     answer = await client.get(f"/2281/users/joe01doe/batches?{query}")
-    assert (answer.status, answer.json["detail"]) == (400, f"Failed to convert '{name}' with value: '{value}'")
+    assert (answer.status, answer.json["detail"]) == (
+        400,
+        f"Failed to convert '{name}' with value: '{value}'",
+    )
     assert "violations" not in answer.json

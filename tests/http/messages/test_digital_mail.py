@@ -1,4 +1,5 @@
-"""POST /{organizationNumber}/digital-mail and /mailboxes, through the whole service to the simulated operators."""
+"""POST /{organizationNumber}/digital-mail and /mailboxes, through the whole service to the
+simulated operators."""
 
 from __future__ import annotations
 
@@ -36,15 +37,25 @@ async def test_a_digital_mail_lies_in_the_citizens_mailbox(client: Client) -> No
     [delivery] = message["deliveries"]
     assert (delivery["messageType"], delivery["status"]) == ("DIGITAL_MAIL", "SENT")
     [received] = await client.received("digital_mail", one)
-    assert (received["subject"], received["text"], received["key"]) == ("Beslut", "Din ansökan är beviljad.", delivery["deliveryId"])
+    assert (received["subject"], received["text"], received["key"]) == (
+        "Beslut",
+        "Din ansökan är beviljad.",
+        delivery["deliveryId"],
+    )
     [said] = (await client.get(f"/2281/conversation-history/{party}")).json
-    assert said["content"]["attachments"] == [{"filename": "beslut.pdf", "contentType": "application/pdf", "content": PDF}]
+    assert said["content"]["attachments"] == [
+        {"filename": "beslut.pdf", "contentType": "application/pdf", "content": PDF}
+    ]
     assert one not in str(said)
 
 
 async def test_each_of_several_is_told_of(client: Client) -> None:
     """Contract Q5: one without a mailbox takes nobody with it."""
-    parties = [await citizen(client, number(2)), await citizen(client, number(3, "10")), str(uuid4())]
+    parties = [
+        await citizen(client, number(2)),
+        await citizen(client, number(3, "10")),
+        str(uuid4()),
+    ]
     answer = await client.post(f"/2281/{ORGANIZATION}/digital-mail", mail(*parties))
     assert answer.status == 201, answer.text
     told = [m["deliveries"][0] for m in answer.json["messages"]]
@@ -61,13 +72,21 @@ async def test_one_without_a_mailbox_is_a_404_with_the_ids(client: Client) -> No
 
 
 async def test_mailboxes_are_told_in_the_order_of_the_question(client: Client) -> None:
-    parties = [await citizen(client, number(5)), await citizen(client, number(6, "10")), str(uuid4())]
+    parties = [
+        await citizen(client, number(5)),
+        await citizen(client, number(6, "10")),
+        str(uuid4()),
+    ]
     answer = await client.post(f"/2281/{ORGANIZATION}/mailboxes", parties)
     assert answer.status == 200, answer.text
-    assert [(m["partyId"], m["reachable"]) for m in answer.json] == list(zip(parties, (True, False, False), strict=True))
+    assert [(m["partyId"], m["reachable"]) for m in answer.json] == list(
+        zip(parties, (True, False, False), strict=True)
+    )
     assert answer.json[0]["supplier"] == "Kivra"
     answer = await client.post(f"/2281/{ORGANIZATION}/mailboxes", [])
-    assert answer.json["violations"] == [{"field": "getMailboxes.partyIds", "message": "must not be empty"}]
+    assert answer.json["violations"] == [
+        {"field": "getMailboxes.partyIds", "message": "must not be empty"}
+    ]
 
 
 async def test_an_organisation_that_may_not_send_is_refused(client: Client) -> None:
@@ -76,11 +95,17 @@ async def test_an_organisation_that_may_not_send_is_refused(client: Client) -> N
     assert answer.json["violations"][0]["field"] == "sendDigitalMail.organizationNumber"
     answer = await client.post("/2281/211/digital-mail", mail(str(uuid4())))
     rule = r"must match the regular expression ^([1235789][\d][2-9]\d{7})$"
-    assert answer.json["violations"] == [{"field": "sendDigitalMail.organizationNumber", "message": rule}]
+    assert answer.json["violations"] == [
+        {"field": "sendDigitalMail.organizationNumber", "message": rule}
+    ]
 
 
 async def test_what_is_no_html_and_no_pdf_is_refused_with_its_place(client: Client) -> None:
-    bad = mail(str(uuid4()), contentType="text/html", body=b64encode(b"<p>Hej<script>x()</script>").decode())
+    bad = mail(
+        str(uuid4()),
+        contentType="text/html",
+        body=b64encode(b"<p>Hej<script>x()</script>").decode(),
+    )
     bad["attachments"][0]["content"] = b64encode(b"MZ").decode()
     answer = await client.post(f"/2281/{ORGANIZATION}/digital-mail", bad)
     assert answer.status == 400

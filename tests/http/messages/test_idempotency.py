@@ -22,13 +22,17 @@ async def test_the_same_key_and_body_give_the_first_answer_again(client: Client)
 
 async def test_another_body_under_the_same_key_is_refused(client: Client) -> None:
     await client.post("/2281/sms?async=true", SMS, Idempotency_Key="a")
-    answer = await client.post("/2281/sms?async=true", {**SMS, "message": "annat"}, Idempotency_Key="a")
+    answer = await client.post(
+        "/2281/sms?async=true", {**SMS, "message": "annat"}, Idempotency_Key="a"
+    )
     assert answer.status == 422
     assert answer.json["code"] == "idempotency-key-reused"
 
 
 async def test_two_at_once_make_one_message(client: Client, database: object) -> None:
-    answers = await asyncio.gather(*(client.post("/2281/sms", SMS, Idempotency_Key="b") for _ in range(8)))
+    answers = await asyncio.gather(
+        *(client.post("/2281/sms", SMS, Idempotency_Key="b") for _ in range(8))
+    )
     assert {a.status for a in answers} <= {201, 409}
     assert any(a.status == 201 for a in answers)
     assert all(a.headers["Retry-After"] for a in answers if a.status == 409)
@@ -65,12 +69,22 @@ async def test_a_key_that_is_too_long_is_refused(client: Client) -> None:
     assert answer.json["violations"][0]["field"] == "Idempotency-Key"
 
 
-async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_first_time(client: Client) -> None:
+async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_first_time(
+    client: Client,
+) -> None:
     body = {**SMS, "validUntil": (datetime.now(UTC) + timedelta(seconds=1)).isoformat()}
     first = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
     await asyncio.sleep(1.1)
     again = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
-    assert (again.status, again.headers.get("Idempotency-Replayed"), again.json) == (201, "true", first.json)
+    assert (again.status, again.headers.get("Idempotency-Replayed"), again.json) == (
+        201,
+        "true",
+        first.json,
+    )
     late = await client.post("/2281/sms", body, Idempotency_Key="too-late")
-    assert late.json["violations"] == [{"field": "validUntil", "message": "must be after the time of sending"}]
-    assert (await client.post("/2281/sms", SMS, Idempotency_Key="too-late")).status == 201  # what was refused has not used the key up
+    assert late.json["violations"] == [
+        {"field": "validUntil", "message": "must be after the time of sending"}
+    ]
+    assert (
+        await client.post("/2281/sms", SMS, Idempotency_Key="too-late")
+    ).status == 201  # what was refused has not used the key up

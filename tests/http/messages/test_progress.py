@@ -30,7 +30,12 @@ async def waiting_batch(client: Client, count: int = 3) -> str:
     """A batch that does not move of itself for a day."""
     parties = [{"mobileNumber": f"+4670001{n:04d}"} for n in range(count)]
     sent = await client.post(
-        "/2281/sms/batch", {"message": "Hej", "parties": parties, "sendAt": (datetime.now() + timedelta(days=1)).isoformat()}
+        "/2281/sms/batch",
+        {
+            "message": "Hej",
+            "parties": parties,
+            "sendAt": (datetime.now() + timedelta(days=1)).isoformat(),
+        },
     )
     assert sent.status == 201, sent.text
     return str(sent.json["batchId"])
@@ -73,21 +78,36 @@ async def test_a_listener_is_told_the_counts_at_once_whenever_they_change_and_wh
         told = events(answer)
         first = await anext(told)
         assert first == {
-            "event": "counts", "id": "1", "retry": "1000",
+            "event": "counts",
+            "id": "1",
+            "retry": "1000",
             "data": {"batchId": batch_id, "counts": {"queued": 3}, "total": 3, "settled": 0},
-        }  # fmt: skip
+        }
         await move(database, batch_id, "sent", 1)
-        assert (await anext(told))["data"] == {"batchId": batch_id, "counts": {"queued": 2, "sent": 1}, "total": 3, "settled": 1}
+        assert (await anext(told))["data"] == {
+            "batchId": batch_id,
+            "counts": {"queued": 2, "sent": 1},
+            "total": 3,
+            "settled": 1,
+        }
         await move(database, batch_id, "sent")
         rest = [event async for event in told]
     assert [(event["event"], event["id"]) for event in rest] == [("counts", "3"), ("settled", "4")]
-    assert rest[0]["data"] == rest[1]["data"] == {"batchId": batch_id, "counts": {"sent": 3}, "total": 3, "settled": 3}
+    assert (
+        rest[0]["data"]
+        == rest[1]["data"]
+        == {"batchId": batch_id, "counts": {"sent": 3}, "total": 3, "settled": 3}
+    )
 
 
-async def test_a_listener_that_follows_hears_of_receipts_after_all_has_settled(client: Client, database: Database) -> None:
+async def test_a_listener_that_follows_hears_of_receipts_after_all_has_settled(
+    client: Client, database: Database
+) -> None:
     batch_id = await waiting_batch(client)
     await move(database, batch_id, "sent")
-    async with listen(client, f"/status/batch/{batch_id}/events?follow=true") as answer:  # the short form
+    async with listen(
+        client, f"/status/batch/{batch_id}/events?follow=true"
+    ) as answer:  # the short form
         told = events(answer)
         assert [(await anext(told))["event"] for _ in range(2)] == ["counts", "settled"]
         await move(database, batch_id, "delivered", 1)
@@ -95,14 +115,18 @@ async def test_a_listener_that_follows_hears_of_receipts_after_all_has_settled(c
     assert (later["event"], later["data"]["counts"]) == ("counts", {"sent": 2, "delivered": 1})
 
 
-async def test_a_batch_that_nobody_knows_or_that_is_somebody_elses_is_404_and_no_uuid_400(client: Client) -> None:
+async def test_a_batch_that_nobody_knows_or_that_is_somebody_elses_is_404_and_no_uuid_400(
+    client: Client,
+) -> None:
     batch_id = await waiting_batch(client)
     for path in (f"/2281/status/batch/{uuid4()}/events", f"/2260/status/batch/{batch_id}/events"):
         missing = await client.get(path)
         assert (missing.status, missing.json["title"]) == (404, "Not Found")
     for path in ("/2281/status/batch/1-1-1-1-1/events", "/status/batch/1-1-1-1-1/events"):
         bad = await client.get(path)
-        assert bad.json["violations"] == [{"field": "getBatchEvents.batchId", "message": "not a valid UUID"}]
+        assert bad.json["violations"] == [
+            {"field": "getBatchEvents.batchId", "message": "not a valid UUID"}
+        ]
     assert (await client.get(f"/2281/status/batch/{batch_id}/events?follow=kanske")).status == 400
 
 
@@ -115,7 +139,11 @@ async def test_beyond_the_most_streams_the_next_is_told_to_come_again_and_gets_a
         async with listen(client, path) as one, listen(client, path) as two:
             assert (one.status, two.status) == (200, 200)
             full = await client.get(path)
-            assert (full.status, full.json["code"], full.headers["Retry-After"]) == (503, "too-many-streams", "10")
+            assert (full.status, full.json["code"], full.headers["Retry-After"]) == (
+                503,
+                "too-many-streams",
+                "10",
+            )
         async with asyncio.timeout(5):
             while (status := (await listen(client, path)).status) == 503:
                 await asyncio.sleep(0.02)
@@ -134,7 +162,7 @@ async def test_a_stop_ends_the_streams_at_once(database: Database, tmp_path: Pat
         assert await answer.content.read() == b""  # the end of the answer, not a broken connection
 
 
-# -- what it costs --------------------------------------------------------------------------------------------------------
+# -- what it costs ----------------------------------------
 
 
 class Watched(History):
@@ -150,7 +178,9 @@ class Watched(History):
         return await super().counts(municipality_id, batch_id)
 
 
-async def test_a_hundred_listeners_of_a_batch_cost_one_look_at_a_time(client: Client, database: Database) -> None:
+async def test_a_hundred_listeners_of_a_batch_cost_one_look_at_a_time(
+    client: Client, database: Database
+) -> None:
     batch_id = await waiting_batch(client)
     history = Watched(database)
     progress = Progress(history, 200, Tempo(pause=0.2))
@@ -184,7 +214,9 @@ async def test_a_long_look_is_followed_by_ten_times_its_length_of_rest() -> None
     assert len(at) == 2
 
 
-async def test_a_database_that_is_away_ends_no_stream_and_is_told_by_a_comment(client: Client, database: Database) -> None:
+async def test_a_database_that_is_away_ends_no_stream_and_is_told_by_a_comment(
+    client: Client, database: Database
+) -> None:
     batch_id = await waiting_batch(client)
     history = Watched(database)
     watch = await Progress(history, 1, SWIFT).join("2281", UUID(batch_id))
@@ -200,11 +232,16 @@ async def test_a_database_that_is_away_ends_no_stream_and_is_told_by_a_comment(c
 async def test_a_stream_has_an_end(client: Client, database: Database) -> None:
     batch_id = await waiting_batch(client)
     watch = await Progress(History(database), 1, SWIFT).join("2281", UUID(batch_id))
-    assert [event.event async for event in _told(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))] == ["counts"]
+    assert [
+        event.event
+        async for event in _told(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))
+    ] == ["counts"]
 
 
 @pytest.mark.parametrize("read", [0, 1, 2], ids=["nothing", "the first event", "all but the end"])
-async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(client: Client, database: Database, read: int) -> None:
+async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(
+    client: Client, database: Database, read: int
+) -> None:
     batch_id = await waiting_batch(client)
     await move(database, batch_id, "sent")
     progress = Progress(History(database), 1, SWIFT)
@@ -212,11 +249,16 @@ async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(clie
     with pytest.raises(TooManyStreams):
         await progress.join("2281", UUID(batch_id))
     manner = Manner(unread=0.1)
-    stream = Stream(_told(watch, UUID(batch_id), follow=False, manner=manner), lambda: progress.leave(watch), manner)
+    stream = Stream(
+        _told(watch, UUID(batch_id), follow=False, manner=manner),
+        lambda: progress.leave(watch),
+        manner,
+    )
     sent: list[Any] = []
 
     async def full(message: Any) -> None:
-        """As a server sends when the client's window is shut: the head and some events went out, the rest waits."""
+        """As a server sends when the client's window is shut: the head and some events went out,
+        the rest waits."""
         if len(sent) > read:
             await asyncio.Event().wait()
         sent.append(message)

@@ -12,7 +12,11 @@ import pytest
 from tests.http.conftest import Client
 
 SMS = {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag."}
-EMAIL = {"emailAddress": "anna@example.se", "subject": "Skolan", "message": "Skolan är stängd i dag."}
+EMAIL = {
+    "emailAddress": "anna@example.se",
+    "subject": "Skolan",
+    "message": "Skolan är stängd i dag.",
+}
 
 
 async def test_a_synchronous_sms_is_sent_and_its_status_told(client: Client) -> None:
@@ -66,11 +70,18 @@ async def test_one_delivery_that_fails_is_a_502_with_the_ids(client: Client) -> 
     assert found.json["batchId"] == answer.json["batchId"]
 
 
-async def test_a_batch_answers_in_the_order_of_its_recipients_and_sends_duplicates_once(client: Client) -> None:
+async def test_a_batch_answers_in_the_order_of_its_recipients_and_sends_duplicates_once(
+    client: Client,
+) -> None:
     party = str(uuid4())
     numbers = ["+46701740605", "+46701740606", "+46701740605", "+46701740607"]
-    parties = [{"mobileNumber": n, "partyId": party, "reference": f"rad {i}"} for i, n in enumerate(numbers)]
-    answer = await client.post("/2281/sms/batch", {"message": "Hej", "parties": parties, "department": "Skola"})
+    parties = [
+        {"mobileNumber": n, "partyId": party, "reference": f"rad {i}"}
+        for i, n in enumerate(numbers)
+    ]
+    answer = await client.post(
+        "/2281/sms/batch", {"message": "Hej", "parties": parties, "department": "Skola"}
+    )
     assert answer.status == 201
     assert answer.headers["Location"] == f"/2281/status/batch/{answer.json['batchId']}"
     ids = [m["messageId"] for m in answer.json["messages"]]
@@ -94,7 +105,9 @@ async def settled(client: Client, location: str) -> dict[str, object]:
             await asyncio.sleep(0.1)
 
 
-async def test_what_is_to_be_sent_later_is_sent_then_though_nobody_says_that_its_time_has_come(client: Client) -> None:
+async def test_what_is_to_be_sent_later_is_sent_then_though_nobody_says_that_its_time_has_come(
+    client: Client,
+) -> None:
     due = datetime.now(UTC) + timedelta(seconds=1.2)
     answer = await client.post("/2281/sms?async=true", {**SMS, "sendAt": due.isoformat()})
     assert answer.status == 201
@@ -111,9 +124,19 @@ async def test_an_email_with_everything_arrives_whole(client: Client) -> None:
         {
             **EMAIL,
             "subject": "Skolan är stängd € 🏫",
-            "sender": {"name": "Åse Ärlig", "address": "noreply@sundsvall.se", "replyTo": "svar@sundsvall.se"},
+            "sender": {
+                "name": "Åse Ärlig",
+                "address": "noreply@sundsvall.se",
+                "replyTo": "svar@sundsvall.se",
+            },
             "htmlMessage": b64encode("<p>Skolan är <b>stängd</b></p>".encode()).decode(),
-            "attachments": [{"name": "beslut å.pdf", "contentType": "application/pdf", "content": b64encode(pdf).decode()}],
+            "attachments": [
+                {
+                    "name": "beslut å.pdf",
+                    "contentType": "application/pdf",
+                    "content": b64encode(pdf).decode(),
+                }
+            ],
             "headers": {"Auto-Submitted": ["auto-generated"], "In-Reply-To": ["<a@b>"]},
         },
     )
@@ -127,18 +150,38 @@ async def test_an_email_with_everything_arrives_whole(client: Client) -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/sms", {"sender": "Utskick", "mobileNumber": "070-174 06 05", "personId": "435rfret45", "message": "Hej"}),
-        ("/email", {"sender": "noreply@sundsvall.se", "emailAddress": "anna@example.se", "personId": "435rfret45", "message": "Hej"}),
+        (
+            "/sms",
+            {
+                "sender": "Utskick",
+                "mobileNumber": "070-174 06 05",
+                "personId": "435rfret45",
+                "message": "Hej",
+            },
+        ),
+        (
+            "/email",
+            {
+                "sender": "noreply@sundsvall.se",
+                "emailAddress": "anna@example.se",
+                "personId": "435rfret45",
+                "message": "Hej",
+            },
+        ),
     ],
 )
-async def test_the_short_form_serves_the_default_municipality(client: Client, path: str, body: dict[str, str]) -> None:
+async def test_the_short_form_serves_the_default_municipality(
+    client: Client, path: str, body: dict[str, str]
+) -> None:
     answer = await client.post(path, body)
     assert answer.status == 201, answer.text
     assert answer.headers["Location"].startswith("/2281/")
     [said] = (await client.get("/435rfret45/conversationHistory")).json
     assert said["message"] == "Hej"
     assert said["sender"] == body["sender"]
-    assert (await client.get(answer.headers["Location"].removeprefix("/2281"))).json["messageId"] == answer.json["messageId"]
+    assert (await client.get(answer.headers["Location"].removeprefix("/2281"))).json[
+        "messageId"
+    ] == answer.json["messageId"]
 
 
 BAD = [
@@ -156,7 +199,12 @@ BAD = [
     ("/2281/sms", {**SMS, "validUntil": "2020-01-01T00:00:00"}, 400, {"validUntil"}),
     ("/2281/sms", {**SMS, "sendAt": "9999-12-31T23:59:59Z"}, 400, {"sendAt"}),
     ("/2281/sms/batch", {"message": "a", "parties": []}, 400, {"parties"}),
-    ("/2281/sms/batch", {"message": "a", "parties": [{"mobileNumber": "+46701740605"}] * 100_001}, 400, {"parties"}),
+    (
+        "/2281/sms/batch",
+        {"message": "a", "parties": [{"mobileNumber": "+46701740605"}] * 100_001},
+        400,
+        {"parties"},
+    ),
     ("/2281/email", {**EMAIL, "subject": "a\r\nBcc: b@example.se"}, 400, {"subject"}),
     ("/2281/email", {**EMAIL, "htmlMessage": "inte base64!"}, 400, {"htmlMessage"}),
     ("/2281/email", {**EMAIL, "attachments": [{"content": "YQ=="}]}, 400, {"attachments[0].name"}),
@@ -176,14 +224,20 @@ async def test_bad_input_names_every_field_and_stores_nothing(
         assert answer.json["title"] == "Bad Request"
         assert "violations" not in answer.json
     else:
-        assert answer.json["type"] == "https://github.com/Sundsvallskommun/dept44/problems/constraint-violation"
+        assert (
+            answer.json["type"]
+            == "https://github.com/Sundsvallskommun/dept44/problems/constraint-violation"
+        )
         assert {v["field"] for v in answer.json["violations"]} == fields
     assert await database.pool.fetchval("SELECT count(*) FROM batches") == 0  # type: ignore[attr-defined]
 
 
 async def test_a_blank_address_breaks_two_rules_and_both_are_told(client: Client) -> None:
     answer = await client.post("/2281/email", {**EMAIL, "emailAddress": " "})
-    assert sorted(v["message"] for v in answer.json["violations"]) == ["must be a well-formed email address", "must not be blank"]
+    assert sorted(v["message"] for v in answer.json["violations"]) == [
+        "must be a well-formed email address",
+        "must not be blank",
+    ]
 
 
 async def test_a_body_over_the_limit_is_refused_while_it_is_read(client: Client) -> None:
@@ -198,7 +252,9 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(client: Client)
     answer = None
     try:
         async with client._session.post(
-            client.running.api_url + "/2281/sms", data=endless(), headers={"Content-Type": "application/json", **client.bearer}
+            client.running.api_url + "/2281/sms",
+            data=endless(),
+            headers={"Content-Type": "application/json", **client.bearer},
         ) as found:
             answer = found.status
     except OSError:
@@ -215,7 +271,9 @@ async def test_only_json_is_taken(client: Client) -> None:
 
 
 async def test_the_callers_are_kept(client: Client, database: object) -> None:
-    await client.post("/2281/sms?async=true", SMS, x_origin="Skolappen", X_Sent_By="type=adAccount; joe01doe")
+    await client.post(
+        "/2281/sms?async=true", SMS, x_origin="Skolappen", X_Sent_By="type=adAccount; joe01doe"
+    )
     await client.post("/2281/sms?async=true", SMS, X_Sent_By="nonsense", x_issuer="jane02doe")
     rows = await database.pool.fetch("SELECT origin, issuer FROM batches ORDER BY id")  # type: ignore[attr-defined]
     assert [tuple(row) for row in rows] == [("Skolappen", "joe01doe"), (None, "jane02doe")]
@@ -230,14 +288,20 @@ async def test_nothing_is_replaced_in_a_text(client: Client) -> None:
 
 
 async def test_a_typographic_character_that_costs_is_pointed_out(client: Client) -> None:
-    answer = await client.post("/2281/sms?async=true", {**SMS, "message": "Skolan’s stängd " + "a" * 120})
+    answer = await client.post(
+        "/2281/sms?async=true", {**SMS, "message": "Skolan’s stängd " + "a" * 120}
+    )
     assert answer.json["sms"]["encoding"] == "UCS-2"
     assert "U+2019" in answer.json["sms"]["notice"]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 async def test_a_number_that_json_does_not_have_is_no_text(client: Client, number: str) -> None:
-    answer = await client.post("/2281/sms", f'{{"mobileNumber": "+46701740605", "message": {number}}}')
+    answer = await client.post(
+        "/2281/sms", f'{{"mobileNumber": "+46701740605", "message": {number}}}'
+    )
     assert answer.status == 400
     assert answer.json["detail"] == "Failed to read request"
-    assert (await client.post("/2281/sms", {**SMS, "message": f"Det var {number} i fältet."})).status == 201
+    assert (
+        await client.post("/2281/sms", {**SMS, "message": f"Det var {number} i fältet."})
+    ).status == 201

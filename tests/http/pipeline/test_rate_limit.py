@@ -16,7 +16,9 @@ from utskick.store.database import Database
 SMS = {"mobileNumber": "+46701740605", "message": "Hej"}
 
 
-async def test_one_client_too_many_calls_and_the_others_as_before(database: Database, tmp_path: Path) -> None:
+async def test_one_client_too_many_calls_and_the_others_as_before(
+    database: Database, tmp_path: Path
+) -> None:
     http = {"port": 0, "sync_wait": 4, "rate": 2}
     async with serving(database, tmp_path, http=http) as client:
         answers = [await client.get("/2281/statistics") for _ in range(8)]
@@ -28,14 +30,18 @@ async def test_one_client_too_many_calls_and_the_others_as_before(database: Data
 
 
 async def test_who_finds_too_many_waiting_is_not_kept(database: Database, tmp_path: Path) -> None:
-    async with serving(database, tmp_path, http={"port": 0, "sync_wait": 4, "sync_waits": 0}) as client:
+    async with serving(
+        database, tmp_path, http={"port": 0, "sync_wait": 4, "sync_waits": 0}
+    ) as client:
         answer = await client.post("/2281/sms", SMS)
         assert answer.status == 201
         assert answer.json["deliveries"][0]["status"] in ("PENDING", "SENT")
 
 
 @given(st.floats(1, 1000), st.lists(st.floats(0, 3), min_size=1, max_size=200))
-def test_no_more_than_the_rate_in_any_time_beside_the_first_burst(rate: float, pauses: list[float]) -> None:
+def test_no_more_than_the_rate_in_any_time_beside_the_first_burst(
+    rate: float, pauses: list[float]
+) -> None:
     now, first = 0.0, None
     rates = RateLimiter(rate, lambda: now)
     for taken, pause in enumerate(pauses, 1):

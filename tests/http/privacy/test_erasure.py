@@ -1,4 +1,5 @@
-"""A person is erased: nothing is left but what a rule preserves, a hold keeps or is on its way, and that is told."""
+"""A person is erased: nothing is left but what a rule preserves, a hold keeps or is on its way, and
+that is told."""
 
 from __future__ import annotations
 
@@ -26,26 +27,51 @@ async def erase(client: Client, party: str, query: str = "") -> Any:
 
 async def reads(client: Client, person: Person) -> dict[str, int]:
     """How the calls that read something of the person answer."""
-    paths = [f"status/messages/{one}" for one in person.messages.values()] + [f"messages/{one}" for one in person.messages.values()]
-    paths += [f"parties/{person.party}", f"settings/{person.setting}", *(f"status/batch/{one}" for one in person.batches.values())]
+    paths = [f"status/messages/{one}" for one in person.messages.values()] + [
+        f"messages/{one}" for one in person.messages.values()
+    ]
+    paths += [
+        f"parties/{person.party}",
+        f"settings/{person.setting}",
+        *(f"status/batch/{one}" for one in person.batches.values()),
+    ]
     return {path: (await client.get(f"/2281/{path}")).status for path in paths}
 
 
-async def test_nothing_of_an_erased_person_is_left_in_any_table(client: Client, database: Database) -> None:
+async def test_nothing_of_an_erased_person_is_left_in_any_table(
+    client: Client, database: Database
+) -> None:
     person = await known_in_full(client)
     assert len(await told_anywhere(database, *await needles(database, person))) > 20
-    hold = (await client.post("/2281/holds", {"kind": "party", "id": person.party, "reason": "Kanarie ska granskas"})).json["id"]
+    hold = (
+        await client.post(
+            "/2281/holds", {"kind": "party", "id": person.party, "reason": "Kanarie ska granskas"}
+        )
+    ).json["id"]
     assert (await client.call("DELETE", f"/2281/holds/{hold}", **ANNA)).status == 204
-    mine = (await client.post("/2281/holds", {"kind": "message", "id": person.messages["sms"], "reason": "Kanarie"})).json["id"]
+    mine = (
+        await client.post(
+            "/2281/holds", {"kind": "message", "id": person.messages["sms"], "reason": "Kanarie"}
+        )
+    ).json["id"]
     assert (await client.call("DELETE", f"/2281/holds/{mine}", **ANNA)).status == 204
     before = (await client.get("/2281/statistics")).json
     erased = await erase(client, person.party, "?reference=TR%202026/17")
     assert erased["kept"] == []
     assert erased["removed"] == {
-        "messages": 7, "deliveries": 10, "batches": 4, "files": 1, "parties": 1, "contactSettings": 2, "delegates": 1, "devices": 1,
-    }  # fmt: skip
+        "messages": 7,
+        "deliveries": 10,
+        "batches": 4,
+        "files": 1,
+        "parties": 1,
+        "contactSettings": 2,
+        "delegates": 1,
+        "devices": 1,
+    }
     left = [one for one in await needles(database, person) if one != person.messages["sms"]]
-    assert [one for one in await told_anywhere(database, *left) if not one.startswith("holds: ")] == []
+    assert [
+        one for one in await told_anywhere(database, *left) if not one.startswith("holds: ")
+    ] == []
     assert await told_anywhere(database, person.party, "Kanarie") == []
     assert (await client.get("/2281/statistics")).json == before
     for message_id in person.others:
@@ -60,19 +86,33 @@ async def test_nothing_of_an_erased_person_is_left_in_any_table(client: Client, 
     found = (await client.get(f"/2281/holds/{hold}")).json
     assert (found["liftedBy"], "subject" in found, "reason" in found) == ("anna01", False, False)
     protocol = (await client.get("/2281/configuration/retention/protocol")).json["protocol"]
-    assert {(line["kind"], line["actor"], line["reference"]) for line in protocol} == {("erasure", "anna01", "TR 2026/17")}
-    assert [(sum(line[name] for line in protocol)) for name in ("messages", "deliveries", "files", "entries")] == [7, 10, 1, 5]
+    assert {(line["kind"], line["actor"], line["reference"]) for line in protocol} == {
+        ("erasure", "anna01", "TR 2026/17")
+    }
+    assert [
+        (sum(line[name] for line in protocol))
+        for name in ("messages", "deliveries", "files", "entries")
+    ] == [7, 10, 1, 5]
     assert (await client.call("DELETE", f"/2281/parties/{person.party}")).status == 404
 
 
 async def test_what_is_kept_is_told_with_its_reason(client: Client, database: Database) -> None:
     person = await known_in_full(client)
-    await client.call("PUT", "/2281/configuration/retention/LETTER", {"preserve": True, "decision": "KS 2"})
-    await client.call("PUT", "/2281/configuration/retention/EMAIL", {"days": 3650, "decision": "KS 3"})
+    await client.call(
+        "PUT", "/2281/configuration/retention/LETTER", {"preserve": True, "decision": "KS 2"}
+    )
+    await client.call(
+        "PUT", "/2281/configuration/retention/EMAIL", {"days": 3650, "decision": "KS 3"}
+    )
     held = {"kind": "message", "id": person.messages["sms"], "reason": "r", "reference": "TR 1"}
     assert (await client.post("/2281/holds", held)).status == 201
     later = (datetime.now(SWEDEN) + timedelta(days=1)).isoformat()
-    waits = {"mobileNumber": PHONE, "message": "i morgon", "party": {"partyId": person.party}, "sendAt": later}
+    waits = {
+        "mobileNumber": PHONE,
+        "message": "i morgon",
+        "party": {"partyId": person.party},
+        "sendAt": later,
+    }
     waiting = (await client.post("/2281/sms?async=true", waits)).json
     erased = await erase(client, person.party)
     assert erased["kept"] == [
@@ -82,7 +122,10 @@ async def test_what_is_kept_is_told_with_its_reason(client: Client, database: Da
     ]
     assert (erased["removed"]["messages"], erased["removed"]["parties"]) == (5, 1)
     stays = {person.messages["sms"], person.messages["letter"], waiting["messageId"]}
-    rows = await database.pool.fetch("SELECT id FROM messages WHERE party_key = $1", await database.vault.index("2281", person.party))
+    rows = await database.pool.fetch(
+        "SELECT id FROM messages WHERE party_key = $1",
+        await database.vault.index("2281", person.party),
+    )
     assert {str(row["id"]) for row in rows} == stays
     again = await erase(client, person.party)
     assert (again["removed"]["messages"], again["kept"]) == (0, erased["kept"])
@@ -90,7 +133,11 @@ async def test_what_is_kept_is_told_with_its_reason(client: Client, database: Da
 
 async def test_a_held_person_keeps_everything(client: Client, database: Database) -> None:
     person = await known_in_full(client)
-    hold = (await client.post("/2281/holds", {"kind": "party", "id": person.party, "reason": "r", "reference": "TR 1"})).json["id"]
+    hold = (
+        await client.post(
+            "/2281/holds", {"kind": "party", "id": person.party, "reason": "r", "reference": "TR 1"}
+        )
+    ).json["id"]
     before = await told_anywhere(database, *await needles(database, person))
     erased = await erase(client, person.party)
     assert erased["kept"] == [
@@ -98,10 +145,14 @@ async def test_a_held_person_keeps_everything(client: Client, database: Database
         {"what": "message", "count": 7, "reason": "hold", "reference": "TR 1"},
     ]
     assert set(erased["removed"].values()) == {0}
-    assert (await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")).status == 409
+    assert (
+        await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")
+    ).status == 409
     assert await told_anywhere(database, *await needles(database, person)) == before
     await client.call("DELETE", f"/2281/holds/{hold}")
-    assert (await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")).status == 204
+    assert (
+        await client.call("DELETE", f"/2281/parties/{person.party}?scope=directory")
+    ).status == 204
     assert (await erase(client, person.party))["removed"]["messages"] == 7
 
 
@@ -113,7 +164,9 @@ async def test_the_directory_alone_can_be_forgotten(client: Client) -> None:
     assert [path for path, status in told.items() if status != 200] == [f"parties/{person.party}"]
 
 
-async def test_another_municipality_erases_nobody_of_ours(client: Client, database: Database) -> None:
+async def test_another_municipality_erases_nobody_of_ours(
+    client: Client, database: Database
+) -> None:
     histories, theirs, party = Histories(database), Histories(database, "2260"), uuid4()
     await histories.batch(Told(party=party, days=1))
     assert (await client.call("DELETE", f"/2260/parties/{party}")).status == 404
@@ -123,34 +176,51 @@ async def test_another_municipality_erases_nobody_of_ours(client: Client, databa
     assert (len(await histories.messages()), len(await theirs.messages())) == (1, 0)
 
 
-async def test_many_messages_are_erased_step_by_step_and_a_shared_file_stays(client: Client, database: Database) -> None:
+async def test_many_messages_are_erased_step_by_step_and_a_shared_file_stays(
+    client: Client, database: Database
+) -> None:
     histories, party = Histories(database), uuid4()
     for _ in range(3):
-        await histories.batch(*[Told(party=party, file="egen") for _ in range(300)], Told(file="annan"), file="delad")
+        await histories.batch(
+            *[Told(party=party, file="egen") for _ in range(300)], Told(file="annan"), file="delad"
+        )
     erased = await erase(client, str(party))
-    assert (erased["removed"]["messages"], erased["removed"]["batches"], erased["removed"]["files"]) == (900, 0, 1)
+    assert (
+        erased["removed"]["messages"],
+        erased["removed"]["batches"],
+        erased["removed"]["files"],
+    ) == (900, 0, 1)
     assert len((await client.get("/2281/configuration/retention/protocol")).json["protocol"]) == 3
     assert await histories.files() == {"annan", "delad"}
     assert await histories.orphans() == {}
 
 
-async def test_what_a_webhook_has_not_been_told_is_kept_until_it_has(client: Client, database: Database) -> None:
+async def test_what_a_webhook_has_not_been_told_is_kept_until_it_has(
+    client: Client, database: Database
+) -> None:
     histories, party = Histories(database), uuid4()
     await database.pool.execute(
         """
         INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at, tx, event_id, due_at)
         VALUES ('2281', $1, 'Byggr', '', '{}', '', $2, 0, 0, $2)
         """,
-        uuid4(), utc_now() + timedelta(days=365),
-    )  # fmt: skip
+        uuid4(),
+        utc_now() + timedelta(days=365),
+    )
     await histories.batch(Told(party=party), origin="Byggr")
-    assert (await erase(client, str(party)))["kept"] == [{"what": "message", "count": 1, "reason": "untold"}]
+    assert (await erase(client, str(party)))["kept"] == [
+        {"what": "message", "count": 1, "reason": "untold"}
+    ]
     await database.pool.execute("UPDATE webhooks SET tx = utskick_complete_tx()")
     assert (await erase(client, str(party)))["kept"] == []
 
 
 @pytest.mark.parametrize(
-    ("query", "said"), [("scope=everything", "Failed to convert 'scope' with value: 'everything'"), ("reference=a%0Ab", None)]
+    ("query", "said"),
+    [
+        ("scope=everything", "Failed to convert 'scope' with value: 'everything'"),
+        ("reference=a%0Ab", None),
+    ],
 )
 async def test_odd_queries_are_refused(client: Client, query: str, said: str | None) -> None:
     answer = await client.call("DELETE", f"/2281/parties/{uuid4()}?{query}")

@@ -1,4 +1,5 @@
-"""Everything that is known of a person: as JSON, with files where they are asked for, and as a PDF that people can read."""
+"""Everything that is known of a person: as JSON, with files where they are asked for, and as a PDF
+that people can read."""
 
 from __future__ import annotations
 
@@ -44,10 +45,15 @@ def read(data: bytes) -> tuple[list[str], str]:
 async def test_everything_that_is_known_is_told(client: Client) -> None:
     person = await known_in_full(client)
     await client.call("PUT", "/2281/configuration/retention/SMS", {"days": 30, "decision": "KS 1"})
-    await client.post("/2281/holds", {"kind": "message", "id": person.messages["email"], "reason": "tillsyn"})
+    await client.post(
+        "/2281/holds", {"kind": "message", "id": person.messages["email"], "reason": "tillsyn"}
+    )
     found = (await client.get(f"/2281/parties/{person.party}/extract")).json
     assert (found["partyId"], found["municipalityId"]) == (person.party, "2281")
-    assert (found["party"]["legalId"], found["party"]["address"]["address"]) == (person.number, f"{STREET} 17")
+    assert (found["party"]["legalId"], found["party"]["address"]["address"]) == (
+        person.number,
+        f"{STREET} 17",
+    )
     settings = found["contactSettings"]
     assert [s["contactChannels"][0]["destination"] for s in settings] == [PHONE, MAIL]
     assert [d["agentId"] for d in found["delegates"]] == [person.agent]
@@ -56,32 +62,62 @@ async def test_everything_that_is_known_is_told(client: Client) -> None:
     told = {message["messageId"]: message for message in found["messages"]}
     assert told.keys() == set(person.messages.values())
     sms, email, letter = (told[person.messages[name]] for name in ("sms", "email", "letter"))
-    assert (sms["issuer"], sms["origin"], sms["reference"]) == ("anna01", "CASEDATA", f"ref {STREET}")
+    assert (sms["issuer"], sms["origin"], sms["reference"]) == (
+        "anna01",
+        "CASEDATA",
+        f"ref {STREET}",
+    )
     assert (sms["retention"]["days"], sms["retention"]["decision"]) == (30, "KS 1")
     assert sms["retention"]["until"] > sms["timestamp"]
     [delivery] = sms["deliveries"]
-    assert (delivery["content"]["message"], delivery["content"]["mobileNumber"], delivery["status"]) == (TEXT, PHONE, "SENT")
+    assert (
+        delivery["content"]["message"],
+        delivery["content"]["mobileNumber"],
+        delivery["status"],
+    ) == (TEXT, PHONE, "SENT")
     assert [event["status"] for event in delivery["events"]][:3] == ["queued", "sending", "sent"]
     [file] = email["files"]
-    assert file == {"name": FILE, "contentType": "text/plain", "size": len(pdf(TEXT)), "sha256": sha256(pdf(TEXT)).hexdigest()}
-    assert all("content" not in a for m in found["messages"] for d in m["deliveries"] for a in d["content"].get("attachments", ()))
+    assert file == {
+        "name": FILE,
+        "contentType": "text/plain",
+        "size": len(pdf(TEXT)),
+        "sha256": sha256(pdf(TEXT)).hexdigest(),
+    }
+    assert all(
+        "content" not in a
+        for m in found["messages"]
+        for d in m["deliveries"]
+        for a in d["content"].get("attachments", ())
+    )
     assert [d["messageType"] for d in letter["deliveries"]] == ["DIGITAL_MAIL", "SNAIL_MAIL"]
     assert [f["name"] for f in letter["files"]] == ["beslut.pdf"]
     assert (await client.get(f"/2260/parties/{person.party}/extract")).status == 404
     assert (await client.get(f"/2281/parties/{uuid4()}/extract")).status == 404
 
 
-async def test_files_come_with_it_where_they_are_asked_for(client: Client, database: Database) -> None:
+async def test_files_come_with_it_where_they_are_asked_for(
+    client: Client, database: Database
+) -> None:
     histories, party = Histories(database), uuid4()
-    texts = [f"{n} {'x' * (n * 65_537)}" for n in range(6)]  # not by thirds, and over the edges of what is read at a time
+    texts = [
+        f"{n} {'x' * (n * 65_537)}" for n in range(6)
+    ]  # not by thirds, and over the edges of what is read at a time
     for text in texts:
         await histories.batch(Told(party=party, file=text))
     found = (await client.get(f"/2281/parties/{party}/extract?files=true")).json
-    assert sorted(b64decode(m["files"][0]["content"]).decode() for m in found["messages"]) == sorted(texts)
-    assert all(sha256(b64decode(f["content"])).hexdigest() == f["sha256"] for m in found["messages"] for f in m["files"])
+    assert sorted(
+        b64decode(m["files"][0]["content"]).decode() for m in found["messages"]
+    ) == sorted(texts)
+    assert all(
+        sha256(b64decode(f["content"])).hexdigest() == f["sha256"]
+        for m in found["messages"]
+        for f in m["files"]
+    )
 
 
-async def test_what_was_said_in_a_destroyed_month_is_told_as_erased(client: Client, database: Database) -> None:
+async def test_what_was_said_in_a_destroyed_month_is_told_as_erased(
+    client: Client, database: Database
+) -> None:
     histories, party = Histories(database), uuid4()
     histories.month = month_of(datetime(2011, 3, 1, tzinfo=UTC))
     await histories.batch(Told(party=party, file="hemlig text"))
@@ -95,25 +131,58 @@ async def test_what_was_said_in_a_destroyed_month_is_told_as_erased(client: Clie
 
 async def test_a_protected_persons_own_address_is_told(client: Client) -> None:
     party = uuid4()
-    body = {"legalId": "2120002411", "address": {"address": "Hemliga gatan 1", "city": "Ort"}, "protected": True}
+    body = {
+        "legalId": "2120002411",
+        "address": {"address": "Hemliga gatan 1", "city": "Ort"},
+        "protected": True,
+    }
     await client.call("PUT", f"/2281/parties/{party}", body)
     assert (await client.get(f"/2281/parties/{party}/extract")).json["party"] == {
-        "type": "ENTERPRISE", "legalId": "2120002411", "names": {}, "address": body["address"], "protected": True,
-    }  # fmt: skip
+        "type": "ENTERPRISE",
+        "legalId": "2120002411",
+        "names": {},
+        "address": body["address"],
+        "protected": True,
+    }
 
 
 @pytest.mark.parametrize(
-    ("query", "accept"), [("?format=pdf", "*/*"), ("", "application/pdf"), ("", "application/pdf, application/json;q=0.5")]
+    ("query", "accept"),
+    [
+        ("?format=pdf", "*/*"),
+        ("", "application/pdf"),
+        ("", "application/pdf, application/json;q=0.5"),
+    ],
 )
 async def test_the_pdf_can_be_read_by_people(client: Client, query: str, accept: str) -> None:
     person = await known_in_full(client)
-    status, headers, data = await fetched(client, f"/2281/parties/{person.party}/extract{query}", Accept=accept)
+    status, headers, data = await fetched(
+        client, f"/2281/parties/{person.party}/extract{query}", Accept=accept
+    )
     assert (status, headers["Content-Type"]) == (200, "application/pdf")
     pages, text = read(data)
-    for said in ("Registerutdrag", "Innehåll", "Kommun 2281", person.number, PHONE, MAIL, STREET, TEXT, FILE, SUBJECT, "anna01",
-                 "Uppgifter i katalogen", "Ombud", "Gallringsregler", "(7 meddelanden)", "Skickat"):  # fmt: skip
+    for said in (
+        "Registerutdrag",
+        "Innehåll",
+        "Kommun 2281",
+        person.number,
+        PHONE,
+        MAIL,
+        STREET,
+        TEXT,
+        FILE,
+        SUBJECT,
+        "anna01",
+        "Uppgifter i katalogen",
+        "Ombud",
+        "Gallringsregler",
+        "(7 meddelanden)",
+        "Skickat",
+    ):
         assert said in text, said
-    assert [f"Sida {n} av {len(pages)}" in page for n, page in enumerate(pages, 1)] == [True] * len(pages)
+    assert [f"Sida {n} av {len(pages)}" in page for n, page in enumerate(pages, 1)] == [True] * len(
+        pages
+    )
     with pikepdf.open(io.BytesIO(data)) as document:
         assert document.docinfo["/Title"] == "Registerutdrag"
         with document.open_metadata() as metadata:
@@ -124,18 +193,33 @@ async def test_the_pdf_can_be_read_by_people(client: Client, query: str, accept:
 async def test_json_is_the_default_and_wins_where_both_are_wanted(client: Client) -> None:
     party = uuid4()
     await client.call("PUT", f"/2281/parties/{party}", {"legalId": "2120002411"})
-    for query, accept in (("", "*/*"), ("", "application/json, application/pdf"), ("?format=json", "application/pdf")):
-        _, headers, _ = await fetched(client, f"/2281/parties/{party}/extract{query}", Accept=accept)
+    for query, accept in (
+        ("", "*/*"),
+        ("", "application/json, application/pdf"),
+        ("?format=json", "application/pdf"),
+    ):
+        _, headers, _ = await fetched(
+            client, f"/2281/parties/{party}/extract{query}", Accept=accept
+        )
         assert headers["Content-Type"] == "application/json"
     answer = await client.get(f"/2281/parties/{party}/extract?format=docx")
-    assert (answer.status, answer.json["detail"]) == (400, "Failed to convert 'format' with value: 'docx'")
+    assert (answer.status, answer.json["detail"]) == (
+        400,
+        "Failed to convert 'format' with value: 'docx'",
+    )
 
 
 async def test_odd_characters_markup_and_long_words_are_set_as_they_are(client: Client) -> None:
     party = uuid4()
     text = "#panic() $x$ *inte fet* \\ @ref <lbl> 😀 שלום مرحبا " + "o" * 300
     sent = await client.post(
-        "/2281/email", {"emailAddress": MAIL, "subject": "[#x] _s_", "message": text, "party": {"partyId": str(party)}}
+        "/2281/email",
+        {
+            "emailAddress": MAIL,
+            "subject": "[#x] _s_",
+            "message": text,
+            "party": {"partyId": str(party)},
+        },
     )
     assert sent.status == 201, sent.text
     _, headers, data = await fetched(client, f"/2281/parties/{party}/extract?format=pdf")
@@ -146,7 +230,9 @@ async def test_odd_characters_markup_and_long_words_are_set_as_they_are(client: 
     assert found.replace(" ", "").replace("\u200b", "").count("o" * 40) >= 1
 
 
-async def test_a_history_too_long_for_a_pdf_is_refused_and_told_as_json(client: Client, database: Database) -> None:
+async def test_a_history_too_long_for_a_pdf_is_refused_and_told_as_json(
+    client: Client, database: Database
+) -> None:
     party = str(uuid4())
     await filled(database, party, 3_000)
     answer = await client.get(f"/2281/parties/{party}/extract?format=pdf")
@@ -160,9 +246,20 @@ async def test_a_history_too_long_for_a_pdf_is_refused_and_told_as_json(client: 
 def test_very_long_texts_are_refused_before_they_are_set() -> None:
     pages = Printer().begin({"messageCount": 3})
     message = {
-        "messageId": "x", "timestamp": utc_now().isoformat(), "messageType": "EMAIL", "files": [],
-        "deliveries": [{"messageType": "EMAIL", "status": "SENT", "attempts": 1, "content": {"message": "x" * 450_000}, "events": []}],
-    }  # fmt: skip
+        "messageId": "x",
+        "timestamp": utc_now().isoformat(),
+        "messageType": "EMAIL",
+        "files": [],
+        "deliveries": [
+            {
+                "messageType": "EMAIL",
+                "status": "SENT",
+                "attempts": 1,
+                "content": {"message": "x" * 450_000},
+                "events": [],
+            }
+        ],
+    }
     pages.add(message)
     pages.add(message)
     with pytest.raises(ExtractTooLong, match="1 000 000 characters"):

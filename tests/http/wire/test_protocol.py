@@ -34,15 +34,21 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "_UNREAD", 0.5)
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /health/live HTT", b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: 1"])
-async def test_a_head_that_does_not_end_is_not_waited_for(hasty: None, client: Client, said: bytes) -> None:
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /health/live HTT", b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-A: 1"]
+)
+async def test_a_head_that_does_not_end_is_not_waited_for(
+    hasty: None, client: Client, said: bytes
+) -> None:
     reader, writer = await raw(client)
     writer.write(said)
     assert await ended(reader) == b""
     writer.close()
 
 
-async def test_a_head_that_comes_in_drops_has_no_more_time_for_that(hasty: None, client: Client) -> None:
+async def test_a_head_that_comes_in_drops_has_no_more_time_for_that(
+    hasty: None, client: Client
+) -> None:
     reader, writer = await raw(client)
 
     async def drip() -> None:
@@ -56,7 +62,9 @@ async def test_a_head_that_comes_in_drops_has_no_more_time_for_that(hasty: None,
     writer.close()
 
 
-async def test_a_second_request_on_the_same_connection_has_the_same_patience(hasty: None, client: Client) -> None:
+async def test_a_second_request_on_the_same_connection_has_the_same_patience(
+    hasty: None, client: Client
+) -> None:
     reader, writer = await raw(client)
     writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
@@ -96,11 +104,18 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/2281/statistics", "/nowhere", "/2281/status/batch/x", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path",
+    ["/health/live", "/2281/statistics", "/nowhere", "/2281/status/batch/x", "/openapi.json"],
+)
 async def test_every_answer_guards_itself(client: Client, path: str) -> None:
-    answer = await client.get(path, Origin="https://elsewhere.example", Access_Control_Request_Method="GET")
+    answer = await client.get(
+        path, Origin="https://elsewhere.example", Access_Control_Request_Method="GET"
+    )
     assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
-    assert not [name for name in answer.headers if name.lower().startswith("access-control")], "no other site may read it"
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")], (
+        "no other site may read it"
+    )
     assert "server" not in {name.lower() for name in answer.headers}
 
 
@@ -112,13 +127,20 @@ async def test_the_page_of_the_api_allows_its_own_scripts_alone(client: Client) 
 
 
 async def test_a_preflight_is_not_answered(client: Client) -> None:
-    answer = await client.call("OPTIONS", "/2281/sms", None, Origin="https://elsewhere.example", Access_Control_Request_Method="POST")
+    answer = await client.call(
+        "OPTIONS",
+        "/2281/sms",
+        None,
+        Origin="https://elsewhere.example",
+        Access_Control_Request_Method="POST",
+    )
     assert answer.status == 405
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_who_does_not_take_the_answer_is_cut_off(hasty: None, client: Client) -> None:
-    """A million bytes of description, on a connection that reads nothing: the answer ends, and nothing of it is kept."""
+    """A million bytes of description, on a connection that reads nothing: the answer ends, and
+    nothing of it is kept."""
     parts = urlsplit(client.running.api_url)
     loop = asyncio.get_running_loop()
     gone: asyncio.Future[Any] = loop.create_future()

@@ -1,4 +1,5 @@
-"""Every rule of a body (contract sections 1.1 and 4) with its words: which field, which sentence, and what hides what."""
+"""Every rule of a body (contract sections 1.1 and 4) with its words: which field, which sentence,
+and what hides what."""
 
 from __future__ import annotations
 
@@ -13,7 +14,12 @@ from utskick.http.operation.examples import EXAMPLES
 ABSENT: Final = object()
 PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
-BLANK, EMPTY, NULL, UUID = "must not be blank", "must not be empty", "must not be null", "not a valid UUID"
+BLANK, EMPTY, NULL, UUID = (
+    "must not be blank",
+    "must not be empty",
+    "must not be null",
+    "not a valid UUID",
+)
 MSISDN = r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
 EMAIL, BASE64 = "must be a well-formed email address", "not a valid BASE64-encoded string"
 PDF, TEXT = "must be one of: [application/pdf]", "must be one of: [text/plain, text/html]"
@@ -21,7 +27,11 @@ ONE_TO_TEN = "Attachments must contain 1-10 items when provided, or be null/omit
 ID = "must start with '<', contain '@' and end with '>'"
 REFERENCES = [
     ("party.externalReferences", [{"value": "1"}], {"party.externalReferences[0].key": BLANK}),
-    ("party.externalReferences", [{"key": "a", "value": " "}], {"party.externalReferences[0].value": BLANK}),
+    (
+        "party.externalReferences",
+        [{"key": "a", "value": " "}],
+        {"party.externalReferences[0].value": BLANK},
+    ),
 ]
 
 
@@ -53,7 +63,11 @@ MAIL = [
     ("headers", {"Message-ID": ["a@b"]}, {"headers.Message-ID": ID}),
     ("headers", {"IN_REPLY_TO": ["<a>"]}, {"headers.IN_REPLY_TO": ID}),
     ("headers", {"References": ["<a@b>", "b"]}, {"headers.References": ID}),
-    ("headers", {"AUTO_SUBMITTED": ["no"]}, {"headers.AUTO_SUBMITTED": "must be equal to 'auto-generated'"}),
+    (
+        "headers",
+        {"AUTO_SUBMITTED": ["no"]},
+        {"headers.AUTO_SUBMITTED": "must be equal to 'auto-generated'"},
+    ),
     ("headers", {"References": []}, {"headers.References": EMPTY}),
     ("headers", {"References": None}, {"headers.References": EMPTY}),
 ]
@@ -61,12 +75,27 @@ SUPPORT = [
     ("sender", {}, {"sender.supportInfo": NULL}),
     ("sender", {"supportInfo": {}}, {"sender.supportInfo.text": BLANK}),
     ("sender", {"supportInfo": {"text": " "}}, {"sender.supportInfo.text": BLANK}),
-    ("sender", {"supportInfo": {"text": "a", "emailAddress": "anna.andersson"}}, {"sender.supportInfo.emailAddress": [EMAIL]}),
+    (
+        "sender",
+        {"supportInfo": {"text": "a", "emailAddress": "anna.andersson"}},
+        {"sender.supportInfo.emailAddress": [EMAIL]},
+    ),
 ]
-NUMBERS = (ABSENT, None, "", " ", "0701740605", "+0701740605", "+461", "+46 701740605", "+4670174060512345")
+NUMBERS = (
+    ABSENT,
+    None,
+    "",
+    " ",
+    "0701740605",
+    "+0701740605",
+    "+461",
+    "+46 701740605",
+    "+4670174060512345",
+)
 IDS = ("", " ", "x", "1-1-1-1-1", PARTY + "0", "{" + PARTY + "}")
 
-#: By path and the example that is made wrong: the place, the value, and the message (at that place) or the messages by field.
+#: By path and the example that is made wrong: the place, the value, and the message (at that place)
+#: or the messages by field.
 BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
     ("/sms", "SmsRequest"): [
         *each("mobileNumber", NUMBERS, MSISDN),
@@ -104,9 +133,11 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
         *each("oepInstance", ("internal", "", "BOTH"), "instance must be 'INTERNAL' or 'EXTERNAL'"),
         ("attachments", [], ONE_TO_TEN),
         ("attachments", [{"base64Data": "YQ=="}] * 11, ONE_TO_TEN),
-        ("party.externalReferences", [{"key": "flowInstanceId", "value": " "}], {
-            "party.externalReferences[0].value": BLANK,
-        }),
+        (
+            "party.externalReferences",
+            [{"key": "flowInstanceId", "value": " "}],
+            {"party.externalReferences[0].value": BLANK},
+        ),
     ],
     ("/2120002411/digital-mail", "DigitalMailRequest"): [
         *each("party", (ABSENT, None), NULL),
@@ -142,11 +173,31 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
         *each("messages[0].party", (ABSENT, None), NULL),
         *each("messages[0].party.partyId", (ABSENT, None, *IDS), UUID),
         *blanks("messages[0].message"),
-        ("messages[0].sender", {"email": {}}, {"messages[0].sender.email.name": BLANK, "messages[0].sender.email.address": BLANK}),
-        ("messages[0].sender", {"email": {"name": "a", "address": "b", "replyTo": "c"}},
-         {"messages[0].sender.email.address": EMAIL, "messages[0].sender.email.replyTo": EMAIL}),
-        *((("messages[0].sender", {"sms": {"name": value}}, {"messages[0].sender.sms.name": BLANK})) for value in (None, "", " ")),
-        ("messages[0].sender", {"sms": {"name": "Tolv_tecken_"}}, {"messages[0].sender.sms.name": "size must be between 0 and 11"}),
+        (
+            "messages[0].sender",
+            {"email": {}},
+            {"messages[0].sender.email.name": BLANK, "messages[0].sender.email.address": BLANK},
+        ),
+        (
+            "messages[0].sender",
+            {"email": {"name": "a", "address": "b", "replyTo": "c"}},
+            {"messages[0].sender.email.address": EMAIL, "messages[0].sender.email.replyTo": EMAIL},
+        ),
+        *(
+            (
+                (
+                    "messages[0].sender",
+                    {"sms": {"name": value}},
+                    {"messages[0].sender.sms.name": BLANK},
+                )
+            )
+            for value in (None, "", " ")
+        ),
+        (
+            "messages[0].sender",
+            {"sms": {"name": "Tolv_tecken_"}},
+            {"messages[0].sender.sms.name": "size must be between 0 and 11"},
+        ),
     ],
     ("/letter", "LetterRequest"): [
         *each("party", (ABSENT, None), NULL),
@@ -169,7 +220,7 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
         *each("folderName", ("", " ", "a/b", "a:b", "a?", "a ", "a."), "not a valid folder name"),
     ],
     ("/slack", "SlackRequest"): [*blanks("channel", "message"), *each("token", ("", " "), BLANK)],
-}  # fmt: skip
+}
 
 
 def with_fault(body: Any, place: str, value: Any) -> Any:
@@ -191,7 +242,10 @@ def violations(answer: Answer) -> dict[str, list[str]]:
     assert answer.status == 400, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json["title"] == "Constraint Violation", answer.text
-    assert answer.json["type"] == "https://github.com/Sundsvallskommun/dept44/problems/constraint-violation"
+    assert (
+        answer.json["type"]
+        == "https://github.com/Sundsvallskommun/dept44/problems/constraint-violation"
+    )
     assert answer.json.keys() == {"type", "title", "status", "violations"}
     told: dict[str, list[str]] = {}
     for violation in answer.json["violations"]:
@@ -201,7 +255,9 @@ def violations(answer: Answer) -> dict[str, list[str]]:
 
 def meant(place: str, expected: Any) -> dict[str, list[str]]:
     by_field = expected if isinstance(expected, dict) else {place: expected}
-    return {field: sorted([said] if isinstance(said, str) else said) for field, said in by_field.items()}
+    return {
+        field: sorted([said] if isinstance(said, str) else said) for field, said in by_field.items()
+    }
 
 
 async def test_every_rule_of_a_body_has_its_words(client: Client) -> None:
@@ -209,7 +265,11 @@ async def test_every_rule_of_a_body_has_its_words(client: Client) -> None:
     for (path, example), rules in BODIES.items():
         for place, value, expected in rules:
             answer = await client.post(f"/2281{path}", with_fault(EXAMPLES[example], place, value))
-            told = violations(answer) if "violations" in (answer.json or {}) else {"": [f"{answer.status} {answer.text[:200]}"]}
+            told = (
+                violations(answer)
+                if "violations" in (answer.json or {})
+                else {"": [f"{answer.status} {answer.text[:200]}"]}
+            )
             if told != meant(place, expected):
                 wrong.append((path, place, value, told))
     assert wrong == [], "\n".join(map(str, wrong))
@@ -218,11 +278,17 @@ async def test_every_rule_of_a_body_has_its_words(client: Client) -> None:
 HEADERS = {"X-Mailer": ["a"], "message-id": ["<a@b>"], " ": ["a"]}
 
 
-async def test_a_header_that_is_none_of_the_four_is_named_with_those_that_are(client: Client) -> None:
-    told = violations(await client.post("/2281/email", {**EXAMPLES["EmailRequest"], "headers": HEADERS}))
+async def test_a_header_that_is_none_of_the_four_is_named_with_those_that_are(
+    client: Client,
+) -> None:
+    told = violations(
+        await client.post("/2281/email", {**EXAMPLES["EmailRequest"], "headers": HEADERS})
+    )
     allowed = "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES, Auto-Submitted/AUTO_SUBMITTED]"
     assert told.keys() == {"headers.X-Mailer", "headers.message-id", "headers. "}
-    assert told["headers.X-Mailer"] == [f"X-Mailer is not a valid header. Allowed headers are: {allowed}"]
+    assert told["headers.X-Mailer"] == [
+        f"X-Mailer is not a valid header. Allowed headers are: {allowed}"
+    ]
     assert BLANK in told["headers. "]
 
 
@@ -234,25 +300,43 @@ async def test_a_web_message_of_an_owner_names_one_of_two(client: Client) -> Non
     both = {**body, "party": party}
     general = "Invalid web message request"
     assert violations(await client.post("/2281/webmessage", neither)) == {
-        "webMessageRequest": sorted(["Both partyId and userId cannot be null if sendAsOwner is true", general])
+        "webMessageRequest": sorted(
+            ["Both partyId and userId cannot be null if sendAsOwner is true", general]
+        )
     }
     assert violations(await client.post("/2281/webmessage", both)) == {
-        "webMessageRequest": sorted(["Only one of partyId and userId can be set if sendAsOwner is true", general])
+        "webMessageRequest": sorted(
+            ["Only one of partyId and userId can be set if sendAsOwner is true", general]
+        )
     }
 
 
 async def test_mailboxes_are_asked_for_by_a_list_of_different_ids(client: Client) -> None:
     path, listed = "/2281/2120002411/mailboxes", "getMailboxes.partyIds"
     assert violations(await client.post(path, [])) == {listed: [EMPTY]}
-    assert violations(await client.post(path, [PARTY, PARTY.upper()])) == {listed: ["must only contain unique elements"]}
-    assert violations(await client.post(path, [PARTY, "x", None])) == {f"{listed}[{n}].<list element>": [UUID] for n in (1, 2)}
+    assert violations(await client.post(path, [PARTY, PARTY.upper()])) == {
+        listed: ["must only contain unique elements"]
+    }
+    assert violations(await client.post(path, [PARTY, "x", None])) == {
+        f"{listed}[{n}].<list element>": [UUID] for n in (1, 2)
+    }
 
 
 async def test_all_that_is_wrong_with_a_body_is_told_at_once(client: Client) -> None:
-    body = {"party": {"partyId": "x", "externalReferences": [{}]}, "sender": "ab", "mobileNumber": "1", "message": " "}
+    body = {
+        "party": {"partyId": "x", "externalReferences": [{}]},
+        "sender": "ab",
+        "mobileNumber": "1",
+        "message": " ",
+    }
     assert violations(await client.post("/2281/sms", body)).keys() == {
-        "party.partyId", "party.externalReferences[0].key", "party.externalReferences[0].value", "sender", "mobileNumber", "message",
-    }  # fmt: skip
+        "party.partyId",
+        "party.externalReferences[0].key",
+        "party.externalReferences[0].value",
+        "sender",
+        "mobileNumber",
+        "message",
+    }
 
 
 async def test_a_wrong_body_hides_what_is_wrong_with_the_path(client: Client) -> None:
@@ -260,5 +344,6 @@ async def test_a_wrong_body_hides_what_is_wrong_with_the_path(client: Client) ->
     assert violations(await client.post("/1234/sms", {})).keys() == {"mobileNumber", "message"}
     assert violations(await client.post("/1234/123/digital-mail", {})).keys() == {"party"}
     assert violations(await client.post("/1234/123/digital-mail", mail)).keys() == {
-        "sendDigitalMail.municipalityId", "sendDigitalMail.organizationNumber",
-    }  # fmt: skip
+        "sendDigitalMail.municipalityId",
+        "sendDigitalMail.organizationNumber",
+    }

@@ -1,4 +1,5 @@
-"""Mina Meddelanden's sandbox, met by the channel itself through the settings that the sandbox gives it."""
+"""Mina Meddelanden's sandbox, met by the channel itself through the settings that the sandbox gives
+it."""
 
 from __future__ import annotations
 
@@ -54,19 +55,25 @@ class Town:
         self.settings = section(self.place)
         self.settings["accounts"]["sandbox"]["read_timeout"] = SILENT
         self.settings["accounts"]["sandbox"]["reachable_seconds"] = 0
-        self.channel = build(DigitalMailSettings.model_validate(self.settings), Neighbours(self.people, Nobody()))
+        self.channel = build(
+            DigitalMailSettings.model_validate(self.settings), Neighbours(self.people, Nobody())
+        )
         return self
 
     async def close(self) -> None:
         await self.channel.close()
         await self.simulator.close()
 
-    async def send(self, recipient: str, key: UUID | None = None, municipality_id: str = "2281", **content: Any) -> Outcome:
+    async def send(
+        self, recipient: str, key: UUID | None = None, municipality_id: str = "2281", **content: Any
+    ) -> Outcome:
         key = key or new_id()
         self.people.known[ANNA] = recipient.removeprefix("16")
         members = {"subject": "Beslut", "body": "Hej å", "contentType": "text/plain", **content}
         files = (FILE,) if "attachments" in content else ()
-        draft = Draft(municipality_id, members, Recipient("", ANNA), files, frozen=self._frozen.get(key))
+        draft = Draft(
+            municipality_id, members, Recipient("", ANNA), files, frozen=self._frozen.get(key)
+        )
         prepared = await self.channel.prepare(draft, key)
         if not isinstance(prepared, Ready):
             return prepared  # type: ignore[return-value]
@@ -80,11 +87,15 @@ class Town:
             context.load_cert_chain(pair.certificate, pair.key)
         return context
 
-    async def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    async def post(
+        self, path: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
         said = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **(headers or {})}
         async with (
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.tls())) as session,
-            session.post(f"https://{HOST}:{self.simulator.port}{path}", data=body, headers=said) as answer,
+            session.post(
+                f"https://{HOST}:{self.simulator.port}{path}", data=body, headers=said
+            ) as answer,
         ):
             return answer.status, await answer.text()
 
@@ -107,13 +118,23 @@ async def test_what_is_sent_stands_in_the_ledger_as_the_citizen_sees_it(town: To
     outcome = await town.send(number(0), key, attachments=DESCRIBED)
     assert isinstance(outcome, Sent)
     (entry,) = town.ledger.of("digital_mail", number(0))
-    assert (entry.provider, entry.sender, entry.subject, entry.text) == ("kivra", "Sundsvalls kommun", "Beslut", "Hej å")
+    assert (entry.provider, entry.sender, entry.subject, entry.text) == (
+        "kivra",
+        "Sundsvalls kommun",
+        "Beslut",
+        "Hej å",
+    )
     assert (entry.key, entry.reference) == (str(key), outcome.reference)
     assert b"<deliverSecure" in entry.raw
 
 
-@pytest.mark.parametrize(("municipality_id", "name"), [("2281", "Sundsvalls kommun"), ("2262", "Timrå kommun"), ("2260", "Ånge kommun")])
-async def test_each_municipality_sends_with_its_own_certificate(town: Town, municipality_id: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("municipality_id", "name"),
+    [("2281", "Sundsvalls kommun"), ("2262", "Timrå kommun"), ("2260", "Ånge kommun")],
+)
+async def test_each_municipality_sends_with_its_own_certificate(
+    town: Town, municipality_id: str, name: str
+) -> None:
     assert isinstance(await town.send(number(1), municipality_id=municipality_id), Sent)
     assert town.ledger.of("digital_mail", number(1))[-1].sender == name
 
@@ -135,7 +156,9 @@ async def test_each_municipality_sends_with_its_own_certificate(town: Town, muni
         ("27", Deferred, "throttled"),
     ],
 )
-async def test_a_citizen_with_this_number_gets_nothing(town: Town, magic: str, kind: type, code: str) -> None:
+async def test_a_citizen_with_this_number_gets_nothing(
+    town: Town, magic: str, kind: type, code: str
+) -> None:
     outcome = await town.send(number(7, magic))
     assert isinstance(outcome, kind)
     assert outcome.reason.code == code  # type: ignore[attr-defined]
@@ -143,7 +166,9 @@ async def test_a_citizen_with_this_number_gets_nothing(town: Town, magic: str, k
 
 
 @pytest.mark.parametrize("magic", ["24", "25", "26"])
-async def test_what_was_taken_without_an_answer_is_uncertain_and_a_repeat_makes_no_second_copy(town: Town, magic: str) -> None:
+async def test_what_was_taken_without_an_answer_is_uncertain_and_a_repeat_makes_no_second_copy(
+    town: Town, magic: str
+) -> None:
     key = new_id()
     assert isinstance(await town.send(number(8, magic), key), Uncertain)
     again = await town.send(number(8, magic), key)
@@ -170,7 +195,9 @@ async def test_min_myndighetspost_does_not_know_a_repeat(town: Town) -> None:
     key, recipient = new_id(), number(3, "15")
     for _ in range(2):
         assert isinstance(await town.send(recipient, key), Sent)
-    assert [entry.provider for entry in town.ledger.of("digital_mail", recipient)] == ["minmyndighetspost"] * 2
+    assert [entry.provider for entry in town.ledger.of("digital_mail", recipient)] == [
+        "minmyndighetspost"
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -186,7 +213,9 @@ async def test_min_myndighetspost_does_not_know_a_repeat(town: Town) -> None:
     ],
 )
 @pytest.mark.parametrize("provider", ["kivra", None])
-async def test_the_script_is_obeyed(town: Town, fault: ProviderFault, kind: type, entries: int, provider: str | None) -> None:
+async def test_the_script_is_obeyed(
+    town: Town, fault: ProviderFault, kind: type, entries: int, provider: str | None
+) -> None:
     town.faults.add(FaultRule(fault, provider, number(4), seconds=7))
     outcome = await town.send(number(4))
     assert isinstance(outcome, kind)
@@ -205,7 +234,9 @@ async def test_the_script_is_obeyed(town: Town, fault: ProviderFault, kind: type
         (ProviderFault.LOGIN, Misconfigured),
     ],
 )
-async def test_the_register_has_a_script_of_its_own(town: Town, fault: ProviderFault, kind: type) -> None:
+async def test_the_register_has_a_script_of_its_own(
+    town: Town, fault: ProviderFault, kind: type
+) -> None:
     town.faults.add(FaultRule(fault, "far", number(4)))
     assert isinstance(await town.send(number(5)), Sent)
     assert isinstance(await town.send(number(4)), kind)
@@ -240,7 +271,11 @@ async def test_an_operator_refuses_what_is_wrong_and_says_why(town: Town) -> Non
     attempts: list[tuple[bytes, dict[str, str], str]] = [
         (envelope.replace(b"Beslut", b"Avslag", 1), {}, "digest"),
         (envelope.replace(b"</Subject>", b"</Subject><Subject>a</Subject>"), {}, "Supportinfo"),
-        (envelope.replace(b"<Checksum ", b"<Sum ").replace(b"</Checksum>", b"</Sum>"), {}, "Checksum"),
+        (
+            envelope.replace(b"<Checksum ", b"<Sum ").replace(b"</Checksum>", b"</Sum>"),
+            {},
+            "Checksum",
+        ),
         (b"<!DOCTYPE a>" + envelope, {}, "document type"),
         (b"garbage", {}, "not well-formed"),
         (b"<a/>", {}, "not a SOAP"),
@@ -280,11 +315,18 @@ async def test_a_signer_may_not_send_for_another(town: Town) -> None:
         ("<senderOrgNr>2120002411</senderOrgNr>", "senderOrgNr"),
         ("<senderOrgNr>165590000003</senderOrgNr>", "not connected"),
         ("<senderOrgNr>162120002411</senderOrgNr><recipientId>12</recipientId>", "recipientId"),
-        ("<senderOrgNr>162120002411</senderOrgNr>" + "<recipientId>190001010001</recipientId>" * 1001, "at most 1000"),
+        (
+            "<senderOrgNr>162120002411</senderOrgNr>"
+            + "<recipientId>190001010001</recipientId>" * 1001,
+            "at most 1000",
+        ),
     ],
 )
 async def test_the_register_refuses_what_is_wrong(town: Town, inside: str, words: str) -> None:
-    r3, soap = "http://minameddelanden.gov.se/schema/Recipient/v3", "http://schemas.xmlsoap.org/soap/envelope/"
+    r3, soap = (
+        "http://minameddelanden.gov.se/schema/Recipient/v3",
+        "http://schemas.xmlsoap.org/soap/envelope/",
+    )
     body = f'<Envelope xmlns="{soap}"><Body><isReachable xmlns="{r3}">{inside}</isReachable></Body></Envelope>'
     status, said = await town.post("/Recipient/v3", body.encode())
     assert status == 500
@@ -312,7 +354,9 @@ async def test_many_at_once(town: Town) -> None:
     town.people.known = {}
     outcomes = await asyncio.gather(*(town.send(number(11), key) for key in keys))
     assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert {entry.key for entry in town.ledger.of("digital_mail", number(11))} == {str(key) for key in keys}
+    assert {entry.key for entry in town.ledger.of("digital_mail", number(11))} == {
+        str(key) for key in keys
+    }
 
 
 def test_the_numbers_are_of_adults_valid_and_each_another() -> None:

@@ -1,4 +1,5 @@
-"""The check that an operator makes: it takes our envelopes, however they are prefixed, and refuses every change to them."""
+"""The check that an operator makes: it takes our envelopes, however they are prefixed, and refuses
+every change to them."""
 
 from __future__ import annotations
 
@@ -38,10 +39,14 @@ def envelope(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def sealed(credentials: Credentials) -> bytes:
-    return Sealing(delivery(HEAD, FULL, (FILE,), Enclosures()), HEAD.date, credentials.signer).envelope()
+    return Sealing(
+        delivery(HEAD, FULL, (FILE,), Enclosures()), HEAD.date, credentials.signer
+    ).envelope()
 
 
-def taken(envelope: bytes, trusted: x509.Certificate = AUTHORITY.certificate, now: datetime | None = None) -> None:
+def taken(
+    envelope: bytes, trusted: x509.Certificate = AUTHORITY.certificate, now: datetime | None = None
+) -> None:
     """Raises ``InvalidDelivery``."""
     wrapper = body_of(envelope, f"{{{SERVICE_3}}}deliverSecure")
     if len(wrapper) != 1 or (wrapper.text or "").strip() or wrapper.attrib:
@@ -55,7 +60,8 @@ def test_an_envelope_of_ours_is_taken(envelope: bytes) -> None:
 
 
 def test_prefixes_make_no_difference(envelope: bytes) -> None:
-    """As a Java client writes the same delivery: all namespaces declared on the envelope, and named by prefix."""
+    """As a Java client writes the same delivery: all namespaces declared on the envelope, and named
+    by prefix."""
     text = envelope.decode()
     uris = list(dict.fromkeys(re.findall(r' xmlns="([^"]+)"', text)))
     prefixed, stack = [], ["x"]
@@ -80,25 +86,37 @@ TARGETED = {
     "another recipient": lambda t: t.replace("190101010159", "190101010160", 1),
     "another sender": lambda t: t.replace(">162120002411<", ">162120002412<", 1),
     "another subject": lambda t: t.replace("<Subject>Beslut", "<Subject>Beslutet", 1),
-    "white space between elements": lambda t: t.replace("</Header><Message>", "</Header> <Message>", 1),
+    "white space between elements": lambda t: t.replace(
+        "</Header><Message>", "</Header> <Message>", 1
+    ),
     "white space in the seal": lambda t: t.replace("<Seal ", "<Seal  xml:space='preserve' ", 1),
     "a comment": lambda t: t.replace("<Subject>Beslut", "<Subject>Bes<!-- -->lut", 1),
     "a processing instruction": lambda t: t.replace("</Subject>", "<?x y?></Subject>", 1),
     "an Id": lambda t: t.replace("<SignedDelivery ", '<SignedDelivery Id="a" ', 1),
-    "an Id on the seal": lambda t: t.replace("<deliverSecure><Signed", '<deliverSecure Id="a"><Signed', 1),
-    "another day": lambda t: t.replace("2026-11-23+01:00</ReceivedTime>", "2026-11-24+01:00</ReceivedTime>", 1),
+    "an Id on the seal": lambda t: t.replace(
+        "<deliverSecure><Signed", '<deliverSecure Id="a"><Signed', 1
+    ),
+    "another day": lambda t: t.replace(
+        "2026-11-23+01:00</ReceivedTime>", "2026-11-24+01:00</ReceivedTime>", 1
+    ),
     "signatures not ok": lambda t: t.replace(">true</SignaturesOK>", ">false</SignaturesOK>", 1),
     "no signature of the sender": lambda t: re.sub(r"<Signature .*?</Signature>", "", t, count=1),
-    "no seal signature": lambda t: re.sub(r"</Seal><Signature .*?</Signature>", "</Seal>", t, count=1),
+    "no seal signature": lambda t: re.sub(
+        r"</Seal><Signature .*?</Signature>", "</Seal>", t, count=1
+    ),
     "no seal": lambda t: re.sub(r"<Seal .*?</Seal>", "", t, count=1),
     "two signatures": lambda t: re.sub(r"(<Signature .*?</Signature>)", r"\1\1", t, count=1),
     "the signatures exchanged": lambda t: exchanged(t),
     "SHA-1 as the method": lambda t: t.replace("xmldsig-more#rsa-sha256", "xmldsig#rsa-sha1"),
     "SHA-1 as the digest": lambda t: t.replace("xmlenc#sha256", "xmldsig#sha1"),
-    "another canonical form": lambda t: t.replace("2001/10/xml-exc-c14n#", "TR/2001/REC-xml-c14n-20010315"),
+    "another canonical form": lambda t: t.replace(
+        "2001/10/xml-exc-c14n#", "TR/2001/REC-xml-c14n-20010315"
+    ),
     "a second transform": lambda t: re.sub(r"(<Transform .*?</Transform>)", r"\1\1", t),
     "no transform": lambda t: re.sub(r"<Transform .*?</Transform>", "", t),
-    "an XPath transform": lambda t: t.replace("2000/09/xmldsig#enveloped-signature", "TR/1999/REC-xpath-19991116"),
+    "an XPath transform": lambda t: t.replace(
+        "2000/09/xmldsig#enveloped-signature", "TR/1999/REC-xpath-19991116"
+    ),
     "a second reference": lambda t: re.sub(r"(<Reference .*?</Reference>)", r"\1\1", t),
     "another reference": lambda t: t.replace('URI=""', 'URI="#a"'),
     "no reference": lambda t: t.replace(' URI=""', ""),
@@ -106,14 +124,18 @@ TARGETED = {
     "another name of the sealer": lambda t: "CN=Stockholms".join(t.rsplit("CN=Sundsvalls", 1)),
     "no key": lambda t: re.sub(r"<KeyInfo>.*?</KeyInfo>", "", t),
     "a message more": lambda t: re.sub(r"(?s)(<Message>.*?</Message>)", r"\1\1", t),
-    "a delivery wrapped in a delivery": lambda t: re.sub(r"(?s)(<Delivery>.*?</Delivery>)", r"\1<Wrapped>\1</Wrapped>", t),
-    "the checksum in lower case": lambda t: re.sub(r"(<Checksum[^>]*>)([^<]+)", lambda m: m[1] + m[2].lower(), t),
+    "a delivery wrapped in a delivery": lambda t: re.sub(
+        r"(?s)(<Delivery>.*?</Delivery>)", r"\1<Wrapped>\1</Wrapped>", t
+    ),
+    "the checksum in lower case": lambda t: re.sub(
+        r"(<Checksum[^>]*>)([^<]+)", lambda m: m[1] + m[2].lower(), t
+    ),
     "no attachment": lambda t: re.sub(r"<Attachment>.*?</Attachment>", "", t),
     "a file that is no PDF": lambda t: t.replace(">JVBERi", ">JVBERj"),
     "a DOCTYPE": lambda t: "<!DOCTYPE Envelope>" + t,
-    "named SealedDelivery on the wire": lambda t: t.replace("<deliverSecure><S", "<SealedDelivery><S").replace(
-        "</deliverSecure></deliverSecure>", "</SealedDelivery></deliverSecure>"
-    ),
+    "named SealedDelivery on the wire": lambda t: t.replace(
+        "<deliverSecure><S", "<SealedDelivery><S"
+    ).replace("</deliverSecure></deliverSecure>", "</SealedDelivery></deliverSecure>"),
     "v2 of the schema": lambda t: t.replace(
         '<SignedDelivery xmlns="http://minameddelanden.gov.se/schema/Message/v3"',
         '<SignedDelivery xmlns="http://minameddelanden.gov.se/schema/Message/v2"',
@@ -136,10 +158,13 @@ def test_a_forgers_idea_is_refused(envelope: bytes, what: str) -> None:
 
 
 def mutated(text: str, luck: random.Random) -> str:
-    """One random change inside the signed part: a character exchanged, dropped, doubled or put elsewhere."""
+    """One random change inside the signed part: a character exchanged, dropped, doubled or put
+    elsewhere."""
     start, end = text.index("<SignedDelivery"), text.index("</deliverSecure></deliverSecure>")
     at = luck.randrange(start, end)
-    other = luck.choice("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=<>&\"' åäö")
+    other = luck.choice(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=<>&\"' åäö"
+    )
     return luck.choice(
         (
             lambda: text[:at] + other + text[at + 1 :],
@@ -151,10 +176,13 @@ def mutated(text: str, luck: random.Random) -> str:
 
 
 def says_the_same(text: str, changed: str) -> bool:
-    """White space inside a tag, or another quotation mark around an attribute, is no change (Canonical XML section 2.3)."""
+    """White space inside a tag, or another quotation mark around an attribute, is no change
+    (Canonical XML section 2.3)."""
 
     def plain(said: str) -> str:
-        return re.sub(r"<[^<>]*>", lambda tag: re.sub(r"\s+(?=[/>])", "", re.sub(r"\s+", " ", tag[0])), said)
+        return re.sub(
+            r"<[^<>]*>", lambda tag: re.sub(r"\s+(?=[/>])", "", re.sub(r"\s+", " ", tag[0])), said
+        )
 
     return plain(text) == plain(changed)
 
@@ -174,9 +202,15 @@ def test_every_one_of_200_mutations_is_refused(envelope: bytes) -> None:
 
 
 def test_every_mutation_of_the_signatures_own_elements_is_refused(envelope: bytes) -> None:
-    """200 more, in what the signatures consist of: digests, values, certificates, names, both levels."""
+    """200 more, in what the signatures consist of: digests, values, certificates, names, both
+    levels."""
     text, luck = envelope.decode(), random.Random(4)
-    spots = [m.span(2) for m in re.finditer(r"<(DigestValue|SignatureValue|X509Certificate|X509SubjectName)>([^<]+)<", text)]
+    spots = [
+        m.span(2)
+        for m in re.finditer(
+            r"<(DigestValue|SignatureValue|X509Certificate|X509SubjectName)>([^<]+)<", text
+        )
+    ]
     assert len(spots) == 8
     for number in range(200):
         start, end = spots[number % len(spots)]
@@ -227,11 +261,17 @@ DSIG = "http://www.w3.org/2000/09/xmldsig#"
 @pytest.mark.parametrize(
     ("this", "that"),
     [
-        ("http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+        (
+            "http://www.w3.org/2001/10/xml-exc-c14n#",
+            "http://www.w3.org/TR/2001/REC-xml-c14n-20010315",
+        ),
         ("xmldsig-more#rsa-sha256", "xmldsig-more#rsa-sha512"),
         ("xmlenc#sha256", "xmlenc#sha512"),
         (f"{DSIG}enveloped-signature", "http://www.w3.org/2001/10/xml-exc-c14n#"),
-        ("</Transform>", '</Transform><Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></Transform>'),
+        (
+            "</Transform>",
+            '</Transform><Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></Transform>',
+        ),
         ("</Reference>", '</Reference><Reference URI=""></Reference>'),
         ('URI=""', 'URI="#a"'),
         ("<Reference ", '<Reference Type="a" '),
@@ -239,10 +279,15 @@ DSIG = "http://www.w3.org/2000/09/xmldsig#"
         ("", ""),
     ],
 )
-def test_a_right_signature_over_wrong_terms_is_refused(envelope: bytes, this: str, that: str) -> None:
-    """The holder of the key signs; only the terms are others than the ones that operators take. (The last row: that it works.)"""
+def test_a_right_signature_over_wrong_terms_is_refused(
+    envelope: bytes, this: str, that: str
+) -> None:
+    """The holder of the key signs; only the terms are others than the ones that operators take.
+    (The last row: that it works.)"""
     text = envelope.decode()
-    head, info, between, _, tail = re.split(r"(<SignedInfo>.*</SignedInfo>)(<SignatureValue>)([^<]+)", text.rpartition("<Signature ")[2])
+    head, info, between, _, tail = re.split(
+        r"(<SignedInfo>.*</SignedInfo>)(<SignatureValue>)([^<]+)", text.rpartition("<Signature ")[2]
+    )
     changed = info.replace(this, that) if this else info
     signed = changed.replace("<SignedInfo>", f'<SignedInfo xmlns="{DSIG}">').encode()
     value = b64encode(rsa_key(0).sign(signed, PKCS1v15(), hashes.SHA256())).decode()

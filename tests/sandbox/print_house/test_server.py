@@ -61,12 +61,29 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
 
 async def test_every_letter_reaches_its_citizen(town: Town) -> None:
     ids, data = [new_id(), new_id()], letter(2)
-    two = prepared(pdf("kallelse.pdf", data), address={**ANNA, "firstName": "Bo"}, department="Skola")
-    assert isinstance(await town.channel.send(batch(prepared(), two, ids=ids), new_id(), "print_house"), Sent)
+    two = prepared(
+        pdf("kallelse.pdf", data), address={**ANNA, "firstName": "Bo"}, department="Skola"
+    )
+    assert isinstance(
+        await town.channel.send(batch(prepared(), two, ids=ids), new_id(), "print_house"), Sent
+    )
     first, second = await town.printed(2)
-    assert (first.channel, first.provider, first.key, first.reference) == ("snail_mail", "print_house", str(ids[0]), HOME)
-    assert (first.recipient, first.sender, first.text) == ("Anna Åberg, Storgatan 1 lgh 1101, 852 30 SUNDSVALL", "Kultur", "beslut.pdf")
-    assert (second.recipient.split(",")[0], second.sender, second.raw) == ("Bo Åberg", "Skola", data)
+    assert (first.channel, first.provider, first.key, first.reference) == (
+        "snail_mail",
+        "print_house",
+        str(ids[0]),
+        HOME,
+    )
+    assert (first.recipient, first.sender, first.text) == (
+        "Anna Åberg, Storgatan 1 lgh 1101, 852 30 SUNDSVALL",
+        "Kultur",
+        "beslut.pdf",
+    )
+    assert (second.recipient.split(",")[0], second.sender, second.raw) == (
+        "Bo Åberg",
+        "Skola",
+        data,
+    )
 
 
 async def test_a_repeat_is_printed_once(town: Town) -> None:
@@ -88,7 +105,9 @@ async def test_a_repeat_is_printed_once(town: Town) -> None:
         (ProviderFault.TIMEOUT, Uncertain),
     ],
 )
-async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(town: Town, fault: ProviderFault, expected: type) -> None:
+async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(
+    town: Town, fault: ProviderFault, expected: type
+) -> None:
     town.faults.add(FaultRule(fault, provider="print_house", seconds=3))
     key, draft = new_id(), batch(prepared(), prepared())
     outcome = await town.channel.send(draft, key, "print_house")
@@ -134,7 +153,9 @@ async def test_the_wrong_password_stays_outside(town: Town) -> None:
     told["accounts"]["print_house"]["password"] = "guess"
     letters = channel(**told)
     try:
-        assert isinstance(await letters.send(batch(prepared()), new_id(), "print_house"), Misconfigured)
+        assert isinstance(
+            await letters.send(batch(prepared()), new_id(), "print_house"), Misconfigured
+        )
     finally:
         await letters.close()
 

@@ -31,7 +31,9 @@ def test_what_is_locked_is_unlocked(plain: bytes) -> None:
     assert safe.lock("2281", "legal-id", plain) != sealed
 
 
-@pytest.mark.parametrize(("municipality", "purpose"), [("2260", "legal-id"), ("2281", "address"), ("228", "1legal-id")])
+@pytest.mark.parametrize(
+    ("municipality", "purpose"), [("2260", "legal-id"), ("2281", "address"), ("228", "1legal-id")]
+)
 def test_nothing_opens_for_another_municipality_or_purpose(municipality: str, purpose: str) -> None:
     safe = Cipher([OLD])
     with pytest.raises(Locked):
@@ -52,7 +54,9 @@ def test_one_changed_byte_is_seen(place: int, change: int) -> None:
 @pytest.mark.parametrize("length", [0, 1, 13, 28, 29])
 def test_what_is_too_short_is_locked(length: int) -> None:
     with pytest.raises(Locked):
-        Cipher([OLD]).unlock("2281", "legal-id", Cipher([OLD]).lock("2281", "legal-id", b"x")[:length])
+        Cipher([OLD]).unlock(
+            "2281", "legal-id", Cipher([OLD]).lock("2281", "legal-id", b"x")[:length]
+        )
 
 
 def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
@@ -60,7 +64,11 @@ def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
     sealed = before.lock("2281", "legal-id", b"x")
     assert after.unlock("2281", "legal-id", sealed) == b"x"
     assert before.find("2281", "legal-id", "x") in after.finds("2281", "legal-id", "x")
-    assert after.find("2281", "legal-id", "x") == after.finds("2281", "legal-id", "x")[0] != before.find("2281", "legal-id", "x")
+    assert (
+        after.find("2281", "legal-id", "x")
+        == after.finds("2281", "legal-id", "x")[0]
+        != before.find("2281", "legal-id", "x")
+    )
     with pytest.raises(Locked):
         before.unlock("2281", "legal-id", after.lock("2281", "legal-id", b"x"))
 
@@ -68,7 +76,11 @@ def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
 def test_keys_with_the_same_id_are_told_apart() -> None:
     first = Cipher([OLD])
     wanted = first.lock("2281", "p", b"x")[0]
-    twin = next(key for n in range(10_000) if Cipher([key := n.to_bytes(32, "big")]).lock("2281", "p", b"y")[0] == wanted)
+    twin = next(
+        key
+        for n in range(10_000)
+        if Cipher([key := n.to_bytes(32, "big")]).lock("2281", "p", b"y")[0] == wanted
+    )
     both = Cipher([twin, OLD])
     assert both.unlock("2281", "p", first.lock("2281", "p", b"x")) == b"x"
     assert both.unlock("2281", "p", Cipher([twin]).lock("2281", "p", b"y")) == b"y"
@@ -85,7 +97,9 @@ def test_an_embedded_database_gets_a_key_that_only_its_owner_reads(tmp_path: Pat
     file = tmp_path / "vault.key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert len(b64decode(file.read_text())) == 32
-    assert safe_of(VaultSection(), tmp_path).unlock("2281", "p", made.lock("2281", "p", b"x")) == b"x"
+    assert (
+        safe_of(VaultSection(), tmp_path).unlock("2281", "p", made.lock("2281", "p", b"x")) == b"x"
+    )
     assert os.listdir(tmp_path) == ["vault.key"]
 
 
@@ -130,7 +144,7 @@ def test_a_wrong_key_is_refused_without_being_told(text: str, tmp_path: Path) ->
         safe_of(VaultSection(key_file=tmp_path / "none"), None)
 
 
-# -- a key from a command -------------------------------------------------------------------------------------------------
+# -- a key from a command ----------------------------------------
 
 
 def command(tmp_path: Path, script: str) -> VaultSection:
@@ -141,12 +155,17 @@ def command(tmp_path: Path, script: str) -> VaultSection:
 
 def test_a_key_comes_from_a_command(tmp_path: Path) -> None:
     text = new_key()
-    section = command(tmp_path, f"import sys\nassert sys.argv[1] == 'secret/utskick' and not sys.stdin.read()\nprint('{text}')\n")
+    section = command(
+        tmp_path,
+        f"import sys\nassert sys.argv[1] == 'secret/utskick' and not sys.stdin.read()\nprint('{text}')\n",
+    )
     locked = safe_of(VaultSection(key=SecretStr(text)), None).lock("2281", "p", b"x")
     assert safe_of(section, None).unlock("2281", "p", locked) == b"x"
 
 
-def test_a_command_that_tells_no_key_is_one_sentence_that_repeats_nothing_of_it(tmp_path: Path) -> None:
+def test_a_command_that_tells_no_key_is_one_sentence_that_repeats_nothing_of_it(
+    tmp_path: Path,
+) -> None:
     for script, said in (
         ("print('hemligt')", "what vault.key_command prints: must be 32 bytes in base64"),
         ("import sys\nprint('hemligt', file=sys.stderr)\nsys.exit(3)", "ended with exit status 3"),
@@ -176,4 +195,9 @@ def test_each_key_has_a_name_of_its_own_that_is_not_the_key() -> None:
     both = Cipher([NEW, OLD])
     assert list(both.apart) == [*Cipher([NEW]).apart, *Cipher([OLD]).apart]
     assert not any(name in key.hex() for name in both.apart for key in (OLD, NEW))
-    assert both.apart[next(iter(Cipher([OLD]).apart))].unlock("2281", "p", Cipher([OLD]).lock("2281", "p", b"x")) == b"x"
+    assert (
+        both.apart[next(iter(Cipher([OLD]).apart))].unlock(
+            "2281", "p", Cipher([OLD]).lock("2281", "p", b"x")
+        )
+        == b"x"
+    )

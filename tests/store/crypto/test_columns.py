@@ -1,4 +1,5 @@
-"""What is sealed opens for the same municipality, month and column, whole and unchanged, and in no other way."""
+"""What is sealed opens for the same municipality, month and column, whole and unchanged, and in no
+other way."""
 
 from __future__ import annotations
 
@@ -11,13 +12,27 @@ from hypothesis import strategies as st
 
 from utskick.domain.month import Month, month_of, parse_month, written
 from utskick.store.crypto.cipher import Locked
-from utskick.store.crypto.columns import CHUNK, FORM, SEALED_CHUNK, Column, FileKey, LastingKey, MonthKey, month_in
+from utskick.store.crypto.columns import (
+    CHUNK,
+    FORM,
+    SEALED_CHUNK,
+    Column,
+    FileKey,
+    LastingKey,
+    MonthKey,
+    month_in,
+)
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 MONTH = Month(2026 * 12)
 
 
-@given(st.binary(max_size=300), st.sampled_from(Column), st.text(min_size=1, max_size=8), st.integers(0, 9999 * 12 + 11))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(Column),
+    st.text(min_size=1, max_size=8),
+    st.integers(0, 9999 * 12 + 11),
+)
 def test_any_bytes_come_back(plain: bytes, column: Column, municipality: str, number: int) -> None:
     key = MonthKey(municipality, Month(number), KEY)
     sealed = key.seal(column, plain)
@@ -27,7 +42,13 @@ def test_any_bytes_come_back(plain: bytes, column: Column, municipality: str, nu
     assert len(plain) < 4 or plain not in sealed
 
 
-@given(st.binary(max_size=60), st.sampled_from(Column), st.sampled_from(Column), st.text(max_size=6), st.integers(0, 30_000))
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(Column),
+    st.sampled_from(Column),
+    st.text(max_size=6),
+    st.integers(0, 30_000),
+)
 def test_a_value_that_is_copied_elsewhere_does_not_open(
     plain: bytes, column: Column, other_column: Column, municipality: str, number: int
 ) -> None:
@@ -43,11 +64,20 @@ def test_a_value_that_is_copied_elsewhere_does_not_open(
 
 @pytest.mark.parametrize(
     ("municipality", "month", "column"),
-    [("2260", MONTH, Column.PARTY), ("2281", Month(MONTH + 1), Column.PARTY), ("2281", MONTH, Column.FILES), ("228", MONTH, Column.PARTY)],
+    [
+        ("2260", MONTH, Column.PARTY),
+        ("2281", Month(MONTH + 1), Column.PARTY),
+        ("2281", MONTH, Column.FILES),
+        ("228", MONTH, Column.PARTY),
+    ],
 )
-def test_each_of_what_is_bound_counts_alone(municipality: str, month: Month, column: Column) -> None:
+def test_each_of_what_is_bound_counts_alone(
+    municipality: str, month: Month, column: Column
+) -> None:
     with pytest.raises(Locked):
-        MonthKey(municipality, month, KEY).open(column, MonthKey("2281", MONTH, KEY).seal(Column.PARTY, b"x"))
+        MonthKey(municipality, month, KEY).open(
+            column, MonthKey("2281", MONTH, KEY).seal(Column.PARTY, b"x")
+        )
 
 
 @given(st.binary(max_size=60), st.data())
@@ -70,7 +100,7 @@ def test_no_text_is_taken_for_a_sealed_value(text: str) -> None:
     assert month_in(text.encode()) is None
 
 
-# -- files ----------------------------------------------------------------------------------------------------------------
+# -- files ----------------------------------------
 
 
 def file_of(data: bytes, key: bytes = KEY) -> tuple[FileKey, list[bytes]]:
@@ -96,7 +126,9 @@ def test_pieces_that_are_moved_cut_or_of_another_file_are_noticed() -> None:
         key.open(2, pieces[2][:-1])
     with pytest.raises(Locked):
         key.open(0, b"")
-    shorter = LastingKey(KEY).file_key(sha256(data).digest(), 2 * CHUNK)  # its last piece taken away, and the size told accordingly
+    shorter = LastingKey(KEY).file_key(
+        sha256(data).digest(), 2 * CHUNK
+    )  # its last piece taken away, and the size told accordingly
     assert shorter.pieces == 2
     with pytest.raises(Locked):
         shorter.open(1, pieces[1])
@@ -113,7 +145,7 @@ def test_where_a_file_and_a_party_stand_cannot_be_told_without_the_key() -> None
     assert "2281" not in repr(mine) + repr(MonthKey("2281", MONTH, KEY))
 
 
-# -- months ---------------------------------------------------------------------------------------------------------------
+# -- months ----------------------------------------
 
 
 def test_a_month_is_that_of_the_wall_clock_in_sweden() -> None:
@@ -127,7 +159,9 @@ def test_a_month_is_read_as_it_is_written(number: int) -> None:
     assert parse_month(written(Month(number))) == number
 
 
-@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-01-01", "index", "٢٠٢٦-01"])
+@pytest.mark.parametrize(
+    "text", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-01-01", "index", "٢٠٢٦-01"]
+)
 def test_what_is_no_month_is_none(text: str) -> None:
     assert parse_month(text) is None
 

@@ -1,4 +1,5 @@
-"""The vault's keys: made once, changed without stopping, and gone for good when they are destroyed."""
+"""The vault's keys: made once, changed without stopping, and gone for good when they are
+destroyed."""
 
 from __future__ import annotations
 
@@ -52,12 +53,18 @@ async def opened(database: Database, value: bytes) -> bytes:
 
 async def test_processes_that_need_a_months_first_key_together_come_to_one(url: str) -> None:
     async with process(url) as one, process(url) as two, process(url) as three:
-        values = await asyncio.gather(*(sealed(database) for database in (one, two, three) for _ in range(5)))
+        values = await asyncio.gather(
+            *(sealed(database) for database in (one, two, three) for _ in range(5))
+        )
         for database in (one, two, three):
             assert {await opened(database, value) for value in values} == {b"hej"}
         parties = {database.vault.lasting(MID).party("x") for database in (one, two, three)}
         assert len(parties) == 1
-        assert {row.place for row in await one.vault.rows.all()} == {("", "people-0"), (MID, "2024-05"), (MID, "index")}
+        assert {row.place for row in await one.vault.rows.all()} == {
+            ("", "people-0"),
+            (MID, "2024-05"),
+            (MID, "index"),
+        }
 
 
 async def test_processes_that_open_a_new_database_together_lock_alike(url: str) -> None:
@@ -71,17 +78,28 @@ async def test_processes_that_open_a_new_database_together_lock_alike(url: str) 
 
 
 async def test_keys_are_changed_without_stopping(url: str) -> None:
-    """One process has the old key alone, one has both: each reads what the other writes, also in a month that begins meanwhile."""
+    """One process has the old key alone, one has both: each reads what the other writes, also in a
+    month that begins meanwhile."""
     async with process(url) as before:
-        may, lasting, index = await sealed(before), before.vault.lock(MID, b"hemlighet"), before.vault.lasting(MID).party("x")
+        may, lasting, index = (
+            await sealed(before),
+            before.vault.lock(MID, b"hemlighet"),
+            before.vault.lasting(MID).party("x"),
+        )
         async with process(url, [NEW, OLD]) as between:
             june = await sealed(between, JUNE)
             assert await between.vault.rewrap() == 0
             assert await opened(before, june) == await opened(between, may) == b"hej"
-            assert await opened(before, await sealed(between)) == await opened(between, await sealed(before)) == b"hej"
+            assert (
+                await opened(before, await sealed(between))
+                == await opened(between, await sealed(before))
+                == b"hej"
+            )
             july = await sealed(before, Month(JUNE + 1))
             assert await opened(between, july) == b"hej"
-        async with process(url) as late:  # one more with the old key, while keys are wrapped by both
+        async with process(
+            url
+        ) as late:  # one more with the old key, while keys are wrapped by both
             assert await opened(late, june) == b"hej"
     async with process(url, [NEW, OLD]) as last:
         assert await last.vault.rewrap() == 0
@@ -100,7 +118,9 @@ async def test_a_key_that_is_wrapped_by_a_stranger_is_told_and_holds_up_no_other
     async with process(url, [NEW, OLD]) as both:
         june = await sealed(both, JUNE)
         await both.vault.rows.keep_only(both.vault.ring[0])
-        await both.pool.execute("UPDATE vault_wraps SET wrapped_by = 'someone' WHERE period = '2024-06'")
+        await both.pool.execute(
+            "UPDATE vault_wraps SET wrapped_by = 'someone' WHERE period = '2024-06'"
+        )
     async with process(url, [NEW]) as one:
         may = await sealed(one)
         await one.vault.at_hand([{"municipality_id": MID, "a": may, "b": june}])
@@ -134,19 +154,25 @@ async def test_what_is_sealed_for_a_municipality_opens_for_no_other(url: str) ->
             database.vault.open(MID, Column.PARTY, value)
 
 
-# -- the end of a month ---------------------------------------------------------------------------------------------------
+# -- the end of a month ----------------------------------------
 
 
 async def test_a_destroyed_month_is_gone_for_all_and_its_neighbours_stay(url: str) -> None:
     async with process(url, trusted=0.0) as running, process(url) as other:
         may, june = await sealed(running), await sealed(running, JUNE)
-        wrapped = await other.pool.fetchval("SELECT wrapped FROM vault_wraps WHERE period = '2024-05'")
+        wrapped = await other.pool.fetchval(
+            "SELECT wrapped FROM vault_wraps WHERE period = '2024-05'"
+        )
         destruction = Destruction(other, MID, MAY)
         assert await destruction.check(NOW) == 0
         assert await destruction.carry_out("joe01doe", NOW)
         assert not await destruction.carry_out("joe01doe", NOW)
         [entry] = await Audit(other).last(MID, 10)
-        assert (entry["action"], entry["issuer"], entry["subject"]["month"]) == ("erase", "joe01doe", "2024-05")
+        assert (entry["action"], entry["issuer"], entry["subject"]["month"]) == (
+            "erase",
+            "joe01doe",
+            "2024-05",
+        )
         with pytest.raises(Erased, match="2024-05"):
             await opened(running, may)
         await running.vault.ready(MID, MAY)
@@ -183,45 +209,79 @@ async def waiting(database: Database, status: str) -> None:
         "INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,"
         " created_at, updated_at, expires_at) VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL',"
         " $2, $3, false, now(), now(), now())",
-        MID, status, number,
-    )  # fmt: skip
+        MID,
+        status,
+        number,
+    )
 
 
 async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url: str) -> None:
     async with process(url) as database:
         await database.vault.ready(MID, MAY)
         await Destruction(database, MID, MAY).carry_out(None, NOW)
-        may, june = record(datetime(2024, 5, 31, 21, tzinfo=UTC)), record(datetime(2024, 5, 31, 22, tzinfo=UTC))
+        may, june = (
+            record(datetime(2024, 5, 31, 21, tzinfo=UTC)),
+            record(datetime(2024, 5, 31, 22, tzinfo=UTC)),
+        )
         taken = await Records(database, {"SMS": "sms"}).take([may, june], NOW)
-        assert (taken.new, [refused.delivery_id for refused in taken.refused]) == (1, [may.delivery_id])
+        assert (taken.new, [refused.delivery_id for refused in taken.refused]) == (
+            1,
+            [may.delivery_id],
+        )
         assert "erased" in taken.refused[0].reason
         assert await Records(database, {"SMS": "sms"}).take([june], NOW) == ImportCounts(0, 1, ())
-        [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
-        assert (told.draft.content, told.draft.recipient.destination) == ({"message": "hej"}, "+46701740605")
+        [told] = [
+            said async for said in Conversations(database).with_party(MID, "kanarie", Between())
+        ]
+        assert (told.draft.content, told.draft.recipient.destination) == (
+            {"message": "hej"},
+            "+46701740605",
+        )
         await Destruction(database, MID, JUNE).carry_out(None, NOW)
     async with process(url) as database:
-        [told] = [said async for said in Conversations(database).with_party(MID, "kanarie", Between())]
+        [told] = [
+            said async for said in Conversations(database).with_party(MID, "kanarie", Between())
+        ]
         assert (told.erased, told.draft.content, told.draft.recipient.party_id) == (True, {}, None)
 
 
 def record(at: datetime) -> Record:
     ids = [new_id() for _ in range(3)]
     content = ImportedContent({"message": "hej"})
-    return Record(1, MID, *ids, "SMS", "SMS", Status.SENT, None, at, content, party_id="Kanarie", destination="+46701740605")
+    return Record(
+        1,
+        MID,
+        *ids,
+        "SMS",
+        "SMS",
+        Status.SENT,
+        None,
+        at,
+        content,
+        party_id="Kanarie",
+        destination="+46701740605",
+    )
 
 
-# -- databases from elsewhere ---------------------------------------------------------------------------------------------
+# -- databases from elsewhere ----------------------------------------
 
 
-async def test_what_the_settings_keys_locked_before_there_were_others_opens_and_the_keys_may_be_changed(url: str) -> None:
+async def test_what_the_settings_keys_locked_before_there_were_others_opens_and_the_keys_may_be_changed(
+    url: str,
+) -> None:
     once = Cipher([NEW, OLD])
     connection = await asyncpg.connect(url)
-    await connection.execute("INSERT INTO vault_check (one, sealed) VALUES (true, $1)", Cipher([OLD]).lock("", "delivery", b"utskick"))
+    await connection.execute(
+        "INSERT INTO vault_check (one, sealed) VALUES (true, $1)",
+        Cipher([OLD]).lock("", "delivery", b"utskick"),
+    )
     await connection.close()
     values = [safe.lock(MID, "delivery", b"hej") for safe in (Cipher([OLD]), once)]
     async with process(url, [NEW, OLD]) as database:
         assert [database.vault.unlock(MID, value) for value in values] == [b"hej", b"hej"]
-        assert Cipher([OLD]).find(MID, "legal-id", "1") in database.vault.safe.finds(MID, "legal-id", "1")
+        assert Cipher([OLD]).find(MID, "legal-id", "1") in database.vault.safe.finds(
+            MID, "legal-id", "1"
+        )
         locked = database.vault.lock(MID, b"hej")
         with pytest.raises(Locked):
             once.unlock(MID, "delivery", locked)
@@ -240,7 +300,11 @@ async def test_what_comes_to_a_delivery_that_was_written_plain_can_be_sealed(url
         loaded, unreadable = await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])])
         assert not unreadable
         [found] = loaded.values()
-        assert (found.draft.recipient.destination, found.draft.content, found.delivery.month) == ("+46701740605", {"message": "hej"}, MAY)
+        assert (found.draft.recipient.destination, found.draft.content, found.delivery.month) == (
+            "+46701740605",
+            {"message": "hej"},
+            MAY,
+        )
         value = database.vault.of(MID, found.delivery.month).seal(Column.FROZEN, b"x")
         await database.pool.execute("UPDATE deliveries SET frozen = $1", value)
     async with process(url) as database:
@@ -249,8 +313,13 @@ async def test_what_comes_to_a_delivery_that_was_written_plain_can_be_sealed(url
         number = database.vault.of(MID, MAY).seal(Column.DESTINATION, b"+46701740606")
         await database.pool.execute("UPDATE deliveries SET destination = $1", number)
     async with process(url) as database:
-        [sealed_now] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[0].values()
-        assert (sealed_now.draft.recipient.destination, sealed_now.draft.frozen) == ("+46701740606", b"x")
+        [sealed_now] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[
+            0
+        ].values()
+        assert (sealed_now.draft.recipient.destination, sealed_now.draft.frozen) == (
+            "+46701740606",
+            b"x",
+        )
 
 
 _PLAIN = """

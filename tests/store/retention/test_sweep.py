@@ -1,4 +1,5 @@
-"""Retention: exactly what the rules allow is gone, whatever happens beside it, and what stays is whole."""
+"""Retention: exactly what the rules allow is gone, whatever happens beside it, and what stays is
+whole."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.retention import HoldKind, Kept, RetentionRule
 from utskick.domain.unit import Unit
 from utskick.store.database import Database
-from utskick.store.history.statistics import NewHold as Counted
+from utskick.store.history.statistics import StatisticsFilter as Counted
 from utskick.store.history.statistics import Tallies
 from utskick.store.messages.attachments import keep, refer
 from utskick.store.messages.print_batches import HAND_OVER
@@ -34,7 +35,13 @@ from utskick.store.retention.sweep import REST, Retention, Walk
 SMS = [RetentionRule("SMS", 30, "KS 2026/1")]
 
 
-async def run(database: Database, rules: Sequence[RetentionRule] | None = None, *, step: int = 400, now: Any = NOW) -> Removed:
+async def run(
+    database: Database,
+    rules: Sequence[RetentionRule] | None = None,
+    *,
+    step: int = 400,
+    now: Any = NOW,
+) -> Removed:
     """Everything that may go, in steps."""
     retention, total = Retention(database, SMS if rules is None else rules, step), Removed()
     for walk in await retention.walks():
@@ -44,18 +51,29 @@ async def run(database: Database, rules: Sequence[RetentionRule] | None = None, 
 
 
 async def counted(database: Database, mid: str = MID) -> Counter[Any]:
-    return Counter({(t.original_type, t.message_type, t.word): t.number for t in await Tallies(database).count(Counted(mid))})
+    return Counter(
+        {
+            (t.original_type, t.message_type, t.word): t.number
+            for t in await Tallies(database).count(Counted(mid))
+        }
+    )
 
 
 async def held(database: Database, kind: HoldKind, subject: UUID) -> UUID:
-    made = await Holds(database).place(MID, NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW)
+    made = await Holds(database).place(
+        MID, NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW
+    )
     assert made is not None
     return made
 
 
-async def test_what_is_older_than_its_rule_is_gone_with_all_that_hangs_on_it(database: Database) -> None:
+async def test_what_is_older_than_its_rule_is_gone_with_all_that_hangs_on_it(
+    database: Database,
+) -> None:
     histories = Histories(database)
-    await histories.batch(Told(days=31), Told(days=90, statuses=("failed", "delivered")), file="gammal")
+    await histories.batch(
+        Told(days=31), Told(days=90, statuses=("failed", "delivered")), file="gammal"
+    )
     young = await histories.batch(Told(days=29), file="ung")
     mixed = await histories.batch(Told(days=31), Told(days=29), file="delad")
     mail = await histories.batch(Told(days=900), kind="EMAIL")
@@ -71,7 +89,12 @@ async def test_what_is_older_than_its_rule_is_gone_with_all_that_hangs_on_it(dat
     await Tallies(database).keep_up()
     assert await counted(database) == before
     [entry] = (await Protocol(database).page(MID, 0, 10))[1]
-    assert (entry.cause.message_type, entry.cause.days, entry.cause.decision, entry.removed) == ("SMS", 30, "KS 2026/1", gone)
+    assert (entry.cause.message_type, entry.cause.days, entry.cause.decision, entry.removed) == (
+        "SMS",
+        30,
+        "KS 2026/1",
+        gone,
+    )
 
 
 async def test_without_a_rule_and_under_preserve_everything_stays(database: Database) -> None:
@@ -104,19 +127,40 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
     parts = ((None, None), (None, "Skola"), (org, None), (org, "Skola"), (None, "Bygg"))
     made = {
         (number, department): await histories.batch(
-            Told(days=20, department=department), Told(days=60, department=department), organization=number
+            Told(days=20, department=department),
+            Told(days=60, department=department),
+            organization=number,
         )
         for number, department in parts
     }
     await Tallies(database).keep_up()
     rules = RetentionRules(database, [])
-    for unit, days in ((Unit(MID), 30), (Unit(MID, None, "Skola"), None), (Unit(MID, org), 10), (Unit(MID, org, "Skola"), 40)):
-        assert await rules.put(MID, RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit))
-    settings = [RetentionRule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")), RetentionRule("SMS", 1, "andra", unit=Unit(OTHER))]
+    for unit, days in (
+        (Unit(MID), 30),
+        (Unit(MID, None, "Skola"), None),
+        (Unit(MID, org), 10),
+        (Unit(MID, org, "Skola"), 40),
+    ):
+        assert await rules.put(
+            MID, RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit)
+        )
+    settings = [
+        RetentionRule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")),
+        RetentionRule("SMS", 1, "andra", unit=Unit(OTHER)),
+    ]
     due = await Retention(database, settings).due(Walk(MID, "SMS"), NOW)
-    assert {rule.decision: each.messages for rule, each in due.items()} == {"d30": 1, "d10": 2, "d40": 1, "filen": 2}
+    assert {rule.decision: each.messages for rule, each in due.items()} == {
+        "d30": 1,
+        "d10": 2,
+        "d40": 1,
+        "filen": 2,
+    }
     assert (await run(database, settings, step=3)).messages == 6
-    left = {made[None, None].messages[0], *made[None, "Skola"].messages, made[org, "Skola"].messages[0]}
+    left = {
+        made[None, None].messages[0],
+        *made[None, "Skola"].messages,
+        made[org, "Skola"].messages[0],
+    }
     assert await histories.messages() == left
     _, entries = await Protocol(database).page(MID, 0, 20)
     assert {entry.cause.decision for entry in entries} == {"d30", "d10", "d40", "filen"}
@@ -124,7 +168,9 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
 
 
 @pytest.mark.parametrize("status", ["queued", "sending", "deferred", "uncertain", "gathered"])
-async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(database: Database, status: str) -> None:
+async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(
+    database: Database, status: str
+) -> None:
     histories = Histories(database)
     made = await histories.batch(Told(statuses=("failed", status)))
     await Tallies(database).keep_up()
@@ -147,8 +193,10 @@ async def test_events_stay_until_they_are_counted_and_told(database: Database) -
         INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at, tx, event_id, due_at)
         VALUES ($1, $2, 'Byggr', '', '{}', '', $3, 0, 0, $3)
         """,
-        MID, new_id(), NOW,
-    )  # fmt: skip
+        MID,
+        new_id(),
+        NOW,
+    )
     assert (await run(database, now=NOW + REST)).messages == 1, "only Byggr has somebody to be told"
     await database.pool.execute("UPDATE webhooks SET stopped = 'exhausted', stopped_at = $1", NOW)
     assert (await run(database, now=NOW + 2 * REST)).is_nothing, "it may be enabled again"
@@ -173,7 +221,8 @@ async def test_a_file_stays_as_long_as_anything_refers_to_it(database: Database)
 
 
 async def test_a_file_that_is_just_being_referred_to_is_not_removed(database: Database) -> None:
-    """An accepting transaction has found the file, and has not committed; the last message that referred to it goes meanwhile."""
+    """An accepting transaction has found the file, and has not committed; the last message that
+    referred to it goes meanwhile."""
     histories, owner = Histories(database), new_id()
     await histories.batch(Told(file="samma"))
     await Tallies(database).keep_up()
@@ -214,9 +263,15 @@ async def test_a_delivery_that_changes_meanwhile_stays(database: Database) -> No
     made = await histories.batch(Told(), Told())
     await Tallies(database).keep_up()
     async with database.transaction() as report:
-        changing = await report.fetchval("UPDATE deliveries SET status = 'delivered' WHERE message_id = $1 RETURNING id", made.messages[0])
+        changing = await report.fetchval(
+            "UPDATE deliveries SET status = 'delivered' WHERE message_id = $1 RETURNING id",
+            made.messages[0],
+        )
         await report.execute(
-            "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ($1, $2, 'delivered', $3)", MID, changing, NOW
+            "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ($1, $2, 'delivered', $3)",
+            MID,
+            changing,
+            NOW,
         )
         assert (await run(database)).messages == 1
     assert (await run(database, now=NOW + REST)).is_nothing, "what it was told is not counted yet"
@@ -241,29 +296,42 @@ async def test_two_workers_remove_together_what_one_would(database: Database) ->
 
     gone = sum(await asyncio.gather(*(work() for _ in range(3))), Removed())
     assert (gone.messages, gone.deliveries, gone.batches, gone.files) == (120, 120, 60, 4)
-    lines = [e.removed for mid in (MID, OTHER) for e in (await Protocol(database).page(mid, 0, 1000))[1]]
+    lines = [
+        e.removed for mid in (MID, OTHER) for e in (await Protocol(database).page(mid, 0, 1000))[1]
+    ]
     assert sum(lines, Removed()) == gone
     assert await histories.orphans() == {}
 
 
-async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(database: Database) -> None:
+async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(
+    database: Database,
+) -> None:
     histories, party = Histories(database), anybody()
     for _ in range(12):
         await histories.batch(Told(party=party, file="f"), Told(party=party), Told(), file="delad")
     await Tallies(database).keep_up()
     erasures, order = Erasures(database, [], step=5), ErasureOrder(MID, party, "anna", None)
-    done = await asyncio.gather(erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5))
+    done = await asyncio.gather(
+        erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5)
+    )
     total = done[0].removed + done[1].removed + done[2]
-    for hours in (1, 2):  # to the end of the walk that it was kept from, and once more from its beginning
+    for hours in (
+        1,
+        2,
+    ):  # to the end of the walk that it was kept from, and once more from its beginning
         await run(database, now=NOW + hours * REST)
-    lines = sum([entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]], Removed())
+    lines = sum(
+        [entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]], Removed()
+    )
     assert total.messages >= 24
     assert (lines.messages, lines.deliveries, lines.batches, lines.files) == (36, 36, 12, 2)
     assert await histories.messages() == set()
     assert await histories.orphans() == {}
 
 
-async def test_an_interruption_loses_nothing_and_the_next_worker_goes_on(database: Database) -> None:
+async def test_an_interruption_loses_nothing_and_the_next_worker_goes_on(
+    database: Database,
+) -> None:
     histories = Histories(database)
     await histories.batch(*some(10, Told()), file="delad")
     await Tallies(database).keep_up()
@@ -292,13 +360,19 @@ async def test_a_batch_that_is_written_to_is_waited_for_and_then_left(database: 
         await writer.execute("UPDATE batches SET recipients = 2 WHERE id = $1", made.id)
         assert (await run(database)).is_nothing
         await writer.execute(
-            "INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($1, $2, $3, 1, $4)", new_id(), MID, made.id, NOW
+            "INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($1, $2, $3, 1, $4)",
+            new_id(),
+            MID,
+            made.id,
+            NOW,
         )
     gone = await run(database)
     assert (gone.messages, gone.batches) == (1, 0)
 
 
-async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(database: Database) -> None:
+async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(
+    database: Database,
+) -> None:
     histories = Histories(database)
     letters = await histories.batch(Told(), kind="SNAIL_MAIL")
     hand_over = await histories.batch(Told(), kind=HAND_OVER)
@@ -307,9 +381,14 @@ async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(databa
         INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, letters, closes_itself, opened_at, closed_at)
         VALUES ($1, $2, 'snail_mail', $3, 1, 1, true, $4, $4)
         """,
-        hand_over.id, MID, letters.id, NOW,
-    )  # fmt: skip
-    await database.pool.execute("UPDATE deliveries SET status = 'uncertain' WHERE batch_id = $1", hand_over.id)
+        hand_over.id,
+        MID,
+        letters.id,
+        NOW,
+    )
+    await database.pool.execute(
+        "UPDATE deliveries SET status = 'uncertain' WHERE batch_id = $1", hand_over.id
+    )
     await Tallies(database).keep_up()
     rules = [RetentionRule("*", 10, "d")]
     gone = await run(database, rules)
@@ -324,7 +403,10 @@ async def test_the_protocol_cannot_be_changed(database: Database) -> None:
     await Histories(database).batch(Told())
     await Tallies(database).keep_up()
     await run(database)
-    for statement in ("UPDATE retention_protocol SET messages = 0", "DELETE FROM retention_protocol"):
+    for statement in (
+        "UPDATE retention_protocol SET messages = 0",
+        "DELETE FROM retention_protocol",
+    ):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await database.pool.execute(statement)
 
@@ -333,22 +415,48 @@ PARTIES = [anybody() for _ in range(3)]
 FILES = st.sampled_from([None, None, "a", "b"])
 MESSAGES = st.builds(
     Told,
-    st.lists(st.sampled_from(["sent", "delivered", "failed", "expired", "queued", "uncertain", "routed"]), min_size=1, max_size=2).map(
-        tuple
-    ),
+    st.lists(
+        st.sampled_from(
+            ["sent", "delivered", "failed", "expired", "queued", "uncertain", "routed"]
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
     st.sampled_from([0.5, 9, 11, 29, 31, 400]),
     st.sampled_from([None, *PARTIES]),
     FILES,
 )
-BATCHES = st.lists(st.tuples(st.sampled_from(["SMS", "EMAIL", "LETTER"]), FILES, st.lists(MESSAGES, min_size=1, max_size=4)), max_size=5)
-RULES = st.dictionaries(st.sampled_from(["SMS", "EMAIL", "*"]), st.sampled_from([10, 30, None]), max_size=3)
+BATCHES = st.lists(
+    st.tuples(
+        st.sampled_from(["SMS", "EMAIL", "LETTER"]),
+        FILES,
+        st.lists(MESSAGES, min_size=1, max_size=4),
+    ),
+    max_size=5,
+)
+RULES = st.dictionaries(
+    st.sampled_from(["SMS", "EMAIL", "*"]), st.sampled_from([10, 30, None]), max_size=3
+)
 ENDED = {"sent", "delivered", "failed", "expired", "routed"}
 
 
-@given(history=BATCHES, rules=RULES, step=st.sampled_from([2, 3, 400]), on=st.sampled_from([None, *PARTIES]), chosen=st.integers(0, 20))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    history=BATCHES,
+    rules=RULES,
+    step=st.sampled_from([2, 3, 400]),
+    on=st.sampled_from([None, *PARTIES]),
+    chosen=st.integers(0, 20),
+)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_exactly_what_the_rules_allow_is_gone(
-    database: Database, history: list[Any], rules: dict[str, int | None], step: int, on: UUID | None, chosen: int
+    database: Database,
+    history: list[Any],
+    rules: dict[str, int | None],
+    step: int,
+    on: UUID | None,
+    chosen: int,
 ) -> None:
     await database.pool.execute(
         "TRUNCATE batches, messages, deliveries, attempts, events, receipts, attachments, attachment_uses, tallies, watermarks, holds,"
@@ -362,7 +470,12 @@ async def test_exactly_what_the_rules_allow_is_gone(
         days = rules[kind] if kind in rules else rules.get("*")
         for message_id, each in zip(written.messages, told, strict=True):
             known.append(message_id)
-            if days is None or each.days < days or not ENDED.issuperset(each.statuses) or (on is not None and each.party == on):
+            if (
+                days is None
+                or each.days < days
+                or not ENDED.issuperset(each.statuses)
+                or (on is not None and each.party == on)
+            ):
                 stays.add(message_id)
     if on is not None:
         await held(database, HoldKind.PARTY, on)
@@ -373,7 +486,11 @@ async def test_exactly_what_the_rules_allow_is_gone(
     before = await counted(database)
     applied = [RetentionRule(kind, days, "d") for kind, days in rules.items()]
     retention = Retention(database, applied, step)
-    due = [each for walk in await retention.walks() for each in (await retention.due(walk, NOW)).values()]
+    due = [
+        each
+        for walk in await retention.walks()
+        for each in (await retention.due(walk, NOW)).values()
+    ]
     gone = await run(database, applied, step=step)
     assert await histories.messages() == stays
     assert sum(each.messages for each in due) == gone.messages

@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 
 class Method(Generic[P, T]):
-    """A method that makes a call: of the synchronous client it gives the result, of the asynchronous one it is to be awaited."""
+    """A method that makes a call: of the synchronous client it gives the result, of the
+    asynchronous one it is to be awaited."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
         self._build = build
@@ -51,9 +52,13 @@ class Iteration(Generic[P, T]):
     @overload
     def __get__(self, client: None, _owner: type) -> Self: ...
     @overload
-    def __get__(self, client: UtskickClient, _owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    def __get__(
+        self, client: UtskickClient, _owner: type
+    ) -> Callable[P, Generator[T, None, None]]: ...
     @overload
-    def __get__(self, client: AsyncUtskickClient, _owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(
+        self, client: AsyncUtskickClient, _owner: type
+    ) -> Callable[P, AsyncGenerator[T, None]]: ...
     def __get__(self, client: Any, _owner: type) -> Any:
         if client is None:
             return self

@@ -1,4 +1,5 @@
-"""What can be wrong with a payment before anybody is asked: check digits of OCR, Bankgiro and Plusgiro, and days that banks work."""
+"""What can be wrong with a payment before anybody is asked: check digits of OCR, Bankgiro and
+Plusgiro, and days that banks work."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def is_ocr(text: str) -> bool:
 
 
 def tells_its_length(ocr: str) -> bool:
-    """Whether the last digit but one is the number of digits, modulo 10, as some accounts demand."""
+    """Whether the last digit but one is the number of digits, modulo 10, as some accounts
+    demand."""
     return len(ocr) > 2 and ocr[-2] == str(len(ocr) % 10)
 
 
@@ -43,11 +45,14 @@ def _checked(text: str, least: int, most: int) -> bool:
 
 
 def is_bank_day(day: date) -> bool:
-    """Neither a weekend nor a holiday in Sweden; the eves of midsummer, Christmas and New Year are none either."""
+    """Neither a weekend nor a holiday in Sweden; the eves of midsummer, Christmas and New Year are
+    none either."""
     return day.weekday() < 5 and day not in _holidays(day.year)
 
 
 @lru_cache(maxsize=16)
 def _holidays(year: int) -> frozenset[date]:
-    days = holidays.country_holidays("SE", years=year, include_sundays=False, categories=("public", "de_facto"))
+    days = holidays.country_holidays(
+        "SE", years=year, include_sundays=False, categories=("public", "de_facto")
+    )
     return frozenset(days)

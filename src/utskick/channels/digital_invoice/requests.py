@@ -1,4 +1,5 @@
-"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the provider to find out."""
+"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the
+provider to find out."""
 
 from __future__ import annotations
 
@@ -48,7 +49,10 @@ PaymentReference = Annotated[
             NOT_BLANK,
             CLEAN,
             UTF8,
-            (f"size must be between 1 and {LONGEST_REFERENCE}", lambda reference: len(reference) <= LONGEST_REFERENCE),
+            (
+                f"size must be between 1 and {LONGEST_REFERENCE}",
+                lambda reference: len(reference) <= LONGEST_REFERENCE,
+            ),
         ),
         "must not be blank",
         (("minLength", 1), ("maxLength", LONGEST_REFERENCE)),
@@ -79,14 +83,19 @@ class InvoiceFile(Body, title="DigitalInvoiceFile"):
 
     content_type: Annotated[str, one_of("application/pdf")]
     content: Base64
-    filename: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[
+        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+    ]
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
 Files = Constraint(
-    (("must not be empty", bool), ("size must be between 1 and 10", lambda files: len(files) <= 10)),
+    (
+        ("must not be empty", bool),
+        ("size must be between 1 and 10", lambda files: len(files) <= 10),
+    ),
     "must not be empty",
     (("minItems", 1), ("maxItems", 10)),
 )

@@ -1,4 +1,5 @@
-"""Attachments as they stand in an envelope: BASE64 and checksum, made once for all letters that share a file."""
+"""Attachments as they stand in an envelope: BASE64 and checksum, made once for all letters that
+share a file."""
 
 from __future__ import annotations
 
@@ -55,7 +56,9 @@ def length(attachment: Attachment, filename: str) -> int:
 
 
 def _encoded(data: bytes) -> bytes:
-    checksum = hashlib.md5(data, usedforsecurity=False).hexdigest().upper().encode()  # the protocol's; the signatures secure it
+    checksum = (
+        hashlib.md5(data, usedforsecurity=False).hexdigest().upper().encode()
+    )  # the protocol's; the signatures secure it
     return b"".join((_OPEN, b64encode(data), _CHECKSUM, checksum, _CHECKSUM_CLOSE))
 
 

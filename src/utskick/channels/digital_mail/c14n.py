@@ -1,4 +1,5 @@
-"""XML written as it is signed: Canonical XML without prefixes, each namespace declared as the default where it changes."""
+"""XML written as it is signed: Canonical XML without prefixes, each namespace declared as the
+default where it changes."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"
 
 
 def escaped(text: str) -> str:
-    """Character data (Canonical XML 1.0, section 1.3.1); every line ends with LF, so that no parser changes what was signed."""
+    """Character data (Canonical XML 1.0, section 1.3.1); every line ends with LF, so that no parser
+    changes what was signed."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return lines.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -1,4 +1,5 @@
-"""From a draft to its envelope: frozen at the first attempt, and made anew from that, the same to the byte, at every later one."""
+"""From a draft to its envelope: frozen at the first attempt, and made anew from that, the same to
+the byte, at every later one."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
-    """``id``: of the message; ``date``: of the seal, with its zone; ``certificate``: SHA-256 in hex; ``fingerprint``: of all that the
-    envelope is made of, in hex (see ``Sealing.fingerprint``); ``subject``, ``support_info``: only what the content has not itself.
+    """``id``: of the message; ``date``: of the seal, with its zone; ``certificate``: SHA-256 in
+    hex; ``fingerprint``: of all that the envelope is made of, in hex (see ``Sealing.fingerprint``);
+    ``subject``, ``support_info``: only what the content has not itself.
 
     The envelope itself is not kept: a batch of 10 000 letters would keep it 10 000 times.
     """
@@ -55,8 +57,10 @@ class Snapshot:
 
 #: Bytes of files and text from which building an envelope is no work for the event loop.
 _HEAVY: Final = 65_536
-#: Nothing is sent, and what an earlier attempt came to may not be known: a person decides. A no would be wrong, since the first copy may
-#: have arrived (a letter would go out on paper too), and another copy would not be known again by the operator.
+#: Nothing is sent, and what an earlier attempt came to may not be known: a person decides. A no
+#: would be wrong, since the first copy may
+#: have arrived (a letter would go out on paper too), and another copy would not be known again by
+#: the operator.
 _CHANGED: Final = Uncertain(
     Reason(
         "changed-since-first-attempt",
@@ -73,14 +77,26 @@ class Composer:
         self._clock = clock
         self._enclosures = Enclosures()
 
-    def unsaid(self, content: Mapping[str, Any], desk: SenderAccount | None) -> tuple[str, Mapping[str, str]]:
-        """The subject and the support info of a content that has none of its own; nothing where it has."""
+    def unsaid(
+        self, content: Mapping[str, Any], desk: SenderAccount | None
+    ) -> tuple[str, Mapping[str, str]]:
+        """The subject and the support info of a content that has none of its own; nothing where it
+        has."""
         default = (desk and desk.sender.support_info) or self._settings.support_info
-        subject = "" if content.get("subject") else content.get("_subject") or self._settings.subject
+        subject = (
+            "" if content.get("subject") else content.get("_subject") or self._settings.subject
+        )
         told = (content.get("sender") or {}).get("supportInfo")
         return subject, {} if told else content.get("_supportInfo") or default.members()
 
-    async def freeze(self, draft: Draft, key: UUID, desk: SenderAccount, to: tuple[str, Mailbox], credentials: Credentials) -> Snapshot:
+    async def freeze(
+        self,
+        draft: Draft,
+        key: UUID,
+        desk: SenderAccount,
+        to: tuple[str, Mailbox],
+        credentials: Credentials,
+    ) -> Snapshot:
         """``to``: the recipient's 12 digits, and the mailbox."""
         recipient, mailbox = to
         subject, support_info = self.unsaid(draft.content, desk)
@@ -100,7 +116,9 @@ class Composer:
         sealing = await self._sealing(draft, first, credentials)
         return replace(first, fingerprint=sealing.fingerprint.hex())
 
-    async def envelope(self, draft: Draft, frozen: Snapshot, equipment: Equipment) -> bytes | Outcome:
+    async def envelope(
+        self, draft: Draft, frozen: Snapshot, equipment: Equipment
+    ) -> bytes | Outcome:
         """What was frozen, signed and sealed; what would differ by a byte is not made."""
         credentials = equipment.of(frozen.certificate)
         if credentials is None:
@@ -110,11 +128,18 @@ class Composer:
             return _CHANGED
         envelope = sealing.envelope()
         if len(envelope) > LIMIT:
-            return Rejected(Reason("too-large", f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}"))
+            return Rejected(
+                Reason(
+                    "too-large",
+                    f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}",
+                )
+            )
         return envelope
 
     async def _sealing(self, draft: Draft, frozen: Snapshot, credentials: Credentials) -> Sealing:
-        weight = sum(len(file.data) for file in draft.attachments) + len(draft.content.get("body") or "")
+        weight = sum(len(file.data) for file in draft.attachments) + len(
+            draft.content.get("body") or ""
+        )
         if weight > _HEAVY:
             return await asyncio.to_thread(self._seal, draft, frozen, credentials)
         return self._seal(draft, frozen, credentials)
@@ -130,4 +155,8 @@ class Composer:
             subject=frozen.subject or draft.content.get("_subject", ""),
             support_info=frozen.support_info or draft.content.get("_supportInfo", {}),
         )
-        return Sealing(delivery(letterhead, draft.content, draft.attachments, self._enclosures), frozen.date, credentials.signer)
+        return Sealing(
+            delivery(letterhead, draft.content, draft.attachments, self._enclosures),
+            frozen.date,
+            credentials.signer,
+        )

@@ -1,7 +1,9 @@
-"""HTML as a mailbox takes it: every tag closed, nothing that runs, nothing that is fetched. Every fault with its line and column.
+"""HTML as a mailbox takes it: every tag closed, nothing that runs, nothing that is fetched. Every
+fault with its line and column.
 
-Read by patterns that never look back (possessive, so that hostile text costs no more than its length), not by a browser's lenient rules:
-what must be guessed at is a fault. HTML standard sections 13.1 (writing) and 13.1.2.4 (which tags may be left out: none here).
+Read by patterns that never look back (possessive, so that hostile text costs no more than its
+length), not by a browser's lenient rules: what must be guessed at is a fault. HTML standard
+sections 13.1 (writing) and 13.1.2.4 (which tags may be left out: none here).
 """
 
 from __future__ import annotations
@@ -27,19 +29,44 @@ _TAG: Final = re.compile(
     r"<(?P<name>[A-Za-z][A-Za-z0-9:-]*+)"
     r"(?P<attributes>(?:\s++[^\s\"'<>/=\x00]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'=<>`]++))?+)*+)\s*+(?P<closed>/?)>"
 )
-_ATTRIBUTE: Final = re.compile(r"\s++([^\s\"'<>/=\x00]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'=<>`]++)))?+")
+_ATTRIBUTE: Final = re.compile(
+    r"\s++([^\s\"'<>/=\x00]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'=<>`]++)))?+"
+)
 _END: Final = re.compile(r"</([A-Za-z][A-Za-z0-9:-]*+)\s*+>")
 _DOCTYPE: Final = re.compile(r"<!doctype html\s*+>", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"&(#[0-9]{1,7};|#[xX][0-9A-Fa-f]{1,6};|[A-Za-z][A-Za-z0-9]*+;|)")
 _STYLE_END: Final = re.compile(r"</style\s*+>", re.IGNORECASE)
 _SCRIPT_END: Final = re.compile(r"</script\s*+>", re.IGNORECASE)
-_INLINE: Final = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]++\Z", re.IGNORECASE)
-_CSS_LINK: Final = re.compile(r"url\s*+\(\s*+['\"]?+(?!data:image/)|@import|expression\s*+\(|-moz-binding", re.IGNORECASE)
+_INLINE: Final = re.compile(
+    r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]++\Z", re.IGNORECASE
+)
+_CSS_LINK: Final = re.compile(
+    r"url\s*+\(\s*+['\"]?+(?!data:image/)|@import|expression\s*+\(|-moz-binding", re.IGNORECASE
+)
 _BLANKS: Final = re.compile(r"[\x00-\x20]+")
 
-_VOID: Final = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"])
+_VOID: Final = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
 _FOREIGN: Final = frozenset({"svg", "math"})
-_RUNS: Final = frozenset({"script", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet"})
+_RUNS: Final = frozenset(
+    {"script", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet"}
+)
 _FETCHES: Final = frozenset({"link", "base", "audio", "video", "source", "track"})
 #: Attributes that name something to fetch at once.
 _SOURCES: Final = frozenset({"src", "background", "poster", "data", "lowsrc", "xlink:href"})
@@ -160,7 +187,10 @@ class _Reading:
         if end is None:
             yield mark, f"<{name}> is not closed"
         elif name == "style" and (found := _CSS_LINK.search(self._text, start, end.start())):
-            yield found.start(), "a style must not fetch anything: images are inlined as data:image/…;base64"
+            yield (
+                found.start(),
+                "a style must not fetch anything: images are inlined as data:image/…;base64",
+            )
 
 
 def _references(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
@@ -201,7 +231,9 @@ def _attribute_fault(name: str, attribute: str, value: str) -> str | None:
         return f"the attribute {attribute} must not hold a script"
     if attribute in ("srcset", "ping", "srcdoc"):
         return f"the attribute {attribute} is not allowed"
-    if (attribute in _SOURCES or (attribute == "href" and name in ("image", "use", "feimage"))) and not _INLINE.match(value.strip()):
+    if (
+        attribute in _SOURCES or (attribute == "href" and name in ("image", "use", "feimage"))
+    ) and not _INLINE.match(value.strip()):
         return f"the attribute {attribute} of <{name}> must be an inlined image (data:image/png;base64,…), not a link"
     if attribute == "style" and _CSS_LINK.search(value):
         return "a style must not fetch anything: images are inlined as data:image/…;base64"

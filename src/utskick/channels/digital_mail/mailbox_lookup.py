@@ -1,4 +1,5 @@
-"""Who a party is, and where its mailbox is: the directory's answer and the register's, put together."""
+"""Who a party is, and where its mailbox is: the directory's answer and the register's, put
+together."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from utskick.outgoing.batch_loader import Groups
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LookupResult:
-    """``recipient``: 12 digits; ``mailbox``: it can be reached there, or why not; ``supplier``: its operator's name, where one is known."""
+    """``recipient``: 12 digits; ``mailbox``: it can be reached there, or why not; ``supplier``: its
+    operator's name, where one is known."""
 
     recipient: str
     mailbox: Mailbox | Reason
@@ -32,7 +34,9 @@ class Whereabouts:
         self._clock = clock
         self._people: dict[str, Groups[LegalId]] = {}
 
-    async def find(self, desk: SenderAccount, municipality_id: str, party_id: str) -> LookupResult | Outcome:
+    async def find(
+        self, desk: SenderAccount, municipality_id: str, party_id: str
+    ) -> LookupResult | Outcome:
         """The outcome: nobody can tell now."""
         legal_id = await self._group(municipality_id).get(party_id)
         if legal_id is None:
@@ -43,7 +47,9 @@ class Whereabouts:
         standing = await desk.standing(recipient)
         if standing is not None and not isinstance(standing, Standing):
             return standing
-        mailbox = verdict(standing, recipient, self._clock().astimezone(SWEDEN).date(), desk.account.operators)
+        mailbox = verdict(
+            standing, recipient, self._clock().astimezone(SWEDEN).date(), desk.account.operators
+        )
         return LookupResult(recipient, mailbox, _supplier_name(standing, desk))
 
     def _group(self, municipality_id: str) -> Groups[LegalId]:
@@ -51,13 +57,17 @@ class Whereabouts:
             self._people[municipality_id] = Groups(partial(self._legal_ids, municipality_id))
         return self._people[municipality_id]
 
-    async def _legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Outcome:
+    async def _legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Outcome:
         """By party id as it was asked for: a directory may answer in another letter case."""
         found = await self._directory.legal_ids(municipality_id, party_ids)
         if not isinstance(found, Mapping):
             return found
         lower = {party_id.lower(): legal_id for party_id, legal_id in found.items()}
-        return {party_id: lower[party_id.lower()] for party_id in party_ids if party_id.lower() in lower}
+        return {
+            party_id: lower[party_id.lower()] for party_id in party_ids if party_id.lower() in lower
+        }
 
     async def close(self) -> None:
         for group in self._people.values():

@@ -1,4 +1,5 @@
-"""The e-mail headers that a caller may set (contract section 7): which, in which spelling, and with which values."""
+"""The e-mail headers that a caller may set (contract section 7): which, in which spelling, and with
+which values."""
 
 from __future__ import annotations
 
@@ -14,14 +15,19 @@ from utskick.domain.validators import CLEAN, broken, is_clean
 _ID = re.compile(r"<.{1,1000}@.{1,1000}>\Z")
 _VISIBLE = re.compile(r"[!-~]*\Z")
 
-#: A line of a message holds at most 998 octets (RFC 5322 section 2.1.1), and a message id has no place to break.
+#: A line of a message holds at most 998 octets (RFC 5322 section 2.1.1), and a message id has no
+#: place to break.
 _LONGEST = 900
-#: All ids of one header: servers cut off a header of some 100 000 octets (Postfix, header_size_limit).
+#: All ids of one header: servers cut off a header of some 100 000 octets (Postfix,
+#: header_size_limit).
 _ALL = 50_000
 
 _IDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("must start with '<', contain '@' and end with '>'", lambda v: _ID.match(v) is not None),
-    ("must hold only visible ASCII characters, and no '=?'", lambda v: not is_clean(v) or (bool(_VISIBLE.match(v)) and "=?" not in v)),
+    (
+        "must hold only visible ASCII characters, and no '=?'",
+        lambda v: not is_clean(v) or (bool(_VISIBLE.match(v)) and "=?" not in v),
+    ),
     (f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),
 )
 _AUTOMATIC = (("must be equal to 'auto-generated'", lambda v: v == "auto-generated"),)
@@ -29,7 +35,8 @@ _AUTOMATIC = (("must be equal to 'auto-generated'", lambda v: v == "auto-generat
 
 @dataclass(frozen=True, slots=True)
 class CustomHeader:
-    """A header that may be set: ``wire`` as RFC 5322 writes it, ``enum`` as the peer's clients do."""
+    """A header that may be set: ``wire`` as RFC 5322 writes it, ``enum`` as the peer's clients
+    do."""
 
     wire: str
     enum: str
@@ -50,7 +57,11 @@ _LIST = ", ".join(f"{header.wire}/{header.enum}" for header in ALLOWED)
 def check_headers(headers: dict[str, list[str] | None]) -> dict[str, list[str] | None]:
     """The headers as they were written; every fault is reported at its header's name."""
     faults = {name: list(dict.fromkeys(_faults(name, headers))) for name in headers}
-    details = [InitErrorDetails(type=broken(*said), loc=(name,), input=headers[name]) for name, said in faults.items() if said]
+    details = [
+        InitErrorDetails(type=broken(*said), loc=(name,), input=headers[name])
+        for name, said in faults.items()
+        if said
+    ]
     if details:
         raise ValidationError.from_exception_data("headers", details)
     return headers

@@ -15,7 +15,8 @@ from utskick.domain.errors import SettingsFault
 #: Bytes to leave for a signature: one by a key of 4096 bits takes about 1200.
 ROOM = 2048
 
-#: Signed as often as they occur and, being named, once they occur. From is named twice, so that no second one can be added
+#: Signed as often as they occur and, being named, once they occur. From is named twice, so that no
+#: second one can be added
 #: (RFC 6376 section 8.15).
 _FIELDS = (
     b"from",
@@ -35,7 +36,8 @@ _FIELDS = (
 
 
 class _Dated(dkim.DKIM):  # type: ignore[misc]
-    """A signature dated as its message is, so that a second attempt sends the same bytes as the first."""
+    """A signature dated as its message is, so that a second attempt sends the same bytes as the
+    first."""
 
     moment = b"0"
 
@@ -49,13 +51,16 @@ class Signatures:
     """The keys, read once. Raises ``SettingsFault`` for one that cannot sign."""
 
     def __init__(self, keys: dict[str, DkimKey]) -> None:
-        self._keys = {domain: (key.selector.encode(), _read(domain, key)) for domain, key in keys.items()}
+        self._keys = {
+            domain: (key.selector.encode(), _read(domain, key)) for domain, key in keys.items()
+        }
 
     def covers(self, address: str) -> bool:
         return domain_of(address) in self._keys
 
     def sign(self, mail: ComposedMail, at: datetime) -> ComposedMail:
-        """The same mail, signed where its sender's domain has a key. Takes some 10 ms: not for the event loop."""
+        """The same mail, signed where its sender's domain has a key. Takes some 10 ms: not for the
+        event loop."""
         domain = domain_of(mail.sender)
         if domain not in self._keys:
             return mail
@@ -67,7 +72,9 @@ class Signatures:
 def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> bytes:
     signer = _Dated(data)
     signer.moment = str(int(at.timestamp())).encode()
-    header: bytes = signer.sign(*key, include_headers=list(_FIELDS), canonicalize=(b"relaxed", b"relaxed"))
+    header: bytes = signer.sign(
+        *key, include_headers=list(_FIELDS), canonicalize=(b"relaxed", b"relaxed")
+    )
     return header
 
 
@@ -79,6 +86,8 @@ def _read(domain: str, key: DkimKey) -> bytes:
         assert key.key is not None
         return readable(key.key.get_secret_value().encode())
     except OSError as fault:
-        raise SettingsFault(f"dkim.{domain}.key_file cannot be read: {type(fault).__name__}") from fault
+        raise SettingsFault(
+            f"dkim.{domain}.key_file cannot be read: {type(fault).__name__}"
+        ) from fault
     except ValueError as fault:
         raise SettingsFault(f"dkim.{domain}.key_file {fault}") from fault

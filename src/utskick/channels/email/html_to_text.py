@@ -11,7 +11,8 @@ from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 
-#: Characters of HTML above which no text is made of it: a second copy would help nobody, and takes seconds.
+#: Characters of HTML above which no text is made of it: a second copy would help nobody, and takes
+#: seconds.
 LIMIT = 256 * 1024
 
 _HIDDEN = re.compile(r"display\s*:\s*none")
@@ -32,7 +33,11 @@ def _manner() -> ParserConfig:
     cell = HtmlElement(display=Display.inline, suffix=" ")
     css = {**STRICT_CSS_PROFILE, "table": _BLOCK, "tr": _BLOCK, "td": cell, "th": cell}
     tags = dict.fromkeys(_TABLE_TAGS, _pass)
-    manner = ParserConfig(css=css, display_links=True, custom_html_tag_handler_mapping=CustomHtmlTagHandlerMapping(tags, tags))
+    manner = ParserConfig(
+        css=css,
+        display_links=True,
+        custom_html_tag_handler_mapping=CustomHtmlTagHandlerMapping(tags, tags),
+    )
     # Lengths given in style attributes would let a short message ask for megabytes of space.
     manner.attribute_handler.attribute_mapping = {"style": _hide}
     return manner
@@ -42,7 +47,8 @@ _MANNER = _manner()
 
 
 def text_of(html: str) -> str:
-    """Empty where the HTML says nothing in words, or cannot be read; the message then goes out as HTML only."""
+    """Empty where the HTML says nothing in words, or cannot be read; the message then goes out as
+    HTML only."""
     if len(html) > LIMIT:
         return ""
     try:

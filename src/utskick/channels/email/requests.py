@@ -1,4 +1,5 @@
-"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short one (contract 0.1, 4.3, 4.4)."""
+"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short
+one (contract 0.1, 4.3, 4.4)."""
 
 from __future__ import annotations
 
@@ -34,8 +35,11 @@ BATCH_LIMIT = 100_000
 _WELL_FORMED = "must be a well-formed email address"
 
 Email = Annotated[rules.Email, Constraint(((_WELL_FORMED, is_deliverable),), "must not be blank")]
-ReplyTo = Annotated[rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
-#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no more.
+ReplyTo = Annotated[
+    rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))
+]
+#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no
+#: more.
 _LONGEST = 1000
 Title = Annotated[
     Line,
@@ -47,7 +51,8 @@ Title = Annotated[
 ]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Constraint(
-    ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),)
+    ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),),
+    schema=(("maxItems", BATCH_LIMIT),),
 )
 
 
@@ -102,7 +107,11 @@ class _Content(_Sending):
 
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows, without recipients, sender and attachments."""
-        return self.model_dump(by_alias=True, exclude_none=True, include={"subject", "message", "html_message", "headers"})
+        return self.model_dump(
+            by_alias=True,
+            exclude_none=True,
+            include={"subject", "message", "html_message", "headers"},
+        )
 
 
 class EmailRequest(_Content):
@@ -115,7 +124,10 @@ class EmailRequest(_Content):
         told = self.party.external_references if self.party else None
         if told is None:
             return super().content()
-        return {"party": {"externalReferences": [r.model_dump() for r in told]}, **super().content()}
+        return {
+            "party": {"externalReferences": [r.model_dump() for r in told]},
+            **super().content(),
+        }
 
     def recipients(self) -> list[Recipient]:
         return [Recipient(self.email_address, self.party.party_id if self.party else None)]

@@ -11,7 +11,11 @@ from utskick.channels.email.smtp_replies import Step, verdict
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 
-_LOST = Deferred(Reason("connection-lost", "the connection to the mail server was lost before the message was sent"))
+_LOST = Deferred(
+    Reason(
+        "connection-lost", "the connection to the mail server was lost before the message was sent"
+    )
+)
 
 
 class Smtp:
@@ -26,7 +30,8 @@ class Smtp:
         self._turns = asyncio.Semaphore(account.concurrency)
 
     async def send(self, mail: ComposedMail) -> Outcome:
-        """One attempt. A connection that had gone stale before anything of the message left is replaced once."""
+        """One attempt. A connection that had gone stale before anything of the message left is
+        replaced once."""
         async with self._turns:
             connection = await self._connections.take()
             if isinstance(connection, SmtpConnection) and connection.used:
@@ -34,7 +39,11 @@ class Smtp:
                 if outcome != _LOST and not _closing(outcome):
                     return outcome
                 connection = await self._connections.open()
-            return await self._transact(connection, mail) if isinstance(connection, SmtpConnection) else connection
+            return (
+                await self._transact(connection, mail)
+                if isinstance(connection, SmtpConnection)
+                else connection
+            )
 
     async def _transact(self, connection: SmtpConnection, mail: ComposedMail) -> Outcome:
         try:
@@ -54,7 +63,11 @@ class Smtp:
         await connection.leave()
         ok = reply is not None and reply.code == 250
         return AccountHealth(
-            self._name, ok, "the mail server answers" if ok else "the mail server took our connection and then did not answer"
+            self._name,
+            ok,
+            "the mail server answers"
+            if ok
+            else "the mail server took our connection and then did not answer",
         )
 
     async def close(self) -> None:
@@ -66,7 +79,11 @@ def _closing(outcome: Outcome) -> bool:
 
 
 def _sentence(outcome: Outcome) -> str:
-    return outcome.reason.sentence if isinstance(outcome, Deferred | Misconfigured) else "the mail server cannot be used"
+    return (
+        outcome.reason.sentence
+        if isinstance(outcome, Deferred | Misconfigured)
+        else "the mail server cannot be used"
+    )
 
 
 async def _transaction(connection: SmtpConnection, mail: ComposedMail) -> Outcome:

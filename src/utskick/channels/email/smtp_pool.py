@@ -1,4 +1,5 @@
-"""Connections to one submission server: opened securely or not at all, used for many messages, closed when idle."""
+"""Connections to one submission server: opened securely or not at all, used for many messages,
+closed when idle."""
 
 from __future__ import annotations
 
@@ -7,13 +8,20 @@ import ssl
 from contextlib import suppress
 from typing import cast
 
-from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPHeloError,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from utskick.channels.email.settings import AccountSettings
 from utskick.channels.email.smtp_replies import Reply, Step, verdict
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
-#: Bytes a second that the slowest line worth having carries: a silent server is not one that is still receiving.
+#: Bytes a second that the slowest line worth having carries: a silent server is not one that is
+#: still receiving.
 _SLOW = 100_000
 
 
@@ -42,14 +50,17 @@ class SmtpConnection:
     async def say(self, *command: bytes, timeout: float | None = None) -> Reply | None:
         """The reply; None when the connection was lost, silent or not understood, and is closed."""
         try:
-            code, text = await self._client.execute_command(*command, timeout=timeout or self._account.read_timeout)
+            code, text = await self._client.execute_command(
+                *command, timeout=timeout or self._account.read_timeout
+            )
         except (SMTPException, OSError):
             self.drop()
             return None
         return Reply(code, text)
 
     async def hand_over(self, data: bytes) -> Outcome:
-        """The content, after the server asked for it; ``data`` has its dots doubled and ends in the last of them."""
+        """The content, after the server asked for it; ``data`` has its dots doubled and ends in the
+        last of them."""
         protocol = self._client.protocol
         try:
             if protocol is None:
@@ -57,15 +68,24 @@ class SmtpConnection:
             protocol.write(data)
         except SMTPException:
             self.drop()
-            return Deferred(Reason("connection-lost", "the mail server closed the connection before the message was sent"))
+            return Deferred(
+                Reason(
+                    "connection-lost",
+                    "the mail server closed the connection before the message was sent",
+                )
+            )
         try:
-            code, text = await protocol.read_response(timeout=self._account.read_timeout + len(data) / _SLOW)
+            code, text = await protocol.read_response(
+                timeout=self._account.read_timeout + len(data) / _SLOW
+            )
         except SMTPResponseException:
             said = Reason("garbage", "the mail server's answer to the message cannot be understood")
         except TimeoutError:
             said = Reason("no-answer", "the message left, and no answer came in time")
         except (SMTPException, OSError):
-            said = Reason("connection-lost", "the message left, and the connection was lost before the answer")
+            said = Reason(
+                "connection-lost", "the message left, and the connection was lost before the answer"
+            )
         else:
             return verdict(Step.CONTENT, Reply(code, text))
         self.drop()
@@ -121,18 +141,24 @@ async def _greet(client: SMTP) -> None:
 
 
 async def _secure(client: SMTP, account: AccountSettings) -> Outcome | None:
-    """STARTTLS, or nothing is sent: a server that does not offer it may be somebody in between (RFC 3207 section 6)."""
+    """STARTTLS, or nothing is sent: a server that does not offer it may be somebody in between (RFC
+    3207 section 6)."""
     if account.security != "starttls":
         return None
     if not client.supports_extension("starttls"):
-        return Misconfigured(Reason("tls", "the mail server offers no STARTTLS, and the account's security asks for it"))
+        return Misconfigured(
+            Reason(
+                "tls", "the mail server offers no STARTTLS, and the account's security asks for it"
+            )
+        )
     await client.starttls(timeout=account.connect_timeout)
     await _greet(client)
     return None
 
 
 async def _log_in(client: SMTP, account: AccountSettings) -> Outcome | None:
-    """One attempt by the first method that both know: a second one with the same password would count against us."""
+    """One attempt by the first method that both know: a second one with the same password would
+    count against us."""
     if account.username is None or account.password is None:
         return None
     password = account.password.get_secret_value()
@@ -141,19 +167,29 @@ async def _log_in(client: SMTP, account: AccountSettings) -> Outcome | None:
         if name in client.server_auth_methods:
             await way(account.username, password)
             return None
-    return Misconfigured(Reason("refused-login", "the mail server offers no way to log in that we know"))
+    return Misconfigured(
+        Reason("refused-login", "the mail server offers no way to log in that we know")
+    )
 
 
 def _absence(fault: Exception) -> Outcome:
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
-        return Misconfigured(Reason("tls", "no secure connection to the mail server: its certificate or its TLS was not accepted"))
+        return Misconfigured(
+            Reason(
+                "tls",
+                "no secure connection to the mail server: its certificate or its TLS was not accepted",
+            )
+        )
     if isinstance(fault, SMTPResponseException):
         return verdict(Step.OPEN, Reply(fault.code, fault.message))
-    return Deferred(Reason("unreachable", f"the mail server could not be reached ({type(fault).__name__})"))
+    return Deferred(
+        Reason("unreachable", f"the mail server could not be reached ({type(fault).__name__})")
+    )
 
 
 class Connections:
-    """The open connections that nobody uses at the moment. ``take`` one, ``give`` it back if it is still good."""
+    """The open connections that nobody uses at the moment. ``take`` one, ``give`` it back if it is
+    still good."""
 
     def __init__(self, account: AccountSettings) -> None:
         self._account = account
@@ -165,7 +201,11 @@ class Connections:
     async def take(self) -> SmtpConnection | Outcome:
         while self._idle:
             connection = self._idle.pop()
-            reply = await connection.say(b"RSET", timeout=self._account.connect_timeout) if connection.open else None
+            reply = (
+                await connection.say(b"RSET", timeout=self._account.connect_timeout)
+                if connection.open
+                else None
+            )
             if reply is not None and reply.code == 250:
                 return connection
             connection.drop()
@@ -175,7 +215,11 @@ class Connections:
         """A fresh one, past all that are idle."""
         try:
             if self._tls is None and self._account.security != "plain":
-                self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=self._account.ca_file, cadata=self._account.ca)
+                self._tls = await asyncio.to_thread(
+                    ssl.create_default_context,
+                    cafile=self._account.ca_file,
+                    cadata=self._account.ca,
+                )
         except OSError:
             return Misconfigured(Reason("tls", "the account's ca_file cannot be read"))
         opened = await connect(self._account, self._tls)
@@ -187,7 +231,10 @@ class Connections:
         connection.used += 1
         if not connection.open:
             return
-        if connection.used >= self._account.messages_per_connection or len(self._idle) >= self._account.concurrency:
+        if (
+            connection.used >= self._account.messages_per_connection
+            or len(self._idle) >= self._account.concurrency
+        ):
             self._dismiss(connection)
             return
         loop = asyncio.get_running_loop()

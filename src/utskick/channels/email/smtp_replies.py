@@ -1,4 +1,5 @@
-"""What a server's reply means at each step of a mail transaction (RFC 5321 section 4.2, RFC 3463)."""
+"""What a server's reply means at each step of a mail transaction (RFC 5321 section 4.2, RFC
+3463)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,15 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
 _LOGIN = frozenset({530, 534, 535, 538})
@@ -24,7 +33,8 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply. ``text`` may name the recipient and never leaves this channel but as the reference of a message taken."""
+    """A reply. ``text`` may name the recipient and never leaves this channel but as the reference
+    of a message taken."""
 
     code: int
     text: str
@@ -59,7 +69,11 @@ def verdict(step: Step, reply: Reply) -> Outcome:
     if kind == 5:
         return _permanent(step, reply)
     if step is Step.CONTENT:
-        return Uncertain(_reason(reply, "garbage", "the mail server's answer to the message cannot be understood"))
+        return Uncertain(
+            _reason(
+                reply, "garbage", "the mail server's answer to the message cannot be understood"
+            )
+        )
     return Deferred(_reason(reply, "garbage", "the mail server answered what cannot be understood"))
 
 
@@ -70,17 +84,31 @@ def _temporary(reply: Reply) -> Outcome:
 
 
 def _permanent(step: Step, reply: Reply) -> Outcome:
-    too_large = reply.enhanced in ("5.2.3", "5.3.4") or (reply.code == 552 and step is not Step.RECIPIENT)
+    too_large = reply.enhanced in ("5.2.3", "5.3.4") or (
+        reply.code == 552 and step is not Step.RECIPIENT
+    )
     if too_large:
-        return Rejected(_reason(reply, "too-large", "the message is larger than the mail server takes"))
+        return Rejected(
+            _reason(reply, "too-large", "the message is larger than the mail server takes")
+        )
     if step is Step.OPEN:
-        return Misconfigured(_reason(reply, "refused-connection", "the mail server will not speak with us"))
+        return Misconfigured(
+            _reason(reply, "refused-connection", "the mail server will not speak with us")
+        )
     if step is Step.SENDER:
-        return Misconfigured(_reason(reply, "refused-sender", "the mail server will not carry mail from this sender"))
-    if step is Step.RECIPIENT and (reply.enhanced.startswith("5.1.") or (not reply.enhanced and reply.code in (550, 551, 553))):
-        return Rejected(_reason(reply, "unknown-recipient", "the mail server knows no such recipient"))
+        return Misconfigured(
+            _reason(reply, "refused-sender", "the mail server will not carry mail from this sender")
+        )
+    if step is Step.RECIPIENT and (
+        reply.enhanced.startswith("5.1.") or (not reply.enhanced and reply.code in (550, 551, 553))
+    ):
+        return Rejected(
+            _reason(reply, "unknown-recipient", "the mail server knows no such recipient")
+        )
     if step is Step.RECIPIENT:
-        return Rejected(_reason(reply, "refused-recipient", "the mail server refused the recipient"))
+        return Rejected(
+            _reason(reply, "refused-recipient", "the mail server refused the recipient")
+        )
     return Rejected(_reason(reply, "refused-content", "the mail server refused the message"))
 
 

@@ -1,4 +1,5 @@
-"""What the channel knows of an account: somebody who takes composed mail and says what became of it."""
+"""What the channel knows of an account: somebody who takes composed mail and says what became of
+it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper when that is known not to have arrived.
+"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper
+when that is known not to have arrived.
 
-The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on paper ever comes here.
+The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on
+paper ever comes here.
 """
 
 from __future__ import annotations
@@ -14,12 +16,21 @@ from utskick.channels.letter.planning import DIGITAL, PAPER, plan
 from utskick.channels.letter.requests import LetterRequest
 from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, RequestContext, SendEndpoint
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared
 
 _ONLY_DIGITAL: Final = Reason(
-    "undeliverable-only-digital", "Only DIGITAL_MAIL delivery allowed and party id unset/address set"
+    "undeliverable-only-digital",
+    "Only DIGITAL_MAIL delivery allowed and party id unset/address set",
 )  # the contract's words (L5)
 
 FORMS: Final = (

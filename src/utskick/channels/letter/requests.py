@@ -36,7 +36,8 @@ Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
 
 
 class LetterParty(Body):
-    """To whom: people by their party id (digital first, where they can be reached so), and plain addresses (paper)."""
+    """To whom: people by their party id (digital first, where they can be reached so), and plain
+    addresses (paper)."""
 
     party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = None
     addresses: Annotated[list[AddressBody], crowd(MOST_RECIPIENTS, least=0)] | None = None
@@ -47,7 +48,9 @@ class LetterAttachment(Body):
     """A PDF, as BASE64, and by which way it may go."""
 
     delivery_mode: Mode
-    filename: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[
+        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+    ]
     content_type: Annotated[str, one_of("application/pdf")] | None = None
     content: FileContent
 
@@ -78,5 +81,7 @@ class LetterRequest(Body):
         members = {"subject", "sender", "content_type", "body", "department", "deviation"}
         content = self.model_dump(by_alias=True, exclude_none=True, include=members)
         if self.party.external_references is not None:
-            content["party"] = {"externalReferences": [r.model_dump() for r in self.party.external_references]}
+            content["party"] = {
+                "externalReferences": [r.model_dump() for r in self.party.external_references]
+            }
         return content

@@ -9,7 +9,8 @@ from utskick.outgoing.settings_types import ChannelSection
 
 
 class LetterSettings(ChannelSection):
-    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail section (``organization``)."""
+    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail
+    section (``organization``)."""
 
     carried: ClassVar = frozenset({"subject"})
 

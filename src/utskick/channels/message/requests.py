@@ -32,7 +32,9 @@ SmsName = Annotated[
         (("minLength", 1), ("maxLength", 11)),
     ),
 ]
-Name = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+Name = Annotated[
+    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+]
 
 
 class EmailSender(Body, title="Email"):
@@ -76,9 +78,15 @@ class Message(Body):
 
     def said(self) -> dict[str, Any]:
         """The members that history shows, without the party id."""
-        content = self.model_dump(by_alias=True, exclude_none=True, include={"filters", "sender", "subject", "message", "html_message"})
+        content = self.model_dump(
+            by_alias=True,
+            exclude_none=True,
+            include={"filters", "sender", "subject", "message", "html_message"},
+        )
         if self.party.external_references is not None:
-            content["party"] = {"externalReferences": [r.model_dump() for r in self.party.external_references]}
+            content["party"] = {
+                "externalReferences": [r.model_dump() for r in self.party.external_references]
+            }
         return content
 
 

@@ -19,7 +19,16 @@ from utskick.channels.push.settings import Account as AccountSettings
 from utskick.channels.push.settings import FcmAccount, PushSettings
 from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, AccountHealth, ChannelDefaults, Draft, Plan, Priority, RequestContext, SendEndpoint
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    Priority,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.directory_ports import Neighbours, Subscription, SubscriptionLookup
 from utskick.domain.errors import Invalid, NotBuilt, Violation
@@ -27,11 +36,21 @@ from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import READY, Prepared, Route, Routed
 from utskick.domain.recipient import once_each
 
-_NO_SUBSCRIPTION: Final = Rejected(Reason("no-subscription", "no device of the party takes push messages"))
+_NO_SUBSCRIPTION: Final = Rejected(
+    Reason("no-subscription", "no device of the party takes push messages")
+)
 _DEVICE: Final = "device:"
 
 FORMS: Final = (
-    SendEndpoint("push", "sendPush", "Send a push message to the devices of parties", PushRequest, None, many=True, limit=8 * 1_048_576),
+    SendEndpoint(
+        "push",
+        "sendPush",
+        "Send a push message to the devices of parties",
+        PushRequest,
+        None,
+        many=True,
+        limit=8 * 1_048_576,
+    ),
 )
 
 
@@ -51,7 +70,8 @@ class _OpenAccount:
 
 
 class PushChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its answers are deliveries to devices."""
+    """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its
+    answers are deliveries to devices."""
 
     name = "push"
     message_type = "PUSH"
@@ -70,9 +90,17 @@ class PushChannel(ChannelDefaults):
         self._settings = settings
         self._subscriptions = subscriptions
         self._clock = clock
-        self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
+        self._desks = {
+            desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)
+        }
         self.accounts = tuple(
-            Account(name, d.settings.provider, d.settings.priority, d.settings.concurrency, d.settings.rate)
+            Account(
+                name,
+                d.settings.provider,
+                d.settings.priority,
+                d.settings.concurrency,
+                d.settings.rate,
+            )
             for name, d in self._desks.items()
         )
 
@@ -80,7 +108,9 @@ class PushChannel(ChannelDefaults):
         if not isinstance(request, PushRequest):
             raise TypeError(f"{type(request).__name__} is no push message")
         if not any(desk.serves(asked.municipality_id) for desk in self._desks.values()):
-            raise NotBuilt("no push account is configured for this municipality; see the settings of [push]")
+            raise NotBuilt(
+                "no push account is configured for this municipality; see the settings of [push]"
+            )
         content = {**request.content(), **self._unsaid(request.content())}
         if faults := payload.faults(content):
             raise Invalid(faults)
@@ -98,7 +128,12 @@ class PushChannel(ChannelDefaults):
             valid_until=request.valid_until,
         )
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext) -> list[Violation]:  # noqa: ARG002
+    async def inspect(
+        self,
+        content: Mapping[str, Any],
+        attachments: Sequence[Attachment],  # noqa: ARG002
+        asked: RequestContext,  # noqa: ARG002
+    ) -> list[Violation]:
         """What another channel's request hands over must fit as our own must."""
         return payload.faults(content)
 
@@ -120,15 +155,26 @@ class PushChannel(ChannelDefaults):
         found = await self._subscriptions.of(draft.municipality_id, party_id)
         if isinstance(found, Deferred):
             return found
-        return Routed(tuple(Route(self.name, destination_of(each)) for each in found)) if found else _NO_SUBSCRIPTION
+        return (
+            Routed(tuple(Route(self.name, destination_of(each)) for each in found))
+            if found
+            else _NO_SUBSCRIPTION
+        )
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         kind, _ = _device(draft)
-        return tuple(name for name, desk in self._desks.items() if desk.carries(draft.municipality_id, kind))
+        return tuple(
+            name for name, desk in self._desks.items() if desk.carries(draft.municipality_id, kind)
+        )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """A second copy is identical and has the same tag, so that the device shows one; with a topic the push service does that itself."""
-        return "resend" if draft.content.get("topic") or self._desks[account].settings.resend_uncertain else "hold"
+        """A second copy is identical and has the same tag, so that the device shows one; with a
+        topic the push service does that itself."""
+        return (
+            "resend"
+            if draft.content.get("topic") or self._desks[account].settings.resend_uncertain
+            else "hold"
+        )
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         _, subscription_id = _device(draft)
@@ -145,18 +191,26 @@ class PushChannel(ChannelDefaults):
 
     def show(self, draft: Draft) -> dict[str, Any]:
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
+        party = {
+            **({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}),
+            **shown.pop("party", {}),
+        }
         return {**({"party": party} if party else {}), **shown}
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items())))
+        return list(
+            await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items()))
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(desk.provider.close() for desk in self._desks.values()))
 
 
 def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
-    desks = [_OpenAccount(name, account, _provider(account)) for name, account in settings.accounts.items()]
+    desks = [
+        _OpenAccount(name, account, _provider(account))
+        for name, account in settings.accounts.items()
+    ]
     return PushChannel(settings, desks, neighbours.subscriptions)
 
 

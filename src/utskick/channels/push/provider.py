@@ -14,7 +14,13 @@ GONE: Final = "gone"
 
 
 def gone(provider_code: str | None = None) -> Rejected:
-    return Rejected(Reason(GONE, "the device no longer takes our messages; its subscription has been removed", provider_code))
+    return Rejected(
+        Reason(
+            GONE,
+            "the device no longer takes our messages; its subscription has been removed",
+            provider_code,
+        )
+    )
 
 
 def is_gone(outcome: object) -> bool:

@@ -1,4 +1,5 @@
-"""The push section of the settings: how long messages are kept for devices that are away, and the accounts."""
+"""The push section of the settings: how long messages are kept for devices that are away, and the
+accounts."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 def _host(text: str) -> str:
     name = text.lower()
     if _HOST.fullmatch(name) is None:
-        raise ValueError("must be a name (push.example.com), all names below one (*.example.com), or * for every public one")
+        raise ValueError(
+            "must be a name (push.example.com), all names below one (*.example.com), or * for every public one"
+        )
     return name
 
 
@@ -45,7 +48,9 @@ def _origin(text: str) -> str:
 
 def _contact(text: str) -> str:
     if re.fullmatch(r"mailto:[^\s@]+@[^\s@]+|https://[^\s/]+\S*", text) is None:
-        raise ValueError("must be a mailto: or an https: address at which the push service finds somebody")
+        raise ValueError(
+            "must be a mailto: or an https: address at which the push service finds somebody"
+        )
     return text
 
 
@@ -61,10 +66,12 @@ class _PushAccount(Section):
 
 
 class WebPushAccount(_PushAccount):
-    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web pages subscribe with.
+    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web
+    pages subscribe with.
 
-    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and ``origins``: see ``Endpoints``.
-    ``resend_uncertain``: send once more where no answer came. A device shows two that are alike as one, by their tag.
+    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and
+    ``origins``: see ``Endpoints``. ``resend_uncertain``: send once more where no answer came. A
+    device shows two that are alike as one, by their tag.
     """
 
     provider: Literal["webpush"]
@@ -92,10 +99,11 @@ def _service_account(secret: SecretStr) -> SecretStr:
 
 
 class FcmAccount(HttpAccount):
-    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud, read anew whenever a token is fetched;
-    or what is in it, as ``service_account``.
+    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud,
+    read anew whenever a token is fetched; or what is in it, as ``service_account``.
 
-    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as for browsers.
+    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as
+    for browsers.
     """
 
     provider: Literal["fcm"]
@@ -117,7 +125,8 @@ Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")
 
 
 class PushSettings(ChannelSection):
-    """``ttl``: seconds that a push service keeps a message for a device that is away, where the request does not say."""
+    """``ttl``: seconds that a push service keeps a message for a device that is away, where the
+    request does not say."""
 
     carried: ClassVar = frozenset({"ttl"})
 

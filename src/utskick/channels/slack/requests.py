@@ -14,7 +14,13 @@ _TOO_LONG: Final = f"must fit into {MOST_BLOCKS} sections of {SECTION} character
 Token = Annotated[
     str,
     Constraint(
-        (NOT_BLANK, ("must be printable ASCII without spaces", lambda value: not value.strip() or is_token(value))),
+        (
+            NOT_BLANK,
+            (
+                "must be printable ASCII without spaces",
+                lambda value: not value.strip() or is_token(value),
+            ),
+        ),
         "must not be blank",
         (("minLength", 1), ("writeOnly", True)),
     ),
@@ -23,7 +29,8 @@ Message = Annotated[Text, Constraint(((_TOO_LONG, fits),), "must not be blank")]
 
 
 class SlackRequest(Body, title="SlackRequest"):
-    """``message`` is mrkdwn, passed on as it is: to escape ``& < >`` is the caller's part, since only the caller knows which are markup.
+    """``message`` is mrkdwn, passed on as it is: to escape ``& < >`` is the caller's part, since
+    only the caller knows which are markup.
 
     ``token``: without one the municipality's own is used (quirk Q15).
     """
@@ -39,4 +46,6 @@ class SlackRequest(Body, title="SlackRequest"):
 
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows; the token is never one of them."""
-        return self.model_dump(by_alias=True, exclude_none=True, include={"message", "priority", "department"})
+        return self.model_dump(
+            by_alias=True, exclude_none=True, include={"message", "priority", "department"}
+        )

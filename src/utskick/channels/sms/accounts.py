@@ -11,7 +11,13 @@ from pydantic import SecretStr
 from utskick.channels.sms.elks import Elks
 from utskick.channels.sms.link import LinkProvider
 from utskick.channels.sms.provider import SmsProvider
-from utskick.channels.sms.settings import Account, ElksAccount, LinkAccount, SmppAccount, TeliaAccount
+from utskick.channels.sms.settings import (
+    Account,
+    ElksAccount,
+    LinkAccount,
+    SmppAccount,
+    TeliaAccount,
+)
 from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
 from utskick.domain.channel import AccountHealth, Keep
@@ -55,7 +61,9 @@ class HttpDesk:
         if isinstance(answer, Answer):
             return AccountHealth(self.name, True, f"the provider answers (HTTP {answer.status})")
         reason = getattr(answer, "reason", None)
-        return AccountHealth(self.name, False, reason.sentence if reason else "the provider does not answer")
+        return AccountHealth(
+            self.name, False, reason.sentence if reason else "the provider does not answer"
+        )
 
     def report_to(self, keep: Keep) -> None:
         """Its reports come in by the API."""
@@ -98,7 +106,9 @@ def desk_of(name: str, account: Account, public_url: str | None) -> SmsAccount:
         return HttpDesk(name, account, LinkProvider(account, wire), wire)
     if isinstance(account, TeliaAccount):
         return HttpDesk(name, account, Telia(account, wire), wire)
-    return HttpDesk(name, account, Elks(account, wire, _gate(name, account.receipt_secret, public_url)), wire)
+    return HttpDesk(
+        name, account, Elks(account, wire, _gate(name, account.receipt_secret, public_url)), wire
+    )
 
 
 def _gate(name: str, secret: SecretStr | None, public_url: str | None) -> str | None:

@@ -12,7 +12,8 @@ from utskick.domain.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One SMS as every provider takes it: ``number`` in E.164, ``urgent`` where the caller said HIGH."""
+    """One SMS as every provider takes it: ``number`` in E.164, ``urgent`` where the caller said
+    HIGH."""
 
     sender: str
     number: str

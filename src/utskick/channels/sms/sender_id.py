@@ -1,4 +1,5 @@
-"""The sender's name on the phone: 3–11 characters, å ä ö written as a a o, the rest as the GSM-7 basic alphabet says it."""
+"""The sender's name on the phone: 3–11 characters, å ä ö written as a a o, the rest as the GSM-7
+basic alphabet says it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def cleaned(text: str) -> str:
 
 
 def sender_faults(text: str | None) -> list[str]:
-    """Every rule that it breaks; none named is none broken. Its length is that of the text before the letters were exchanged."""
+    """Every rule that it breaks; none named is none broken. Its length is that of the text before
+    the letters were exchanged."""
     if text is None:
         return []
     faults = []
@@ -30,7 +32,9 @@ def sender_faults(text: str | None) -> list[str]:
     unsayable = [ch for ch in dict.fromkeys(cleaned(text)) if ch not in _BASIC or not is_clean(ch)]
     if unsayable:
         codes = ", ".join(f"U+{ord(ch):04X}" for ch in unsayable[:LONGEST])
-        faults.append(f"must hold only characters of the GSM-7 basic alphabet, which {codes} is not part of")
+        faults.append(
+            f"must hold only characters of the GSM-7 basic alphabet, which {codes} is not part of"
+        )
     return faults
 
 
@@ -40,4 +44,8 @@ def sender_id(text: str) -> str:
     return cleaned(text)
 
 
-SenderId = Annotated[str, Constraint((), schema=(("minLength", SHORTEST), ("maxLength", LONGEST))), AfterValidator(sender_id)]
+SenderId = Annotated[
+    str,
+    Constraint((), schema=(("minLength", SHORTEST), ("maxLength", LONGEST))),
+    AfterValidator(sender_id),
+]

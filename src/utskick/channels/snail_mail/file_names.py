@@ -1,4 +1,5 @@
-"""Names and cells: what folders and files are called, and how the address list and the manifests are written."""
+"""Names and cells: what folders and files are called, and how the address list and the manifests
+are written."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Final
 
 from utskick.channels.snail_mail.settings import Encoding, HandoverLayout
 
-#: Where a hand-over is prepared, below the account's root; a printing house looks at nothing that begins with a dot.
+#: Where a hand-over is prepared, below the account's root; a printing house looks at nothing that
+#: begins with a dot.
 DESK: Final = ".utskick"
 SUMS: Final = "SHA256SUMS"
 MANIFEST: Final = "manifest.json"
@@ -23,20 +25,50 @@ _FORBIDDEN: Final = re.compile(r'["*<>?|/\\:]')
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|\Z)", re.IGNORECASE)
 #: OWASP, CSV Injection: what a spreadsheet takes for the beginning of a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-#: Letters that Unicode does not take apart; everything else that the encoding lacks is shown as its number.
+#: Letters that Unicode does not take apart; everything else that the encoding lacks is shown as its
+#: number.
 _LETTERS: Final = str.maketrans(
     {
-        "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Ħ": "H", "ħ": "h", "Ŧ": "T", "ŧ": "t", "ı": "i", "Œ": "OE", "œ": "oe", "ẞ": "SS",
-        "Ŋ": "N", "ŋ": "n", "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "‐": "-", "‑": "-",
-        "…": "...", "€": "EUR", "ə": "e", "Ə": "E", "ƒ": "f",
+        "Ł": "L",
+        "ł": "l",
+        "Đ": "D",
+        "đ": "d",
+        "Ħ": "H",
+        "ħ": "h",
+        "Ŧ": "T",
+        "ŧ": "t",
+        "ı": "i",
+        "Œ": "OE",
+        "œ": "oe",
+        "ẞ": "SS",
+        "Ŋ": "N",
+        "ŋ": "n",
+        "‘": "'",
+        "’": "'",
+        "‚": "'",
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "–": "-",
+        "—": "-",
+        "‐": "-",
+        "‑": "-",
+        "…": "...",
+        "€": "EUR",
+        "ə": "e",
+        "Ə": "E",
+        "ƒ": "f",
     }
-)  # fmt: skip
+)
 
 
 def segment(text: str) -> str:
-    """One name of a path that says what ``text`` says and can be nothing else: no separator, no ``..``, nothing hidden, no device."""
+    """One name of a path that says what ``text`` says and can be nothing else: no separator, no
+    ``..``, nothing hidden, no device."""
     flat = unicodedata.normalize("NFC", text)
-    plain = "".join("_" if unicodedata.category(ch)[0] == "C" or ch in "\u2028\u2029" else ch for ch in flat)
+    plain = "".join(
+        "_" if unicodedata.category(ch)[0] == "C" or ch in "\u2028\u2029" else ch for ch in flat
+    )
     name = _shortened(_FORBIDDEN.sub("_", plain).strip().rstrip(" ."))
     if not name or name.startswith(".") or _DEVICES.match(name):
         name = "_" + name
@@ -54,7 +86,8 @@ def file_name(text: str, extension: str) -> str:
 
 
 class Names:
-    """The names of one folder, each given once. Case makes no difference: on a share, it makes none either."""
+    """The names of one folder, each given once. Case makes no difference: on a share, it makes none
+    either."""
 
     def __init__(self) -> None:
         self._taken = {name.casefold() for name in (SUMS, MANIFEST, DONE)}
@@ -79,8 +112,12 @@ def batch_folder(batch: str, sequence: int | None, sent_by: str | None) -> str:
 
 
 def transliterated(text: str, encoding: Encoding) -> str:
-    """What the encoding cannot hold, written so that it can be read: ``Š`` → ``S``, ``ł`` → ``l``, ``“`` → ``"``, else ``[U+4E2D]``."""
-    return "".join(ch if _holds(encoding, ch) else spelled(ch, encoding) for ch in unicodedata.normalize("NFC", text))
+    """What the encoding cannot hold, written so that it can be read: ``Š`` → ``S``, ``ł`` → ``l``,
+    ``“`` → ``"``, else ``[U+4E2D]``."""
+    return "".join(
+        ch if _holds(encoding, ch) else spelled(ch, encoding)
+        for ch in unicodedata.normalize("NFC", text)
+    )
 
 
 def _holds(encoding: Encoding, text: str) -> bool:
@@ -102,7 +139,8 @@ def spelled(ch: str, encoding: Encoding = "iso-8859-1") -> str:
 
 
 def cell(text: str, encoding: Encoding) -> str:
-    """A cell that no spreadsheet calculates (a ``'`` is put before it), quoted where RFC 4180 section 2 wants it."""
+    """A cell that no spreadsheet calculates (a ``'`` is put before it), quoted where RFC 4180
+    section 2 wants it."""
     one_line = " ".join(transliterated(text, encoding).split())
     safe = "'" + one_line if one_line.startswith(_FORMULA) else one_line
     return '"' + safe.replace('"', '""') + '"' if any(ch in safe for ch in '",;') else safe
@@ -111,7 +149,10 @@ def cell(text: str, encoding: Encoding) -> str:
 def address_list(rows: Iterable[Sequence[str]], layout: HandoverLayout) -> bytes:
     """The address list with its header."""
     end = "\r\n" if layout.line_end == "crlf" else "\n"
-    lines = [",".join((*HEADER, *layout.columns)), *(",".join(cell(text, layout.encoding) for text in row) for row in rows)]
+    lines = [
+        ",".join((*HEADER, *layout.columns)),
+        *(",".join(cell(text, layout.encoding) for text in row) for row in rows),
+    ]
     return "".join(line + end for line in lines).encode(layout.encoding)
 
 

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from utskick.channels.snail_mail.settings import FolderAccount
-from utskick.channels.snail_mail.storage import StorageAccessDenied, StorageFault, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import (
+    StorageAccessDenied,
+    StorageFault,
+    forbidden,
+    full,
+    gone,
+    missing,
+    taken,
+)
 
 T = TypeVar("T")
 
@@ -33,7 +41,8 @@ class Folder:
     async def open(self) -> AsyncIterator[Folder]:
         if not await _do(self._root.is_dir):
             raise StorageAccessDenied(
-                "no-folder", "the folder that the settings name is not there; it is not made, because it may be one to mount"
+                "no-folder",
+                "the folder that the settings name is not there; it is not made, because it may be one to mount",
             )
         yield self
 
@@ -62,7 +71,10 @@ class Folder:
 
 def _names(folder: Path) -> list[str]:
     with os.scandir(folder) as found:
-        return [entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in found]
+        return [
+            entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
+            for entry in found
+        ]
 
 
 def _written(path: Path, data: bytes) -> None:
@@ -73,7 +85,8 @@ def _written(path: Path, data: bytes) -> None:
 
 
 def _renamed(old: Path, new: Path) -> None:
-    """``rename`` replaces an empty folder: there is none, because nobody but this makes folders of such names, and it asks first."""
+    """``rename`` replaces an empty folder: there is none, because nobody but this makes folders of
+    such names, and it asks first."""
     if new.exists():
         raise FileExistsError(errno.EEXIST, "taken")
     _synced(old)

@@ -1,4 +1,5 @@
-"""The writing of a hand-over's folders: letters as they come, a few files at a time, the lists and the done marker at the end."""
+"""The writing of a hand-over's folders: letters as they come, a few files at a time, the lists and
+the done marker at the end."""
 
 from __future__ import annotations
 
@@ -10,19 +11,30 @@ from uuid import UUID
 
 import orjson
 
-from utskick.channels.snail_mail.file_names import DONE, MANIFEST, SUMS, Names, address_list, file_name, segment, sums
+from utskick.channels.snail_mail.file_names import (
+    DONE,
+    MANIFEST,
+    SUMS,
+    Names,
+    address_list,
+    file_name,
+    segment,
+    sums,
+)
 from utskick.channels.snail_mail.letters import Bench, Letter, LetterPdf, sha256
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
 
-#: Files on their way at once: enough to hide the way there and back, and no more in memory than these.
+#: Files on their way at once: enough to hide the way there and back, and no more in memory than
+#: these.
 _AT_ONCE: Final = 8
 
 
 @dataclass
 class _Folder:
-    """One folder of the hand-over, below the attempt as ``number``, and ``path`` in the end. What is listed, is written."""
+    """One folder of the hand-over, below the attempt as ``number``, and ``path`` in the end. What
+    is listed, is written."""
 
     number: str
     path: str
@@ -46,7 +58,8 @@ class Writing:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
-        """The folders: ``number`` below the attempt, ``path`` below the root. Raises ``StorageFault``."""
+        """The folders: ``number`` below the attempt, ``path`` below the root. Raises
+        ``StorageFault``."""
         assert draft.letters is not None
         try:
             async with asyncio.TaskGroup() as group:
@@ -92,7 +105,9 @@ class Writing:
                     folder.once[sheet.digest] = name
             files.append((name, sheet))
         if not folder.letters:
-            folder.first = next((name for name, sheet in files if sheet.kind != "cover"), "brev.pdf").removesuffix(".pdf")
+            folder.first = next(
+                (name for name, sheet in files if sheet.kind != "cover"), "brev.pdf"
+            ).removesuffix(".pdf")
         listed = self._layout.rows == "all" or not letter.windowed
         if listed:
             folder.rows.append(self._row(letter, files[0][0] if files else ""))
@@ -109,13 +124,28 @@ class Writing:
             "avvikelse": letter.deviation or "",
             "leverans": str(letter.delivery),
         }
-        return [names, to.care_of, to.street, to.apartment, to.postal_code, to.city, *(more[c] for c in self._layout.columns)]
+        return [
+            names,
+            to.care_of,
+            to.street,
+            to.apartment,
+            to.postal_code,
+            to.city,
+            *(more[c] for c in self._layout.columns),
+        ]
 
     async def _close(self, folder: _Folder, draft: Draft, key: UUID) -> None:
-        """The lists, then the sums over everything, then the marker: whoever sees it, sees a whole folder."""
+        """The lists, then the sums over everything, then the marker: whoever sees it, sees a whole
+        folder."""
         lists: list[tuple[str, bytes]] = [(MANIFEST, _manifest(folder, draft, key))]
         if folder.rows:
-            lists.insert(0, (folder.names.give(f"sandlista-{folder.first}.csv"), address_list(folder.rows, self._layout)))
+            lists.insert(
+                0,
+                (
+                    folder.names.give(f"sandlista-{folder.first}.csv"),
+                    address_list(folder.rows, self._layout),
+                ),
+            )
         summed = sums([*folder.digests, *((name, sha256(data)) for name, data in lists)])
         marker = f"{key}\n{sha256(summed).hex()}\n".encode()
         for name, data in (*lists, (SUMS, summed), (DONE, marker)):
@@ -128,7 +158,9 @@ def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     return (alone or list(faults.exceptions))[0]
 
 
-def _entry(letter: Letter, files: Sequence[tuple[str, LetterPdf]], *, listed: bool) -> dict[str, Any]:
+def _entry(
+    letter: Letter, files: Sequence[tuple[str, LetterPdf]], *, listed: bool
+) -> dict[str, Any]:
     to = letter.addressee
     pages = [sheet.pages for _, sheet in files]
     members: dict[str, Any] = {
@@ -142,7 +174,12 @@ def _entry(letter: Letter, files: Sequence[tuple[str, LetterPdf]], *, listed: bo
         "envelope": "WINDOWED" if letter.windowed else "PLAIN",
         "inAddressList": listed,
         "files": [
-            {"file": name, "kind": sheet.kind, "sha256": sheet.digest.hex(), **({"pages": sheet.pages} if sheet.pages else {})}
+            {
+                "file": name,
+                "kind": sheet.kind,
+                "sha256": sheet.digest.hex(),
+                **({"pages": sheet.pages} if sheet.pages else {}),
+            }
             for name, sheet in files
         ],
     }

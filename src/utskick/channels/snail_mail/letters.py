@@ -55,9 +55,16 @@ class Bench:
     async def letter(self, delivery: UUID, draft: Draft) -> Letter:
         content = draft.content
         addressee = Addressee.thaw(draft.frozen)
-        windowed = (_envelope(content) == "WINDOWED") or bool(content.get("text")) or bool(content.get("coverPage"))
+        windowed = (
+            (_envelope(content) == "WINDOWED")
+            or bool(content.get("text"))
+            or bool(content.get("coverPage"))
+        )
         sheets = [sheet for sheet in (await self._set(draft, addressee),) if sheet is not None]
-        sheets += [LetterPdf("attachment", a.name, a.data, a.digest, await self._pages(a)) for a in draft.attachments]
+        sheets += [
+            LetterPdf("attachment", a.name, a.data, a.digest, await self._pages(a))
+            for a in draft.attachments
+        ]
         return Letter(
             delivery=delivery,
             addressee=addressee,
@@ -69,7 +76,8 @@ class Bench:
         )
 
     async def _set(self, draft: Draft, addressee: Addressee) -> LetterPdf | None:
-        """The letter of a text; its first page carries the address, so that a cover page is made only for PDFs alone."""
+        """The letter of a text; its first page carries the address, so that a cover page is made
+        only for PDFs alone."""
         content, attachments = draft.content, draft.attachments
         if content.get("text"):
             kind, name = "text", "brev.pdf"
@@ -81,7 +89,13 @@ class Bench:
         page = self.page(content, addressee.lines())
         data = await self.press(replace(page, made=draft.created_at) if draft.created_at else page)
         made = Attachment.of(name, "application/pdf", data)
-        return LetterPdf("text" if kind == "text" else "cover", name, data, made.digest, await self._pages(made) if kind == "text" else 1)
+        return LetterPdf(
+            "text" if kind == "text" else "cover",
+            name,
+            data,
+            made.digest,
+            await self._pages(made) if kind == "text" else 1,
+        )
 
     async def look(self, attachment: Attachment) -> PreflightResult:
         """Raises ``OSError`` when no process can be started."""
@@ -89,7 +103,9 @@ class Bench:
 
     def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> LetterPage:
         """What is set for a letter's content."""
-        sender, subject, text = (str(content.get(name) or "") for name in ("department", "subject", "text"))
+        sender, subject, text = (
+            str(content.get(name) or "") for name in ("department", "subject", "text")
+        )
         return LetterPage(self._profile.window, lines, sender, subject, text)
 
     async def press(self, page: LetterPage) -> bytes:

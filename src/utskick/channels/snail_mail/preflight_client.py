@@ -1,4 +1,5 @@
-"""The pre-flight of PDFs: what a child is asked of one (``preflight.py``), for how long, and what was found lately."""
+"""The pre-flight of PDFs: what a child is asked of one (``preflight.py``), for how long, and what
+was found lately."""
 
 from __future__ import annotations
 
@@ -12,11 +13,15 @@ from utskick.domain.attachment import Attachment
 
 #: PDFs whose findings are remembered.
 REMEMBERED: Final = 4096
-#: Seconds of the wall: how much longer than its processor time an answer may take on a busy machine.
+#: Seconds of the wall: how much longer than its processor time an answer may take on a busy
+#: machine.
 _BUSY: Final = 10.0
-#: Processor seconds for each MiB: a long scan may take its time, a small file that needs much is no letter.
+#: Processor seconds for each MiB: a long scan may take its time, a small file that needs much is no
+#: letter.
 _BY_SIZE: Final = 0.1
-_TOO_COMPLEX: Final = "is too complex to be checked: it needs more time or memory than a letter of its size should"
+_TOO_COMPLEX: Final = (
+    "is too complex to be checked: it needs more time or memory than a letter of its size should"
+)
 
 
 _Zones = tuple[tuple[str, str, str, float, float, bool], ...]
@@ -24,7 +29,8 @@ _Zones = tuple[tuple[str, str, str, float, float, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """``findings``: sentences that follow on the name of the field; ``pages``: None where the PDF cannot be read."""
+    """``findings``: sentences that follow on the name of the field; ``pages``: None where the PDF
+    cannot be read."""
 
     findings: tuple[str, ...]
     pages: int | None
@@ -51,8 +57,14 @@ class PreflightClient:
     async def look(self, attachment: Attachment, profile: Profile) -> PreflightResult:
         """Never raises for what a PDF is. ``OSError`` when no child can be started."""
         if len(attachment.data) > self._limits.size_limit:
-            return PreflightResult((f"is {len(attachment.data)} bytes, and the limit is {self._limits.size_limit}",), None)
-        zones = tuple((z.name, z.x, z.y, z.width, z.height, profile.zone_pages == "all") for z in profile.zones)
+            return PreflightResult(
+                (f"is {len(attachment.data)} bytes, and the limit is {self._limits.size_limit}",),
+                None,
+            )
+        zones = tuple(
+            (z.name, z.x, z.y, z.width, z.height, profile.zone_pages == "all")
+            for z in profile.zones
+        )
         known = self._known.get((attachment.digest, zones))
         if known is not None:
             self._known.move_to_end((attachment.digest, zones))
@@ -65,7 +77,12 @@ class PreflightClient:
 
     async def _ask(self, data: bytes, zones: _Zones) -> PreflightResult:
         seconds = self._limits.check_seconds + _BY_SIZE * len(data) / 1_048_576
-        request = {"size": len(data), "seconds": seconds, "pages": self._limits.page_limit, "zones": zones}
+        request = {
+            "size": len(data),
+            "seconds": seconds,
+            "pages": self._limits.page_limit,
+            "zones": zones,
+        }
         async with self.children.turn() as child:
             said = await child.ask(request, data, seconds + _BUSY)
         if said is None:

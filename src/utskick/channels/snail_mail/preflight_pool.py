@@ -1,4 +1,5 @@
-"""The children of this process that open PDFs (``preflight.py``): how many there are, and whose turn it is."""
+"""The children of this process that open PDFs (``preflight.py``): how many there are, and whose
+turn it is."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ import orjson
 CHILDREN: Final = 2
 #: Seconds of the wall: a child that starts.
 _START: Final = 20.0
-#: Isolated (-I), so that nothing of the environment is run; the path is the parent's. Run as a file, it imports nothing else of ours.
+#: Isolated (-I), so that nothing of the environment is run; the path is the parent's. Run as a
+#: file, it imports nothing else of ours.
 _PREFLIGHT: Final = str(Path(__file__).with_name("preflight.py"))
 _BOOT: Final = "import sys, runpy; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
 
@@ -30,15 +32,26 @@ class Child:
     @classmethod
     async def start(cls) -> Child:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-c", _BOOT, _PREFLIGHT, *sys.path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, env={}, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-I",
+            "-c",
+            _BOOT,
+            _PREFLIGHT,
+            *sys.path,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+        )
         child = cls(process)
         if await child._line(_START) is None:
             raise OSError("the process that opens PDFs does not start")
         return child
 
-    async def ask(self, request: dict[str, Any], data: bytes, seconds: float) -> dict[str, Any] | None:
+    async def ask(
+        self, request: dict[str, Any], data: bytes, seconds: float
+    ) -> dict[str, Any] | None:
         """None: it ended, or was ended."""
         assert self._process.stdin is not None
         try:

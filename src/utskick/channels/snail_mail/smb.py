@@ -1,4 +1,5 @@
-"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client blocks, so that it works in threads."""
+"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client
+blocks, so that it works in threads."""
 
 from __future__ import annotations
 
@@ -22,13 +23,30 @@ from smbprotocol.exceptions import (
 from smbprotocol.header import NtStatus
 
 from utskick.channels.snail_mail.settings import SmbAccount
-from utskick.channels.snail_mail.storage import Missing, NameTaken, StorageAccessDenied, StorageFault, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import (
+    Missing,
+    NameTaken,
+    StorageAccessDenied,
+    StorageFault,
+    forbidden,
+    full,
+    gone,
+    missing,
+    taken,
+)
 
 T = TypeVar("T")
 
 _FULL: Final = {NtStatus.STATUS_DISK_FULL, 0xC0000044}  # and STATUS_QUOTA_EXCEEDED
-_MISSING: Final = {NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, 0xC000000F}  # and STATUS_NO_SUCH_FILE
-_TAKEN: Final = {NtStatus.STATUS_OBJECT_NAME_COLLISION, 0xC0000101}  # and STATUS_DIRECTORY_NOT_EMPTY
+_MISSING: Final = {
+    NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
+    NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
+    0xC000000F,
+}  # and STATUS_NO_SUCH_FILE
+_TAKEN: Final = {
+    NtStatus.STATUS_OBJECT_NAME_COLLISION,
+    0xC0000101,
+}  # and STATUS_DIRECTORY_NOT_EMPTY
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
 
 
@@ -72,10 +90,13 @@ class Smb:
 
 
 async def _hang_up(connections: dict[str, Any]) -> None:
-    """In good form where the server still answers; else the socket is closed, and threads that wait for it are free."""
+    """In good form where the server still answers; else the socket is closed, and threads that wait
+    for it are free."""
     with suppress(SMBException, OSError, ValueError, TimeoutError):
         async with asyncio.timeout(_FAREWELL):
-            await asyncio.to_thread(smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections)
+            await asyncio.to_thread(
+                smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections
+            )
     for connection in connections.values():
         with suppress(OSError, AttributeError):
             connection.transport.close()
@@ -134,7 +155,10 @@ class _SmbSession:
             return []
 
     def _names(self, path: str) -> list[str]:
-        return [entry.name + "/" if entry.is_dir() else entry.name for entry in smbclient.scandir(path, **self._told)]
+        return [
+            entry.name + "/" if entry.is_dir() else entry.name
+            for entry in smbclient.scandir(path, **self._told)
+        ]
 
     async def remove(self, path: str) -> None:
         with suppress(Missing):
@@ -149,11 +173,14 @@ class _SmbSession:
 
 
 async def _do(step: Callable[[], T]) -> T:
-    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection could be made."""
+    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection
+    could be made."""
     try:
         return await asyncio.to_thread(step)
     except (SMBAuthenticationError, LogonFailure) as fault:
-        raise StorageAccessDenied("refused-login", "the printing house refused our login") from fault
+        raise StorageAccessDenied(
+            "refused-login", "the printing house refused our login"
+        ) from fault
     except AccessDenied as fault:
         raise forbidden() from fault
     except SMBOSError as fault:
@@ -168,7 +195,12 @@ async def _do(step: Callable[[], T]) -> T:
 
 def _fault(fault: SMBOSError) -> StorageFault:
     status = fault.ntstatus
-    for statuses, made in ((_FULL, full), (_MISSING, missing), (_TAKEN, taken), (_FORBIDDEN, forbidden)):
+    for statuses, made in (
+        (_FULL, full),
+        (_MISSING, missing),
+        (_TAKEN, taken),
+        (_FORBIDDEN, forbidden),
+    ):
         if status in statuses:
             return made()
     return StorageFault("target-fault", "the printing house could not write or rename")
@@ -176,5 +208,8 @@ def _fault(fault: SMBOSError) -> StorageFault:
 
 def _said(fault: SMBException) -> StorageFault:
     if "encrypt" in str(fault).lower() or "sign" in str(fault).lower():
-        return StorageAccessDenied("no-protection", "the printing house's server does not sign or encrypt, as the settings ask for")
+        return StorageAccessDenied(
+            "no-protection",
+            "the printing house's server does not sign or encrypt, as the settings ask for",
+        )
     return gone(fault)

@@ -1,4 +1,5 @@
-"""Where a hand-over is written: the little that a folder, an SFTP server and an SMB share have to be able to do alike."""
+"""Where a hand-over is written: the little that a folder, an SFTP server and an SMB share have to
+be able to do alike."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ T = TypeVar("T")
 
 
 class StorageFault(Exception):
-    """The target cannot do it now: full, gone, slow. What was asked may have been done, where the answer was lost."""
+    """The target cannot do it now: full, gone, slow. What was asked may have been done, where the
+    answer was lost."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -24,7 +26,8 @@ class StorageFault(Exception):
 
 
 class StorageAccessDenied(StorageFault):
-    """The target will not do it for this account: login, host key, rights, a path that is not there."""
+    """The target will not do it for this account: login, host key, rights, a path that is not
+    there."""
 
     def outcome(self) -> Outcome:
         return Misconfigured(self.reason)
@@ -43,11 +46,16 @@ def full() -> StorageFault:
 
 
 def gone(fault: BaseException) -> StorageFault:
-    return StorageFault("unreachable", f"the printing house cannot be reached, or the connection was lost ({type(fault).__name__})")
+    return StorageFault(
+        "unreachable",
+        f"the printing house cannot be reached, or the connection was lost ({type(fault).__name__})",
+    )
 
 
 def forbidden() -> StorageAccessDenied:
-    return StorageAccessDenied("refused-access", "the printing house does not let the account write there")
+    return StorageAccessDenied(
+        "refused-access", "the printing house does not let the account write there"
+    )
 
 
 def missing() -> Missing:
@@ -59,7 +67,8 @@ def taken() -> NameTaken:
 
 
 class Storage(Protocol):
-    """Paths are relative to the account's root, with ``/``. All raise ``StorageFault``; ``write`` and ``rename`` are durable on return."""
+    """Paths are relative to the account's root, with ``/``. All raise ``StorageFault``; ``write``
+    and ``rename`` are durable on return."""
 
     async def make(self, path: str) -> None:
         """A folder and those above it; one that is there is fine."""
@@ -74,11 +83,13 @@ class Storage(Protocol):
         ...
 
     async def rename(self, old: str, new: str) -> None:
-        """A folder, at once as a whole. Raises ``Missing`` and ``NameTaken``; never replaces anything."""
+        """A folder, at once as a whole. Raises ``Missing`` and ``NameTaken``; never replaces
+        anything."""
         ...
 
     async def names(self, path: str) -> list[str]:
-        """What is in a folder, the folders among them with ``/`` at the end; nothing when it is not there."""
+        """What is in a folder, the folders among them with ``/`` at the end; nothing when it is not
+        there."""
         ...
 
     async def remove(self, path: str) -> None:

@@ -1,7 +1,8 @@
-"""Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's window shows it.
+"""Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's
+window shows it.
 
-The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to rely on. The same input always gives the
-same bytes: the date in them is that of the message.
+The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to
+rely on. The same input always gives the same bytes: the date in them is that of the message.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _TEMPLATE: Final = Path(__file__).with_name("letter.typ").read_bytes()
 
 @dataclass(frozen=True, slots=True)
 class LetterPage:
-    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter without ``text``; ``made``: its date."""
+    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter
+    without ``text``; ``made``: its date."""
 
     window: EnvelopeWindow
     lines: Sequence[str]
@@ -54,7 +56,8 @@ class LetterTypesetter:
         self._compiler: typst.Compiler | None = None
 
     def set(self, page: LetterPage) -> bytes:
-        """The PDF. What no font has is spelled as in the address list (``layout.spelled``): a name is never a reason not to print."""
+        """The PDF. What no font has is spelled as in the address list (``layout.spelled``): a name
+        is never a reason not to print."""
         for _ in range(_TRIES):
             try:
                 return self.set_strictly(page)
@@ -76,7 +79,13 @@ class LetterTypesetter:
         }
         given = {"said": orjson.dumps(said).decode()}
         try:
-            made = self._compiler.compile(_TEMPLATE, format="pdf", sys_inputs=given, pdf_standards=["a-2b"], timestamp=page.made)
+            made = self._compiler.compile(
+                _TEMPLATE,
+                format="pdf",
+                sys_inputs=given,
+                pdf_standards=["a-2b"],
+                timestamp=page.made,
+            )
         except typst.TypstError as fault:
             found = _LACKING.search(fault.message)
             if found is None:
@@ -99,9 +108,17 @@ def _latin(page: LetterPage) -> LetterPage:
 
 def _changed(page: LetterPage, change: Callable[[str], str]) -> LetterPage:
     lines = [change(line) for line in page.lines]
-    return replace(page, lines=lines, sender=change(page.sender), subject=change(page.subject), text=change(page.text))
+    return replace(
+        page,
+        lines=lines,
+        sender=change(page.sender),
+        subject=change(page.subject),
+        text=change(page.text),
+    )
 
 
 def _breakable(line: str) -> str:
     """A word that is wider than a window may be broken anywhere (a zero-width space)."""
-    return " ".join("\u200b".join(word) if len(word) > _LONG_WORD else word for word in line.split(" "))
+    return " ".join(
+        "\u200b".join(word) if len(word) > _LONG_WORD else word for word in line.split(" ")
+    )

@@ -19,7 +19,8 @@ _HEAVY: Final = 65_536
 
 
 class OpenE:
-    """By the account's settings. The protocol carries no reference of ours, so that nothing can be known again."""
+    """By the account's settings. The protocol carries no reference of ours, so that nothing can be
+    known again."""
 
     def __init__(self, name: str, account: OpenEAccount) -> None:
         self.name = name
@@ -43,12 +44,18 @@ class OpenE:
 
     async def look(self) -> AccountHealth:
         """A GET changes nothing; what it is answered with only tells whether the login is good."""
-        answer = await self._wire.call(HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]}))
+        answer = await self._wire.call(
+            HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]})
+        )
         if not isinstance(answer, Answer):
             reason = getattr(answer, "reason", None)
-            return AccountHealth(self.name, False, reason.sentence if reason else "Open-E does not answer")
+            return AccountHealth(
+                self.name, False, reason.sentence if reason else "Open-E does not answer"
+            )
         if answer.status in (401, 403):
-            return AccountHealth(self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})")
+            return AccountHealth(
+                self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})"
+            )
         return AccountHealth(self.name, True, f"Open-E answers (HTTP {answer.status})")
 
     async def close(self) -> None:

@@ -1,6 +1,8 @@
-"""A message as Open-E reads it: SOAP 1.1, document/literal, children in the order of its schema (``oep.xsd``, IntegrationMessage).
+"""A message as Open-E reads it: SOAP 1.1, document/literal, children in the order of its schema
+(``oep.xsd``, IntegrationMessage).
 
-Written piece by piece, because a tree of 80 MB of base64 would be held twice; every text goes through ``_element``, which escapes it.
+Written piece by piece, because a tree of 80 MB of base64 would be held twice; every text goes
+through ``_element``, which escapes it.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebMessage:
-    """``case``: the flowInstanceID. ``user``: who wrote it. ``as_owner``: the case's owner did; ``principal`` is then that person."""
+    """``case``: the flowInstanceID. ``user``: who wrote it. ``as_owner``: the case's owner did;
+    ``principal`` is then that person."""
 
     case: int
     added: datetime
@@ -91,7 +94,8 @@ def _principal(principal: Principal, *, citizen: bool) -> Iterator[bytes]:
 
 
 def _element(name: str, text: str | None) -> bytes:
-    """A carriage return is written as a reference: a reader would make it a line feed (XML 1.0 section 2.11)."""
+    """A carriage return is written as a reference: a reader would make it a line feed (XML 1.0
+    section 2.11)."""
     if text is None:
         return f'<{name} xmlns:xsi="{_XSI}" xsi:nil="true"/>'.encode()
     return f"<{name}>{escape(text, quote=False)}</{name}>".replace("\r", "&#13;").encode()

@@ -1,4 +1,5 @@
-"""Open-E's answers: a message id, or a SOAP 1.1 fault with its reason in ``detail``. Read without DTD, entities and network."""
+"""Open-E's answers: a message id, or a SOAP 1.1 fault with its reason in ``detail``. Read without
+DTD, entities and network."""
 
 from __future__ import annotations
 
@@ -18,18 +19,26 @@ UNKNOWN_CASE: Final = "unknown-case"
 
 #: By the name of the element in ``detail``.
 FAULTS: Final[dict[str, Outcome]] = {
-    "FlowInstanceNotFoundFault": Rejected(Reason(UNKNOWN_CASE, "Open-E knows no such case", "FlowInstanceNotFoundFault")),
+    "FlowInstanceNotFoundFault": Rejected(
+        Reason(UNKNOWN_CASE, "Open-E knows no such case", "FlowInstanceNotFoundFault")
+    ),
     "AccessDeniedFault": Misconfigured(
         Reason(
-            "refused-access", "Open-E does not let our login, or the user whom the message names, write in the case", "AccessDeniedFault"
+            "refused-access",
+            "Open-E does not let our login, or the user whom the message names, write in the case",
+            "AccessDeniedFault",
         )
     ),
 }
 #: By the fault code (SOAP 1.1 section 4.4.1), where ``detail`` says nothing that is known.
 CODES: Final[dict[str, Outcome]] = {
     "Client": Rejected(Reason("refused-content", "Open-E cannot read the message", "Client")),
-    "VersionMismatch": Misconfigured(Reason("wrong-address", "what answers there speaks another SOAP", "VersionMismatch")),
-    "MustUnderstand": Misconfigured(Reason("wrong-address", "what answers there speaks another SOAP", "MustUnderstand")),
+    "VersionMismatch": Misconfigured(
+        Reason("wrong-address", "what answers there speaks another SOAP", "VersionMismatch")
+    ),
+    "MustUnderstand": Misconfigured(
+        Reason("wrong-address", "what answers there speaks another SOAP", "MustUnderstand")
+    ),
 }
 
 
@@ -55,11 +64,14 @@ def _by_fault(fault: Any) -> Outcome:
         if name.namespace == NAMESPACE and name.localname in FAULTS:
             return FAULTS[name.localname]
     code = (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0]
-    return CODES.get(code, Deferred(Reason("provider-fault", "Open-E had a fault of its own", "Server")))
+    return CODES.get(
+        code, Deferred(Reason("provider-fault", "Open-E had a fault of its own", "Server"))
+    )
 
 
 def _body(data: bytes) -> Any | None:
-    """The element in the SOAP body; None for everything else, and for a document with a DTD, which SOAP forbids (section 3)."""
+    """The element in the SOAP body; None for everything else, and for a document with a DTD, which
+    SOAP forbids (section 3)."""
     if b"<!DOCTYPE" in data or b"\x00" in data:
         return None
     # a parser serves one document: lxml's are not to be shared between threads

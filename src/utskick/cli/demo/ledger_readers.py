@@ -1,4 +1,5 @@
-"""Reading both ledgers over HTTP: every delivery from the API, every copy from the sandbox, e-mail from its raw message."""
+"""Reading both ledgers over HTTP: every delivery from the API, every copy from the sandbox, e-mail
+from its raw message."""
 
 from __future__ import annotations
 
@@ -20,10 +21,15 @@ from utskick.cli.demo.ledgers import Copy, RequestedDelivery, Wording
 from utskick_client import AsyncUtskickClient, DeliveryResult
 
 _AT_ONCE: Final = 32
-_M1, _M3 = "http://minameddelanden.gov.se/schema/Message", "http://minameddelanden.gov.se/schema/Message/v3"
+_M1, _M3 = (
+    "http://minameddelanden.gov.se/schema/Message",
+    "http://minameddelanden.gov.se/schema/Message/v3",
+)
 
 
-async def deliveries(client: AsyncUtskickClient, asked: Iterable[RequestedDelivery]) -> dict[str, DeliveryResult]:
+async def deliveries(
+    client: AsyncUtskickClient, asked: Iterable[RequestedDelivery]
+) -> dict[str, DeliveryResult]:
     """What Utskick says, by delivery id."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -37,19 +43,30 @@ async def deliveries(client: AsyncUtskickClient, asked: Iterable[RequestedDelive
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Files that were asked for by API. ``spoilt``: deliveries one of whose files is not what was sent with it."""
+    """Files that were asked for by API. ``spoilt``: deliveries one of whose files is not what was
+    sent with it."""
 
     number: int
     spoilt: tuple[str, ...]
 
 
-async def downloads(client: AsyncUtskickClient, asked: Iterable[RequestedDelivery], told: Mapping[str, DeliveryResult]) -> Downloads:
+async def downloads(
+    client: AsyncUtskickClient,
+    asked: Iterable[RequestedDelivery],
+    told: Mapping[str, DeliveryResult],
+) -> Downloads:
     """Every file that was sent, fetched again from the history."""
-    wanted = [(told[entry.delivery_id], *file) for entry in asked for file in entry.wording.files if file[0]]
+    wanted = [
+        (told[entry.delivery_id], *file)
+        for entry in asked
+        for file in entry.wording.files
+        if file[0]
+    ]
     spoilt = [
         delivery.delivery_id
         for delivery, name, digest in wanted
-        if sha256((await client.attachment(delivery.message_id or "", name)).content).hexdigest() != digest
+        if sha256((await client.attachment(delivery.message_id or "", name)).content).hexdigest()
+        != digest
     ]
     return Downloads(len(wanted), tuple(spoilt))
 
@@ -57,7 +74,10 @@ async def downloads(client: AsyncUtskickClient, asked: Iterable[RequestedDeliver
 async def copies(viewer: str) -> list[Copy]:
     """What the citizens received."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_AT_ONCE)) as session:
-        entries = [orjson.loads(line) for line in (await _body(session, f"{viewer}/ledger.jsonl")).splitlines()]
+        entries = [
+            orjson.loads(line)
+            for line in (await _body(session, f"{viewer}/ledger.jsonl")).splitlines()
+        ]
         return list(await asyncio.gather(*(_copy(session, viewer, entry) for entry in entries)))
 
 
@@ -81,8 +101,13 @@ async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
 
 def wording_of(message: EmailMessage) -> Wording:
     """As a mail reader shows it; texts decoded strictly, so that a damaged one is seen."""
-    attached = tuple((part.get_filename() or "", sha256(_bytes(part)).hexdigest()) for part in message.iter_attachments())
-    return Wording(_text(message, "plain") or "", str(message["Subject"]), _text(message, "html"), attached)
+    attached = tuple(
+        (part.get_filename() or "", sha256(_bytes(part)).hexdigest())
+        for part in message.iter_attachments()
+    )
+    return Wording(
+        _text(message, "plain") or "", str(message["Subject"]), _text(message, "html"), attached
+    )
 
 
 def _text(message: EmailMessage, subtype: str) -> str | None:
@@ -113,7 +138,9 @@ def _of_invoice(raw: bytes, _entry: dict[str, Any]) -> Wording:
     content = orjson.loads(raw)
     payment = content["payment_multiple_options"]
     option = payment["options"][0]
-    files = tuple((part["name"], sha256(b64decode(part["data"])).hexdigest()) for part in content["parts"])
+    files = tuple(
+        (part["name"], sha256(b64decode(part["data"])).hexdigest()) for part in content["parts"]
+    )
     said = f"{option['amount']} {option['due_date']} {payment['account']} {option['reference']}"
     return Wording(said, content["subject"], None, files)
 

@@ -17,19 +17,10 @@ from utskick.auth import sandbox_client as kept_client
 from utskick.cli import credentials
 from utskick.cli.client import ServiceTarget, reaching
 from utskick.cli.console import console, say
-from utskick.cli.demo import (
-    ledger_readers as reading,
-)
-from utskick.cli.demo import (
-    mailings,
-    report,
-)
-from utskick.cli.demo import (
-    samples as programme,
-)
-from utskick.cli.demo import (
-    server_process as child,
-)
+from utskick.cli.demo import ledger_readers as reading
+from utskick.cli.demo import mailings, report
+from utskick.cli.demo import samples as programme
+from utskick.cli.demo import server_process as child
 from utskick.cli.demo.ledgers import Comparison, RequestedDelivery, compare
 from utskick.cli.demo.samples import AcceptedBatch
 from utskick.cli.progress import Pace, Watched, watch
@@ -37,7 +28,8 @@ from utskick.cli.recipients_csv import SMS
 from utskick_client import AsyncUtskickClient, DeliveryResult, Patience
 
 _MUNICIPALITY: Final = "2281"
-#: A report comes at most 3 s late; what is sent after that stays so, because its gateway gives none.
+#: A report comes at most 3 s late; what is sent after that stays so, because its gateway gives
+#: none.
 _PACE: Final = Pace(calm=3.5, longest=45)
 _PATIENCE: Final = Patience(absence=5)
 
@@ -60,11 +52,19 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
         began = time.monotonic()
         with console.status("Starting `utskick serve` with a database of its own …"):
             addresses = await stack.enter_async_context(child.serving(place))
-        stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
-        say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
-        say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
+        stack.callback(
+            signal.signal, signal.SIGINT, signal.SIG_IGN
+        )  # a second Ctrl-C must not leave the service behind
+        say(
+            f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}"
+        )
+        say(
+            "[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]"
+        )
         token = credentials.of_sandbox(addresses.api, place / "data")
-        client = await stack.enter_async_context(reaching(ServiceTarget(addresses.api, _MUNICIPALITY, token), _PATIENCE))
+        client = await stack.enter_async_context(
+            reaching(ServiceTarget(addresses.api, _MUNICIPALITY, token), _PATIENCE)
+        )
         found = await _play(client, addresses)
         if letters is not None:
             _put_letters(place / "data" / "sandbox" / "print_house" / "inbox", letters)
@@ -78,7 +78,12 @@ async def _play(client: AsyncUtskickClient, addresses: child.ServerUrls) -> Comp
     with console.status("Sending by every channel …"):
         sent = await programme.send(client)
         others = await mailings.send(client, addresses.viewer)
-    await watch(client, [*(Watched(one.label, one.batch_id) for one in sent), *_watched(others)], console, _PACE)
+    await watch(
+        client,
+        [*(Watched(one.label, one.batch_id) for one in sent), *_watched(others)],
+        console,
+        _PACE,
+    )
     asked = [entry for one in sent for entry in one.asked]
     with console.status("Asking both ledgers …"):
         asked += [entry for one in others for entry in await one.asked(client)]
@@ -94,7 +99,11 @@ async def _play(client: AsyncUtskickClient, addresses: child.ServerUrls) -> Comp
     report.show_faults(found, console)
     say(report.of_doubts(channels, addresses.api))
     await _show_conversation(client, sent)
-    say("[bold green]The ledgers agree.[/]" if found.agree else "[bold red]The ledgers do not agree.[/]")
+    say(
+        "[bold green]The ledgers agree.[/]"
+        if found.agree
+        else "[bold red]The ledgers do not agree.[/]"
+    )
     return found
 
 
@@ -106,11 +115,16 @@ def _watched(others: list[mailings.DemoMailing]) -> list[Watched]:
     return [Watched(label, tuple(batches)) for label, batches in together.items()]
 
 
-def _channels(asked: list[RequestedDelivery], told: dict[str, DeliveryResult]) -> list[report.ChannelResult]:
+def _channels(
+    asked: list[RequestedDelivery], told: dict[str, DeliveryResult]
+) -> list[report.ChannelResult]:
     rows: dict[str, list[DeliveryResult]] = {}
     for entry in asked:
         rows.setdefault(entry.row or entry.channel, []).append(told[entry.delivery_id])
-    return [report.ChannelResult(name.replace("_", " "), tuple(deliveries)) for name, deliveries in rows.items()]
+    return [
+        report.ChannelResult(name.replace("_", " "), tuple(deliveries))
+        for name, deliveries in rows.items()
+    ]
 
 
 async def _show_conversation(client: AsyncUtskickClient, sent: list[AcceptedBatch]) -> None:
@@ -122,7 +136,11 @@ async def _show_conversation(client: AsyncUtskickClient, sent: list[AcceptedBatc
 
 def _put_letters(inbox: Path, letters: Path) -> None:
     """What the printing house got, in place of what an earlier demo left there."""
-    batches = [found for found in sorted(inbox.iterdir()) if not found.name.startswith(".")] if inbox.is_dir() else []
+    batches = (
+        [found for found in sorted(inbox.iterdir()) if not found.name.startswith(".")]
+        if inbox.is_dir()
+        else []
+    )
     shutil.rmtree(letters, ignore_errors=True)
     for batch in batches:
         shutil.copytree(batch, letters / batch.name)
@@ -133,7 +151,11 @@ def _put_letters(inbox: Path, letters: Path) -> None:
 async def _tell_kept(client: AsyncUtskickClient, kept: Path) -> None:
     """How to look on: what was sent is in the folder, and the API answers for it."""
     party = programme.recipients(SMS)[0].party_id
-    mail = next(entry for entry in await client.conversation_history(party or "") if entry.content.get("attachments"))
+    mail = next(
+        entry
+        for entry in await client.conversation_history(party or "")
+        if entry.content.get("attachments")
+    )
     name = quote(mail.content["attachments"][0]["name"])
     service, file = "http://127.0.0.1:8080", quote_word(_short(kept / "data" / kept_client.FILE))
     of = f"{service}/{_MUNICIPALITY}"
@@ -154,4 +176,8 @@ async def _tell_kept(client: AsyncUtskickClient, kept: Path) -> None:
 def _short(path: Path) -> str:
     """As it is written from here, where that is shorter."""
     here = Path.cwd()
-    return str(path.absolute().relative_to(here)) if path.absolute().is_relative_to(here) else str(path)
+    return (
+        str(path.absolute().relative_to(here))
+        if path.absolute().is_relative_to(here)
+        else str(path)
+    )

@@ -1,4 +1,5 @@
-"""The service of the demo: ``utskick serve`` as a process of its own, on free ports, in a folder that goes with it."""
+"""The service of the demo: ``utskick serve`` as a process of its own, on free ports, in a folder
+that goes with it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ _SETTINGS: Final = {
     "UTSKICK_SANDBOX__SMTP_PORT": "0",
     "UTSKICK_SANDBOX__HTTPS_PORT": "0",
     "UTSKICK_SANDBOX__SFTP_PORT": "0",
-    "UTSKICK_RETRY": orjson.dumps({name: {"first": 0.5, "ceiling": 4} for name in CHANNELS}).decode(),
+    "UTSKICK_RETRY": orjson.dumps(
+        {name: {"first": 0.5, "ceiling": 4} for name in CHANNELS}
+    ).decode(),
 }
 
 
@@ -51,8 +54,8 @@ class ServerUrls:
 
 @contextmanager
 def folder(kept: Path | None = None) -> Iterator[Path]:
-    """A new folder, removed in the end, or ``kept``, emptied in the beginning. Others may pass through it: as root, PostgreSQL runs as
-    somebody else.
+    """A new folder, removed in the end, or ``kept``, emptied in the beginning. Others may pass
+    through it: as root, PostgreSQL runs as somebody else.
 
     Raises ``Unreadable`` where ``kept`` holds what no demo has left there.
     """
@@ -70,7 +73,9 @@ def folder(kept: Path | None = None) -> Iterator[Path]:
 def _emptied(kept: Path) -> Path:
     strange = {found.name for found in kept.iterdir()} - _LEFT if kept.is_dir() else set()
     if strange:
-        raise Unreadable(f"{kept} holds something that no demo has left there ({sorted(strange)[0]}); name an empty or a new folder")
+        raise Unreadable(
+            f"{kept} holds something that no demo has left there ({sorted(strange)[0]}); name an empty or a new folder"
+        )
     if (kept / "data").exists():
         _end_database(kept / "data")  # of an earlier demo that was killed
         shutil.rmtree(kept / "data")
@@ -85,9 +90,18 @@ async def serving(place: Path) -> AsyncIterator[ServerUrls]:
     ready = place / "ready.json"
     with (place / "serve.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready),
-            env=_environment(place), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "utskick",
+            "serve",
+            "--ready-file",
+            str(ready),
+            env=_environment(place),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield await _ready(process, ready, place / "serve.log")
     finally:
@@ -95,15 +109,22 @@ async def serving(place: Path) -> AsyncIterator[ServerUrls]:
 
 
 def _environment(place: Path) -> dict[str, str]:
-    """Without the settings of whoever runs the demo: theirs may lead to a real database, and to real providers."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_") and name != "CREDENTIALS_DIRECTORY"}
+    """Without the settings of whoever runs the demo: theirs may lead to a real database, and to
+    real providers."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("UTSKICK_") and name != "CREDENTIALS_DIRECTORY"
+    }
     return {**kept, **_SETTINGS, "UTSKICK_DATA__FOLDER": str(place / "data")}
 
 
 async def _ready(process: asyncio.subprocess.Process, ready: Path, log: Path) -> ServerUrls:
     for _ in range(_START * 20):
         if process.returncode is not None:
-            raise NotStarted(f"the service ended with status {process.returncode}. Its last words:\n{_tail(log)}")
+            raise NotStarted(
+                f"the service ended with status {process.returncode}. Its last words:\n{_tail(log)}"
+            )
         if (found := _read(ready)) is not None:
             return found
         await asyncio.sleep(0.05)

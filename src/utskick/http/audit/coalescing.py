@@ -1,4 +1,5 @@
-"""Many of a kind: a few of them are told one by one, and of the rest, once a minute, how many there were."""
+"""Many of a kind: a few of them are told one by one, and of the rest, once a minute, how many there
+were."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ MINUTE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """``trail``: whose; ``who``: None stands for all that are too many to be told apart; ``why``: of a small set."""
+    """``trail``: whose; ``who``: None stands for all that are too many to be told apart; ``why``:
+    of a small set."""
 
     trail: str
     who: str | None
@@ -24,7 +26,8 @@ class EventKey:
 
 @dataclass(slots=True)
 class EventCount(Generic[T]):
-    """One kind in one minute. ``left``: that may still be told one by one; ``untold``: how many were not; ``last``: the last of them."""
+    """One kind in one minute. ``left``: that may still be told one by one; ``untold``: how many
+    were not; ``last``: the last of them."""
 
     left: int
     timer: asyncio.TimerHandle
@@ -34,12 +37,20 @@ class EventCount(Generic[T]):
 
 
 class EventCoalescer(Generic[T]):
-    """``most``: kinds that are told apart; further ones count as one for each trail and reason. ``each``: told of a kind in a minute.
+    """``most``: kinds that are told apart; further ones count as one for each trail and reason.
+    ``each``: told of a kind in a minute.
 
-    ``tell`` is called with a kind and its spate at the end of a minute in which more came than were told.
+    ``tell`` is called with a kind and its spate at the end of a minute in which more came than were
+    told.
     """
 
-    def __init__(self, most: int, each: int, tell: Callable[[EventKey, EventCount[T]], None], minute: float = MINUTE) -> None:
+    def __init__(
+        self,
+        most: int,
+        each: int,
+        tell: Callable[[EventKey, EventCount[T]], None],
+        minute: float = MINUTE,
+    ) -> None:
         self._most = most
         self._each = each
         self._tell = tell

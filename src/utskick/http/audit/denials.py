@@ -1,6 +1,8 @@
-"""Calls that the door refused, in the audit trail: of those whose client it was, and of those whom it was aimed at.
+"""Calls that the door refused, in the audit trail: of those whose client it was, and of those whom
+it was aimed at.
 
-Nobody who is refused waits for long, nobody's flood fills the trail, and a database that is away changes no answer.
+Nobody who is refused waits for long, nobody's flood fills the trail, and a database that is away
+changes no answer.
 """
 
 from __future__ import annotations
@@ -28,16 +30,19 @@ from utskick.store.database import PASSING, Database
 
 log = structlog.get_logger(__name__)
 
-#: Of clients, and of those of whom only the machine's address is known: how many are told apart, and how often each in a minute.
+#: Of clients, and of those of whom only the machine's address is known: how many are told apart,
+#: and how often each in a minute.
 _CLIENTS, _OF_A_CLIENT = 1_000, 20
 _STRANGERS, _OF_A_STRANGER = 20, 1
-#: Seconds that an answer waits for its entry, and that an entry is tried; entries that are tried at a time.
+#: Seconds that an answer waits for its entry, and that an entry is tried; entries that are tried at
+#: a time.
 _WAIT, _PATIENCE, _AT_ONCE = 0.5, 10.0, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """``municipality_id``: of the path, served or not. ``grant``: None where no token could be taken."""
+    """``municipality_id``: of the path, served or not. ``grant``: None where no token could be
+    taken."""
 
     request: Request
     operation: str
@@ -56,23 +61,37 @@ class Denial:
             return replace(caller_of(request, trail), client=client)
         except Invalid:
             address = request.client.host if request.client else None
-            return Caller(trail, request_id=request.state.request_id, client=client, address=address)
+            return Caller(
+                trail, request_id=request.state.request_id, client=client, address=address
+            )
 
 
 class DenialLog:
-    """``note`` is called before who is refused is answered. ``municipalities``: those that are served. ``minute``: in seconds."""
+    """``note`` is called before who is refused is answered. ``municipalities``: those that are
+    served. ``minute``: in seconds."""
 
-    def __init__(self, database: Database, municipalities: Iterable[str], clock: Clock, minute: float = MINUTE) -> None:
+    def __init__(
+        self,
+        database: Database,
+        municipalities: Iterable[str],
+        clock: Clock,
+        minute: float = MINUTE,
+    ) -> None:
         self._vault = database.vault
         self._audit = Audit(database)
         self._served = frozenset(municipalities)
         self._clock = clock
-        self._clients: EventCoalescer[AuditEntry] = EventCoalescer(_CLIENTS, _OF_A_CLIENT, self._tell, minute)
-        self._strangers: EventCoalescer[AuditEntry] = EventCoalescer(_STRANGERS, _OF_A_STRANGER, self._tell, minute)
+        self._clients: EventCoalescer[AuditEntry] = EventCoalescer(
+            _CLIENTS, _OF_A_CLIENT, self._tell, minute
+        )
+        self._strangers: EventCoalescer[AuditEntry] = EventCoalescer(
+            _STRANGERS, _OF_A_STRANGER, self._tell, minute
+        )
         self._writing: set[asyncio.Task[None]] = set()
 
     async def note(self, refused: Denial) -> None:
-        """Returns when it is on disk, or after half a second: then it is still tried, and logged where it cannot be kept."""
+        """Returns when it is on disk, or after half a second: then it is still tried, and logged
+        where it cannot be kept."""
         spates = self._clients if refused.grant is not None else self._strangers
         told = []
         for trail in self._trails(refused):
@@ -94,20 +113,31 @@ class DenialLog:
         """That of the path; where the client is another's, also its own."""
         aimed = {refused.municipality_id} & self._served
         grant = refused.grant
-        whose = grant.municipalities & self._served if grant is not None and not aimed & grant.municipalities else frozenset()
+        whose = (
+            grant.municipalities & self._served
+            if grant is not None and not aimed & grant.municipalities
+            else frozenset()
+        )
         return sorted(aimed | whose)
 
     def _entry(self, trail: str, refused: Denial) -> AuditEntry:
-        subject: dict[str, Any] = {"operation": refused.operation.removesuffix("Short"), "refused": refused.error.code, "why": refused.why}
+        subject: dict[str, Any] = {
+            "operation": refused.operation.removesuffix("Short"),
+            "refused": refused.error.code,
+            "why": refused.why,
+        }
         if refused.municipality_id in self._served:
             subject["municipality"] = refused.municipality_id
-        if refused.grant is not None:  # nobody has looked at them yet: what is no id may be anything
+        if (
+            refused.grant is not None
+        ):  # nobody has looked at them yet: what is no id may be anything
             named, _ = named_in(refused.request)
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
         return AuditEntry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
 
     def _party(self, refused: Denial) -> tuple[str, str] | None:
-        """The person whom a client named, and by whose key: who asked for whom is what the trail is for."""
+        """The person whom a client named, and by whose key: who asked for whom is what the trail is
+        for."""
         if refused.grant is None or refused.municipality_id not in self._served:
             return None
         _, party = named_in(refused.request)
@@ -118,13 +148,22 @@ class DenialLog:
         """One entry for all that were not told by themselves."""
         assert spate.last is not None
         last = spate.last
-        subject = {name: last.subject[name] for name in ("refused", "why", "municipality") if name in last.subject}
+        subject = {
+            name: last.subject[name]
+            for name in ("refused", "why", "municipality")
+            if name in last.subject
+        }
         operations = sorted({name.removesuffix("Short") for name in spate.names})
         told: dict[str, Any] = {**subject, "operations": operations, "times": spate.untold}
         caller = last.caller if kind.who is not None else Caller(kind.trail)
-        self._write([AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), told)], None)
+        self._write(
+            [AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), told)],
+            None,
+        )
 
-    def _write(self, entries: Sequence[AuditEntry], party: tuple[str, str] | None) -> asyncio.Task[None] | None:
+    def _write(
+        self, entries: Sequence[AuditEntry], party: tuple[str, str] | None
+    ) -> asyncio.Task[None] | None:
         """None: so many are being written already that this one is only logged."""
         if len(self._writing) >= _AT_ONCE:
             _lost(entries, "too many at once")
@@ -139,7 +178,10 @@ class DenialLog:
             async with asyncio.timeout(_PATIENCE):
                 if party is not None:
                     index = (await self._vault.index(*party)).hex()
-                    entries = [replace(entry, subject={**entry.subject, "party": index}) for entry in entries]
+                    entries = [
+                        replace(entry, subject={**entry.subject, "party": index})
+                        for entry in entries
+                    ]
                 await asyncio.gather(*(self._audit.note(entry) for entry in entries))
         except (*PASSING, asyncpg.PostgresError) as fault:
             _lost(entries, type(fault).__name__)
@@ -151,5 +193,9 @@ def _lost(entries: Sequence[AuditEntry], fault: str) -> None:
     """The answer is given all the same; the log knows the call by its id."""
     for entry in entries:
         subject = entry.subject
-        what = {name: subject[name] for name in ("operation", "operations", "refused", "times") if name in subject}
+        what = {
+            name: subject[name]
+            for name in ("operation", "operations", "refused", "times")
+            if name in subject
+        }
         log.warning("refusal-untraced", trail=entry.caller.municipality_id, fault=fault, **what)

@@ -6,7 +6,8 @@ from typing import Final
 
 from fastapi import Request
 
-#: Of a path, what is the person's: the trail has it as the key by which it is found, never as it is.
+#: Of a path, what is the person's: the trail has it as the key by which it is found, never as it
+#: is.
 _PERSONAL: Final = ("partyId", "personId")
 #: What a caller chose freely: it may hold a name.
 _FREE: Final = ("fileName",)

@@ -1,4 +1,5 @@
-"""/configuration: what a municipality, an organisation or a department says of channels and limits, and what comes of it."""
+"""/configuration: what a municipality, an organisation or a department says of channels and limits,
+and what comes of it."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ class ConfigurationCalls:
             await self._watch.refresh()
         configuration = self._watch.now
         found = configuration.said(municipality_id)
-        return json_response(await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found]))
+        return json_response(
+            await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found])
+        )
 
     async def read(self, request: Request) -> Response:
         unit, section = self._named(request, "getConfiguration")
@@ -55,12 +58,20 @@ class ConfigurationCalls:
     async def put(self, request: Request) -> Response:
         body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
         unit, section = self._named(request, "putConfiguration")
-        change = Change(unit, section, actor_of(request, unit.municipality_id), self._service.clock(), _seen(request))
+        change = Change(
+            unit,
+            section,
+            actor_of(request, unit.municipality_id),
+            self._service.clock(),
+            _seen(request),
+        )
         async with answering():
             created = await self._changes.put(change, body.root)
         if not created:
             return await self._told(unit, section)
-        return await self._told(unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}")
+        return await self._told(
+            unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}"
+        )
 
     async def delete(self, request: Request) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
@@ -72,13 +83,17 @@ class ConfigurationCalls:
     async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
         configuration = self._watch.now
         told = await asyncio.to_thread(_whole, configuration, unit, section)
-        return json_response(told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'})
+        return json_response(
+            told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
+        )
 
     def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
         unit, section = unit_of(request, parameters), request.path_params["section"]
         if section not in self._watch.now.kinds:
-            parameters.fault("section", f"must be one of {', '.join(sorted(self._watch.now.kinds))}")
+            parameters.fault(
+                "section", f"must be one of {', '.join(sorted(self._watch.now.kinds))}"
+            )
         if not all(_TAGS.fullmatch(given) for given in request.headers.getlist("if-match")):
             parameters.fault("If-Match", "must be an ETag as it was answered, in its quotes, or *")
         parameters.done()
@@ -96,7 +111,13 @@ def _seen(request: Request) -> Collection[str] | None:
 
 def _listed(configuration: Configuration, said: UnitSetting) -> dict[str, Any]:
     value = showing.own(configuration, said)
-    return {**_unit(said.unit), "section": said.section, **_source(said), "usable": value is not None, "value": value or {}}
+    return {
+        **_unit(said.unit),
+        "section": said.section,
+        **_source(said),
+        "usable": value is not None,
+        "value": value or {},
+    }
 
 
 def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
@@ -110,7 +131,14 @@ def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, 
             **(_source(said) if said else {}),
             "value": showing.own(configuration, said) if said else {},
             "effective": {
-                member: {"value": value, **({**_unit(by.unit), "source": _source(by)["source"]} if by else {"source": "service"})}
+                member: {
+                    "value": value,
+                    **(
+                        {**_unit(by.unit), "source": _source(by)["source"]}
+                        if by
+                        else {"source": "service"}
+                    ),
+                }
                 for member, (value, by) in sorted(effective.items())
             },
         }
@@ -118,7 +146,11 @@ def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, 
 
 
 def _unit(unit: Unit) -> dict[str, Any]:
-    named = {"municipalityId": unit.municipality_id, "organizationNumber": unit.organization_number, "department": unit.department}
+    named = {
+        "municipalityId": unit.municipality_id,
+        "organizationNumber": unit.organization_number,
+        "department": unit.department,
+    }
     return without_nulls(named)
 
 
@@ -128,7 +160,7 @@ def _source(said: UnitSetting) -> dict[str, Any]:
     return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
 
 
-# -- their description --------------------------------------------------------------------------------------------------
+# -- their description ----------------------------------------
 
 _TAG: Final = "Configuration"
 
@@ -136,21 +168,49 @@ _TAG: Final = "Configuration"
 def calls(service: ApiContext) -> list[Endpoint]:
     configuration = ConfigurationCalls(service)
     read = Operation(
-        "getConfiguration", "What is set for a unit, and what applies to it", _TAG,
-        answer="UnitConfiguration", query=UNIT, optional=True, missing=False, versioned=True,
-    )  # fmt: skip
+        "getConfiguration",
+        "What is set for a unit, and what applies to it",
+        _TAG,
+        answer="UnitConfiguration",
+        query=UNIT,
+        optional=True,
+        missing=False,
+        versioned=True,
+    )
     put = Operation(
-        "putConfiguration", "Set what a unit says of a section, in the place of all that it said (201 when new)", _TAG,
-        answer="UnitConfiguration", made=201, body="ConfigurationRequest", query=UNIT, optional=True, missing=False, conflict=True,
-        named=True, versioned=True, seen=True,
-    )  # fmt: skip
+        "putConfiguration",
+        "Set what a unit says of a section, in the place of all that it said (201 when new)",
+        _TAG,
+        answer="UnitConfiguration",
+        made=201,
+        body="ConfigurationRequest",
+        query=UNIT,
+        optional=True,
+        missing=False,
+        conflict=True,
+        named=True,
+        versioned=True,
+        seen=True,
+    )
     delete = Operation(
-        "deleteConfiguration", "A unit says nothing of a section any more: it takes after those above it", _TAG,
-        status=204, query=UNIT, optional=True, conflict=True, named=True, seen=True,
-    )  # fmt: skip
+        "deleteConfiguration",
+        "A unit says nothing of a section any more: it takes after those above it",
+        _TAG,
+        status=204,
+        query=UNIT,
+        optional=True,
+        conflict=True,
+        named=True,
+        seen=True,
+    )
     base, one = "/configuration", "/configuration/{section}"
     found = Operation(
-        "getConfigurations", "All that is set in the municipality", _TAG, answer="SaidConfiguration", many=True, missing=False
+        "getConfigurations",
+        "All that is set in the municipality",
+        _TAG,
+        answer="SaidConfiguration",
+        many=True,
+        missing=False,
     )
     return [
         Endpoint("GET", base, configuration.all, found),

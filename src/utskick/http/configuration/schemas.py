@@ -1,4 +1,5 @@
-"""Requests and answers of the calls about configuration, for reading and for the API's own description."""
+"""Requests and answers of the calls about configuration, for reading and for the API's own
+description."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ _VALUE: Final = {"type": "object", "additionalProperties": True}
 
 
 class ConfigurationRequest(RootModel[dict[str, Any]]):
-    """Members of the section, named as in the settings file (docs/settings.md). What is left out is inherited."""
+    """Members of the section, named as in the settings file (docs/settings.md). What is left out is
+    inherited."""
 
 
 MODELS: Final[tuple[type[BaseModel], ...]] = (ConfigurationRequest,)
@@ -27,7 +29,10 @@ _UNIT: Final[dict[str, Any]] = {
     "department": _said(_TEXT, "The department, where it is said for one"),
 }
 _SET: Final[dict[str, Any]] = {
-    "source": _said({**_TEXT, "enum": ["municipality", "settings"]}, "Set over the API, or in the settings of this service"),
+    "source": _said(
+        {**_TEXT, "enum": ["municipality", "settings"]},
+        "Set over the API, or in the settings of this service",
+    ),
     "setBy": _said(_TEXT, "The user (`X-Sent-By`), or the calling system where no user was named"),
     "set": _said({**_TEXT, "format": "date-time"}, "When it was set"),
 }
@@ -35,9 +40,15 @@ _SECTION: Final = _said(_TEXT, "A channel, as in the settings, or `limits`")
 _APPLIES: Final = {
     "type": "object",
     "properties": {
-        "value": _said({}, "What applies. Secrets are shown as `**********`; of the service's own accounts only the provider"),
+        "value": _said(
+            {},
+            "What applies. Secrets are shown as `**********`; of the service's own accounts only the provider",
+        ),
         **_UNIT,
-        "source": _said({**_TEXT, "enum": ["municipality", "settings", "service"]}, "Who says it; `service`: the service for everybody"),
+        "source": _said(
+            {**_TEXT, "enum": ["municipality", "settings", "service"]},
+            "Who says it; `service`: the service for everybody",
+        ),
     },
 }
 
@@ -48,7 +59,10 @@ SHAPES: Final[dict[str, Any]] = {
             **_UNIT,
             "section": _SECTION,
             **_SET,
-            "usable": _said({"type": "boolean"}, "`false`: it cannot be used (another vault key or release), and nothing is sent by it"),
+            "usable": _said(
+                {"type": "boolean"},
+                "`false`: it cannot be used (another vault key or release), and nothing is sent by it",
+            ),
             "value": _said(_VALUE, "The members that are set. Secrets are shown as `**********`"),
         },
     },
@@ -58,8 +72,14 @@ SHAPES: Final[dict[str, Any]] = {
             **_UNIT,
             "section": _SECTION,
             **_SET,
-            "value": _said(_VALUE, "What the unit itself says. Secrets are shown as `**********`; sent back so, they stay as they are"),
-            "effective": _said({"type": "object", "additionalProperties": _APPLIES}, "Member by member, what applies to the unit"),
+            "value": _said(
+                _VALUE,
+                "What the unit itself says. Secrets are shown as `**********`; sent back so, they stay as they are",
+            ),
+            "effective": _said(
+                {"type": "object", "additionalProperties": _APPLIES},
+                "Member by member, what applies to the unit",
+            ),
         },
     },
 }

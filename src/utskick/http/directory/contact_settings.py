@@ -26,7 +26,9 @@ LIMIT = 262_144
 def kept_here(service: ApiContext) -> None:
     """Settings that nobody would read are not taken. Raises ``NotAllowedHere``."""
     if not service.keeps_contacts:
-        raise NotAllowedHere("contact settings are kept by a service of the municipality (directory.contacts is remote): ask that one")
+        raise NotAllowedHere(
+            "contact settings are kept by a service of the municipality (directory.contacts is remote): ask that one"
+        )
 
 
 class ContactSettingCalls:
@@ -38,7 +40,9 @@ class ContactSettingCalls:
 
     def _located(self, request: Request, operation: str) -> tuple[str, UUID]:
         kept_here(self._service)
-        municipality_id, (setting_id,) = located(request, self._service.municipalities, operation, "id")
+        municipality_id, (setting_id,) = located(
+            request, self._service.municipalities, operation, "id"
+        )
         return municipality_id, setting_id
 
     async def create(self, request: Request) -> Response:
@@ -46,20 +50,28 @@ class ContactSettingCalls:
         body = parse(ContactSettingCreateRequest, await read_body(request, LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "create")
         now = self._service.clock()
-        party, maker = (parse_id(given) if given else None for given in (body.party_id, body.createdById))
+        party, maker = (
+            parse_id(given) if given else None for given in (body.party_id, body.createdById)
+        )
         channels = tuple(each.channel() for each in body.contact_channels or ())
         setting = ContactSetting(new_id(), party, maker, body.alias, channels, now, now)
         async with answering():
             made = await self._settings.create(municipality_id, setting)
         if made is Made.TAKEN:
-            raise NotAllowedHere("a contact setting for this partyId exists already: change that one")
+            raise NotAllowedHere(
+                "a contact setting for this partyId exists already: change that one"
+            )
         if made is Made.ORPHAN:
             raise Invalid([Violation("createdById", "there is no contact setting with this id")])
-        return Response(status_code=201, headers={"Location": f"/{municipality_id}/settings/{setting.id}"})
+        return Response(
+            status_code=201, headers={"Location": f"/{municipality_id}/settings/{setting.id}"}
+        )
 
     async def read(self, request: Request) -> Response:
         municipality_id, setting_id = self._located(request, "read")
-        return json_response(setting_of(municipality_id, await self._existing(municipality_id, setting_id)))
+        return json_response(
+            setting_of(municipality_id, await self._existing(municipality_id, setting_id))
+        )
 
     async def _existing(self, municipality_id: str, setting_id: UUID) -> ContactSetting:
         async with answering():
@@ -73,7 +85,11 @@ class ContactSettingCalls:
         body = parse(ContactSettingUpdateRequest, await read_body(request, LIMIT))
         municipality_id, setting_id = self._located(request, "update")
         found = await self._existing(municipality_id, setting_id)
-        channels = found.channels if body.contact_channels is None else tuple(each.channel() for each in body.contact_channels)
+        channels = (
+            found.channels
+            if body.contact_channels is None
+            else tuple(each.channel() for each in body.contact_channels)
+        )
         alias = found.alias if body.alias is None else body.alias
         changed = replace(found, alias=alias, channels=channels, modified=self._service.clock())
         async with answering():
@@ -105,7 +121,10 @@ class ContactSettingCalls:
         asked = request.query_params
         query = {name: asked.getlist(name) for name in asked if name != "partyId"}
         async with answering():
-            return _all(municipality_id, await self._service.directory.chain.of(municipality_id, party_id, query))
+            return _all(
+                municipality_id,
+                await self._service.directory.chain.of(municipality_id, party_id, query),
+            )
 
     async def by_destination(self, request: Request) -> Response:
         kept_here(self._service)
@@ -116,7 +135,9 @@ class ContactSettingCalls:
         if not destination.strip():
             raise Invalid([Violation("findByDestination.destination", "must not be blank")])
         async with answering():
-            return _all(municipality_id, await self._settings.by_destination(municipality_id, destination))
+            return _all(
+                municipality_id, await self._settings.by_destination(municipality_id, destination)
+            )
 
 
 def setting_of(municipality_id: str, setting: ContactSetting) -> dict[str, Any]:
@@ -137,7 +158,11 @@ def setting_of(municipality_id: str, setting: ContactSetting) -> dict[str, Any]:
 
 
 def _channel(channel: ContactChannel) -> dict[str, Any]:
-    members = {"contactMethod": channel.method.value, "alias": channel.alias, "destination": channel.destination or None}
+    members = {
+        "contactMethod": channel.method.value,
+        "alias": channel.alias,
+        "destination": channel.destination or None,
+    }
     return {**without_nulls(members), "disabled": channel.disabled}
 
 

@@ -1,4 +1,5 @@
-"""/delegates: who is told what another is told, and of what (contact settings 2.0). Bound to the municipality, filters too."""
+"""/delegates: who is told what another is told, and of what (contact settings 2.0). Bound to the
+municipality, filters too."""
 
 from __future__ import annotations
 
@@ -41,16 +42,27 @@ class DelegateCalls:
         principal, agent = parse_id(body.principal_id), parse_id(body.agent_id)
         assert principal is not None
         assert agent is not None
-        delegate = Delegate(new_id(), principal, agent, tuple(each.filter(now) for each in body.filters), now, now)
+        delegate = Delegate(
+            new_id(), principal, agent, tuple(each.filter(now) for each in body.filters), now, now
+        )
         async with answering():
             made = await self._delegates.create(municipality_id, delegate)
             if made is Delegated.ORPHAN:
-                there = {s.id for s in await self._service.directory.settings.all_of(municipality_id, [principal, agent])}
+                there = {
+                    s.id
+                    for s in await self._service.directory.settings.all_of(
+                        municipality_id, [principal, agent]
+                    )
+                }
                 ends = (("principalId", principal), ("agentId", agent))
                 raise Invalid([Violation(name, _ORPHAN) for name, end in ends if end not in there])
         if made is Delegated.TAKEN:
-            raise NotAllowedHere("a delegate between the two exists already: add a filter to that one")
-        return Response(status_code=201, headers={"Location": f"/{municipality_id}/delegates/{delegate.id}"})
+            raise NotAllowedHere(
+                "a delegate between the two exists already: add a filter to that one"
+            )
+        return Response(
+            status_code=201, headers={"Location": f"/{municipality_id}/delegates/{delegate.id}"}
+        )
 
     async def read(self, request: Request) -> Response:
         municipality_id, (delegate_id,) = self._located(request, "read", "id")
@@ -67,13 +79,21 @@ class DelegateCalls:
         kept_here(self._service)
         parameters = Parameters("findByParameters", self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
-        given = {name: request.query_params[name] for name in ("agentId", "principalId") if name in request.query_params}
+        given = {
+            name: request.query_params[name]
+            for name in ("agentId", "principalId")
+            if name in request.query_params
+        }
         found = {name: parameters.uuid(name, value) for name, value in given.items()}
         if not given:
             parameters.fault("queryParameters", "One of agentId or principalId must be provided!")
         parameters.done()
         async with answering():
-            delegates = await self._delegates.find(municipality_id, principal_id=found.get("principalId"), agent_id=found.get("agentId"))
+            delegates = await self._delegates.find(
+                municipality_id,
+                principal_id=found.get("principalId"),
+                agent_id=found.get("agentId"),
+            )
         return json_response([delegate_of(each) for each in delegates])
 
     async def delete(self, request: Request) -> Response:
@@ -83,7 +103,7 @@ class DelegateCalls:
                 raise NotFound(f"No delegate found for id {delegate_id}")
         return Response(status_code=204)
 
-    # -- filters ------------------------------------------------------------------------------------------------------
+    # -- filters ----------------------------------------
 
     async def create_filter(self, request: Request) -> Response:
         kept_here(self._service)
@@ -93,13 +113,20 @@ class DelegateCalls:
         async with answering():
             if not await self._delegates.put_filter(municipality_id, delegate_id, made):
                 raise NotFound(f"No delegate found for id {delegate_id}")
-        return Response(status_code=201, headers={"Location": f"/{municipality_id}/delegates/{delegate_id}/filters/{made.id}"})
+        return Response(
+            status_code=201,
+            headers={"Location": f"/{municipality_id}/delegates/{delegate_id}/filters/{made.id}"},
+        )
 
     async def read_filter(self, request: Request) -> Response:
         municipality_id, (delegate_id, filter_id) = self._located(request, "read", "id", "filterId")
-        return json_response(_filter(await self._existing_filter(municipality_id, delegate_id, filter_id)))
+        return json_response(
+            _filter(await self._existing_filter(municipality_id, delegate_id, filter_id))
+        )
 
-    async def _existing_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> Filter:
+    async def _existing_filter(
+        self, municipality_id: str, delegate_id: UUID, filter_id: UUID
+    ) -> Filter:
         delegate = await self._existing(municipality_id, delegate_id)
         found = next((each for each in delegate.filters if each.id == filter_id), None)
         if found is None:
@@ -109,7 +136,9 @@ class DelegateCalls:
     async def update_filter(self, request: Request) -> Response:
         kept_here(self._service)
         body = parse(FilterBody, await read_body(request, LIMIT))
-        municipality_id, (delegate_id, filter_id) = self._located(request, "update", "id", "filterId")
+        municipality_id, (delegate_id, filter_id) = self._located(
+            request, "update", "id", "filterId"
+        )
         was = await self._existing_filter(municipality_id, delegate_id, filter_id)
         changed = body.filter(self._service.clock(), was)
         async with answering():
@@ -119,7 +148,9 @@ class DelegateCalls:
 
     async def delete_filter(self, request: Request) -> Response:
         """The last filter takes the delegate with it."""
-        municipality_id, (delegate_id, filter_id) = self._located(request, "delete", "id", "filterId")
+        municipality_id, (delegate_id, filter_id) = self._located(
+            request, "delete", "id", "filterId"
+        )
         async with answering():
             if not await self._delegates.delete_filter(municipality_id, delegate_id, filter_id):
                 raise NotFound(f"No filter found for id {filter_id}")
@@ -127,12 +158,27 @@ class DelegateCalls:
 
 
 def _filter(found: Filter) -> dict[str, Any]:
-    rules = [{"attributeName": r.attribute, "operator": r.operator.value, "attributeValue": r.value} for r in found.rules]
-    return without_nulls({"id": str(found.id), "alias": found.alias, "channel": found.channel, **_times(found), "rules": rules})
+    rules = [
+        {"attributeName": r.attribute, "operator": r.operator.value, "attributeValue": r.value}
+        for r in found.rules
+    ]
+    return without_nulls(
+        {
+            "id": str(found.id),
+            "alias": found.alias,
+            "channel": found.channel,
+            **_times(found),
+            "rules": rules,
+        }
+    )
 
 
 def delegate_of(found: Delegate) -> dict[str, Any]:
-    ends = {"id": str(found.id), "principalId": str(found.principal_id), "agentId": str(found.agent_id)}
+    ends = {
+        "id": str(found.id),
+        "principalId": str(found.principal_id),
+        "agentId": str(found.agent_id),
+    }
     return {**ends, **_times(found), "filters": [_filter(each) for each in found.filters]}
 
 

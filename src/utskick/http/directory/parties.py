@@ -1,4 +1,5 @@
-"""/parties: who stands behind a party id. A number goes in, in the body; it never comes out whole."""
+"""/parties: who stands behind a party id. A number goes in, in the body; it never comes out
+whole."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class PartyCalls:
         self._parties = service.directory.parties
 
     def _located(self, request: Request, operation: str) -> tuple[str, UUID]:
-        municipality_id, (party_id,) = located(request, self._service.municipalities, operation, "partyId")
+        municipality_id, (party_id,) = located(
+            request, self._service.municipalities, operation, "partyId"
+        )
         return municipality_id, party_id
 
     async def put(self, request: Request) -> Response:
@@ -72,7 +75,12 @@ def place_of(party: Party) -> dict[str, Any]:
 
 def _shown(party: Party) -> Response:
     """Where somebody with a protected identity lives is shown to nobody."""
-    members = {"partyId": str(party.id), "type": party.kind.value, "legalId": masked(party.legal_id), **place_of(party)}
+    members = {
+        "partyId": str(party.id),
+        "type": party.kind.value,
+        "legalId": masked(party.legal_id),
+        **place_of(party),
+    }
     if party.protected:
         del members["address"]
     return json_response({**members, "protected": party.protected})

@@ -1,4 +1,5 @@
-"""/push/subscriptions: the devices that take a party's push messages. What they are reached by goes in and never comes out."""
+"""/push/subscriptions: the devices that take a party's push messages. What they are reached by goes
+in and never comes out."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ class SubscriptionCalls:
         party_id = parse_id(body.party.party_id)
         assert party_id is not None
         async with answering():
-            found = await self._subscriptions.add(municipality_id, party_id, body.device(), self._service.clock())
+            found = await self._subscriptions.add(
+                municipality_id, party_id, body.device(), self._service.clock()
+            )
         headers = {"Location": f"/{municipality_id}/push/subscriptions/{found}"}
         return json_response({"id": str(found)}, 201, headers)
 
@@ -42,11 +45,16 @@ class SubscriptionCalls:
         parameters.done()
         async with answering():
             found = await self._subscriptions.listed(municipality_id, party_id)
-        listed = [{"id": str(each.id), "kind": each.kind, "created": time_of(each.created)} for each in found]
+        listed = [
+            {"id": str(each.id), "kind": each.kind, "created": time_of(each.created)}
+            for each in found
+        ]
         return json_response(listed)
 
     async def delete(self, request: Request) -> Response:
-        municipality_id, (subscription_id,) = located(request, self._service.municipalities, "deleteSubscription", "id")
+        municipality_id, (subscription_id,) = located(
+            request, self._service.municipalities, "deleteSubscription", "id"
+        )
         async with answering():
             if not await self._subscriptions.delete(municipality_id, subscription_id):
                 raise NotFound(f"No subscription found for id {subscription_id}")

@@ -1,4 +1,5 @@
-"""Bodies of the directory's calls. Those of contact settings and delegates are the contract's (contact settings 2.0)."""
+"""Bodies of the directory's calls. Those of contact settings and delegates are the contract's
+(contact settings 2.0)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ from utskick.domain.directory_ports import LegalId, Method, PostalAddress
 from utskick.domain.ids import new_id
 from utskick.domain.legal_id import WrongNumber, read_legal_id
 from utskick.domain.recipient import is_msisdn
-from utskick.domain.validators import CLEAN, MSISDN_MESSAGE, NOT_BLANK, UTF8, Body, NotEmpty, Uuid, broken
+from utskick.domain.validators import (
+    CLEAN,
+    MSISDN_MESSAGE,
+    NOT_BLANK,
+    UTF8,
+    Body,
+    NotEmpty,
+    Uuid,
+    broken,
+)
 from utskick.domain.validators import Constraint as Constraint
 from utskick.store.directory.push_subscriptions import PushDevice
 
@@ -40,42 +50,88 @@ def _list(name: str) -> dict[str, Any]:
 
 SHAPES: Final[dict[str, Any]] = {
     "ContactChannel": _shape(
-        contactMethod={"type": "string", "enum": ["SMS", "EMAIL", "PUSH"]}, alias=_TEXT, destination=_TEXT, disabled={"type": "boolean"}
+        contactMethod={"type": "string", "enum": ["SMS", "EMAIL", "PUSH"]},
+        alias=_TEXT,
+        destination=_TEXT,
+        disabled={"type": "boolean"},
     ),
     "ContactSetting": _shape(
-        id=_UUID, partyId=_UUID, municipalityId=_TEXT, createdById=_UUID, alias=_TEXT, virtual={"type": "boolean"},
-        contactChannels=_list("ContactChannel"), created=_TIME, modified=_TIME,
+        id=_UUID,
+        partyId=_UUID,
+        municipalityId=_TEXT,
+        createdById=_UUID,
+        alias=_TEXT,
+        virtual={"type": "boolean"},
+        contactChannels=_list("ContactChannel"),
+        created=_TIME,
+        modified=_TIME,
     ),
-    "FilterRule": _shape(attributeName=_TEXT, operator={"type": "string", "enum": ["EQUALS", "NOT_EQUALS"]}, attributeValue=_TEXT),
-    "Filter": _shape(id=_UUID, alias=_TEXT, channel=_TEXT, created=_TIME, modified=_TIME, rules=_list("FilterRule")),
-    "Delegate": _shape(id=_UUID, principalId=_UUID, agentId=_UUID, created=_TIME, modified=_TIME, filters=_list("Filter")),
+    "FilterRule": _shape(
+        attributeName=_TEXT,
+        operator={"type": "string", "enum": ["EQUALS", "NOT_EQUALS"]},
+        attributeValue=_TEXT,
+    ),
+    "Filter": _shape(
+        id=_UUID,
+        alias=_TEXT,
+        channel=_TEXT,
+        created=_TIME,
+        modified=_TIME,
+        rules=_list("FilterRule"),
+    ),
+    "Delegate": _shape(
+        id=_UUID,
+        principalId=_UUID,
+        agentId=_UUID,
+        created=_TIME,
+        modified=_TIME,
+        filters=_list("Filter"),
+    ),
     "RegisteredParty": _shape(
         partyId=_UUID,
         type={"type": "string", "enum": ["PRIVATE", "ENTERPRISE"]},
         legalId={"type": "string", "example": "19900101-****"},
         names=_shape(firstName=_TEXT, lastName=_TEXT, organization=_TEXT),
-        address=_shape(address=_TEXT, apartmentNumber=_TEXT, careOf=_TEXT, zipCode=_TEXT, city=_TEXT, country=_TEXT),
+        address=_shape(
+            address=_TEXT,
+            apartmentNumber=_TEXT,
+            careOf=_TEXT,
+            zipCode=_TEXT,
+            city=_TEXT,
+            country=_TEXT,
+        ),
         protected={"type": "boolean"},
     ),
-    "PushSubscription": _shape(id=_UUID, kind={"type": "string", "enum": ["webpush", "fcm"]}, created=_TIME),
+    "PushSubscription": _shape(
+        id=_UUID, kind={"type": "string", "enum": ["webpush", "fcm"]}, created=_TIME
+    ),
     "SubscriptionId": _shape(id=_UUID),
-}  # fmt: skip
+}
 
 
 #: providers: contact settings, ContactMethod.
 _EMAIL: Final = re.compile(r"[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+\Z")
 _SIZE: Final = ("size must be between 0 and 255", lambda value: len(value) <= 255)
 _LONG: Final = ("size must be between 0 and 4096", lambda value: len(value) <= 4096)
-_MANY: Final = Constraint((("size must be between 0 and 100", lambda value: len(value) <= 100),), schema=(("maxItems", 100),))
+_MANY: Final = Constraint(
+    (("size must be between 0 and 100", lambda value: len(value) <= 100),),
+    schema=(("maxItems", 100),),
+)
 Short = Annotated[str, Constraint((CLEAN, UTF8, _SIZE), schema=(("maxLength", 255),))]
-ShortText = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _SIZE), "must not be blank", (("minLength", 1), ("maxLength", 255)))]
+ShortText = Annotated[
+    str,
+    Constraint(
+        (NOT_BLANK, CLEAN, UTF8, _SIZE), "must not be blank", (("minLength", 1), ("maxLength", 255))
+    ),
+]
 
 
-# -- contact settings -----------------------------------------------------------------------------------------------------
+# -- contact settings ----------------------------------------
 
 
 class ContactChannelBody(Body):
-    """A way to reach somebody. PUSH goes to the devices that the party has subscribed; it needs no destination."""
+    """A way to reach somebody. PUSH goes to the devices that the party has subscribed; it needs no
+    destination."""
 
     contact_method: Method
     alias: ShortText
@@ -102,10 +158,13 @@ class ContactChannelBody(Body):
 
 
 class ContactSettingCreateRequest(Body):
-    """``partyId`` for somebody real, ``createdById`` for a virtual setting that another has made."""
+    """``partyId`` for somebody real, ``createdById`` for a virtual setting that another has
+    made."""
 
     party_id: Uuid | None = None
-    createdById: Uuid | None = Field(default=None, validate_default=True)  # a default's fault is told under the name that stands here
+    createdById: Uuid | None = Field(
+        default=None, validate_default=True
+    )  # a default's fault is told under the name that stands here
     alias: Short | None = None
     contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = None
 
@@ -124,7 +183,7 @@ class ContactSettingUpdateRequest(Body):
     contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = None
 
 
-# -- delegates ------------------------------------------------------------------------------------------------------------
+# -- delegates ----------------------------------------
 
 
 class RuleBody(Body):
@@ -143,8 +202,17 @@ class FilterBody(Body):
     rules: Annotated[tuple[RuleBody, ...], _MANY]
 
     def filter(self, now: datetime, was: Filter | None = None) -> Filter:
-        rules = tuple(Rule(rule.attribute_name, rule.operator, rule.attribute_value) for rule in self.rules)
-        return Filter(was.id if was else new_id(), self.alias, self.channel, rules, was.created if was else now, now)
+        rules = tuple(
+            Rule(rule.attribute_name, rule.operator, rule.attribute_value) for rule in self.rules
+        )
+        return Filter(
+            was.id if was else new_id(),
+            self.alias,
+            self.channel,
+            rules,
+            was.created if was else now,
+            now,
+        )
 
 
 class DelegateCreateRequest(Body):
@@ -155,7 +223,7 @@ class DelegateCreateRequest(Body):
     filters: Annotated[tuple[FilterBody, ...], NotEmpty, _MANY]
 
 
-# -- parties --------------------------------------------------------------------------------------------------------------
+# -- parties ----------------------------------------
 
 
 def _legal_id(value: str) -> str:
@@ -185,9 +253,12 @@ class AddressBody(Body, title="PartyAddress"):
 
 
 class PartyRequest(Body):
-    """Who stands behind a party id; what was there is replaced. ``protected``: the address is then told to nobody."""
+    """Who stands behind a party id; what was there is replaced. ``protected``: the address is then
+    told to nobody."""
 
-    legal_id: Annotated[str, Constraint((NOT_BLANK,), "must not be blank"), AfterValidator(_legal_id)]
+    legal_id: Annotated[
+        str, Constraint((NOT_BLANK,), "must not be blank"), AfterValidator(_legal_id)
+    ]
     names: NamesBody = NamesBody()
     address: AddressBody = AddressBody()
     protected: bool = False
@@ -198,16 +269,24 @@ class PartyRequest(Body):
     def place(self) -> PostalAddress:
         names, at = self.names, self.address
         return PostalAddress(
-            names.first_name, names.last_name, names.organization,
-            at.care_of, at.address, at.apartment_number, at.zip_code, at.city, at.country,
-        )  # fmt: skip
+            names.first_name,
+            names.last_name,
+            names.organization,
+            at.care_of,
+            at.address,
+            at.apartment_number,
+            at.zip_code,
+            at.city,
+            at.country,
+        )
 
 
-# -- push -----------------------------------------------------------------------------------------------------------------
+# -- push ----------------------------------------
 
 
 def _secure(value: str) -> bool:
-    """https, or a push service on this machine, as browsers see it (W3C Secure Contexts section 3.1)."""
+    """https, or a push service on this machine, as browsers see it (W3C Secure Contexts section
+    3.1)."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -215,7 +294,9 @@ def _secure(value: str) -> bool:
         return False
     if not host or parts.username is not None or parts.fragment:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1"))
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1")
+    )
 
 
 def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
@@ -224,7 +305,11 @@ def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
             found = urlsafe_b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4))
         except ValueError:
             return False
-        return re.fullmatch(r"[A-Za-z0-9_-]+={0,2}", value) is not None and len(found) == size and found.startswith(first)
+        return (
+            re.fullmatch(r"[A-Za-z0-9_-]+={0,2}", value) is not None
+            and len(found) == size
+            and found.startswith(first)
+        )
 
     return f"must be {size} bytes in base64url", fits
 
@@ -232,7 +317,9 @@ def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
 class WebPushKeys(Body):
     """RFC 8291 section 2: an uncompressed point on P-256, and 16 bytes."""
 
-    p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")] = Field(alias="p256dh")
+    p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")] = Field(
+        alias="p256dh"
+    )
     auth: Annotated[str, Constraint((_octets(16),), "must not be null")]
 
 
@@ -272,11 +359,20 @@ class SubscriptionRequest(Body):
     def device(self) -> PushDevice:
         if self.webpush is not None:
             found = self.webpush
-            return PushDevice("webpush", found.endpoint, {"endpoint": found.endpoint, "p256dh": found.keys.p256dh, "auth": found.keys.auth})
+            return PushDevice(
+                "webpush",
+                found.endpoint,
+                {"endpoint": found.endpoint, "p256dh": found.keys.p256dh, "auth": found.keys.auth},
+            )
         assert self.fcm is not None
         return PushDevice("fcm", self.fcm.token, {"token": self.fcm.token})
 
 
 MODELS: Final = (
-    ContactSettingCreateRequest, ContactSettingUpdateRequest, DelegateCreateRequest, FilterBody, PartyRequest, SubscriptionRequest,
-)  # fmt: skip
+    ContactSettingCreateRequest,
+    ContactSettingUpdateRequest,
+    DelegateCreateRequest,
+    FilterBody,
+    PartyRequest,
+    SubscriptionRequest,
+)

@@ -1,4 +1,5 @@
-"""What is said of schemas and of their members, in one place: a member means the same wherever it stands, or says here that it does not."""
+"""What is said of schemas and of their members, in one place: a member means the same wherever it
+stands, or says here that it does not."""
 
 from __future__ import annotations
 
@@ -20,88 +21,38 @@ _BASE64: Final = "SGVqIQ=="
 _LOCAL: Final = "2026-02-25T15:54:39.254123"
 _ZONED: Final = "2026-02-25T15:54:39.254123+01:00"
 
-SCHEMAS: Final[dict[str, str]] = {
-    "Batch": "One request of a user, with what became of it",
-    "ConstraintViolationProblem": "One or more members or parameters break a rule. All of them are told, and nothing was stored",
-    "ConfigurationRequest": "Members of the section, named as in the settings file. What is left out is inherited",
-    "ContactChannel": "A way to reach somebody",
-    "ContactSetting": "How a party wants to be reached",
-    "Delegate": "Somebody who is told what another is told, where a filter matches",
-    "DeliveryEvent": "One step in the story of a delivery",
-    "DeliveryResult": "A delivery: one message by one channel to one recipient",
-    "DepartmentLetterStatistics": "Letters of one department",
-    "DepartmentStatistics": "Letters of one calling system, by department",
-    "DepartmentStats": "Letters and SMS of one calling system and department",
-    "SaidConfiguration": "What a municipality or a part of it says of a channel, or of limits",
-    "UnitConfiguration": "What a unit says of a section, and what applies to it",
-    "Erasure": "What was removed of a person, and what was kept and why",
-    "EventPage": "Part of the feed, and where it goes on",
-    "FeedEvent": "What a delivery came to",
-    "Filter": "When a delegate is told: all of its rules must match",
-    "FilterRule": "`*` EQUALS `*` matches everything",
-    "HistoryResponse": "One delivery as history tells it",
-    "LetterStatistics": "Letters, by the way that they took",
-    "Lifecycle": "Our own word for how a delivery stands; `docs/architecture.md` draws how one follows the other",
-    "ListedWebhook": "A receiver, and how it stands",
-    "Mailbox": "Whether a party can be reached in a digital mailbox",
-    "MessageAttachment": "A file of a message: its name and type, without its content",
-    "MessageBatchResult": "What a request with several recipients came to, in the order of the request",
-    "MessageResult": "A message to one recipient, and its deliveries",
-    "MessageStatistics": "Messages that went by contact settings, by the way that they took",
-    "MessageStatus": "How it stands. `AWAITING_FEEDBACK`: whether it went out is not known, and is being found out",
-    "MessageType": "The channel, or the form of request that chooses among channels",
-    "NewWebhook": "A receiver, with the secret that its calls are signed with",
-    "PagingMetaData": "Which page this is, of how many",
-    "PartyExtract": "Everything that is known of a person (GDPR article 15)",
-    "PartyAddress": "A postal address as the directory keeps it",
-    "PingResult": "What came back from a call to the receiver",
-    "Problem": "What went wrong (RFC 9457); `code` is listed in the documentation of errors",
-    "PushSubscription": "A device that takes push messages",
-    "Hold": "What is kept whatever rules and orders say, until it is lifted",
-    "Holds": "A page of holds, active ones first, the newest first",
-    "Reason": "Why a delivery is where it is",
-    "RetentionEntry": "What one step removed, and why",
-    "RetentionProtocol": "A page of the protocol, newest first",
-    "RetentionRule": "How long requests of a type are kept, and by which decision",
-    "Recipient": "One recipient of a message, and how it went",
-    "RegisteredParty": "Who stands behind a party id; the number is masked",
-    "ShortHistoryResponse": "What a person was told",
-    "SmsMeasure": "What an SMS costs: its encoding and its segments",
-    "Statistics": "Deliveries by channel; those of messages and letters apart",
-    "StatisticsCounter": "How many were sent, and how many failed",
-    "Status": "How many messages of a batch arrived, and how many did not",
-    "SubscriptionId": "The id of a device",
-    "Token": "An access token",
-    "TokenRefusal": "Why no token was given",
-    "UserBatches": "A page of a user's batches, newest first",
-    "UserMessage": "A message as its sender sees it",
-    "UserMessages": "A page of a user's messages",
-    "Violation": "One broken rule",
-    "Webhook": "A receiver, how it stands, and how much waits for it",
-    "WebhookSecret": "The new secret of a receiver",
-}
-
 MEMBERS: Final[dict[str, Description]] = {
-    "DEPARTMENT": Description("The department; `Ej kategoriserad` where none was given", "SBK(Gatuavdelningen, Trafiksektionen)"),
+    "DEPARTMENT": Description(
+        "The department; `Ej kategoriserad` where none was given",
+        "SBK(Gatuavdelningen, Trafiksektionen)",
+    ),
     "DEPARTMENT_STATISTICS": Description("Of each department"),
     "DIGITAL_INVOICE": Description("Digital invoices"),
     "DIGITAL_MAIL": Description("Digital mail"),
     "EMAIL": Description("E-mail"),
     "LETTER": Description("Letters"),
     "MESSAGE": Description("Messages that went by contact settings"),
-    "ORIGIN": Description("The calling system (`x-origin`); `Other` where none was given", "CASEDATA"),
+    "ORIGIN": Description(
+        "The calling system (`x-origin`); `Other` where none was given", "CASEDATA"
+    ),
     "PUSH": Description("Push messages"),
     "SLACK": Description("Slack messages"),
     "SMS": Description("SMS"),
     "SNAIL_MAIL": Description("Physical letters"),
-    "UNDELIVERABLE": Description("Messages to people who have no contact setting, or want no contact", 2),
+    "UNDELIVERABLE": Description(
+        "Messages to people who have no contact setting, or want no contact", 2
+    ),
     "WEB_MESSAGE": Description("Web messages"),
     "_meta": Description("Which page this is"),
-    "accountNumber": Description("The account that is to be paid to, with or without hyphen", "5050-1055"),
+    "accountNumber": Description(
+        "The account that is to be paid to, with or without hyphen", "5050-1055"
+    ),
     "accountType": Description("What kind of account it is", "BANKGIRO"),
     "actor": Description("Who did it, where a person did"),
     "address": Description("Street and number, or box", "Storgatan 1"),
-    "RegisteredParty.address": Description("Where they live; told of nobody whose identity is protected"),
+    "RegisteredParty.address": Description(
+        "Where they live; told of nobody whose identity is protected"
+    ),
     "addresses": Description("Plain addresses; each gets a copy on paper"),
     "agentId": Description("The contact setting of the one who is told, too", _PARTY),
     "awaitingFeedback": Description("Of how many it is not known yet whether they went out", 0),
@@ -133,20 +84,29 @@ MEMBERS: Final[dict[str, Description]] = {
     "count": Description("How many entries are on this page", 13),
     "counts": Description("How many deliveries are in each life-cycle status"),
     "country": Description("The country", "Sverige"),
-    "coverPage": Description("A page with the address is put before the PDFs, for a windowed envelope", False),
+    "coverPage": Description(
+        "A page with the address is put before the PDFs, for a windowed envelope", False
+    ),
     "created": Description("When it was made", _ZONED),
     "createdById": Description("Of a virtual setting, the setting that made it", _PARTY),
-    "decision": Description("`resend`: once more, knowing that it may be the second copy. `give-up`: leave it", "resend"),
+    "decision": Description(
+        "`resend`: once more, knowing that it may be the second copy. `give-up`: leave it", "resend"
+    ),
     "delivered": Description("Whether the receiver took it", True),
     "days": Description("So many days after a message was to be sent it is removed", 730),
     "deliveries": Description("One for each channel that was, or is, tried"),
     "deliveryId": Description("The delivery", _DELIVERY),
     "deliveryMode": Description("By which way the file may go", "ANY"),
-    "department": Description("The department and unit that is billed, and counted in statistics", "SBK(Gatuavdelningen, Trafiksektionen)"),
+    "department": Description(
+        "The department and unit that is billed, and counted in statistics",
+        "SBK(Gatuavdelningen, Trafiksektionen)",
+    ),
     "RetentionRequest.decision": Description("The reference number of the decision", "KS 2026/123"),
     "RetentionRule.decision": Description("The reference number of the decision", "KS 2026/123"),
     "description": Description("Words of your own for it", "Ärendesystemet"),
-    "destination": Description("A number in E.164 or an e-mail address; none for PUSH", "+46701740605"),
+    "destination": Description(
+        "A number in E.164 or an e-mail address; none for PUSH", "+46701740605"
+    ),
     "detail": Description("What happened this time, in a sentence", "No message found"),
     "details": Description("What is to be paid, when, and to which account"),
     "deviation": Description("What is unusual about how it is to be printed", "A3 Ritning"),
@@ -155,28 +115,44 @@ MEMBERS: Final[dict[str, Description]] = {
     "NewWebhook.disabled": Description("Since when it is not called, and why"),
     "ListedWebhook.disabled": Description("Since when it is not called, and why"),
     "dueDate": Description("The last day to pay", "2035-10-09"),
-    "duplicates": Description("How many entries of the request were exact duplicates of others: each is delivered once", 1),
+    "duplicates": Description(
+        "How many entries of the request were exact duplicates of others: each is delivered once", 1
+    ),
     "email": Description("For e-mail"),
     "emailAddress": Description("The recipient's e-mail address", "anna@example.se"),
     "encoding": Description("How the text goes over the air", "GSM-7"),
     "endpoint": Description("The address at the push service", "https://push.example.com/send/abc"),
-    "envelopeType": Description("`WINDOWED`: the PDF carries the address itself. `PLAIN`, also when absent: it does not", "PLAIN"),
+    "envelopeType": Description(
+        "`WINDOWED`: the PDF carries the address itself. `PLAIN`, also when absent: it does not",
+        "PLAIN",
+    ),
     "eventId": Description("This message's number within the case", "2"),
     "eventType": Description("What kind of event in the case it is", "Beslut"),
-    "erased": Description("`true` where what was said has been made unreadable: the key of its month was destroyed"),
+    "erased": Description(
+        "`true` where what was said has been made unreadable: the key of its month was destroyed"
+    ),
     "events": Description("The story of the delivery, oldest first"),
     "externalReferences": Description("Pairs of your own, kept with the message"),
     "failed": Description("How many failed", 2),
     "fcm": Description("An app, by Firebase Cloud Messaging"),
-    "field": Description("Where: the member as the request writes it, or `operation.parameter`", "parties[0].mobileNumber"),
+    "field": Description(
+        "Where: the member as the request writes it, or `operation.parameter`",
+        "parties[0].mobileNumber",
+    ),
     "fileName": Description("The name of the file", "beslut.pdf"),
     "filename": Description("The name of the file", "beslut.pdf"),
     "files": Description("The invoice as PDF"),
     "filters": Description("When the delegate is told: one of them must match"),
-    "Message.filters": Description("Which of the party's delegates are told, too: names with values that their filters are held against"),
+    "Message.filters": Description(
+        "Which of the party's delegates are told, too: names with values that their filters are held against"
+    ),
     "firstName": Description("The first name", "Anna"),
-    "folderName": Description("The name of the folder that the printing house sorts it into", "Sundsvalls kommun"),
-    "headerReference": Description("A reference that mailbox operators and the recipient may see", "Dnr 2026-123"),
+    "folderName": Description(
+        "The name of the folder that the printing house sorts it into", "Sundsvalls kommun"
+    ),
+    "headerReference": Description(
+        "A reference that mailbox operators and the recipient may see", "Dnr 2026-123"
+    ),
     "headers": Description(
         "E-mail headers that keep a thread together, each with its values: `Message-ID`, `In-Reply-To`, `References`, `Auto-Submitted`",
         {"Auto-Submitted": ["auto-generated"]},
@@ -189,7 +165,9 @@ MEMBERS: Final[dict[str, Description]] = {
     "key": Description("Its name", "flowInstanceId"),
     "keys": Description("What the browser gave to encrypt with"),
     "kind": Description("A browser or an app", "webpush"),
-    "HoldRequest.kind": Description("What is held: all of a person, one message, or all of a batch", "party"),
+    "HoldRequest.kind": Description(
+        "What is held: all of a person, one message, or all of a batch", "party"
+    ),
     "HoldRequest.id": Description("The id of the party, the message or the batch", _PARTY),
     "HoldRequest.reason": Description("Why, for people", "Begärd för tillsyn"),
     "HoldRequest.reference": Description("The case or the decision", "TR 2026/17"),
@@ -207,15 +185,23 @@ MEMBERS: Final[dict[str, Description]] = {
     "lastName": Description("The last name", "Andersson"),
     "lastFault": Description("The last call that was not taken: when, and what came back"),
     "lastSuccess": Description("When a call was last taken", _ZONED),
-    "legalId": Description("A Swedish personal, coordination or organisation number; it never comes out whole", "2120002411"),
+    "legalId": Description(
+        "A Swedish personal, coordination or organisation number; it never comes out whole",
+        "2120002411",
+    ),
     "lifecycle": Description("Our own word for how it stands, finer than `status`", "delivered"),
     "limit": Description("How many entries a page has at most", 15),
     "message": Description("The text", "Skolan är stängd i dag."),
     "Reason.message": Description("The reason in a sentence", "the number is not in use"),
     "Violation.message": Description("The rule that is broken", "must not be blank"),
-    "SlackRequest.message": Description("The text in mrkdwn; `& < >` are escaped by the caller", "Driftstopp i kväll"),
+    "SlackRequest.message": Description(
+        "The text in mrkdwn; `& < >` are escaped by the caller", "Driftstopp i kväll"
+    ),
     "messageId": Description("The message: what one recipient is told", _MESSAGE),
-    "messageReference": Description("Your own word for the message, which comes back (here `reference` is the invoice's)", "rad-17"),
+    "messageReference": Description(
+        "Your own word for the message, which comes back (here `reference` is the invoice's)",
+        "rad-17",
+    ),
     "messageType": Description("The channel, or the form of request", "SMS"),
     "messages": Description("One entry for each message"),
     "mimeType": Description("The media type", "application/pdf"),
@@ -227,11 +213,18 @@ MEMBERS: Final[dict[str, Description]] = {
     "names": Description("A person's names, or an organisation's"),
     "notice": Description("What to think of: which characters cost extra", None),
     "notSent": Description("How many a provider declined politely", 0),
-    "oepInstance": Description("Which Open-E: the one for citizens (`EXTERNAL`, also when absent) or the one for staff", "EXTERNAL"),
-    "officialMatter": Description("The case that the message belongs to, as Mina Meddelanden knows it"),
+    "oepInstance": Description(
+        "Which Open-E: the one for citizens (`EXTERNAL`, also when absent) or the one for staff",
+        "EXTERNAL",
+    ),
+    "officialMatter": Description(
+        "The case that the message belongs to, as Mina Meddelanden knows it"
+    ),
     "operator": Description("How it is compared", "EQUALS"),
     "organization": Description("The name of an organisation", "Sundsvalls kommun"),
-    "organizationName": Description("The name of an organisation that the letter is to", "Exempelbolaget AB"),
+    "organizationName": Description(
+        "The name of an organisation that the letter is to", "Exempelbolaget AB"
+    ),
     "organizationNumber": Description("Its organisation number", "2120002411"),
     "origin": Description("The calling system (`x-origin`)", "CASEDATA"),
     "p256dh": Description("The browser's public key, 65 bytes in base64url"),
@@ -246,12 +239,17 @@ MEMBERS: Final[dict[str, Description]] = {
     "paymentReferenceType": Description("What kind of reference it is", "SE_OCR"),
     "pending": Description("How many are on their way", 0),
     "personId": Description("A person, by any id of yours", "435rfret45"),
-    "Recipient.personId": Description("The recipient's personal or organisation number, where the directory knows it", "2120002411"),
+    "Recipient.personId": Description(
+        "The recipient's personal or organisation number, where the directory knows it",
+        "2120002411",
+    ),
     "phoneNumber": Description("Where to ring", "060-191000"),
     "precedingEventId": Description("The number of an earlier message of the case", "1"),
     "principalId": Description("The contact setting of the one whose messages are told on", _PARTY),
     "priority": Description("`HIGH` goes before others", "NORMAL"),
-    "protected": Description("Whether the identity is protected: the address is then told to nobody", False),
+    "protected": Description(
+        "Whether the identity is protected: the address is then told to nobody", False
+    ),
     "provider": Description("The provider account that it went by", "link"),
     "providerCode": Description("The provider's own code", "2104"),
     "providerReference": Description("The provider's own id of it", "abc-123"),
@@ -261,22 +259,39 @@ MEMBERS: Final[dict[str, Description]] = {
     "receiptRequest": Description("Which receipt is asked for", "NOT"),
     "recipientCount": Description("How many recipients there are", 15),
     "recipients": Description("One for each delivery"),
-    "reference": Description("Your own word for it, which comes back in answers, status, history and events", "rad-17"),
+    "reference": Description(
+        "Your own word for it, which comes back in answers, status, history and events", "rad-17"
+    ),
     "DigitalInvoiceRequest.reference": Description("The reference of the invoice", "Faktura 12345"),
     "reply": Description("Whether the recipient may, or is asked to, reply", "NOT_ALLOWED"),
     "replyTo": Description("Where replies go", "svar@example.se"),
     "routedTo": Description("What a delivery that chose among channels came to"),
     "rules": Description("All of them must match"),
     "segments": Description("How many parts it is sent, and paid, as", 1),
-    "sendAsOwner": Description("In the name of the owner of the case: then either `party.partyId` or `sender.userId`", False),
-    "sendAt": Description("Not before this time. Without a zone it is Swedish time", "2035-10-09T08:00:00+02:00"),
+    "sendAsOwner": Description(
+        "In the name of the owner of the case: then either `party.partyId` or `sender.userId`",
+        False,
+    ),
+    "sendAt": Description(
+        "Not before this time. Without a zone it is Swedish time", "2035-10-09T08:00:00+02:00"
+    ),
     "sender": Description("Who it is from; without it the settings' default"),
-    "SmsRequest.sender": Description("The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"),
-    "SmsBatchRequest.sender": Description("The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"),
-    "ShortSmsRequest.sender": Description("The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"),
-    "ShortSmsBatchRequest.sender": Description("The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"),
+    "SmsRequest.sender": Description(
+        "The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"
+    ),
+    "SmsBatchRequest.sender": Description(
+        "The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"
+    ),
+    "ShortSmsRequest.sender": Description(
+        "The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"
+    ),
+    "ShortSmsBatchRequest.sender": Description(
+        "The name that the recipient sees: å and ä become a, ö becomes o", "Sundsvall"
+    ),
     "ShortEmailRequest.sender": Description("The address that it is from", "noreply@example.se"),
-    "ShortEmailBatchRequest.sender": Description("The address that it is from", "noreply@example.se"),
+    "ShortEmailBatchRequest.sender": Description(
+        "The address that it is from", "noreply@example.se"
+    ),
     "sent": Description("When it was sent, Swedish time", _LOCAL),
     "StatisticsCounter.sent": Description("How many were sent", 13),
     "sms": Description("Encoding and segments of an SMS"),
@@ -294,12 +309,18 @@ MEMBERS: Final[dict[str, Description]] = {
     "supplier": Description("The operator of the mailbox", "Kivra"),
     "supportInfo": Description("Whom the recipient can ask"),
     "text": Description("What the recipient is told of whom to ask", "Ring oss om du undrar något"),
-    "SnailmailRequest.text": Description("A text that is set as a letter, beside or instead of PDFs", "Hej!"),
+    "SnailmailRequest.text": Description(
+        "A text that is set as a letter, beside or instead of PDFs", "Hej!"
+    ),
     "timestamp": Description("When, Swedish time without zone", _LOCAL),
     "title": Description("What kind of fault it is", "Not Found"),
-    "ConstraintViolationProblem.title": Description("What kind of fault it is", "Constraint Violation"),
+    "ConstraintViolationProblem.title": Description(
+        "What kind of fault it is", "Constraint Violation"
+    ),
     "PushRequest.title": Description("The heading", "Skolan i dag"),
-    "token": Description("A bot's token; without one the municipality's own is used. It is never stored in the clear and never shown"),
+    "token": Description(
+        "A bot's token; without one the municipality's own is used. It is never stored in the clear and never shown"
+    ),
     "FcmBody.token": Description("The registration token of the app"),
     "topic": Description("A newer message of the same topic takes the place of an older", "skolan"),
     "totalPages": Description("How many pages there are", 7),
@@ -311,12 +332,20 @@ MEMBERS: Final[dict[str, Description]] = {
     "unsuccessful": Description("Messages of which no delivery was sent", 2),
     "urgency": Description("How much the device's battery is worth waking for", "normal"),
     "Webhook.url": Description("The address that is called", "https://receiver.example.se/utskick"),
-    "NewWebhook.url": Description("The address that is called", "https://receiver.example.se/utskick"),
-    "ListedWebhook.url": Description("The address that is called", "https://receiver.example.se/utskick"),
-    "WebhookRequest.url": Description("The address to call: https, and public", "https://receiver.example.se/utskick"),
+    "NewWebhook.url": Description(
+        "The address that is called", "https://receiver.example.se/utskick"
+    ),
+    "ListedWebhook.url": Description(
+        "The address that is called", "https://receiver.example.se/utskick"
+    ),
+    "WebhookRequest.url": Description(
+        "The address to call: https, and public", "https://receiver.example.se/utskick"
+    ),
     "url": Description("Where to read more", "https://example.se"),
     "userId": Description("A user of Open-E", "joe01doe"),
-    "validUntil": Description("Not after this time. Without a zone it is Swedish time", "2035-10-10T08:00:00+02:00"),
+    "validUntil": Description(
+        "Not after this time. Without a zone it is Swedish time", "2035-10-10T08:00:00+02:00"
+    ),
     "value": Description("Its value", "12345"),
     "violations": Description("Every broken rule"),
     "virtual": Description("Whether it was made by another, for delegates", False),

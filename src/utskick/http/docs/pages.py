@@ -24,15 +24,30 @@ TAGS: Final = [
         "description": "What is to be sent: to one, to many; by one channel or by whichever reaches them",
     },
     {"name": "History Resources", "description": "How it stands, and what has been sent to whom"},
-    {"name": "Statistics Resources", "description": "How much was sent, by channel and by department"},
-    {"name": "Events", "description": "What became of deliveries, one after the other, for systems that keep up"},
+    {
+        "name": "Statistics Resources",
+        "description": "How much was sent, by channel and by department",
+    },
+    {
+        "name": "Events",
+        "description": "What became of deliveries, one after the other, for systems that keep up",
+    },
     {"name": "Webhooks", "description": "Being told what becomes of deliveries"},
-    {"name": "Resolving Resources", "description": "A person's decision on deliveries of which nobody knows whether they went out"},
+    {
+        "name": "Resolving Resources",
+        "description": "A person's decision on deliveries of which nobody knows whether they went out",
+    },
     {"name": "Contact Settings", "description": "How people want to be reached"},
     {"name": "Delegates", "description": "Who is told what another is told"},
     {"name": "Parties", "description": "Who stands behind a party id"},
-    {"name": "Retention", "description": "How long messages are kept, by whose decision, and what has been removed"},
-    {"name": "Configuration", "description": "What municipalities, organisations and departments say of channels and limits"},
+    {
+        "name": "Retention",
+        "description": "How long messages are kept, by whose decision, and what has been removed",
+    },
+    {
+        "name": "Configuration",
+        "description": "What municipalities, organisations and departments say of channels and limits",
+    },
     {"name": "Holds", "description": "What is kept whatever the rules say"},
     {"name": "Push Subscriptions", "description": "The devices that take push messages"},
     {"name": "Receipts", "description": "What providers report"},
@@ -44,16 +59,27 @@ _ITSELF: Final = {
     "operationId": "getApiDocs",
     "summary": "This description, as YAML",
     "tags": ["API"],
-    "responses": {"200": {"description": "OK", "content": {"application/yaml": {"schema": {"type": "string"}}}}},
+    "responses": {
+        "200": {
+            "description": "OK",
+            "content": {"application/yaml": {"schema": {"type": "string"}}},
+        }
+    },
 }
 
 
 def _answers(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return (answer for path in paths.values() for operation in path.values() for answer in operation["responses"].values())
+    return (
+        answer
+        for path in paths.values()
+        for operation in path.values()
+        for answer in operation["responses"].values()
+    )
 
 
 def install(app: FastAPI, service: ApiContext) -> None:
-    """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files of the package."""
+    """``/openapi.json``, the same as YAML at ``/api-docs``, and Swagger UI at ``/docs``, from files
+    of the package."""
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -66,19 +92,27 @@ def install(app: FastAPI, service: ApiContext) -> None:
                 tags=TAGS,
                 servers=[{"url": "/", "description": "This service"}],
             )
-            found["components"] = {"schemas": schemas(service), "headers": {"RequestId": REQUEST_ID}}
+            found["components"] = {
+                "schemas": schemas(service),
+                "headers": {"RequestId": REQUEST_ID},
+            }
             if ways := security.schemes(service):
                 found["components"]["securitySchemes"] = ways
             found["paths"]["/api-docs"] = {"get": _ITSELF}
             for answer in _answers(found["paths"]):
-                answer.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
+                answer.setdefault("headers", {})["x-request-id"] = {
+                    "$ref": "#/components/headers/RequestId"
+                }
             app.openapi_schema = found
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
 
     async def as_yaml(_request: Request) -> Response:
-        return Response(yaml.safe_dump(described(), sort_keys=False, allow_unicode=True), media_type="application/yaml")
+        return Response(
+            yaml.safe_dump(described(), sort_keys=False, allow_unicode=True),
+            media_type="application/yaml",
+        )
 
     async def as_json(_request: Request) -> Response:
         return Response(orjson.dumps(described()), media_type="application/json")
@@ -115,4 +149,6 @@ async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _ASSETS:
         raise HTTPException(404)
-    return Response(files("fastapi_swagger").joinpath("resources", name).read_bytes(), media_type=_ASSETS[name])
+    return Response(
+        files("fastapi_swagger").joinpath("resources", name).read_bytes(), media_type=_ASSETS[name]
+    )

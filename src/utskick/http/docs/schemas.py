@@ -1,4 +1,5 @@
-"""The schemas of bodies and answers, by name: plain, as the contract writes them, every member described."""
+"""The schemas of bodies and answers, by name: plain, as the contract writes them, every member
+described."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from utskick.http.configuration import schemas as configuration_shapes
 from utskick.http.context import ApiContext
 from utskick.http.directory import requests as directory_requests
 from utskick.http.directory import requests as directory_shapes
-from utskick.http.docs.descriptions import MEMBERS, SCHEMAS
+from utskick.http.docs.descriptions import MEMBERS
+from utskick.http.docs.schema_descriptions import SCHEMAS
 from utskick.http.events import feed_schemas as event_shapes
 from utskick.http.events import webhook_schemas as webhook_shapes
 from utskick.http.history import schemas as record_shapes
@@ -38,13 +40,29 @@ def name_of(model: type[BaseModel]) -> str:
 
 def schemas(service: ApiContext) -> dict[str, Any]:
     """Those of every channel that is there, of the directory, and of all answers."""
-    models: set[type[BaseModel]] = {m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m}
+    models: set[type[BaseModel]] = {
+        m for c in service.channels.values() for f in c.forms for m in (f.request, f.short) if m
+    }
     models.update(
-        [ResolveRequest, webhook_shapes.WebhookRequest, *directory_requests.MODELS, *retention_shapes.MODELS, *configuration_shapes.MODELS]
+        [
+            ResolveRequest,
+            webhook_shapes.WebhookRequest,
+            *directory_requests.MODELS,
+            *retention_shapes.MODELS,
+            *configuration_shapes.MODELS,
+        ]
     )
     models.update(q.request for c in service.channels.values() for q in c.questions)
     found: dict[str, Any] = dict(SHAPES)
-    for each in (record_shapes, event_shapes, webhook_shapes, directory_shapes, retention_shapes, configuration_shapes, token_shapes):
+    for each in (
+        record_shapes,
+        event_shapes,
+        webhook_shapes,
+        directory_shapes,
+        retention_shapes,
+        configuration_shapes,
+        token_shapes,
+    ):
         found.update(each.SHAPES)
     for name, schema in published(models):
         if name in found:
@@ -56,10 +74,15 @@ def schemas(service: ApiContext) -> dict[str, Any]:
 def published(models: Iterable[type[BaseModel]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The models by their titles, which are the contract's names."""
     ordered = sorted(models, key=lambda m: m.__name__)
-    _, found = models_json_schema([(m, "validation") for m in ordered], ref_template=REF, schema_generator=_Plain)
+    _, found = models_json_schema(
+        [(m, "validation") for m in ordered], ref_template=REF, schema_generator=_Plain
+    )
     names = {key: schema.pop("title", key) for key, schema in found.get("$defs", {}).items()}
     for key, schema in found.get("$defs", {}).items():
-        yield names[key], _renamed(schema, {REF.format(model=k): REF.format(model=n) for k, n in names.items()})
+        yield (
+            names[key],
+            _renamed(schema, {REF.format(model=k): REF.format(model=n) for k, n in names.items()}),
+        )
 
 
 def _renamed(schema: Any, refs: dict[str, str]) -> Any:
@@ -69,7 +92,8 @@ def _renamed(schema: Any, refs: dict[str, str]) -> Any:
 
 
 class _Plain(GenerateJsonSchema):
-    """What may be left out may be null, too, as in the contract: that is not said of each member."""
+    """What may be left out may be null, too, as in the contract: that is not said of each
+    member."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -86,13 +110,16 @@ class _Plain(GenerateJsonSchema):
 
 
 def _told(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """With the words for the schema and for its members, those of its own before those that the member has everywhere."""
+    """With the words for the schema and for its members, those of its own before those that the
+    member has everywhere."""
     told = dict(schema)
     text = SCHEMAS.get(name) or schema.get("description")
     if text:
         told["description"] = _SECTION.sub("", text)
     if "properties" in schema:
-        told["properties"] = {member: _member(name, member, inner) for member, inner in schema["properties"].items()}
+        told["properties"] = {
+            member: _member(name, member, inner) for member, inner in schema["properties"].items()
+        }
     return told
 
 

@@ -29,14 +29,22 @@ class FeedCalls:
     async def events(self, request: Request) -> Response:
         """Who goes on from ``next`` misses nothing and sees nothing twice."""
         parameters = Parameters("getEvents", self._service.municipalities)
-        municipality_id = parameters.municipality(request.path_params.get("municipalityId", self._service.default_municipality))
+        municipality_id = parameters.municipality(
+            request.path_params.get("municipalityId", self._service.default_municipality)
+        )
         after, limit = _after(request, parameters), _limit(request, parameters)
         origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
         async with answering():
-            window = FeedQuery(municipality_id, after if after is not None else await self._feed.now(), origin)
+            window = FeedQuery(
+                municipality_id, after if after is not None else await self._feed.now(), origin
+            )
             page = await self._feed.page(window, limit)
-        told = {"events": [event.told() for event in page.events], "next": str(page.next), "more": page.more}
+        told = {
+            "events": [event.told() for event in page.events],
+            "next": str(page.next),
+            "more": page.more,
+        }
         return json_response(told)
 
 
@@ -56,7 +64,9 @@ def _after(request: Request, parameters: Parameters) -> Position | None:
 def _limit(request: Request, parameters: Parameters) -> int:
     limit = count(request, "limit", _USUAL)
     if not 1 <= limit <= _MOST:
-        parameters.fault("limit", f"must be greater than or equal to 1 and less than or equal to {_MOST}")
+        parameters.fault(
+            "limit", f"must be greater than or equal to 1 and less than or equal to {_MOST}"
+        )
     return limit
 
 
@@ -71,11 +81,20 @@ _PARAMETERS: Final = (
         type="string",
         pattern=_FORM,
     ),
-    _query("limit", "The most events of one answer", type="integer", minimum=1, maximum=_MOST, default=_USUAL),
+    _query(
+        "limit",
+        "The most events of one answer",
+        type="integer",
+        minimum=1,
+        maximum=_MOST,
+        default=_USUAL,
+    ),
     _query("origin", "Only of messages whose `x-origin` was exactly this", type="string"),
 )
 
 
 def described(operation: str) -> Operation:
     summary = "What became of deliveries, in an order that never changes"
-    return Operation(operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS)
+    return Operation(
+        operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS
+    )

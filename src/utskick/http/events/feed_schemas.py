@@ -10,8 +10,11 @@ from utskick.http.messages.schemas import LOCAL_TIME
 _TEXT: Final = {"type": "string"}
 _UUID: Final = {"type": "string", "format": "uuid"}
 
-#: What the feed can tell of: no event is an attempt under way, or a question whose answers are deliveries of their own.
-LIFECYCLES: Final = tuple(status for status in Status if status not in (Status.SENDING, Status.ROUTED))
+#: What the feed can tell of: no event is an attempt under way, or a question whose answers are
+#: deliveries of their own.
+LIFECYCLES: Final = tuple(
+    status for status in Status if status not in (Status.SENDING, Status.ROUTED)
+)
 
 SHAPES: Final[dict[str, Any]] = {
     "FeedEvent": {
@@ -35,7 +38,10 @@ SHAPES: Final[dict[str, Any]] = {
         "type": "object",
         "properties": {
             "events": {"type": "array", "items": {"$ref": "#/components/schemas/FeedEvent"}},
-            "next": {"type": "string", "description": "What to give as `after` in the next call; opaque"},
+            "next": {
+                "type": "string",
+                "description": "What to give as `after` in the next call; opaque",
+            },
             "more": {
                 "type": "boolean",
                 "description": "Ask again at once: there may be more, behind an empty answer, too",

@@ -28,7 +28,8 @@ _LIMIT = 65_536
 
 
 class WebhookEndpoints:
-    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only its own."""
+    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only
+    its own."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -42,7 +43,9 @@ class WebhookEndpoints:
         async with answering():
             added = await self._webhooks.add(owner, body.wanted(), self._service.clock())
             if added is None:
-                raise NotAllowedHere(f"there are {MOST} webhooks of this calling system already; delete one of them first")
+                raise NotAllowedHere(
+                    f"there are {MOST} webhooks of this calling system already; delete one of them first"
+                )
             made, secret = added
             webhook = await self._found(owner, made)
         headers = {"Location": f"/{owner.municipality_id}/webhooks/{made}"}
@@ -78,22 +81,38 @@ class WebhookEndpoints:
             secret = await self._webhooks.rotate(owner, webhook_id, now)
         if secret is None:
             raise _missing(webhook_id)
-        return json_response({"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)})
+        return json_response(
+            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)}
+        )
 
     async def ping(self, request: Request) -> Response:
-        """Calls now, also one that is disabled, and tells what came back: never what the answer said."""
+        """Calls now, also one that is disabled, and tells what came back: never what the answer
+        said."""
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
         now = self._service.clock()
         async with answering():
             webhook = await self._found(owner, webhook_id)
             secrets = await self._webhooks.secrets(owner, webhook_id, now)
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
-        body = orjson.dumps({"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data})
-        heard = await self._service.receivers.call(webhook.wanted.url, Signed(str(new_id()), body, secrets), now)
-        return json_response(without_nulls({"delivered": heard.fault is None, "status": heard.status, "reason": reason_of(heard.fault)}))
+        body = orjson.dumps(
+            {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
+        )
+        heard = await self._service.receivers.call(
+            webhook.wanted.url, Signed(str(new_id()), body, secrets), now
+        )
+        return json_response(
+            without_nulls(
+                {
+                    "delivered": heard.fault is None,
+                    "status": heard.status,
+                    "reason": reason_of(heard.fault),
+                }
+            )
+        )
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
-        """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every fault."""
+        """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every
+        fault."""
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -117,7 +136,9 @@ class WebhookEndpoints:
     async def _shown(self, owner: Owner, webhook_id: UUID) -> Response:
         webhook = await self._found(owner, webhook_id)
         waiting, more = await self._webhooks.waiting(owner, webhook)
-        return json_response({**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})})
+        return json_response(
+            {**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})}
+        )
 
 
 def _missing(webhook_id: UUID) -> NotFound:
@@ -126,8 +147,13 @@ def _missing(webhook_id: UUID) -> NotFound:
 
 def _told(webhook: Webhook) -> dict[str, Any]:
     wanted, fault, stopped = webhook.wanted, webhook.fault, webhook.stopped
-    disabled = stopped and {"since": time_of(webhook.stopped_at), "reason": {"code": stopped.value, "message": STOPPED[stopped]}}
-    told = fault and without_nulls({"at": time_of(fault.at), "status": fault.status, "reason": reason_of(fault.reason)})
+    disabled = stopped and {
+        "since": time_of(webhook.stopped_at),
+        "reason": {"code": stopped.value, "message": STOPPED[stopped]},
+    }
+    told = fault and without_nulls(
+        {"at": time_of(fault.at), "status": fault.status, "reason": reason_of(fault.reason)}
+    )
     return without_nulls(
         {
             "id": str(webhook.id),
@@ -143,36 +169,72 @@ def _told(webhook: Webhook) -> dict[str, Any]:
     )
 
 
-# -- their description --------------------------------------------------------------------------------------------------
+# -- their description ----------------------------------------
 
 
 _TAG: Final = "Webhooks"
 _ORIGIN: Final = (
     {
-        "name": "x-origin", "in": "header", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "name": "x-origin",
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "description": "The calling system; it sees only its own, and is told of messages that its client sent under this name",
     },
-)  # fmt: skip
+)
 
 
 def calls(service: ApiContext) -> list[Endpoint]:
     to, one = WebhookEndpoints(service), "/webhooks/{id}"
     create = Operation(
-        "createWebhook", "Be told what becomes of deliveries, from now on", _TAG,
-        status=201, answer="NewWebhook", body="WebhookRequest", missing=False, conflict=True, more=_ORIGIN,
-    )  # fmt: skip
+        "createWebhook",
+        "Be told what becomes of deliveries, from now on",
+        _TAG,
+        status=201,
+        answer="NewWebhook",
+        body="WebhookRequest",
+        missing=False,
+        conflict=True,
+        more=_ORIGIN,
+    )
     rotate = "Give a new secret; the one before signs beside it for 24 hours"
     ping = "Call the receiver now, and tell what came back"
     return [
         Endpoint("POST", "/webhooks", to.create, create),
-        Endpoint("GET", "/webhooks", to.find, _described("getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False)),
+        Endpoint(
+            "GET",
+            "/webhooks",
+            to.find,
+            _described(
+                "getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False
+            ),
+        ),
         Endpoint("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
-        Endpoint("DELETE", one, to.delete, _described("deleteWebhook", "Remove a webhook", answer=None, status=204)),
-        Endpoint("POST", f"{one}/enable", to.enable, _described("enableWebhook", "Go on where it stopped, at once")),
-        Endpoint("POST", f"{one}/rotate", to.rotate, _described("rotateWebhookSecret", rotate, answer="WebhookSecret")),
-        Endpoint("POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")),
+        Endpoint(
+            "DELETE",
+            one,
+            to.delete,
+            _described("deleteWebhook", "Remove a webhook", answer=None, status=204),
+        ),
+        Endpoint(
+            "POST",
+            f"{one}/enable",
+            to.enable,
+            _described("enableWebhook", "Go on where it stopped, at once"),
+        ),
+        Endpoint(
+            "POST",
+            f"{one}/rotate",
+            to.rotate,
+            _described("rotateWebhookSecret", rotate, answer="WebhookSecret"),
+        ),
+        Endpoint(
+            "POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")
+        ),
     ]
 
 
-def _described(operation: str, summary: str, answer: str | None = "Webhook", **more: Any) -> Operation:
+def _described(
+    operation: str, summary: str, answer: str | None = "Webhook", **more: Any
+) -> Operation:
     return Operation(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)

@@ -1,4 +1,5 @@
-"""GET: the conversation with a party, a message with everything that was said, and its files (contract section 8)."""
+"""GET: the conversation with a party, a message with everything that was said, and its files
+(contract section 8)."""
 
 from __future__ import annotations
 
@@ -37,30 +38,44 @@ class Histories:
         parameters = Parameters(operation, self._service.municipalities)
         return parameters, parameters.municipality(str(request.path_params["municipalityId"]))
 
-    # -- a party ------------------------------------------------------------------------------------------------------
+    # -- a party ----------------------------------------
 
     async def conversation(self, request: Request) -> Response:
-        """``GET /{municipalityId}/conversation-history/{partyId}``, newest first, both days inclusive (Q20)."""
+        """``GET /{municipalityId}/conversation-history/{partyId}``, newest first, both days
+        inclusive (Q20)."""
         parameters, municipality_id = self._parameters(request, "getConversationHistory")
         party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
         between = _between(*parameters.days(request))
         parameters.done()
-        return await self._told(self._conversations.with_party(municipality_id, party_id, between), _history)
+        return await self._told(
+            self._conversations.with_party(municipality_id, party_id, between), _history
+        )
 
     async def short_conversation(self, request: Request) -> Response:
-        """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest first."""
+        """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest
+        first."""
         person = request.path_params["personId"]
         parameters = Parameters("getConversationHistory", self._service.municipalities)
         between = _between(*parameters.days(request))
         if not _PERSON.match(person):
-            raise Invalid([Violation("getConversationHistory.personId", "must be 1-64 of letters, digits, '-' and '_'")])
+            raise Invalid(
+                [
+                    Violation(
+                        "getConversationHistory.personId",
+                        "must be 1-64 of letters, digits, '-' and '_'",
+                    )
+                ]
+            )
         parameters.done()
-        return await self._told(self._conversations.with_party(self._service.default_municipality, person, between), _short_history)
+        return await self._told(
+            self._conversations.with_party(self._service.default_municipality, person, between),
+            _short_history,
+        )
 
     async def _told(self, found: AsyncIterator[HistoryEntry], tell: Tell) -> Response:
         return await streamed(tell(said, content_of(self._service, said)) async for said in found)
 
-    # -- a message ----------------------------------------------------------------------------------------------------
+    # -- a message ----------------------------------------
 
     async def message(self, request: Request) -> Response:
         return await self._message(request, "getMessage", files=True)
@@ -72,11 +87,15 @@ class Histories:
     async def _message(self, request: Request, operation: str, *, files: bool) -> Response:
         municipality_id, message_id = self._named(request, operation)
         async with answering():
-            found = await self._conversations.of_messages(municipality_id, [message_id], files=files)
+            found = await self._conversations.of_messages(
+                municipality_id, [message_id], files=files
+            )
         if not found:
             raise NotFound(f"No message found for message id {message_id}")
         told = [(said, content_of(self._service, said)) for said in found]
-        bodies = [_history(said, content if files else without_bytes(content)) for said, content in told]
+        bodies = [
+            _history(said, content if files else without_bytes(content)) for said, content in told
+        ]
         return json_response(bodies)
 
     def _named(self, request: Request, operation: str) -> tuple[str, UUID]:
@@ -85,11 +104,13 @@ class Histories:
         parameters.done()
         return municipality_id, message_id
 
-    # -- a file -------------------------------------------------------------------------------------------------------
+    # -- a file ----------------------------------------
 
     async def attachment(self, request: Request) -> Response:
         """``…/attachments?fileName=``"""
-        return await self._attachment(request, "readAttachmentByRequestParameter", required(request, "fileName"))
+        return await self._attachment(
+            request, "readAttachmentByRequestParameter", required(request, "fileName")
+        )
 
     async def attachment_by_path(self, request: Request) -> Response:
         """``…/attachments/{fileName}``"""
@@ -113,7 +134,8 @@ class Histories:
 
 
 def content_of(service: ApiContext, said: HistoryEntry) -> dict[str, Any]:
-    """What was said, in the contract's form: as its channel shows it, or as another system had it on record; a word where it was erased."""
+    """What was said, in the contract's form: as its channel shows it, or as another system had it
+    on record; a word where it was erased."""
     if said.erased:
         return {"erased": True}
     if said.recorded:
@@ -122,14 +144,19 @@ def content_of(service: ApiContext, said: HistoryEntry) -> dict[str, Any]:
 
 
 def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
-    """Without ``content`` and ``base64Data`` of its files (contract 8.3); those that could not be kept apart still stand there."""
+    """Without ``content`` and ``base64Data`` of its files (contract 8.3); those that could not be
+    kept apart still stand there."""
     lists = {name: content[name] for name in recorded.LISTS if isinstance(content.get(name), list)}
-    bare = {name: [{k: v for k, v in entry.items() if k not in recorded.DATA} for entry in entries] for name, entries in lists.items()}
+    bare = {
+        name: [{k: v for k, v in entry.items() if k not in recorded.DATA} for entry in entries]
+        for name, entries in lists.items()
+    }
     return {**content, **bare}
 
 
 def _between(since: date | None, until: date | None) -> Between:
-    """The first and the last year that a calendar holds stand for no bound: their midnights in UTC may lie outside."""
+    """The first and the last year that a calendar holds stand for no bound: their midnights in UTC
+    may lie outside."""
     return Between(
         midnight(since) if since and since.year > 1 else None,
         midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,

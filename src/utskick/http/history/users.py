@@ -46,21 +46,31 @@ class UserCalls:
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):
                 sendings = await self._users.sendings(user.municipality_id, part)
-                examples = await self._said(user.municipality_id, [each.example for each in sendings if each.example is not None])
+                examples = await self._said(
+                    user.municipality_id,
+                    [each.example for each in sendings if each.example is not None],
+                )
                 said = {group[0].state.message_id: group for group in examples}
                 for sending in sendings:
-                    yield self._batch(sending, said.get(sending.example, []) if sending.example is not None else [])
+                    yield self._batch(
+                        sending,
+                        said.get(sending.example, []) if sending.example is not None else [],
+                    )
 
         return await _answer("batches", elements(), paging_of(page, limit, total, len(ids)))
 
     async def messages(self, request: Request) -> Response:
-        parameters, user = self._asked(request, "getUserMessages", self._service.clock() - timedelta(days=_DAYS))
+        parameters, user = self._asked(
+            request, "getUserMessages", self._service.clock() - timedelta(days=_DAYS)
+        )
         page, limit = parameters.paging(request)
         given = request.query_params.get("batchId")
         batch_id = parameters.uuid("batchId", given) if given is not None else None
         parameters.done()
         async with answering():
-            total, ids = await self._users.messages(user, PageRequest((page - 1) * limit, limit), batch_id)
+            total, ids = await self._users.messages(
+                user, PageRequest((page - 1) * limit, limit), batch_id
+            )
 
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):
@@ -90,35 +100,55 @@ class UserCalls:
     def _start_of_day(self) -> datetime:
         return midnight(self._service.clock().astimezone(SWEDEN).date() - timedelta(days=_DAYS))
 
-    async def _said(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[list[HistoryEntry]]:
+    async def _said(
+        self, municipality_id: str, message_ids: Sequence[UUID]
+    ) -> list[list[HistoryEntry]]:
         """The deliveries of each of these messages."""
-        said = await self._service.conversations.of_messages(municipality_id, message_ids, files=False)
+        said = await self._service.conversations.of_messages(
+            municipality_id, message_ids, files=False
+        )
         return [list(group) for _, group in groupby(said, key=lambda each: each.state.message_id)]
 
     def _batch(self, sending: Sending, said: Sequence[HistoryEntry]) -> dict[str, Any]:
         """``said``: the deliveries of its example."""
         contents = [(each.message_type, content_of(self._service, each)) for each in said]
-        subject = next((content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None)
+        subject = next(
+            (content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None
+        )
         return without_nulls(
             {
                 "batchId": str(sending.batch_id),
                 "messageType": sending.message_type,
                 "subject": subject or None,
                 "sent": swedish(sending.at),
-                "attachmentCount": max((len(_files(content)) for _, content in contents), default=0),
+                "attachmentCount": max(
+                    (len(_files(content)) for _, content in contents), default=0
+                ),
                 "recipientCount": sending.recipients,
-                "status": {"successful": sending.successful, "unsuccessful": sending.unsuccessful, "pending": sending.pending},
+                "status": {
+                    "successful": sending.successful,
+                    "unsuccessful": sending.unsuccessful,
+                    "pending": sending.pending,
+                },
             }
         )
 
-    async def _elements(self, municipality_id: str, message_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    async def _elements(
+        self, municipality_id: str, message_ids: Sequence[UUID]
+    ) -> list[dict[str, Any]]:
         grouped = await self._said(municipality_id, message_ids)
         people = await self._people(municipality_id, chain.from_iterable(grouped))
         return [self._element(group, people) for group in grouped]
 
-    async def _people(self, municipality_id: str, said: Iterable[HistoryEntry]) -> Mapping[UUID, str]:
+    async def _people(
+        self, municipality_id: str, said: Iterable[HistoryEntry]
+    ) -> Mapping[UUID, str]:
         """Personal and organisation numbers, from our own tables alone (contract Q29)."""
-        wanted = {found for each in said if (found := parse_id(each.draft.recipient.party_id or "")) is not None}
+        wanted = {
+            found
+            for each in said
+            if (found := parse_id(each.draft.recipient.party_id or "")) is not None
+        }
         known = await self._service.directory.parties.legal_ids(municipality_id, list(wanted))
         return {party_id: legal_id.number for party_id, legal_id in known.items()}
 
@@ -143,33 +173,54 @@ class UserCalls:
 
     def _recipient(self, said: HistoryEntry, people: Mapping[UUID, str]) -> dict[str, Any]:
         content = content_of(self._service, said)
-        address = content.get("address") or (recorded.address(said.draft) if said.recorded else None)
+        address = content.get("address") or (
+            recorded.address(said.draft) if said.recorded else None
+        )
         party_id = parse_id(said.draft.recipient.party_id or "")
         return without_nulls(
             {
                 "status": word_of(said),
                 "messageType": said.state.shown_type,
-                "address": {k: v for k, v in address.items() if k in _ADDRESS} if isinstance(address, dict) else None,
+                "address": {k: v for k, v in address.items() if k in _ADDRESS}
+                if isinstance(address, dict)
+                else None,
                 "mobileNumber": content.get("mobileNumber"),
                 "personId": people.get(party_id) if party_id else None,
             }
         )
 
 
-_ADDRESS: Final = ("firstName", "lastName", "organizationName", "organizationNumber", "address", "careOf", "zipCode", "city", "country")
+_ADDRESS: Final = (
+    "firstName",
+    "lastName",
+    "organizationName",
+    "organizationNumber",
+    "address",
+    "careOf",
+    "zipCode",
+    "city",
+    "country",
+)
 
 
 def _told(said: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """A digital letter that did not arrive is not told where the same person got it on paper (contract 9.2)."""
+    """A digital letter that did not arrive is not told where the same person got it on paper
+    (contract 9.2)."""
     on_paper = {
         each.draft.recipient.party_id
         for each in said
-        if each.message_type == "SNAIL_MAIL" and word_of(each) == "SENT" and each.draft.recipient.party_id
+        if each.message_type == "SNAIL_MAIL"
+        and word_of(each) == "SENT"
+        and each.draft.recipient.party_id
     }
     return [
         each
         for each in said
-        if not (each.message_type == "DIGITAL_MAIL" and word_of(each) != "SENT" and each.draft.recipient.party_id in on_paper)
+        if not (
+            each.message_type == "DIGITAL_MAIL"
+            and word_of(each) != "SENT"
+            and each.draft.recipient.party_id in on_paper
+        )
     ]
 
 
@@ -188,6 +239,10 @@ def _parts(ids: Sequence[UUID]) -> list[Sequence[UUID]]:
     return [ids[start : start + _STRIDE] for start in range(0, len(ids), _STRIDE)]
 
 
-async def _answer(member: str, elements: AsyncIterator[dict[str, Any]], meta: Mapping[str, int]) -> Response:
+async def _answer(
+    member: str, elements: AsyncIterator[dict[str, Any]], meta: Mapping[str, int]
+) -> Response:
     """``{"<member>": [...], "_meta": {...}}``: a page may be as long as its caller wants."""
-    return await streamed(elements, b'{"' + member.encode() + b'":[', b'],"_meta":' + orjson.dumps(meta) + b"}")
+    return await streamed(
+        elements, b'{"' + member.encode() + b'":[', b'],"_meta":' + orjson.dumps(meta) + b"}"
+    )

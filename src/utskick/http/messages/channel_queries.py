@@ -35,7 +35,8 @@ class ChannelQueryOperation:
 
 
 class BatchCloseOperation:
-    """``POST …/snail-mail/batch/{batchId}``: what has gathered may be handed over. May be repeated (contract 6.3)."""
+    """``POST …/snail-mail/batch/{batchId}``: what has gathered may be handed over. May be repeated
+    (contract 6.3)."""
 
     def __init__(self, service: ApiContext, channel: str, gathering: BatchPolicy) -> None:
         self._service = service
@@ -49,6 +50,8 @@ class BatchCloseOperation:
         batch_id = parameters.uuid("batchId", request.path_params["batchId"])
         parameters.done()
         async with answering():
-            if not await self._print_batches.want_closed(municipality_id, self._channel, batch_id, self._service.clock()):
+            if not await self._print_batches.want_closed(
+                municipality_id, self._channel, batch_id, self._service.clock()
+            ):
                 raise NotFound(f"No batch found for batch id {batch_id}")
         return Response(status_code=200)

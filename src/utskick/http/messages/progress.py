@@ -27,7 +27,8 @@ _OPERATION: Final = "getBatchEvents"
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Seconds: a sign of life when nothing changes, how long a client may not read, how long a stream lives, and the client's pause."""
+    """Seconds: a sign of life when nothing changes, how long a client may not read, how long a
+    stream lives, and the client's pause."""
 
     ping: float = 15.0
     unread: float = 30.0
@@ -44,7 +45,9 @@ class ProgressStream:
 
     async def events(self, request: Request) -> Response:
         parameters = Parameters(_OPERATION, self._service.municipalities)
-        municipality_id = parameters.municipality(request.path_params.get("municipalityId", self._service.default_municipality))
+        municipality_id = parameters.municipality(
+            request.path_params.get("municipalityId", self._service.default_municipality)
+        )
         batch_id = parameters.uuid("batchId", request.path_params["batchId"])
         parameters.done()
         follow = flag(request, "follow")
@@ -54,10 +57,15 @@ class ProgressStream:
 
 
 class Stream(EventSourceResponse):
-    """The answer. A client that does not read is cut off, and its place is free when the stream has ended, however it does."""
+    """The answer. A client that does not read is cut off, and its place is free when the stream has
+    ended, however it does."""
 
-    def __init__(self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner) -> None:
-        super().__init__(events, ping=manner.ping, send_timeout=manner.unread, ping_message_factory=_sign)
+    def __init__(
+        self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner
+    ) -> None:
+        super().__init__(
+            events, ping=manner.ping, send_timeout=manner.unread, ping_message_factory=_sign
+        )
         self._unread = manner.unread
         del self.headers["cache-control"]  # http.edge.Envelope says it of every answer
         self._leave = leave
@@ -76,8 +84,11 @@ class Stream(EventSourceResponse):
             self._leave()
 
 
-async def _told(watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner) -> AsyncIterator[ServerSentEvent]:
-    """What has changed since the last event, however much that was: who reads slowly misses what was between, and holds up nobody."""
+async def _told(
+    watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner
+) -> AsyncIterator[ServerSentEvent]:
+    """What has changed since the last event, however much that was: who reads slowly misses what
+    was between, and holds up nobody."""
     clock = asyncio.get_running_loop().time
     end, number = clock() + manner.life, 0
     last: Seen | None = None
@@ -85,7 +96,9 @@ async def _told(watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner) -
         seen = watch.seen
         if last is None or seen.counts != last.counts:
             number += 1
-            yield _event("counts", number, seen, batch_id, retry=manner.again if last is None else None)
+            yield _event(
+                "counts", number, seen, batch_id, retry=manner.again if last is None else None
+            )
         if seen.settled == seen.total and (last is None or last.settled < last.total):
             number += 1
             yield _event("settled", number, seen, batch_id)
@@ -98,10 +111,19 @@ async def _told(watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner) -
             return
 
 
-def _event(kind: str, number: int, seen: Seen, batch_id: UUID, *, retry: float | None = None) -> ServerSentEvent:
+def _event(
+    kind: str, number: int, seen: Seen, batch_id: UUID, *, retry: float | None = None
+) -> ServerSentEvent:
     counts = {status.value: n for status, n in seen.counts.items()}
-    data = orjson.dumps({"batchId": str(batch_id), "counts": counts, "total": seen.total, "settled": seen.settled})
-    return ServerSentEvent(data.decode(), event=kind, id=str(number), retry=None if retry is None else int(retry * 1000))
+    data = orjson.dumps(
+        {"batchId": str(batch_id), "counts": counts, "total": seen.total, "settled": seen.settled}
+    )
+    return ServerSentEvent(
+        data.decode(),
+        event=kind,
+        id=str(number),
+        retry=None if retry is None else int(retry * 1000),
+    )
 
 
 def _sign() -> ServerSentEvent:
@@ -110,9 +132,14 @@ def _sign() -> ServerSentEvent:
 
 def described(path: str, *, short: bool) -> dict[str, Any]:
     return Operation(
-        _OPERATION + ("Short" if short else ""), "Watch a batch: its counts per status, whenever they have changed", "History Resources",
-        text=_FORM, query=("follow",), optional=True, media="text/event-stream",
-    ).described(path)  # fmt: skip
+        _OPERATION + ("Short" if short else ""),
+        "Watch a batch: its counts per status, whenever they have changed",
+        "History Resources",
+        text=_FORM,
+        query=("follow",),
+        optional=True,
+        media="text/event-stream",
+    ).described(path)
 
 
 _FORM: Final = (

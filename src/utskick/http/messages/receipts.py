@@ -1,4 +1,5 @@
-"""POST /receipts/…: a provider reports on a delivery. Verified by the channel, kept by the engine."""
+"""POST /receipts/…: a provider reports on a delivery. Verified by the channel, kept by the
+engine."""
 
 from __future__ import annotations
 

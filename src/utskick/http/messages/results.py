@@ -18,7 +18,9 @@ from utskick.store.history.status import DeliveryEvent, DeliveryState
 def reason_of(reason: Reason | None) -> dict[str, Any] | None:
     if reason is None:
         return None
-    return without_nulls({"code": reason.code, "message": reason.sentence, "providerCode": reason.provider_code})
+    return without_nulls(
+        {"code": reason.code, "message": reason.sentence, "providerCode": reason.provider_code}
+    )
 
 
 def delivery_of(state: DeliveryState) -> dict[str, Any]:
@@ -27,7 +29,9 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
         {
             "deliveryId": str(state.id),
             "messageType": state.shown_type,
-            "status": contract_status(state.status, state.reason.code if state.reason else None).value,
+            "status": contract_status(
+                state.status, state.reason.code if state.reason else None
+            ).value,
             "lifecycle": state.status.value,
             "attempts": state.attempts,
             "reason": reason_of(state.reason),
@@ -36,9 +40,19 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
 
 
 def overall(states: Sequence[DeliveryState]) -> ContractStatus:
-    """The word for a routed delivery, from those that it was routed to: on its way, else the best that became of one."""
-    words = [contract_status(state.status, state.reason.code if state.reason else None) for state in states]
-    order = (ContractStatus.PENDING, ContractStatus.SENT, ContractStatus.AWAITING_FEEDBACK, ContractStatus.NOT_SENT, ContractStatus.FAILED)
+    """The word for a routed delivery, from those that it was routed to: on its way, else the best
+    that became of one."""
+    words = [
+        contract_status(state.status, state.reason.code if state.reason else None)
+        for state in states
+    ]
+    order = (
+        ContractStatus.PENDING,
+        ContractStatus.SENT,
+        ContractStatus.AWAITING_FEEDBACK,
+        ContractStatus.NOT_SENT,
+        ContractStatus.FAILED,
+    )
     return next((word for word in order if word in words), ContractStatus.PENDING)
 
 
@@ -69,7 +83,8 @@ def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
 
 
 def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
-    """MessageResult of a request that was accepted and is not waited for: without ``status``, as the peer."""
+    """MessageResult of a request that was accepted and is not waited for: without ``status``, as
+    the peer."""
     message_id, delivery_id = numbered.ids[0]
     return without_nulls(
         {
@@ -85,7 +100,9 @@ def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
 def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
     """MessageBatchResult, in the order of the request, in pieces: 100 000 messages are 18 MB."""
     plan = numbered.plan
-    head = without_nulls({"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks})
+    head = without_nulls(
+        {"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks}
+    )
     if len(plan.entries) > len(plan.recipients):
         head["duplicates"] = len(plan.entries) - len(plan.recipients)
     yield orjson.dumps(head)[:-1] + b',"messages":['
@@ -95,7 +112,9 @@ def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
         reference = plan.recipients[index].reference
         named = f'"reference":{orjson.dumps(reference).decode()},' if reference is not None else ""
         comma, kind = "," if position else "", numbered.shown_type(index)
-        piece.append(f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}')
+        piece.append(
+            f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}'
+        )
         if len(piece) == 2000:
             yield "".join(piece).encode()
             piece.clear()

@@ -6,7 +6,8 @@ from typing import Any
 
 from utskick.domain.status import ContractStatus, Status
 
-#: Swedish wall time without zone, as the contract prints it; the name is that of the OpenAPI format registry.
+#: Swedish wall time without zone, as the contract prints it; the name is that of the OpenAPI format
+#: registry.
 LOCAL_TIME: dict[str, Any] = {"type": "string", "format": "date-time-local"}
 
 SHAPES: dict[str, Any] = {
@@ -34,7 +35,10 @@ SHAPES: dict[str, Any] = {
         },
         "required": ["violations"],
     },
-    "Violation": {"type": "object", "properties": {"field": {"type": "string"}, "message": {"type": "string"}}},
+    "Violation": {
+        "type": "object",
+        "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+    },
     "MessageType": {
         "type": "string",
         "enum": [
@@ -55,7 +59,11 @@ SHAPES: dict[str, Any] = {
     "Lifecycle": {"type": "string", "enum": [status.value for status in Status]},
     "Reason": {
         "type": "object",
-        "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "providerCode": {"type": "string"}},
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "providerCode": {"type": "string"},
+        },
     },
     "DeliveryEvent": {
         "type": "object",
@@ -91,7 +99,10 @@ SHAPES: dict[str, Any] = {
             "messageId": {"type": "string", "format": "uuid"},
             "batchId": {"type": "string", "format": "uuid"},
             "reference": {"type": "string"},
-            "deliveries": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryResult"}},
+            "deliveries": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/DeliveryResult"},
+            },
             "sms": {"$ref": "#/components/schemas/SmsMeasure"},
         },
     },

@@ -54,16 +54,33 @@ class SendOperation:
         large = form.many or len(raw) > _LARGE
         body = await asyncio.to_thread(parse, model, raw) if large else parse(model, raw)
         asked = self._asked(request, municipality_id)
-        if not any(self._service.channels[name].accounts for name in (channel.name, *channel.legs) if name in self._service.channels):
-            raise NotBuilt(f"no provider account is configured for {channel.message_type}; see the settings of [{channel.name}]")
-        plan = await asyncio.to_thread(channel.plan, body, asked) if large else channel.plan(body, asked)
+        if not any(
+            self._service.channels[name].accounts
+            for name in (channel.name, *channel.legs)
+            if name in self._service.channels
+        ):
+            raise NotBuilt(
+                f"no provider account is configured for {channel.message_type}; see the settings of [{channel.name}]"
+            )
+        plan = (
+            await asyncio.to_thread(channel.plan, body, asked)
+            if large
+            else channel.plan(body, asked)
+        )
         if asked.organization_number is not None:
             plan = replace(plan, organization_number=asked.organization_number)
         if plan.department is not None:
             asked = replace(asked, department=plan.department)
         await self._service.intake.inspect(channel, plan, asked)
         key = _key(request, raw)
-        wish = AcceptRequest(channel, plan, caller_of(request, municipality_id), awaited, key, None if awaited else self._replay)
+        wish = AcceptRequest(
+            channel,
+            plan,
+            caller_of(request, municipality_id),
+            awaited,
+            key,
+            None if awaited else self._replay,
+        )
         return await self._accept(wish, self._service.intake.number(wish))
 
     def _asked(self, request: Request, municipality_id: str) -> RequestContext:
@@ -72,7 +89,11 @@ class SendOperation:
         organization = request.path_params.get("organizationNumber")
         if organization is not None:
             parameters.organization(organization)
-        query = {p.name: value for p in self._form.parameters if (value := parameters.query(request, p)) is not None}
+        query = {
+            p.name: value
+            for p in self._form.parameters
+            if (value := parameters.query(request, p)) is not None
+        }
         parameters.done()
         return RequestContext(municipality_id, organization, query)
 
@@ -84,7 +105,11 @@ class SendOperation:
             async with answering():
                 earlier = await self._service.intake.accept(wish, numbered)
                 if isinstance(earlier, Replay):
-                    return Response(earlier.body, earlier.status, {**earlier.headers, "Idempotency-Replayed": "true"})
+                    return Response(
+                        earlier.body,
+                        earlier.status,
+                        {**earlier.headers, "Idempotency-Replayed": "true"},
+                    )
                 if isinstance(earlier, DuplicateRequest):
                     return await self._settled.of_earlier(wish, earlier.mark)
                 if not wish.awaited:
@@ -94,7 +119,7 @@ class SendOperation:
         finally:
             settlements.forget(waited_for)
 
-    # -- answers ----------------------------------------------------------------------------------------------------
+    # -- answers ----------------------------------------
 
     def _accepted(self, numbered: NumberedRequest) -> Response:
         municipality_id = numbered.caller.municipality_id
@@ -109,9 +134,15 @@ class SendOperation:
         """The asynchronous answer whole, to be kept with an Idempotency-Key."""
         municipality_id = numbered.caller.municipality_id
         if self._form.many:
-            body, headers = b"".join(accepted_batch(numbered)), location(municipality_id, "batch", numbered.batch_id)
+            body, headers = (
+                b"".join(accepted_batch(numbered)),
+                location(municipality_id, "batch", numbered.batch_id),
+            )
         else:
-            body, headers = orjson.dumps(accepted_message(numbered)), location(municipality_id, "messages", numbered.ids[0][0])
+            body, headers = (
+                orjson.dumps(accepted_message(numbered)),
+                location(municipality_id, "messages", numbered.ids[0][0]),
+            )
         return Replay(201, body, {**headers, "Content-Type": _JSON})
 
 
@@ -127,5 +158,7 @@ def _key(request: Request, raw: bytes) -> Key | None:
         return None
     if not 1 <= len(text) <= 255:
         raise Invalid([Violation("Idempotency-Key", "size must be between 1 and 255")])
-    digest = hashlib.sha256(request.url.path.encode() + b"\0" + str(request.query_params).encode() + b"\0" + raw).digest()
+    digest = hashlib.sha256(
+        request.url.path.encode() + b"\0" + str(request.query_params).encode() + b"\0" + raw
+    ).digest()
     return Key(text, digest)

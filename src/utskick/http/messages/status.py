@@ -27,7 +27,8 @@ from utskick.store.messages.resolutions import Decision
 
 
 class ResolveRequest(Body):
-    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave it."""
+    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave
+    it."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 
@@ -58,12 +59,18 @@ class StatusOperations:
             if not counts:
                 raise NotFound(f"No batch found for batch id {batch_id}")
             remarks = await self._service.history.remarks(municipality_id, batch_id)
-        head = orjson.dumps({"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks})
+        head = orjson.dumps(
+            {"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks}
+        )
         if not whole:
             return Response(head, media_type="application/json")
-        return StreamingResponse(self._messages(municipality_id, batch_id, head), media_type="application/json")
+        return StreamingResponse(
+            self._messages(municipality_id, batch_id, head), media_type="application/json"
+        )
 
-    async def _messages(self, municipality_id: str, batch_id: UUID, head: bytes) -> AsyncIterator[bytes]:
+    async def _messages(
+        self, municipality_id: str, batch_id: UUID, head: bytes
+    ) -> AsyncIterator[bytes]:
         yield head[:-1] + b',"messages":['
         comma, gathered = b"", list[DeliveryState]()
         async for group in self._service.history.batch(municipality_id, batch_id):
@@ -99,9 +106,18 @@ class StatusOperations:
         story = await self._service.history.story(municipality_id, delivery_id)
         if state.status is Status.ROUTED:
             answers = await self._service.history.message(municipality_id, state.message_id)
-            routed = {"status": overall(answers).value, "routedTo": [delivery_of(answer) for answer in answers]}
-            return json_response(without_nulls({**delivery_of(state), **routed, **_ids(state), "events": _told(story)}))
-        return json_response(without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)}))
+            routed = {
+                "status": overall(answers).value,
+                "routedTo": [delivery_of(answer) for answer in answers],
+            }
+            return json_response(
+                without_nulls(
+                    {**delivery_of(state), **routed, **_ids(state), "events": _told(story)}
+                )
+            )
+        return json_response(
+            without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)})
+        )
 
     async def resolve(self, request: Request) -> Response:
         """A person decides on a delivery that is held in doubt."""
@@ -111,19 +127,30 @@ class StatusOperations:
         caller = caller_of(request, municipality_id)
         now = self._service.clock()
         decision = Decision(
-            municipality_id, delivery_id, body.decision, caller.issuer or caller.origin or caller.client or "unnamed", now, now + LIFETIME
+            municipality_id,
+            delivery_id,
+            body.decision,
+            caller.issuer or caller.origin or caller.client or "unnamed",
+            now,
+            now + LIFETIME,
         )
         async with answering():
             state = await self._service.history.delivery(municipality_id, delivery_id)
             if state is None:
                 raise NotFound(f"No delivery found for delivery id {delivery_id}")
             if not await self._service.resolutions.decide(decision):
-                raise NotAllowedHere(f"only an uncertain delivery can be resolved; this one is {state.status.value}")
+                raise NotAllowedHere(
+                    f"only an uncertain delivery can be resolved; this one is {state.status.value}"
+                )
             return await self._delivery(municipality_id, delivery_id)
 
 
 def _ids(state: DeliveryState) -> dict[str, object]:
-    return {"messageId": str(state.message_id), "batchId": str(state.batch_id), "reference": state.reference}
+    return {
+        "messageId": str(state.message_id),
+        "batchId": str(state.batch_id),
+        "reference": state.reference,
+    }
 
 
 def _told(story: list[DeliveryEvent]) -> list[dict[str, object]]:

@@ -26,7 +26,8 @@ _JSON = "application/json"
 
 
 def rest_of(channel: Channel) -> frozenset[Status]:
-    """The statuses in which a caller does not wait any longer: a letter that was given to a print batch waits for a call of its own."""
+    """The statuses in which a caller does not wait any longer: a letter that was given to a print
+    batch waits for a call of its own."""
     return RESTED | {Status.GATHERED} if channel.gathering is not None else RESTED
 
 
@@ -48,12 +49,22 @@ class SyncResponse:
         return await self._answer(wish, numbered.batch_id, ids)
 
     async def of_earlier(self, wish: AcceptRequest, mark: UUID) -> Response:
-        """Accepted before, never answered: either its call still waits, or its process died while it did."""
+        """Accepted before, never answered: either its call still waits, or its process died while
+        it did."""
         batch_id = wish.plan.batch_id or mark
         found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
-        unsettled = any(state.status not in rest_of(self._channel) for states in found.values() for state in states)
-        if unsettled and self._service.clock() < made_at(mark) + timedelta(seconds=self._service.sync_wait + 1):
-            raise StillRunning("the first request with this Idempotency-Key has not been answered yet", headers={"Retry-After": "2"})
+        unsettled = any(
+            state.status not in rest_of(self._channel)
+            for states in found.values()
+            for state in states
+        )
+        if unsettled and self._service.clock() < made_at(mark) + timedelta(
+            seconds=self._service.sync_wait + 1
+        ):
+            raise StillRunning(
+                "the first request with this Idempotency-Key has not been answered yet",
+                headers={"Retry-After": "2"},
+            )
         answer = await self._answer(wish, batch_id, list(found))
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
@@ -65,22 +76,33 @@ class SyncResponse:
         if error is not None:
             answer = of_error(error)
         elif self._form.many:
-            head = without_nulls({"batchId": str(batch_id), "reference": wish.plan.reference, **wish.plan.remarks})
+            head = without_nulls(
+                {"batchId": str(batch_id), "reference": wish.plan.reference, **wish.plan.remarks}
+            )
             messages = [{**message_of(found[message_id]), "batchId": None} for message_id in ids]
             members = {**head, "messages": [without_nulls(message) for message in messages]}
-            answer = Response(orjson.dumps(members), 201, location(municipality_id, "batch", batch_id), _JSON)
+            answer = Response(
+                orjson.dumps(members), 201, location(municipality_id, "batch", batch_id), _JSON
+            )
         else:
             members = {**message_of(found[ids[0]]), **wish.plan.remarks}
-            answer = Response(orjson.dumps(members), 201, location(municipality_id, "messages", ids[0]), _JSON)
+            answer = Response(
+                orjson.dumps(members), 201, location(municipality_id, "messages", ids[0]), _JSON
+            )
         if wish.key is not None:
             kept = {k: v for k, v in answer.headers.items() if k in ("location", "content-type")}
             async with self._service.database.pool.acquire() as connection:
                 await self._service.intake.keys.answer(
-                    connection, municipality_id, wish.key, Replay(answer.status_code, bytes(answer.body), kept)
+                    connection,
+                    municipality_id,
+                    wish.key,
+                    Replay(answer.status_code, bytes(answer.body), kept),
                 )
         return answer
 
-    async def _states(self, wish: AcceptRequest, batch_id: UUID, ids: Iterable[UUID] | None) -> dict[UUID, list[DeliveryState]]:
+    async def _states(
+        self, wish: AcceptRequest, batch_id: UUID, ids: Iterable[UUID] | None
+    ) -> dict[UUID, list[DeliveryState]]:
         """By message, in the order of the batch; ``ids`` None: all of it."""
         municipality_id, history = wish.caller.municipality_id, self._service.history
         wanted = None if ids is None else set(ids)
@@ -100,14 +122,24 @@ class SyncResponse:
             return None
         [state] = states
         reason = state.reason
-        if contract_status(state.status, reason.code if reason else None) is not ContractStatus.FAILED:
+        if (
+            contract_status(state.status, reason.code if reason else None)
+            is not ContractStatus.FAILED
+        ):
             return None
         missing = reason is not None and reason.code in self._channel.not_found
         if (own := self._channel.failure_title) is not None:
-            error = DeliveryFailed(f"{own}: {(reason.provider_code or reason.code) if reason else 'unknown'}", **_ids(state))
+            error = DeliveryFailed(
+                f"{own}: {(reason.provider_code or reason.code) if reason else 'unknown'}",
+                **_ids(state),
+            )
             error.title = own
             return error
-        kind, status, title = (RecipientMissing, 404, "Not Found") if missing else (DeliveryFailed, 502, "Bad Gateway")
+        kind, status, title = (
+            (RecipientMissing, 404, "Not Found")
+            if missing
+            else (DeliveryFailed, 502, "Bad Gateway")
+        )
         return kind(
             f"{self._channel.integration} error: {{detail={reason.sentence if reason else 'unknown'}, status={status} {title}, "
             f"title={reason.code if reason else 'unknown'}}}",
@@ -116,4 +148,8 @@ class SyncResponse:
 
 
 def _ids(state: DeliveryState) -> dict[str, Any]:
-    return {"batchId": str(state.batch_id), "messageId": str(state.message_id), "deliveryId": str(state.id)}
+    return {
+        "batchId": str(state.batch_id),
+        "messageId": str(state.message_id),
+        "deliveryId": str(state.id),
+    }

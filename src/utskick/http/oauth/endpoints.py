@@ -24,14 +24,28 @@ _AT_ONCE: Final = 100
 _WRONG: Final = "wrong credentials were shown for this client"
 _FORM: Final = "application/x-www-form-urlencoded"
 _ONCE: Final = frozenset(
-    {"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"}
-)  # fmt: skip
+    {
+        "grant_type",
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "scope",
+    }
+)
 
 
 class IssuerEndpoints:
-    """``scopes``: all that there are. Every answer says ``Cache-Control: no-store`` (http.edge.Envelope)."""
+    """``scopes``: all that there are. Every answer says ``Cache-Control: no-store``
+    (http.edge.Envelope)."""
 
-    def __init__(self, issuer: EmbeddedIssuer, scopes: tuple[str, ...], certificate_header: str | None, refusals: DenialLog) -> None:
+    def __init__(
+        self,
+        issuer: EmbeddedIssuer,
+        scopes: tuple[str, ...],
+        certificate_header: str | None,
+        refusals: DenialLog,
+    ) -> None:
         self._issuer = issuer
         self._refusals = refusals
         self._telling: set[asyncio.Task[None]] = set()
@@ -41,7 +55,11 @@ class IssuerEndpoints:
     async def token(self, request: Request) -> Response:
         try:
             form = await _form(request)
-            asked = TokenRequest(form, request.headers.get("authorization"), certificate_of(request, self._certificate))
+            asked = TokenRequest(
+                form,
+                request.headers.get("authorization"),
+                certificate_of(request, self._certificate),
+            )
             return json_response(await self._issuer.token(asked))
         except TokenDenied as fault:
             if fault.client_id is not None and len(self._telling) < _AT_ONCE:
@@ -59,12 +77,14 @@ class IssuerEndpoints:
             log.warning("refusal-untraced", operation="token", fault=type(fault).__name__)
             return
         if grant is not None:
-            await self._refusals.note(Denial(request, "token", "", Unauthorized(_WRONG, why=_WRONG), grant))
+            await self._refusals.note(
+                Denial(request, "token", "", Unauthorized(_WRONG, why=_WRONG), grant)
+            )
 
-    async def jwks(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
+    async def jwks(self, request: Request) -> Response:  # noqa: ARG002
         return json_response(await self._issuer.signing.published())
 
-    async def metadata(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
+    async def metadata(self, request: Request) -> Response:  # noqa: ARG002
         return json_response(self._issuer.metadata(self._scopes))
 
 
@@ -74,11 +94,15 @@ async def _form(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LIMIT:
-            raise TooLarge(f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"})
+            raise TooLarge(
+                f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"}
+            )
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise TokenDenied("invalid_request", f"send the parameters as {_FORM}")
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=False, strict_parsing=False, max_num_fields=50)
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=False, strict_parsing=False, max_num_fields=50
+        )
     except ValueError:
         raise TokenDenied("invalid_request", "the body is not a form in UTF-8") from None
     names = [name for name, _ in pairs if name in _ONCE]
@@ -92,6 +116,8 @@ def _denied(fault: TokenDenied) -> Response:
     headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
     if fault.wait is not None:
         headers["Retry-After"] = str(int(fault.wait) + 1)
-    answer = json_response({"error": fault.error, "error_description": fault.description}, fault.status)
+    answer = json_response(
+        {"error": fault.error, "error_description": fault.description}, fault.status
+    )
     answer.headers.update(headers)
     return answer

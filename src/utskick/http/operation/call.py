@@ -12,7 +12,8 @@ from utskick.http.operation import Operation
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of them. ``path`` is without the municipality; ``served`` is the path as it is routed, where that differs (``{name:path}``)."""
+    """One of them. ``path`` is without the municipality; ``served`` is the path as it is routed,
+    where that differs (``{name:path}``)."""
 
     method: str
     path: str

@@ -1,4 +1,5 @@
-"""Bodies to try: one for each request, by the name of its schema. The sandbox takes all of them, once their people are known."""
+"""Bodies to try: one for each request, by the name of its schema. The sandbox takes all of them,
+once their people are known."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ _PDF: Final = b64encode(
     b"178\n"
     b"%%EOF\n"
 ).decode()
-_ADDRESS: Final = {"firstName": "Anna", "lastName": "Andersson", "address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"}
+_ADDRESS: Final = {
+    "firstName": "Anna",
+    "lastName": "Andersson",
+    "address": "Storgatan 1",
+    "zipCode": "85230",
+    "city": "Sundsvall",
+}
 _SAID: Final = "Skolan är stängd i dag."
 
 EXAMPLES: Final[dict[str, Any]] = {
@@ -31,13 +38,24 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ContactSettingCreateRequest": {
         "partyId": _PARTY,
         "alias": "Mina uppgifter",
-        "contactChannels": [{"contactMethod": "SMS", "alias": "Mobilen", "destination": "+46701740605"}],
+        "contactChannels": [
+            {"contactMethod": "SMS", "alias": "Mobilen", "destination": "+46701740605"}
+        ],
     },
-    "ContactSettingUpdateRequest": {"contactChannels": [{"contactMethod": "EMAIL", "alias": "Arbetet", "destination": "anna@example.se"}]},
+    "ContactSettingUpdateRequest": {
+        "contactChannels": [
+            {"contactMethod": "EMAIL", "alias": "Arbetet", "destination": "anna@example.se"}
+        ]
+    },
     "DelegateCreateRequest": {
         "principalId": "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c",
         "agentId": "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d",
-        "filters": [{"alias": "Allt", "rules": [{"attributeName": "*", "operator": "EQUALS", "attributeValue": "*"}]}],
+        "filters": [
+            {
+                "alias": "Allt",
+                "rules": [{"attributeName": "*", "operator": "EQUALS", "attributeValue": "*"}],
+            }
+        ],
     },
     "DigitalInvoiceRequest": {
         "party": {"partyId": _PARTY},
@@ -59,10 +77,15 @@ EXAMPLES: Final[dict[str, Any]] = {
         "subject": "Beslut",
         "contentType": "text/plain",
         "body": "Din ansökan är beviljad.",
-        "attachments": [{"contentType": "application/pdf", "content": _PDF, "filename": "beslut.pdf"}],
+        "attachments": [
+            {"contentType": "application/pdf", "content": _PDF, "filename": "beslut.pdf"}
+        ],
     },
     "EmailBatchRequest": {
-        "parties": [{"emailAddress": "anna@example.se", "reference": "rad-1"}, {"emailAddress": "nils@example.se", "reference": "rad-2"}],
+        "parties": [
+            {"emailAddress": "anna@example.se", "reference": "rad-1"},
+            {"emailAddress": "nils@example.se", "reference": "rad-2"},
+        ],
         "subject": "Skolan i dag",
         "message": _SAID,
         "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
@@ -74,24 +97,51 @@ EXAMPLES: Final[dict[str, Any]] = {
         "htmlMessage": b64encode("<p>Skolan är <b>stängd</b> i dag.</p>".encode()).decode(),
         "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
     },
-    "FilterBody": {"alias": "Allt", "rules": [{"attributeName": "*", "operator": "EQUALS", "attributeValue": "*"}]},
+    "FilterBody": {
+        "alias": "Allt",
+        "rules": [{"attributeName": "*", "operator": "EQUALS", "attributeValue": "*"}],
+    },
     "LetterRequest": {
         "party": {"partyIds": [_PARTY], "addresses": [_ADDRESS]},
         "subject": "Beslut",
         "contentType": "text/plain",
         "body": "Beslutet är bifogat.",
         "department": "SBK(Gatuavdelningen, Trafiksektionen)",
-        "attachments": [{"deliveryMode": "ANY", "filename": "beslut.pdf", "contentType": "application/pdf", "content": _PDF}],
+        "attachments": [
+            {
+                "deliveryMode": "ANY",
+                "filename": "beslut.pdf",
+                "contentType": "application/pdf",
+                "content": _PDF,
+            }
+        ],
     },
-    "HoldRequest": {"kind": "party", "id": _PARTY, "reason": "Begärd för tillsyn", "reference": "TR 2026/17"},
+    "HoldRequest": {
+        "kind": "party",
+        "id": _PARTY,
+        "reason": "Begärd för tillsyn",
+        "reference": "TR 2026/17",
+    },
     "MailboxesRequest": [_PARTY],
-    "MessageRequest": {"messages": [{"party": {"partyId": _PARTY}, "subject": "Biblioteket", "message": "Din bok finns att hämta."}]},
+    "MessageRequest": {
+        "messages": [
+            {
+                "party": {"partyId": _PARTY},
+                "subject": "Biblioteket",
+                "message": "Din bok finns att hämta.",
+            }
+        ]
+    },
     "PartyRequest": {
         "legalId": "2120002411",
         "names": {"organization": "Sundsvalls kommun"},
         "address": {"address": "Norrmalmsgatan 4", "zipCode": "85185", "city": "Sundsvall"},
     },
-    "PushRequest": {"party": {"partyIds": [_PARTY]}, "title": "Sopor", "message": "Sopkärlet töms i morgon."},
+    "PushRequest": {
+        "party": {"partyIds": [_PARTY]},
+        "title": "Sopor",
+        "message": "Sopkärlet töms i morgon.",
+    },
     "ResolveRequest": {"decision": "give-up"},
     "ShortEmailBatchRequest": {
         "sender": "noreply@example.se",
@@ -111,22 +161,39 @@ EXAMPLES: Final[dict[str, Any]] = {
         "message": _SAID,
         "parties": [{"mobileNumber": "0701740605", "personId": "435rfret45"}],
     },
-    "ShortSmsRequest": {"sender": "Sundsvall", "mobileNumber": "0701740605", "personId": "435rfret45", "message": _SAID},
+    "ShortSmsRequest": {
+        "sender": "Sundsvall",
+        "mobileNumber": "0701740605",
+        "personId": "435rfret45",
+        "message": _SAID,
+    },
     "SlackRequest": {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."},
     "RetentionRequest": {"days": 730, "decision": "KS 2026/123"},
     "SmsBatchRequest": {
         "sender": "Sundsvall",
         "message": _SAID,
-        "parties": [{"mobileNumber": "+46701740605", "reference": "rad-1"}, {"mobileNumber": "+46701740606", "reference": "rad-2"}],
+        "parties": [
+            {"mobileNumber": "+46701740605", "reference": "rad-1"},
+            {"mobileNumber": "+46701740606", "reference": "rad-2"},
+        ],
     },
     "SmsRequest": {"sender": "Sundsvall", "mobileNumber": "+46701740605", "message": _SAID},
     "SnailmailRequest": {
         "address": _ADDRESS,
         "department": "SBK(Gatuavdelningen, Trafiksektionen)",
-        "attachments": [{"filename": "beslut.pdf", "contentType": "application/pdf", "content": _PDF}],
+        "attachments": [
+            {"filename": "beslut.pdf", "contentType": "application/pdf", "content": _PDF}
+        ],
     },
-    "SubscriptionRequest": {"party": {"partyId": _PARTY}, "fcm": {"token": "the-token-that-the-app-was-given"}},
-    "WebhookRequest": {"url": "https://receiver.example.se/utskick", "statuses": ["delivered", "failed"], "description": "Ärendesystemet"},
+    "SubscriptionRequest": {
+        "party": {"partyId": _PARTY},
+        "fcm": {"token": "the-token-that-the-app-was-given"},
+    },
+    "WebhookRequest": {
+        "url": "https://receiver.example.se/utskick",
+        "statuses": ["delivered", "failed"],
+        "description": "Ärendesystemet",
+    },
     "WebMessageRequest": {
         "party": {"externalReferences": [{"key": "flowInstanceId", "value": "12345"}]},
         "message": "Vi behöver en ritning till.",

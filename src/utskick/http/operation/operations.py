@@ -19,7 +19,12 @@ _BATCH_CLOSES: Final = "There is no such print batch"
 
 
 def _described(
-    named: tuple[str, str, str], given: Sequence[dict[str, Any]], answers: dict[str, Any], body: str | None = None, *, old: bool = False
+    named: tuple[str, str, str],
+    given: Sequence[dict[str, Any]],
+    answers: dict[str, Any],
+    body: str | None = None,
+    *,
+    old: bool = False,
 ) -> dict[str, Any]:
     """``named``: id, summary, tag; ``body``: the name of its schema; ``old``: deprecated."""
     operation, summary, tag = named
@@ -39,7 +44,7 @@ def _body(name: str) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": ref(name), **example}}}
 
 
-# -- sending --------------------------------------------------------------------------------------------------------------
+# -- sending ----------------------------------------
 
 
 def sending(form: SendEndpoint, *, short: bool) -> dict[str, Any]:
@@ -53,24 +58,46 @@ def sending(form: SendEndpoint, *, short: bool) -> dict[str, Any]:
         given += parameters.in_query("async")
     answers = {
         "201": accepted(ref("MessageBatchResult" if form.many else "MessageResult")),
-        **problems_of(400, 404, 408, 409, 413, 415, 422, 500, 501, 502, 503, _404="The recipient is not known where the message was to go"),
+        **problems_of(
+            400,
+            404,
+            408,
+            409,
+            413,
+            415,
+            422,
+            500,
+            501,
+            502,
+            503,
+            _404="The recipient is not known where the message was to go",
+        ),
     }
     named = form.operation + ("Short" if short else ""), form.summary, _SENDING
     return _described(named, given, answers, name_of(model), old=form.deprecated)
 
 
 def question(asked: ChannelQuery, path: str) -> dict[str, Any]:
-    faults = problems_of(400, 408, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now")
+    faults = problems_of(
+        400, 408, 413, 415, 500, 502, 503, _502="Who has a mailbox cannot be told now"
+    )
     named = asked.operation, asked.summary, _SENDING
-    return _described(named, parameters.in_path(path), {"200": success(dict(asked.shape)), **faults}, name_of(asked.request))
+    return _described(
+        named,
+        parameters.in_path(path),
+        {"200": success(dict(asked.shape)), **faults},
+        name_of(asked.request),
+    )
 
 
 def closing(gathering: BatchPolicy, path: str) -> dict[str, Any]:
     answers = {"200": success(), **problems_of(400, 404, 500, 503, _404=_BATCH_CLOSES)}
-    return _described((gathering.operation, gathering.summary, _SENDING), parameters.in_path(path), answers)
+    return _described(
+        (gathering.operation, gathering.summary, _SENDING), parameters.in_path(path), answers
+    )
 
 
-# -- reading --------------------------------------------------------------------------------------------------------------
+# -- reading ----------------------------------------
 
 _RESULTS: Final[dict[str, dict[str, Any]]] = {
     "getBatchStatus": ref("MessageBatchResult"),
@@ -85,27 +112,38 @@ _ASKED: Final = {"getBatchStatus": ("messages",), "getConversationHistory": ("fr
 
 def reading(operation: str, summary: str, path: str) -> dict[str, Any]:
     kind = operation.removesuffix("Short")
-    named = operation if operation.endswith("Short") or "{municipalityId}" in path else f"{operation}Short"
+    named = (
+        operation
+        if operation.endswith("Short") or "{municipalityId}" in path
+        else f"{operation}Short"
+    )
     given = [*parameters.in_path(path), *parameters.in_query(*_ASKED.get(kind, ()))]
     if kind == "resolveDelivery":
-        answers = {"200": success(_RESULTS[kind]), **problems_of(400, 404, 408, 409, 413, 415, 500, 503, _409="It is not held in doubt")}
+        answers = {
+            "200": success(_RESULTS[kind]),
+            **problems_of(400, 404, 408, 409, 413, 415, 500, 503, _409="It is not held in doubt"),
+        }
         given = [*parameters.in_headers(*parameters.NAMED), *given]
         return _described((named, summary, _RESOLVING), given, answers, "ResolveRequest")
     missing = () if kind == "getConversationHistory" else (404,)
-    answers = {"200": success(_RESULTS.get(named, _RESULTS[kind])), **problems_of(400, *missing, 500, 503)}
+    answers = {
+        "200": success(_RESULTS.get(named, _RESULTS[kind])),
+        **problems_of(400, *missing, 500, 503),
+    }
     return _described((named, summary, _HISTORY), given, answers)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query parameter is taken, too.
+    """A call as it is described. ``answer`` and ``body`` name schemas; ``filters``: any other query
+    parameter is taken, too.
 
-    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``: whether it can answer 404;
-    ``erasable``: 410.
-    ``empty``: the status beside ``status`` that has no body. ``named``: somebody answers for it by name.
-    ``also``: a media type beside JSON. ``long``: what a 422 says of it, where it can answer one.
-    ``media``: what it answers where that is no JSON. ``text``: more than the summary says.
-    ``more``: parameters of its own, as OpenAPI writes them. ``versioned``: tells an ETag; ``seen``: takes it as ``If-Match``.
+    ``made``: the status beside ``status`` of a call that makes what is not there. ``missing``:
+    whether it can answer 404; ``erasable``: 410. ``empty``: the status beside ``status`` that has
+    no body. ``named``: somebody answers for it by name. ``also``: a media type beside JSON.
+    ``long``: what a 422 says of it, where it can answer one. ``media``: what it answers where that
+    is no JSON. ``text``: more than the summary says. ``more``: parameters of its own, as OpenAPI
+    writes them. ``versioned``: tells an ETag; ``seen``: takes it as ``If-Match``.
     """
 
     id: str
@@ -135,7 +173,9 @@ class Operation:
 
     def described(self, path: str) -> dict[str, Any]:
         given = [
-            *parameters.in_headers(*(parameters.NAMED if self.named else ()), *(("If-Match",) if self.seen else ())),
+            *parameters.in_headers(
+                *(parameters.NAMED if self.named else ()), *(("If-Match",) if self.seen else ())
+            ),
             *parameters.in_path(path),
             *parameters.in_query(*self.query, required=not self.optional),
             *self.more,
@@ -150,26 +190,45 @@ class Operation:
         if self.empty is not None:
             answers[str(self.empty)] = success()
         if self.also is not None:
-            answers[str(self.status)]["content"][self.also] = {"schema": {"type": "string", "format": "binary"}}
+            answers[str(self.status)]["content"][self.also] = {
+                "schema": {"type": "string", "format": "binary"}
+            }
         if self.long is not None:
             answers.update(problems_of(422, _422=self.long))
-        answers.update(problems_of(400, 500, 503, *(status for status, can_come in asked.items() if can_come)))
-        described = _described((self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated)
+        answers.update(
+            problems_of(400, 500, 503, *(status for status, can_come in asked.items() if can_come))
+        )
+        described = _described(
+            (self.id, self.summary, self.tag), given, answers, self.body, old=self.deprecated
+        )
         return {**described, "description": self.text} if self.text else described
 
     def _success(self, status: int) -> dict[str, Any]:
         if self.media is not None:
-            schema = {"type": "string", **({} if self.media.startswith("text/") else {"format": "binary"})}
-            return {"description": "Successful Operation", "content": {self.media: {"schema": schema}}}
+            schema = {
+                "type": "string",
+                **({} if self.media.startswith("text/") else {"format": "binary"}),
+            }
+            return {
+                "description": "Successful Operation",
+                "content": {self.media: {"schema": schema}},
+            }
         shape = ref(self.answer) if self.answer else None
-        return success({"type": "array", "items": shape} if self.many else shape, made=status == 201, versioned=self.versioned)
+        return success(
+            {"type": "array", "items": shape} if self.many else shape,
+            made=status == 201,
+            versioned=self.versioned,
+        )
 
 
-# -- providers and operators ----------------------------------------------------------------------------------------------
+# -- providers and operators ----------------------------------------
 
 
 def receipt(operation: str, path: str) -> dict[str, Any]:
-    answers = {"200": success(text="Kept"), **problems_of(400, 401, 404, 413, 500, 503, _404="There is no such provider account")}
+    answers = {
+        "200": success(text="Kept"),
+        **problems_of(400, 401, 404, 413, 500, 503, _404="There is no such provider account"),
+    }
     summary = "A provider's delivery report; verified by the secret in the path or by HTTP Basic"
     return _described((operation, summary, "Receipts"), parameters.in_path(path), answers)
 

@@ -7,10 +7,23 @@ from typing import Any, Final
 from utskick.http.docs.schemas import ref
 
 _TITLES: Final = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 409: "Conflict", 410: "Gone",
-    412: "Precondition Failed", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
-    429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-}  # fmt: skip
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 _MEANT: Final = {
     400: "The request cannot be read, or breaks one or more rules: all of them are told. Nothing was stored",
     401: "The secret is missing or wrong",
@@ -29,12 +42,29 @@ _MEANT: Final = {
     502: "The one delivery of a synchronous call failed; its ids are members of the problem",
     503: "The database is away. Nothing was accepted: try again, with the same Idempotency-Key",
 }
-_RETRY: Final = {"Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}}}
-_LOCATION: Final = {"description": "Where its status is, as a path without host", "schema": {"type": "string"}}
-_VERSION: Final = {"description": "The version that is told, for `If-Match`", "schema": {"type": "string"}}
-_REPLAYED: Final = {"description": "`true`: the first answer to this Idempotency-Key again", "schema": {"type": "string", "enum": ["true"]}}
+_RETRY: Final = {
+    "Retry-After": {
+        "description": "Seconds after which to try again",
+        "schema": {"type": "integer"},
+    }
+}
+_LOCATION: Final = {
+    "description": "Where its status is, as a path without host",
+    "schema": {"type": "string"},
+}
+_VERSION: Final = {
+    "description": "The version that is told, for `If-Match`",
+    "schema": {"type": "string"},
+}
+_REPLAYED: Final = {
+    "description": "`true`: the first answer to this Idempotency-Key again",
+    "schema": {"type": "string", "enum": ["true"]},
+}
 #: Of every answer, whatever it says.
-REQUEST_ID: Final = {"description": "The request's id, as it was sent or as it was made", "schema": {"type": "string"}}
+REQUEST_ID: Final = {
+    "description": "The request's id, as it was sent or as it was made",
+    "schema": {"type": "string"},
+}
 
 
 def problems_of(*statuses: int, **meant: str) -> dict[str, Any]:
@@ -52,11 +82,18 @@ def problems_of(*statuses: int, **meant: str) -> dict[str, Any]:
 
 
 def success(
-    schema: dict[str, Any] | None = None, *, text: str = "Successful Operation", made: bool = False, versioned: bool = False
+    schema: dict[str, Any] | None = None,
+    *,
+    text: str = "Successful Operation",
+    made: bool = False,
+    versioned: bool = False,
 ) -> dict[str, Any]:
     """``made``: it says where the new thing is. ``versioned``: it says which version is told."""
     found: dict[str, Any] = {"description": text}
-    headers = {**({"Location": _LOCATION} if made else {}), **({"ETag": _VERSION} if versioned else {})}
+    headers = {
+        **({"Location": _LOCATION} if made else {}),
+        **({"ETag": _VERSION} if versioned else {}),
+    }
     if headers:
         found["headers"] = headers
     if schema is not None:

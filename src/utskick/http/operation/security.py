@@ -1,4 +1,5 @@
-"""What calls ask of their callers: the ways to a token, the scope of each operation, and the answers to who has none."""
+"""What calls ask of their callers: the ways to a token, the scope of each operation, and the
+answers to who has none."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from utskick.http.operation.responses import problems_of, success
 _TAG: Final = "Tokens"
 _GRANT: Final = "client_credentials"
 _TEXT: Final = {"type": "string"}
-_CHALLENGE: Final = {"WWW-Authenticate": {"description": "What is missing (RFC 6750)", "schema": _TEXT}}
+_CHALLENGE: Final = {
+    "WWW-Authenticate": {"description": "What is missing (RFC 6750)", "schema": _TEXT}
+}
 
 
 def schemes(service: ApiContext) -> dict[str, Any]:
@@ -25,7 +28,12 @@ def schemes(service: ApiContext) -> dict[str, Any]:
     if access.discovery is not None:
         found["issuer"] = {"type": "openIdConnect", "openIdConnectUrl": access.discovery}
     if access.door is not None:
-        found["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token (RFC 9068)"}
+        found["bearer"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token (RFC 9068)",
+        }
     return found
 
 
@@ -33,10 +41,11 @@ def guarded(described: dict[str, Any], scope: str, access: Access) -> dict[str, 
     """An operation with the scope that it needs, by each of the ways to a token."""
     ways = {"oauth2": access.issuer, "issuer": access.discovery, "bearer": access.door}
     refusals = problems_of(
-        401, 403,
+        401,
+        403,
         _401="There is no valid access token; `detail` says where to get one",
         _403=f"The token lacks the scope `{scope}`, or does not speak for the municipality",
-    )  # fmt: skip
+    )
     for answer in refusals.values():
         answer["headers"] = dict(_CHALLENGE)
     return {
@@ -53,7 +62,14 @@ def limited(described: dict[str, Any]) -> dict[str, Any]:
 
 def token() -> dict[str, Any]:
     """The token endpoint (RFC 6749)."""
-    names = ("grant_type", "scope", "client_id", "client_secret", "client_assertion_type", "client_assertion")
+    names = (
+        "grant_type",
+        "scope",
+        "client_id",
+        "client_secret",
+        "client_assertion_type",
+        "client_assertion",
+    )
     form = {"type": "object", "properties": dict.fromkeys(names, _TEXT), "required": ["grant_type"]}
     example = {"grant_type": _GRANT, "scope": "sms:send status:read"}
     refused = {"content": {"application/json": {"schema": ref("TokenRefusal")}}}
@@ -62,10 +78,16 @@ def token() -> dict[str, Any]:
         "summary": "Get an access token, by client credentials",
         "tags": [_TAG],
         "parameters": [],
-        "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form, "example": example}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/x-www-form-urlencoded": {"schema": form, "example": example}},
+        },
         "responses": {
             "200": success(ref("Token")),
-            "400": {"description": "Bad Request: the request, the grant or the scope is wrong", **refused},
+            "400": {
+                "description": "Bad Request: the request, the grant or the scope is wrong",
+                **refused,
+            },
             "401": {
                 "description": "Unauthorized: the client is not known, or what it shows is wrong",
                 "headers": dict(_CHALLENGE),
@@ -78,4 +100,10 @@ def token() -> dict[str, Any]:
 
 def published(operation: str, summary: str) -> dict[str, Any]:
     answers = {"200": success({"type": "object"}), **problems_of(500, 503)}
-    return {"operationId": operation, "summary": summary, "tags": [_TAG], "parameters": [], "responses": answers}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "tags": [_TAG],
+        "parameters": [],
+        "responses": answers,
+    }

@@ -1,4 +1,5 @@
-"""What of the API is traced, and as what: an operation that is not here tells nothing of a person and changes nothing.
+"""What of the API is traced, and as what: an operation that is not here tells nothing of a person
+and changes nothing.
 
 Sending writes its own entry, in the transaction that accepts the message (``store.messages``).
 """
@@ -20,10 +21,27 @@ from utskick.store.database import answering
 ACTIONS: Final[dict[str, Action]] = {
     **dict.fromkeys(
         (
-            "getConversationHistory", "getConversationHistoryShort", "getMessage", "getMessageMetadata", "readAttachment",
-            "readAttachmentByRequestParameter", "getUserBatches", "getUserMessages", "getUserMessage", "getParty", "findContactSettings",
-            "findContactSettingsByDestination", "readContactSetting", "readContactSettingChildren", "findDelegates", "readDelegate",
-            "readDelegateFilter", "getSubscriptions", "getMailboxes", "getHolds", "getHold",
+            "getConversationHistory",
+            "getConversationHistoryShort",
+            "getMessage",
+            "getMessageMetadata",
+            "readAttachment",
+            "readAttachmentByRequestParameter",
+            "getUserBatches",
+            "getUserMessages",
+            "getUserMessage",
+            "getParty",
+            "findContactSettings",
+            "findContactSettingsByDestination",
+            "readContactSetting",
+            "readContactSettingChildren",
+            "findDelegates",
+            "readDelegate",
+            "readDelegateFilter",
+            "getSubscriptions",
+            "getMailboxes",
+            "getHolds",
+            "getHold",
         ),
         Action.READ_HISTORY,
     ),
@@ -31,8 +49,17 @@ ACTIONS: Final[dict[str, Action]] = {
     "resolveDeliveryShort": Action.RESOLVE,
     **dict.fromkeys(
         (
-            "createContactSetting", "updateContactSetting", "deleteContactSetting", "createDelegate", "deleteDelegate",
-            "createDelegateFilter", "updateDelegateFilter", "deleteDelegateFilter", "putParty", "createSubscription", "deleteSubscription",
+            "createContactSetting",
+            "updateContactSetting",
+            "deleteContactSetting",
+            "createDelegate",
+            "deleteDelegate",
+            "createDelegateFilter",
+            "updateDelegateFilter",
+            "deleteDelegateFilter",
+            "putParty",
+            "createSubscription",
+            "deleteSubscription",
         ),
         Action.CHANGE_DIRECTORY,
     ),
@@ -40,9 +67,15 @@ ACTIONS: Final[dict[str, Action]] = {
     "deleteParty": Action.ERASE,
     **dict.fromkeys(("createHold", "liftHold"), Action.HOLD),
     "triggerSnailMailBatchProcessing": Action.SEND,
-    **dict.fromkeys(("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"), Action.CONFIGURE),
-    **dict.fromkeys(("putRetentionRule", "deleteRetentionRule", "putConfiguration", "deleteConfiguration"), Action.CONFIGURE),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"),
+        Action.CONFIGURE,
+    ),
+    **dict.fromkeys(
+        ("putRetentionRule", "deleteRetentionRule", "putConfiguration", "deleteConfiguration"),
+        Action.CONFIGURE,
+    ),
+}
 
 
 class AuditRecorder:
@@ -53,7 +86,9 @@ class AuditRecorder:
         self._audit = Audit(service.database)
 
     async def note(self, request: Request, operation: str, action: Action) -> None:
-        municipality_id = str(request.path_params.get("municipalityId", self._service.default_municipality))
+        municipality_id = str(
+            request.path_params.get("municipalityId", self._service.default_municipality)
+        )
         named, party = named_in(request)
         subject: dict[str, Any] = {"operation": operation.removesuffix("Short"), **named}
         for name in UNIT:
@@ -61,5 +96,11 @@ class AuditRecorder:
                 subject[name] = value
         async with answering():
             if party is not None:
-                subject["party"] = (await self._service.database.vault.index(municipality_id, party)).hex()
-            await self._audit.note(AuditEntry(action, caller_of(request, municipality_id), self._service.clock(), subject))
+                subject["party"] = (
+                    await self._service.database.vault.index(municipality_id, party)
+                ).hex()
+            await self._audit.note(
+                AuditEntry(
+                    action, caller_of(request, municipality_id), self._service.clock(), subject
+                )
+            )

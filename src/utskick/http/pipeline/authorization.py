@@ -12,9 +12,12 @@ from utskick.http.context import ApiContext
 
 
 class Authorization:
-    """Of one operation. ``scope``: what it needs. Whom it refuses, the audit trail knows before they are answered."""
+    """Of one operation. ``scope``: what it needs. Whom it refuses, the audit trail knows before
+    they are answered."""
 
-    def __init__(self, door: BearerAuthenticator, operation: str, scope: str, service: ApiContext) -> None:
+    def __init__(
+        self, door: BearerAuthenticator, operation: str, scope: str, service: ApiContext
+    ) -> None:
         self._door = door
         self._operation = operation
         self._scope = scope
@@ -24,9 +27,11 @@ class Authorization:
         self._refusals = service.refusals
 
     async def admit(self, request: Request) -> None:
-        """The grant stays with the request. Raises ``Unauthorized``, ``ScopeMissing``, ``OtherMunicipality`` or ``IssuerAway``.
+        """The grant stays with the request. Raises ``Unauthorized``, ``ScopeMissing``,
+        ``OtherMunicipality`` or ``IssuerAway``.
 
-        A municipality that is not served here at all is left to the endpoint, which names it beside all other faults.
+        A municipality that is not served here at all is left to the endpoint, which names it beside
+        all other faults.
         """
         municipality_id = request.path_params.get("municipalityId", self._default)
         grant: AccessGrant | None = None
@@ -36,18 +41,26 @@ class Authorization:
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
-            await self._refusals.note(Denial(request, self._operation, municipality_id, error, grant))
+            await self._refusals.note(
+                Denial(request, self._operation, municipality_id, error, grant)
+            )
             raise
         request.state.client = grant.client
 
     async def _shown(self, request: Request) -> AccessGrant:
         shown = request.headers.getlist("authorization")
         if len(shown) > 1:
-            raise Unauthorized("there must be one Authorization header", headers={"WWW-Authenticate": 'Bearer error="invalid_request"'})
-        return await self._door.grant(shown[0] if shown else None, certificate_of(request, self._certificate))
+            raise Unauthorized(
+                "there must be one Authorization header",
+                headers={"WWW-Authenticate": 'Bearer error="invalid_request"'},
+            )
+        return await self._door.grant(
+            shown[0] if shown else None, certificate_of(request, self._certificate)
+        )
 
 
 def certificate_of(request: Request, header: str | None) -> str | None:
-    """The thumbprint of the client's certificate that the proxy told; a second such header would be the client's own."""
+    """The thumbprint of the client's certificate that the proxy told; a second such header would be
+    the client's own."""
     told = request.headers.getlist(header) if header is not None else []
     return told[0].strip().rstrip("=") or None if len(told) == 1 else None

@@ -9,7 +9,8 @@ from utskick.http.context import ApiContext
 
 
 class HealthOperations:
-    """``ready`` is 503 while the database is away; an ill provider is told, and does not take the service out of rotation."""
+    """``ready`` is 503 while the database is away; an ill provider is told, and does not take the
+    service out of rotation."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -19,4 +20,8 @@ class HealthOperations:
 
     async def ready(self, _request: Request) -> Response:
         found = await self._service.ready()
-        return Response(orjson.dumps(found), 200 if found["status"] == "UP" else 503, media_type="application/json")
+        return Response(
+            orjson.dumps(found),
+            200 if found["status"] == "UP" else 503,
+            media_type="application/json",
+        )

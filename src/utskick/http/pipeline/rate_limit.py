@@ -1,4 +1,5 @@
-"""How many calls a client may make: a bucket that fills at a rate, and from which each call takes one."""
+"""How many calls a client may make: a bucket that fills at a rate, and from which each call takes
+one."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ class _Bucket:
 
 
 class RateLimiter:
-    """``rate``: calls a second; twice as many may come at once after a pause. Each process counts for itself."""
+    """``rate``: calls a second; twice as many may come at once after a pause. Each process counts
+    for itself."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
@@ -36,7 +38,8 @@ class RateLimiter:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, client: str, rate: float | None = None) -> None:
-        """``rate``: the client's own. Raises ``TooMany`` with the seconds after which to come again."""
+        """``rate``: the client's own. Raises ``TooMany`` with the seconds after which to come
+        again."""
         now, rate = self._clock(), rate or self._rate
         bucket = self._buckets.get(client)
         if bucket is None or bucket.rate != rate:
@@ -45,7 +48,10 @@ class RateLimiter:
         bucket.at = now
         if bucket.left < 1 - _DUST:
             wait = math.ceil((1 - bucket.left) / rate)
-            raise TooMany(f"more than {rate:g} calls a second; send many messages as one batch", headers={"Retry-After": str(max(1, wait))})
+            raise TooMany(
+                f"more than {rate:g} calls a second; send many messages as one batch",
+                headers={"Retry-After": str(max(1, wait))},
+            )
         bucket.left -= 1
 
     def _remember(self, client: str, rate: float, now: float) -> _Bucket:

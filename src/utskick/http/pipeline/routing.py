@@ -1,4 +1,5 @@
-"""How a call is routed: described like every FastAPI route, behind the door where it is not public, and served lean."""
+"""How a call is routed: described like every FastAPI route, behind the door where it is not public,
+and served lean."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Escort:
-    """Who stands beside a call: before it the guard (None: there is no door, or it is public) and the rates (None: it is public), and after
-    it the tracing, where it is traced (``action``)."""
+    """Who stands beside a call: before it the guard (None: there is no door, or it is public) and
+    the rates (None: it is public), and after it the tracing, where it is traced (``action``)."""
 
     guard: Authorization | None
     rates: RateLimiter | None
@@ -35,7 +36,8 @@ class Escort:
 
 
 class Routes:
-    """Where routes are added to. An operation that the table of scopes does not know is refused here, before anything is served."""
+    """Where routes are added to. An operation that the table of scopes does not know is refused
+    here, before anything is served."""
 
     def __init__(self, app: FastAPI, service: ApiContext) -> None:
         self._app = app
@@ -43,7 +45,14 @@ class Routes:
         self._tracing = AuditRecorder(service)
         self._rates = RateLimiter(service.rate)
 
-    def add(self, method: str, path: str, endpoint: Endpoint, described: dict[str, Any], scope: str | None = None) -> None:
+    def add(
+        self,
+        method: str,
+        path: str,
+        endpoint: Endpoint,
+        described: dict[str, Any],
+        scope: str | None = None,
+    ) -> None:
         """``scope``: of an operation that is a channel's; the others' are in the table."""
         operation = described["operationId"]
         needed = scope or scopes.needed(operation)
@@ -57,7 +66,12 @@ class Routes:
             _Route(
                 path,
                 endpoint,
-                Escort(guard, self._rates if needed is not None else None, self._tracing, ACTIONS.get(operation)),
+                Escort(
+                    guard,
+                    self._rates if needed is not None else None,
+                    self._tracing,
+                    ACTIONS.get(operation),
+                ),
                 self._service,
                 methods=[method],
                 response_class=Response,
@@ -78,7 +92,9 @@ class _Route(APIRoute):
     Half of the time of a request went there (bench/README.md).
     """
 
-    def __init__(self, path: str, endpoint: Endpoint, escort: Escort, service: ApiContext, **described: Any) -> None:
+    def __init__(
+        self, path: str, endpoint: Endpoint, escort: Escort, service: ApiContext, **described: Any
+    ) -> None:
         super().__init__(path, endpoint, **described)
         self.app = _lean(endpoint, escort, described["name"], service)
 
@@ -105,7 +121,9 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContex
 
 def _take(rates: RateLimiter, request: Request, service: ApiContext) -> None:
     """One call of this client: by the limit of its municipality, where that has one of its own."""
-    client = getattr(request.state, "client", None) or (request.client.host if request.client else "")
+    client = getattr(request.state, "client", None) or (
+        request.client.host if request.client else ""
+    )
     municipality_id = request.path_params.get("municipalityId", service.default_municipality)
     rate = service.rate_of(municipality_id)
     rates.take(client if rate is None else f"{client} {municipality_id}", rate)

@@ -1,4 +1,5 @@
-"""DELETE /parties/{partyId}: a person is erased, and it is told what was kept and why; or only forgotten by the directory."""
+"""DELETE /parties/{partyId}: a person is erased, and it is told what was kept and why; or only
+forgotten by the directory."""
 
 from __future__ import annotations
 
@@ -43,15 +44,25 @@ class Erasing:
         party_id = parameters.uuid("partyId", request.path_params["partyId"])
         reference = request.query_params.get("reference") or None
         if reference is not None and (not is_clean(reference) or len(reference) > LONGEST_NAME):
-            parameters.fault("reference", f"must be at most {LONGEST_NAME} characters without control characters")
+            parameters.fault(
+                "reference", f"must be at most {LONGEST_NAME} characters without control characters"
+            )
         parameters.done()
-        return ErasureOrder(municipality_id, party_id, actor_of(request, municipality_id), reference)
+        return ErasureOrder(
+            municipality_id, party_id, actor_of(request, municipality_id), reference
+        )
 
     async def _forget(self, order: ErasureOrder) -> Response:
-        """The entry of the directory alone; contact settings and devices have calls of their own."""
+        """The entry of the directory alone; contact settings and devices have calls of their
+        own."""
         database = self._service.database
         keys = await database.vault.indexes(order.municipality_id, str(order.party_id))
-        if await self._holds.on_party(database.of(order.municipality_id), order.municipality_id, keys) is not None:
+        if (
+            await self._holds.on_party(
+                database.of(order.municipality_id), order.municipality_id, keys
+            )
+            is not None
+        ):
             raise NotAllowedHere("the party is held; lift the hold first")
         if not await self._service.directory.parties.delete(order.municipality_id, order.party_id):
             raise _missing(order.party_id)
@@ -70,8 +81,17 @@ def _missing(party_id: UUID) -> NotFound:
 
 def _told(erased: ErasureResult) -> dict[str, Any]:
     gone = erased.removed
-    removed = {"messages": gone.messages, "deliveries": gone.deliveries, "batches": gone.batches, "files": gone.files, **erased.entries}
-    return {"removed": removed, "kept": [_kept(why, count) for why, count in sorted(erased.kept.items(), key=_order)]}
+    removed = {
+        "messages": gone.messages,
+        "deliveries": gone.deliveries,
+        "batches": gone.batches,
+        "files": gone.files,
+        **erased.entries,
+    }
+    return {
+        "removed": removed,
+        "kept": [_kept(why, count) for why, count in sorted(erased.kept.items(), key=_order)],
+    }
 
 
 def _order(item: tuple[KeptItem, int]) -> tuple[str, str, str]:
@@ -81,4 +101,6 @@ def _order(item: tuple[KeptItem, int]) -> tuple[str, str, str]:
 
 def _kept(why: KeptItem, count: int) -> dict[str, Any]:
     said = "decision" if why.reason is Kept.PRESERVE else "reference"
-    return without_nulls({"what": why.what, "count": count, "reason": why.reason.value, said: why.said})
+    return without_nulls(
+        {"what": why.what, "count": count, "reason": why.reason.value, said: why.said}
+    )

@@ -1,4 +1,5 @@
-"""GET /parties/{partyId}/extract: everything that is known of a person (GDPR article 15), as JSON or as a PDF to read."""
+"""GET /parties/{partyId}/extract: everything that is known of a person (GDPR article 15), as JSON
+or as a PDF to read."""
 
 from __future__ import annotations
 
@@ -47,27 +48,42 @@ class ExtractCalls:
 
     async def read(self, request: Request) -> Response:
         wanted, with_files = _format(request), flag(request, "files")
-        municipality_id, (party_id,) = located(request, self._service.municipalities, "getPartyExtract", "partyId")
+        municipality_id, (party_id,) = located(
+            request, self._service.municipalities, "getPartyExtract", "partyId"
+        )
         async with answering():
-            head, rules = await self._head(municipality_id, party_id), await self._rules.of(municipality_id)
+            head, rules = (
+                await self._head(municipality_id, party_id),
+                await self._rules.of(municipality_id),
+            )
             head["retention"] = rules_of(rules, municipality_id)
             count = await self._extracts.count(municipality_id, party_id)
-            if not count and not any(head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")):
+            if not count and not any(
+                head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")
+            ):
                 raise NotFound(f"No party found for party id {party_id}")
             if wanted == "pdf":
-                return await self._printed({**head, "messageCount": count}, municipality_id, party_id, rules)
+                return await self._printed(
+                    {**head, "messageCount": count}, municipality_id, party_id, rules
+                )
         name = f'attachment; filename="registerutdrag-{party_id}.json"'
         return StreamingResponse(
             self._written(head, self._messages(municipality_id, party_id, rules), files=with_files),
-            media_type="application/json", headers={"Content-Disposition": name},
-        )  # fmt: skip
+            media_type="application/json",
+            headers={"Content-Disposition": name},
+        )
 
-    # -- as JSON ------------------------------------------------------------------------------------------------------
+    # -- as JSON ----------------------------------------
 
     async def _written(
-        self, head: dict[str, Any], messages: AsyncIterator[tuple[Whole, dict[str, Any]]], *, files: bool
+        self,
+        head: dict[str, Any],
+        messages: AsyncIterator[tuple[Whole, dict[str, Any]]],
+        *,
+        files: bool,
     ) -> AsyncIterator[bytes]:
-        """One message at a time, of its files a piece at a time: a history may be long, and hold many files."""
+        """One message at a time, of its files a piece at a time: a history may be long, and hold
+        many files."""
         municipality_id = head["municipalityId"]
         yield orjson.dumps(without_nulls(head))[:-1] + b',"messages":['
         comma = b""
@@ -95,16 +111,22 @@ class ExtractCalls:
             rest = rest[whole:]
         yield b64encode(rest) + b'"'
 
-    # -- as PDF -------------------------------------------------------------------------------------------------------
+    # -- as PDF ----------------------------------------
 
-    async def _printed(self, head: dict[str, Any], municipality_id: str, party_id: UUID, rules: Rules) -> Response:
+    async def _printed(
+        self, head: dict[str, Any], municipality_id: str, party_id: UUID, rules: Rules
+    ) -> Response:
         pages = self._printer.begin(head)
         async for _, told in self._messages(municipality_id, party_id, rules):
             pages.add(told)
         name = f'attachment; filename="registerutdrag-{party_id}.pdf"'
-        return Response(await self._printer.print(pages, self._service.clock()), media_type=_PDF, headers={"Content-Disposition": name})
+        return Response(
+            await self._printer.print(pages, self._service.clock()),
+            media_type=_PDF,
+            headers={"Content-Disposition": name},
+        )
 
-    # -- what is told -------------------------------------------------------------------------------------------------
+    # -- what is told ----------------------------------------
 
     async def _head(self, municipality_id: str, party_id: UUID) -> dict[str, Any]:
         """All but the messages."""
@@ -116,7 +138,9 @@ class ExtractCalls:
             each.id: each
             for setting in settings
             for role in ("principal_id", "agent_id")
-            for each in await tables.delegates.find(municipality_id, **{"principal_id": None, "agent_id": None, role: setting.id})
+            for each in await tables.delegates.find(
+                municipality_id, **{"principal_id": None, "agent_id": None, role: setting.id}
+            )
         }
         devices = await tables.subscriptions.listed(municipality_id, party_id)
         return {
@@ -126,18 +150,29 @@ class ExtractCalls:
             "party": _party(party) if party else None,
             "contactSettings": [setting_of(municipality_id, setting) for setting in settings],
             "delegates": [delegate_of(each) for each in delegates.values()],
-            "devices": [{"id": str(each.id), "kind": each.kind, "created": time_of(each.created)} for each in devices],
-            "holds": [hold_of(hold) for hold in await self._holds.of_party(municipality_id, party_id)],
+            "devices": [
+                {"id": str(each.id), "kind": each.kind, "created": time_of(each.created)}
+                for each in devices
+            ],
+            "holds": [
+                hold_of(hold) for hold in await self._holds.of_party(municipality_id, party_id)
+            ],
         }
 
-    async def _messages(self, municipality_id: str, party_id: UUID, rules: Rules) -> AsyncIterator[tuple[Whole, dict[str, Any]]]:
+    async def _messages(
+        self, municipality_id: str, party_id: UUID, rules: Rules
+    ) -> AsyncIterator[tuple[Whole, dict[str, Any]]]:
         async for whole in self._extracts.messages(municipality_id, party_id):
             yield whole, self._message(whole, rules)
 
     def _message(self, whole: Whole, rules: Rules) -> dict[str, Any]:
         first = whole.said[0]
         rule = rules.of(first.state.original_type, first.draft.unit)
-        ends = whole.at + timedelta(days=rule.days) if rule is not None and rule.days is not None else None
+        ends = (
+            whole.at + timedelta(days=rule.days)
+            if rule is not None and rule.days is not None
+            else None
+        )
         return without_nulls(
             {
                 "messageId": str(whole.id),
@@ -147,7 +182,9 @@ class ExtractCalls:
                 "origin": first.origin,
                 "issuer": first.issuer,
                 "reference": first.state.reference,
-                "retention": {**rule_of(rule), **({"until": time_of(ends)} if ends else {})} if rule else None,
+                "retention": {**rule_of(rule), **({"until": time_of(ends)} if ends else {})}
+                if rule
+                else None,
                 **first.remarks,
                 "deliveries": [self._delivery(said, whole) for said in whole.said],
                 "files": [_file(file) for file in whole.files],
@@ -157,7 +194,12 @@ class ExtractCalls:
     def _delivery(self, said: HistoryEntry, whole: Whole) -> dict[str, Any]:
         content = without_bytes(content_of(self._service, said))
         events = [event_of(event) for event in whole.stories[said.state.id]]
-        return {**delivery_of(said.state), "status": word_of(said), "content": content, "events": events}
+        return {
+            **delivery_of(said.state),
+            "status": word_of(said),
+            "content": content,
+            "events": events,
+        }
 
 
 def _format(request: Request) -> str:
@@ -172,9 +214,22 @@ def _format(request: Request) -> str:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    """With the whole number, and where somebody with a protected identity lives: it is the person's own."""
-    return {"type": party.kind.value, "legalId": party.legal_id.number, **place_of(party), "protected": party.protected}
+    """With the whole number, and where somebody with a protected identity lives: it is the person's
+    own."""
+    return {
+        "type": party.kind.value,
+        "legalId": party.legal_id.number,
+        **place_of(party),
+        "protected": party.protected,
+    }
 
 
 def _file(file: StoredFile) -> dict[str, Any]:
-    return without_nulls({"name": file.name, "contentType": file.content_type, "size": file.size, "sha256": file.digest.hex()})
+    return without_nulls(
+        {
+            "name": file.name,
+            "contentType": file.content_type,
+            "size": file.size,
+            "sha256": file.digest.hex(),
+        }
+    )

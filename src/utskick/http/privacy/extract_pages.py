@@ -34,7 +34,8 @@ Rows = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Pages:
-    """What is to be set, as it comes in. Raises ``ExtractTooLong`` where it becomes more than can be read."""
+    """What is to be set, as it comes in. Raises ``ExtractTooLong`` where it becomes more than can
+    be read."""
 
     head: Mapping[str, Any]
     years: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -51,16 +52,29 @@ class Pages:
     def data(self) -> dict[str, Any]:
         head = self.head
         about = [
-            ("Kommun", head["municipalityId"]), ("Person-id", head["partyId"]), ("Utdraget gjordes", _time(head["created"])),
+            ("Kommun", head["municipalityId"]),
+            ("Person-id", head["partyId"]),
+            ("Utdraget gjordes", _time(head["created"])),
             ("Antal meddelanden", str(head["messageCount"])),
-        ]  # fmt: skip
-        years = [{"title": f"{year} ({_counted(len(messages))})", "messages": messages} for year, messages in self.years.items()]
+        ]
+        years = [
+            {"title": f"{year} ({_counted(len(messages))})", "messages": messages}
+            for year, messages in self.years.items()
+        ]
         running = f"{TITLE} – kommun {head['municipalityId']} – {_time(head['created'])}"
-        return {"title": TITLE, "running": running, "about": about, "preface": PREFACE, "sections": list(_sections(head)), "years": years}
+        return {
+            "title": TITLE,
+            "running": running,
+            "about": about,
+            "preface": PREFACE,
+            "sections": list(_sections(head)),
+            "years": years,
+        }
 
 
 class Printer:
-    """One extract is set at a time, in a process of its own: setting takes memory that this one would not get back."""
+    """One extract is set at a time, in a process of its own: setting takes memory that this one
+    would not get back."""
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(1)
@@ -72,7 +86,12 @@ class Printer:
         return Pages(head)
 
     async def print(self, pages: Pages, now: datetime) -> bytes:
-        order = orjson.dumps({"said": orjson.dumps(_each(pages.data(), _clean)).decode(), "made": now.replace(microsecond=0)})
+        order = orjson.dumps(
+            {
+                "said": orjson.dumps(_each(pages.data(), _clean)).decode(),
+                "made": now.replace(microsecond=0),
+            }
+        )
         async with self._free:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", press.__name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -84,7 +103,9 @@ class Printer:
                     process.kill()
                     await process.wait()
         if process.returncode != 0:
-            raise RuntimeError(f"the extract could not be set: its process ended with status {process.returncode}")
+            raise RuntimeError(
+                f"the extract could not be set: its process ended with status {process.returncode}"
+            )
         return made
 
 
@@ -93,49 +114,89 @@ def _counted(messages: int) -> str:
 
 
 def _too_long(found: str) -> ExtractTooLong:
-    return ExtractTooLong(f"the extract has {found}: too long for a PDF. Ask for it as JSON (format=json)")
+    return ExtractTooLong(
+        f"the extract has {found}: too long for a PDF. Ask for it as JSON (format=json)"
+    )
 
 
-# -- what is set --------------------------------------------------------------------------------------------------------
+# -- what is set ----------------------------------------
 
 
 def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     party = head["party"]
-    yield _section("Uppgifter i katalogen", [{"sheet": _flat(party)}] if party else [], "Personen finns inte i katalogen.")
+    yield _section(
+        "Uppgifter i katalogen",
+        [{"sheet": _flat(party)}] if party else [],
+        "Personen finns inte i katalogen.",
+    )
     settings = [{"sheet": _setting(setting)} for setting in head["contactSettings"]]
     yield _section("Kontaktinställningar", settings, "Inga kontaktinställningar finns.")
-    delegates = [(d["principalId"], d["agentId"], "\n".join(_filter(f) for f in d["filters"])) for d in head["delegates"]]
-    yield _section("Ombud", _table(("För", "Ombud", "Gäller"), delegates, (3, 3, 4)), "Inga ombud finns.")
+    delegates = [
+        (d["principalId"], d["agentId"], "\n".join(_filter(f) for f in d["filters"]))
+        for d in head["delegates"]
+    ]
+    yield _section(
+        "Ombud", _table(("För", "Ombud", "Gäller"), delegates, (3, 3, 4)), "Inga ombud finns."
+    )
     devices = [(_word(KINDS, d["kind"]), _time(d["created"]), d["id"]) for d in head["devices"]]
-    yield _section("Enheter för pushnotiser", _table(("Slag", "Tillagd", "Id"), devices, (2, 2, 4)), "Inga enheter finns.")
-    holds = [(_word(KINDS, h["kind"]), h.get("reason", ""), h.get("reference", ""), _span(h), h["placedBy"]) for h in head["holds"]]
+    yield _section(
+        "Enheter för pushnotiser",
+        _table(("Slag", "Tillagd", "Id"), devices, (2, 2, 4)),
+        "Inga enheter finns.",
+    )
+    holds = [
+        (
+            _word(KINDS, h["kind"]),
+            h.get("reason", ""),
+            h.get("reference", ""),
+            _span(h),
+            h["placedBy"],
+        )
+        for h in head["holds"]
+    ]
     names = ("Omfattar", "Skäl", "Referens", "Gäller", "Beslutat av")
-    yield _section("Undantag från gallring", _table(names, holds, (2, 4, 2, 3, 2)), "Inga undantag finns.")
-    rules = [(_word({**KINDS, "*": "Alla övriga"}, r["messageType"]), _kept(r), r["decision"]) for r in head["retention"]]
-    yield _section("Gallringsregler", _table(("Slag", "Sparas", "Beslut"), rules, (3, 3, 3)), "Inga regler finns: allt sparas.")
+    yield _section(
+        "Undantag från gallring", _table(names, holds, (2, 4, 2, 3, 2)), "Inga undantag finns."
+    )
+    rules = [
+        (_word({**KINDS, "*": "Alla övriga"}, r["messageType"]), _kept(r), r["decision"])
+        for r in head["retention"]
+    ]
+    yield _section(
+        "Gallringsregler",
+        _table(("Slag", "Sparas", "Beslut"), rules, (3, 3, 3)),
+        "Inga regler finns: allt sparas.",
+    )
 
 
 def _section(title: str, items: list[dict[str, Any]], nothing: str) -> dict[str, Any]:
     return {"title": title, "items": items or [{"note": nothing}]}
 
 
-def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> list[dict[str, Any]]:
+def _table(
+    names: tuple[str, ...], rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]
+) -> list[dict[str, Any]]:
     found = list(rows)
     return [{"names": names, "rows": found, "widths": widths}] if found else []
 
 
 def _setting(setting: Mapping[str, Any]) -> Rows:
     channels = [
-        f"{_word(KINDS, c['contactMethod'])}: {c.get('destination', '')} ({c.get('alias', '')})" + (" – avstängd" if c["disabled"] else "")
+        f"{_word(KINDS, c['contactMethod'])}: {c.get('destination', '')} ({c.get('alias', '')})"
+        + (" – avstängd" if c["disabled"] else "")
         for c in setting["contactChannels"]
     ]
-    rest = {name: value for name, value in setting.items() if name in ("alias", "created", "modified")}
+    rest = {
+        name: value for name, value in setting.items() if name in ("alias", "created", "modified")
+    }
     return [*_flat(rest), ("Vägar", "\n".join(channels) or "inga")]
 
 
 def _filter(found: Mapping[str, Any]) -> str:
     signs = {"EQUALS": "=", "NOT_EQUALS": "≠"}
-    return " och ".join(f"{r['attributeName']} {signs[r['operator']]} {r['attributeValue']}" for r in found["rules"])
+    return " och ".join(
+        f"{r['attributeName']} {signs[r['operator']]} {r['attributeValue']}" for r in found["rules"]
+    )
 
 
 def _span(hold: Mapping[str, Any]) -> str:
@@ -148,7 +209,11 @@ def _kept(rule: Mapping[str, Any]) -> str:
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     rows: Rows = [("Meddelande-id", message["messageId"])]
-    rows += [(MEMBERS[name], message[name]) for name in ("origin", "issuer", "reference") if name in message]
+    rows += [
+        (MEMBERS[name], message[name])
+        for name in ("origin", "issuer", "reference")
+        if name in message
+    ]
     if rule := message.get("retention"):
         until = f", till {_time(rule['until'])[:10]}" if "until" in rule else ""
         rows.append(("Gallring", f"{_kept(rule)}{until} ({rule['decision']})"))
@@ -156,13 +221,24 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         "title": f"{_time(message['timestamp'])}  {_word(KINDS, message['messageType'])}",
         "sheet": rows,
         "deliveries": [_delivery(delivery) for delivery in message["deliveries"]],
-        "files": [(f["name"], f.get("contentType", ""), _bytes(f["size"]), f["sha256"]) for f in message["files"]],
+        "files": [
+            (f["name"], f.get("contentType", ""), _bytes(f["size"]), f["sha256"])
+            for f in message["files"]
+        ],
     }
 
 
 def _delivery(delivery: Mapping[str, Any]) -> dict[str, Any]:
     title = f"{_word(KINDS, delivery['messageType'])}: {_word(STATUSES, delivery['status'])}, {delivery['attempts']} försök"
-    events = [(_time(e["timestamp"]), _word(STATUSES, e["status"]), e.get("provider", ""), "; ".join(_why(e))) for e in delivery["events"]]
+    events = [
+        (
+            _time(e["timestamp"]),
+            _word(STATUSES, e["status"]),
+            e.get("provider", ""),
+            "; ".join(_why(e)),
+        )
+        for e in delivery["events"]
+    ]
     return {"title": title, "sheet": _flat(delivery["content"]), "events": events}
 
 
@@ -190,7 +266,11 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Rows:
 
 
 def _listed(value: Any) -> str:
-    return ", ".join(f"{k}: {v}" for k, v in _flat(value)) if isinstance(value, Mapping) else str(value)
+    return (
+        ", ".join(f"{k}: {v}" for k, v in _flat(value))
+        if isinstance(value, Mapping)
+        else str(value)
+    )
 
 
 def _text(name: str, value: Any, content: Mapping[str, Any]) -> str:
@@ -218,7 +298,13 @@ def _time(text: str) -> str:
 
 
 def _bytes(size: int) -> str:
-    return f"{size} B" if size < 1024 else f"{size / 1024:.0f} kB" if size < 1_048_576 else f"{size / 1_048_576:.1f} MB"
+    return (
+        f"{size} B"
+        if size < 1024
+        else f"{size / 1024:.0f} kB"
+        if size < 1_048_576
+        else f"{size / 1_048_576:.1f} MB"
+    )
 
 
 def _each(value: Any, change: Any) -> Any:
@@ -231,6 +317,9 @@ def _each(value: Any, change: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    """Without control characters; a word that is wider than a column may be broken anywhere (a zero-width space)."""
+    """Without control characters; a word that is wider than a column may be broken anywhere (a
+    zero-width space)."""
     plain = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " "))
-    return " ".join("\u200b".join(word) if len(word) > _LONG_WORD else word for word in plain.split(" "))
+    return " ".join(
+        "\u200b".join(word) if len(word) > _LONG_WORD else word for word in plain.split(" ")
+    )

@@ -1,4 +1,5 @@
-"""/configuration/retention and /holds: how long messages are kept, what has been removed, and what is kept whatever the rules say."""
+"""/configuration/retention and /holds: how long messages are kept, what has been removed, and what
+is kept whatever the rules say."""
 
 from __future__ import annotations
 
@@ -44,10 +45,16 @@ class RetentionCalls:
         body = parse(RetentionRequest, await read_body(request, _LIMIT))
         unit, message_type = self._typed(request, "putRetentionRule")
         actor = actor_of(request, unit.municipality_id)
-        rule = RetentionRule(message_type, body.days, body.decision, actor, self._service.clock(), unit)
+        rule = RetentionRule(
+            message_type, body.days, body.decision, actor, self._service.clock(), unit
+        )
         async with answering():
             created = await self._rules.put(unit.municipality_id, rule)
-        return json_response(rule_of(rule), 201 if created else 200, _place(unit.municipality_id) if created else None)
+        return json_response(
+            rule_of(rule),
+            201 if created else 200,
+            _place(unit.municipality_id) if created else None,
+        )
 
     async def delete(self, request: Request) -> Response:
         unit, message_type = self._typed(request, "deleteRetentionRule")
@@ -60,7 +67,12 @@ class RetentionCalls:
         municipality_id, page, limit = paged(request, self._service, "getRetentionProtocol")
         async with answering():
             total, entries = await self._protocol.page(municipality_id, (page - 1) * limit, limit)
-        return json_response({"protocol": [_entry(entry) for entry in entries], "_meta": paging_of(page, limit, total, len(entries))})
+        return json_response(
+            {
+                "protocol": [_entry(entry) for entry in entries],
+                "_meta": paging_of(page, limit, total, len(entries)),
+            }
+        )
 
     def _typed(self, request: Request, operation: str) -> tuple[Unit, str]:
         parameters = Parameters(operation, self._service.municipalities)
@@ -82,7 +94,9 @@ class HoldCalls:
     async def create(self, request: Request) -> Response:
         body = parse(HoldRequest, await read_body(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createHold")
-        wanted = NewHold(body.subject(), body.reason, body.reference, actor_of(request, municipality_id))
+        wanted = NewHold(
+            body.subject(), body.reason, body.reference, actor_of(request, municipality_id)
+        )
         async with answering():
             made = await self._holds.place(municipality_id, wanted, self._service.clock())
             if made is None:
@@ -95,10 +109,17 @@ class HoldCalls:
         municipality_id, page, limit = paged(request, self._service, "getHolds")
         async with answering():
             total, holds = await self._holds.listed(municipality_id, (page - 1) * limit, limit)
-        return json_response({"holds": [hold_of(hold) for hold in holds], "_meta": paging_of(page, limit, total, len(holds))})
+        return json_response(
+            {
+                "holds": [hold_of(hold) for hold in holds],
+                "_meta": paging_of(page, limit, total, len(holds)),
+            }
+        )
 
     async def read(self, request: Request) -> Response:
-        municipality_id, (hold_id,) = located(request, self._service.municipalities, "getHold", "id")
+        municipality_id, (hold_id,) = located(
+            request, self._service.municipalities, "getHold", "id"
+        )
         async with answering():
             hold = await self._holds.get(municipality_id, hold_id)
         if hold is None:
@@ -106,7 +127,9 @@ class HoldCalls:
         return json_response(hold_of(hold))
 
     async def lift(self, request: Request) -> Response:
-        municipality_id, (hold_id,) = located(request, self._service.municipalities, "liftHold", "id")
+        municipality_id, (hold_id,) = located(
+            request, self._service.municipalities, "liftHold", "id"
+        )
         actor = actor_of(request, municipality_id)
         async with answering():
             if await self._holds.lift(municipality_id, hold_id, actor, self._service.clock()):
@@ -132,15 +155,24 @@ def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, i
 
 
 def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
-    """Those of the municipality and of its units; then those of the settings, where they apply to anything."""
+    """Those of the municipality and of its units; then those of the settings, where they apply to
+    anything."""
     applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
-    return [rule_of(rule) for each in (rules.own, [r for r in rules.defaults if r in applied]) for rule in sorted(each, key=_order)]
+    return [
+        rule_of(rule)
+        for each in (rules.own, [r for r in rules.defaults if r in applied])
+        for rule in sorted(each, key=_order)
+    ]
 
 
 def _order(rule: RetentionRule) -> tuple[str, str, int]:
     """The widest unit first; then as types are told."""
     unit = rule.unit
-    return (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type)) if unit else ("", "", -1)
+    return (
+        (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type))
+        if unit
+        else ("", "", -1)
+    )
 
 
 def rule_of(rule: RetentionRule) -> dict[str, Any]:
@@ -202,7 +234,7 @@ def _place(municipality_id: str) -> dict[str, str]:
     return {"Location": f"/{municipality_id}/configuration/retention"}
 
 
-# -- their description --------------------------------------------------------------------------------------------------
+# -- their description ----------------------------------------
 
 _RETENTION: Final = "Retention"
 _HOLDS: Final = "Holds"
@@ -210,22 +242,40 @@ _PAGING: Final = ("page", "limit")
 
 
 def calls(service: ApiContext) -> list[Endpoint]:
-    rules, holds = RetentionCalls(service), HoldCalls(service)
-    read = Operation("getRetentionRules", "The rules that apply", _RETENTION, answer="RetentionRule", many=True, missing=False)
+    return [*_rules(RetentionCalls(service)), *_holds(HoldCalls(service))]
+
+
+def _rules(rules: RetentionCalls) -> list[Endpoint]:
+    read = Operation(
+        "getRetentionRules",
+        "The rules that apply",
+        _RETENTION,
+        answer="RetentionRule",
+        many=True,
+        missing=False,
+    )
     put = Operation(
-        "putRetentionRule", "Say how long requests of a type are kept (201 when new)", _RETENTION,
-        answer="RetentionRule", made=201, body="RetentionRequest", missing=False, named=True, query=UNIT, optional=True,
-    )  # fmt: skip
+        "putRetentionRule",
+        "Say how long requests of a type are kept (201 when new)",
+        _RETENTION,
+        answer="RetentionRule",
+        made=201,
+        body="RetentionRequest",
+        missing=False,
+        named=True,
+        query=UNIT,
+        optional=True,
+    )
     protocol = Operation(
-        "getRetentionProtocol", "What has been removed, and why", _RETENTION,
-        answer="RetentionProtocol", query=_PAGING, optional=True, missing=False,
-    )  # fmt: skip
-    create = Operation(
-        "createHold", "Keep something whatever the rules say", _HOLDS,
-        status=201, answer="Hold", body="HoldRequest", missing=False, named=True,
-    )  # fmt: skip
-    find = Operation("getHolds", "List holds", _HOLDS, answer="Holds", query=_PAGING, optional=True, missing=False)
-    base, typed, one = "/configuration/retention", "/configuration/retention/{messageType}", "/holds/{id}"
+        "getRetentionProtocol",
+        "What has been removed, and why",
+        _RETENTION,
+        answer="RetentionProtocol",
+        query=_PAGING,
+        optional=True,
+        missing=False,
+    )
+    base, typed = "/configuration/retention", "/configuration/retention/{messageType}"
     return [
         Endpoint("GET", base, rules.read, read),
         Endpoint("GET", f"{base}/protocol", rules.protocol, protocol),
@@ -234,15 +284,56 @@ def calls(service: ApiContext) -> list[Endpoint]:
             "DELETE",
             typed,
             rules.delete,
-            Operation("deleteRetentionRule", "Remove a rule", _RETENTION, status=204, query=UNIT, optional=True),
+            Operation(
+                "deleteRetentionRule",
+                "Remove a rule",
+                _RETENTION,
+                status=204,
+                query=UNIT,
+                optional=True,
+            ),
         ),
+    ]
+
+
+def _holds(holds: HoldCalls) -> list[Endpoint]:
+    create = Operation(
+        "createHold",
+        "Keep something whatever the rules say",
+        _HOLDS,
+        status=201,
+        answer="Hold",
+        body="HoldRequest",
+        missing=False,
+        named=True,
+    )
+    find = Operation(
+        "getHolds",
+        "List holds",
+        _HOLDS,
+        answer="Holds",
+        query=_PAGING,
+        optional=True,
+        missing=False,
+    )
+    one = "/holds/{id}"
+    return [
         Endpoint("POST", "/holds", holds.create, create),
         Endpoint("GET", "/holds", holds.find, find),
-        Endpoint("GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")),
+        Endpoint(
+            "GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")
+        ),
         Endpoint(
             "DELETE",
             one,
             holds.lift,
-            Operation("liftHold", "Lift a hold; it stays on record", _HOLDS, status=204, conflict=True, named=True),
+            Operation(
+                "liftHold",
+                "Lift a hold; it stays on record",
+                _HOLDS,
+                status=204,
+                conflict=True,
+                named=True,
+            ),
         ),
     ]

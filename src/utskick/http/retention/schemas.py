@@ -1,4 +1,5 @@
-"""Requests and answers of the calls about retention and holds, for reading and for the API's own description."""
+"""Requests and answers of the calls about retention and holds, for reading and for the API's own
+description."""
 
 from __future__ import annotations
 
@@ -21,9 +22,27 @@ _SHORT: Final = size_up_to(255)
 _LONG: Final = size_up_to(2000)
 _DAYS: Final = f"must be greater than or equal to 1 and less than or equal to {MOST_DAYS}"
 
-Line = Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _SHORT), "must not be blank", (("minLength", 1), ("maxLength", 255)))]
-Days = Annotated[int, Constraint(((_DAYS, lambda v: 1 <= v <= MOST_DAYS),), schema=(("minimum", 1), ("maximum", MOST_DAYS)))]
-Kind = Annotated[str, Constraint(((f"must be one of {', '.join(_KINDS)}", lambda v: v in _KINDS),), schema=(("enum", _KINDS),))]
+Line = Annotated[
+    str,
+    Constraint(
+        (NOT_BLANK, CLEAN, UTF8, _SHORT),
+        "must not be blank",
+        (("minLength", 1), ("maxLength", 255)),
+    ),
+]
+Days = Annotated[
+    int,
+    Constraint(
+        ((_DAYS, lambda v: 1 <= v <= MOST_DAYS),), schema=(("minimum", 1), ("maximum", MOST_DAYS))
+    ),
+]
+Kind = Annotated[
+    str,
+    Constraint(
+        ((f"must be one of {', '.join(_KINDS)}", lambda v: v in _KINDS),),
+        schema=(("enum", _KINDS),),
+    ),
+]
 
 
 class RetentionRequest(Body):
@@ -42,11 +61,19 @@ class RetentionRequest(Body):
 
 
 class HoldRequest(Body):
-    """``id``: of the party, the message or the batch. ``reason`` is for people; ``reference``: of the case or the decision."""
+    """``id``: of the party, the message or the batch. ``reason`` is for people; ``reference``: of
+    the case or the decision."""
 
     kind: Kind
     id: Uuid
-    reason: Annotated[str, Constraint((NOT_BLANK, NO_NUL, UTF8, _LONG), "must not be blank", (("minLength", 1), ("maxLength", 2000)))]
+    reason: Annotated[
+        str,
+        Constraint(
+            (NOT_BLANK, NO_NUL, UTF8, _LONG),
+            "must not be blank",
+            (("minLength", 1), ("maxLength", 2000)),
+        ),
+    ]
     reference: Line | None = None
 
     def subject(self) -> Subject:
@@ -66,7 +93,16 @@ def _said(schema: dict[str, Any], text: str) -> dict[str, Any]:
     return {**schema, "description": text}
 
 
-_REMOVED: Final = ("messages", "deliveries", "batches", "files", "parties", "contactSettings", "delegates", "devices")
+_REMOVED: Final = (
+    "messages",
+    "deliveries",
+    "batches",
+    "files",
+    "parties",
+    "contactSettings",
+    "delegates",
+    "devices",
+)
 
 
 def _many(name: str, text: str) -> dict[str, Any]:
@@ -78,19 +114,28 @@ _META: Final = {"$ref": "#/components/schemas/PagingMetaData"}
 
 SHAPES: Final[dict[str, Any]] = {
     "RetentionRule": _shape(
-        messageType=_said({**_TEXT, "enum": [*TYPES, OTHERS]}, "The form of request; `*`: all that have no rule of their own"),
+        messageType=_said(
+            {**_TEXT, "enum": [*TYPES, OTHERS]},
+            "The form of request; `*`: all that have no rule of their own",
+        ),
         days=_said(_COUNT, "So many days after a message was to be sent it is removed"),
         preserve=_said({"type": "boolean"}, "`true`: never removed"),
         decision=_said(_TEXT, "The reference number of the decision"),
         organizationNumber=_said(_TEXT, "The organisation, of a rule for one"),
         department=_said(_TEXT, "The department, of a rule for one"),
-        source=_said({**_TEXT, "enum": ["municipality", "settings"]}, "Set by the municipality, or by the settings of this service"),
+        source=_said(
+            {**_TEXT, "enum": ["municipality", "settings"]},
+            "Set by the municipality, or by the settings of this service",
+        ),
         setBy=_said(_TEXT, _BY),
         set=_said(_TIME, "When it was set"),
     ),
     "RetentionEntry": _shape(
         at=_said(_TIME, "When it was removed"),
-        kind=_said({**_TEXT, "enum": ["retention", "erasure"]}, "By a rule, or by an order to erase a person"),
+        kind=_said(
+            {**_TEXT, "enum": ["retention", "erasure"]},
+            "By a rule, or by an order to erase a person",
+        ),
         messageType=_said(_TEXT, "The form of request"),
         days=_said(_COUNT, "The rule's days"),
         decision=_said(_TEXT, "The rule's decision"),
@@ -110,7 +155,10 @@ SHAPES: Final[dict[str, Any]] = {
             {
                 "type": "array",
                 "items": _shape(
-                    what=_said({**_TEXT, "enum": ["message", "directory"]}, "Messages, or entries of the directory"),
+                    what=_said(
+                        {**_TEXT, "enum": ["message", "directory"]},
+                        "Messages, or entries of the directory",
+                    ),
                     count=_said(_COUNT, "How many"),
                     reason=_said({**_TEXT, "enum": [kept.value for kept in Kept]}, "Why"),
                     decision=_said(_TEXT, "Of `preserve`: the rule's decision"),
@@ -124,7 +172,10 @@ SHAPES: Final[dict[str, Any]] = {
         municipalityId=_said(_TEXT, "The municipality"),
         partyId=_said(_UUID, "The person"),
         created=_said(_TIME, "When it was made"),
-        party=_said({"type": "object"}, "The entry of the directory, with the whole number and the address; absent where there is none"),
+        party=_said(
+            {"type": "object"},
+            "The entry of the directory, with the whole number and the address; absent where there is none",
+        ),
         contactSettings=_many("ContactSetting", "The person's own, and those that it made"),
         delegates=_many("Delegate", "Where the person is one of the two"),
         devices=_many("PushSubscription", "The devices that take push messages"),
@@ -136,12 +187,18 @@ SHAPES: Final[dict[str, Any]] = {
         ),
     ),
     "RetentionProtocol": _shape(
-        protocol=_said({"type": "array", "items": {"$ref": "#/components/schemas/RetentionEntry"}}, "Its lines"), _meta=_META
+        protocol=_said(
+            {"type": "array", "items": {"$ref": "#/components/schemas/RetentionEntry"}}, "Its lines"
+        ),
+        _meta=_META,
     ),
     "Hold": _shape(
         id=_UUID,
         kind=_said({**_TEXT, "enum": _KINDS}, "What is held"),
-        subject=_said(_UUID, "The id of the party, the message or the batch; absent when a person has been erased after it was lifted"),
+        subject=_said(
+            _UUID,
+            "The id of the party, the message or the batch; absent when a person has been erased after it was lifted",
+        ),
         reason=_said(_TEXT, "Why; absent when what it held is gone"),
         reference=_said(_TEXT, "The case or the decision"),
         active=_said({"type": "boolean"}, "Whether it has not been lifted"),
@@ -150,5 +207,11 @@ SHAPES: Final[dict[str, Any]] = {
         liftedBy=_said(_TEXT, _BY),
         lifted=_said(_TIME, "When it was lifted"),
     ),
-    "Holds": _shape(holds=_said({"type": "array", "items": {"$ref": "#/components/schemas/Hold"}}, "One entry for each hold"), _meta=_META),
-}  # fmt: skip
+    "Holds": _shape(
+        holds=_said(
+            {"type": "array", "items": {"$ref": "#/components/schemas/Hold"}},
+            "One entry for each hold",
+        ),
+        _meta=_META,
+    ),
+}

@@ -12,13 +12,16 @@ from starlette.responses import StreamingResponse
 
 from utskick.store.history.conversations import StoredFile
 
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[ -~]{0,200})?\Z")
+_MEDIA_TYPE: Final = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[ -~]{0,200})?\Z"
+)
 _UNKNOWN: Final = "application/octet-stream"
 _PLAIN: Final = re.compile(r"[ -~]+\Z")
 
 
 def disposition(name: str) -> str:
-    """``Content-Disposition`` (RFC 6266 section 4): plain names as the peer writes them, others with ``filename*`` (RFC 8187) beside.
+    """``Content-Disposition`` (RFC 6266 section 4): plain names as the peer writes them, others
+    with ``filename*`` (RFC 8187) beside.
 
     No name that goes out leads into another folder, and none breaks out of the header.
     """
@@ -30,7 +33,8 @@ def disposition(name: str) -> str:
 
 
 def type_of(content_type: str | None, beginning: bytes) -> str:
-    """As it was told with the file; found out by its first bytes where it was not, or where it cannot stand in a header."""
+    """As it was told with the file; found out by its first bytes where it was not, or where it
+    cannot stand in a header."""
     if content_type and _MEDIA_TYPE.match(content_type):
         return content_type
     try:
@@ -40,7 +44,8 @@ def type_of(content_type: str | None, beginning: bytes) -> str:
 
 
 async def sent(file: StoredFile, slices: AsyncIterator[bytes]) -> StreamingResponse:
-    """The first piece is read before the status is sent, so that a database that is away is a 503."""
+    """The first piece is read before the status is sent, so that a database that is away is a
+    503."""
     first = await anext(slices, b"")
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -21,7 +21,8 @@ UNIT: Final = ("organizationNumber", "department")
 
 
 def unit_of(request: Request, parameters: Parameters) -> Unit:
-    """The municipality of the path, and the part of it that the query names. Faults are kept in ``parameters``."""
+    """The municipality of the path, and the part of it that the query names. Faults are kept in
+    ``parameters``."""
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     number = request.query_params.get("organizationNumber")
     if number is not None:
@@ -47,7 +48,8 @@ _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
 class Parameters:
-    """Path and query parameters of one operation: every fault is collected, each under ``<operation>.<name>``."""
+    """Path and query parameters of one operation: every fault is collected, each under
+    ``<operation>.<name>``."""
 
     def __init__(self, operation: str, municipalities: Iterable[str]) -> None:
         self._operation = operation
@@ -70,7 +72,10 @@ class Parameters:
 
     def organization(self, value: str) -> str:
         if not is_organization_number(value):
-            self.fault("organizationNumber", r"must match the regular expression ^([1235789][\d][2-9]\d{7})$")
+            self.fault(
+                "organizationNumber",
+                r"must match the regular expression ^([1235789][\d][2-9]\d{7})$",
+            )
         return value
 
     def counted(self, name: str, value: int) -> int:
@@ -86,8 +91,11 @@ class Parameters:
         return value
 
     def paging(self, request: Request, limit: int = 15) -> tuple[int, int]:
-        """``page`` and ``limit``, by default the first and so many (contract section 9). Raises ``Unreadable`` where one is no number."""
-        return self.counted("page", count(request, "page", 1)), self.counted("limit", count(request, "limit", limit))
+        """``page`` and ``limit``, by default the first and so many (contract section 9). Raises
+        ``Unreadable`` where one is no number."""
+        return self.counted("page", count(request, "page", 1)), self.counted(
+            "limit", count(request, "limit", limit)
+        )
 
     def filled(self, name: str, value: str | None) -> str | None:
         """A parameter that may be absent, but not empty."""
@@ -109,7 +117,8 @@ class Parameters:
         return since, until
 
     def query(self, request: Request, parameter: Parameter) -> str | None:
-        """A query parameter by its rule. Raises ``Unreadable`` where one that is needed is absent."""
+        """A query parameter by its rule. Raises ``Unreadable`` where one that is needed is
+        absent."""
         value = request.query_params.get(parameter.name)
         if value is None:
             if parameter.required:
@@ -123,8 +132,11 @@ class Parameters:
             raise Invalid(self._faults)
 
 
-def located(request: Request, municipalities: Iterable[str], operation: str, *names: str) -> tuple[str, list[UUID]]:
-    """The municipality of the path, and the ids that it names, in their order. Raises ``Invalid`` with every fault."""
+def located(
+    request: Request, municipalities: Iterable[str], operation: str, *names: str
+) -> tuple[str, list[UUID]]:
+    """The municipality of the path, and the ids that it names, in their order. Raises ``Invalid``
+    with every fault."""
     parameters = Parameters(operation, municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     found = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -141,7 +153,8 @@ def required(request: Request, name: str) -> str:
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
-    """A boolean query parameter. One that is empty counts as absent, as everywhere in the contract."""
+    """A boolean query parameter. One that is empty counts as absent, as everywhere in the
+    contract."""
     value = request.query_params.get(name)
     if not value:
         return default
@@ -153,7 +166,8 @@ def flag(request: Request, name: str, *, default: bool = False) -> bool:
 
 
 def count(request: Request, name: str, default: int) -> int:
-    """A whole number in the query, as it was written; ``Parameters.counted`` says whether it may be that."""
+    """A whole number in the query, as it was written; ``Parameters.counted`` says whether it may be
+    that."""
     value = request.query_params.get(name)
     if value is None or value == "":
         return default

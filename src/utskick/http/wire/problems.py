@@ -1,4 +1,5 @@
-"""Errors on the wire: ``application/problem+json`` (RFC 9457) in the contract's shape (section 1.3)."""
+"""Errors on the wire: ``application/problem+json`` (RFC 9457) in the contract's shape (section
+1.3)."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ CONSTRAINT = "https://github.com/Sundsvallskommun/dept44/problems/constraint-vio
 
 def problem(status: int, title: str, detail: str | None = None, **members: Any) -> Response:
     body = {"title": title, "status": status, "detail": detail, **members}
-    return Response(orjson.dumps({k: v for k, v in body.items() if v is not None}), status, media_type=PROBLEM)
+    return Response(
+        orjson.dumps({k: v for k, v in body.items() if v is not None}), status, media_type=PROBLEM
+    )
 
 
 def of_error(error: UtskickError) -> Response:
@@ -33,7 +36,9 @@ def of_error(error: UtskickError) -> Response:
                     "type": CONSTRAINT,
                     "title": error.title,
                     "status": error.status,
-                    "violations": [{"field": v.field, "message": v.message} for v in error.violations],
+                    "violations": [
+                        {"field": v.field, "message": v.message} for v in error.violations
+                    ],
                 }
             ),
             error.status,
@@ -64,8 +69,13 @@ async def _of_starlette(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """All that the address takes: the router knows only the first route that it came to (RFC 9110 section 10.2.1)."""
-    fitting = (r for r in request.app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE)
+    """All that the address takes: the router knows only the first route that it came to (RFC 9110
+    section 10.2.1)."""
+    fitting = (
+        r
+        for r in request.app.routes
+        if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE
+    )
     found = {method for route in fitting for method in route.methods or ()}
     return found | {"HEAD"} if "GET" in found else found
 
@@ -74,13 +84,25 @@ async def _of_parameters(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "missing":
-        return problem(400, "Bad Request", f"Required parameter '{first['loc'][-1]}' is not present.")
-    return problem(400, "Bad Request", f"Failed to convert '{first['loc'][-1]}' with value: '{first['input']}'")
+        return problem(
+            400, "Bad Request", f"Required parameter '{first['loc'][-1]}' is not present."
+        )
+    return problem(
+        400, "Bad Request", f"Failed to convert '{first['loc'][-1]}' with value: '{first['input']}'"
+    )
 
 
 async def _of_bug(request: Request, error: Exception) -> Response:
-    log.error("unexpected", path=request.scope.get("route") and request.scope["route"].path, exc_info=error)
-    return problem(500, "Internal Server Error", "An unexpected fault; it is in the log under the request's x-request-id.")
+    log.error(
+        "unexpected",
+        path=request.scope.get("route") and request.scope["route"].path,
+        exc_info=error,
+    )
+    return problem(
+        500,
+        "Internal Server Error",
+        "An unexpected fault; it is in the log under the request's x-request-id.",
+    )
 
 
 def install(app: FastAPI) -> None:

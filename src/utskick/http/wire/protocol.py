@@ -1,4 +1,5 @@
-"""A connection of the API, with an end to what a client may keep it waiting for: the head of a request has a size and a time."""
+"""A connection of the API, with an end to what a client may keep it waiting for: the head of a
+request has a size and a time."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-le
 
 
 class HttpConnection(HttpToolsProtocol):
-    """uvicorn's own, which waits for ever for the rest of a head that has begun, or never begins. ``patience``: seconds for a whole one."""
+    """uvicorn's own, which waits for ever for the rest of a head that has begun, or never begins.
+    ``patience``: seconds for a whole one."""
 
     patience: float = 15.0
 
@@ -65,4 +67,6 @@ class HttpConnection(HttpToolsProtocol):
         if self._size > HEAD:
             self.transport.write(_TOO_LARGE)
             self.transport.close()
-            raise ValueError("the head of the request is too large")  # ends the parsing of what has come
+            raise ValueError(
+                "the head of the request is too large"
+            )  # ends the parsing of what has come

@@ -1,4 +1,5 @@
-"""The sandbox's own certificate authority for Mina Meddelanden: of the server, and of every organisation that sends."""
+"""The sandbox's own certificate authority for Mina Meddelanden: of the server, and of every
+organisation that sends."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class CertificateFiles:
 
 
 class Authority:
-    """Keeps everything in one folder. What lasts for a week longer is used again; else all of it is made anew."""
+    """Keeps everything in one folder. What lasts for a week longer is used again; else all of it is
+    made anew."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,29 +47,63 @@ class Authority:
         return x509.load_pem_x509_certificate(self.ca_file.read_bytes())
 
     def prepare(self, organizations: Mapping[str, str]) -> None:
-        """``organizations``: number (10 digits) → name. Takes some tenths of a second the first time."""
+        """``organizations``: number (10 digits) → name. Takes some tenths of a second the first
+        time."""
         if self._all_last(organizations):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = _name("Utskick sandbox, Mina Meddelanden")
-        _write(self.ca_file, _pem(certify((issuer, key), issuer, key.public_key(), [x509.BasicConstraints(ca=True, path_length=0)])))
-        self._issue("server", (issuer, key), _name("localhost"), ec.generate_private_key(ec.SECP256R1()))
+        _write(
+            self.ca_file,
+            _pem(
+                certify(
+                    (issuer, key),
+                    issuer,
+                    key.public_key(),
+                    [x509.BasicConstraints(ca=True, path_length=0)],
+                )
+            ),
+        )
+        self._issue(
+            "server", (issuer, key), _name("localhost"), ec.generate_private_key(ec.SECP256R1())
+        )
         for number, called in organizations.items():
             mine = _name(called, number)
             self._issue(number, (issuer, key), mine, rsa.generate_private_key(65537, 2048))
 
     def _all_last(self, organizations: Iterable[str]) -> bool:
         pairs = [self.pair(name) for name in ("server", *organizations)]
-        return _lasts(self.ca_file) and all(pair.key.exists() and _lasts(pair.certificate) for pair in pairs)
+        return _lasts(self.ca_file) and all(
+            pair.key.exists() and _lasts(pair.certificate) for pair in pairs
+        )
 
-    def _issue(self, name: str, issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey], subject: x509.Name, key: Key) -> None:
+    def _issue(
+        self,
+        name: str,
+        issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey],
+        subject: x509.Name,
+        key: Key,
+    ) -> None:
         pair = self.pair(name)
-        _write(pair.key, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        _write(
+            pair.key,
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
         extensions: list[x509.ExtensionType] = [x509.BasicConstraints(ca=False, path_length=None)]
         if name == "server":
-            names = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(a)) for a in ("127.0.0.1", "::1"))]
-            extensions += [x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])]
+            names = [
+                x509.DNSName("localhost"),
+                *(x509.IPAddress(ip_address(a)) for a in ("127.0.0.1", "::1")),
+            ]
+            extensions += [
+                x509.SubjectAlternativeName(names),
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+            ]
         else:
             extensions.append(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
         _write(pair.certificate, _pem(certify(issuer, subject, key.public_key(), extensions)))
@@ -90,7 +126,8 @@ def certify(
     extensions: Iterable[x509.ExtensionType] = (),
     valid: tuple[datetime, datetime] | None = None,
 ) -> x509.Certificate:
-    """RFC 5280 section 4.1, with the key identifiers that strict verifiers ask for. ``valid``: from and to, a year from now if None."""
+    """RFC 5280 section 4.1, with the key identifiers that strict verifiers ask for. ``valid``: from
+    and to, a year from now if None."""
     name, signing = issuer
     start, end = valid or (datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + _VALID)
     usage = x509.KeyUsage(
@@ -114,17 +151,27 @@ def certify(
         .not_valid_after(end)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
+        )
     )
     for extension in extensions:
-        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        builder = builder.add_extension(
+            extension, critical=isinstance(extension, x509.BasicConstraints)
+        )
     return builder.sign(signing, hashes.SHA256())
 
 
 def _name(called: str, number: str | None = None) -> x509.Name:
-    """``number``: as Swedish authorities' certificates carry it, 16 and the organisation number in serialNumber (OID 2.5.4.5)."""
-    said = [x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"), x509.NameAttribute(NameOID.COMMON_NAME, called)]
-    return x509.Name([*said, x509.NameAttribute(NameOID.SERIAL_NUMBER, f"16{number}")] if number else said)
+    """``number``: as Swedish authorities' certificates carry it, 16 and the organisation number in
+    serialNumber (OID 2.5.4.5)."""
+    said = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
+        x509.NameAttribute(NameOID.COMMON_NAME, called),
+    ]
+    return x509.Name(
+        [*said, x509.NameAttribute(NameOID.SERIAL_NUMBER, f"16{number}")] if number else said
+    )
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -1,16 +1,18 @@
-"""The citizens of Mina Meddelanden's sandbox: by the last two digits of their number, how the register and their operator behave.
+"""The citizens of Mina Meddelanden's sandbox: by the last two digits of their number, how the
+register and their operator behave.
 
-==  =====================================================================================================
-10  no mailbox                                     20  the operator answers Delivered=false
-11  mailbox pending activation                     21  applicationFault 5000, once
-12  does not accept the sender                     22  applicationFault 5000, always
-13  missing from the register's answer             23  HTTP 500, once
-14  a minor (with a mailbox)                       24  takes the message and answers nothing, once
-15  mailbox at Min myndighetspost                  25  takes the message and hangs up, once
-16  mailbox at an operator that nobody knows       26  takes the message and answers garbage, once
-17  the register names an address of no operator   27  HTTP 429 with Retry-After, twice
-18  the register names no address                  28  takes the message and answers nothing, always
-==  =====================================================================================================
+==
+=====================================================================================================
+10  no mailbox                                     20  the operator answers Delivered=false 11
+mailbox pending activation                     21  applicationFault 5000, once 12  does not accept
+the sender                     22  applicationFault 5000, always 13  missing from the register's
+answer             23  HTTP 500, once 14  a minor (with a mailbox)                       24  takes
+the message and answers nothing, once 15  mailbox at Min myndighetspost                  25  takes
+the message and hangs up, once 16  mailbox at an operator that nobody knows       26  takes the
+message and answers garbage, once 17  the register names an address of no operator   27  HTTP 429
+with Retry-After, twice 18  the register names no address                  28  takes the message and
+answers nothing, always ==
+=====================================================================================================
 
 Everybody else has a mailbox at Kivra, organisations (16…) too.
 """
@@ -41,14 +43,16 @@ class CitizenMailbox(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CitizenOperator:
-    """A mailbox operator: its id in the register, and whether it knows a repeated delivery again."""
+    """A mailbox operator: its id in the register, and whether it knows a repeated delivery
+    again."""
 
     id: str
     name: str
     deduplicates: bool
 
 
-#: By the name that its path, the fault script and the ledger use. The ids are those of Kivra AB and of Digg.
+#: By the name that its path, the fault script and the ledger use. The ids are those of Kivra AB and
+#: of Digg.
 OPERATORS: Final = {
     "kivra": CitizenOperator("165568402266", "Kivra", deduplicates=True),
     "minmyndighetspost": CitizenOperator("162021006883", "Min myndighetspost", deduplicates=False),
@@ -91,7 +95,8 @@ def mailbox_of(number: str) -> CitizenMailbox:
 
 
 def number(serial: int, magic: str = "00") -> str:
-    """The 12-digit number of an adult whose last two digits are ``magic``; Luhn-valid, and another for each ``serial`` (0 to 36 519).
+    """The 12-digit number of an adult whose last two digits are ``magic``; Luhn-valid, and another
+    for each ``serial`` (0 to 36 519).
 
     Born 1900–1909, so that it is nobody's who lives; of ``magic`` 14, a minor, who is not born yet.
     """
@@ -101,7 +106,9 @@ def number(serial: int, magic: str = "00") -> str:
     if magic == MINOR:
         born = born.replace(year=born.year + 184)  # a year that is as long as its counterpart
     day = born.strftime("%Y%m%d")
-    return next(made for digit in "0123456789" if is_luhn(made := f"{day}{digit}{serial % 10}{magic}"))
+    return next(
+        made for digit in "0123456789" if is_luhn(made := f"{day}{digit}{serial % 10}{magic}")
+    )
 
 
 def is_luhn(number: str) -> bool:

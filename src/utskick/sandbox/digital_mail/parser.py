@@ -1,4 +1,5 @@
-"""A sealed delivery opened as a mailbox shows it: who wrote, what, and whom to ask. Never fails on odd envelopes."""
+"""A sealed delivery opened as a mailbox shows it: who wrote, what, and whom to ask. Never fails on
+odd envelopes."""
 
 from __future__ import annotations
 
@@ -60,15 +61,25 @@ def open_digital_letter(raw: bytes) -> DigitalLetter:
         attention=_text(delivery, f"{sender}{{{_SENDER}}}Attention"),
         reference=_text(delivery, f"{{{MESSAGE_3}}}Header/{{{_M2}}}Reference"),
         subject=_text(delivery, f"{header}{{{MESSAGE_3}}}Subject"),
-        support=Support(*(_text(delivery, support + name) for name in ("Text", "URL", "PhoneNumber", "EmailAdress"))),
+        support=Support(
+            *(
+                _text(delivery, support + name)
+                for name in ("Text", "URL", "PhoneNumber", "EmailAdress")
+            )
+        ),
         html=_text(delivery, f"{content}{{{_M1}}}ContentType") == "text/html",
         body=_bytes(_text(delivery, f"{content}{{{_M1}}}Body")).decode("utf-8", "replace"),
-        files=tuple(_file(number, found) for number, found in enumerate(delivery.iter(f"{{{MESSAGE_3}}}Attachment"), start=1)),
+        files=tuple(
+            _file(number, found)
+            for number, found in enumerate(delivery.iter(f"{{{MESSAGE_3}}}Attachment"), start=1)
+        ),
     )
 
 
 def _file(number: int, attachment: Any) -> Enclosure:
-    name, content_type, data = (_text(attachment, f"{{{_M1}}}{part}") for part in ("Filename", "ContentType", "Body"))
+    name, content_type, data = (
+        _text(attachment, f"{{{_M1}}}{part}") for part in ("Filename", "ContentType", "Body")
+    )
     return Enclosure(name or f"bilaga-{number}", content_type, _bytes(data))
 
 

@@ -1,6 +1,8 @@
-"""The form of a sealed delivery, checked as an operator's schema validation does: order, number and content of every element.
+"""The form of a sealed delivery, checked as an operator's schema validation does: order, number and
+content of every element.
 
-Written from the schemas of Mina Meddelanden (Service, Message, Sender, OfficialMatter; v1, v2 and v3), as a table of grammar rules.
+Written from the schemas of Mina Meddelanden (Service, Message, Sender, OfficialMatter; v1, v2 and
+v3), as a table of grammar rules.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ Check = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class ElementRule:
-    """One element: its name, how often, and either what its text must be or which elements it holds, in their order."""
+    """One element: its name, how often, and either what its text must be or which elements it
+    holds, in their order."""
 
     name: str
     namespace: str
@@ -68,7 +71,12 @@ _SUPPORT: Final = (
     ElementRule("Text", MESSAGE_3, text=_upto(1024)),
     ElementRule("URL", MESSAGE_3, 0, text=_upto(255)),
     ElementRule("PhoneNumber", MESSAGE_3, 0, text=_upto(255)),
-    ElementRule("EmailAdress", MESSAGE_3, 0, text=lambda text: 5 <= len(text) <= 256 and re.fullmatch(r".+@.+\..+", text) is not None),
+    ElementRule(
+        "EmailAdress",
+        MESSAGE_3,
+        0,
+        text=lambda text: 5 <= len(text) <= 256 and re.fullmatch(r".+@.+\..+", text) is not None,
+    ),
 )
 _EXTENSION: Final = (
     ElementRule("Timestamp", _MATTER, text=lambda text: _DATE.match(text) is not None),
@@ -76,19 +84,42 @@ _EXTENSION: Final = (
         "Identity",
         _MATTER,
         0,
-        holds=[ElementRule(name, _MATTER, 0, text=_upto(255)) for name in ("EventId", "OfficialMatterId", "PrecedingEventId")],
+        holds=[
+            ElementRule(name, _MATTER, 0, text=_upto(255))
+            for name in ("EventId", "OfficialMatterId", "PrecedingEventId")
+        ],
     ),
     ElementRule("MatterSubject", _MATTER, 0, text=_upto(2000)),
     ElementRule("EventType", _MATTER, 0, text=_upto(2000)),
-    ElementRule("MatterStatus", _MATTER, 0, text=_one_of("senderinitiative", "recipientinitiative", "closed")),
+    ElementRule(
+        "MatterStatus",
+        _MATTER,
+        0,
+        text=_one_of("senderinitiative", "recipientinitiative", "closed"),
+    ),
 )
 _MESSAGE_HEADER: Final = (
     ElementRule("Id", MESSAGE_3, text=_upto(255, 1)),
     ElementRule("Subject", MESSAGE_3, text=_upto(255)),
     ElementRule("Supportinfo", MESSAGE_3, holds=_SUPPORT),
-    ElementRule("OfficialMatter", MESSAGE_3, 0, holds=[ElementRule("OfficialMatterExtension", MESSAGE_3, holds=_EXTENSION)]),
-    ElementRule("Metadata", MESSAGE_3, 0, None, holds=[ElementRule("Tag", _M1, text=_any), ElementRule("Value", _M1, text=_any)]),
-    ElementRule("Language", MESSAGE_3, text=lambda text: re.fullmatch(r"[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*", text) is not None),
+    ElementRule(
+        "OfficialMatter",
+        MESSAGE_3,
+        0,
+        holds=[ElementRule("OfficialMatterExtension", MESSAGE_3, holds=_EXTENSION)],
+    ),
+    ElementRule(
+        "Metadata",
+        MESSAGE_3,
+        0,
+        None,
+        holds=[ElementRule("Tag", _M1, text=_any), ElementRule("Value", _M1, text=_any)],
+    ),
+    ElementRule(
+        "Language",
+        MESSAGE_3,
+        text=lambda text: re.fullmatch(r"[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*", text) is not None,
+    ),
     ElementRule("Reply", MESSAGE_3, 0, text=_one_of("REQUESTED", "ACCEPTED", "NOT_ALLOWED")),
     ElementRule("ReceiptRequest", MESSAGE_3, 0, text=_one_of("NOT", "SIMPLE", "SIGNED")),
 )
@@ -97,7 +128,10 @@ _MESSAGE: Final = (
     ElementRule(
         "Body",
         MESSAGE_3,
-        holds=[ElementRule("ContentType", _M1, text=_one_of("text/plain", "text/html")), ElementRule("Body", _M1, text=_base64)],
+        holds=[
+            ElementRule("ContentType", _M1, text=_one_of("text/plain", "text/html")),
+            ElementRule("Body", _M1, text=_base64),
+        ],
     ),
     ElementRule(
         "Attachment",
@@ -159,14 +193,20 @@ _SEALED: Final = ElementRule(
 
 
 def check(sealed: Any) -> None:
-    """``sealed``: the inner ``deliverSecure`` element. Raises ``InvalidDelivery`` with the first fault. No signature is checked."""
+    """``sealed``: the inner ``deliverSecure`` element. Raises ``InvalidDelivery`` with the first
+    fault. No signature is checked."""
     _check(sealed, _SEALED, "")
     for attachment in sealed.iter(f"{{{MESSAGE_3}}}Attachment"):
         data = b64decode(attachment.findtext(f"{{{_M1}}}Body") or "")
         if not data.startswith(b"%PDF-"):
             raise InvalidDelivery("an Attachment is no PDF")
-        if attachment.findtext(f"{{{_M1}}}Checksum") != hashlib.md5(data, usedforsecurity=False).hexdigest().upper():
-            raise InvalidDelivery("the Checksum of an Attachment is not the MD5 of its bytes, in upper-case hex")
+        if (
+            attachment.findtext(f"{{{_M1}}}Checksum")
+            != hashlib.md5(data, usedforsecurity=False).hexdigest().upper()
+        ):
+            raise InvalidDelivery(
+                "the Checksum of an Attachment is not the MD5 of its bytes, in upper-case hex"
+            )
 
 
 def _check(element: Any, rule: ElementRule, where: str) -> None:
@@ -175,7 +215,9 @@ def _check(element: Any, rule: ElementRule, where: str) -> None:
     place = f"{where}/{rule.name}"
     if rule is _SIGNED:
         return
-    if any(name != "Id" for name in element.attrib) or (element.attrib and rule.name not in ("SignedDelivery", "deliverSecure")):
+    if any(name != "Id" for name in element.attrib) or (
+        element.attrib and rule.name not in ("SignedDelivery", "deliverSecure")
+    ):
         raise InvalidDelivery(f"{place}: has an attribute that the schema does not know")
     if rule.text is not None:
         if len(element) or not rule.text(element.text or ""):
@@ -190,7 +232,11 @@ def _check_children(children: list[Any], rules: Sequence[ElementRule], place: st
     at = 0
     for rule in rules:
         start = at
-        while at < len(children) and children[at].tag == rule.tag and (rule.most is None or at - start < rule.most):
+        while (
+            at < len(children)
+            and children[at].tag == rule.tag
+            and (rule.most is None or at - start < rule.most)
+        ):
             _check(children[at], rule, place)
             at += 1
         if at - start < rule.least:

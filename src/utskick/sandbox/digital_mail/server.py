@@ -1,7 +1,9 @@
-"""Mina Meddelanden, simulated: the register (FaR) and two mailbox operators, on one https port that asks for a certificate.
+"""Mina Meddelanden, simulated: the register (FaR) and two mailbox operators, on one https port that
+asks for a certificate.
 
-The register answers at ``/Recipient/v3``, Kivra at ``/kivra/Service/v3``, Min myndighetspost at ``/minmyndighetspost/Service/v3``. How
-citizens behave is told by their numbers, see ``digital_mail_people``; the fault script knows the providers ``far``, ``kivra`` and
+The register answers at ``/Recipient/v3``, Kivra at ``/kivra/Service/v3``, Min myndighetspost at
+``/minmyndighetspost/Service/v3``. How citizens behave is told by their numbers, see
+``digital_mail_people``; the fault script knows the providers ``far``, ``kivra`` and
 ``minmyndighetspost``. What reached a mailbox stands in the ledger.
 """
 
@@ -21,7 +23,14 @@ from cryptography.x509.oid import NameOID
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.digital_mail.certificates import Authority
-from utskick.sandbox.digital_mail.citizens import CRASH, MAGIC, OPERATORS, CitizenMailbox, CitizenOperator, mailbox_of
+from utskick.sandbox.digital_mail.citizens import (
+    CRASH,
+    MAGIC,
+    OPERATORS,
+    CitizenMailbox,
+    CitizenOperator,
+    mailbox_of,
+)
 from utskick.sandbox.digital_mail.schema_check import RECIPIENT_ID, SERVICE_3, check
 from utskick.sandbox.digital_mail.signature import MESSAGE_3, InvalidDelivery, verify
 from utskick.sandbox.digital_mail.soap import application_fault, body_of, client_fault, envelope
@@ -60,7 +69,8 @@ class _Delivery:
 
 
 class DigitalMail:
-    """``port``: where it listens, once it is started. The certificates lie in ``place.folder / "digital_mail"``."""
+    """``port``: where it listens, once it is started. The certificates lie in ``place.folder /
+    "digital_mail"``."""
 
     def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._ledger = ledger
@@ -83,10 +93,21 @@ class DigitalMail:
         await asyncio.to_thread(furnish, self._place)
         self._trusted = self.authority.certificate
         app = web.Application(client_max_size=_MOST_READ)
-        app.add_routes([web.post("/Recipient/v3", self._ask), web.post("/{operator}/Service/v3", self._deliver)])
+        app.add_routes(
+            [
+                web.post("/Recipient/v3", self._ask),
+                web.post("/{operator}/Service/v3", self._deliver),
+            ]
+        )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self._place.https_port, backlog=1024, ssl_context=self.authority.server_tls()).start()
+        await web.TCPSite(
+            self._runner,
+            HOST,
+            self._place.https_port,
+            backlog=1024,
+            ssl_context=self.authority.server_tls(),
+        ).start()
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
@@ -94,7 +115,7 @@ class DigitalMail:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # -- the register -----------------------------------------------------------------------------------------------
+    # -- the register ----------------------------------------
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -105,12 +126,23 @@ class DigitalMail:
         except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
         rules = {number: self._strike_register(number) for number in recipients}
-        whole = next((rule for rule in rules.values() if rule and rule.fault is not ProviderFault.REFUSE), None)
+        whole = next(
+            (rule for rule in rules.values() if rule and rule.fault is not ProviderFault.REFUSE),
+            None,
+        )
         if whole is not None:
             return await self._misbehave(request, whole)
         refused = {number for number, rule in rules.items() if rule}
-        returns = "".join(self._standing(number, CitizenMailbox.NONE if number in refused else mailbox_of(number)) for number in recipients)
-        return _soap(200, envelope(f'<ns3:isReachableResponse xmlns:ns3="{_R3}" xmlns:ns2="{_R1}">{returns}</ns3:isReachableResponse>'))
+        returns = "".join(
+            self._standing(number, CitizenMailbox.NONE if number in refused else mailbox_of(number))
+            for number in recipients
+        )
+        return _soap(
+            200,
+            envelope(
+                f'<ns3:isReachableResponse xmlns:ns3="{_R3}" xmlns:ns2="{_R1}">{returns}</ns3:isReachableResponse>'
+            ),
+        )
 
     def _strike_register(self, number: str) -> FaultRule | None:
         """Only what names the register: a rule for all providers is meant for the delivery."""
@@ -142,7 +174,7 @@ class DigitalMail:
             f"<ns2:ServiceAdress>{address}</ns2:ServiceAdress><ns2:InternalServiceAdress></ns2:InternalServiceAdress></ns2:ServiceSupplier>"
         )
 
-    # -- the operators ----------------------------------------------------------------------------------------------
+    # -- the operators ----------------------------------------
 
     async def _deliver(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["operator"]
@@ -151,16 +183,28 @@ class DigitalMail:
         body = await request.read()
         try:
             _check_headers(request)
-            delivery = await asyncio.to_thread(self._opened, name, body) if len(body) > 65_536 else self._opened(name, body)
+            delivery = (
+                await asyncio.to_thread(self._opened, name, body)
+                if len(body) > 65_536
+                else self._opened(name, body)
+            )
         except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
         number = delivery.received.recipient
         if number[-2:] == CRASH and self._struck(number) <= 1:
             return web.Response(status=500, text="Internal Server Error")
         rule = self._faults.strike(name, number) or self._magic(number)
-        if rule is None or rule.fault in (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE):
+        if rule is None or rule.fault in (
+            ProviderFault.TIMEOUT,
+            ProviderFault.DROP,
+            ProviderFault.GARBAGE,
+        ):
             reference = self._take(delivery)
-            return _delivered(number, reference, yes=True) if rule is None else await self._misbehave(request, rule)
+            return (
+                _delivered(number, reference, yes=True)
+                if rule is None
+                else await self._misbehave(request, rule)
+            )
         if rule.fault is ProviderFault.REFUSE:
             return _delivered(number, str(uuid4()), yes=False)
         return await self._misbehave(request, rule)
@@ -186,40 +230,57 @@ class DigitalMail:
         sender, _ = verify(sealed, self._trusted)
         received = _received(name, sealed, body)
         if f"16{_number_of(sender)}" != f"{sealed.findtext(f'.//{{{_SENDER}}}Id')}":
-            raise InvalidDelivery("the signer is not the sender, and no mediator that may act for it")
-        if mailbox_of(received.recipient) not in (CitizenMailbox.KIVRA, CitizenMailbox.MYNDIGHETSPOST):
+            raise InvalidDelivery(
+                "the signer is not the sender, and no mediator that may act for it"
+            )
+        if mailbox_of(received.recipient) not in (
+            CitizenMailbox.KIVRA,
+            CitizenMailbox.MYNDIGHETSPOST,
+        ):
             raise InvalidDelivery("the recipient has no mailbox here")
         return _Delivery(name, received, hashlib.sha256(body).digest())
 
     def _take(self, delivery: _Delivery) -> str:
-        """Into the mailbox, and the TransId of it. A repeat that is the same to the byte is known again where the operator does so."""
+        """Into the mailbox, and the TransId of it. A repeat that is the same to the byte is known
+        again where the operator does so."""
         received, key = delivery.received, (delivery.operator, delivery.received.key or "")
         known = self._taken.get(key)
-        if known is not None and known[0] == delivery.digest and OPERATORS[delivery.operator].deduplicates:
+        if (
+            known is not None
+            and known[0] == delivery.digest
+            and OPERATORS[delivery.operator].deduplicates
+        ):
             return known[1]
         assert received.reference
         self._taken[key] = (delivery.digest, received.reference)
         self._ledger.add(received)
         return received.reference
 
-    # -- misbehaviour -----------------------------------------------------------------------------------------------
+    # -- misbehaviour ----------------------------------------
 
     async def _misbehave(self, request: web.Request, rule: FaultRule) -> web.StreamResponse:
         match rule.fault:
             case ProviderFault.THROTTLE:
-                return web.Response(status=429, headers={"Retry-After": str(math.ceil(rule.seconds))})
+                return web.Response(
+                    status=429, headers={"Retry-After": str(math.ceil(rule.seconds))}
+                )
             case ProviderFault.LOGIN:
                 return web.Response(status=403, text="Forbidden")
             case ProviderFault.TIMEOUT | ProviderFault.DROP:
                 return await self._silence.instead(request, rule) or hang_up(request)
             case ProviderFault.GARBAGE:
-                return web.Response(text="<html><h1>It works!</h1></html>", content_type="text/html")
+                return web.Response(
+                    text="<html><h1>It works!</h1></html>", content_type="text/html"
+                )
         return _soap(500, application_fault(5000, "Internal error"))
 
 
 def furnish(place: SandboxAddresses) -> None:
-    """The authority, the server's certificate and those of the senders, where they are not there or do not last the week."""
-    Authority(place.folder / _FOLDER).prepare({number: name for number, (name, _) in ORGANIZATIONS.items()})
+    """The authority, the server's certificate and those of the senders, where they are not there or
+    do not last the week."""
+    Authority(place.folder / _FOLDER).prepare(
+        {number: name for number, (name, _) in ORGANIZATIONS.items()}
+    )
 
 
 def section(place: SandboxAddresses) -> dict[str, Any]:
@@ -240,7 +301,10 @@ def section(place: SandboxAddresses) -> dict[str, Any]:
         "url": f"https://{at}/Recipient/v3",
         "ca_file": str(authority.ca_file),
         "senders": senders,
-        "operators": {o.id: {"name": o.name, "hosts": [at], "deduplicates": o.deduplicates} for o in OPERATORS.values()},
+        "operators": {
+            o.id: {"name": o.name, "hosts": [at], "deduplicates": o.deduplicates}
+            for o in OPERATORS.values()
+        },
         "concurrency": 20,
         "connect_timeout": 2,
         "read_timeout": 3,
@@ -252,13 +316,22 @@ def section(place: SandboxAddresses) -> dict[str, Any]:
 
 def _asked_recipients(asked: Any) -> list[str]:
     sender, *others = asked if len(asked) else (None,)
-    if sender is None or sender.tag != f"{{{_R3}}}senderOrgNr" or not (sender.text or "").startswith("16") or len(sender.text) != 12:
+    if (
+        sender is None
+        or sender.tag != f"{{{_R3}}}senderOrgNr"
+        or not (sender.text or "").startswith("16")
+        or len(sender.text) != 12
+    ):
         raise InvalidDelivery("isReachable must begin with senderOrgNr, 16 and ten digits")
     if sender.text[2:] not in ORGANIZATIONS:
         raise InvalidDelivery("the sender is not connected to Mina Meddelanden")
     numbers = [one.text or "" for one in others]
-    if any(one.tag != f"{{{_R3}}}recipientId" for one in others) or not all(map(RECIPIENT_ID.match, numbers)):
-        raise InvalidDelivery("recipientId must be a personal number, a coordination number, or 16 and an organisation number")
+    if any(one.tag != f"{{{_R3}}}recipientId" for one in others) or not all(
+        map(RECIPIENT_ID.match, numbers)
+    ):
+        raise InvalidDelivery(
+            "recipientId must be a personal number, a coordination number, or 16 and an organisation number"
+        )
     if len(numbers) > _MOST_ASKED:
         raise InvalidDelivery(f"at most {_MOST_ASKED} recipients can be asked for")
     return list(dict.fromkeys(numbers))
@@ -266,7 +339,9 @@ def _asked_recipients(asked: Any) -> list[str]:
 
 def _received(name: str, sealed: Any, body: bytes) -> Received:
     header = sealed.find(f".//{{{MESSAGE_3}}}Message/{{{MESSAGE_3}}}Header")
-    text = b64decode(sealed.findtext(f".//{{{MESSAGE_3}}}Message/{{{MESSAGE_3}}}Body/{{{_M1}}}Body") or "")
+    text = b64decode(
+        sealed.findtext(f".//{{{MESSAGE_3}}}Message/{{{MESSAGE_3}}}Body/{{{_M1}}}Body") or ""
+    )
     return Received(
         channel="digital_mail",
         provider=name,

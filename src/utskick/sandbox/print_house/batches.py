@@ -1,4 +1,5 @@
-"""What the printing house holds: the folders that were handed over, and their files. Nothing outside them can be named."""
+"""What the printing house holds: the folders that were handed over, and their files. Nothing
+outside them can be named."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ LARGEST: Final = 64 * 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A folder with files. ``name``: its path below the inbox; ``refused``: why the house did not print it."""
+    """A folder with files. ``name``: its path below the inbox; ``refused``: why the house did not
+    print it."""
 
     name: str
     files: tuple[str, ...]
@@ -34,7 +36,8 @@ class Batch:
 
 
 class Batches:
-    """Below ``inbox``; None: there is no printing house. Names come from the disk and are only compared with what was asked for."""
+    """Below ``inbox``; None: there is no printing house. Names come from the disk and are only
+    compared with what was asked for."""
 
     def __init__(self, inbox: Path | None = None, refused: Mapping[str, str] | None = None) -> None:
         self._inbox = inbox
@@ -58,7 +61,18 @@ class Batches:
     def file(self, name: str, file: str) -> Path | None:
         """The path of one file of one batch; None where there is none of that name."""
         folder = self._folder(name)
-        return next((Path(entry.path) for entry in _entries(folder) if entry.name == file and _is_file(entry)), None) if folder else None
+        return (
+            next(
+                (
+                    Path(entry.path)
+                    for entry in _entries(folder)
+                    if entry.name == file and _is_file(entry)
+                ),
+                None,
+            )
+            if folder
+            else None
+        )
 
     def read(self, name: str, file: str) -> bytes | None:
         path = self.file(name, file)
@@ -70,25 +84,45 @@ class Batches:
     def sizes(self, name: str) -> dict[str, int]:
         """Bytes of each file of a batch."""
         folder = self._folder(name)
-        return {entry.name: _size(entry) for entry in _entries(folder) if _is_file(entry)} if folder else {}
+        return (
+            {entry.name: _size(entry) for entry in _entries(folder) if _is_file(entry)}
+            if folder
+            else {}
+        )
 
     def pdfs(self, name: str, among: Collection[str]) -> set[str]:
         """Which of the files begin as a PDF does."""
         folder = self._folder(name)
-        paths = [Path(e.path) for e in _entries(folder) if e.name in among and _is_file(e)] if folder else []
+        paths = (
+            [Path(e.path) for e in _entries(folder) if e.name in among and _is_file(e)]
+            if folder
+            else []
+        )
         return {path.name for path in paths if is_pdf(_beginning(path))}
 
     def letter(self, entry: Received) -> list[Enclosure]:
-        """The files of a letter as its batch's manifest lists them, for as long as they lie there; the first from the ledger else."""
+        """The files of a letter as its batch's manifest lists them, for as long as they lie there;
+        the first from the ledger else."""
         names = self._listed(entry)
-        found = [Enclosure(name, "application/pdf", data) for name in names if (data := self.read(entry.reference or "", name)) is not None]
-        return found or ([Enclosure(first_name(entry), "application/pdf", entry.raw)] if entry.raw else [])
+        found = [
+            Enclosure(name, "application/pdf", data)
+            for name in names
+            if (data := self.read(entry.reference or "", name)) is not None
+        ]
+        return found or (
+            [Enclosure(first_name(entry), "application/pdf", entry.raw)] if entry.raw else []
+        )
 
     def _listed(self, entry: Received) -> list[str]:
         data = self.read(entry.reference or "", MANIFEST) if entry.key else None
         try:
             letters = orjson.loads(data or b"{}")["letters"]
-            return [str(file["file"]) for letter in letters if letter["delivery"] == entry.key for file in letter["files"]]
+            return [
+                str(file["file"])
+                for letter in letters
+                if letter["delivery"] == entry.key
+                for file in letter["files"]
+            ]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return []
 
@@ -97,7 +131,14 @@ class Batches:
         here = self._inbox
         for part in name.split("/"):
             entries = _entries(here) if here else []
-            here = next((Path(e.path) for e in entries if e.name == part and not part.startswith(".") and _is_folder(e)), None)
+            here = next(
+                (
+                    Path(e.path)
+                    for e in entries
+                    if e.name == part and not part.startswith(".") and _is_folder(e)
+                ),
+                None,
+            )
         return here
 
     def _batch(self, folder: Path) -> Batch | None:
@@ -109,7 +150,9 @@ class Batches:
         except OSError:
             return None
         name = folder.relative_to(self._inbox).as_posix()
-        return Batch(name, tuple(files), datetime.fromtimestamp(at, UTC), done, self._refused.get(name))
+        return Batch(
+            name, tuple(files), datetime.fromtimestamp(at, UTC), done, self._refused.get(name)
+        )
 
 
 def first_name(entry: Received) -> str:

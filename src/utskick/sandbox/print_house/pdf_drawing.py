@@ -1,6 +1,8 @@
-"""Run as a process of its own: draws the first pages of the PDF on stdin. A PDF that is too much ends this process and no other.
+"""Run as a process of its own: draws the first pages of the PDF on stdin. A PDF that is too much
+ends this process and no other.
 
-stdout: the number of pages as a line, then for each drawn page the number of its bytes as a line, and the PNG.
+stdout: the number of pages as a line, then for each drawn page the number of its bytes as a line,
+and the PNG.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: Pages that are drawn of one PDF, bytes of a PDF that is opened at all, and PDFs whose pictures are remembered.
+#: Pages that are drawn of one PDF, bytes of a PDF that is opened at all, and PDFs whose pictures
+#: are remembered.
 MOST_PAGES: Final = 5
 LARGEST: Final = 64 * 1_048_576
 REMEMBERED: Final = 32
@@ -20,21 +21,24 @@ REMEMBERED: Final = 32
 _PATIENCE: Final = 20.0
 #: Isolated (-I), so that nothing of the environment is run; the path is the parent's.
 _DRAWING: Final = str(Path(__file__).with_name("pdf_drawing.py"))
-_BOOT: Final = "import sys, runpy; script = sys.argv[1]; sys.path[:] = sys.argv[3:]; sys.argv[1:] = sys.argv[2:3]; " + (
-    "runpy.run_path(script, run_name='__main__')"
+_BOOT: Final = (
+    "import sys, runpy; script = sys.argv[1]; sys.path[:] = sys.argv[3:]; sys.argv[1:] = sys.argv[2:3]; "
+    + ("runpy.run_path(script, run_name='__main__')")
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """``total``: pages of the PDF, 0 where it cannot be shown; ``pages``: the first of them, as PNG."""
+    """``total``: pages of the PDF, 0 where it cannot be shown; ``pages``: the first of them, as
+    PNG."""
 
     total: int = 0
     pages: tuple[bytes, ...] = ()
 
 
 class Pictures:
-    """Draws in a child, one PDF at a time, and remembers the latest. Never fails: what cannot be drawn has no pages."""
+    """Draws in a child, one PDF at a time, and remembers the latest. Never fails: what cannot be
+    drawn has no pages."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -67,9 +71,19 @@ async def _drawn(data: bytes) -> Drawn:
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-c", _BOOT, _DRAWING, str(MOST_PAGES), *sys.path,
-            stdin=pipe, stdout=pipe, stderr=nothing, env={}, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-I",
+            "-c",
+            _BOOT,
+            _DRAWING,
+            str(MOST_PAGES),
+            *sys.path,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=nothing,
+            env={},
+            start_new_session=True,
+        )
     except OSError:
         return Drawn()
     try:

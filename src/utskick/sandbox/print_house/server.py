@@ -1,4 +1,5 @@
-"""A printing house: an SFTP server whose inbox is emptied into envelopes. What is whole is printed, what is half there is not touched."""
+"""A printing house: an SFTP server whose inbox is emptied into envelopes. What is whole is printed,
+what is half there is not touched."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def section(place: SandboxAddresses) -> dict[str, Any]:
 
 
 class PrintHouse:
-    """``sandbox.place.Simulator``. ``refused``: folders with a done marker that were not whole, and why."""
+    """``sandbox.place.Simulator``. ``refused``: folders with a done marker that were not whole, and
+    why."""
 
     def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._home = home(place)
@@ -126,14 +128,17 @@ def _host_key(path: Path) -> asyncssh.SSHKey:
 
 
 class _Script:
-    """The fault script as this house asks it: about one fault at a time. The recipient is the hand-over's key, or the login's name."""
+    """The fault script as this house asks it: about one fault at a time. The recipient is the
+    hand-over's key, or the login's name."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
     def strikes(self, fault: ProviderFault, recipient: str) -> float | None:
         """Seconds of the rule, when it strikes."""
-        if not any(rule.fault is fault and rule.provider in (None, PROVIDER) for rule in self._faults.rules):
+        if not any(
+            rule.fault is fault and rule.provider in (None, PROVIDER) for rule in self._faults.rules
+        ):
             return None
         rule = self._faults.strike(PROVIDER, recipient)
         return rule.seconds if rule is not None and rule.fault is fault else None
@@ -160,7 +165,13 @@ class _Door(asyncssh.SSHServer):
 class _Inbox(asyncssh.SFTPServer):
     """One session below the inbox."""
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path, script: _Script, news: asyncio.Event) -> None:
+    def __init__(
+        self,
+        channel: asyncssh.SSHServerChannel[bytes],
+        root: Path,
+        script: _Script,
+        news: asyncio.Event,
+    ) -> None:
         super().__init__(channel, chroot=os.fsencode(root))
         self._connection = channel.get_connection()
         self._script = script
@@ -175,7 +186,10 @@ class _Inbox(asyncssh.SFTPServer):
             if self._script.strikes(ProviderFault.TEMPORARY, who) is not None:
                 raise asyncssh.SFTPFailure("no space left on device")
         file = super().open(path, pflags, attrs)
-        if pflags & asyncssh.FXF_WRITE and self._script.strikes(ProviderFault.DROP, who) is not None:
+        if (
+            pflags & asyncssh.FXF_WRITE
+            and self._script.strikes(ProviderFault.DROP, who) is not None
+        ):
             self._dropping.add(id(file))
         return file
 
@@ -227,7 +241,9 @@ class _Room:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.news.wait(), _GLANCE)
             self.news.clear()
-            for folder in await asyncio.to_thread(lambda: sorted(set(_complete(self._inbox)) - self._seen)):
+            for folder in await asyncio.to_thread(
+                lambda: sorted(set(_complete(self._inbox)) - self._seen)
+            ):
                 self._seen.add(folder)
                 for letter in await asyncio.to_thread(self._open, folder):
                     self._ledger.add(letter)
@@ -263,7 +279,8 @@ def _broken(folder: Path) -> str | None:
 
 
 def _letters(folder: Path, reference: str) -> Iterator[Received]:
-    """One entry for each letter. The bytes of a PDF are held once, however many letters share it."""
+    """One entry for each letter. The bytes of a PDF are held once, however many letters share
+    it."""
     held: dict[str, bytes] = {}
     manifest = folder / "manifest.json"
     if not manifest.exists():
@@ -277,7 +294,8 @@ def _letters(folder: Path, reference: str) -> Iterator[Received]:
         yield Received(
             channel="snail_mail",
             provider=PROVIDER,
-            recipient=", ".join(" ".join(line.split()) for line in letter["lines"]) or "(in the window)",
+            recipient=", ".join(" ".join(line.split()) for line in letter["lines"])
+            or "(in the window)",
             sender=letter.get("department", ""),
             text=", ".join(files),
             key=letter["delivery"],
@@ -294,6 +312,18 @@ def _listed(folder: Path, reference: str) -> Iterator[Received]:
         with path.open(encoding="iso-8859-1", newline="") as file:
             for row in csv.DictReader(file):
                 name, care_of, street, flat, code, city = list(row.values())[:6]
-                recipient = ", ".join(part for part in (name, care_of, f"{street} {flat}".strip(), f"{code} {city}") if part)
+                recipient = ", ".join(
+                    part
+                    for part in (name, care_of, f"{street} {flat}".strip(), f"{code} {city}")
+                    if part
+                )
                 text = pdfs[0].name if pdfs else ""
-                yield Received("snail_mail", PROVIDER, recipient, folder.parent.name, text, reference=reference, raw=raw)
+                yield Received(
+                    "snail_mail",
+                    PROVIDER,
+                    recipient,
+                    folder.parent.name,
+                    text,
+                    reference=reference,
+                    raw=raw,
+                )

@@ -1,4 +1,5 @@
-"""A browser of the sandbox: it reads with its own keys what comes for it, now or when it is back (RFC 8291)."""
+"""A browser of the sandbox: it reads with its own keys what comes for it, now or when it is back
+(RFC 8291)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,12 @@ from secrets import token_bytes
 from typing import Any
 
 import http_ece
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from utskick.sandbox.ledger import Received
@@ -17,7 +23,8 @@ from utskick.sandbox.ledger import Received
 
 @dataclass
 class Browser:
-    """``waiting``: while it is away, by topic or by number, with the time (s, monotonic) when it is dropped. Away is who is called so."""
+    """``waiting``: while it is away, by topic or by number, with the time (s, monotonic) when it is
+    dropped. Away is who is called so."""
 
     name: str
     key: EllipticCurvePrivateKey = field(default_factory=lambda: generate_private_key(SECP256R1()))
@@ -30,11 +37,20 @@ class Browser:
 
     def subscription(self, origin: str) -> dict[str, Any]:
         """As ``PushSubscription.toJSON()`` gives it, and the same keys flat."""
-        keys = {"p256dh": to_base64url(point_of(self.key.public_key())), "auth": to_base64url(self.auth)}
-        return {"endpoint": f"{origin}/push/wp/{self.name}", "expirationTime": None, "keys": keys, **keys}
+        keys = {
+            "p256dh": to_base64url(point_of(self.key.public_key())),
+            "auth": to_base64url(self.auth),
+        }
+        return {
+            "endpoint": f"{origin}/push/wp/{self.name}",
+            "expirationTime": None,
+            "keys": keys,
+            **keys,
+        }
 
     def keep(self, place: str, ttl: int, received: Received) -> None:
-        """In place of an older one that has the same place and has not been fetched (RFC 8030 section 5.4)."""
+        """In place of an older one that has the same place and has not been fetched (RFC 8030
+        section 5.4)."""
         self.waiting.pop(place, None)
         self.waiting[place] = time.monotonic() + ttl, received
 
@@ -48,7 +64,9 @@ class Browser:
 def decrypt(body: bytes, key: EllipticCurvePrivateKey, auth: bytes) -> bytes | None:
     """The plaintext; None where it was not encrypted for these keys."""
     try:
-        plaintext: bytes = http_ece.decrypt(body, private_key=key, auth_secret=auth, version="aes128gcm")
+        plaintext: bytes = http_ece.decrypt(
+            body, private_key=key, auth_secret=auth, version="aes128gcm"
+        )
     except (http_ece.ECEException, ValueError):
         return None
     return plaintext

@@ -1,4 +1,5 @@
-"""Firebase Cloud Messaging, HTTP v1, with Google's token endpoint before it. A registration token may be magic by its first word."""
+"""Firebase Cloud Messaging, HTTP v1, with Google's token endpoint before it. A registration token
+may be magic by its first word."""
 
 from __future__ import annotations
 
@@ -37,12 +38,26 @@ _SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 _TOKEN_LIFE, _ASSERTION_LIFE = 3599, 3600
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_:%.-]{4,4096}\Z")
 _DURATION: Final = re.compile(r"[0-9]+(\.[0-9]{1,9})?s\Z")
-_KNOWN: Final = frozenset({"name", "token", "topic", "condition", "notification", "data", "android", "apns", "webpush", "fcm_options"})
+_KNOWN: Final = frozenset(
+    {
+        "name",
+        "token",
+        "topic",
+        "condition",
+        "notification",
+        "data",
+        "android",
+        "apns",
+        "webpush",
+        "fcm_options",
+    }
+)
 _FCM_ERROR: Final = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 
 
 class FcmService:
-    """One project. ``owner``: the public half of the service account's key; a new one takes effect at once (``rotate``)."""
+    """One project. ``owner``: the public half of the service account's key; a new one takes effect
+    at once (``rotate``)."""
 
     owner: RSAPublicKey
 
@@ -78,12 +93,20 @@ class FcmService:
                 options={"require": ["iss", "aud", "iat", "exp"]},
             )
         except jwt.PyJWTError:
-            return web.json_response({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, status=400)
-        if claims["exp"] - claims["iat"] > _ASSERTION_LIFE or _SCOPE not in str(claims.get("scope", "")).split():
+            return web.json_response(
+                {"error": "invalid_grant", "error_description": "Invalid JWT Signature."},
+                status=400,
+            )
+        if (
+            claims["exp"] - claims["iat"] > _ASSERTION_LIFE
+            or _SCOPE not in str(claims.get("scope", "")).split()
+        ):
             return web.json_response({"error": "invalid_scope"}, status=400)
         token = f"ya29.{uuid4().hex}"
         self._tokens[token] = time.monotonic() + _TOKEN_LIFE
-        return web.json_response({"access_token": token, "expires_in": _TOKEN_LIFE, "token_type": "Bearer"})
+        return web.json_response(
+            {"access_token": token, "expires_in": _TOKEN_LIFE, "token_type": "Bearer"}
+        )
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -101,7 +124,17 @@ class FcmService:
         name = f"projects/{PROJECT}/messages/0:{uuid4().hex}"
         told, data = message.get("notification", {}), message.get("data", {})
         self._ledger.add(
-            Received("push", "fcm", message["token"], PROJECT, told.get("body", ""), data.get("deliveryId"), name, told.get("title"), body)
+            Received(
+                "push",
+                "fcm",
+                message["token"],
+                PROJECT,
+                told.get("body", ""),
+                data.get("deliveryId"),
+                name,
+                told.get("title"),
+                body,
+            )
         )
         return await self._misconduct.silence(request, rule) or web.json_response({"name": name})
 
@@ -109,7 +142,11 @@ class FcmService:
 def _refusal(rule: FaultRule | None) -> web.Response | None:
     match rule:
         case FaultRule(fault=ProviderFault.THROTTLE):
-            return throttled(rule, _error(429, "RESOURCE_EXHAUSTED", "Quota exceeded.", "QUOTA_EXCEEDED"), "application/json")
+            return throttled(
+                rule,
+                _error(429, "RESOURCE_EXHAUSTED", "Quota exceeded.", "QUOTA_EXCEEDED"),
+                "application/json",
+            )
         case FaultRule(fault=ProviderFault.REFUSE):
             return _no(404, "NOT_FOUND", "Requested entity was not found.", "UNREGISTERED")
         case FaultRule(fault=ProviderFault.TEMPORARY):
@@ -132,14 +169,19 @@ def _message(body: bytes) -> dict[str, Any] | str:
     data, told, android = (message.get(name, {}) for name in ("data", "notification", "android"))
     if not all(isinstance(value, str) for value in (*data.values(), *told.values())):
         return "Invalid value at 'message.data' (TYPE_STRING)"
-    if not _DURATION.match(android.get("ttl", "0s")) or android.get("priority", "NORMAL") not in ("NORMAL", "HIGH"):
+    if not _DURATION.match(android.get("ttl", "0s")) or android.get("priority", "NORMAL") not in (
+        "NORMAL",
+        "HIGH",
+    ):
         return "Invalid value at 'message.android'"
     size = sum(len(k.encode()) + len(v.encode()) for k, v in (*data.items(), *told.items()))
     return "Message is too big" if size > LIMIT else message
 
 
 def _no(status: int, word: str, sentence: str, code: str | None = None) -> web.Response:
-    return web.Response(status=status, body=_error(status, word, sentence, code), content_type="application/json")
+    return web.Response(
+        status=status, body=_error(status, word, sentence, code), content_type="application/json"
+    )
 
 
 def _error(status: int, word: str, sentence: str, code: str | None) -> bytes:

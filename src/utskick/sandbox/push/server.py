@@ -1,4 +1,5 @@
-"""Push: a Web Push service and Firebase Cloud Messaging, and the keys that the town's application server holds towards them."""
+"""Push: a Web Push service and Firebase Cloud Messaging, and the keys that the town's application
+server holds towards them."""
 
 from __future__ import annotations
 
@@ -11,7 +12,12 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import Misconduct
@@ -25,7 +31,8 @@ _RSA_BITS: Final = 2048
 
 
 class Push:
-    """Both services on the town's HTTP port. The keys lie in the sandbox's folder and outlive the town, as subscriptions do."""
+    """Both services on the town's HTTP port. The keys lie in the sandbox's folder and outlive the
+    town, as subscriptions do."""
 
     def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
         self._place = place
@@ -57,30 +64,42 @@ class Push:
             misconduct.close()
 
     def rotate_account_key(self) -> None:
-        """Google Cloud has given out a new key for the service account, and withdrawn the old one."""
+        """Google Cloud has given out a new key for the service account, and withdrawn the old
+        one."""
         key = rsa.generate_private_key(65537, _RSA_BITS)
         self._fcm.rotate(key.public_key())
         _write_account(_account_file(self._place), key)
 
 
 def section(place: SandboxAddresses) -> dict[str, Any]:
-    """The settings of the channel that sends to these services: it may call this town's own origin, and no other."""
+    """The settings of the channel that sends to these services: it may call this town's own origin,
+    and no other."""
     base = f"http://{HOST}:{place.http_port}"
     swift = {"connect_timeout": 2, "read_timeout": 3, "concurrency": 20}
     web_push = {
-        "provider": "webpush", "vapid_private_key_file": str(_vapid_file(place)), "subject": "mailto:push@utskick.example",
-        "hosts": [], "origins": [base], **swift,
-    }  # fmt: skip
+        "provider": "webpush",
+        "vapid_private_key_file": str(_vapid_file(place)),
+        "subject": "mailto:push@utskick.example",
+        "hosts": [],
+        "origins": [base],
+        **swift,
+    }
     fcm = {
-        "provider": "fcm", "url": f"{base}/push/fcm", "project": PROJECT, "service_account_file": str(_account_file(place)),
-        "token_url": f"{base}/push/fcm/token", **swift,
-    }  # fmt: skip
+        "provider": "fcm",
+        "url": f"{base}/push/fcm",
+        "project": PROJECT,
+        "service_account_file": str(_account_file(place)),
+        "token_url": f"{base}/push/fcm/token",
+        **swift,
+    }
     return {"accounts": {"webpush": web_push, "fcm": fcm}}
 
 
 def _by_first_word(magic: Mapping[str, FaultRule]) -> list[FaultRule]:
     """``gone`` and ``gone-annas-dator`` alike, so that there may be many of them."""
-    return [replace(rule, recipient=rf"\A{re.escape(word)}(-.*)?\Z") for word, rule in magic.items()]
+    return [
+        replace(rule, recipient=rf"\A{re.escape(word)}(-.*)?\Z") for word, rule in magic.items()
+    ]
 
 
 def _vapid_file(place: SandboxAddresses) -> Path:
@@ -101,7 +120,12 @@ def _write_secret(file: Path, data: bytes) -> None:
 
 def _write_account(file: Path, key: rsa.RSAPrivateKey) -> None:
     """As Google Cloud gives it out."""
-    said = {"type": "service_account", "project_id": PROJECT, "client_email": EMAIL, "private_key": _pem(key).decode()}
+    said = {
+        "type": "service_account",
+        "project_id": PROJECT,
+        "client_email": EMAIL,
+        "private_key": _pem(key).decode(),
+    }
     _write_secret(file, orjson.dumps(said))
 
 

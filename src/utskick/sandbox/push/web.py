@@ -1,7 +1,8 @@
 """A Web Push service (RFC 8030), strict about who sends (RFC 8292), and the browsers behind it.
 
-A device is made by ``POST /push/devices {"name": "annas-dator"}``. Its name, or the first word of it, may be magic (``MAGIC``); one that is
-called ``offline`` or ``offline-…`` gets nothing before ``POST /push/devices/{name}/wake``.
+A device is made by ``POST /push/devices {"name": "annas-dator"}``. Its name, or the first word of
+it, may be magic (``MAGIC``); one that is called ``offline`` or ``offline-…`` gets nothing before
+``POST /push/devices/{name}/wake``.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class WebPushService:
         """The same name again is the same device."""
         name = (_members(await request.read()) or {}).get("name")
         if not isinstance(name, str) or not _NAME.match(name):
-            return web.json_response({"detail": "name must be 1-64 of letters, digits, '-' and '_'"}, status=400)
+            return web.json_response(
+                {"detail": "name must be 1-64 of letters, digits, '-' and '_'"}, status=400
+            )
         device = self._devices.setdefault(name, Browser(name))
         return web.json_response(device.subscription(_origin(request)), status=201)
 
@@ -99,27 +102,40 @@ class WebPushService:
             return web.Response(status=status, text=text)
         reference = self._deliver(device, request, str(sender), body)
         if reference is None:
-            # A real service cannot look inside, and its browser would drop this in silence; here somebody is to see it.
+            # A real service cannot look inside, and its browser would drop this in silence; here
+            # somebody is to see it.
             return web.Response(status=400, text="the device cannot read this")
-        yes = web.Response(status=201, headers={"Location": f"/push/m/{reference}", "TTL": request.headers["TTL"]})
+        yes = web.Response(
+            status=201, headers={"Location": f"/push/m/{reference}", "TTL": request.headers["TTL"]}
+        )
         return await self._misconduct.silence(request, rule) or yes
 
-    def _deliver(self, device: Browser, request: web.Request, sender: str, body: bytes) -> str | None:
-        """What the device made of it stands in the ledger, now or when it is back; None: it could make nothing of it."""
+    def _deliver(
+        self, device: Browser, request: web.Request, sender: str, body: bytes
+    ) -> str | None:
+        """What the device made of it stands in the ledger, now or when it is back; None: it could
+        make nothing of it."""
         plaintext = decrypt(body, device.key, device.auth)
         said = _members(plaintext) if plaintext is not None else None
         if plaintext is None or said is None:
             return None
         text, title, key = (str(said.get(name, "")) for name in ("message", "title", "deliveryId"))
-        received = Received("push", "webpush", device.name, sender, text, key or None, uuid4().hex, title, plaintext)
+        received = Received(
+            "push", "webpush", device.name, sender, text, key or None, uuid4().hex, title, plaintext
+        )
         if device.is_away:
-            device.keep(request.headers.get("Topic") or f"/{received.reference}", int(request.headers["TTL"]), received)
+            device.keep(
+                request.headers.get("Topic") or f"/{received.reference}",
+                int(request.headers["TTL"]),
+                received,
+            )
         else:
             self._ledger.add(received)
         return received.reference
 
     def _sender(self, request: web.Request) -> str | tuple[int, str]:
-        """Who sends, by the key that the devices have subscribed with; or why that is not believed (RFC 8292 section 4.2)."""
+        """Who sends, by the key that the devices have subscribed with; or why that is not believed
+        (RFC 8292 section 4.2)."""
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
         shown = dict(_PARAMETER.findall(rest))
         if scheme.lower() != "vapid" or shown.keys() != {"t", "k"}:
@@ -127,21 +143,32 @@ class WebPushService:
         if from_base64url(shown["k"]) != point_of(self.server):
             return 403, "the subscription belongs to another application server"
         try:
-            claims = jwt.decode(shown["t"], self.server, ["ES256"], audience=_origin(request), options={"require": ["exp", "aud"]})
+            claims = jwt.decode(
+                shown["t"],
+                self.server,
+                ["ES256"],
+                audience=_origin(request),
+                options={"require": ["exp", "aud"]},
+            )
         except jwt.PyJWTError as fault:
             return 403, f"the token is not valid: {type(fault).__name__}"
         subject = str(claims.get("sub", ""))
-        if claims["exp"] > time.time() + _LIFE or (subject and not subject.startswith(("mailto:", "https:"))):
+        if claims["exp"] > time.time() + _LIFE or (
+            subject and not subject.startswith(("mailto:", "https:"))
+        ):
             return 403, "the token lives too long, or its subject is no address"
         return subject
 
 
 def _fault_of(request: web.Request, body: bytes) -> tuple[int, str] | None:
-    """What a push service refuses (RFC 8030 section 5, RFC 8291 section 4); None where all is well."""
+    """What a push service refuses (RFC 8030 section 5, RFC 8291 section 4); None where all is
+    well."""
     headers = request.headers
     if not _TTL.match(headers.get("TTL", "")):
         return 400, "TTL must be a number of seconds"
-    if headers.get("Urgency", "normal") not in _URGENCIES or not _TOPIC.match(headers.get("Topic", "none")):
+    if headers.get("Urgency", "normal") not in _URGENCIES or not _TOPIC.match(
+        headers.get("Topic", "none")
+    ):
         return 400, "Urgency or Topic is malformed"
     if headers.get("Content-Encoding") != "aes128gcm":
         return 415, "Content-Encoding must be aes128gcm"

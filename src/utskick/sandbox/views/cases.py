@@ -21,7 +21,13 @@ class Cases(FiledShelf):
     """``/cases``"""
 
     kind: ClassVar[ItemKind] = ItemKind(
-        "web_message", "/cases", "Ärenden", "ärenden", "meddelande", "meddelanden", "I inget ärende har någon skrivit än."
+        "web_message",
+        "/cases",
+        "Ärenden",
+        "ärenden",
+        "meddelande",
+        "meddelanden",
+        "I inget ärende har någon skrivit än.",
     )
 
     def label(self, recipient: str) -> str:
@@ -54,9 +60,16 @@ def opened(raw: bytes) -> CaseMessage | None:
     """None for what is no message in a case."""
     try:
         return open_case_message(raw)
-    except (ValueError, TypeError, AttributeError):  # a comment among the elements, of which Open-E's schema knows nothing
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # a comment among the elements, of which Open-E's schema knows nothing
         return None
 
 
 def _files(message: CaseMessage | None) -> list[Enclosure]:
-    return [Enclosure(name or f"bilaga-{n}", "", data) for n, (name, data) in enumerate(message.files if message else (), start=1)]
+    return [
+        Enclosure(name or f"bilaga-{n}", "", data)
+        for n, (name, data) in enumerate(message.files if message else (), start=1)
+    ]

@@ -1,4 +1,5 @@
-"""What the pages of all channels have in common: everybody who got something, what somebody got, and the files that came with it."""
+"""What the pages of all channels have in common: everybody who got something, what somebody got,
+and the files that came with it."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class ItemKind:
-    """One channel's things. ``path``: of its list; ``title``: of the list; ``owners``: who is in it; ``one``, ``many``: what lies there."""
+    """One channel's things. ``path``: of its list; ``title``: of the list; ``owners``: who is in
+    it; ``one``, ``many``: what lies there."""
 
     channel: str
     path: str
@@ -59,7 +61,10 @@ class Shelf:
         self.desk = desk
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(self.kind.path, self.everybody), web.get(f"{self.kind.path}/{{who:[^/]+}}", self._somebody)]
+        return [
+            web.get(self.kind.path, self.everybody),
+            web.get(f"{self.kind.path}/{{who:[^/]+}}", self._somebody),
+        ]
 
     def link(self, entry: Received) -> str:
         """Where an entry is seen."""
@@ -73,12 +78,27 @@ class Shelf:
         tally, kind = self.desk.tally, self.kind
         await tally.catch_up()
         rows = [
-            {"who": self.label(entry.recipient), "href": f"{kind.path}/{segment(who)}", "count": kind.counted(count)}
-            | {"at": moment(entry.at), "sender": entry.sender, "excerpt": excerpt(entry.subject or entry.text)}
+            {
+                "who": self.label(entry.recipient),
+                "href": f"{kind.path}/{segment(who)}",
+                "count": kind.counted(count),
+            }
+            | {
+                "at": moment(entry.at),
+                "sender": entry.sender,
+                "excerpt": excerpt(entry.subject or entry.text),
+            }
             for who, count, entry in tally.recent(kind.channel, ROWS)
         ]
         total = tally.people(kind.channel)
-        shown = {"rows": rows, "more": total > ROWS, "shown": ROWS, "total": total, "path": kind.path, "nobody": kind.nobody}
+        shown = {
+            "rows": rows,
+            "more": total > ROWS,
+            "shown": ROWS,
+            "total": total,
+            "path": kind.path,
+            "nobody": kind.nobody,
+        }
         return self.desk.layout.living(request, "people", title=kind.title, **shown)
 
     async def _somebody(self, request: web.Request) -> web.Response:
@@ -97,15 +117,25 @@ class Shelf:
         """What every page of somebody says: whose, how many, and whether all of it is shown."""
         who = entries[0].recipient
         return {
-            "title": self.label(who), "path": self.kind.path, "owners": self.kind.title, "href": f"{self.kind.path}/{segment(who)}",
-            "total": len(entries), "count": self.kind.counted(len(entries)), "more": len(entries) > ROWS, "shown": ROWS,
-        }  # fmt: skip
+            "title": self.label(who),
+            "path": self.kind.path,
+            "owners": self.kind.title,
+            "href": f"{self.kind.path}/{segment(who)}",
+            "total": len(entries),
+            "count": self.kind.counted(len(entries)),
+            "more": len(entries) > ROWS,
+            "shown": ROWS,
+        }
 
     def entry(self, request: web.Request) -> Received | None:
         """The one that the address names, where it is this recipient's."""
         entry = self.desk.ledger.get(int(request.match_info["number"]))
         mine = entry is not None and entry.channel == self.kind.channel
-        return entry if mine and entry and entry.recipient.lower() == request.match_info["who"].lower() else None
+        return (
+            entry
+            if mine and entry and entry.recipient.lower() == request.match_info["who"].lower()
+            else None
+        )
 
     def found(self, show: Show) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """``show`` for the entry that the address names."""
@@ -113,19 +143,26 @@ class Shelf:
         async def shown(request: web.Request) -> web.StreamResponse:
             entry = self.entry(request)
             if entry is None:
-                return self.desk.layout.absent(request, "Det finns inte", f"Här finns {self.kind.one} med det numret inte.")
+                return self.desk.layout.absent(
+                    request, "Det finns inte", f"Här finns {self.kind.one} med det numret inte."
+                )
             return await show(request, entry)
 
         return shown
 
 
 class FiledShelf(Shelf):
-    """Its entries carry files: ``…/number/files/index`` to save, ``…/page.png`` and ``…/page-2.png`` to look at."""
+    """Its entries carry files: ``…/number/files/index`` to save, ``…/page.png`` and
+    ``…/page-2.png`` to look at."""
 
     def routes(self) -> list[web.RouteDef]:
         file = f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}/files/{{index:\\d{{1,4}}}}"
         picture = f"{file}/page{{page:(?:-[2-9])?}}.png"
-        return [*super().routes(), web.get(file, self.found(self._file)), web.get(picture, self.found(self._picture))]
+        return [
+            *super().routes(),
+            web.get(file, self.found(self._file)),
+            web.get(picture, self.found(self._picture)),
+        ]
 
     async def files(self, entry: Received) -> Sequence[Enclosure]:
         """In a fixed order; numbered from 1 in addresses."""
@@ -138,7 +175,10 @@ class FiledShelf(Shelf):
     def described(self, entry: Received, files: Sequence[Enclosure]) -> dict[str, Any]:
         """For the part ``files`` of a page."""
         base = f"{self.kind.path}/{segment(entry.recipient)}/{entry.number}/files"
-        return {"files": [tile(file, f"{base}/{number}") for number, file in enumerate(files, start=1)], "enclosed": len(files)}
+        return {
+            "files": [tile(file, f"{base}/{number}") for number, file in enumerate(files, start=1)],
+            "enclosed": len(files),
+        }
 
     async def _file(self, request: web.Request, entry: Received) -> web.StreamResponse:
         index = int(request.match_info["index"])
@@ -148,17 +188,26 @@ class FiledShelf(Shelf):
     async def _picture(self, request: web.Request, entry: Received) -> web.StreamResponse:
         file = await self.file(entry, int(request.match_info["index"]))
         page = int(request.match_info["page"].removeprefix("-") or 1)
-        return await pictured(request, self.desk, file.data if file else b"", page) or self._no_file(request)
+        return await pictured(
+            request, self.desk, file.data if file else b"", page
+        ) or self._no_file(request)
 
     def _no_file(self, request: web.Request) -> web.Response:
-        return self.desk.layout.absent(request, "Filen finns inte", "Här finns ingen fil eller sida med det numret.")
+        return self.desk.layout.absent(
+            request, "Filen finns inte", "Här finns ingen fil eller sida med det numret."
+        )
 
 
 class OpenShelf(FiledShelf):
     """Each entry has a page of its own, ``…/number``, which a subclass shows by ``opened``."""
 
     def routes(self) -> list[web.RouteDef]:
-        return [*super().routes(), web.get(f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}", self.found(self.opened))]
+        return [
+            *super().routes(),
+            web.get(
+                f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}", self.found(self.opened)
+            ),
+        ]
 
     def link(self, entry: Received) -> str:
         return f"{self.kind.path}/{segment(entry.recipient)}/{entry.number}"
@@ -168,12 +217,17 @@ class OpenShelf(FiledShelf):
 
 
 def tile(file: Enclosure, href: str) -> dict[str, Any]:
-    told = {"name": file.name, "type": file.content_type or "okänd typ", "size": size(len(file.data))}
+    told = {
+        "name": file.name,
+        "type": file.content_type or "okänd typ",
+        "size": size(len(file.data)),
+    }
     return {**told, "href": href, "picture": is_pdf(file.data)}
 
 
 async def pictured(request: web.Request, desk: Desk, data: bytes, page: int) -> web.Response | None:
-    """A page as PNG; None where there is no such page. Asked again, it is not drawn again (RFC 9110 section 13.1.2)."""
+    """A page as PNG; None where there is no such page. Asked again, it is not drawn again (RFC 9110
+    section 13.1.2)."""
     if not is_pdf(data):
         return None
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}-{page}"'
@@ -181,4 +235,8 @@ async def pictured(request: web.Request, desk: Desk, data: bytes, page: int) -> 
     if request.headers.get("If-None-Match") == tag:
         return web.Response(status=304, headers=headers)
     pages = (await desk.pictures.of(data)).pages
-    return web.Response(body=pages[page - 1], content_type="image/png", headers=headers) if page <= len(pages) else None
+    return (
+        web.Response(body=pages[page - 1], content_type="image/png", headers=headers)
+        if page <= len(pages)
+        else None
+    )

@@ -77,7 +77,10 @@ def plusgiro(digits: str) -> str:
 
 
 def legal_id(number: str) -> str:
-    """``19000101…`` as ``19000101-0000``, ``16…`` as an organisation's ``212000-2411``; anything else as it stands."""
+    """``19000101…`` as ``19000101-0000``, ``16…`` as an organisation's ``212000-2411``; anything
+    else as it stands."""
     if not re.fullmatch(r"[0-9]{12}", number):
         return number
-    return f"{number[2:8]}-{number[8:]}" if number.startswith("16") else f"{number[:8]}-{number[8:]}"
+    return (
+        f"{number[2:8]}-{number[8:]}" if number.startswith("16") else f"{number[:8]}-{number[8:]}"
+    )

@@ -21,22 +21,39 @@ class Invoices(OpenShelf):
     """``/invoices``"""
 
     kind: ClassVar[ItemKind] = ItemKind(
-        "digital_invoice", "/invoices", "Fakturor", "fakturamottagare", "faktura", "fakturor", "Ingen har fått någon faktura än."
+        "digital_invoice",
+        "/invoices",
+        "Fakturor",
+        "fakturamottagare",
+        "faktura",
+        "fakturor",
+        "Ingen har fått någon faktura än.",
     )
 
     def label(self, recipient: str) -> str:
         return legal_id(recipient)
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(request, "payer", rows=await asyncio.to_thread(self._rows, entries), **self.frame(entries))
+        return self.desk.layout.living(
+            request,
+            "payer",
+            rows=await asyncio.to_thread(self._rows, entries),
+            **self.frame(entries),
+        )
 
     def _rows(self, entries: list[Received]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for entry in reversed(entries[-ROWS:]):
             invoice = open_invoice(entry.raw)
             paid = invoice.payments[0] if invoice.payments else None
-            row: dict[str, Any] = {"payee": entry.sender, "subject": invoice.subject or entry.subject or _UNTITLED}
-            row |= {"due": paid.due if paid else "", "amount": kronor(paid.amount) if paid else nothing_due(invoice)}
+            row: dict[str, Any] = {
+                "payee": entry.sender,
+                "subject": invoice.subject or entry.subject or _UNTITLED,
+            }
+            row |= {
+                "due": paid.due if paid else "",
+                "amount": kronor(paid.amount) if paid else nothing_due(invoice),
+            }
             row |= {"link": self.link(entry), "number": entry.number, "reminder": invoice.reminder}
             rows.append(row)
         return rows

@@ -24,7 +24,13 @@ class LetterBoxes(OpenShelf):
     """``/letters``"""
 
     kind: ClassVar[ItemKind] = ItemKind(
-        "snail_mail", "/letters", "Pappersbrev", "brevlådor", "brev", "brev", "Ingen har fått något pappersbrev än."
+        "snail_mail",
+        "/letters",
+        "Pappersbrev",
+        "brevlådor",
+        "brev",
+        "brev",
+        "Ingen har fått något pappersbrev än.",
     )
 
     def label(self, recipient: str) -> str:
@@ -32,11 +38,19 @@ class LetterBoxes(OpenShelf):
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
-            {"sender": e.sender or "(ingen avdelning)", "day": day(e.at), "link": self.link(e), "text": e.text, "picture": is_pdf(e.raw)}
+            {
+                "sender": e.sender or "(ingen avdelning)",
+                "day": day(e.at),
+                "link": self.link(e),
+                "text": e.text,
+                "picture": is_pdf(e.raw),
+            }
             | {"number": e.number}
             for e in reversed(entries[-ROWS:])
         ]
-        return self.desk.layout.living(request, "letter_box", rows=rows, lines=self._lines(entries[0]), **self.frame(entries))
+        return self.desk.layout.living(
+            request, "letter_box", rows=rows, lines=self._lines(entries[0]), **self.frame(entries)
+        )
 
     async def opened(self, request: web.Request, entry: Received) -> web.Response:
         files = await self.files(entry)
@@ -52,21 +66,33 @@ class LetterBoxes(OpenShelf):
             at=moment(entry.at),
             batch=entry.reference or "",
             batch_link=f"/print/{segment(entry.reference or '')}",
-            sheets=[await self._sheet(entry, file, number) for number, file in enumerate(files, start=1)],
+            sheets=[
+                await self._sheet(entry, file, number) for number, file in enumerate(files, start=1)
+            ],
         )
 
     async def _sheet(self, entry: Received, file: Enclosure, number: int) -> dict[str, Any]:
         """A file with its pages; how many there are beyond those that are drawn."""
         drawn = await self.desk.pictures.of(file.data)
         href = f"{self.link(entry)}/files/{number}"
-        pages = [{"page": n, "src": f"{href}/page{'' if n == 1 else f'-{n}'}.png"} for n in range(1, len(drawn.pages) + 1)]
-        return {**tile(file, href), "pages": pages, "hidden": drawn.total - len(pages), "blank": not pages}
+        pages = [
+            {"page": n, "src": f"{href}/page{'' if n == 1 else f'-{n}'}.png"}
+            for n in range(1, len(drawn.pages) + 1)
+        ]
+        return {
+            **tile(file, href),
+            "pages": pages,
+            "hidden": drawn.total - len(pages),
+            "blank": not pages,
+        }
 
     async def files(self, entry: Received) -> Sequence[Enclosure]:
         return await asyncio.to_thread(self.desk.batches.letter, entry)
 
     async def file(self, entry: Received, index: int) -> Enclosure | None:
-        if index == 1 and entry.raw:  # as often asked for as a list is looked at, and the ledger has it
+        if (
+            index == 1 and entry.raw
+        ):  # as often asked for as a list is looked at, and the ledger has it
             return Enclosure(first_name(entry), "application/pdf", entry.raw)
         return await super().file(entry, index)
 

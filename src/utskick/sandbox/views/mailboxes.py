@@ -35,7 +35,13 @@ class Mailboxes(OpenShelf):
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
-            {"sender": e.sender, "subject": e.subject or "(inget ämne)", "excerpt": "", "at": moment(e.at), "note": operator(e)}
+            {
+                "sender": e.sender,
+                "subject": e.subject or "(inget ämne)",
+                "excerpt": "",
+                "at": moment(e.at),
+                "note": operator(e),
+            }
             | {"link": self.link(e)}
             for e in reversed(entries[-ROWS:])
         ]

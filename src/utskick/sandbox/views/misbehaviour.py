@@ -33,28 +33,52 @@ FAULTS: Final[dict[ProviderFault, str]] = {
 
 async def misbehaviour(layout: PageLayout, faults: Faults, request: web.Request) -> web.Response:
     rules = [
-        {"number": r.number, "provider": r.provider or "alla", "recipient": r.recipient or "alla"} | told(r.fault, r.times)
+        {"number": r.number, "provider": r.provider or "alla", "recipient": r.recipient or "alla"}
+        | told(r.fault, r.times)
         for r in faults.rules
     ]
-    return layout.page(request, "misbehaviour", title="Störningar", rules=rules, some=bool(rules), magic=list(magic()))
+    return layout.page(
+        request,
+        "misbehaviour",
+        title="Störningar",
+        rules=rules,
+        some=bool(rules),
+        magic=list(magic()),
+    )
 
 
 def magic() -> Iterator[dict[str, Any]]:
     """Every recipient that carries a fault in its own name, as people write it."""
     for row in magic_table():
-        yield {"channel": row["channel"], "recipient": row["recipient"]} | told(row["fault"], row["times"])
+        yield {"channel": row["channel"], "recipient": row["recipient"]} | told(
+            row["fault"], row["times"]
+        )
     yield from _rows("digital_mail", "personnummer som slutar på {}", digital_mail_people.MAGIC)
     yield from _rows("digital_invoice", "personnummer med {} före kontrollsiffran", kivra.MAGIC)
     yield from _rows(
-        "web_message", "ärende {}", {**dict.fromkeys(open_e.REFUSING, FaultRule(ProviderFault.REFUSE, times=None)), **open_e.MAGIC}
+        "web_message",
+        "ärende {}",
+        {
+            **dict.fromkeys(open_e.REFUSING, FaultRule(ProviderFault.REFUSE, times=None)),
+            **open_e.MAGIC,
+        },
     )
-    yield from _rows("slack", "{}", {**dict.fromkeys(slack.MISSING, FaultRule(ProviderFault.REFUSE, times=None)), **slack.MAGIC})
+    yield from _rows(
+        "slack",
+        "{}",
+        {
+            **dict.fromkeys(slack.MISSING, FaultRule(ProviderFault.REFUSE, times=None)),
+            **slack.MAGIC,
+        },
+    )
     yield from _rows("push", "enhet {} eller {}-…", push_web.MAGIC | push_fcm.MAGIC)
 
 
 def _rows(channel: str, written: str, rules: Mapping[str, FaultRule]) -> Iterator[dict[str, Any]]:
     for name, rule in rules.items():
-        yield {"channel": channel, "recipient": written.replace("{}", name)} | told(rule.fault, rule.times)
+        yield {"channel": channel, "recipient": written.replace("{}", name)} | told(
+            rule.fault, rule.times
+        )
 
 
 def told(fault: ProviderFault, times: int | None) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""The audit trail on disk: an entry is committed before what it tells of is answered; the chain follows in the order of commits."""
+"""The audit trail on disk: an entry is committed before what it tells of is answered; the chain
+follows in the order of commits."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class ChainBreak:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """``head``: the last link that holds. ``waiting``: entries that are not linked yet. ``broken``: None where all of it holds."""
+    """``head``: the last link that holds. ``waiting``: entries that are not linked yet. ``broken``:
+    None where all of it holds."""
 
     head: ChainLink
     waiting: int
@@ -39,9 +41,16 @@ class Verified:
 def columns(entry: AuditEntry) -> tuple[Any, ...]:
     caller = entry.caller
     return (
-        caller.municipality_id, entry.at, entry.action.value, caller.client, caller.origin, caller.issuer, caller.address,
-        caller.request_id, dict(entry.subject),
-    )  # fmt: skip
+        caller.municipality_id,
+        entry.at,
+        entry.action.value,
+        caller.client,
+        caller.origin,
+        caller.issuer,
+        caller.address,
+        caller.request_id,
+        dict(entry.subject),
+    )
 
 
 async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> None:
@@ -71,17 +80,21 @@ class Audit:
             await keep(connection, group)
         return [None] * len(group)
 
-    # -- the chain ----------------------------------------------------------------------------------------------------
+    # -- the chain ----------------------------------------
 
     async def link(self) -> None:
-        """Put what has been committed since into the chains of all municipalities. Any number of workers may do it at once."""
+        """Put what has been committed since into the chains of all municipalities. Any number of
+        workers may do it at once."""
         for row in await self._database.pool.fetch(places("audit_entries")):
             while await self._stride(row["municipality_id"]) == _STRIDE:
                 pass
 
     async def _stride(self, municipality_id: str) -> int:
         async with self._database.transaction() as connection:
-            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))", f"audit {municipality_id}"):
+            if not await connection.fetchval(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1))",
+                f"audit {municipality_id}",
+            ):
                 return 0
             last = await connection.fetchrow(
                 "SELECT number, digest, tx, entry_id FROM audit_links WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
@@ -94,45 +107,61 @@ class Audit:
                 SELECT {_WHOLE} FROM audit_entries
                 WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
                 """,  # noqa: S608
-                municipality_id, *place, _STRIDE,
-            )  # fmt: skip
+                municipality_id,
+                *place,
+                _STRIDE,
+            )
             links = []
             for row in rows:
                 before = linked(before, dict(row))
                 links.append((municipality_id, before.number, row["tx"], row["id"], before.digest))
             await connection.copy_records_to_table(
-                "audit_links", columns=("municipality_id", "number", "tx", "entry_id", "digest"), records=links
+                "audit_links",
+                columns=("municipality_id", "number", "tx", "entry_id", "digest"),
+                records=links,
             )
             return len(rows)
 
     async def verify(self, municipality_id: str, expected: ChainLink | None = None) -> Verified:
-        """Walk the chain from its beginning. ``expected``: a link that was noted elsewhere, which must be in it."""
+        """Walk the chain from its beginning. ``expected``: a link that was noted elsewhere, which
+        must be in it."""
         walk = _Walk(self._database, municipality_id, expected)
         await walk.go()
         waiting = await self._database.pool.fetchval(
-            "SELECT count(*) FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3)", municipality_id, *walk.place
+            "SELECT count(*) FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3)",
+            municipality_id,
+            *walk.place,
         )
         return Verified(walk.head, waiting if walk.broken is None else 0, walk.broken)
 
     async def municipalities(self) -> list[str]:
-        return [row["municipality_id"] for row in await self._database.pool.fetch(places("audit_entries"))]
+        return [
+            row["municipality_id"]
+            for row in await self._database.pool.fetch(places("audit_entries"))
+        ]
 
-    async def last(self, municipality_id: str, limit: int, action: Action | None = None) -> list[Mapping[str, Any]]:
+    async def last(
+        self, municipality_id: str, limit: int, action: Action | None = None
+    ) -> list[Mapping[str, Any]]:
         """The newest entries, newest first."""
         rows = await self._database.pool.fetch(
             f"""
             SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL OR action = $2)
             ORDER BY tx DESC, id DESC LIMIT $3
             """,  # noqa: S608
-            municipality_id, action, limit,
-        )  # fmt: skip
+            municipality_id,
+            action,
+            limit,
+        )
         return [dict(row) for row in rows]
 
 
 class _Walk:
     """Links and entries, side by side."""
 
-    def __init__(self, database: Database, municipality_id: str, expected: ChainLink | None) -> None:
+    def __init__(
+        self, database: Database, municipality_id: str, expected: ChainLink | None
+    ) -> None:
         self._database = database
         self._municipality_id = municipality_id
         self._expected = expected
@@ -144,8 +173,10 @@ class _Walk:
         while self.broken is None:
             links = await self._database.pool.fetch(
                 "SELECT number, tx, entry_id, digest FROM audit_links WHERE municipality_id = $1 AND number > $2 ORDER BY number LIMIT $3",
-                self._municipality_id, self.head.number, _STRIDE,
-            )  # fmt: skip
+                self._municipality_id,
+                self.head.number,
+                _STRIDE,
+            )
             if not links:
                 break
             entries = await self._database.pool.fetch(
@@ -153,11 +184,21 @@ class _Walk:
                 SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
                 ORDER BY tx, id
                 """,  # noqa: S608
-                self._municipality_id, *self.place, links[-1]["tx"], links[-1]["entry_id"],
-            )  # fmt: skip
+                self._municipality_id,
+                *self.place,
+                links[-1]["tx"],
+                links[-1]["entry_id"],
+            )
             self._compare(links, entries)
-        if self.broken is None and self._expected is not None and self._expected.number > self.head.number:
-            self.broken = ChainBreak(self.head.number + 1, "the chain is shorter than it was: entries at its end have been taken out")
+        if (
+            self.broken is None
+            and self._expected is not None
+            and self._expected.number > self.head.number
+        ):
+            self.broken = ChainBreak(
+                self.head.number + 1,
+                "the chain is shorter than it was: entries at its end have been taken out",
+            )
 
     def _compare(self, links: Sequence[Any], entries: Sequence[Any]) -> None:
         rest = iter(entries)
@@ -177,7 +218,13 @@ class _Walk:
             if found.digest != link["digest"]:
                 self.broken = ChainBreak(number, "the entry, or its link, has been changed")
                 return
-            if self._expected is not None and self._expected.number == number and self._expected.digest != found.digest:
-                self.broken = ChainBreak(number, "it is another one than was noted: the chain has been written anew")
+            if (
+                self._expected is not None
+                and self._expected.number == number
+                and self._expected.digest != found.digest
+            ):
+                self.broken = ChainBreak(
+                    number, "it is another one than was noted: the chain has been written anew"
+                )
                 return
             self.head, self.place = found, place

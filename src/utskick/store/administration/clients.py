@@ -1,4 +1,5 @@
-"""Clients of the embedded issuer: systems that may fetch tokens. They are not of one municipality: each says for which it may speak."""
+"""Clients of the embedded issuer: systems that may fetch tokens. They are not of one municipality:
+each says for which it may speak."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from utskick.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``digest``: of its secret, None where it has none; ``old_digest`` is good until ``old_until``. ``public_keys``: a JWK set."""
+    """``digest``: of its secret, None where it has none; ``old_digest`` is good until
+    ``old_until``. ``public_keys``: a JWK set."""
 
     id: str
     municipalities: tuple[str, ...]
@@ -44,8 +46,13 @@ class Clients:
             INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys, created_at) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (id) DO NOTHING
             """,
-            client.id, client.municipalities, client.scopes, client.digest, client.public_keys, client.created_at,
-        )  # fmt: skip
+            client.id,
+            client.municipalities,
+            client.scopes,
+            client.digest,
+            client.public_keys,
+            client.created_at,
+        )
         return done == "INSERT 0 1"
 
     async def get(self, client_id: str) -> Client | None:
@@ -55,20 +62,28 @@ class Clients:
 
     async def listed(self) -> list[Client]:
         """Oldest first."""
-        return [_client(row) for row in await self._database.pool.fetch(f"{_SELECT} ORDER BY created_at, id")]
+        return [
+            _client(row)
+            for row in await self._database.pool.fetch(f"{_SELECT} ORDER BY created_at, id")
+        ]
 
     async def replace_secret(self, client_id: str, digest: str, old_until: datetime) -> bool:
-        """The secret that it had is good until then. False: there is no such client, or it has been revoked."""
+        """The secret that it had is good until then. False: there is no such client, or it has been
+        revoked."""
         done = await self._database.pool.execute(
             """
             UPDATE clients SET old_secret_digest = secret_digest, old_secret_until = $3, secret_digest = $2
             WHERE id = $1 AND revoked_at IS NULL
             """,
-            client_id, digest, old_until,
-        )  # fmt: skip
+            client_id,
+            digest,
+            old_until,
+        )
         return done == "UPDATE 1"
 
-    async def allow(self, client_id: str, municipalities: Sequence[str], scopes: Sequence[str]) -> None:
+    async def allow(
+        self, client_id: str, municipalities: Sequence[str], scopes: Sequence[str]
+    ) -> None:
         """What it may from now on. One that was revoked comes back, without a secret."""
         await self._database.pool.execute(
             """
@@ -77,27 +92,42 @@ class Clients:
                 old_secret_digest = CASE WHEN revoked_at IS NULL THEN old_secret_digest END
             WHERE id = $1
             """,
-            client_id, municipalities, scopes,
-        )  # fmt: skip
+            client_id,
+            municipalities,
+            scopes,
+        )
 
     async def revoke(self, client_id: str, now: datetime) -> bool:
         """False: there is no such client, or it has been revoked before."""
-        done = await self._database.pool.execute("UPDATE clients SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", client_id, now)
+        done = await self._database.pool.execute(
+            "UPDATE clients SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+            client_id,
+            now,
+        )
         return done == "UPDATE 1"
 
     async def used(self, client_id: str, now: datetime, before: datetime) -> None:
         """That it fetched a token; written only where the last time was ``before``."""
         await self._database.pool.execute(
-            "UPDATE clients SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $3)", client_id, now, before
+            "UPDATE clients SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $3)",
+            client_id,
+            now,
+            before,
         )
 
-    async def remember_assertion(self, client_id: str, digest: bytes, expires_at: datetime, now: datetime) -> bool:
+    async def remember_assertion(
+        self, client_id: str, digest: bytes, expires_at: datetime, now: datetime
+    ) -> bool:
         """False: it was used before. Those that have expired are forgotten."""
-        await self._database.pool.execute("DELETE FROM client_assertions WHERE expires_at < $1", now)
+        await self._database.pool.execute(
+            "DELETE FROM client_assertions WHERE expires_at < $1", now
+        )
         done = await self._database.pool.execute(
             "INSERT INTO client_assertions (client_id, digest, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            client_id, digest, expires_at,
-        )  # fmt: skip
+            client_id,
+            digest,
+            expires_at,
+        )
         return done == "INSERT 0 1"
 
 
@@ -109,6 +139,14 @@ FROM clients
 
 def _client(row: Any) -> Client:
     return Client(
-        row["id"], tuple(row["municipalities"]), tuple(row["scopes"]), row["secret_digest"], row["created_at"],
-        row["old_secret_digest"], row["old_secret_until"], row["public_keys"], row["revoked_at"], row["used_at"],
-    )  # fmt: skip
+        row["id"],
+        tuple(row["municipalities"]),
+        tuple(row["scopes"]),
+        row["secret_digest"],
+        row["created_at"],
+        row["old_secret_digest"],
+        row["old_secret_until"],
+        row["public_keys"],
+        row["revoked_at"],
+        row["used_at"],
+    )

@@ -1,4 +1,5 @@
-"""Configuration as rows: what units say of sections. Values are sealed whole, since they may hold passwords and keys."""
+"""Configuration as rows: what units say of sections. Values are sealed whole, since they may hold
+passwords and keys."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ log = structlog.get_logger(__name__)
 
 _COLUMNS: Final = "municipality_id, organization_number, department, section, value, set_by, set_at"
 
-#: What there is now, as one: a row that is removed lessens the number, and one that is written raises the last change.
+#: What there is now, as one: a row that is removed lessens the number, and one that is written
+#: raises the last change.
 _STAMP: Final = "SELECT count(*) || '/' || coalesce(max(change), 0) FROM configuration"
 
-#: The row that there is (None: none) → the row that is to be (None: none). May raise to change nothing.
+#: The row that there is (None: none) → the row that is to be (None: none). May raise to change
+#: nothing.
 Change = Callable[[UnitSetting | None], UnitSetting | None]
 
 
@@ -55,8 +58,9 @@ class ConfigurationRows:
                 SELECT {_COLUMNS} FROM configuration
                 WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
                 """,  # noqa: S608
-                *_key(unit), section,
-            )  # fmt: skip
+                *_key(unit),
+                section,
+            )
             after = change(_readable(row, self._database.vault) if row is not None else None)
             if after is None:
                 await connection.execute(
@@ -64,22 +68,29 @@ class ConfigurationRows:
                     DELETE FROM configuration
                     WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
                     """,
-                    *_key(unit), section,
-                )  # fmt: skip
+                    *_key(unit),
+                    section,
+                )
             else:
                 await self._put(connection, after)
             await connection.execute("SELECT pg_notify($1, '')", CHANGED)
 
     async def _put(self, connection: Connection, said: UnitSetting) -> None:
-        sealed = self._database.vault.lock(said.unit.municipality_id, orjson.dumps(dict(said.value)))
+        sealed = self._database.vault.lock(
+            said.unit.municipality_id, orjson.dumps(dict(said.value))
+        )
         await connection.execute(
             f"""
             INSERT INTO configuration ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (municipality_id, organization_number, department, section) DO UPDATE SET value = excluded.value,
                 set_by = excluded.set_by, set_at = excluded.set_at, change = nextval('configuration_changes')
             """,  # noqa: S608
-            *_key(said.unit), said.section, sealed, said.set_by, said.set_at,
-        )  # fmt: skip
+            *_key(said.unit),
+            said.section,
+            sealed,
+            said.set_by,
+            said.set_at,
+        )
 
 
 async def read_all(reader: Any, vault: Vault) -> Rows:
@@ -90,7 +101,11 @@ async def read_all(reader: Any, vault: Vault) -> Rows:
         if said is not None:
             found.append(said)
         else:
-            log.error("configuration-unreadable", municipality=row["municipality_id"], section=row["section"])
+            log.error(
+                "configuration-unreadable",
+                municipality=row["municipality_id"],
+                section=row["section"],
+            )
             unreadable.append((_unit(row), row["section"]))
     return Rows(found, unreadable)
 
@@ -106,7 +121,9 @@ def _readable(row: Any, vault: Vault) -> UnitSetting | None:
 
 
 async def _lock(connection: Connection, municipality_id: str) -> None:
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"configuration {municipality_id}")
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"configuration {municipality_id}"
+    )
 
 
 def _key(unit: Unit) -> tuple[str, str, str]:
@@ -114,4 +131,6 @@ def _key(unit: Unit) -> tuple[str, str, str]:
 
 
 def _unit(row: Any) -> Unit:
-    return Unit(row["municipality_id"], row["organization_number"] or None, row["department"] or None)
+    return Unit(
+        row["municipality_id"], row["organization_number"] or None, row["department"] or None
+    )

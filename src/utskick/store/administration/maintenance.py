@@ -18,25 +18,38 @@ class UpkeepRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def sign_on(self, worker_id: UUID, host: str, pid: int, channels: Sequence[str], now: datetime) -> None:
+    async def sign_on(
+        self, worker_id: UUID, host: str, pid: int, channels: Sequence[str], now: datetime
+    ) -> None:
         await self._database.pool.execute(
             """
             INSERT INTO workers (id, host, pid, channels, started_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)
             ON CONFLICT (id) DO UPDATE SET seen_at = $5
             """,
-            worker_id, host, pid, list(channels), now,
-        )  # fmt: skip
+            worker_id,
+            host,
+            pid,
+            list(channels),
+            now,
+        )
 
     async def sign_off(self, worker_id: UUID) -> None:
         await self._database.pool.execute("DELETE FROM workers WHERE id = $1", worker_id)
 
     async def workers(self, since: datetime) -> int:
         """How many have been seen since; those not seen for a day are struck off."""
-        await self._database.pool.execute("DELETE FROM workers WHERE seen_at < $1", since - timedelta(days=1))
-        return int(await self._database.pool.fetchval("SELECT count(*) FROM workers WHERE seen_at >= $1", since))
+        await self._database.pool.execute(
+            "DELETE FROM workers WHERE seen_at < $1", since - timedelta(days=1)
+        )
+        return int(
+            await self._database.pool.fetchval(
+                "SELECT count(*) FROM workers WHERE seen_at >= $1", since
+            )
+        )
 
     async def rescue(self, oldest: datetime, now: datetime, limit: int = 1000) -> int:
-        """Deliveries that ought to be on their way and have no job: give them one. Returns how many; more than 0 is a bug.
+        """Deliveries that ought to be on their way and have no job: give them one. Returns how
+        many; more than 0 is a bug.
 
         ``oldest``: how far back to look, by the time in the ids.
         """
@@ -49,8 +62,16 @@ class UpkeepRows:
                         SELECT FROM pgqueuer q WHERE q.payload = uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8'))
                 ORDER BY d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED
                 """,
-                first_id_at(oldest), now - timedelta(minutes=10), limit,
-            )  # fmt: skip
+                first_id_at(oldest),
+                now - timedelta(minutes=10),
+                limit,
+            )
             if rows:
-                await jobs.enqueue(connection, [(r["channel"], Priority(r["priority"]), r["municipality_id"], r["id"], now) for r in rows])
+                await jobs.enqueue(
+                    connection,
+                    [
+                        (r["channel"], Priority(r["priority"]), r["municipality_id"], r["id"], now)
+                        for r in rows
+                    ],
+                )
             return len(rows)

@@ -46,9 +46,15 @@ class SigningKeys:
             for key in added:
                 await connection.execute(
                     "INSERT INTO signing_keys (id, sealed, public, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)",
-                    key.id, self._database.vault.lock("", key.private), key.public, key.created_at, key.signs_from,
-                )  # fmt: skip
-            await connection.execute("DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(gone))
+                    key.id,
+                    self._database.vault.lock("", key.private),
+                    key.public,
+                    key.created_at,
+                    key.signs_from,
+                )
+            await connection.execute(
+                "DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(gone)
+            )
             return [self._key(row) for row in await connection.fetch(_SELECT)]
 
     def _key(self, row: Any) -> SigningKey:
@@ -56,4 +62,6 @@ class SigningKeys:
         return SigningKey(row["id"], private, row["public"], row["created_at"], row["signs_from"])
 
 
-_SELECT = "SELECT id, sealed, public, created_at, signs_from FROM signing_keys ORDER BY signs_from, id"
+_SELECT = (
+    "SELECT id, sealed, public, created_at, signs_from FROM signing_keys ORDER BY signs_from, id"
+)

@@ -1,4 +1,5 @@
-"""The safe: what is sealed at rest, and how it is found again without being opened. One master key, a key of its own for every use."""
+"""The safe: what is sealed at rest, and how it is found again without being opened. One master key,
+a key of its own for every use."""
 
 from __future__ import annotations
 
@@ -41,24 +42,32 @@ class _Uses:
     def cipher(self, municipality_id: str, purpose: str) -> AESGCM:
         found = self._ciphers.get((municipality_id, purpose))
         if found is None:
-            found = self._ciphers[municipality_id, purpose] = AESGCM(self._derived("lock", municipality_id, purpose))
+            found = self._ciphers[municipality_id, purpose] = AESGCM(
+                self._derived("lock", municipality_id, purpose)
+            )
         return found
 
     def hash(self, municipality_id: str, purpose: str) -> bytes:
         found = self._hashes.get((municipality_id, purpose))
         if found is None:
-            found = self._hashes[municipality_id, purpose] = self._derived("find", municipality_id, purpose)
+            found = self._hashes[municipality_id, purpose] = self._derived(
+                "find", municipality_id, purpose
+            )
         return found
 
     def _derived(self, *words: str) -> bytes:
-        info = b"".join(len(word := part.encode()).to_bytes(2, "big") + word for part in ("utskick", *words))
+        info = b"".join(
+            len(word := part.encode()).to_bytes(2, "big") + word for part in ("utskick", *words)
+        )
         return HKDF(algorithm=SHA256(), length=KEY, salt=None, info=info).derive(self.master)
 
 
 class Cipher:
-    """AES-256-GCM to lock, HMAC-SHA256 to find. ``keys``: of 32 bytes each; the first locks, all of them unlock and find.
+    """AES-256-GCM to lock, HMAC-SHA256 to find. ``keys``: of 32 bytes each; the first locks, all of
+    them unlock and find.
 
-    What is sealed for one municipality and purpose opens for no other. On disk: key id (1 byte), nonce (12), ciphertext with its tag.
+    What is sealed for one municipality and purpose opens for no other. On disk: key id (1 byte),
+    nonce (12), ciphertext with its tag.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -71,7 +80,8 @@ class Cipher:
 
     @property
     def apart(self) -> dict[str, Cipher]:
-        """A safe of each key alone, by a name that tells nothing of the key; the one that locks first."""
+        """A safe of each key alone, by a name that tells nothing of the key; the one that locks
+        first."""
         return {key.name: Cipher([key.master]) for key in self._keys}
 
     @property
@@ -87,7 +97,9 @@ class Cipher:
         if len(sealed) > _NONCE + _TAG:
             nonce, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
             for key in self._keys:
-                if key.id == sealed[:1]:  # one byte: another key may have the same, and then its tag tells
+                if (
+                    key.id == sealed[:1]
+                ):  # one byte: another key may have the same, and then its tag tells
                     try:
                         return key.cipher(municipality_id, purpose).decrypt(nonce, rest, None)
                     except InvalidTag:

@@ -1,7 +1,9 @@
-"""How a value stands sealed on disk: under the key of its municipality and month, or, a file, under a key of its own.
+"""How a value stands sealed on disk: under the key of its municipality and month, or, a file, under
+a key of its own.
 
-AES-256-GCM with 96 random bits for each value: a key may seal 2^32 of them (NIST SP 800-38D section 8.3). A delivery seals some five, so
-that a municipality would have to send 800 million messages in a month.
+AES-256-GCM with 96 random bits for each value: a key may seal 2^32 of them (NIST SP 800-38D section
+8.3). A delivery seals some five, so that a municipality would have to send 800 million messages in
+a month.
 """
 
 from __future__ import annotations
@@ -18,26 +20,29 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from utskick.domain.month import Month, written
 from utskick.store.crypto.cipher import Locked
 
-#: The first byte of a sealed value: no text in UTF-8 begins with it (RFC 3629 section 3), so that what was written plain is known.
+#: The first byte of a sealed value: no text in UTF-8 begins with it (RFC 3629 section 3), so that
+#: what was written plain is known.
 FORM: Final = b"\xf8"
 _MONTH: Final = slice(1, 4)
 _NONCE: Final = slice(4, 16)
 _TAG: Final = 16
 
-#: Plain bytes of a piece of a file, and what they come to. Another size needs another ``file key``: no nonce may come twice.
+#: Plain bytes of a piece of a file, and what they come to. Another size needs another ``file key``:
+#: no nonce may come twice.
 CHUNK: Final = 262_144
 SEALED_CHUNK: Final = CHUNK + _TAG
 
 
 class Column(StrEnum):
-    """What kind of value it is: it opens as nothing else. On disk for good: a word of these is never changed."""
+    """What kind of value it is: it opens as nothing else. On disk for good: a word of these is
+    never changed."""
 
     CONTENT = "content"
     FILES = "files"
     PARTY = "party"
     DESTINATION = "destination"
     FROZEN = "frozen"
-    SECRET = "secret"  # noqa: S105 - a word, no secret
+    SECRET = "secret"  # noqa: S105
     RECORDED = "recorded"
 
 
@@ -52,7 +57,10 @@ class MonthKey:
     def __init__(self, municipality_id: str, month: Month, key: bytes) -> None:
         self._cipher = AESGCM(key)
         self._head = FORM + month.to_bytes(3, "big")
-        self._bound = {column: _bound(self._head, municipality_id.encode(), column.encode()) for column in Column}
+        self._bound = {
+            column: _bound(self._head, municipality_id.encode(), column.encode())
+            for column in Column
+        }
         self._month = month
 
     def __repr__(self) -> str:
@@ -67,7 +75,9 @@ class MonthKey:
         try:
             return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], self._bound[column])
         except (InvalidTag, ValueError):
-            raise Locked(f"a value of {written(self._month)} cannot be opened: it has been changed on disk, or was copied there") from None
+            raise Locked(
+                f"a value of {written(self._month)} cannot be opened: it has been changed on disk, or was copied there"
+            ) from None
 
 
 def _bound(head: bytes, *words: bytes) -> bytes:
@@ -75,7 +85,8 @@ def _bound(head: bytes, *words: bytes) -> bytes:
 
 
 class LastingKey:
-    """A municipality's key that outlives the months: by it parties and files are found without being opened, and files get theirs."""
+    """A municipality's key that outlives the months: by it parties and files are found without
+    being opened, and files get theirs."""
 
     def __init__(self, key: bytes) -> None:
         self._party, self._file, self._file_key, self._request = (
@@ -103,10 +114,12 @@ class LastingKey:
 
 
 class FileKey:
-    """Of one file of ``size`` bytes, by its SHA-256: who has read a message that refers to it can open it, and nobody else.
+    """Of one file of ``size`` bytes, by its SHA-256: who has read a message that refers to it can
+    open it, and nobody else.
 
-    It is sealed in pieces of ``CHUNK`` bytes, each opened alone. A key seals one file, always the same way: the number of the piece is its
-    nonce. The size is bound to every piece, so that none can be left out, moved or taken from the end.
+    It is sealed in pieces of ``CHUNK`` bytes, each opened alone. A key seals one file, always the
+    same way: the number of the piece is its nonce. The size is bound to every piece, so that none
+    can be left out, moved or taken from the end.
     """
 
     def __init__(self, key: bytes, size: int) -> None:
@@ -122,7 +135,9 @@ class FileKey:
         try:
             return self._cipher.decrypt(number.to_bytes(12, "big"), sealed, self._size)
         except (InvalidTag, ValueError):
-            raise Locked("a file cannot be opened: it has been changed on disk, or is not whole") from None
+            raise Locked(
+                "a file cannot be opened: it has been changed on disk, or is not whole"
+            ) from None
 
 
 def sealed_values(row: Any) -> list[bytes]:

@@ -1,4 +1,5 @@
-"""The keys of the vault as rows: each made once, wrapped by every key of the settings, and never made anew after it was destroyed."""
+"""The keys of the vault as rows: each made once, wrapped by every key of the settings, and never
+made anew after it was destroyed."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ PEOPLE: Final = "people-"
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """``wraps``: the key, wrapped, by the name of the settings' key that wraps it; none where it was destroyed."""
+    """``wraps``: the key, wrapped, by the name of the settings' key that wraps it; none where it
+    was destroyed."""
 
     place: Place
     created: datetime
@@ -51,11 +53,17 @@ class VaultKeys:
         return _key_rows(rows)
 
     async def of_people(self) -> list[KeyRow]:
-        return _key_rows(await self._pool.fetch(f"{_SELECT} WHERE municipality_id = '' AND period LIKE '{PEOPLE}%' ORDER BY period"))
+        return _key_rows(
+            await self._pool.fetch(
+                f"{_SELECT} WHERE municipality_id = '' AND period LIKE '{PEOPLE}%' ORDER BY period"
+            )
+        )
 
     async def all(self) -> list[KeyRow]:
         """By municipality and period."""
-        return _key_rows(await self._pool.fetch(f"{_SELECT} ORDER BY municipality_id, period, wrapped_by"))
+        return _key_rows(
+            await self._pool.fetch(f"{_SELECT} ORDER BY municipality_id, period, wrapped_by")
+        )
 
     async def check(self) -> bytes | None:
         """What was sealed when the database was opened last; None: it is new."""
@@ -64,7 +72,8 @@ class VaultKeys:
 
     async def set_check(self, sealed: bytes) -> None:
         await self._pool.execute(
-            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed", sealed
+            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
+            sealed,
         )
 
     async def make(self, place: Place, wraps: Mapping[str, bytes]) -> None:
@@ -77,8 +86,10 @@ class VaultKeys:
             INSERT INTO vault_wraps (municipality_id, period, wrapped_by, wrapped)
             SELECT municipality_id, period, w.* FROM made CROSS JOIN unnest($3::text[], $4::bytea[]) AS w
             """,
-            *place, list(wraps), list(wraps.values()),
-        )  # fmt: skip
+            *place,
+            list(wraps),
+            list(wraps.values()),
+        )
 
     async def wrap(self, place: Place, wrapped_by: str, wrapped: bytes) -> None:
         """Once more, by another key of the settings; unless it has been destroyed meanwhile."""
@@ -89,8 +100,10 @@ class VaultKeys:
             WHERE municipality_id = $1 AND period = $2 AND destroyed_at IS NULL FOR UPDATE
             ON CONFLICT DO NOTHING
             """,
-            *place, wrapped_by, wrapped,
-        )  # fmt: skip
+            *place,
+            wrapped_by,
+            wrapped,
+        )
 
     async def unwrapped_by(self, name: str) -> list[KeyRow]:
         """Those that this key of the settings does not wrap."""
@@ -116,7 +129,8 @@ class VaultKeys:
         return int(done.split()[-1])
 
     async def destroy(self, connection: Any, place: Place) -> bool:
-        """For ever, inside the caller's transaction, after which ``clear`` must follow. False: there was none, or it had been."""
+        """For ever, inside the caller's transaction, after which ``clear`` must follow. False:
+        there was none, or it had been."""
         done = await connection.fetchval(
             """
             WITH k AS (
@@ -130,7 +144,8 @@ class VaultKeys:
         return bool(done)
 
     async def clear(self) -> None:
-        """A deleted row stays in its page until something is written over it: the table is written anew."""
+        """A deleted row stays in its page until something is written over it: the table is written
+        anew."""
         await self._pool.execute("VACUUM (FULL) vault_wraps")
 
 

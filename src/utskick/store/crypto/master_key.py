@@ -1,4 +1,5 @@
-"""Where the settings' key comes from: themselves, a file, a command, or, beside an embedded database, a file that is made once."""
+"""Where the settings' key comes from: themselves, a file, a command, or, beside an embedded
+database, a file that is made once."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def new_key() -> str:
 
 
 def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
-    """``folder``: the data folder where the database is the embedded one, None where it is not. Raises ``SettingsFault``.
+    """``folder``: the data folder where the database is the embedded one, None where it is not.
+    Raises ``SettingsFault``.
 
     ``patience``: seconds that a command may take.
     """
@@ -64,25 +66,36 @@ def _of_file(path: Path) -> bytes:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsFault(f"the key file {path} cannot be read: {getattr(fault, 'strerror', None) or 'it is not text'}") from None
+        raise SettingsFault(
+            f"the key file {path} cannot be read: {getattr(fault, 'strerror', None) or 'it is not text'}"
+        ) from None
     return _read(text, str(path))
 
 
 def _of_command(command: Sequence[str], patience: float) -> bytes:
     """What it says on its error output may hold anything, and is not repeated."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=False
+        )
     except subprocess.TimeoutExpired:
-        raise SettingsFault(f"vault.key_command: {command[0]} told no key within {patience:g} s") from None
+        raise SettingsFault(
+            f"vault.key_command: {command[0]} told no key within {patience:g} s"
+        ) from None
     except (OSError, ValueError) as fault:
-        raise SettingsFault(f"vault.key_command: {command[0]} cannot be run: {getattr(fault, 'strerror', None) or fault}") from None
+        raise SettingsFault(
+            f"vault.key_command: {command[0]} cannot be run: {getattr(fault, 'strerror', None) or fault}"
+        ) from None
     if done.returncode != 0:
-        raise SettingsFault(f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by hand to see why")
+        raise SettingsFault(
+            f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by hand to see why"
+        )
     return _read(done.stdout.decode("ascii", "replace"), "what vault.key_command prints")
 
 
 def _of_folder(path: Path) -> bytes:
-    """Several processes may start at once: the file appears whole, and whoever is first has made it."""
+    """Several processes may start at once: the file appears whole, and whoever is first has made
+    it."""
     with suppress(FileNotFoundError):
         path.lstat()
         return _of_file(path)
@@ -100,7 +113,9 @@ def _of_folder(path: Path) -> bytes:
             partial.unlink()
         _sync(path.parent)
     except OSError as fault:
-        raise SettingsFault(f"no key could be made at {path}: {fault.strerror}; set vault.key or one of its kin") from fault
+        raise SettingsFault(
+            f"no key could be made at {path}: {fault.strerror}; set vault.key or one of its kin"
+        ) from fault
     return _of_file(path)
 
 

@@ -1,4 +1,5 @@
-"""Contact settings and their channels. Aliases and destinations are sealed; a destination is found by its keyed hash."""
+"""Contact settings and their channels. Aliases and destinations are sealed; a destination is found
+by its keyed hash."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _COLUMNS: Final = "s.id, s.party_id, s.created_by_id, s.alias, s.created_at, s.m
 
 
 class Made(StrEnum):
-    """What became of a new setting. ``TAKEN``: the party has one; ``ORPHAN``: the one that it names as its maker does not exist."""
+    """What became of a new setting. ``TAKEN``: the party has one; ``ORPHAN``: the one that it names
+    as its maker does not exist."""
 
     CREATED = "created"
     TAKEN = "taken"
@@ -34,7 +36,7 @@ class ContactSettings:
         self._database = database
         self._safe = safe
 
-    # -- reading ------------------------------------------------------------------------------------------------------
+    # -- reading ----------------------------------------
 
     async def get(self, municipality_id: str, setting_id: UUID) -> ContactSetting | None:
         found = await self.all_of(municipality_id, [setting_id])
@@ -45,16 +47,20 @@ class ContactSettings:
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY created_at, id",  # noqa: S608
-                municipality_id, ids,
-            )  # fmt: skip
+                municipality_id,
+                ids,
+            )
             return await self._with_channels(connection, municipality_id, rows)
 
-    async def of_parties(self, connection: Connection, municipality_id: str, party_ids: Sequence[UUID]) -> dict[UUID, ContactSetting]:
+    async def of_parties(
+        self, connection: Connection, municipality_id: str, party_ids: Sequence[UUID]
+    ) -> dict[UUID, ContactSetting]:
         """By party id; inside the caller's transaction."""
         rows = await connection.fetch(
             f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",  # noqa: S608
-            municipality_id, party_ids,
-        )  # fmt: skip
+            municipality_id,
+            party_ids,
+        )
         found = await self._with_channels(connection, municipality_id, rows)
         return {setting.party_id: setting for setting in found if setting.party_id is not None}
 
@@ -70,8 +76,9 @@ class ContactSettings:
                 SELECT {_COLUMNS} FROM contact_settings s
                 WHERE municipality_id = $1 AND created_by_id = $2 AND party_id IS NULL ORDER BY created_at, id
                 """,  # noqa: S608
-                municipality_id, setting_id,
-            )  # fmt: skip
+                municipality_id,
+                setting_id,
+            )
             return await self._with_channels(connection, municipality_id, rows)
 
     async def by_destination(self, municipality_id: str, destination: str) -> list[ContactSetting]:
@@ -84,11 +91,14 @@ class ContactSettings:
                     WHERE c.municipality_id = $1 AND c.setting_id = s.id AND c.destination_key = ANY($2::bytea[]))
                 ORDER BY created_at, id
                 """,  # noqa: S608
-                municipality_id, self._safe.finds(municipality_id, _PURPOSE, destination.casefold()),
-            )  # fmt: skip
+                municipality_id,
+                self._safe.finds(municipality_id, _PURPOSE, destination.casefold()),
+            )
             return await self._with_channels(connection, municipality_id, rows)
 
-    async def _with_channels(self, connection: Connection, municipality_id: str, rows: Sequence[Any]) -> list[ContactSetting]:
+    async def _with_channels(
+        self, connection: Connection, municipality_id: str, rows: Sequence[Any]
+    ) -> list[ContactSetting]:
         channels: dict[UUID, list[ContactChannel]] = defaultdict(list)
         if rows:
             found = await connection.fetch(
@@ -96,13 +106,14 @@ class ContactSettings:
                 SELECT setting_id, method, alias, destination, disabled FROM contact_channels
                 WHERE municipality_id = $1 AND setting_id = ANY($2::uuid[]) ORDER BY setting_id, position
                 """,
-                municipality_id, [row["id"] for row in rows],
-            )  # fmt: skip
+                municipality_id,
+                [row["id"] for row in rows],
+            )
             for row in found:
                 channels[row["setting_id"]].append(self._channel(municipality_id, row))
         return [self._setting(municipality_id, row, tuple(channels[row["id"]])) for row in rows]
 
-    # -- writing ------------------------------------------------------------------------------------------------------
+    # -- writing ----------------------------------------
 
     async def create(self, municipality_id: str, setting: ContactSetting) -> Made:
         try:
@@ -118,56 +129,84 @@ class ContactSettings:
         """Its alias, its channels and when it was changed. False: it does not exist."""
         async with self._database.of(municipality_id).transaction() as connection:
             there = await connection.fetchval(
-                "SELECT true FROM contact_settings WHERE municipality_id = $1 AND id = $2 FOR UPDATE", municipality_id, changed.id
+                "SELECT true FROM contact_settings WHERE municipality_id = $1 AND id = $2 FOR UPDATE",
+                municipality_id,
+                changed.id,
             )
             if there:
                 await self.put_all(connection, municipality_id, [changed])
             return bool(there)
 
-    async def put_all(self, connection: Connection, municipality_id: str, settings: Sequence[ContactSetting]) -> None:
-        """New ones are made; of others alias and channels are replaced. Inside the caller's transaction."""
+    async def put_all(
+        self, connection: Connection, municipality_id: str, settings: Sequence[ContactSetting]
+    ) -> None:
+        """New ones are made; of others alias and channels are replaced. Inside the caller's
+        transaction."""
         await connection.execute(
             """
             INSERT INTO contact_settings (municipality_id, id, party_id, created_by_id, alias, created_at, modified_at)
             SELECT $1, r.* FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bytea[], $6::timestamptz[], $7::timestamptz[]) AS r
             ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias, modified_at = excluded.modified_at
             """,
-            municipality_id, *zip(*(self._row(municipality_id, s) for s in settings), strict=True),
-        )  # fmt: skip
+            municipality_id,
+            *zip(*(self._row(municipality_id, s) for s in settings), strict=True),
+        )
         await connection.execute(
             "DELETE FROM contact_channels WHERE municipality_id = $1 AND setting_id = ANY($2::uuid[])",
-            municipality_id, [s.id for s in settings],
-        )  # fmt: skip
-        rows = [self._channel_row(municipality_id, s.id, n, c) for s in settings for n, c in enumerate(s.channels)]
+            municipality_id,
+            [s.id for s in settings],
+        )
+        rows = [
+            self._channel_row(municipality_id, s.id, n, c)
+            for s in settings
+            for n, c in enumerate(s.channels)
+        ]
         if rows:
             await connection.execute(
                 """
                 INSERT INTO contact_channels (municipality_id, setting_id, position, method, alias, destination, destination_key, disabled)
                 SELECT $1, r.* FROM unnest($2::uuid[], $3::int[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::boolean[]) AS r
                 """,
-                municipality_id, *zip(*rows, strict=True),
-            )  # fmt: skip
+                municipality_id,
+                *zip(*rows, strict=True),
+            )
 
     async def delete(self, municipality_id: str, setting_id: UUID) -> bool:
-        """With its channels, its delegates on both sides, and the settings that it made. False: there was none."""
+        """With its channels, its delegates on both sides, and the settings that it made. False:
+        there was none."""
         done = await self._database.of(municipality_id).execute(
-            "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2", municipality_id, setting_id
+            "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            setting_id,
         )
         return done == "DELETE 1"
 
-    # -- rows ---------------------------------------------------------------------------------------------------------
+    # -- rows ----------------------------------------
 
     def _locked(self, municipality_id: str, text: str | None) -> bytes | None:
         return None if text is None else self._safe.lock(municipality_id, _PURPOSE, text.encode())
 
     def _unlocked(self, municipality_id: str, sealed: bytes | None) -> str | None:
-        return None if sealed is None else self._safe.unlock(municipality_id, _PURPOSE, sealed).decode()
+        return (
+            None
+            if sealed is None
+            else self._safe.unlock(municipality_id, _PURPOSE, sealed).decode()
+        )
 
     def _row(self, municipality_id: str, setting: ContactSetting) -> tuple[Any, ...]:
         alias = self._locked(municipality_id, setting.alias)
-        return setting.id, setting.party_id, setting.created_by_id, alias, setting.created, setting.modified
+        return (
+            setting.id,
+            setting.party_id,
+            setting.created_by_id,
+            alias,
+            setting.created,
+            setting.modified,
+        )
 
-    def _channel_row(self, municipality_id: str, setting_id: UUID, position: int, channel: ContactChannel) -> tuple[Any, ...]:
+    def _channel_row(
+        self, municipality_id: str, setting_id: UUID, position: int, channel: ContactChannel
+    ) -> tuple[Any, ...]:
         return (
             setting_id,
             position,
@@ -178,10 +217,25 @@ class ContactSettings:
             channel.disabled,
         )
 
-    def _setting(self, municipality_id: str, row: Any, channels: tuple[ContactChannel, ...]) -> ContactSetting:
+    def _setting(
+        self, municipality_id: str, row: Any, channels: tuple[ContactChannel, ...]
+    ) -> ContactSetting:
         alias = self._unlocked(municipality_id, row["alias"])
-        return ContactSetting(row["id"], row["party_id"], row["created_by_id"], alias, channels, row["created_at"], row["modified_at"])
+        return ContactSetting(
+            row["id"],
+            row["party_id"],
+            row["created_by_id"],
+            alias,
+            channels,
+            row["created_at"],
+            row["modified_at"],
+        )
 
     def _channel(self, municipality_id: str, row: Any) -> ContactChannel:
         destination = self._unlocked(municipality_id, row["destination"]) or ""
-        return ContactChannel(Method(row["method"]), self._unlocked(municipality_id, row["alias"]), destination, row["disabled"])
+        return ContactChannel(
+            Method(row["method"]),
+            self._unlocked(municipality_id, row["alias"]),
+            destination,
+            row["disabled"],
+        )

@@ -1,4 +1,5 @@
-"""Parties: which number stands behind a party id, where somebody lives, and whether that may be told."""
+"""Parties: which number stands behind a party id, where somebody lives, and whether that may be
+told."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _NAMES: Final = ("first_name", "last_name", "organization")
 
 
 class Put(StrEnum):
-    """What became of a party that was handed in. ``TAKEN``: its number belongs to another party; nothing was written."""
+    """What became of a party that was handed in. ``TAKEN``: its number belongs to another party;
+    nothing was written."""
 
     CREATED = "created"
     REPLACED = "replaced"
@@ -34,26 +36,38 @@ class Parties:
         self._database = database
         self._safe = safe
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[UUID]) -> dict[UUID, LegalId]:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[UUID]
+    ) -> dict[UUID, LegalId]:
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT party_id, legal_id FROM parties WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])", municipality_id, party_ids
+            "SELECT party_id, legal_id FROM parties WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",
+            municipality_id,
+            party_ids,
         )
         return {row["party_id"]: self._legal_id(municipality_id, row["legal_id"]) for row in rows}
 
     async def get(self, municipality_id: str, party_id: UUID) -> Party | None:
         row = await self._database.of(municipality_id).fetchrow(
             "SELECT party_id, legal_id, protected, names, address FROM parties WHERE municipality_id = $1 AND party_id = $2",
-            municipality_id, party_id,
-        )  # fmt: skip
+            municipality_id,
+            party_id,
+        )
         return self._party(municipality_id, row) if row else None
 
-    async def by_number(self, connection: Connection, municipality_id: str, numbers: Sequence[LegalId]) -> dict[str, UUID]:
+    async def by_number(
+        self, connection: Connection, municipality_id: str, numbers: Sequence[LegalId]
+    ) -> dict[str, UUID]:
         """The ids under which numbers are known, by number; inside the caller's transaction."""
-        keys = {key: n.number for n in numbers for key in self._safe.finds(municipality_id, "legal-id", n.number)}
+        keys = {
+            key: n.number
+            for n in numbers
+            for key in self._safe.finds(municipality_id, "legal-id", n.number)
+        }
         rows = await connection.fetch(
             "SELECT party_id, legal_key FROM parties WHERE municipality_id = $1 AND legal_key = ANY($2::bytea[])",
-            municipality_id, list(keys),
-        )  # fmt: skip
+            municipality_id,
+            list(keys),
+        )
         return {keys[row["legal_key"]]: row["party_id"] for row in rows}
 
     async def put(self, municipality_id: str, party: Party, now: datetime) -> Put:
@@ -67,8 +81,11 @@ class Parties:
             return Put.TAKEN
         return Put.CREATED if created else Put.REPLACED
 
-    async def put_all(self, connection: Connection, municipality_id: str, parties: Sequence[Party], now: datetime) -> int:
-        """How many are new; the others are replaced. Raises ``UniqueViolationError`` where a number belongs to another party."""
+    async def put_all(
+        self, connection: Connection, municipality_id: str, parties: Sequence[Party], now: datetime
+    ) -> int:
+        """How many are new; the others are replaced. Raises ``UniqueViolationError`` where a number
+        belongs to another party."""
         rows = await connection.fetch(
             """
             INSERT INTO parties (municipality_id, party_id, kind, legal_id, legal_key, protected, names, address, updated_at)
@@ -78,23 +95,29 @@ class Parties:
                 updated_at = excluded.updated_at
             RETURNING xmax = 0 AS created
             """,
-            municipality_id, *zip(*(self._row(municipality_id, party) for party in parties), strict=True), now,
-        )  # fmt: skip
+            municipality_id,
+            *zip(*(self._row(municipality_id, party) for party in parties), strict=True),
+            now,
+        )
         return sum(row["created"] for row in rows)
 
     async def delete(self, municipality_id: str, party_id: UUID) -> bool:
         """False: there was none. Contact settings and subscriptions have deletions of their own."""
         done = await self._database.of(municipality_id).execute(
-            "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2", municipality_id, party_id
+            "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2",
+            municipality_id,
+            party_id,
         )
         return done == "DELETE 1"
 
-    # -- rows ---------------------------------------------------------------------------------------------------------
+    # -- rows ----------------------------------------
 
     def _row(self, municipality_id: str, party: Party) -> tuple[Any, ...]:
         members = {name: value for name, value in asdict(party.address).items() if value}
         names = orjson.dumps({name: value for name, value in members.items() if name in _NAMES})
-        address = orjson.dumps({name: value for name, value in members.items() if name not in _NAMES})
+        address = orjson.dumps(
+            {name: value for name, value in members.items() if name not in _NAMES}
+        )
         number, lock = party.legal_id.number, self._safe.lock
         return (
             party.id,
@@ -112,4 +135,9 @@ class Parties:
     def _party(self, municipality_id: str, row: Any) -> Party:
         names = orjson.loads(self._safe.unlock(municipality_id, "names", row["names"]))
         address = orjson.loads(self._safe.unlock(municipality_id, "address", row["address"]))
-        return Party(row["party_id"], self._legal_id(municipality_id, row["legal_id"]), PostalAddress(**names, **address), row["protected"])
+        return Party(
+            row["party_id"],
+            self._legal_id(municipality_id, row["legal_id"]),
+            PostalAddress(**names, **address),
+            row["protected"],
+        )

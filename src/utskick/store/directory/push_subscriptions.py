@@ -29,7 +29,8 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class PushDevice:
-    """``address``: the push channel's own members; ``key``: the one of them that tells devices apart."""
+    """``address``: the push channel's own members; ``key``: the one of them that tells devices
+    apart."""
 
     kind: str
     key: str
@@ -47,24 +48,30 @@ class Subscriptions:
         """Oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
-            municipality_id, party_id,
-        )  # fmt: skip
+            municipality_id,
+            party_id,
+        )
         return [self._subscription(municipality_id, row) for row in rows]
 
     async def get(self, municipality_id: str, subscription_id: UUID) -> Subscription | None:
         row = await self._database.of(municipality_id).fetchrow(
-            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND id = $2", municipality_id, subscription_id
+            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            subscription_id,
         )
         return self._subscription(municipality_id, row) if row else None
 
     async def listed(self, municipality_id: str, party_id: UUID) -> list[Listed]:
         rows = await self._database.of(municipality_id).fetch(
             "SELECT id, kind, created_at FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
-            municipality_id, party_id,
-        )  # fmt: skip
+            municipality_id,
+            party_id,
+        )
         return [Listed(row["id"], row["kind"], row["created_at"]) for row in rows]
 
-    async def add(self, municipality_id: str, party_id: UUID, device: PushDevice, now: datetime) -> UUID:
+    async def add(
+        self, municipality_id: str, party_id: UUID, device: PushDevice, now: datetime
+    ) -> UUID:
         """Its id. The same device again keeps the id that it had, with its newest keys."""
         sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
@@ -75,8 +82,11 @@ class Subscriptions:
                     UPDATE push_subscriptions SET address_key = $4
                     WHERE municipality_id = $1 AND party_id = $2 AND address_key = ANY($3::bytea[])
                     """,
-                    municipality_id, party_id, keys[1:], keys[0],
-                )  # fmt: skip
+                    municipality_id,
+                    party_id,
+                    keys[1:],
+                    keys[0],
+                )
             found: UUID = await connection.fetchval(
                 """
                 INSERT INTO push_subscriptions (municipality_id, id, party_id, kind, address, address_key, created_at)
@@ -84,14 +94,22 @@ class Subscriptions:
                 ON CONFLICT (municipality_id, party_id, address_key) DO UPDATE SET address = excluded.address
                 RETURNING id
                 """,
-                municipality_id, new_id(), party_id, device.kind, sealed, keys[0], now,
-            )  # fmt: skip
+                municipality_id,
+                new_id(),
+                party_id,
+                device.kind,
+                sealed,
+                keys[0],
+                now,
+            )
         return found
 
     async def delete(self, municipality_id: str, subscription_id: UUID) -> bool:
         """False: there was none."""
         done = await self._database.of(municipality_id).execute(
-            "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2", municipality_id, subscription_id
+            "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            subscription_id,
         )
         return done == "DELETE 1"
 

@@ -1,4 +1,5 @@
-"""Calls to webhooks on disk: made from the feed together with the webhook's place in it, claimed for a while, kept until they succeed."""
+"""Calls to webhooks on disk: made from the feed together with the webhook's place in it, claimed
+for a while, kept until they succeed."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from utskick.store.database import Database
 from utskick.store.events.feed import Feed
 from utskick.store.events.webhooks import Owner, opened
 
-#: How long a claim is good for: longer than any call takes. A worker that dies holds its webhooks up for so long.
+#: How long a claim is good for: longer than any call takes. A worker that dies holds its webhooks
+#: up for so long.
 CLAIM: Final = timedelta(seconds=60)
 #: Events of one call.
 EVENTS: Final = 100
@@ -29,7 +31,8 @@ _PAGES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that is to be made until it succeeds: its id and its body are the same at every try. ``failures``: tries until now.
+    """A call that is to be made until it succeeds: its id and its body are the same at every try.
+    ``failures``: tries until now.
 
     The body tells ids, statuses and reasons, as the events do: nothing of it is personal.
     """
@@ -41,7 +44,8 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook that one worker alone serves for now. ``claim``: by which it knows its own. ``call``: one that was made before."""
+    """A webhook that one worker alone serves for now. ``claim``: by which it knows its own.
+    ``call``: one that was made before."""
 
     id: UUID
     owner: Owner
@@ -55,7 +59,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A try that failed. ``due``: the next one, None where there is none, for the reason ``stopped``."""
+    """A try that failed. ``due``: the next one, None where there is none, for the reason
+    ``stopped``."""
 
     at: datetime
     status: int | None
@@ -72,11 +77,16 @@ class WebhookCalls:
         self._feed = feed or Feed(database)
 
     async def claim(self, now: datetime, room: int, busy: Sequence[Owner], share: int) -> list[Any]:
-        """Rows for ``read``: webhooks that are due and have something to tell, at most ``room``, and ``share`` of one owner.
+        """Rows for ``read``: webhooks that are due and have something to tell, at most ``room``,
+        and ``share`` of one owner.
 
         ``busy``: owners who have their share already.
         """
-        return list(await self._database.pool.fetch(_CLAIM, now, now + CLAIM, room, share, new_id(), *_columns(busy)))
+        return list(
+            await self._database.pool.fetch(
+                _CLAIM, now, now + CLAIM, room, share, new_id(), *_columns(busy)
+            )
+        )
 
     def read(self, row: Any, now: datetime) -> Claimed:
         """Raises ``Locked``."""
@@ -94,14 +104,19 @@ class WebhookCalls:
         )
 
     async def make(self, claimed: Claimed, now: datetime) -> Claimed | None:
-        """The same with the next call, or as far as was looked without one. None: the claim has passed to another."""
+        """The same with the next call, or as far as was looked without one. None: the claim has
+        passed to another."""
         for _ in range(_PAGES):
             window = claimed.owner.window(claimed.reached, claimed.statuses)
             page = await self._feed.page(window, EVENTS)
             claimed = replace(claimed, reached=page.next)
             if page.events:
                 call = OpenCall(new_id(), _body(claimed.owner, page.events, now))
-                return replace(claimed, call=call) if await self._keep(claimed, call, len(page.events), now) else None
+                return (
+                    replace(claimed, call=call)
+                    if await self._keep(claimed, call, len(page.events), now)
+                    else None
+                )
             if not page.more:
                 break
         return claimed
@@ -117,13 +132,21 @@ class WebhookCalls:
             INSERT INTO webhook_calls (municipality_id, webhook_id, id, body, events)
             SELECT municipality_id, id, $7, $8, $9 FROM w RETURNING true
             """,
-            municipality_id, claimed.id, claimed.claim, reached.tx, reached.id, now + CLAIM, call.id,
-            call.body, events,
-        )  # fmt: skip
+            municipality_id,
+            claimed.id,
+            claimed.claim,
+            reached.tx,
+            reached.id,
+            now + CLAIM,
+            call.id,
+            call.body,
+            events,
+        )
         return bool(kept)
 
     async def succeeded(self, claimed: Claimed, call: OpenCall, now: datetime) -> bool:
-        """The call is done with. False: the claim has passed to another, who may make the call once more."""
+        """The call is done with. False: the claim has passed to another, who may make the call once
+        more."""
         done = await self._database.pool.fetchval(
             """
             WITH w AS (
@@ -132,13 +155,22 @@ class WebhookCalls:
             DELETE FROM webhook_calls c USING w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id AND c.id = $6
             RETURNING true
             """,
-            claimed.owner.municipality_id, claimed.id, claimed.claim, now, now + CLAIM, call.id,
-        )  # fmt: skip
+            claimed.owner.municipality_id,
+            claimed.id,
+            claimed.claim,
+            now,
+            now + CLAIM,
+            call.id,
+        )
         return bool(done)
 
     async def failed(self, claimed: Claimed, call: OpenCall, failure: Failure) -> None:
         """The call stays, and with it everything behind it."""
-        told = {"status": failure.status, "code": failure.reason.code, "message": failure.reason.sentence}
+        told = {
+            "status": failure.status,
+            "code": failure.reason.code,
+            "message": failure.reason.sentence,
+        }
         await self._database.pool.execute(
             """
             WITH w AS (
@@ -148,23 +180,39 @@ class WebhookCalls:
             UPDATE webhook_calls c SET failures = c.failures + 1 FROM w
             WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id AND c.id = $8
             """,
-            claimed.owner.municipality_id, claimed.id, claimed.claim, failure.at, told, failure.due,
-            failure.stopped.value if failure.stopped else None, call.id,
-        )  # fmt: skip
+            claimed.owner.municipality_id,
+            claimed.id,
+            claimed.claim,
+            failure.at,
+            told,
+            failure.due,
+            failure.stopped.value if failure.stopped else None,
+            call.id,
+        )
 
     async def release(self, claimed: Claimed, due: datetime) -> None:
-        """Nothing is under way: it may be claimed again from then on, and the feed is gone on with from where it was left."""
+        """Nothing is under way: it may be claimed again from then on, and the feed is gone on with
+        from where it was left."""
         await self._database.pool.execute(
             """
             UPDATE webhooks SET claim = NULL, tx = $4, event_id = $5, due_at = $6
             WHERE municipality_id = $1 AND id = $2 AND claim = $3
             """,
-            claimed.owner.municipality_id, claimed.id, claimed.claim, claimed.reached.tx, claimed.reached.id, due,
-        )  # fmt: skip
+            claimed.owner.municipality_id,
+            claimed.id,
+            claimed.claim,
+            claimed.reached.tx,
+            claimed.reached.id,
+            due,
+        )
 
 
 def _columns(owners: Sequence[Owner]) -> list[list[str]]:
-    return [list(column) for column in zip(*(owner.key for owner in owners), strict=True)] or [[], [], []]
+    return [list(column) for column in zip(*(owner.key for owner in owners), strict=True)] or [
+        [],
+        [],
+        [],
+    ]
 
 
 def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
@@ -172,12 +220,16 @@ def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
         {
             "type": "delivery.events",
             "timestamp": now.isoformat().replace("+00:00", "Z"),
-            "data": {"municipalityId": owner.municipality_id, "events": [event.told() for event in events]},
+            "data": {
+                "municipalityId": owner.municipality_id,
+                "events": [event.told() for event in events],
+            },
         }
     )
 
 
-#: Whether there is anything to tell is looked at before it is known whose it is: an event behind its place, or a call that was made.
+#: Whether there is anything to tell is looked at before it is known whose it is: an event behind
+#: its place, or a call that was made.
 _CLAIM: Final = """
 WITH able AS (
     SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin, w.client ORDER BY w.due_at) AS turn

@@ -21,7 +21,8 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The calling system that is told, and is told only of its own: an ``x-origin`` of a client in a municipality.
+    """The calling system that is told, and is told only of its own: an ``x-origin`` of a client in
+    a municipality.
 
     ``client``: whose token it was; "" where nobody was asked for one.
     """
@@ -80,11 +81,16 @@ class Webhooks:
         self._database = database
         self._feed = Feed(database)
 
-    async def add(self, owner: Owner, wanted: WebhookDefinition, now: datetime) -> tuple[UUID, str] | None:
-        """Its id and its secret. It is told what is committed from now on. None: there are ``MOST`` already."""
+    async def add(
+        self, owner: Owner, wanted: WebhookDefinition, now: datetime
+    ) -> tuple[UUID, str] | None:
+        """Its id and its secret. It is told what is committed from now on. None: there are ``MOST``
+        already."""
         vault, secret, made = self._database.vault, new_secret(), new_id()
         async with self._database.of(owner.municipality_id).transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"webhooks {owner}")
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"webhooks {owner}"
+            )
             added = await connection.fetchval(
                 """
                 INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses, description, secret, created_at, tx, event_id,
@@ -93,34 +99,47 @@ class Webhooks:
                 WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3) < $10
                 RETURNING true
                 """,
-                *owner.key, made, vault.lock(owner.municipality_id, wanted.url.encode()),
-                [status.value for status in wanted.statuses], wanted.description, vault.lock(owner.municipality_id, secret.encode()),
-                now, MOST,
-            )  # fmt: skip
+                *owner.key,
+                made,
+                vault.lock(owner.municipality_id, wanted.url.encode()),
+                [status.value for status in wanted.statuses],
+                wanted.description,
+                vault.lock(owner.municipality_id, secret.encode()),
+                now,
+                MOST,
+            )
         return (made, secret) if added else None
 
     async def listed(self, owner: Owner) -> list[Webhook]:
         """Oldest first."""
         rows = await self._database.of(owner.municipality_id).fetch(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id", *owner.key
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id",
+            *owner.key,
         )
         return [self._webhook(owner, row) for row in rows]
 
     async def get(self, owner: Owner, webhook_id: UUID) -> Webhook | None:
         row = await self._database.of(owner.municipality_id).fetchrow(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id = $4", *owner.key, webhook_id
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id = $4",
+            *owner.key,
+            webhook_id,
         )
         return self._webhook(owner, row) if row else None
 
     async def waiting(self, owner: Owner, webhook: Webhook) -> tuple[int, bool]:
-        """Events that it has not been told, and whether there are more behind those that were counted."""
-        count, more = await self._feed.waiting(owner.window(webhook.reached, webhook.wanted.statuses))
+        """Events that it has not been told, and whether there are more behind those that were
+        counted."""
+        count, more = await self._feed.waiting(
+            owner.window(webhook.reached, webhook.wanted.statuses)
+        )
         return webhook.in_call + count, more
 
     async def delete(self, owner: Owner, webhook_id: UUID) -> bool:
         """False: there was none."""
         done = await self._database.of(owner.municipality_id).execute(
-            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4", *owner.key, webhook_id
+            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4",
+            *owner.key,
+            webhook_id,
         )
         return done == "DELETE 1"
 
@@ -134,21 +153,26 @@ class Webhooks:
             c AS (UPDATE webhook_calls c SET failures = 0 FROM w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
             SELECT true FROM w
             """,
-            *owner.key, webhook_id, now,
-        )  # fmt: skip
+            *owner.key,
+            webhook_id,
+            now,
+        )
         return bool(found)
 
     async def rotate(self, owner: Owner, webhook_id: UUID, now: datetime) -> str | None:
-        """Its new secret; the one before signs beside it for a while. None: there is no such webhook."""
+        """Its new secret; the one before signs beside it for a while. None: there is no such
+        webhook."""
         secret = new_secret()
         found = await self._database.of(owner.municipality_id).fetchval(
             """
             UPDATE webhooks SET old_secret = secret, old_secret_until = $6, secret = $5
             WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING true
             """,
-            *owner.key, webhook_id, self._database.vault.lock(owner.municipality_id, secret.encode()),
+            *owner.key,
+            webhook_id,
+            self._database.vault.lock(owner.municipality_id, secret.encode()),
             now + OVERLAP,
-        )  # fmt: skip
+        )
         return secret if found else None
 
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
@@ -158,15 +182,18 @@ class Webhooks:
             SELECT secret, old_secret, old_secret_until FROM webhooks
             WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
             """,
-            *owner.key, webhook_id,
-        )  # fmt: skip
+            *owner.key,
+            webhook_id,
+        )
         return opened(self._database, owner.municipality_id, row, now) if row else []
 
     def _webhook(self, owner: Owner, row: Any) -> Webhook:
         url = self._database.vault.unlock(owner.municipality_id, row["url"]).decode()
         return Webhook(
             id=row["id"],
-            wanted=WebhookDefinition(url, tuple(Status(word) for word in row["statuses"]), row["description"]),
+            wanted=WebhookDefinition(
+                url, tuple(Status(word) for word in row["statuses"]), row["description"]
+            ),
             created=row["created_at"],
             stopped=Stopped(row["stopped"]) if row["stopped"] else None,
             stopped_at=row["stopped_at"],

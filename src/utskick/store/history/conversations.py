@@ -1,4 +1,5 @@
-"""What was said: messages with their contents, to a person or by their ids. Some hundred at a time; files only where asked for."""
+"""What was said: messages with their contents, to a person or by their ids. Some hundred at a time;
+files only where asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from utskick.store.messages.contents import OWN, Contents, recipient_of
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the content is from another system's records.
+    """A delivery with its content. ``at``: when its message was to be sent. ``recorded``: the
+    content is from another system's records.
 
     ``erased``: the key of its month was destroyed; nothing of the content is there.
     """
@@ -69,21 +71,27 @@ _JOINED: Final = """
 
 
 class Conversations:
-    """Reads only. Every statement is bound to a municipality. A routed delivery is not told: its answers are."""
+    """Reads only. Every statement is bound to a municipality. A routed delivery is not told: its
+    answers are."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._attachments = Attachments(database)
         self._contents = Contents(database)
 
-    async def with_party(self, municipality_id: str, party_id: str, between: Between) -> AsyncIterator[HistoryEntry]:
-        """Everything said to a party, newest first. No connection is held between two strides, and one message's files at a time."""
+    async def with_party(
+        self, municipality_id: str, party_id: str, between: Between
+    ) -> AsyncIterator[HistoryEntry]:
+        """Everything said to a party, newest first. No connection is held between two strides, and
+        one message's files at a time."""
         async for told in self.strides(municipality_id, party_id, between, _STRIDE):
             for row in await self._rows(municipality_id, list(told)):
                 if (said := await self._still(municipality_id, row, files=True)) is not None:
                     yield said
 
-    async def strides(self, municipality_id: str, party_id: str, between: Between, stride: int) -> AsyncIterator[dict[UUID, datetime]]:
+    async def strides(
+        self, municipality_id: str, party_id: str, between: Between, stride: int
+    ) -> AsyncIterator[dict[UUID, datetime]]:
         """A party's messages with their times, newest first, so many at a time."""
         party_keys = await self._database.vault.indexes(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
@@ -97,16 +105,26 @@ class Conversations:
                     ORDER BY at DESC, id DESC LIMIT $6) m
                 ORDER BY m.at DESC, m.id DESC LIMIT $6
                 """,
-                municipality_id, party_keys, between.since, *place, stride,
-            )  # fmt: skip
+                municipality_id,
+                party_keys,
+                between.since,
+                *place,
+                stride,
+            )
             yield {row["id"]: row["at"] for row in told}
             if len(told) < stride:
                 return
             place = told[-1]["at"], told[-1]["id"]
 
-    async def of_messages(self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool) -> list[HistoryEntry]:
-        """All deliveries of these messages, in their order, each message's in the order in which they came about."""
-        found = [await self._still(municipality_id, row, files=files) for row in await self._rows(municipality_id, message_ids)]
+    async def of_messages(
+        self, municipality_id: str, message_ids: Sequence[UUID], *, files: bool
+    ) -> list[HistoryEntry]:
+        """All deliveries of these messages, in their order, each message's in the order in which
+        they came about."""
+        found = [
+            await self._still(municipality_id, row, files=files)
+            for row in await self._rows(municipality_id, message_ids)
+        ]
         return [said for said in found if said is not None]
 
     async def files(self, municipality_id: str, message_id: UUID) -> list[StoredFile]:
@@ -119,17 +137,24 @@ class Conversations:
             SELECT m.municipality_id, CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
             FROM messages m {_JOINED} WHERE m.municipality_id = $1 AND m.id = $2 ORDER BY d.created_at, d.id
             """,  # noqa: S608
-            municipality_id, message_id,
-        )  # fmt: skip
+            municipality_id,
+            message_id,
+        )
         if not rows:
             raise LookupError(message_id)
         vault = self._database.vault
         await vault.at_hand(rows)
         sealed = [row["attachments"] for row in rows[:1]] + [row["recorded_files"] for row in rows]
         named = [name for each in sealed for name in read_names(vault, municipality_id, each)]
-        sizes = await self._attachments.sizes(municipality_id, [bytes.fromhex(name["digest"]) for name in named])
+        sizes = await self._attachments.sizes(
+            municipality_id, [bytes.fromhex(name["digest"]) for name in named]
+        )
         found = ((name, bytes.fromhex(name["digest"])) for name in named)
-        return [StoredFile(name["name"], name["type"], digest, sizes[digest]) for name, digest in found if digest in sizes]
+        return [
+            StoredFile(name["name"], name["type"], digest, sizes[digest])
+            for name, digest in found
+            if digest in sizes
+        ]
 
     def slices(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
         """A file's bytes, piece by piece."""
@@ -142,8 +167,9 @@ class Conversations:
             JOIN messages m ON m.id = w.id {_JOINED}
             WHERE m.municipality_id = $1 AND d.status <> 'routed' ORDER BY w.place, d.created_at, d.id
             """,  # noqa: S608
-            municipality_id, list(message_ids),
-        )  # fmt: skip
+            municipality_id,
+            list(message_ids),
+        )
         await self._database.vault.at_hand(rows)
         return rows
 
@@ -159,8 +185,18 @@ class Conversations:
         try:
             draft = await self._draft(municipality_id, row, files=files)
         except Erased:
-            draft, erased = Draft(municipality_id, {}, Recipient("", None, row["reference"]), created_at=row["created_at"]), True
-        draft = replace(draft, organization_number=row["organization_number"], department=row["department"])
+            draft, erased = (
+                Draft(
+                    municipality_id,
+                    {},
+                    Recipient("", None, row["reference"]),
+                    created_at=row["created_at"],
+                ),
+                True,
+            )
+        draft = replace(
+            draft, organization_number=row["organization_number"], department=row["department"]
+        )
         return HistoryEntry(
             channel=row["channel"],
             message_type=row["message_type"],
@@ -186,8 +222,12 @@ class Conversations:
             municipality_id=municipality_id,
             content=content,
             recipient=recipient_of(vault, row),
-            attachments=await self._attachments.load(municipality_id, names) if names and files else (),
+            attachments=await self._attachments.load(municipality_id, names)
+            if names and files
+            else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"]) if row["frozen"] is not None else None,
+            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            if row["frozen"] is not None
+            else None,
         )

@@ -1,4 +1,5 @@
-"""Another system's records become history here: each delivery once, whatever is interrupted and repeated."""
+"""Another system's records become history here: each delivery once, whatever is interrupted and
+repeated."""
 
 from __future__ import annotations
 
@@ -20,8 +21,44 @@ from utskick.store.crypto.columns import Column, MonthKey
 from utskick.store.database import Connection, Database
 from utskick.store.messages.attachments import keep, named, refer
 
-_LOCK: Final = 7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
+_LOCK: Final = (
+    7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
+)
 _ERASED: Final = "at: what was said in that month has been erased here"
+
+
+_MESSAGE_COLUMNS: Final = [
+    "id",
+    "municipality_id",
+    "batch_id",
+    "ordinal",
+    "party_key",
+    "party",
+    "at",
+    "origin",
+    "issuer",
+    "department",
+]
+_DELIVERY_COLUMNS: Final = [
+    "id",
+    "municipality_id",
+    "batch_id",
+    "message_id",
+    "channel",
+    "message_type",
+    "priority",
+    "status",
+    "destination",
+    "awaited",
+    "reference",
+    "reason_code",
+    "reason",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "recorded",
+    "recorded_files",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +98,90 @@ class Records:
     async def take(self, records: Sequence[Record], now: datetime) -> ImportCounts:
         """All of them in one transaction. Raises ``NotAllowedHere`` while another import runs."""
         for municipality_id in {record.municipality_id for record in records}:
-            months = {month_of(record.at) for record in records if record.municipality_id == municipality_id}
+            months = {
+                month_of(record.at)
+                for record in records
+                if record.municipality_id == municipality_id
+            }
             await self._database.vault.ready(municipality_id, *months)
         living, erased = list[Record](), list[Record]()
         for record in records:
-            (erased if self._database.vault.is_erased(record.municipality_id, month_of(record.at)) else living).append(record)
+            (
+                erased
+                if self._database.vault.is_erased(record.municipality_id, month_of(record.at))
+                else living
+            ).append(record)
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
-                raise NotAllowedHere("another import into this database is running; wait for it, or stop it")
+                raise NotAllowedHere(
+                    "another import into this database is running; wait for it, or stop it"
+                )
             known = await _known(connection, living)
             new, seen, refused = _sorted(living, known)
             if new:
                 await self._write(connection, new, known, now)
-            return ImportCounts(len(new), seen, (*refused, *(RejectedRecord(r.line, r.delivery_id, _ERASED) for r in erased)))
+            return ImportCounts(
+                len(new),
+                seen,
+                (*refused, *(RejectedRecord(r.line, r.delivery_id, _ERASED) for r in erased)),
+            )
 
-    async def _write(self, connection: Connection, new: Sequence[Record], known: _KnownIds, now: datetime) -> None:
+    async def _write(
+        self, connection: Connection, new: Sequence[Record], known: _KnownIds, now: datetime
+    ) -> None:
         for municipality_id in {record.municipality_id for record in new}:
-            uses = [(record.message_id, f) for record in new if record.municipality_id == municipality_id for f in record.content.files]
-            await keep(connection, self._database.vault, municipality_id, [file for _, file in uses], now)
-            await refer(connection, self._database.vault, municipality_id, ((message_id, file.digest) for message_id, file in uses))
-        messages = {record.message_id: record for record in reversed(new) if record.message_id not in known.messages}
+            uses = [
+                (record.message_id, f)
+                for record in new
+                if record.municipality_id == municipality_id
+                for f in record.content.files
+            ]
+            await keep(
+                connection, self._database.vault, municipality_id, [file for _, file in uses], now
+            )
+            await refer(
+                connection,
+                self._database.vault,
+                municipality_id,
+                ((message_id, file.digest) for message_id, file in uses),
+            )
+        messages = {
+            record.message_id: record
+            for record in reversed(new)
+            if record.message_id not in known.messages
+        }
         ordinals = await self._batches(connection, new, list(reversed(messages.values())))
         await connection.copy_records_to_table(
             "messages",
-            columns=("id", "municipality_id", "batch_id", "ordinal", "party_key", "party", "at", "origin", "issuer", "department"),
-            records=[self._message(record, ordinals[record.message_id]) for record in messages.values()],
+            columns=_MESSAGE_COLUMNS,
+            records=[
+                self._message(record, ordinals[record.message_id]) for record in messages.values()
+            ],
         )
         await connection.copy_records_to_table(
             "deliveries",
-            columns=("id", "municipality_id", "batch_id", "message_id", "channel", "message_type", "priority", "status", "destination",
-                     "awaited", "reference", "reason_code", "reason", "created_at", "updated_at", "expires_at",
-                     "recorded", "recorded_files"),
+            columns=_DELIVERY_COLUMNS,
             records=[self._delivery(record) for record in new],
-        )  # fmt: skip
-        await _tally(connection, new, {**{m: r["at"] for m, r in known.messages.items()}, **{m: r.at for m, r in messages.items()}})
+        )
+        await _tally(
+            connection,
+            new,
+            {
+                **{m: r["at"] for m, r in known.messages.items()},
+                **{m: r.at for m, r in messages.items()},
+            },
+        )
 
-    async def _batches(self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]) -> dict[UUID, int]:
-        """Batches grow by these messages, and are as old as the oldest. The place of each message in its batch."""
+    async def _batches(
+        self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]
+    ) -> dict[UUID, int]:
+        """Batches grow by these messages, and are as old as the oldest. The place of each message
+        in its batch."""
         firsts = {record.batch: record for record in reversed(new)}
-        begun = {record.batch: record.at for record in sorted(new, key=lambda record: record.at, reverse=True)}
+        begun = {
+            record.batch: record.at
+            for record in sorted(new, key=lambda record: record.at, reverse=True)
+        }
         grown = Counter(record.batch for record in messages)
         rows = await connection.fetch(
             """
@@ -123,7 +205,10 @@ class Records:
             b"{}",
             [begun[batch] for batch in firsts],
         )
-        places = {(batch := (row["municipality_id"], row["id"])): row["recipients"] - grown[batch] for row in rows}
+        places = {
+            (batch := (row["municipality_id"], row["id"])): row["recipients"] - grown[batch]
+            for row in rows
+        }
         ordinals = {}
         for record in messages:
             ordinals[record.message_id] = places[record.batch]
@@ -134,29 +219,59 @@ class Records:
         municipality_id, party = record.municipality_id, record.party_id
         index = self._database.vault.lasting(municipality_id).party
         return (
-            record.message_id, municipality_id, record.batch_id, ordinal, index(party) if party else None,
-            self._key(record).seal(Column.PARTY, party.encode()) if party else None, record.at, record.origin, record.issuer,
+            record.message_id,
+            municipality_id,
+            record.batch_id,
+            ordinal,
+            index(party) if party else None,
+            self._key(record).seal(Column.PARTY, party.encode()) if party else None,
+            record.at,
+            record.origin,
+            record.issuer,
             record.department,
-        )  # fmt: skip
+        )
 
     def _delivery(self, record: Record) -> tuple[Any, ...]:
-        municipality_id, seal, reason = record.municipality_id, self._key(record).seal, record.reason
+        municipality_id, seal, reason = (
+            record.municipality_id,
+            self._key(record).seal,
+            record.reason,
+        )
         files = record.content.files
         return (
-            record.delivery_id, municipality_id, record.batch_id, record.message_id, self._channels[record.message_type],
-            record.message_type, "NORMAL", record.status.value, seal(Column.DESTINATION, record.destination.encode()), False,
-            record.reference, reason.code if reason else None, reason.sentence if reason else None, record.at, record.at, record.at,
+            record.delivery_id,
+            municipality_id,
+            record.batch_id,
+            record.message_id,
+            self._channels[record.message_type],
+            record.message_type,
+            "NORMAL",
+            record.status.value,
+            seal(Column.DESTINATION, record.destination.encode()),
+            False,
+            record.reference,
+            reason.code if reason else None,
+            reason.sentence if reason else None,
+            record.at,
+            record.at,
+            record.at,
             seal(Column.RECORDED, orjson.dumps(record.content.members)),
             seal(Column.FILES, orjson.dumps(named(files))) if files else None,
-        )  # fmt: skip
+        )
 
     def _key(self, record: Record) -> MonthKey:
         return self._database.vault.of(record.municipality_id, month_of(record.at))
 
 
 def _further(record: Record) -> Record:
-    """A delivery id that the peer gave twice stands for two deliveries (contract Q17): the second gets this one, always the same."""
-    return replace(record, delivery_id=uuid5(record.delivery_id, f"{record.message_type}/{record.status}/{record.at.isoformat()}"))
+    """A delivery id that the peer gave twice stands for two deliveries (contract Q17): the second
+    gets this one, always the same."""
+    return replace(
+        record,
+        delivery_id=uuid5(
+            record.delivery_id, f"{record.message_type}/{record.status}/{record.at.isoformat()}"
+        ),
+    )
 
 
 #: Until the transaction ends, nobody removes them (``store.removals``).
@@ -175,16 +290,22 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _KnownIds
     given = Counter(r.delivery_id for r in records)
     taken = [r for r in records if given[r.delivery_id] > 1 or r.delivery_id in deliveries]
     batches = await connection.fetch(
-        "SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])", list({r.batch_id for r in records})
+        "SELECT id, municipality_id, imported FROM batches WHERE id = ANY($1::uuid[])",
+        list({r.batch_id for r in records}),
     )
     return _KnownIds(
-        {**deliveries, **(await rows(_DELIVERIES, (_further(r).delivery_id for r in taken)) if taken else {})},
+        {
+            **deliveries,
+            **(await rows(_DELIVERIES, (_further(r).delivery_id for r in taken)) if taken else {}),
+        },
         await rows(_MESSAGES, (r.message_id for r in records)),
         {(row["municipality_id"], row["id"]): row for row in batches},
     )
 
 
-def _sorted(records: Sequence[Record], known: _KnownIds) -> tuple[list[Record], int, list[RejectedRecord]]:
+def _sorted(
+    records: Sequence[Record], known: _KnownIds
+) -> tuple[list[Record], int, list[RejectedRecord]]:
     """(new ones, how many were known, refused ones)."""
     new: dict[UUID, Record] = {}
     messages: dict[UUID, Record] = {}
@@ -195,7 +316,11 @@ def _sorted(records: Sequence[Record], known: _KnownIds) -> tuple[list[Record], 
             continue
         placed = record if _fits(record, new, known) else _further(record)
         if not _fits(placed, new, known):
-            refused.append(RejectedRecord(record.line, record.delivery_id, "delivery_id: belongs to another delivery here"))
+            refused.append(
+                RejectedRecord(
+                    record.line, record.delivery_id, "delivery_id: belongs to another delivery here"
+                )
+            )
         elif _is_free(placed, new, known):
             new[placed.delivery_id] = placed
             messages.setdefault(record.message_id, record)
@@ -234,15 +359,22 @@ def _fault(record: Record, known: _KnownIds, messages: Mapping[UUID, Record]) ->
     return None
 
 
-async def _tally(connection: Connection, new: Sequence[Record], times: Mapping[UUID, datetime]) -> None:
+async def _tally(
+    connection: Connection, new: Sequence[Record], times: Mapping[UUID, datetime]
+) -> None:
     """Records tell no events; they are counted here, in their own transaction."""
     counted = Counter(
         (
-            r.municipality_id, times[r.message_id].astimezone(SWEDEN).date(), r.original_type, r.message_type, r.origin or "",
-            r.department or "", contract_status(r.status, r.reason.code if r.reason else None).value,
+            r.municipality_id,
+            times[r.message_id].astimezone(SWEDEN).date(),
+            r.original_type,
+            r.message_type,
+            r.origin or "",
+            r.department or "",
+            contract_status(r.status, r.reason.code if r.reason else None).value,
         )
         for r in new
-    )  # fmt: skip
+    )
     ordered = sorted(counted.items())
     columns = zip(*(key for key, _ in ordered), strict=True)
     await connection.execute(
@@ -252,5 +384,6 @@ async def _tally(connection: Connection, new: Sequence[Record], times: Mapping[U
         ON CONFLICT (municipality_id, day, original_type, message_type, origin, department, word)
             DO UPDATE SET number = t.number + excluded.number
         """,
-        *map(list, columns), [number for _, number in ordered],
-    )  # fmt: skip
+        *map(list, columns),
+        [number for _, number in ordered],
+    )

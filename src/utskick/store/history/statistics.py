@@ -1,6 +1,8 @@
-"""How many deliveries came to what, by day and sender: kept up with the events, and always equal to the count of the rows themselves.
+"""How many deliveries came to what, by day and sender: kept up with the events, and always equal to
+the count of the rows themselves.
 
-A tally holds what events have told up to a watermark; a reading adds what came after, and what is still on its way, from one snapshot.
+A tally holds what events have told up to a watermark; a reading adds what came after, and what is
+still on its way, from one snapshot.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _ON_THE_WAY: Final = "('queued', 'sending', 'deferred')"
 
 @dataclass(frozen=True, slots=True)
 class StatisticsFilter:
-    """Which deliveries are counted. Days are Swedish and inclusive; None: not asked for. ``types``: of the requests."""
+    """Which deliveries are counted. Days are Swedish and inclusive; None: not asked for. ``types``:
+    of the requests."""
 
     municipality_id: str
     since: date | None = None
@@ -35,7 +38,8 @@ class StatisticsFilter:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCount:
-    """``number`` of deliveries of one kind. ``origin`` and ``department`` are "" where there was none; ``word``: the contract's."""
+    """``number`` of deliveries of one kind. ``origin`` and ``department`` are "" where there was
+    none; ``word``: the contract's."""
 
     original_type: str
     message_type: str
@@ -55,7 +59,8 @@ _OF_DELIVERY: Final = f"""
     JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id AND b.message_type <> '{HAND_OVER}'
 """
 
-#: Deliveries that are counted one word more (+1) or less (-1) by the events of $1 with {span}. What an event changed from is what the one
+#: Deliveries that are counted one word more (+1) or less (-1) by the events of $1 with {span}. What
+#: an event changed from is what the one
 #: before it told; before the first, a delivery was on its way, which no tally holds.
 _CHANGES: Final = """
     SELECT {keys}, {shown} AS message_type, c.word, c.sign
@@ -74,13 +79,19 @@ _CHANGES: Final = """
 
 def _changes(span: str) -> str:
     return _CHANGES.format(
-        keys=_KEYS, shown=shown_type("d.message_type", "b.message_type", "c.code"), word=word("s.status", "s.code"), span=span,
-        on_the_way=_ON_THE_WAY, of_delivery=_OF_DELIVERY,
-    )  # fmt: skip
+        keys=_KEYS,
+        shown=shown_type("d.message_type", "b.message_type", "c.code"),
+        word=word("s.status", "s.code"),
+        span=span,
+        on_the_way=_ON_THE_WAY,
+        of_delivery=_OF_DELIVERY,
+    )
 
 
-#: Deliveries that wait for their turn or are at their provider: those with a job. What has been gathered is in the tallies. The ids are
-#: made before they are joined (OFFSET 0): under row-level security, what makes them must not be part of a look into an index, and all
+#: Deliveries that wait for their turn or are at their provider: those with a job. What has been
+#: gathered is in the tallies. The ids are
+#: made before they are joined (OFFSET 0): under row-level security, what makes them must not be
+#: part of a look into an index, and all
 #: deliveries were looked through instead.
 _WAITING: Final = f"""
     SELECT {_KEYS}, d.message_type, 'PENDING' AS word, 1 AS sign
@@ -113,7 +124,8 @@ _TAKE_IN: Final = f"""
         DO UPDATE SET number = t.number + excluded.number
 """  # noqa: S608
 
-#: How many events are new, and which days are asked for, decides how they are best looked up: a plan for any of them may take minutes.
+#: How many events are new, and which days are asked for, decides how they are best looked up: a
+#: plan for any of them may take minutes.
 _BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
@@ -129,17 +141,28 @@ class Tallies:
         async with own.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(_BY_VALUE)
             mark = await connection.fetchval(
-                "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1", wanted.municipality_id, NAME
-            )  # fmt: skip
+                "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1",
+                wanted.municipality_id,
+                NAME,
+            )
             rows = await connection.fetch(
-                _COUNT, wanted.municipality_id, wanted.since, wanted.until, types, wanted.origin, wanted.department, mark or 0
+                _COUNT,
+                wanted.municipality_id,
+                wanted.since,
+                wanted.until,
+                types,
+                wanted.origin,
+                wanted.department,
+                mark or 0,
             )
         return [DeliveryCount(*row) for row in rows]
 
     async def keep_up(self) -> None:
-        """Take in what has been told until now, of every municipality. Any number of workers may do it at once.
+        """Take in what has been told until now, of every municipality. Any number of workers may do
+        it at once.
 
-        What is told meanwhile is for the next time: under load there would be no end of strides, each of a few events and of the same cost.
+        What is told meanwhile is for the next time: under load there would be no end of strides,
+        each of a few events and of the same cost.
         """
         for row in await self._database.pool.fetch(places("events")):
             while await self._stride(row["municipality_id"]):
@@ -157,23 +180,31 @@ class Tallies:
                 return False
             await connection.execute(_TAKE_IN, municipality_id, mark, rest)
             await connection.execute(
-                "UPDATE watermarks SET tx = $3 WHERE name = $2 AND municipality_id = $1", municipality_id, NAME, rest
-            )  # fmt: skip
+                "UPDATE watermarks SET tx = $3 WHERE name = $2 AND municipality_id = $1",
+                municipality_id,
+                NAME,
+                rest,
+            )
             return more
 
 
 async def _marked(connection: Connection, municipality_id: str) -> int | None:
     """The watermark, locked; None where another worker has it."""
     await connection.execute(
-        "INSERT INTO watermarks (name, municipality_id, tx) VALUES ($2, $1, 0) ON CONFLICT DO NOTHING", municipality_id, NAME
+        "INSERT INTO watermarks (name, municipality_id, tx) VALUES ($2, $1, 0) ON CONFLICT DO NOTHING",
+        municipality_id,
+        NAME,
     )
-    statement = "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1 FOR UPDATE SKIP LOCKED"
+    statement = (
+        "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1 FOR UPDATE SKIP LOCKED"
+    )
     row = await connection.fetchrow(statement, municipality_id, NAME)
     return row["tx"] if row else None
 
 
 async def _rest(connection: Connection, municipality_id: str, mark: int) -> tuple[int | None, bool]:
-    """Up to which transaction (exclusive) to take in now, None where nothing has been told; and whether that is only a part of it.
+    """Up to which transaction (exclusive) to take in now, None where nothing has been told; and
+    whether that is only a part of it.
 
     Whole transactions, complete ones only.
     """
@@ -182,6 +213,8 @@ async def _rest(connection: Connection, municipality_id: str, mark: int) -> tupl
         SELECT max(tx) + 1 AS rest, count(*) = $3 AS more FROM (
             SELECT tx FROM events WHERE municipality_id = $1 AND tx >= $2 AND tx < utskick_complete_tx() ORDER BY tx LIMIT $3) s
         """,
-        municipality_id, mark, _STRIDE,
-    )  # fmt: skip
+        municipality_id,
+        mark,
+        _STRIDE,
+    )
     return (row["rest"], row["more"]) if row else (None, False)

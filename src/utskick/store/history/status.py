@@ -29,7 +29,8 @@ class DeliveryState:
 
     @property
     def shown_type(self) -> str:
-        """A leg that could not even be addressed is told under the type of its request (contract 6.2, L5 and L7)."""
+        """A leg that could not even be addressed is told under the type of its request (contract
+        6.2, L5 and L7)."""
         undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
         return self.original_type if undeliverable else self.message_type
 
@@ -73,14 +74,17 @@ class History:
             JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
             WHERE d.municipality_id = $1 AND d.id = $2
             """,  # noqa: S608
-            municipality_id, delivery_id,
-        )  # fmt: skip
+            municipality_id,
+            delivery_id,
+        )
         return state_of(row) if row else None
 
     async def story(self, municipality_id: str, delivery_id: UUID) -> list[DeliveryEvent]:
         return (await self.stories(municipality_id, [delivery_id]))[delivery_id]
 
-    async def stories(self, municipality_id: str, delivery_ids: Sequence[UUID]) -> dict[UUID, list[DeliveryEvent]]:
+    async def stories(
+        self, municipality_id: str, delivery_ids: Sequence[UUID]
+    ) -> dict[UUID, list[DeliveryEvent]]:
         """Of each of these, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             """
@@ -96,32 +100,49 @@ class History:
             FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
             ORDER BY at, kind, id
             """,
-            municipality_id, list(delivery_ids),
-        )  # fmt: skip
+            municipality_id,
+            list(delivery_ids),
+        )
         told: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
         for r in rows:
-            happening = DeliveryEvent(r["at"], r["status"], r["attempt"], r["account"], r["reference"], _reason(r), r["actor"])
+            happening = DeliveryEvent(
+                r["at"],
+                r["status"],
+                r["attempt"],
+                r["account"],
+                r["reference"],
+                _reason(r),
+                r["actor"],
+            )
             told[r["delivery_id"]].append(happening)
         return told
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[DeliveryState]:
-        """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""
+        """A routed delivery is not among them: its answers are. It stays resolvable by its own
+        id."""
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {STATE} {_JOINED}
             WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
             """,
-            municipality_id, message_id,
-        )  # fmt: skip
+            municipality_id,
+            message_id,
+        )
         return [state_of(row) for row in rows]
 
-    async def batch(self, municipality_id: str, batch_id: UUID) -> AsyncIterator[Sequence[DeliveryState]]:
+    async def batch(
+        self, municipality_id: str, batch_id: UUID
+    ) -> AsyncIterator[Sequence[DeliveryState]]:
         """All deliveries of a batch, in the order of its recipients, some thousands at a time.
 
         No connection is held between two of them: who reads slowly holds up nobody else.
         """
         own = self._database.of(municipality_id)
-        count = await own.fetchval("SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id)
+        count = await own.fetchval(
+            "SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            batch_id,
+        )
         for start in range(0, count or 0, _STRIDE):
             rows = await own.fetch(
                 f"""
@@ -130,21 +151,28 @@ class History:
                     AND d.status <> 'routed'
                 ORDER BY m.ordinal, d.created_at, d.id
                 """,
-                municipality_id, batch_id, start, start + _STRIDE,
-            )  # fmt: skip
+                municipality_id,
+                batch_id,
+                start,
+                start + _STRIDE,
+            )
             yield [state_of(row) for row in rows]
 
     async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
-        """How many deliveries of a batch are in which status. Empty: there is no such batch here."""
+        """How many deliveries of a batch are in which status. Empty: there is no such batch
+        here."""
         rows = await self._database.of(municipality_id).fetch(
             "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
-            municipality_id, batch_id,
-        )  # fmt: skip
+            municipality_id,
+            batch_id,
+        )
         return {Status(row["status"]): row["n"] for row in rows}
 
     async def remarks(self, municipality_id: str, batch_id: UUID) -> dict[str, Any]:
         found = await self._database.of(municipality_id).fetchval(
-            "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, batch_id
+            "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            batch_id,
         )
         return found or {}
 
@@ -164,4 +192,8 @@ def state_of(row: Any) -> DeliveryState:
 
 
 def _reason(row: Any) -> Reason | None:
-    return Reason(row["reason_code"], row["reason"] or "", row["provider_code"]) if row["reason_code"] else None
+    return (
+        Reason(row["reason_code"], row["reason"] or "", row["provider_code"])
+        if row["reason_code"]
+        else None
+    )

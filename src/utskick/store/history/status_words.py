@@ -8,11 +8,22 @@ from utskick.domain.status import POLITE, SAID, SHOWN, UNDELIVERABLE, ContractSt
 
 
 def word(status: str, code: str) -> str:
-    """``domain.status.shown`` as an expression of two others. Null for a delivery that was routed: its answers are told."""
-    polite = f"WHEN {status} = 'failed' AND {code} LIKE '{POLITE}%' THEN '{ContractStatus.NOT_SENT}'"
-    said = [f"WHEN {status} = 'failed' AND {code} = '{reason}' THEN '{told}'" for reason, told in SAID.items()]
-    plain = sorted((s for s in SHOWN.items() if s[0] is not Status.ROUTED), key=lambda item: item[1])
-    shown = [f"WHEN {status} IN ({_listed(s for s, _ in group)}) THEN '{told}'" for told, group in groupby(plain, key=lambda item: item[1])]
+    """``domain.status.shown`` as an expression of two others. Null for a delivery that was routed:
+    its answers are told."""
+    polite = (
+        f"WHEN {status} = 'failed' AND {code} LIKE '{POLITE}%' THEN '{ContractStatus.NOT_SENT}'"
+    )
+    said = [
+        f"WHEN {status} = 'failed' AND {code} = '{reason}' THEN '{told}'"
+        for reason, told in SAID.items()
+    ]
+    plain = sorted(
+        (s for s in SHOWN.items() if s[0] is not Status.ROUTED), key=lambda item: item[1]
+    )
+    shown = [
+        f"WHEN {status} IN ({_listed(s for s, _ in group)}) THEN '{told}'"
+        for told, group in groupby(plain, key=lambda item: item[1])
+    ]
     return " ".join(["CASE", polite, *said, *shown, "END"])
 
 

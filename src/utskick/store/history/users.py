@@ -31,7 +31,8 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A batch of a user. ``successful``, ``unsuccessful`` and ``pending`` count messages, by the best that became of one.
+    """A batch of a user. ``successful``, ``unsuccessful`` and ``pending`` count messages, by the
+    best that became of one.
 
     ``example``: a message that may have a subject or files; None where no message of the batch can.
     """
@@ -46,7 +47,8 @@ class Sending:
     example: UUID | None
 
 
-#: Types whose messages have a subject or files (contract 9.1), and the requests that may come to one.
+#: Types whose messages have a subject or files (contract 9.1), and the requests that may come to
+#: one.
 _TELLING: Final = ("DIGITAL_MAIL", "EMAIL", "SNAIL_MAIL", "WEB_MESSAGE", "DIGITAL_INVOICE")
 _MUTE: Final = ("SMS", "SLACK", "PUSH")
 _ON_THE_WAY: Final = ("queued", "sending", "deferred", "gathered", "uncertain")
@@ -62,11 +64,20 @@ class Users:
         """How many there are, and the page's, newest first."""
         where = f"municipality_id = $1 AND issuer = $2 AND created_at >= $3 AND message_type <> '{HAND_OVER}'"
         pool = self._database.of(user.municipality_id)
-        total = await pool.fetchval(f"SELECT count(*) FROM batches WHERE {where}", user.municipality_id, user.name, user.since)  # noqa: S608
+        total = await pool.fetchval(
+            f"SELECT count(*) FROM batches WHERE {where}",  # noqa: S608
+            user.municipality_id,
+            user.name,
+            user.since,
+        )
         rows = await pool.fetch(
             f"SELECT id FROM batches WHERE {where} ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",  # noqa: S608
-            user.municipality_id, user.name, user.since, page.start, page.limit,
-        )  # fmt: skip
+            user.municipality_id,
+            user.name,
+            user.since,
+            page.start,
+            page.limit,
+        )
         return total, [row["id"] for row in rows]
 
     async def sendings(self, municipality_id: str, batch_ids: Sequence[UUID]) -> list[Sending]:
@@ -92,31 +103,56 @@ class Users:
                 ORDER BY d.message_id LIMIT 1) e ON true
             ORDER BY w.place
             """,
-            municipality_id, list(batch_ids), list(_ON_THE_WAY), list(_TELLING), list(_MUTE),
-        )  # fmt: skip
+            municipality_id,
+            list(batch_ids),
+            list(_ON_THE_WAY),
+            list(_TELLING),
+            list(_MUTE),
+        )
         return [_sending(row) for row in rows]
 
-    async def messages(self, user: User, page: PageRequest, batch_id: UUID | None) -> tuple[int, list[UUID]]:
+    async def messages(
+        self, user: User, page: PageRequest, batch_id: UUID | None
+    ) -> tuple[int, list[UUID]]:
         """How many there are, and the page's, newest first."""
-        where = "municipality_id = $1 AND issuer = $2 AND at >= $3" + (" AND batch_id = $4" if batch_id else "")
-        given: list[Any] = [user.municipality_id, user.name, user.since, *([batch_id] if batch_id else [])]
+        where = "municipality_id = $1 AND issuer = $2 AND at >= $3" + (
+            " AND batch_id = $4" if batch_id else ""
+        )
+        given: list[Any] = [
+            user.municipality_id,
+            user.name,
+            user.since,
+            *([batch_id] if batch_id else []),
+        ]
         pool, number = self._database.of(user.municipality_id), len(given)
         total = await pool.fetchval(f"SELECT count(*) FROM messages WHERE {where}", *given)  # noqa: S608
         rows = await pool.fetch(
             f"SELECT id FROM messages WHERE {where} ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",  # noqa: S608
-            *given, page.start, page.limit,
-        )  # fmt: skip
+            *given,
+            page.start,
+            page.limit,
+        )
         return total, [row["id"] for row in rows]
 
     async def sent(self, municipality_id: str, name: str, message_id: UUID) -> bool:
         """Whether the message is of this user, however old."""
         found = await self._database.of(municipality_id).fetchval(
-            "SELECT true FROM messages WHERE municipality_id = $1 AND id = $2 AND issuer = $3", municipality_id, message_id, name
+            "SELECT true FROM messages WHERE municipality_id = $1 AND id = $2 AND issuer = $3",
+            municipality_id,
+            message_id,
+            name,
         )
         return bool(found)
 
 
 def _sending(row: Any) -> Sending:
     return Sending(
-        row["id"], row["message_type"], row["at"], row["recipients"], row["successful"], row["unsuccessful"], row["pending"], row["example"]
-    )  # fmt: skip
+        row["id"],
+        row["message_type"],
+        row["at"],
+        row["recipients"],
+        row["successful"],
+        row["unsuccessful"],
+        row["pending"],
+        row["example"],
+    )

@@ -1,4 +1,5 @@
-"""What was written plain, before the vault had keys, is sealed: some hundred rows at a time, while everything else goes on."""
+"""What was written plain, before the vault had keys, is sealed: some hundred rows at a time, while
+everything else goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _FIRST: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """``plain``: which rows of ``t`` were written plain; ``at``: by whose month they are sealed, of ``b`` the batch."""
+    """``plain``: which rows of ``t`` were written plain; ``at``: by whose month they are sealed, of
+    ``b`` the batch."""
 
     name: str
     columns: dict[str, Column]
@@ -29,7 +31,11 @@ class _Table:
 
     @property
     def rows(self) -> str:
-        batch = "" if self.name == "batches" else " JOIN batches b ON b.id = t.batch_id AND b.municipality_id = t.municipality_id"
+        batch = (
+            ""
+            if self.name == "batches"
+            else " JOIN batches b ON b.id = t.batch_id AND b.municipality_id = t.municipality_id"
+        )
         return f"FROM {self.name} t{batch} WHERE {self.plain}"
 
 
@@ -53,13 +59,16 @@ _TABLES: Final = (
     _Table(
         "deliveries",
         {
-            "destination": Column.DESTINATION, "recorded": Column.RECORDED, "recorded_files": Column.FILES, "frozen": Column.FROZEN,
+            "destination": Column.DESTINATION,
+            "recorded": Column.RECORDED,
+            "recorded_files": Column.FILES,
+            "frozen": Column.FROZEN,
             "secret": Column.SECRET,
         },
         _is_plain("destination"),
         "CASE WHEN b.imported THEN t.created_at ELSE b.created_at END",
     ),
-)  # fmt: skip
+)
 
 
 class Resealing:
@@ -70,13 +79,19 @@ class Resealing:
 
     async def left(self, municipality_id: str | None = None) -> int:
         """How many rows stand plain, of one municipality or of all."""
-        statements = [f"SELECT count(*) AS n {t.rows} AND ($1::text IS NULL OR t.municipality_id = $1)" for t in _TABLES]
-        statements.append("SELECT count(*) FROM attachments WHERE NOT sealed AND ($1::text IS NULL OR municipality_id = $1)")
+        statements = [
+            f"SELECT count(*) AS n {t.rows} AND ($1::text IS NULL OR t.municipality_id = $1)"
+            for t in _TABLES
+        ]
+        statements.append(
+            "SELECT count(*) FROM attachments WHERE NOT sealed AND ($1::text IS NULL OR municipality_id = $1)"
+        )
         whole = f"SELECT sum(n)::bigint FROM ({' UNION ALL '.join(statements)}) s"  # noqa: S608
         return int(await self._database.pool.fetchval(whole, municipality_id, timeout=_PATIENCE))
 
     async def run(self) -> AsyncIterator[int]:
-        """How many have been done, stride after stride. A row that somebody changes meanwhile is left for the next run."""
+        """How many have been done, stride after stride. A row that somebody changes meanwhile is
+        left for the next run."""
         for table in _TABLES:
             last = _FIRST
             while rows := await self._page(table, last):
@@ -92,12 +107,21 @@ class Resealing:
             SELECT t.id, t.municipality_id, {table.at} AS moment, {", ".join(f"t.{name}" for name in table.columns)}{keys}
             {table.rows} AND t.id > $1 ORDER BY t.id LIMIT $2
             """,
-            last, _STRIDE, timeout=_PATIENCE,
-        )  # fmt: skip
+            last,
+            _STRIDE,
+            timeout=_PATIENCE,
+        )
         vault = self._database.vault
         await vault.at_hand(rows)
         for municipality_id in {row["municipality_id"] for row in rows}:
-            await vault.ready(municipality_id, *{month_of(row["moment"]) for row in rows if row["municipality_id"] == municipality_id})
+            await vault.ready(
+                municipality_id,
+                *{
+                    month_of(row["moment"])
+                    for row in rows
+                    if row["municipality_id"] == municipality_id
+                },
+            )
         return rows
 
     async def _seal(self, table: _Table, rows: list[Any]) -> int:
@@ -108,7 +132,11 @@ class Resealing:
         if table.name == "messages":
             sets.append("party_key = coalesce(w.party_key, t.party_key)")
             keys.append([self._party_key(row) for row in rows])
-        given = [*(f"old_{name}" for name in names), *(f"new_{name}" for name in names), *(["party_key"] if keys else [])]
+        given = [
+            *(f"old_{name}" for name in names),
+            *(f"new_{name}" for name in names),
+            *(["party_key"] if keys else []),
+        ]
         done = await self._database.pool.execute(
             f"""
             UPDATE {table.name} t SET {", ".join(sets)}
@@ -117,27 +145,39 @@ class Resealing:
             WHERE t.municipality_id = w.municipality_id AND t.id = w.id
                 AND {" AND ".join(f"t.{name} IS NOT DISTINCT FROM w.old_{name}" for name in names)}
             """,  # noqa: S608
-            [row["municipality_id"] for row in rows], [row["id"] for row in rows], *old, *new, *keys,
-        )  # fmt: skip
+            [row["municipality_id"] for row in rows],
+            [row["id"] for row in rows],
+            *old,
+            *new,
+            *keys,
+        )
         return int(done.split()[-1])
 
     def _sealed(self, row: Any, name: str, column: Column) -> bytes | None:
         value, municipality_id, vault = row[name], row["municipality_id"], self._database.vault
-        if value is None or (month_in(value) is not None and column not in (Column.FROZEN, Column.SECRET)):
+        if value is None or (
+            month_in(value) is not None and column not in (Column.FROZEN, Column.SECRET)
+        ):
             return value if value is None else bytes(value)
         month: Month = month_of(row["moment"])
-        return vault.of(municipality_id, month).seal(column, vault.open(municipality_id, column, value))
+        return vault.of(municipality_id, month).seal(
+            column, vault.open(municipality_id, column, value)
+        )
 
     def _party_key(self, row: Any) -> bytes | None:
         if row["party"] is None:
             return None
         vault, municipality_id = self._database.vault, row["municipality_id"]
-        return vault.lasting(municipality_id).party(vault.open(municipality_id, Column.PARTY, row["party"]).decode())
+        return vault.lasting(municipality_id).party(
+            vault.open(municipality_id, Column.PARTY, row["party"]).decode()
+        )
 
     async def _file(self) -> bool:
         """One, since they may be large. False: there is none left."""
         pool, vault = self._database.pool, self._database.vault
-        row = await pool.fetchrow("SELECT municipality_id, digest, size, data FROM attachments WHERE NOT sealed LIMIT 1")
+        row = await pool.fetchrow(
+            "SELECT municipality_id, digest, size, data FROM attachments WHERE NOT sealed LIMIT 1"
+        )
         if row is None:
             return False
         municipality_id, digest = row["municipality_id"], row["digest"]
@@ -152,6 +192,9 @@ class Resealing:
             INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
             SELECT $1, $3, size, $4, created_at, true FROM gone ON CONFLICT (municipality_id, digest) DO NOTHING
             """,
-            municipality_id, digest, lasting.file(digest), await sealed(lasting.file_key(digest, row["size"]), row["data"]),
-        )  # fmt: skip
+            municipality_id,
+            digest,
+            lasting.file(digest),
+            await sealed(lasting.file_key(digest, row["size"]), row["data"]),
+        )
         return True

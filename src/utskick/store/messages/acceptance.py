@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +24,40 @@ from utskick.store.messages.attachments import keep, named, refer
 #: Rows handed to COPY between two turns of the event loop.
 _STRIDE = 500
 
+_MESSAGE_COLUMNS: Final = [
+    "municipality_id",
+    "batch_id",
+    "at",
+    "origin",
+    "issuer",
+    "client",
+    "department",
+    "ordinal",
+    "id",
+    "party_key",
+    "party",
+    "reference",
+    "content",
+    "attachments",
+]
+_DELIVERY_COLUMNS: Final = [
+    "municipality_id",
+    "batch_id",
+    "priority",
+    "status",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "message_id",
+    "id",
+    "destination",
+    "awaited",
+    "channel",
+    "message_type",
+    "next",
+    "secret",
+]
+
 
 class Messages:
     """Writes what was accepted. Single requests that come at the same time share a transaction."""
@@ -35,7 +69,8 @@ class Messages:
         )
 
     async def add(self, numbered: NumberedRequest) -> None:
-        """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch id is somebody else's."""
+        """Returns when all of it is committed. Raises ``NotAllowedHere`` where the caller's batch
+        id is somebody else's."""
         await self.ready(numbered)
         if len(numbered.ids) == 1 and numbered.plan.batch_id is None:
             await self._singles.put(numbered)
@@ -45,10 +80,14 @@ class Messages:
 
     async def ready(self, numbered: NumberedRequest) -> None:
         """Before ``write``: what it is sealed with is at hand."""
-        await self._database.vault.ready(numbered.caller.municipality_id, month_of(numbered.created_at))
+        await self._database.vault.ready(
+            numbered.caller.municipality_id, month_of(numbered.created_at)
+        )
 
     def _key(self, numbered: NumberedRequest) -> MonthKey:
-        return self._database.vault.of(numbered.caller.municipality_id, month_of(numbered.created_at))
+        return self._database.vault.of(
+            numbered.caller.municipality_id, month_of(numbered.created_at)
+        )
 
     async def _write_group(self, group: Sequence[NumberedRequest]) -> Sequence[None]:
         if any(n.plan.attachments for n in group):
@@ -60,11 +99,18 @@ class Messages:
         return [None] * len(group)
 
     async def write(self, connection: Connection, group: Sequence[NumberedRequest]) -> None:
-        """Everything of these requests, inside the caller's transaction. They have been made ``ready``."""
+        """Everything of these requests, inside the caller's transaction. They have been made
+        ``ready``."""
         for numbered in group:
             if numbered.plan.attachments:
                 vault, municipality_id = self._database.vault, numbered.caller.municipality_id
-                await keep(connection, vault, municipality_id, numbered.plan.attachments, numbered.created_at)
+                await keep(
+                    connection,
+                    vault,
+                    municipality_id,
+                    numbered.plan.attachments,
+                    numbered.created_at,
+                )
                 await refer(connection, vault, municipality_id, _uses(numbered))
         singles = [n for n in group if len(n.ids) == 1 and n.plan.batch_id is None]
         if singles:
@@ -119,21 +165,44 @@ class Messages:
     def _batch(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         caller, plan = numbered.caller, numbered.plan
         municipality_id = caller.municipality_id
-        own = plan.recipients[0] if len(numbered.ids) == 1 and plan.recipients[0].content is not None else None
+        own = (
+            plan.recipients[0]
+            if len(numbered.ids) == 1 and plan.recipients[0].content is not None
+            else None
+        )
         content = plan.content if own is None else own.content
-        refers = named(plan.attachments if own is None else [plan.attachments[i] for i in own.files])
+        refers = named(
+            plan.attachments if own is None else [plan.attachments[i] for i in own.files]
+        )
         reference = plan.reference
-        if plan.batch_id is not None:  # its messages have contents of their own, and nothing of one of them may outlive it
+        if (
+            plan.batch_id is not None
+        ):  # its messages have contents of their own, and nothing of one of them may outlive it
             content, refers, reference = {}, [], None
         seal = self._key(numbered).seal
         return (
-            numbered.batch_id, municipality_id, numbered.channel, numbered.message_type, plan.priority.value, caller.origin, caller.issuer,
-            caller.request_id, plan.department, reference, seal(Column.CONTENT, orjson.dumps(content)),
-            seal(Column.FILES, orjson.dumps(refers)) if refers else None, plan.remarks or None, numbered.created_at,
-        )  # fmt: skip
+            numbered.batch_id,
+            municipality_id,
+            numbered.channel,
+            numbered.message_type,
+            plan.priority.value,
+            caller.origin,
+            caller.issuer,
+            caller.request_id,
+            plan.department,
+            reference,
+            seal(Column.CONTENT, orjson.dumps(content)),
+            seal(Column.FILES, orjson.dumps(refers)) if refers else None,
+            plan.remarks or None,
+            numbered.created_at,
+        )
 
     def _message(self, numbered: NumberedRequest, index: int) -> tuple[Any, ...]:
-        recipient, vault, municipality_id = numbered.plan.recipients[index], self._database.vault, numbered.caller.municipality_id
+        recipient, vault, municipality_id = (
+            numbered.plan.recipients[index],
+            self._database.vault,
+            numbered.caller.municipality_id,
+        )
         party = recipient.party_id
         return (
             numbered.ids[index][0],
@@ -143,93 +212,177 @@ class Messages:
         )
 
     def _own(self, numbered: NumberedRequest, index: int) -> tuple[bytes | None, bytes | None]:
-        """The content and the names of files of one message, where they are not those of the whole batch."""
+        """The content and the names of files of one message, where they are not those of the whole
+        batch."""
         plan, seal = numbered.plan, self._key(numbered).seal
         recipient = plan.recipients[index]
-        content = recipient.content if recipient.content is not None else plan.content if plan.batch_id is not None else None
+        content = (
+            recipient.content
+            if recipient.content is not None
+            else plan.content
+            if plan.batch_id is not None
+            else None
+        )
         if content is None:
             return None, None
-        files = plan.attachments if recipient.content is None else [plan.attachments[i] for i in recipient.files]
-        return seal(Column.CONTENT, orjson.dumps(content)), seal(Column.FILES, orjson.dumps(named(files))) if files else None
+        files = (
+            plan.attachments
+            if recipient.content is None
+            else [plan.attachments[i] for i in recipient.files]
+        )
+        return seal(Column.CONTENT, orjson.dumps(content)), seal(
+            Column.FILES, orjson.dumps(named(files))
+        ) if files else None
 
     def _delivery(self, numbered: NumberedRequest, index: int) -> tuple[Any, ...]:
         plan, seal = numbered.plan, self._key(numbered).seal
         recipient, channel = plan.recipients[index], numbered.channel_of(index)
         return (
-            numbered.ids[index][1], seal(Column.DESTINATION, recipient.destination.encode()), numbered.awaited, channel,
-            numbered.types[channel], recipient.legs[1:],
+            numbered.ids[index][1],
+            seal(Column.DESTINATION, recipient.destination.encode()),
+            numbered.awaited,
+            channel,
+            numbered.types[channel],
+            recipient.legs[1:],
             seal(Column.SECRET, plan.secret) if plan.secret is not None else None,
-        )  # fmt: skip
+        )
 
     def _flat(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         municipality_id, delivery_id = numbered.caller.municipality_id, numbered.ids[0][1]
         *delivery, legs, secret = self._delivery(numbered, 0)
         return (
-            *self._batch(numbered), *self._message(numbered, 0), *delivery, " ".join(legs), secret, numbered.due_at, numbered.expires_at,
-            jobs.level(numbered.plan.priority), numbered.lane(0), jobs.payload(municipality_id, delivery_id),
-            numbered.caller.client, numbered.caller.address, audited(numbered), numbered.plan.organization_number,
-        )  # fmt: skip
+            *self._batch(numbered),
+            *self._message(numbered, 0),
+            *delivery,
+            " ".join(legs),
+            secret,
+            numbered.due_at,
+            numbered.expires_at,
+            jobs.level(numbered.plan.priority),
+            numbered.lane(0),
+            jobs.payload(municipality_id, delivery_id),
+            numbered.caller.client,
+            numbered.caller.address,
+            audited(numbered),
+            numbered.plan.organization_number,
+        )
 
     async def _copy(self, connection: Connection, numbered: NumberedRequest) -> None:
-        """A batch of many: COPY, with the rows made as they are sent."""
-        (batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at) = self._batch(
-            numbered
+        """Write a batch of many by COPY; rows are made while they are sent."""
+        total = await self._add_to_batch(connection, numbered)
+        await audit.keep(
+            connection,
+            [AuditEntry(Action.SEND, numbered.caller, numbered.created_at, audited(numbered))],
         )
-        count = len(numbered.ids)
-        total = await connection.fetchval(
+        await self._copy_messages(connection, numbered, total)
+        await self._copy_deliveries(connection, numbered)
+        await self._copy_jobs(connection, numbered)
+
+    async def _add_to_batch(self, connection: Connection, numbered: NumberedRequest) -> int:
+        """Insert the batch, or add to one that takes more; returns its number of recipients."""
+        *batch, created_at = self._batch(numbered)
+        total: int | None = await connection.fetchval(
             """
-            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, request_id, department,
-                reference, content, attachments, remarks, created_at, recipients, organization_number)
+            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin,
+                issuer, request_id, department, reference, content, attachments, remarks,
+                created_at, recipients, organization_number)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $17)
-            ON CONFLICT (id, municipality_id) DO UPDATE SET recipients = b.recipients + excluded.recipients
+            ON CONFLICT (id, municipality_id) DO UPDATE
+                SET recipients = b.recipients + excluded.recipients
                 WHERE $16 AND b.channel = excluded.channel
             RETURNING recipients
             """,
-            batch_id, municipality_id, channel, message_type, priority, *who, content, attachments, remarks, created_at, count,
-            numbered.plan.batch_id is not None, numbered.plan.organization_number,
-        )  # fmt: skip
+            *batch,
+            created_at,
+            len(numbered.ids),
+            numbered.plan.batch_id is not None,
+            numbered.plan.organization_number,
+        )
         if total is None:
             raise NotAllowedHere("this batchId is taken; use a new UUID for a new batch")
-        await audit.keep(connection, [AuditEntry(Action.SEND, numbered.caller, created_at, audited(numbered))])
-        caller = numbered.caller
-        said = (municipality_id, batch_id, numbered.due_at, caller.origin, caller.issuer, caller.client, numbered.plan.department)
+        return total
+
+    async def _copy_messages(
+        self, connection: Connection, numbered: NumberedRequest, total: int
+    ) -> None:
+        caller, count = numbered.caller, len(numbered.ids)
+        common = (
+            caller.municipality_id,
+            numbered.batch_id,
+            numbered.due_at,
+            caller.origin,
+            caller.issuer,
+            caller.client,
+            numbered.plan.department,
+        )
         await connection.copy_records_to_table(
             "messages",
-            columns=("municipality_id", "batch_id", "at", "origin", "issuer", "client", "department",
-                     "ordinal", "id", "party_key", "party", "reference", "content", "attachments"),
-            records=_paced((*said, total - count + i, *self._message(numbered, i), *self._own(numbered, i)) for i in range(count)),
-        )  # fmt: skip
-        common = (municipality_id, batch_id, priority, "queued", created_at, created_at, numbered.expires_at)
+            columns=_MESSAGE_COLUMNS,
+            records=_paced(
+                (*common, total - count + i, *self._message(numbered, i), *self._own(numbered, i))
+                for i in range(count)
+            ),
+        )
+
+    async def _copy_deliveries(self, connection: Connection, numbered: NumberedRequest) -> None:
+        created_at = numbered.created_at
+        common = (
+            numbered.caller.municipality_id,
+            numbered.batch_id,
+            numbered.plan.priority.value,
+            "queued",
+            created_at,
+            created_at,
+            numbered.expires_at,
+        )
         await connection.copy_records_to_table(
             "deliveries",
-            columns=("municipality_id", "batch_id", "priority", "status", "created_at", "updated_at", "expires_at", "message_id",
-                     "id", "destination", "awaited", "channel", "message_type", "next", "secret"),
-            records=_paced((*common, numbered.ids[i][0], *self._delivery(numbered, i)) for i in range(count)),
-        )  # fmt: skip
+            columns=_DELIVERY_COLUMNS,
+            records=_paced(
+                (*common, numbered.ids[i][0], *self._delivery(numbered, i))
+                for i in range(len(numbered.ids))
+            ),
+        )
+
+    async def _copy_jobs(self, connection: Connection, numbered: NumberedRequest) -> None:
         level, due = jobs.level(numbered.plan.priority), numbered.due_at
-        if due <= created_at:  # by the database's clock, which may be behind ours
+        if due <= numbered.created_at:  # by the database's clock, which may be behind ours
             due = await connection.fetchval("SELECT now()")
         await connection.copy_records_to_table(
             "pgqueuer",
             columns=("priority", "entrypoint", "execute_after", "status", "payload"),
             records=_paced(
-                (level, numbered.lane(i), due, "queued", jobs.payload(municipality_id, delivery_id))
+                (
+                    level,
+                    numbered.lane(i),
+                    due,
+                    "queued",
+                    jobs.payload(numbered.caller.municipality_id, delivery_id),
+                )
                 for i, (_, delivery_id) in enumerate(numbered.ids)
             ),
         )
-        lanes = {numbered.lane(i) for i in range(count)}
-        await connection.execute("SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes))
+        lanes = {numbered.lane(i) for i in range(len(numbered.ids))}
+        await connection.execute(
+            "SELECT pg_notify('utskick_work', lane) FROM unnest($1::text[]) AS l(lane)", list(lanes)
+        )
 
 
 def audited(numbered: NumberedRequest) -> dict[str, Any]:
     """What the audit trail tells of a request that was accepted."""
-    return {"type": numbered.message_type, "batchId": str(numbered.batch_id), "messages": len(numbered.ids)}
+    return {
+        "type": numbered.message_type,
+        "batchId": str(numbered.batch_id),
+        "messages": len(numbered.ids),
+    }
 
 
 def _uses(numbered: NumberedRequest) -> Iterator[tuple[UUID, bytes]]:
     """(batch or message, digest) for every file that it names."""
     plan, recipients = numbered.plan, numbered.plan.recipients
-    if plan.batch_id is None and (len(recipients) == 1 or any(r.content is None for r in recipients)):
+    if plan.batch_id is None and (
+        len(recipients) == 1 or any(r.content is None for r in recipients)
+    ):
         yield from ((numbered.batch_id, file.digest) for file in plan.attachments)
         if len(recipients) == 1:
             return

@@ -1,8 +1,9 @@
 """Attachments: stored once per municipality and SHA-256, referenced by batches.
 
-A file stands under a keyed hash of its digest, sealed with a key that the digest and the municipality's lasting key make
-(``sealing.FileKey``). The digest itself is written only where a message refers to it, sealed with that message's month: a file can be
-read as long as one message can that refers to it, in whatever month, and by nobody who has the table alone (docs/adr/0009).
+A file stands under a keyed hash of its digest, sealed with a key that the digest and the
+municipality's lasting key make (``sealing.FileKey``). The digest itself is written only where a
+message refers to it, sealed with that message's month: a file can be read as long as one message
+can that refers to it, in whatever month, and by nobody who has the table alone (docs/adr/0009).
 """
 
 from __future__ import annotations
@@ -25,13 +26,23 @@ from utskick.store.database import Connection, Database
 _STRIDE = 8
 
 
-async def keep(connection: Connection, vault: Vault, municipality_id: str, attachments: Sequence[Attachment], now: datetime) -> None:
-    """Store what is not there yet, inside the caller's transaction. Until it ends nobody removes them (``store.removals``).
+async def keep(
+    connection: Connection,
+    vault: Vault,
+    municipality_id: str,
+    attachments: Sequence[Attachment],
+    now: datetime,
+) -> None:
+    """Store what is not there yet, inside the caller's transaction. Until it ends nobody removes
+    them (``store.removals``).
 
     The vault has been made ``ready``.
     """
     key = vault.lasting(municipality_id)
-    unique = {key.file(a.digest): (len(a.data), await sealed(key.file_key(a.digest, len(a.data)), a.data)) for a in attachments}
+    unique = {
+        key.file(a.digest): (len(a.data), await sealed(key.file_key(a.digest, len(a.data)), a.data))
+        for a in attachments
+    }
     while unique:
         rows = await connection.fetch(
             """
@@ -49,12 +60,17 @@ async def keep(connection: Connection, vault: Vault, municipality_id: str, attac
             [data for _, data in unique.values()],
             now,
         )
-        for row in rows:  # what another has added or removed since this statement began is in neither
+        for (
+            row
+        ) in rows:  # what another has added or removed since this statement began is in neither
             unique.pop(row["digest"], None)
 
 
-async def refer(connection: Connection, vault: Vault, municipality_id: str, uses: Iterable[tuple[UUID, bytes]]) -> None:
-    """Say which batch or message names which of the files that were kept, by the SHA-256; inside the caller's transaction."""
+async def refer(
+    connection: Connection, vault: Vault, municipality_id: str, uses: Iterable[tuple[UUID, bytes]]
+) -> None:
+    """Say which batch or message names which of the files that were kept, by the SHA-256; inside
+    the caller's transaction."""
     key = vault.lasting(municipality_id)
     pairs = sorted({(owner, key.file(digest)) for owner, digest in set(uses)})
     if pairs:
@@ -63,8 +79,10 @@ async def refer(connection: Connection, vault: Vault, municipality_id: str, uses
             INSERT INTO attachment_uses (municipality_id, owner, digest)
             SELECT $1, r.owner, r.digest FROM unnest($2::uuid[], $3::bytea[]) AS r(owner, digest) ON CONFLICT DO NOTHING
             """,
-            municipality_id, [owner for owner, _ in pairs], [name for _, name in pairs],
-        )  # fmt: skip
+            municipality_id,
+            [owner for owner, _ in pairs],
+            [name for _, name in pairs],
+        )
 
 
 async def sealed(key: FileKey, data: bytes) -> bytes:
@@ -92,7 +110,8 @@ class Gone(LookupError):
 
 
 class Attachments:
-    """Reads them back, with a bounded memory of those that were used last: a batch sends the same file many times."""
+    """Reads them back, with a bounded memory of those that were used last: a batch sends the same
+    file many times."""
 
     def __init__(self, database: Database, *, memory: int = 64 * 1024 * 1024) -> None:
         self._database = database
@@ -100,8 +119,11 @@ class Attachments:
         self._held = 0
         self._recent: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
 
-    async def load(self, municipality_id: str, named: Sequence[dict[str, Any]]) -> tuple[Attachment, ...]:
-        """``named``: name, type and digest of each, as the batch refers to them. Raises ``Gone``."""
+    async def load(
+        self, municipality_id: str, named: Sequence[dict[str, Any]]
+    ) -> tuple[Attachment, ...]:
+        """``named``: name, type and digest of each, as the batch refers to them. Raises
+        ``Gone``."""
         wanted = {bytes.fromhex(n["digest"]) for n in named}
         have = {d: data for d in wanted if (data := self._recall(municipality_id, d)) is not None}
         if missing := wanted - have.keys():
@@ -110,14 +132,21 @@ class Attachments:
                 self._remember(municipality_id, digest, have[digest])
         if wanted - have.keys():
             raise Gone("a file")
-        return tuple(Attachment(n["name"], n["type"], have[d := bytes.fromhex(n["digest"])], d) for n in named)
+        return tuple(
+            Attachment(n["name"], n["type"], have[d := bytes.fromhex(n["digest"])], d)
+            for n in named
+        )
 
     async def sizes(self, municipality_id: str, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Bytes of those that are there."""
-        return {digest: row["size"] for digest, row in (await self._rows(municipality_id, digests, "size")).items()}
+        return {
+            digest: row["size"]
+            for digest, row in (await self._rows(municipality_id, digests, "size")).items()
+        }
 
     async def slices(self, municipality_id: str, digest: bytes, size: int) -> AsyncIterator[bytes]:
-        """A file piece by piece: one of them is in memory, and no connection is held while it goes out. Raises ``Locked``."""
+        """A file piece by piece: one of them is in memory, and no connection is held while it goes
+        out. Raises ``Locked``."""
         await self._database.vault.ready(municipality_id)
         key = self._database.vault.lasting(municipality_id).file_key(digest, size)
         for number in range(key.pieces):
@@ -127,21 +156,29 @@ class Attachments:
                 raise Gone("a file has been removed while it was read")
             yield key.open(number, found["piece"]) if found["sealed"] else found["piece"][:CHUNK]
 
-    async def _rows(self, municipality_id: str, digests: Collection[bytes], columns: str) -> dict[bytes, Any]:
-        """By digest; sealed ones before those that were stored plain, before there was a key, under the digest itself."""
+    async def _rows(
+        self, municipality_id: str, digests: Collection[bytes], columns: str
+    ) -> dict[bytes, Any]:
+        """By digest; sealed ones before those that were stored plain, before there was a key, under
+        the digest itself."""
         vault = self._database.vault
         await vault.ready(municipality_id)
-        names = {vault.lasting(municipality_id).file(digest): digest for digest in digests} | {digest: digest for digest in digests}
+        names = {vault.lasting(municipality_id).file(digest): digest for digest in digests} | {
+            digest: digest for digest in digests
+        }
         rows = await self._database.of(municipality_id).fetch(
             f"SELECT digest, sealed, {columns} FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) ORDER BY sealed",  # noqa: S608
-            municipality_id, list(names),
-        )  # fmt: skip
+            municipality_id,
+            list(names),
+        )
         return {names[row["digest"]]: row for row in rows}
 
     async def _plain(self, municipality_id: str, digest: bytes, row: Any) -> bytes:
         if not row["sealed"]:
             return bytes(row["data"])
-        return await _opened(self._database.vault.lasting(municipality_id).file_key(digest, row["size"]), row["data"])
+        return await _opened(
+            self._database.vault.lasting(municipality_id).file_key(digest, row["size"]), row["data"]
+        )
 
     def _recall(self, municipality_id: str, digest: bytes) -> bytes | None:
         data = self._recent.get((municipality_id, digest))

@@ -1,4 +1,5 @@
-"""Attempts: committed as started before the provider is called, settled after. Every change compares before it sets."""
+"""Attempts: committed as started before the provider is called, settled after. Every change
+compares before it sets."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.settlement import Settlement
 
-#: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call waits.
+#: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call
+#: waits.
 SETTLEMENTS = "utskick_settled"
 
 
@@ -30,8 +32,9 @@ _OVER: Final = SETTLED - {Status.UNCERTAIN}
 
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
-    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning again when the
-    commit was not confirmed. All that one ``Attempts`` begins have the same ``claim`` and ``worker``."""
+    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning
+    again when the commit was not confirmed. All that one ``Attempts`` begins have the same
+    ``claim`` and ``worker``."""
 
     delivery: Delivery
     account: str
@@ -48,13 +51,22 @@ class Attempts:
         self._database = database
         self._vault = database.vault
         self._legs = FollowUps(database)
-        self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(self._begin)
-        self._settles: GroupCommit[Settlement, bool] = GroupCommit(self._settle, split=(asyncpg.DataError,))
+        self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(
+            self._begin
+        )
+        self._settles: GroupCommit[Settlement, bool] = GroupCommit(
+            self._settle, split=(asyncpg.DataError,)
+        )
 
     async def begin(self, beginning: AttemptStart) -> bool:
-        """The attempt is on disk. False: it was not due any more, or somebody else has taken it; nothing may be sent."""
+        """The attempt is on disk. False: it was not due any more, or somebody else has taken it;
+        nothing may be sent."""
         first, frozen = beginning.delivery, beginning.frozen
-        sealed = self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen) if frozen is not None else None
+        sealed = (
+            self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen)
+            if frozen is not None
+            else None
+        )
         return await self._begins.put((beginning, sealed))
 
     async def _begin(self, group: Sequence[tuple[AttemptStart, bytes | None]]) -> Sequence[bool]:
@@ -92,7 +104,8 @@ class Attempts:
         return [b.delivery.id in taken for b in begun]
 
     async def settle(self, settlement: Settlement) -> bool:
-        """The outcome is on disk, with the next job if there is one. False: another worker settled this attempt before."""
+        """The outcome is on disk, with the next job if there is one. False: another worker settled
+        this attempt before."""
         if not settlement.follows:
             return await self._settles.put(settlement)
         async with self._database.transaction() as connection:
@@ -155,16 +168,30 @@ _FOR_GOOD: Final = [status.value for status in _OVER]
 
 
 def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
-    """What is written of each; and the next jobs, of those that are due again: most are not, and every value sent costs something."""
+    """What is written of each; and the next jobs, of those that are due again: most are not, and
+    every value sent costs something."""
     rows = [
         (
-            s.delivery.municipality_id, s.delivery.id, s.attempt, s.move.status.value, s.account, s.move.reference,
-            s.move.reason.code if s.move.reason else None, s.move.reason.sentence if s.move.reason else None,
-            s.move.reason.provider_code if s.move.reason else None, s.move.doubt, " ".join(s.move.tried), s.at, s.move.due,
-            s.actor, s.move.noted.value if s.move.noted else None, s.job_id, int(s.uncalled),
+            s.delivery.municipality_id,
+            s.delivery.id,
+            s.attempt,
+            s.move.status.value,
+            s.account,
+            s.move.reference,
+            s.move.reason.code if s.move.reason else None,
+            s.move.reason.sentence if s.move.reason else None,
+            s.move.reason.provider_code if s.move.reason else None,
+            s.move.doubt,
+            " ".join(s.move.tried),
+            s.at,
+            s.move.due,
+            s.actor,
+            s.move.noted.value if s.move.noted else None,
+            s.job_id,
+            int(s.uncalled),
         )
         for s in group
-    ]  # fmt: skip
+    ]
     again = [s.delivery for s in group if s.move.due is not None]
     return [
         *map(list, zip(*rows, strict=True)),

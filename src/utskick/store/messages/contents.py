@@ -1,4 +1,5 @@
-"""What a request said: the shared content of a batch or a message's own, and the part of it that one channel is given."""
+"""What a request said: the shared content of a batch or a message's own, and the part of it that
+one channel is given."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from utskick.store.messages.attachments import Gone, read_names
 
 _REMEMBERED = 64
 
-#: The columns ``content`` and ``attachments`` of ``m`` a message in ``b`` its batch: null where they are the batch's, to be remembered.
+#: The columns ``content`` and ``attachments`` of ``m`` a message in ``b`` its batch: null where
+#: they are the batch's, to be remembered.
 OWN = """
     CASE WHEN m.content IS NOT NULL THEN m.content WHEN b.recipients = 1 THEN b.content END AS content,
     CASE WHEN m.content IS NOT NULL THEN m.attachments WHEN b.recipients = 1 THEN b.attachments END AS attachments
@@ -27,14 +29,16 @@ Content = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Contents:
-    """A bounded memory of batches, by municipality and id. A batch's content never changes: 100 000 deliveries refer to one row."""
+    """A bounded memory of batches, by municipality and id. A batch's content never changes: 100 000
+    deliveries refer to one row."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._recent: OrderedDict[tuple[str, UUID], Content] = OrderedDict()
 
     async def of(self, row: Any) -> Content:
-        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content`` (null: the batch's, to be remembered).
+        """Of a delivery's row with ``channel``, ``batch_channel``, ``batch_id``, and ``content``
+        (null: the batch's, to be remembered).
 
         Raises ``Gone``.
         """
@@ -75,7 +79,8 @@ def _leg(channel: str, whole: Content) -> Content:
 
 
 def recipient_of(vault: Vault, row: Any) -> Recipient:
-    """Of a row with ``destination`` of a delivery, and ``party`` and ``reference`` of its message. Raises ``Erased`` or ``Locked``."""
+    """Of a row with ``destination`` of a delivery, and ``party`` and ``reference`` of its message.
+    Raises ``Erased`` or ``Locked``."""
     municipality_id = row["municipality_id"]
     return Recipient(
         vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),

@@ -40,7 +40,8 @@ _COLUMNS = f"""
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's request. ``erased``: nobody can read it."""
+    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's
+    request. ``erased``: nobody can read it."""
 
     delivery: Delivery
     draft: Draft
@@ -60,7 +61,8 @@ class Deliveries:
         self._contents = Contents(database)
 
     async def load(self, claimed: Sequence[Job]) -> tuple[dict[UUID, ClaimedDelivery], set[UUID]]:
-        """The deliveries of these jobs, by id, and those that cannot be read: one of them must not stop its neighbours.
+        """The deliveries of these jobs, by id, and those that cannot be read: one of them must not
+        stop its neighbours.
 
         One that is gone is in neither.
         """
@@ -80,7 +82,11 @@ class Deliveries:
         unreadable: set[UUID] = set()
         for row in rows:
             try:
-                loaded[row["id"]] = ClaimedDelivery(read_delivery(row), await self._draft(row), row["channel"] != row["batch_channel"])
+                loaded[row["id"]] = ClaimedDelivery(
+                    read_delivery(row),
+                    await self._draft(row),
+                    row["channel"] != row["batch_channel"],
+                )
             except Erased:
                 empty = Draft(row["municipality_id"], {}, Recipient("", None, row["reference"]))
                 loaded[row["id"]] = ClaimedDelivery(read_delivery(row), empty, erased=True)
@@ -90,7 +96,8 @@ class Deliveries:
         return loaded, unreadable
 
     async def _at_hand(self, rows: Sequence[Any]) -> None:
-        """The keys of these rows; also of those that were written plain, since what comes to them will be sealed."""
+        """The keys of these rows; also of those that were written plain, since what comes to them
+        will be sealed."""
         vault = self._database.vault
         await vault.at_hand(rows)
         for row in rows:
@@ -108,15 +115,24 @@ class Deliveries:
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"]) if row["frozen"] is not None else None,
-            secret=vault.open(municipality_id, Column.SECRET, row["secret"]) if row["secret"] is not None else None,
-            letters=partial(self._letters, municipality_id, row["batch_id"]) if hands_over else None,
+            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            if row["frozen"] is not None
+            else None,
+            secret=vault.open(municipality_id, Column.SECRET, row["secret"])
+            if row["secret"] is not None
+            else None,
+            letters=partial(self._letters, municipality_id, row["batch_id"])
+            if hands_over
+            else None,
             organization_number=row["organization_number"],
             department=row["department"],
         )
 
-    async def _letters(self, municipality_id: str, print_batch: UUID) -> AsyncIterator[tuple[UUID, Draft]]:
-        """The members of a gathering in the order of their ids; no connection is held between two strides."""
+    async def _letters(
+        self, municipality_id: str, print_batch: UUID
+    ) -> AsyncIterator[tuple[UUID, Draft]]:
+        """The members of a gathering in the order of their ids; no connection is held between two
+        strides."""
         last = _FIRST
         while True:
             rows = await self._database.pool.fetch(
@@ -128,8 +144,11 @@ class Deliveries:
                 WHERE d.municipality_id = $1 AND d.print_batch = $2 AND d.status = 'gathered' AND d.id > $3
                 ORDER BY d.id LIMIT $4
                 """,  # noqa: S608
-                municipality_id, print_batch, last, _STRIDE,
-            )  # fmt: skip
+                municipality_id,
+                print_batch,
+                last,
+                _STRIDE,
+            )
             await self._at_hand(rows)
             for row in rows:
                 yield row["id"], await self._draft(row)

@@ -1,4 +1,5 @@
-"""Further deliveries of a message: the answers of a routed one, the way on when a leg has failed, and the members of a hand-over."""
+"""Further deliveries of a message: the answers of a routed one, the way on when a leg has failed,
+and the members of a hand-over."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class FollowUps:
         self._database = database
 
     async def route(self, routing: Routing) -> bool:
-        """The delivery is routed, and its answers are deliveries of their own. False: it was not due any more."""
+        """The delivery is routed, and its answers are deliveries of their own. False: it was not
+        due any more."""
         delivery = routing.delivery
         async with self._database.transaction() as connection:
             moved = await connection.fetchval(
@@ -58,12 +60,18 @@ class FollowUps:
                 UPDATE deliveries SET status = 'routed', updated_at = $4 WHERE municipality_id = $1 AND id = $2 AND attempts = $3
                     AND status IN ('queued', 'deferred') RETURNING true
                 """,
-                delivery.municipality_id, delivery.id, delivery.attempts, routing.at,
-            )  # fmt: skip
+                delivery.municipality_id,
+                delivery.id,
+                delivery.attempts,
+                routing.at,
+            )
             if moved:
                 await _tell(connection, delivery, Status.ROUTED, routing.at)
                 for route in routing.routes:
-                    await self._add(connection, _Leg(delivery, route, routing.types[route.channel], (), routing.at))
+                    await self._add(
+                        connection,
+                        _Leg(delivery, route, routing.types[route.channel], (), routing.at),
+                    )
                 await connection.execute("DELETE FROM pgqueuer WHERE id = $1", routing.job_id)
         return bool(moved)
 
@@ -71,11 +79,24 @@ class FollowUps:
         """What a settlement brings with it."""
         first, move = settlement.delivery, settlement.move
         if first.encloses is not None:
-            ending = Ending(first.municipality_id, first.encloses, move, settlement.account, settlement.at, settlement.actor)
+            ending = Ending(
+                first.municipality_id,
+                first.encloses,
+                move,
+                settlement.account,
+                settlement.at,
+                settlement.actor,
+            )
             await end_letters(connection, ending)
         if settlement.falls_back:
             channel, *rest = settlement.delivery.next
-            leg = _Leg(settlement.delivery, Route(channel, ""), settlement.types[channel], tuple(rest), settlement.at)
+            leg = _Leg(
+                settlement.delivery,
+                Route(channel, ""),
+                settlement.types[channel],
+                tuple(rest),
+                settlement.at,
+            )
             await self._add(connection, leg)
 
     async def _add(self, connection: Connection, leg: _Leg) -> None:
@@ -88,15 +109,26 @@ class FollowUps:
             SELECT $3, municipality_id, batch_id, message_id, $4, $5, priority, 'queued', $6, awaited, $7, $8, $8, greatest(expires_at, $9)
             FROM deliveries WHERE municipality_id = $1 AND id = $2
             """,
-            first.municipality_id, first.id, delivery_id, route.channel, leg.message_type,
-            key.seal(Column.DESTINATION, route.destination.encode()), list(leg.rest), leg.at, leg.at + LIFETIME,
-        )  # fmt: skip
-        await jobs.enqueue(connection, [(route.channel, Priority(first.priority), first.municipality_id, delivery_id, leg.at)])
+            first.municipality_id,
+            first.id,
+            delivery_id,
+            route.channel,
+            leg.message_type,
+            key.seal(Column.DESTINATION, route.destination.encode()),
+            list(leg.rest),
+            leg.at,
+            leg.at + LIFETIME,
+        )
+        await jobs.enqueue(
+            connection,
+            [(route.channel, Priority(first.priority), first.municipality_id, delivery_id, leg.at)],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of the hand-over of a print batch: through which account, and by whose decision where it was somebody's."""
+    """What became of the hand-over of a print batch: through which account, and by whose decision
+    where it was somebody's."""
 
     municipality_id: str
     print_batch: UUID
@@ -121,13 +153,24 @@ async def end_letters(connection: Any, ending: Ending) -> None:
             SELECT $1, id, $3, $8, $4, $5, $6, $7, $10, $9 FROM moved)
         SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited
         """,
-        ending.municipality_id, ending.print_batch, move.status.value, move.reference, reason.code if reason else None,
-        reason.sentence if reason else None, reason.provider_code if reason else None, ending.account, ending.at, ending.actor,
-    )  # fmt: skip
+        ending.municipality_id,
+        ending.print_batch,
+        move.status.value,
+        move.reference,
+        reason.code if reason else None,
+        reason.sentence if reason else None,
+        reason.provider_code if reason else None,
+        ending.account,
+        ending.at,
+        ending.actor,
+    )
 
 
 async def _tell(connection: Connection, delivery: Delivery, status: Status, at: datetime) -> None:
     await connection.execute(
         "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ($1, $2, $3, $4)",
-        delivery.municipality_id, delivery.id, status.value, at,
-    )  # fmt: skip
+        delivery.municipality_id,
+        delivery.id,
+        status.value,
+        at,
+    )

@@ -1,4 +1,5 @@
-"""Print batches: letters gather in one, it closes exactly once, and its hand-over is a delivery of its own."""
+"""Print batches: letters gather in one, it closes exactly once, and its hand-over is a delivery of
+its own."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _Place = tuple[str, str, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """A letter that is ready. ``closes_itself``: its batch is closed when the whole request rests, without a call."""
+    """A letter that is ready. ``closes_itself``: its batch is closed when the whole request rests,
+    without a call."""
 
     delivery: Delivery
     frozen: bytes
@@ -45,14 +47,16 @@ class Gather:
 
 
 class PrintBatches:
-    """An open print batch is locked by whoever adds to it or closes it: none is closed with a letter half in it."""
+    """An open print batch is locked by whoever adds to it or closes it: none is closed with a
+    letter half in it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._gathers: GroupCommit[tuple[Gather, bytes], bool] = GroupCommit(self._gather)
 
     async def gather(self, letter: Gather) -> bool:
-        """The letter lies in the open print batch of its request. False: it was not due any more."""
+        """The letter lies in the open print batch of its request. False: it was not due any
+        more."""
         key = self._database.vault.of(letter.delivery.municipality_id, letter.delivery.month)
         return await self._gathers.put((letter, key.seal(Column.FROZEN, letter.frozen)))
 
@@ -91,8 +95,11 @@ class PrintBatches:
         moved = {row["id"] for row in rows}
         return [g.delivery.id in moved for g in group]
 
-    async def want_closed(self, municipality_id: str, channel: str, batch_id: UUID, now: datetime) -> bool:
-        """Close the batch as soon as nothing of it is on its way. False: there is no such batch here. May be repeated."""
+    async def want_closed(
+        self, municipality_id: str, channel: str, batch_id: UUID, now: datetime
+    ) -> bool:
+        """Close the batch as soon as nothing of it is on its way. False: there is no such batch
+        here. May be repeated."""
         async with self._database.transaction() as connection:
             known = await connection.fetchval(
                 "SELECT true FROM batches WHERE municipality_id = $1 AND id = $2 AND message_type <> $3",
@@ -105,22 +112,28 @@ class PrintBatches:
             if await connection.fetchval(
                 "SELECT true FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND channel = $3"
                 " AND status IN ('queued', 'deferred', 'gathered') LIMIT 1",
-                municipality_id, batch_id, channel,
-            ):  # fmt: skip
+                municipality_id,
+                batch_id,
+                channel,
+            ):
                 await _insert(connection, [(municipality_id, channel, batch_id)], [False], now)
                 await connection.execute(
                     "UPDATE print_batches SET close_wanted = true"
                     " WHERE municipality_id = $1 AND channel = $2 AND batch_id = $3 AND closed_at IS NULL",
-                    municipality_id, channel, batch_id,
-                )  # fmt: skip
+                    municipality_id,
+                    channel,
+                    batch_id,
+                )
             return True
 
     async def close_due(self, now: datetime, close_after: Mapping[str, timedelta]) -> int:
-        """Close what is to be closed, each with a hand-over. Returns how many. Any number of workers may do it at once."""
+        """Close what is to be closed, each with a hand-over. Returns how many. Any number of
+        workers may do it at once."""
         rows = await self._database.pool.fetch(
             f"SELECT p.id, p.municipality_id FROM print_batches p WHERE p.closed_at IS NULL AND {_DUE} ORDER BY p.opened_at LIMIT 50",  # noqa: S608
-            list(close_after), [now - age for age in close_after.values()],
-        )  # fmt: skip
+            list(close_after),
+            [now - age for age in close_after.values()],
+        )
         closed = 0
         for row in rows:
             await self._database.vault.ready(row["municipality_id"], month_of(now))
@@ -131,8 +144,11 @@ class PrintBatches:
                         SELECT p.id FROM print_batches p WHERE p.id = $4 AND p.closed_at IS NULL AND {_DUE} FOR UPDATE SKIP LOCKED)
                     RETURNING id, municipality_id, channel, batch_id, sequence, letters
                     """,  # noqa: S608
-                    list(close_after), [now - age for age in close_after.values()], now, row["id"],
-                )  # fmt: skip
+                    list(close_after),
+                    [now - age for age in close_after.values()],
+                    now,
+                    row["id"],
+                )
                 if found is not None and found["letters"]:
                     await self._hand_over(connection, found, now)
                     closed += 1
@@ -140,16 +156,29 @@ class PrintBatches:
 
     async def _hand_over(self, connection: Connection, found: Any, now: datetime) -> None:
         """The hand-over as a delivery: its batch has the print batch's id."""
-        municipality_id, channel, print_batch = found["municipality_id"], found["channel"], found["id"]
+        municipality_id, channel, print_batch = (
+            found["municipality_id"],
+            found["channel"],
+            found["id"],
+        )
         asked = await connection.fetchrow(
-            "SELECT priority, origin, issuer FROM batches WHERE municipality_id = $1 AND id = $2", municipality_id, found["batch_id"]
+            "SELECT priority, origin, issuer FROM batches WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            found["batch_id"],
         )
         assert asked is not None, "a print batch without its batch"
         content = {
-            "batchId": str(found["batch_id"]), "sequence": found["sequence"], "letters": found["letters"],
-            "municipalityId": municipality_id, "sentBy": asked["issuer"],
-        }  # fmt: skip
-        seal, message_id, delivery_id = self._database.vault.of(municipality_id, month_of(now)).seal, new_id(), new_id()
+            "batchId": str(found["batch_id"]),
+            "sequence": found["sequence"],
+            "letters": found["letters"],
+            "municipalityId": municipality_id,
+            "sentBy": asked["issuer"],
+        }
+        seal, message_id, delivery_id = (
+            self._database.vault.of(municipality_id, month_of(now)).seal,
+            new_id(),
+            new_id(),
+        )
         await connection.execute(
             """
             WITH b AS (
@@ -160,13 +189,27 @@ class PrintBatches:
                 awaited, created_at, updated_at, expires_at)
             VALUES ($11, $1, $2, $10, $3, $4, $5, 'queued', $12, false, $9, $9, $13)
             """,
-            municipality_id, print_batch, channel, HAND_OVER, asked["priority"], asked["origin"], asked["issuer"],
-            seal(Column.CONTENT, orjson.dumps(content)), now, message_id, delivery_id, seal(Column.DESTINATION, b""), now + _LIFETIME,
-        )  # fmt: skip
-        await jobs.enqueue(connection, [(channel, Priority(asked["priority"]), municipality_id, delivery_id, now)])
+            municipality_id,
+            print_batch,
+            channel,
+            HAND_OVER,
+            asked["priority"],
+            asked["origin"],
+            asked["issuer"],
+            seal(Column.CONTENT, orjson.dumps(content)),
+            now,
+            message_id,
+            delivery_id,
+            seal(Column.DESTINATION, b""),
+            now + _LIFETIME,
+        )
+        await jobs.enqueue(
+            connection, [(channel, Priority(asked["priority"]), municipality_id, delivery_id, now)]
+        )
 
 
-#: $1: channels, $2: the time before which an open batch is closed by its age. What is held in doubt does not hold up the others.
+#: $1: channels, $2: the time before which an open batch is closed by its age. What is held in doubt
+#: does not hold up the others.
 _DUE: Final = """(
     p.opened_at < (SELECT a.before FROM unnest($1::text[], $2::timestamptz[]) AS a(channel, before) WHERE a.channel = p.channel)
     OR ((p.closes_itself OR p.close_wanted) AND NOT EXISTS (
@@ -178,7 +221,12 @@ _DUE: Final = """(
 async def _open(connection: Connection, wanted: Mapping[_Place, Gather]) -> dict[_Place, UUID]:
     """The open print batch of each place, locked; made where there is none."""
     while True:
-        await _insert(connection, list(wanted), [g.closes_itself for g in wanted.values()], max(g.at for g in wanted.values()))
+        await _insert(
+            connection,
+            list(wanted),
+            [g.closes_itself for g in wanted.values()],
+            max(g.at for g in wanted.values()),
+        )
         rows = await connection.fetch(
             """
             SELECT p.id, p.municipality_id, p.channel, p.batch_id FROM print_batches p
@@ -188,12 +236,16 @@ async def _open(connection: Connection, wanted: Mapping[_Place, Gather]) -> dict
             """,
             *map(list, zip(*wanted, strict=True)),
         )
-        found = {(row["municipality_id"], row["channel"], row["batch_id"]): row["id"] for row in rows}
+        found = {
+            (row["municipality_id"], row["channel"], row["batch_id"]): row["id"] for row in rows
+        }
         if len(found) == len(wanted):  # else one was closed between the two statements
             return found
 
 
-async def _insert(connection: Connection, places: Sequence[_Place], closes_itself: Sequence[bool], now: datetime) -> None:
+async def _insert(
+    connection: Connection, places: Sequence[_Place], closes_itself: Sequence[bool], now: datetime
+) -> None:
     await connection.execute(
         """
         INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, closes_itself, opened_at)

@@ -1,4 +1,5 @@
-"""Receipts on disk: every report a provider makes is kept, then applied to its delivery if it still can be."""
+"""Receipts on disk: every report a provider makes is kept, then applied to its delivery if it still
+can be."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Arrival:
 
 
 class ReceiptRows:
-    """First kept, in a transaction of its own; then applied. So neither order of receipt and settlement can lose one."""
+    """First kept, in a transaction of its own; then applied. So neither order of receipt and
+    settlement can lose one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,9 +63,11 @@ class ReceiptRows:
         return ids
 
     async def _apply(self, ids: Sequence[UUID]) -> Sequence[None]:
-        """Find each receipt's delivery (by our id, else by the provider's reference) and make the move if it is legal.
+        """Find each receipt's delivery (by our id, else by the provider's reference) and make the
+        move if it is legal.
 
-        A receipt that comes while the attempt is still open waits for the settlement; one that says nothing new is superseded.
+        A receipt that comes while the attempt is still open waits for the settlement; one that says
+        nothing new is superseded.
         """
         await self._database.pool.execute(
             """
@@ -125,15 +129,21 @@ class ReceiptRows:
         return [row["id"] for row in rows]
 
     async def overdue(self, before: datetime, after: UUID, limit: int) -> list[UUID]:
-        """Receipts that have waited long, by id from ``after``: their settlement may have been interrupted before it looked for them."""
+        """Receipts that have waited long, by id from ``after``: their settlement may have been
+        interrupted before it looked for them."""
         rows = await self._database.pool.fetch(
-            "SELECT id FROM receipts WHERE state = 'waiting' AND received_at < $1 AND id > $2 ORDER BY id LIMIT $3", before, after, limit
+            "SELECT id FROM receipts WHERE state = 'waiting' AND received_at < $1 AND id > $2 ORDER BY id LIMIT $3",
+            before,
+            after,
+            limit,
         )
         return [row["id"] for row in rows]
 
     async def give_up(self, before: datetime) -> int:
-        """Receipts that nobody ever asked about: kept, but not looked at any more. Returns how many."""
+        """Receipts that nobody ever asked about: kept, but not looked at any more. Returns how
+        many."""
         done: str = await self._database.pool.execute(
-            "UPDATE receipts SET state = 'unknown' WHERE state = 'waiting' AND received_at < $1", before
+            "UPDATE receipts SET state = 'unknown' WHERE state = 'waiting' AND received_at < $1",
+            before,
         )
         return int(done.split()[-1])

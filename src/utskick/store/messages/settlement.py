@@ -12,10 +12,11 @@ from utskick.domain.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt came to. ``job_id`` is removed with it, when it is the one that counts; ``account`` and ``actor`` tell the story.
+    """What an attempt came to. ``job_id`` is removed with it, when it is the one that counts;
+    ``account`` and ``actor`` tell the story.
 
-    ``uncalled``: the attempt ended before its call, and was never begun on disk. ``types``: the contract's word for each channel, where a
-    leg may follow.
+    ``uncalled``: the attempt ended before its call, and was never begun on disk. ``types``: the
+    contract's word for each channel, where a leg may follow.
     """
 
     delivery: Delivery
@@ -37,5 +38,7 @@ class Settlement:
     def follows(self) -> bool:
         """Whether more has to be written in the same transaction."""
         return self.falls_back or (
-            self.delivery.encloses is not None and self.move.due is None and self.move.status is not Status.UNCERTAIN
+            self.delivery.encloses is not None
+            and self.move.due is None
+            and self.move.status is not Status.UNCERTAIN
         )

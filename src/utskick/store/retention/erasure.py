@@ -1,4 +1,5 @@
-"""A person is erased (GDPR article 17): everything that no rule preserves, no hold keeps, and that is not on its way; in small steps.
+"""A person is erased (GDPR article 17): everything that no rule preserves, no hold keeps, and that
+is not on its way; in small steps.
 
 May be interrupted and repeated: each step is whole, and what it removed stands in the protocol.
 """
@@ -25,7 +26,8 @@ from utskick.store.retention.purge import Judged, Removal, Removed
 from utskick.store.retention.rules import RetentionRules, lock
 from utskick.store.retention.sweep import PATIENCE, STEP
 
-#: How often what has just ended is looked at again, and how long (s) before: until it has been counted.
+#: How often what has just ended is looked at again, and how long (s) before: until it has been
+#: counted.
 _LOOKS, _PAUSE = 4, 0.25
 
 
@@ -45,7 +47,8 @@ class ErasureOrder:
 
 @dataclass(frozen=True, slots=True)
 class KeptItem:
-    """Something that was kept. ``what``: message or directory; ``said``: the rule's decision, or what the hold refers to."""
+    """Something that was kept. ``what``: message or directory; ``said``: the rule's decision, or
+    what the hold refers to."""
 
     what: str
     reason: Kept
@@ -82,9 +85,12 @@ _ENTRIES: Final = """
 
 
 class Erasures:
-    """Every statement is bound to a municipality. ``defaults``: the retention rules of the settings."""
+    """Every statement is bound to a municipality. ``defaults``: the retention rules of the
+    settings."""
 
-    def __init__(self, database: Database, defaults: Collection[RetentionRule], step: int = STEP) -> None:
+    def __init__(
+        self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
+    ) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._holds = Holds(database)
@@ -92,8 +98,12 @@ class Erasures:
         self._step = step
 
     async def erase(self, order: ErasureOrder, now: datetime) -> ErasureResult:
-        """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for long."""
-        erased, keys = ErasureResult(), await self._database.vault.indexes(order.municipality_id, str(order.party_id))
+        """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for
+        long."""
+        erased, keys = (
+            ErasureResult(),
+            await self._database.vault.indexes(order.municipality_id, str(order.party_id)),
+        )
         order = replace(order, keys=tuple(keys))
         for look in range(_LOOKS):
             await self._tallies.keep_up()
@@ -115,9 +125,17 @@ class Erasures:
                     await connection.execute(PATIENCE)
                     place = await self._next(connection, order, (place, erased), now)
         except asyncpg.LockNotAvailableError as fault:
-            raise NotAllowedHere("one of the person's batches is being written to; try again, and it goes on from there") from fault
+            raise NotAllowedHere(
+                "one of the person's batches is being written to; try again, and it goes on from there"
+            ) from fault
 
-    async def _next(self, connection: Connection, order: ErasureOrder, at: tuple[_Place, ErasureResult], now: datetime) -> _Place | None:
+    async def _next(
+        self,
+        connection: Connection,
+        order: ErasureOrder,
+        at: tuple[_Place, ErasureResult],
+        now: datetime,
+    ) -> _Place | None:
         """A step; from where to go on."""
         place, erased = at
         rows = await connection.fetch(
@@ -127,21 +145,32 @@ class Erasures:
                 ORDER BY at, id LIMIT $5) m
             ORDER BY m.at, m.id LIMIT $5
             """,
-            order.municipality_id, order.keys, *place, self._step,
-        )  # fmt: skip
-        removal, rules = Removal(connection, order.municipality_id, now), await self._rules.of(order.municipality_id, connection)
+            order.municipality_id,
+            order.keys,
+            *place,
+            self._step,
+        )
+        removal, rules = (
+            Removal(connection, order.municipality_id, now),
+            await self._rules.of(order.municipality_id, connection),
+        )
         judged = await removal.judge([row["id"] for row in rows])
         going, kept = _sorted(judged, rules)
-        kept[KeptItem("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(judged)  # somebody writes to them just now
+        kept[KeptItem("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(
+            judged
+        )  # somebody writes to them just now
         erased.kept.update(+kept)
         removed = await removal.remove(going)
         if not removed.is_nothing:
-            await note(connection, order.municipality_id, RetentionLogEntry(now, _cause(order), removed))
+            await note(
+                connection, order.municipality_id, RetentionLogEntry(now, _cause(order), removed)
+            )
         erased.removed += removed
         return (rows[-1]["at"], rows[-1]["id"]) if len(rows) == self._step else None
 
     async def _directory(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
-        """The entry, contact settings with what hangs on them, and devices; nothing of it is preserved by a rule."""
+        """The entry, contact settings with what hangs on them, and devices; nothing of it is
+        preserved by a rule."""
         mid, party_id = order.municipality_id, order.party_id
         async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)
@@ -149,14 +178,22 @@ class Erasures:
             held = await self._holds.on_party(connection, mid, order.keys)
             if held is not None:
                 erased.entries = dict.fromkeys(counts, 0)
-                erased.kept.update(+Counter({KeptItem("directory", Kept.HOLD, held or None): sum(counts.values())}))
+                erased.kept.update(
+                    +Counter({KeptItem("directory", Kept.HOLD, held or None): sum(counts.values())})
+                )
                 return
             for table in ("parties", "contact_settings", "push_subscriptions"):
-                await connection.execute(f"DELETE FROM {table} WHERE municipality_id = $1 AND party_id = $2", mid, party_id)  # noqa: S608
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE municipality_id = $1 AND party_id = $2",  # noqa: S608
+                    mid,
+                    party_id,
+                )
             await self._holds.forget(connection, mid, order.keys)
             erased.entries = counts
             if gone := sum(counts.values()):
-                await note(connection, mid, RetentionLogEntry(now, _cause(order), Removed(entries=gone)))
+                await note(
+                    connection, mid, RetentionLogEntry(now, _cause(order), Removed(entries=gone))
+                )
                 erased.removed = replace(erased.removed, entries=gone)
 
 
@@ -169,7 +206,8 @@ def _cause(order: ErasureOrder) -> Cause:
 
 
 def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[KeptItem]]:
-    """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end by itself."""
+    """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end
+    by itself."""
     going, kept = list[Judged](), Counter[KeptItem]()
     for message in judged:
         rule = rules.of(message.message_type, message.unit)

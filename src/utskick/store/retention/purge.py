@@ -1,18 +1,27 @@
-"""Messages are removed with everything that hangs on them, or not at all: the one place where anything of the spine is deleted.
+"""Messages are removed with everything that hangs on them, or not at all: the one place where
+anything of the spine is deleted.
 
-Whoever removes holds the municipality's lock (``retention_rules``), so that no two do. Against writers these rows are guarded:
+Whoever removes holds the municipality's lock (``retention_rules``), so that no two do. Against
+writers these rows are guarded:
 
-- a delivery changes only by an UPDATE of its row, and events and further deliveries come with such a change. Deliveries are locked first
-  (SKIP LOCKED: one that is being written is not over), then judged by a statement that sees what was committed until then;
-- an import adds deliveries to messages that are there, and locks those (FOR KEY SHARE); ours are locked before they are judged;
-- a batch may be given further messages by whoever has locked its row: an empty one is locked before it is judged.
+- a delivery changes only by an UPDATE of its row, and events and further deliveries come with such
+a change. Deliveries are locked first
+  (SKIP LOCKED: one that is being written is not over), then judged by a statement that sees what
+  was committed until then;
+- an import adds deliveries to messages that are there, and locks those (FOR KEY SHARE); ours are
+locked before they are judged;
+- a batch may be given further messages by whoever has locked its row: an empty one is locked before
+it is judged.
 
-Events go only when tallies have counted them and webhooks have been told of them (statistics stay, and are the same as before).
+Events go only when tallies have counted them and webhooks have been told of them (statistics stay,
+and are the same as before).
 
-Files. What refers to a file stands in sealed JSON, which may be under a key that has been destroyed; so references have rows of their
-own, ``attachment_uses``, written with what refers: only requests that carry files write any, and those write the file, too. A message or a
-batch that goes takes its rows along; a file goes when it has none left. One that is just being referred to is locked by that writer (FOR
-KEY SHARE in ``attachments.keep``) and stays: its row of use is on its way. ``sweep_files`` finds in the end whatever was passed over.
+Files. What refers to a file stands in sealed JSON, which may be under a key that has been
+destroyed; so references have rows of their own, ``attachment_uses``, written with what refers: only
+requests that carry files write any, and those write the file, too. A message or a batch that goes
+takes its rows along; a file goes when it has none left. One that is just being referred to is
+locked by that writer (FOR KEY SHARE in ``attachments.keep``) and stays: its row of use is on its
+way. ``sweep_files`` finds in the end whatever was passed over.
 """
 
 from __future__ import annotations
@@ -32,13 +41,15 @@ from utskick.store.messages.print_batches import HAND_OVER
 
 #: Nothing of ours follows these. A receipt that comes later finds nothing, and says nothing new.
 _OVER: Final = ("sent", "delivered", "failed", "expired", "cancelled", "routed")
-#: A webhook that has stopped may be enabled again, and then goes on where it stopped: so long its events are kept.
+#: A webhook that has stopped may be enabled again, and then goes on where it stopped: so long its
+#: events are kept.
 _STOPPED: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps it. ``hold``: what that refers to.
+    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps
+    it. ``hold``: what that refers to.
 
     ``unit``: of whose rules.
     """
@@ -54,7 +65,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How much is gone. ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of the messages."""
+    """How much is gone. ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of
+    the messages."""
 
     messages: int = 0
     deliveries: int = 0
@@ -71,9 +83,14 @@ class Removed:
     def __add__(self, other: Removed) -> Removed:
         times = [t for t in (self.oldest, other.oldest, self.newest, other.newest) if t is not None]
         return Removed(
-            self.messages + other.messages, self.deliveries + other.deliveries, self.batches + other.batches, self.files + other.files,
-            self.entries + other.entries, min(times, default=None), max(times, default=None),
-        )  # fmt: skip
+            self.messages + other.messages,
+            self.deliveries + other.deliveries,
+            self.batches + other.batches,
+            self.files + other.files,
+            self.entries + other.entries,
+            min(times, default=None),
+            max(times, default=None),
+        )
 
 
 _JUDGED: Final = """
@@ -92,18 +109,37 @@ _JUDGED: Final = """
     JOIN batches b ON b.id = m.batch_id AND b.municipality_id = $1
 """
 _UNLOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}')", tallies=TALLIES)
-_LOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}') OR d.id <> ALL($4::uuid[])", tallies=TALLIES)
+_LOCKED: Final = _JUDGED.format(
+    open=f"d.status <> ALL('{{{','.join(_OVER)}}}') OR d.id <> ALL($4::uuid[])", tallies=TALLIES
+)
 
 
-async def look(connection: Any, municipality_id: str, message_ids: Sequence[UUID], now: datetime) -> list[Judged]:
+async def look(
+    connection: Any, municipality_id: str, message_ids: Sequence[UUID], now: datetime
+) -> list[Judged]:
     """How these messages stand now; nothing is locked."""
-    return [_judged(row) for row in await connection.fetch(_UNLOCKED, municipality_id, list(message_ids), now - _STOPPED)]
+    return [
+        _judged(row)
+        for row in await connection.fetch(
+            _UNLOCKED, municipality_id, list(message_ids), now - _STOPPED
+        )
+    ]
 
 
 def _judged(row: Any) -> Judged:
-    kept = Kept.HOLD if row["hold"] is not None else Kept.ON_ITS_WAY if row["open"] else Kept.UNTOLD if row["untold"] else None
+    kept = (
+        Kept.HOLD
+        if row["hold"] is not None
+        else Kept.ON_ITS_WAY
+        if row["open"]
+        else Kept.UNTOLD
+        if row["untold"]
+        else None
+    )
     unit = Unit(row["municipality_id"], row["organization_number"], row["department"])
-    return Judged(row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"], unit)
+    return Judged(
+        row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"], unit
+    )
 
 
 class Removal:
@@ -115,39 +151,56 @@ class Removal:
         self._now = now
 
     async def judge(self, message_ids: Sequence[UUID]) -> list[Judged]:
-        """How these messages stand; they and their deliveries are locked. One that somebody else has locked is not over, or left out."""
+        """How these messages stand; they and their deliveries are locked. One that somebody else
+        has locked is not over, or left out."""
         rows = await self._connection.fetch(
             "SELECT id, batch_id FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED",
-            self._municipality_id, list(message_ids),
-        )  # fmt: skip
+            self._municipality_id,
+            list(message_ids),
+        )
         locked = await self._connection.fetch(
             """
             SELECT d.id FROM unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
             JOIN deliveries d ON d.batch_id = r.batch_id AND d.message_id = r.message_id
             WHERE d.municipality_id = $1 FOR UPDATE OF d SKIP LOCKED
             """,
-            self._municipality_id, [row["batch_id"] for row in rows], [row["id"] for row in rows],
-        )  # fmt: skip
+            self._municipality_id,
+            [row["batch_id"] for row in rows],
+            [row["id"] for row in rows],
+        )
         judged = await self._connection.fetch(
-            _LOCKED, self._municipality_id, [row["id"] for row in rows], self._now - _STOPPED, [row["id"] for row in locked]
+            _LOCKED,
+            self._municipality_id,
+            [row["id"] for row in rows],
+            self._now - _STOPPED,
+            [row["id"] for row in locked],
         )
         return [_judged(row) for row in judged]
 
     async def remove(self, messages: Sequence[Judged]) -> Removed:
-        """These messages, which were judged and are free to go, and what of batches and files nothing refers to any more."""
+        """These messages, which were judged and are free to go, and what of batches and files
+        nothing refers to any more."""
         if not messages:
             return Removed()
-        ids, batch_ids, times = [m.id for m in messages], [m.batch_id for m in messages], [m.at for m in messages]
+        ids, batch_ids, times = (
+            [m.id for m in messages],
+            [m.batch_id for m in messages],
+            [m.at for m in messages],
+        )
         rows = await self._connection.fetch(
             """
             DELETE FROM deliveries d USING unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
             WHERE d.municipality_id = $1 AND d.batch_id = r.batch_id AND d.message_id = r.message_id RETURNING d.id
             """,
-            self._municipality_id, batch_ids, ids,
-        )  # fmt: skip
+            self._municipality_id,
+            batch_ids,
+            ids,
+        )
         await self._deliveries(row["id"] for row in rows)
         await self._connection.execute(
-            "DELETE FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[])", self._municipality_id, ids
+            "DELETE FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
         )
         batches = await self._batches(batch_ids)
         await self._traces([*ids, *batches])
@@ -157,7 +210,8 @@ class Removal:
         return Removed(len(ids), len(rows), len(batches), files, 0, min(times), max(times))
 
     async def remove_empty(self, batch_ids: Sequence[UUID]) -> Removed:
-        """Batches without messages, as an interrupted writer may leave them; others of these stay."""
+        """Batches without messages, as an interrupted writer may leave them; others of these
+        stay."""
         batches = await self._batches(batch_ids)
         await self._traces(batches)
         return Removed(batches=len(batches), files=await self._files(batches))
@@ -168,19 +222,22 @@ class Removal:
         for table in ("attempts", "events"):
             await self._connection.execute(
                 f"DELETE FROM {table} WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])",  # noqa: S608
-                self._municipality_id, ids,
-            )  # fmt: skip
+                self._municipality_id,
+                ids,
+            )
         await self._connection.execute(
             "DELETE FROM receipts WHERE delivery_id = ANY($2::uuid[]) AND (municipality_id = $1 OR municipality_id IS NULL)",
-            self._municipality_id, ids,
-        )  # fmt: skip
+            self._municipality_id,
+            ids,
+        )
 
     async def _batches(self, batch_ids: Iterable[UUID]) -> list[UUID]:
         """Those of these that have no message left are gone, with their hand-overs."""
         locked = await self._connection.fetch(
             "SELECT id FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE",
-            self._municipality_id, list(set(batch_ids)),
-        )  # fmt: skip
+            self._municipality_id,
+            list(set(batch_ids)),
+        )
         rows = await self._connection.fetch(
             """
             DELETE FROM batches b WHERE b.municipality_id = $1 AND b.id = ANY($2::uuid[]) AND b.message_type <> $3
@@ -189,8 +246,11 @@ class Removal:
                     WHERE p.municipality_id = $1 AND p.batch_id = b.id AND d.status <> ALL($4::text[]))
             RETURNING b.id
             """,
-            self._municipality_id, [row["id"] for row in locked], HAND_OVER, list(_OVER),
-        )  # fmt: skip
+            self._municipality_id,
+            [row["id"] for row in locked],
+            HAND_OVER,
+            list(_OVER),
+        )
         gone = [row["id"] for row in rows]
         if gone:
             await self._hand_overs(gone)
@@ -203,20 +263,27 @@ class Removal:
             DELETE FROM print_batches p USING unnest($2::uuid[]) AS r(batch_id)
             WHERE p.municipality_id = $1 AND p.batch_id = r.batch_id RETURNING p.id
             """,
-            self._municipality_id, list(batch_ids),
-        )  # fmt: skip
+            self._municipality_id,
+            list(batch_ids),
+        )
         if not rows:
             return
         ids = [row["id"] for row in rows]
         deliveries = await self._connection.fetch(
-            "DELETE FROM deliveries WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[]) RETURNING id", self._municipality_id, ids
+            "DELETE FROM deliveries WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[]) RETURNING id",
+            self._municipality_id,
+            ids,
         )
         await self._deliveries(row["id"] for row in deliveries)
         await self._connection.execute(
-            "DELETE FROM messages WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])", self._municipality_id, ids
+            "DELETE FROM messages WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
         )
         await self._connection.execute(
-            "DELETE FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[])", self._municipality_id, ids
+            "DELETE FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
         )
 
     async def _traces(self, ids: Sequence[UUID]) -> None:
@@ -226,20 +293,26 @@ class Removal:
             UPDATE holds SET reason = NULL
             WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL AND keys && $2::bytea[]
             """,
-            self._municipality_id, [each.bytes for each in ids],
-        )  # fmt: skip
+            self._municipality_id,
+            [each.bytes for each in ids],
+        )
 
     async def _keys(self, marks: Sequence[UUID]) -> None:
         await self._connection.execute(
-            "DELETE FROM idempotency_keys WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])", self._municipality_id, list(marks)
+            "DELETE FROM idempotency_keys WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])",
+            self._municipality_id,
+            list(marks),
         )
 
     async def _files(self, owners: Sequence[UUID]) -> int:
         rows = await self._connection.fetch(
             "DELETE FROM attachment_uses WHERE municipality_id = $1 AND owner = ANY($2::uuid[]) RETURNING digest",
-            self._municipality_id, list(owners),
-        )  # fmt: skip
-        return await unreferred(self._connection, self._municipality_id, {row["digest"] for row in rows})
+            self._municipality_id,
+            list(owners),
+        )
+        return await unreferred(
+            self._connection, self._municipality_id, {row["digest"] for row in rows}
+        )
 
 
 async def unreferred(connection: Connection, municipality_id: str, digests: Iterable[bytes]) -> int:
@@ -249,13 +322,15 @@ async def unreferred(connection: Connection, municipality_id: str, digests: Iter
         return 0
     locked = await connection.fetch(
         "SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR UPDATE SKIP LOCKED",
-        municipality_id, wanted,
-    )  # fmt: skip
+        municipality_id,
+        wanted,
+    )
     done: str = await connection.execute(
         """
         DELETE FROM attachments a WHERE a.municipality_id = $1 AND a.digest = ANY($2::bytea[])
             AND NOT EXISTS (SELECT FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest)
         """,
-        municipality_id, [row["digest"] for row in locked],
-    )  # fmt: skip
+        municipality_id,
+        [row["digest"] for row in locked],
+    )
     return int(done.split()[-1])

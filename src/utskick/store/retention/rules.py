@@ -1,4 +1,5 @@
-"""Retention rules as rows. They change while nothing is removed: whoever removes holds the municipality's lock."""
+"""Retention rules as rows. They change while nothing is removed: whoever removes holds the
+municipality's lock."""
 
 from __future__ import annotations
 
@@ -12,12 +13,20 @@ from utskick.store.database import Connection, Database
 
 async def try_lock(connection: Connection, municipality_id: str) -> bool:
     """Whether this transaction alone may now remove something of the municipality."""
-    return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}"))
+    return bool(
+        await connection.fetchval(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
+            f"retention {municipality_id}",
+        )
+    )
 
 
 async def lock(connection: Connection, municipality_id: str) -> None:
-    """Waits until nobody else removes anything of the municipality: what is decided after this is obeyed from then on."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}")
+    """Waits until nobody else removes anything of the municipality: what is decided after this is
+    obeyed from then on."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}"
+    )
 
 
 class RetentionRules:
@@ -39,7 +48,8 @@ class RetentionRules:
         return Rules((_rule(row) for row in rows), self._defaults)
 
     async def put(self, municipality_id: str, rule: RetentionRule) -> bool:
-        """True: it is new; False: it took the place of another. A rule without a unit is one for the whole municipality."""
+        """True: it is new; False: it took the place of another. A rule without a unit is one for
+        the whole municipality."""
         unit = rule.unit or Unit(municipality_id)
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
@@ -51,9 +61,15 @@ class RetentionRules:
                     decision = excluded.decision, set_by = excluded.set_by, set_at = excluded.set_at
                 RETURNING xmax = 0
                 """,
-                municipality_id, rule.message_type, rule.days, rule.decision, rule.set_by, rule.set_at,
-                unit.organization_number or "", unit.department or "",
-            )  # fmt: skip
+                municipality_id,
+                rule.message_type,
+                rule.days,
+                rule.decision,
+                rule.set_by,
+                rule.set_at,
+                unit.organization_number or "",
+                unit.department or "",
+            )
             await forget_places(connection, municipality_id)
         return bool(added)
 
@@ -66,17 +82,26 @@ class RetentionRules:
                 DELETE FROM retention_rules
                 WHERE municipality_id = $1 AND message_type = $2 AND organization_number = $3 AND department = $4
                 """,
-                unit.municipality_id, message_type, unit.organization_number or "", unit.department or "",
-            )  # fmt: skip
+                unit.municipality_id,
+                message_type,
+                unit.organization_number or "",
+                unit.department or "",
+            )
             await forget_places(connection, unit.municipality_id)
         return bool(done == "DELETE 1")
 
 
 async def forget_places(connection: Connection, municipality_id: str) -> None:
     """What was passed over is looked at again."""
-    await connection.execute("DELETE FROM retention_places WHERE municipality_id = $1", municipality_id)
+    await connection.execute(
+        "DELETE FROM retention_places WHERE municipality_id = $1", municipality_id
+    )
 
 
 def _rule(row: Any) -> RetentionRule:
-    unit = Unit(row["municipality_id"], row["organization_number"] or None, row["department"] or None)
-    return RetentionRule(row["message_type"], row["days"], row["decision"], row["set_by"], row["set_at"], unit)
+    unit = Unit(
+        row["municipality_id"], row["organization_number"] or None, row["department"] or None
+    )
+    return RetentionRule(
+        row["message_type"], row["days"], row["decision"], row["set_by"], row["set_at"], unit
+    )

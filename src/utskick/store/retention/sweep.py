@@ -1,8 +1,11 @@
-"""What retention rules allow to be removed, found and removed in small steps: each is one short transaction, and may be interrupted.
+"""What retention rules allow to be removed, found and removed in small steps: each is one short
+transaction, and may be interrupted.
 
-Batches are walked by type and age, and their messages by their place in them: an index on ``batches`` costs one entry a request, one on
-``messages`` would cost each message of a batch of 100 000. No message is older than its batch. Where a walk has come to stays on disk, for
-any worker to go on; at its end it rests, and begins anew: what was on its way, held or untold is then looked at again.
+Batches are walked by type and age, and their messages by their place in them: an index on
+``batches`` costs one entry a request, one on ``messages`` would cost each message of a batch of 100
+000. No message is older than its batch. Where a walk has come to stays on disk, for any worker to
+go on; at its end it rests, and begins anew: what was on its way, held or untold is then looked at
+again.
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ from utskick.store.tenant import places
 STEP: Final = 400
 #: Between the end of a walk and the next one.
 REST: Final = timedelta(hours=1)
-#: Files that are looked at in one step, and how long after the last of them the first is looked at again.
+#: Files that are looked at in one step, and how long after the last of them the first is looked at
+#: again.
 _FILES, _FILES_REST = 1000, timedelta(days=1)
-#: How long a step waits for somebody who writes to a batch; then it is given up, and made again later.
+#: How long a step waits for somebody who writes to a batch; then it is given up, and made again
+#: later.
 PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
 
 #: Municipalities with their types of requests, from one entry of the index to the next.
@@ -46,7 +51,8 @@ _TYPES: Final = """
     SELECT municipality_id, message_type FROM found WHERE message_type <> $1
 """
 
-#: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next messages, and batches without any.
+#: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next
+#: messages, and batches without any.
 _NEXT: Final = """
     SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at,
         b.organization_number, CASE WHEN m.id IS NULL THEN b.department ELSE m.department END AS department
@@ -93,18 +99,26 @@ class Due:
             self.kept[message.kept] += 1
             return
         self.messages += 1
-        self.oldest, self.newest = min(self.oldest or message.at, message.at), max(self.newest or message.at, message.at)
+        self.oldest, self.newest = (
+            min(self.oldest or message.at, message.at),
+            max(self.newest or message.at, message.at),
+        )
 
 
 class Applied:
-    """The rules of one walk: which of them decides on what, and from when on there may be something to decide on."""
+    """The rules of one walk: which of them decides on what, and from when on there may be something
+    to decide on."""
 
     def __init__(self, rules: Rules, walk: Walk, now: datetime) -> None:
         self._rules = rules
         self._walk = walk
         self._now = now
         #: Those that remove something.
-        self.removing = [rule for rule in rules.of_type(walk.message_type, walk.municipality_id) if rule.days is not None]
+        self.removing = [
+            rule
+            for rule in rules.of_type(walk.message_type, walk.municipality_id)
+            if rule.days is not None
+        ]
 
     @property
     def before(self) -> datetime:
@@ -113,18 +127,28 @@ class Applied:
 
     def rule_of(self, row: Any) -> RetentionRule | None:
         """The rule by which this row is old enough."""
-        rule = self._rules.of(self._walk.message_type, Unit(self._walk.municipality_id, row["organization_number"], row["department"]))
+        rule = self._rules.of(
+            self._walk.message_type,
+            Unit(self._walk.municipality_id, row["organization_number"], row["department"]),
+        )
         at = row["at"] if row["message_id"] is not None else row["created_at"]
-        return rule if rule is not None and rule.days is not None and at < rule.cutoff(self._now) else None
+        return (
+            rule
+            if rule is not None and rule.days is not None and at < rule.cutoff(self._now)
+            else None
+        )
 
 
 _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
 
 
 class Retention:
-    """Every statement but the one that finds the municipalities is bound to one. ``step``: messages looked at in one, 2 or more."""
+    """Every statement but the one that finds the municipalities is bound to one. ``step``: messages
+    looked at in one, 2 or more."""
 
-    def __init__(self, database: Database, defaults: Collection[RetentionRule], step: int = STEP) -> None:
+    def __init__(
+        self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
+    ) -> None:
         self._database = database
         self._rules = RetentionRules(database, defaults)
         self._size = step
@@ -135,7 +159,9 @@ class Retention:
 
     async def wake(self) -> None:
         """No walk rests any more."""
-        await self._database.pool.execute("DELETE FROM retention_places WHERE rests_until IS NOT NULL")
+        await self._database.pool.execute(
+            "DELETE FROM retention_places WHERE rests_until IS NOT NULL"
+        )
 
     async def step(self, walk: Walk, now: datetime) -> Removed | None:
         """None: there is nothing to do now, or somebody else is at it."""
@@ -151,7 +177,9 @@ class Retention:
         except asyncpg.LockNotAvailableError:
             return None
 
-    async def _removed(self, connection: Connection, walk: Walk, by: tuple[Applied, _Place], now: datetime) -> Removed:
+    async def _removed(
+        self, connection: Connection, walk: Walk, by: tuple[Applied, _Place], now: datetime
+    ) -> Removed:
         applied, place = by
         rows = await self._next(connection, walk, place, applied.before)
         old, empty = _by_rule(applied, rows)
@@ -159,24 +187,40 @@ class Retention:
         judged = await removal.judge(list(old)) if old else []
         removed = Removed()
         for rule in dict.fromkeys((*old.values(), *empty.values())):
-            gone = await removal.remove([message for message in judged if message.kept is None and old[message.id] is rule])
+            gone = await removal.remove(
+                [message for message in judged if message.kept is None and old[message.id] is rule]
+            )
             if bare := [batch_id for batch_id, its in empty.items() if its is rule]:
                 gone += await removal.remove_empty(bare)
             if not gone.is_nothing:
-                await note(connection, walk.municipality_id, RetentionLogEntry(now, _cause(walk, rule), gone))
+                await note(
+                    connection,
+                    walk.municipality_id,
+                    RetentionLogEntry(now, _cause(walk, rule), gone),
+                )
             removed += gone
         await _keep(connection, walk, rows[-1] if len(rows) == self._size else None, now)
         return removed
 
-    async def _next(self, connection: Any, walk: Walk, place: _Place, before: datetime) -> list[Any]:
+    async def _next(
+        self, connection: Any, walk: Walk, place: _Place, before: datetime
+    ) -> list[Any]:
         return list(
             await connection.fetch(
-                _NEXT, walk.municipality_id, walk.message_type, before, place.at, place.batch_id, place.ordinal, self._size
+                _NEXT,
+                walk.municipality_id,
+                walk.message_type,
+                before,
+                place.at,
+                place.batch_id,
+                place.ordinal,
+                self._size,
             )
         )
 
     async def due(self, walk: Walk, now: datetime) -> dict[RetentionRule, Due]:
-        """What ``step`` after ``step`` would do, by each rule that removes something. Reads only."""
+        """What ``step`` after ``step`` would do, by each rule that removes something. Reads
+        only."""
         place, pool = _BEGIN, self._database.pool
         applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
         due = {rule: Due() for rule in applied.removing}
@@ -192,14 +236,19 @@ class Retention:
 
     async def places_of_files(self) -> list[str]:
         """The municipalities that have files."""
-        return [row["municipality_id"] for row in await self._database.pool.fetch(places("attachments"))]
+        return [
+            row["municipality_id"] for row in await self._database.pool.fetch(places("attachments"))
+        ]
 
     async def sweep_files(self, municipality_id: str, now: datetime) -> int:
         """Files to which nothing refers, of the next ones. Returns how many are gone."""
         async with self._database.transaction() as connection:
             if not await try_lock(connection, municipality_id):
                 return 0
-            row = await connection.fetchrow("SELECT digest, rests_until FROM retention_files WHERE municipality_id = $1", municipality_id)
+            row = await connection.fetchrow(
+                "SELECT digest, rests_until FROM retention_files WHERE municipality_id = $1",
+                municipality_id,
+            )
             if row is not None and row["rests_until"] is not None and row["rests_until"] > now:
                 return 0
             last = row["digest"] if row is not None and row["rests_until"] is None else b""
@@ -208,23 +257,35 @@ class Retention:
                 SELECT a.digest, NOT EXISTS (SELECT FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest) AS lone
                 FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2 ORDER BY a.digest LIMIT $3
                 """,
-                municipality_id, last, _FILES,
-            )  # fmt: skip
-            gone = await unreferred(connection, municipality_id, [each["digest"] for each in rows if each["lone"]])
+                municipality_id,
+                last,
+                _FILES,
+            )
+            gone = await unreferred(
+                connection, municipality_id, [each["digest"] for each in rows if each["lone"]]
+            )
             ended = len(rows) < _FILES
             await connection.execute(
                 """
                 INSERT INTO retention_files (municipality_id, digest, rests_until) VALUES ($1, $2, $3)
                 ON CONFLICT (municipality_id) DO UPDATE SET digest = excluded.digest, rests_until = excluded.rests_until
                 """,
-                municipality_id, b"" if ended else rows[-1]["digest"], now + _FILES_REST if ended else None,
-            )  # fmt: skip
+                municipality_id,
+                b"" if ended else rows[-1]["digest"],
+                now + _FILES_REST if ended else None,
+            )
             if gone:
-                await note(connection, municipality_id, RetentionLogEntry(now, Cause("retention"), Removed(files=gone)))
+                await note(
+                    connection,
+                    municipality_id,
+                    RetentionLogEntry(now, Cause("retention"), Removed(files=gone)),
+                )
             return gone
 
 
-def _by_rule(applied: Applied, rows: Collection[Any]) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
+def _by_rule(
+    applied: Applied, rows: Collection[Any]
+) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
     """Messages that are old enough, and batches without any, each with the rule by which it is."""
     old, empty = dict[UUID, RetentionRule](), dict[UUID, RetentionRule]()
     for row in rows:
@@ -245,8 +306,9 @@ async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | 
     """None: it rests."""
     row = await connection.fetchrow(
         "SELECT at, batch_id, ordinal, rests_until FROM retention_places WHERE municipality_id = $1 AND message_type = $2",
-        walk.municipality_id, walk.message_type,
-    )  # fmt: skip
+        walk.municipality_id,
+        walk.message_type,
+    )
     if row is None:
         return _BEGIN
     if row["rests_until"] is not None:
@@ -256,12 +318,21 @@ async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | 
 
 async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) -> None:
     """``last``: what was looked at last; None: the walk is at its end."""
-    at, batch_id, ordinal = (last["created_at"], last["batch_id"], last["ordinal"]) if last is not None else (None, None, None)
+    at, batch_id, ordinal = (
+        (last["created_at"], last["batch_id"], last["ordinal"])
+        if last is not None
+        else (None, None, None)
+    )
     await connection.execute(
         """
         INSERT INTO retention_places (municipality_id, message_type, at, batch_id, ordinal, rests_until) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (municipality_id, message_type) DO UPDATE SET at = excluded.at, batch_id = excluded.batch_id,
             ordinal = excluded.ordinal, rests_until = excluded.rests_until
         """,
-        walk.municipality_id, walk.message_type, at, batch_id, ordinal, None if last is not None else now + REST,
-    )  # fmt: skip
+        walk.municipality_id,
+        walk.message_type,
+        at,
+        batch_id,
+        ordinal,
+        None if last is not None else now + REST,
+    )

@@ -1,4 +1,5 @@
-"""What a ``command_status`` means (SMPP 3.4 section 5.1.3): of a message that was handed over, and of a bind."""
+"""What a ``command_status`` means (SMPP 3.4 section 5.1.3): of a message that was handed over, and
+of a bind."""
 
 from __future__ import annotations
 
@@ -17,23 +18,55 @@ _LOGIN: Final = Reason("refused-login", "the provider refused our login")
 _SENDER: Final = Reason("refused-sender", "the provider refused the sender of the message")
 _NUMBER: Final = Reason("unknown-recipient", "the number is not a number to the provider")
 _CONTENT: Final = Reason("refused-content", "the provider refused the message")
-_FORM: Final = Reason("refused-form", "the provider does not take messages in the form that the account's settings give them")
+_FORM: Final = Reason(
+    "refused-form",
+    "the provider does not take messages in the form that the account's settings give them",
+)
 
 NAMES: Final = {
-    0x01: "ESME_RINVMSGLEN", 0x02: "ESME_RINVCMDLEN", 0x03: "ESME_RINVCMDID", 0x04: "ESME_RINVBNDSTS", 0x05: "ESME_RALYBND",
-    0x08: "ESME_RSYSERR", 0x0A: "ESME_RINVSRCADR", 0x0B: "ESME_RINVDSTADR", 0x0D: "ESME_RBINDFAIL", 0x0E: "ESME_RINVPASWD",
-    0x0F: "ESME_RINVSYSID", 0x14: "ESME_RMSGQFUL", 0x15: "ESME_RINVSERTYP", 0x43: "ESME_RINVESMCLASS", 0x48: "ESME_RINVSRCTON",
-    0x49: "ESME_RINVSRCNPI", 0x50: "ESME_RINVDSTTON", 0x51: "ESME_RINVDSTNPI", 0x53: "ESME_RINVSYSTYP", 0x58: "ESME_RTHROTTLED",
-    0x61: "ESME_RINVSCHED", 0x64: "ESME_RX_T_APPN", 0x65: "ESME_RX_P_APPN", 0x66: "ESME_RX_R_APPN", 0xC0: "ESME_RINVOPTPARSTREAM",
-    0xC1: "ESME_ROPTPARNOTALLWD", 0xC2: "ESME_RINVPARLEN", 0xC3: "ESME_RMISSINGOPTPARAM", 0xC4: "ESME_RINVOPTPARAMVAL",
-}  # fmt: skip
+    0x01: "ESME_RINVMSGLEN",
+    0x02: "ESME_RINVCMDLEN",
+    0x03: "ESME_RINVCMDID",
+    0x04: "ESME_RINVBNDSTS",
+    0x05: "ESME_RALYBND",
+    0x08: "ESME_RSYSERR",
+    0x0A: "ESME_RINVSRCADR",
+    0x0B: "ESME_RINVDSTADR",
+    0x0D: "ESME_RBINDFAIL",
+    0x0E: "ESME_RINVPASWD",
+    0x0F: "ESME_RINVSYSID",
+    0x14: "ESME_RMSGQFUL",
+    0x15: "ESME_RINVSERTYP",
+    0x43: "ESME_RINVESMCLASS",
+    0x48: "ESME_RINVSRCTON",
+    0x49: "ESME_RINVSRCNPI",
+    0x50: "ESME_RINVDSTTON",
+    0x51: "ESME_RINVDSTNPI",
+    0x53: "ESME_RINVSYSTYP",
+    0x58: "ESME_RTHROTTLED",
+    0x61: "ESME_RINVSCHED",
+    0x64: "ESME_RX_T_APPN",
+    0x65: "ESME_RX_P_APPN",
+    0x66: "ESME_RX_R_APPN",
+    0xC0: "ESME_RINVOPTPARSTREAM",
+    0xC1: "ESME_ROPTPARNOTALLWD",
+    0xC2: "ESME_RINVPARLEN",
+    0xC3: "ESME_RMISSINGOPTPARAM",
+    0xC4: "ESME_RINVOPTPARAMVAL",
+}
 
-DEFERRED: Final = {0x14: _THROTTLED, 0x58: _THROTTLED, **dict.fromkeys((0x04, 0x05, 0x08, 0x64), _FAULT)}
+DEFERRED: Final = {
+    0x14: _THROTTLED,
+    0x58: _THROTTLED,
+    **dict.fromkeys((0x04, 0x05, 0x08, 0x64), _FAULT),
+}
 REJECTED: Final = {0x0B: _NUMBER, **dict.fromkeys((0x01, 0x65, 0x66), _CONTENT)}
 MISCONFIGURED: Final = {
     **dict.fromkeys((0x0D, 0x0E, 0x0F, 0x53), _LOGIN),
     **dict.fromkeys((0x0A, 0x48, 0x49), _SENDER),
-    **dict.fromkeys((0x02, 0x03, 0x15, 0x43, 0x50, 0x51, 0x61, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4), _FORM),
+    **dict.fromkeys(
+        (0x02, 0x03, 0x15, 0x43, 0x50, 0x51, 0x61, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4), _FORM
+    ),
 }
 
 
@@ -45,7 +78,13 @@ def of_message(status: int) -> Outcome:
         return Rejected(_said(REJECTED[status], status))
     if status in MISCONFIGURED:
         return Misconfigured(_said(MISCONFIGURED[status], status))
-    return Uncertain(Reason("unknown-code", "the provider answered with a code that its table does not have", name_of(status)))
+    return Uncertain(
+        Reason(
+            "unknown-code",
+            "the provider answered with a code that its table does not have",
+            name_of(status),
+        )
+    )
 
 
 def of_bind(status: int) -> Outcome:

@@ -1,4 +1,5 @@
-"""PDUs on the wire (SMPP 3.4 section 3.2): the header is read here, the bodies of messages by the codec of smpp34."""
+"""PDUs on the wire (SMPP 3.4 section 3.2): the header is read here, the bodies of messages by the
+codec of smpp34."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Final
 from smpp34 import DeliverSm, SmppError, decode
 
 _HEADER: Final = struct.Struct("!IIII")
-#: Bytes. A message_payload holds at most 64 KiB (section 5.3.2.32); what claims to be much longer is no PDU.
+#: Bytes. A message_payload holds at most 64 KiB (section 5.3.2.32); what claims to be much longer
+#: is no PDU.
 _LONGEST: Final = 70_000
 #: Optional parameters (section 5.3.2), by their tags.
 RECEIPTED_MESSAGE_ID, MESSAGE_PAYLOAD, MESSAGE_STATE = 0x001E, 0x0424, 0x0427
@@ -58,7 +60,12 @@ class Frame:
 
     def answer(self, status: int = 0) -> Frame:
         """To a request; a deliver_sm's has an empty message_id (section 4.6.2)."""
-        return Frame(self.command | _ANSWER, status, self.sequence, b"\0" if self.command == Command.DELIVER_SM else b"")
+        return Frame(
+            self.command | _ANSWER,
+            status,
+            self.sequence,
+            b"\0" if self.command == Command.DELIVER_SM else b"",
+        )
 
     def message(self) -> DeliverSm | None:
         """The body of a deliver_sm; None where it is none."""
@@ -69,7 +76,10 @@ class Frame:
         return read if isinstance(read, DeliverSm) else None
 
     def encode(self) -> bytes:
-        return _HEADER.pack(_HEADER.size + len(self.body), self.command, self.status, self.sequence) + self.body
+        return (
+            _HEADER.pack(_HEADER.size + len(self.body), self.command, self.status, self.sequence)
+            + self.body
+        )
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:

@@ -1,4 +1,5 @@
-"""A text as the submit_sm PDUs that carry it: exactly the segments that ``segments.py`` counts, or one PDU with all of it."""
+"""A text as the submit_sm PDUs that carry it: exactly the segments that ``segments.py`` counts, or
+one PDU with all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from utskick.channels.sms.segments import BASIC, EXTENSION, measure, split
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD
 
-#: SMPP 3.4 section 5.2.19: the centre's default alphabet (TS 23.038, one octet for each septet), and UCS-2.
+#: SMPP 3.4 section 5.2.19: the centre's default alphabet (TS 23.038, one octet for each septet),
+#: and UCS-2.
 _DEFAULT, _UCS2 = 0x00, 0x08
 #: Section 5.2.12: a user data header stands before the text.
 _UDHI: Final = 0x40
@@ -22,7 +24,10 @@ _INTERNATIONAL, _E164 = 1, 1
 _ESCAPE: Final = 0x1B
 _CODES: Final = {
     **{ch: bytes((at if at < _ESCAPE else at + 1,)) for at, ch in enumerate(BASIC)},
-    **{ch: bytes((_ESCAPE, code)) for ch, code in zip(EXTENSION, b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", strict=True)},
+    **{
+        ch: bytes((_ESCAPE, code))
+        for ch, code in zip(EXTENSION, b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", strict=True)
+    },
 }
 
 
@@ -70,7 +75,9 @@ def parts_of(sms: Sms, key: UUID, account: SmppAccount) -> list[Part]:
     """The same at every attempt: the parts' common reference comes from the key."""
     gsm = measure(sms.text).encoding == "GSM-7"
     source = account.source_ton, account.source_npi
-    envelope = Envelope(sms.sender, sms.number.removeprefix("+"), source, _DEFAULT if gsm else _UCS2, sms.urgent)
+    envelope = Envelope(
+        sms.sender, sms.number.removeprefix("+"), source, _DEFAULT if gsm else _UCS2, sms.urgent
+    )
     pieces = [_octets(piece, gsm=gsm) for piece in split(sms.text)]
     if len(pieces) == 1:
         return [Part(envelope, pieces[0])]
@@ -78,7 +85,10 @@ def parts_of(sms: Sms, key: UUID, account: SmppAccount) -> list[Part]:
         return [Part(envelope, b"", tlvs=[Tlv(MESSAGE_PAYLOAD, b"".join(pieces))])]
     # TS 23.040 section 9.2.3.24.1: concatenation with a reference of one octet.
     reference, total = key.int & 0xFF, len(pieces)
-    return [Part(envelope, bytes((5, 0, 3, reference, total, at)) + piece, _UDHI) for at, piece in enumerate(pieces, start=1)]
+    return [
+        Part(envelope, bytes((5, 0, 3, reference, total, at)) + piece, _UDHI)
+        for at, piece in enumerate(pieces, start=1)
+    ]
 
 
 def _octets(text: str, *, gsm: bool) -> bytes:

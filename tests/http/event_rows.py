@@ -23,15 +23,32 @@ VALUES ($3, $4, $1, $2, 'sms', 'SMS', 'NORMAL', 'queued', '', false, $7, $7, $7)
 
 
 async def delivery(
-    database: Database, municipality: str = "2281", kind: str = "SMS", origin: str | None = None, client: str | None = None
+    database: Database,
+    municipality: str = "2281",
+    kind: str = "SMS",
+    origin: str | None = None,
+    client: str | None = None,
 ) -> UUID:
-    """A delivery with its message and batch, and no event yet. ``client``: who sent it, None where nobody was asked for a token."""
+    """A delivery with its message and batch, and no event yet. ``client``: who sent it, None where
+    nobody was asked for a token."""
     made = new_id()
-    await database.pool.execute(_ADD, new_id(), new_id(), made, municipality, kind, origin, utc_now(), client)
+    await database.pool.execute(
+        _ADD, new_id(), new_id(), made, municipality, kind, origin, utc_now(), client
+    )
     return made
 
 
-async def happens(connection: Any, of: UUID, status: str = "sent", municipality: str = "2281", **more: Any) -> None:
-    columns = {"municipality_id": municipality, "delivery_id": of, "status": status, "at": utc_now(), **more}
+async def happens(
+    connection: Any, of: UUID, status: str = "sent", municipality: str = "2281", **more: Any
+) -> None:
+    columns = {
+        "municipality_id": municipality,
+        "delivery_id": of,
+        "status": status,
+        "at": utc_now(),
+        **more,
+    }
     marks = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
-    await connection.execute(f"INSERT INTO events ({', '.join(columns)}) VALUES ({marks})", *columns.values())
+    await connection.execute(
+        f"INSERT INTO events ({', '.join(columns)}) VALUES ({marks})", *columns.values()
+    )

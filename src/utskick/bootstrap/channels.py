@@ -1,4 +1,5 @@
-"""How this service speaks: the channels as the settings, the sandbox and the units of municipalities have them, started."""
+"""How this service speaks: the channels as the settings, the sandbox and the units of
+municipalities have them, started."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def in_sandbox(settings: Settings) -> bool:
     if settings.sandbox.enabled is not None:
         return settings.sandbox.enabled
     said = (value for _, _, _, value in walk(settings.configuration) if isinstance(value, Mapping))
-    return not any(settings.section(name).accounts for name in SPOKEN) and not any(value.get(ACCOUNTS) for value in said)
+    return not any(settings.section(name).accounts for name in SPOKEN) and not any(
+        value.get(ACCOUNTS) for value in said
+    )
 
 
 def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, SectionKind]:
@@ -53,15 +56,34 @@ def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, Se
     ``place``: the town whose simulators stand in for channels without accounts of their own.
     """
     simulated, here = sections(place) if place else {}, in_sandbox(settings)
-    kinds = {"limits": SectionKind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)}
+    kinds = {
+        "limits": SectionKind("limits", LimitsSection, {"rate": settings.http.rate}, municipal=True)
+    }
     for name, entry in CHANNELS.items():
         section: BaseModel = settings.section(name)
-        given = {member: getattr(section, member) for member in type(section).model_fields if member in section.model_fields_set}
+        given = {
+            member: getattr(section, member)
+            for member in type(section).model_fields
+            if member in section.model_fields_set
+        }
         if name in simulated and not given.get(ACCOUNTS):
-            given = {**simulated[name], **{member: value for member, value in given.items() if member != ACCOUNTS}}
+            given = {
+                **simulated[name],
+                **{member: value for member, value in given.items() if member != ACCOUNTS},
+            }
         if strange := [account for account in given.get(ACCOUNTS, ()) if "@" in account]:
-            raise SettingsFault(f"{name}.accounts: {strange[0]} must not contain @, which stands in names of units' own accounts")
-        kinds[name] = SectionKind(name, entry.section, given, entry.section.carried, entry.section.fixed, entry.municipal, here)
+            raise SettingsFault(
+                f"{name}.accounts: {strange[0]} must not contain @, which stands in names of units' own accounts"
+            )
+        kinds[name] = SectionKind(
+            name,
+            entry.section,
+            given,
+            entry.section.carried,
+            entry.section.fixed,
+            entry.municipal,
+            here,
+        )
     return kinds
 
 
@@ -71,25 +93,31 @@ def _tables_of(settings: Settings, kinds: Mapping[str, SectionKind]) -> list[Uni
 
 
 def configuration_of(settings: Settings, rows: Rows) -> Configuration:
-    """What the settings say of the service and of units, and ``rows``, which were set beside them. Raises ``SettingsFault``."""
+    """What the settings say of the service and of units, and ``rows``, which were set beside them.
+    Raises ``SettingsFault``."""
     kinds = kinds_of(settings, None)
     return Configuration(kinds, [*_tables_of(settings, kinds), *rows.said], rows.unreadable)
 
 
 def watch_of(settings: Settings, database: Database) -> ConfigurationWatcher:
-    """What is configured for units, to be looked at and changed beside a running service. Raises ``SettingsFault``."""
+    """What is configured for units, to be looked at and changed beside a running service. Raises
+    ``SettingsFault``."""
     kinds = kinds_of(settings, None)
     return ConfigurationWatcher(database, kinds, _tables_of(settings, kinds), ())
 
 
 def reach_of(settings: Settings) -> AddressPolicy:
-    """Where providers may lie whose accounts are set over the API; in the sandbox also on this machine."""
+    """Where providers may lie whose accounts are set over the API; in the sandbox also on this
+    machine."""
     return AddressPolicy((*settings.providers.networks, *_own_of(settings)))
 
 
 def receivers_of(settings: Settings) -> AddressPolicy:
-    """Where webhooks may be called. In the sandbox, whose database may be a copy of the real one, on this machine: nothing leaves it."""
-    return AddressPolicy((*settings.webhooks.networks, *_own_of(settings)), public=not in_sandbox(settings))
+    """Where webhooks may be called. In the sandbox, whose database may be a copy of the real one,
+    on this machine: nothing leaves it."""
+    return AddressPolicy(
+        (*settings.webhooks.networks, *_own_of(settings)), public=not in_sandbox(settings)
+    )
 
 
 def _own_of(settings: Settings) -> Sequence[Network]:
@@ -97,7 +125,9 @@ def _own_of(settings: Settings) -> Sequence[Network]:
     return _LOOPBACK if in_sandbox(settings) else ()
 
 
-def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) -> ConfiguredChannel:
+def channel_of(
+    name: str, configuration: Configuration, neighbours: Neighbours
+) -> ConfiguredChannel:
     """As the service and all units have it. Nothing is opened before ``start``."""
     entry = CHANNELS[name]
 
@@ -107,7 +137,9 @@ def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) 
     return ConfiguredChannel(made(configuration.kinds[name].base), made, configuration)
 
 
-def channels_of(kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], neighbours: Neighbours) -> dict[str, ConfiguredChannel]:
+def channels_of(
+    kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], neighbours: Neighbours
+) -> dict[str, ConfiguredChannel]:
     """``tables``: what the settings say of units."""
     configuration = Configuration(kinds, tables)
     return {name: channel_of(name, configuration, neighbours) for name in CHANNELS}
@@ -124,7 +156,8 @@ def check_accounts(channels: Mapping[str, Channel]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """The channels as everybody has configured them, with whom they ask who people are, and what takes their reports."""
+    """The channels as everybody has configured them, with whom they ask who people are, and what
+    takes their reports."""
 
     people: People
     channels: Mapping[str, Channel]
@@ -133,7 +166,9 @@ class Speaking:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, database: Database, place: SandboxAddresses | None) -> AsyncIterator[Speaking]:
+async def opened(
+    settings: Settings, database: Database, place: SandboxAddresses | None
+) -> AsyncIterator[Speaking]:
     """Started, and following what is configured. Raises ``SettingsFault``."""
     async with peopled(settings, database) as people:
         kinds = kinds_of(settings, place)
@@ -160,8 +195,11 @@ def rules_of(settings: Settings) -> list[RetentionRule]:
 
 @asynccontextmanager
 async def peopled(settings: Settings, database: Database) -> AsyncIterator[People]:
-    """The directory: our own tables, and the neighbours that the settings name. Raises ``SettingsFault``."""
-    async with directory.opened(settings.section("directory"), tables_of(database, database.vault.safe)) as people:
+    """The directory: our own tables, and the neighbours that the settings name. Raises
+    ``SettingsFault``."""
+    async with directory.opened(
+        settings.section("directory"), tables_of(database, database.vault.safe)
+    ) as people:
         yield people
 
 
