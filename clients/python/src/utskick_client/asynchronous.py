@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from utskick_client.calls import Call, Flow
-from utskick_client.methods import Methods
+from utskick_client.methods import AsynchronousClient, Methods
 from utskick_client.session import Session, Token, fault_of, is_event_stream, who
 from utskick_client.steps import (
     Fault,
@@ -29,7 +29,7 @@ from utskick_client.steps import (
 T = TypeVar("T")
 
 
-class AsyncUtskickClient(Methods):
+class AsyncUtskickClient(Methods, AsynchronousClient):
     """``async with AsyncUtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or
     ``NoAnswer``.
 
