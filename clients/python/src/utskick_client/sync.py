@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from utskick_client.calls import Call, Flow
-from utskick_client.methods import SynchronousClient, Methods
+from utskick_client.methods import Methods, SynchronousClient
 from utskick_client.session import Session, Token, fault_of, is_event_stream, who
 from utskick_client.steps import (
     Fault,
