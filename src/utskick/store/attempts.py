@@ -160,7 +160,7 @@ class Attempts:
                 SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status), w.account, w.reference,
                     w.reason_code, w.reason, w.provider_code, w.actor, w.at, CASE WHEN w.noted <> w.status THEN w.status END
                 FROM w JOIN moved USING (id)),
-            done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+            done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
             next AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
                 SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'

@@ -53,10 +53,16 @@ STATE = """
     d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
     b.message_type AS original_type
 """
-_JOINED = """
-    FROM messages m
-    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
+#: Of ``m`` messages: each looked up by its key, in this order (docs/adr/0012).
+DELIVERIES = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id
+        OFFSET 0) d
+"""
+BATCH = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM batches WHERE id = m.batch_id AND municipality_id = m.municipality_id
+        OFFSET 0) b
 """
 
 
@@ -69,9 +75,10 @@ class History:
     async def delivery(self, municipality_id: str, delivery_id: UUID) -> State | None:
         row = await self._database.of(municipality_id).fetchrow(
             f"""
-            SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id
-            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
-            WHERE d.municipality_id = $1 AND d.id = $2
+            SELECT {STATE} FROM (SELECT * FROM deliveries WHERE id = $2 OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
+            {BATCH}
+            WHERE d.municipality_id = $1
             """,  # noqa: S608
             municipality_id, delivery_id,
         )  # fmt: skip
@@ -108,9 +115,10 @@ class History:
         """A routed delivery is not among them: its answers are. It stays resolvable by its own id."""
         rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT {STATE} {_JOINED}
-            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
-            """,
+            SELECT {STATE} FROM (SELECT * FROM messages WHERE id = $2 OFFSET 0) m
+            {DELIVERIES} {BATCH}
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
+            """,  # noqa: S608
             municipality_id, message_id,
         )  # fmt: skip
         return [state_of(row) for row in rows]
@@ -125,11 +133,13 @@ class History:
         for start in range(0, count or 0, _STRIDE):
             rows = await own.fetch(
                 f"""
-                SELECT {STATE} {_JOINED}
-                WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
-                    AND d.status <> 'routed'
+                SELECT {STATE} FROM (
+                    SELECT * FROM messages WHERE batch_id = $2 AND ordinal >= $3 AND ordinal < $4
+                    OFFSET 0) m
+                {DELIVERIES} {BATCH}
+                WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed'
                 ORDER BY m.ordinal, d.created_at, d.id
-                """,
+                """,  # noqa: S608
                 municipality_id, batch_id, start, start + _STRIDE,
             )  # fmt: skip
             yield [state_of(row) for row in rows]

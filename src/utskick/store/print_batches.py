@@ -76,7 +76,7 @@ class PrintBatches:
                 counted AS (
                     UPDATE print_batches p SET letters = p.letters + n.letters
                     FROM (SELECT print_batch, count(*) AS letters FROM moved GROUP BY print_batch) n WHERE p.id = n.print_batch),
-                done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+                done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
                 told AS MATERIALIZED (SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited)
                 SELECT id, (SELECT count(*) FROM told) FROM moved
                 """,
@@ -169,9 +169,9 @@ class PrintBatches:
 #: $1: channels, $2: the time before which an open batch is closed by its age. What is held in doubt does not hold up the others.
 _DUE: Final = """(
     p.opened_at < (SELECT a.before FROM unnest($1::text[], $2::timestamptz[]) AS a(channel, before) WHERE a.channel = p.channel)
-    OR ((p.closes_itself OR p.close_wanted) AND NOT EXISTS (
-        SELECT FROM deliveries d WHERE d.batch_id = p.batch_id AND d.municipality_id = p.municipality_id
-            AND d.status IN ('queued', 'sending', 'deferred'))))
+    OR ((p.closes_itself OR p.close_wanted) AND (
+        SELECT true FROM deliveries d WHERE d.batch_id = p.batch_id AND d.municipality_id = p.municipality_id
+            AND d.status IN ('queued', 'sending', 'deferred') LIMIT 1) IS NULL))
 """
 
 
@@ -181,12 +181,14 @@ async def _open(connection: Connection, wanted: Mapping[_Place, Gather]) -> dict
         await _insert(connection, list(wanted), [g.closes_itself for g in wanted.values()], max(g.at for g in wanted.values()))
         rows = await connection.fetch(
             """
-            SELECT p.id, p.municipality_id, p.channel, p.batch_id FROM print_batches p
-            JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS w(municipality_id, channel, batch_id)
-                USING (municipality_id, channel, batch_id)
-            WHERE p.closed_at IS NULL ORDER BY p.id FOR UPDATE OF p
+            SELECT p.id, w.* FROM unnest($1::text[], $2::text[], $3::uuid[])
+                AS w(municipality_id, channel, batch_id)
+            CROSS JOIN LATERAL (
+                SELECT id FROM print_batches p
+                WHERE p.municipality_id = w.municipality_id AND p.channel = w.channel
+                    AND p.batch_id = w.batch_id AND p.closed_at IS NULL FOR UPDATE) p
             """,
-            *map(list, zip(*wanted, strict=True)),
+            *map(list, zip(*sorted(wanted), strict=True)),  # all lock in the same order
         )
         found = {(row["municipality_id"], row["channel"], row["batch_id"]): row["id"] for row in rows}
         if len(found) == len(wanted):  # else one was closed between the two statements

@@ -167,7 +167,7 @@ class Removal:
         ids = list(delivery_ids)
         for table in ("attempts", "events"):
             await self._connection.execute(
-                f"DELETE FROM {table} WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])",  # noqa: S608
+                f"DELETE FROM {table} WHERE (municipality_id = $1) IS TRUE AND delivery_id = ANY($2::uuid[])",  # noqa: S608
                 self._municipality_id, ids,
             )  # fmt: skip
         await self._connection.execute(
