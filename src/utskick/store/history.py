@@ -96,7 +96,9 @@ class History:
             FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
             SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
-            FROM events WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
+            FROM unnest($2::uuid[]) AS k(key) CROSS JOIN LATERAL (
+                SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
+            WHERE municipality_id = $1
             UNION ALL
             SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0

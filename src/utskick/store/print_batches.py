@@ -67,7 +67,7 @@ class PrintBatches:
                     AS w(municipality_id, id, attempts, frozen, print_batch, at, job)),
                 moved AS (
                     UPDATE deliveries d SET status = 'gathered', frozen = w.frozen, print_batch = w.print_batch, updated_at = w.at
-                    FROM w WHERE d.municipality_id = w.municipality_id AND d.id = w.id AND d.attempts = w.attempts
+                    FROM w WHERE d.id = ANY($2) AND d.municipality_id = w.municipality_id AND d.id = w.id AND d.attempts = w.attempts
                         AND d.status IN ('queued', 'deferred')
                     RETURNING d.id, d.message_id, d.awaited, d.print_batch),
                 noted AS (
@@ -75,7 +75,8 @@ class PrintBatches:
                     SELECT w.municipality_id, w.id, 'gathered', w.at FROM w JOIN moved USING (id)),
                 counted AS (
                     UPDATE print_batches p SET letters = p.letters + n.letters
-                    FROM (SELECT print_batch, count(*) AS letters FROM moved GROUP BY print_batch) n WHERE p.id = n.print_batch),
+                    FROM (SELECT print_batch, count(*) AS letters FROM moved GROUP BY print_batch) n
+                    WHERE p.id = ANY($5) AND p.id = n.print_batch),
                 done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
                 told AS MATERIALIZED (SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited)
                 SELECT id, (SELECT count(*) FROM told) FROM moved

@@ -83,7 +83,7 @@ class ReceiptRows:
                 UPDATE deliveries d SET status = best.report, updated_at = best.received_at,
                     reference = coalesce(d.reference, best.reference),
                     reason_code = best.reason_code, reason = best.reason, provider_code = best.provider_code
-                FROM best WHERE d.id = best.found AND (
+                FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found AND (
                     (d.status = 'sent' AND best.report IN ('delivered', 'failed'))
                     OR (d.status = 'deferred' AND best.report = 'delivered')
                     OR (d.status = 'uncertain' AND best.report IN ('sent', 'delivered', 'failed')))
@@ -101,10 +101,11 @@ class ReceiptRows:
                     WHEN r.found IS NULL OR r.report = 'unknown' THEN CASE WHEN r.report = 'unknown' THEN 'unknown' ELSE 'waiting' END
                     WHEN d.status IN ('queued', 'deferred', 'sending') THEN 'waiting'
                     ELSE 'superseded' END AS state
-                FROM r LEFT JOIN deliveries d ON d.id = r.found)
+                FROM r LEFT JOIN LATERAL (SELECT * FROM deliveries WHERE id = r.found OFFSET 0) d ON true)
             UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
                 delivery_id = coalesce(stated.found, delivery_id)
-            FROM stated, (SELECT count(*) FROM told) t WHERE receipts.id = stated.id AND receipts.state = stated.before
+            FROM stated, (SELECT count(*) FROM told) t
+            WHERE receipts.id = ANY($1) AND receipts.id = stated.id AND receipts.state = stated.before
             """,
             ids,
         )
