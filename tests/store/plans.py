@@ -21,6 +21,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.message import Caller, Key, Numbered, Replay
 from utskick.domain.outcome import Reason
 from utskick.domain.recipient import Recipient
+from utskick.domain.retention import Rule
 from utskick.domain.status import Status
 from utskick.engine.settlements import Settlements
 from utskick.store.attempts import Attempts, Beginning, Settlement
@@ -36,6 +37,7 @@ from utskick.store.messages import Messages
 from utskick.store.numbering import Numbering
 from utskick.store.print_batches import Gather, PrintBatches
 from utskick.store.receipts import Arrival, ReceiptRows
+from utskick.store.retention import Retention, Walk
 from utskick.store.tallies import Tallies
 from utskick.store.upkeep import UpkeepRows
 from utskick.store.webhook_calls import WebhookCalls
@@ -315,6 +317,10 @@ class Flow:
         rescue = self.upkeep.rescue
         assert await step("rescue", 0, lambda: rescue(now - LIFETIME, now)) == 0
         await self.telling()
+        retention = Retention(database, [Rule("SMS", 1, "KS 2026/1")], 20)
+        await retention.wake()
+        later, walk = now + timedelta(days=2), Walk(MID, "SMS")
+        await step("retention", 100, lambda: retention.step(walk, later))
 
     async def telling(self) -> None:
         step, now, database = self.counted.step, utc_now(), self.database
