@@ -15,7 +15,7 @@ from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, Fault, Faults, Rule, magic
 from utskick.sandbox.ledger import Ledger
 
-PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md"
 ANNA, BO = "+46701740605", "+46701740606"
 
 

@@ -45,7 +45,7 @@ def _mode(settings: Settings, section: AuthSection) -> Finding:
         return Finding("auth", Grade.FAULT, fault.detail, "mend http.host, or [auth]")
     if section.mode == "off":
         said = f"off: whoever reaches {settings.http.host} on this machine may send and read everything"
-        return Finding("auth", Grade.WARNING, said, 'set auth.mode = "embedded" or "external" (docs/security.md)')
+        return Finding("auth", Grade.WARNING, said, 'set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md)')
     whose = {"embedded": "our own issuer", "external": "the municipality's issuers", "both": "our own issuer and the municipality's"}
     return Finding("auth", Grade.OK, f"{section.mode}: tokens of {whose[section.mode]} for {section.audience}")
 
@@ -59,7 +59,8 @@ def _header(settings: Settings, section: AuthSection) -> list[Finding]:
         said = f"{section.certificate_header}, from a proxy on this machine"
         return [Finding("certificate header", Grade.OK, said, todo)]
     said = f"{section.certificate_header} is believed from whoever reaches {settings.http.host}:{settings.http.port}"
-    return [Finding("certificate header", Grade.WARNING, said, f"{todo}, and nobody but the proxy reach this port (docs/security.md)")]
+    todo = f"{todo}, and nobody but the proxy reach this port (docs/how-to/manage-clients.md)"
+    return [Finding("certificate header", Grade.WARNING, said, todo)]
 
 
 # -- our own issuer -------------------------------------------------------------------------------------------------------

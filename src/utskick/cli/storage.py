@@ -75,7 +75,7 @@ async def key(settings: Settings, inspection: Inspection | None) -> Finding:
         safe = await asyncio.to_thread(app.safe_of, settings)
         opened = await inspection.open(safe) if inspection is not None else None
     except Locked:
-        todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/vault.md)"
+        todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/how-to/rotate-keys.md)"
         return Finding("vault key", Grade.FAULT, f"the one {where} is not the one that this database was sealed with", todo)
     except SettingsFault as fault:
         return Finding("vault key", Grade.FAULT, fault.detail, "mend [vault]")

@@ -25,7 +25,7 @@ from utskick.store.keyring import new_key
 from utskick.store.resealing import Resealing
 from utskick.store.vault_keys import INDEX, KeyRow
 
-vault = typer.Typer(no_args_is_help=True, help="The keys that seal personal data in the database (docs/vault.md).")
+vault = typer.Typer(no_args_is_help=True, help="The keys that seal personal data in the database (docs/explanation/vault.md).")
 
 
 @vault.command("new-key")
@@ -125,7 +125,7 @@ def destroy(
     asyncio.run(_destroy(app.read_settings(config), municipality, found, asks=not yes))
     screen.say(f"The key of {month} is destroyed. Running processes forget it within a minute.")
     screen.say("A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old")
-    screen.say("key go (docs/vault.md).")
+    screen.say("key go (docs/how-to/destroy-a-month.md).")
 
 
 async def _destroy(settings: Settings, municipality_id: str, month: Month, *, asks: bool) -> None:

@@ -11,7 +11,7 @@ _VALUE: Final = {"type": "object", "additionalProperties": True}
 
 
 class ConfigurationRequest(RootModel[dict[str, Any]]):
-    """Members of the section, named as in the settings file (docs/settings.md). What is left out is inherited."""
+    """Members of the section, named as in the settings file (docs/reference/settings.md). What is left out is inherited."""
 
 
 MODELS: Final[tuple[type[BaseModel], ...]] = (ConfigurationRequest,)

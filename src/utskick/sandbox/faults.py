@@ -42,7 +42,7 @@ class Rule:
     number: int = 0
 
 
-#: The last two digits of +46700####NN. Listed in docs/sandbox.md.
+#: The last two digits of +46700####NN. Listed in docs/reference/sandbox.md.
 MAGIC_NUMBERS: dict[str, Rule] = {
     "02": Rule(Fault.THROTTLE, times=2),
     "03": Rule(Fault.REFUSE, times=None),
@@ -59,7 +59,7 @@ MAGIC_NUMBERS: dict[str, Rule] = {
     "14": Rule(Fault.TIMEOUT, seconds=60, times=None),
 }
 
-#: The tag of name+TAG@domain. Listed in docs/sandbox.md.
+#: The tag of name+TAG@domain. Listed in docs/reference/sandbox.md.
 MAGIC_TAGS: dict[str, Rule] = {
     "refuse": Rule(Fault.REFUSE, times=None),
     "throttle": Rule(Fault.THROTTLE, times=2),

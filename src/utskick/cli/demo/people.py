@@ -33,7 +33,7 @@ class Device:
 
 
 async def enter(client: AsyncUtskickClient, serial: int, magic: str = "00", **more: Any) -> Person:
-    """One more person in the directory; ``magic``: how their mailbox behaves (docs/sandbox.md). ``more``: members of the party."""
+    """Add a person to the directory; ``magic``: how their mailbox behaves (docs/reference/sandbox.md). ``more``: members of the party."""
     name = _NAMES[serial % len(_NAMES)]
     first, _, last = name.partition(" ")
     home = {"address": f"{_STREETS[serial % len(_STREETS)]} {serial}", "zipCode": "85230", "city": "Sundsvall"}

@@ -50,7 +50,7 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
             addresses = await stack.enter_async_context(child.serving(place))
         stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the service behind
         say(f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}")
-        say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]")
+        say("[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/reference/sandbox.md.[/]")
         token = credentials.of_sandbox(addresses.api, place / "data")
         client = await stack.enter_async_context(reaching(Target(addresses.api, _MUNICIPALITY, token), _PATIENCE))
         found = await _play(client, addresses)
