@@ -1,4 +1,5 @@
-"""``python -m bench [name …]``: runs the measurements, prints a line each, writes bench/results.json. Exit 1 when one falls short."""
+"""``python -m bench [name …]``: runs the measurements, prints a line each, writes
+bench/results.json. Exit 1 when one falls short."""
 
 from __future__ import annotations
 

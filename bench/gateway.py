@@ -11,15 +11,17 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from utskick.app import stop_wanted
-from utskick.sandbox import digital_mail, print_house
-from utskick.sandbox.digital_mail import DigitalMail
+from utskick.bootstrap import stop_wanted
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.digital_mail import server as digital_mail
+from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.gateway_dialects import ReportTo
+from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.place import Place
-from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.print_house import server as print_house
+from utskick.sandbox.print_house.server import PrintHouse
+from utskick.sandbox.smtp_server import MailServer
 
 
 async def main() -> None:
@@ -49,12 +51,22 @@ async def main() -> None:
 async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
     """Mailbox operators and a printing house."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = Place(0, 0, folder, "http://127.0.0.1:9")
+    wanted = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
     operators, printer = DigitalMail(ledger, faults, wanted), PrintHouse(ledger, faults, wanted)
     await operators.start()
     await printer.start()
     place = replace(wanted, https_port=operators.port, sftp_port=printer.port)
-    print(json.dumps({"sections": {"digital_mail": digital_mail.section(place), "snail_mail": print_house.section(place)}}), flush=True)
+    print(
+        json.dumps(
+            {
+                "sections": {
+                    "digital_mail": digital_mail.section(place),
+                    "snail_mail": print_house.section(place),
+                }
+            }
+        ),
+        flush=True,
+    )
     await stop_wanted()
     await printer.close()
     await operators.close()

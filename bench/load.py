@@ -1,4 +1,5 @@
-"""A load of POST requests over a fixed number of kept connections: raw sockets, so that the load itself costs little."""
+"""A load of POST requests over a fixed number of kept connections: raw sockets, so that the load
+itself costs little."""
 
 from __future__ import annotations
 
@@ -53,7 +54,10 @@ async def main(url: str, connections: int, seconds: float, body: str, token: str
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(request, tally), parts.hostname, parts.port)
     await asyncio.sleep(seconds)
-    print(json.dumps({"rate": tally["done"] / (time.perf_counter() - begun), "bad": tally["bad"]}), flush=True)
+    print(
+        json.dumps({"rate": tally["done"] / (time.perf_counter() - begun), "bad": tally["bad"]}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Digital mail and letters: signing against bare RSA, the way through operators that check every signature, and a large mailing."""
+"""Digital mail and letters: signing against bare RSA, the way through operators that check every
+signature, and a large mailing."""
 
 from __future__ import annotations
 
@@ -29,31 +30,41 @@ from PIL import Image
 
 from bench import stage
 from bench.result import Result
-from utskick.channels.digital_mail.enclosures import Enclosures
+from utskick.channels.digital_mail.attachments import Enclosures
 from utskick.channels.digital_mail.envelope import Letterhead, delivery
-from utskick.channels.digital_mail.signature import Sealing, Signer
+from utskick.channels.digital_mail.signature import Sealing, XmlSigner
 from utskick.domain.attachment import Attachment
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
 
 MAILS, DIGITAL, PAPER = 2_000, 7_000, 3_000
 ORGANIZATION = "2120002411"
 
 
 def digital_mail() -> list[Result]:
-    """Signing one message of 140 kB against its own two RSA-2048 operations and two SHA-256; then all the way, 2 000 mails in a batch."""
+    """Signing one message of 140 kB against its own two RSA-2048 operations and two SHA-256; then
+    all the way, 2 000 mails in a batch."""
     return [_signing(), _delivered()]
 
 
 def _signing() -> Result:
     key = rsa.generate_private_key(65537, 2048)
     certificate = b64encode(_certificate(key).public_bytes(Encoding.DER))
-    info = b"<KeyInfo><X509Data><X509Certificate>" + certificate + b"</X509Certificate></X509Data></KeyInfo>"
-    signer = Signer(lambda said: key.sign(said, padding.PKCS1v15(), SHA256()), 256, info)
+    info = (
+        b"<KeyInfo><X509Data><X509Certificate>"
+        + certificate
+        + b"</X509Certificate></X509Data></KeyInfo>"
+    )
+    signer = XmlSigner(lambda said: key.sign(said, padding.PKCS1v15(), SHA256()), 256, info)
     file = Attachment.of("beslut.pdf", "application/pdf", os.urandom(100_000))
     head = Letterhead(
-        id=str(uuid4()), recipient="190001010000", sender="16" + ORGANIZATION, sender_name="Sundsvalls kommun", date="2026-11-25+01:00",
-        subject="Beslut", support_info={"text": "Kontakta oss."},
-    )  # fmt: skip
+        id=str(uuid4()),
+        recipient="190001010000",
+        sender="16" + ORGANIZATION,
+        sender_name="Sundsvalls kommun",
+        date="2026-11-25+01:00",
+        subject="Beslut",
+        support_info={"text": "Kontakta oss."},
+    )
     content = {
         "contentType": "text/plain",
         "body": "Beslutet är bifogat.",
@@ -70,12 +81,26 @@ def _signing() -> Result:
             key.sign(sha256(whole).digest(), padding.PKCS1v15(), SHA256())
 
     times = [(_seconds(ours), _seconds(bare)) for _ in range(9)]
-    return Result("digital-mail-signing", _ms(a for a, _ in times), "ms", _ms(b for _, b in times), 1.5, under=True)
+    return Result(
+        "digital-mail-signing",
+        _ms(a for a, _ in times),
+        "ms",
+        _ms(b for _, b in times),
+        1.5,
+        under=True,
+    )
 
 
 def _certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Bench")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2026, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
+    builder = x509.CertificateBuilder(
+        name,
+        name,
+        key.public_key(),
+        1,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        datetime(2030, 1, 1, tzinfo=UTC),
+    )
     return builder.sign(key, SHA256())
 
 
@@ -96,7 +121,12 @@ def _delivered() -> Result:
         with _town() as (service, _):
             parties = [str(uuid4()) for _ in range(MAILS)]
             _enter(service, parties, "00")
-            body = {"party": {"partyIds": parties}, "subject": "Beslut", "contentType": "text/plain", "body": "Din ansökan är beviljad."}
+            body = {
+                "party": {"partyIds": parties},
+                "subject": "Beslut",
+                "contentType": "text/plain",
+                "body": "Din ansökan är beviljad.",
+            }
             _post(service["api"], f"{ORGANIZATION}/digital-mail?async=true", body)
             _drain(service["database"])
             row = stage.ask(
@@ -112,16 +142,33 @@ def _delivered() -> Result:
 
 
 def letters() -> list[Result]:
-    """One letter of 300 kB to 10 000 people, 3 000 of whom have no digital mailbox: growth of the database, memory, and the hand-over."""
+    """One letter of 300 kB to 10 000 people, 3 000 of whom have no digital mailbox: growth of the
+    database, memory, and the hand-over."""
     with _town() as (service, gateway):
-        digital, paper = [str(uuid4()) for _ in range(DIGITAL)], [str(uuid4()) for _ in range(PAPER)]
+        digital, paper = (
+            [str(uuid4()) for _ in range(DIGITAL)],
+            [str(uuid4()) for _ in range(PAPER)],
+        )
         _enter(service, digital, "00")
         _enter(service, paper, "10")
         before = _size(service["database"])
-        file = {"deliveryMode": "ANY", "filename": "beslut.pdf", "contentType": "application/pdf", "content": b64encode(_pdf()).decode()}
-        body = {"party": {"partyIds": digital + paper}, "subject": "Beslut", "department": "SBK", "attachments": [file]}
+        file = {
+            "deliveryMode": "ANY",
+            "filename": "beslut.pdf",
+            "contentType": "application/pdf",
+            "content": b64encode(_pdf()).decode(),
+        }
+        body = {
+            "party": {"partyIds": digital + paper},
+            "subject": "Beslut",
+            "department": "SBK",
+            "attachments": [file],
+        }
         _post(service["api"], "letter?async=true", body)
-        _drain(service["database"], until="SELECT count(*) AS n FROM deliveries WHERE status NOT IN ('sent', 'delivered', 'failed')")
+        _drain(
+            service["database"],
+            until="SELECT count(*) AS n FROM deliveries WHERE status NOT IN ('sent', 'delivered', 'failed')",
+        )
         told = stage.ask(
             service["database"],
             """
@@ -147,7 +194,10 @@ def letters() -> list[Result]:
 def _town() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The service, and its mailbox operators and printing house in a process of their own."""
     with stage.folder() as data, stage.process("gateway", "mail", str(data / "town")) as gateway:
-        environment = {**stage.settings(data / "d"), **{f"UTSKICK_{n.upper()}": json.dumps(s) for n, s in gateway["sections"].items()}}
+        environment = {
+            **stage.settings(data / "d"),
+            **{f"UTSKICK_{n.upper()}": json.dumps(s) for n, s in gateway["sections"].items()},
+        }
         with stage.process("service", environment=environment) as service:
             yield {**service, "environment": environment}, gateway
 
@@ -156,20 +206,38 @@ def _enter(service: dict[str, Any], parties: list[str], magic: str) -> None:
     """People of the sandbox into the directory, as an administrator does it."""
     rows = io.StringIO()
     writer = csv.writer(rows, delimiter=";")
-    writer.writerow(["partyId", "personnummer", "förnamn", "efternamn", "adress", "postnummer", "ort"])
+    writer.writerow(
+        ["partyId", "personnummer", "förnamn", "efternamn", "adress", "postnummer", "ort"]
+    )
     for i, party in enumerate(parties):
-        writer.writerow([party, number(i, magic), "Anna", f"Öberg {i}", f"Storgatan {i}", "85230", "Sundsvall"])
+        writer.writerow(
+            [party, number(i, magic), "Anna", f"Öberg {i}", f"Storgatan {i}", "85230", "Sundsvall"]
+        )
     with stage.folder() as place:
         file = Path(place) / "people.csv"
         file.write_text(rows.getvalue())
         subprocess.run(
-            [sys.executable, "-m", "utskick", "directory", "import", str(file), "--municipality", "2281"],
-            env={**os.environ, **service["environment"]}, check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "utskick",
+                "directory",
+                "import",
+                str(file),
+                "--municipality",
+                "2281",
+            ],
+            env={**os.environ, **service["environment"]},
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
 
 
 def _post(api: str, path: str, body: dict[str, Any]) -> None:
-    request = urllib.request.Request(f"{api}/2281/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{api}/2281/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=120) as answer:
         assert answer.status == 201
         answer.read()
@@ -184,14 +252,19 @@ def _drain(database: str, until: str = "SELECT count(*) AS n FROM pgqueuer") -> 
 
 def _size(database: str) -> int:
     """Bytes of everything but the queue."""
-    row = stage.ask(database, "SELECT pg_database_size(current_database()) - pg_total_relation_size('pgqueuer') AS n")[0]
+    row = stage.ask(
+        database,
+        "SELECT pg_database_size(current_database()) - pg_total_relation_size('pgqueuer') AS n",
+    )[0]
     return int(row["n"])
 
 
 def _pdf() -> bytes:
     """A page of about 300 kB: a picture of noise, which nothing compresses."""
     with stage.folder() as place:
-        Image.frombytes("RGB", (310, 310), os.urandom(310 * 310 * 3)).save(Path(place) / "noise.png")
+        Image.frombytes("RGB", (310, 310), os.urandom(310 * 310 * 3)).save(
+            Path(place) / "noise.png"
+        )
         page = b'#set page("a4")\n#v(8cm)\n#align(center, image("noise.png", width: 9cm))\nBeslut'
         (Path(place) / "page.typ").write_bytes(page)
         made = typst.compile(str(Path(place) / "page.typ"), format="pdf")

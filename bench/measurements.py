@@ -1,4 +1,5 @@
-"""The measurements, one function each. Each compares with a limit that was measured in the same run, alternating."""
+"""The measurements, one function each. Each compares with a limit that was measured in the same
+run, alternating."""
 
 from __future__ import annotations
 
@@ -26,36 +27,70 @@ SMS_COUNT, EMAIL_COUNT, GROWN = 20_000, 3_000, 1_000_000
 
 
 def accept() -> list[Result]:
-    """1: single POST /sms?async=true on 32 connections with an access token, durable, against the same app without storing."""
+    """1: single POST /sms?async=true on 32 connections with an access token, durable, against the
+    same app without storing."""
     with stage.folder() as data, stage.folder() as bare:
         with (
-            stage.process("service", "--no-work", environment=stage.settings(data / "d", auth="embedded")) as real,
-            stage.process("service", "--no-work", "--no-store", environment=stage.settings(bare / "d", auth="embedded")) as empty,
+            stage.process(
+                "service", "--no-work", environment=stage.settings(data / "d", auth="embedded")
+            ) as real,
+            stage.process(
+                "service",
+                "--no-work",
+                "--no-store",
+                environment=stage.settings(bare / "d", auth="embedded"),
+            ) as empty,
         ):
             for service in (real, empty):
                 _load(service, 1.0)
             rates = [(_load(real, 5.0), _load(empty, 5.0)) for _ in range(ROUNDS)]
-    return [Result("accept", _median(r for r, _ in rates), "requests/s", _median(e for _, e in rates), 0.55)]
+    return [
+        Result(
+            "accept", _median(r for r, _ in rates), "requests/s", _median(e for _, e in rates), 0.55
+        )
+    ]
 
 
 def _load(service: Mapping[str, Any], seconds: float) -> float:
     body = json.dumps(
-        {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag.", "party": {"partyId": "01a20a9b-9a95-729e-a35a-61715f650d0b"}}
+        {
+            "mobileNumber": "+46701740605",
+            "message": "Skolan är stängd i dag.",
+            "party": {"partyId": "01a20a9b-9a95-729e-a35a-61715f650d0b"},
+        }
     )
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", f"{service['api']}/2281/sms?async=true", "32", str(seconds), body, service["token"] or ""],
-        capture_output=True, text=True, check=True, cwd=stage.HERE.parent,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "bench.load",
+            f"{service['api']}/2281/sms?async=true",
+            "32",
+            str(seconds),
+            body,
+            service["token"] or "",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=stage.HERE.parent,
+    )
     told = json.loads(done.stdout)
     assert not told["bad"], f"{told['bad']} answers were not 201"
     return float(told["rate"])
 
 
 def batch() -> list[Result]:
-    """2: one POST /sms/batch of 100 000 recipients: seconds to the 201, and the process's peak memory."""
+    """2: one POST /sms/batch of 100 000 recipients: seconds to the 201, and the process's peak
+    memory."""
     seconds, memory = [], []
     for _ in range(ROUNDS):
-        with stage.folder() as data, stage.process("service", "--no-work", environment=stage.settings(data / "d")) as service:
+        with (
+            stage.folder() as data,
+            stage.process(
+                "service", "--no-work", environment=stage.settings(data / "d")
+            ) as service,
+        ):
             seconds.append(_post_batch(service["api"], 100_000))
             memory.append(stage.peak_memory(service["pid"]))
     return [
@@ -77,7 +112,9 @@ def _post_batch(api: str, count: int, start: int = 0, kind: str = "sms") -> floa
             "parties": [{"emailAddress": f"a{i}@example.se"} for i in range(start, start + count)],
         }
     raw = json.dumps(body).encode()
-    request = urllib.request.Request(f"{api}/2281/{kind}/batch", raw, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{api}/2281/{kind}/batch", raw, {"Content-Type": "application/json"}
+    )
     begun = time.perf_counter()
     with urllib.request.urlopen(request, timeout=120) as answer:
         assert answer.status == 201
@@ -88,19 +125,28 @@ def _post_batch(api: str, count: int, start: int = 0, kind: str = "sms") -> floa
 
 
 def sms() -> list[Result]:
-    """3: SMS end to end, against a bare loop posting the same bodies to the same gateway over as many connections."""
+    """3: SMS end to end, against a bare loop posting the same bodies to the same gateway over as
+    many connections."""
     with stage.process("gateway") as gateway:
         rates = [(_sms_rate(gateway["url"]), _bare_sms(gateway["url"])) for _ in range(ROUNDS)]
-    return [Result("sms", _median(r for r, _ in rates), "deliveries/s", _median(b for _, b in rates), 0.35)]
+    return [
+        Result(
+            "sms", _median(r for r, _ in rates), "deliveries/s", _median(b for _, b in rates), 0.35
+        )
+    ]
 
 
 def _sms_rate(url: str) -> float:
-    with stage.folder() as data, stage.process("service", environment=stage.settings(data / "d", gateway=url)) as service:
+    with (
+        stage.folder() as data,
+        stage.process("service", environment=stage.settings(data / "d", gateway=url)) as service,
+    ):
         return _drained(service, SMS_COUNT, "sms")
 
 
 def _drained(service: dict[str, Any], count: int, kind: str) -> float:
-    """Post a batch; deliveries a second, from its first attempt to its last settlement, by the database's own record."""
+    """Post a batch; deliveries a second, from its first attempt to its last settlement, by the
+    database's own record."""
     database = service["database"]
     begun = stage.ask(database, "SELECT now() AS at")[0]["at"]
     _post_batch(service["api"], count, kind=kind)
@@ -125,15 +171,25 @@ def _bare_sms(url: str) -> float:
     async def run() -> float:
         headers = {"Authorization": "Basic dXNlcjpzZWNyZXQ=", "Content-Type": "application/json"}
         numbers = iter(range(SMS_COUNT))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100), headers=headers) as session:
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=100), headers=headers
+        ) as session:
 
             async def post() -> None:
                 for i in numbers:
                     body = json.dumps(
-                        {"platformId": "SMSC", "platformPartnerId": "12345", "useDeliveryReport": False, "sourceTON": "ALPHANUMERIC",
-                         "source": "Bench", "destinationTON": "MSISDN", "destination": f"+4673{i:07}", "userData": "Skolan är stängd i dag.",
-                         "refId": f"01a20a9b-9a95-729e-a35a-{i:012}"}
-                    ).encode()  # fmt: skip
+                        {
+                            "platformId": "SMSC",
+                            "platformPartnerId": "12345",
+                            "useDeliveryReport": False,
+                            "sourceTON": "ALPHANUMERIC",
+                            "source": "Bench",
+                            "destinationTON": "MSISDN",
+                            "destination": f"+4673{i:07}",
+                            "userData": "Skolan är stängd i dag.",
+                            "refId": f"01a20a9b-9a95-729e-a35a-{i:012}",
+                        }
+                    ).encode()
                     async with session.post(f"{url}/link/sms/send", data=body) as answer:
                         assert answer.status == 200
                         await answer.read()
@@ -149,11 +205,22 @@ def email() -> list[Result]:
     """4: e-mail end to end, against a bare aiosmtplib loop that reuses its connections."""
     with stage.process("gateway", "smtp") as server:
         rates = [(_email_rate(server["port"]), _bare_email(server["port"])) for _ in range(ROUNDS)]
-    return [Result("email", _median(r for r, _ in rates), "deliveries/s", _median(b for _, b in rates), 0.35)]
+    return [
+        Result(
+            "email",
+            _median(r for r, _ in rates),
+            "deliveries/s",
+            _median(b for _, b in rates),
+            0.35,
+        )
+    ]
 
 
 def _email_rate(port: int) -> float:
-    with stage.folder() as data, stage.process("service", environment=stage.settings(data / "d", smtp=port)) as service:
+    with (
+        stage.folder() as data,
+        stage.process("service", environment=stage.settings(data / "d", smtp=port)) as service,
+    ):
         return _drained(service, EMAIL_COUNT, "email")
 
 
@@ -180,12 +247,15 @@ def _bare_email(port: int) -> float:
 
 
 def growth() -> list[Result]:
-    """5: 1 and 3 with 1 000 000 deliveries in history, against the same with none: both services up, many short turns, each first in turn."""
+    """5: 1 and 3 with 1 000 000 deliveries in history, against the same with none: both services
+    up, many short turns, each first in turn."""
     accepted: dict[int, list[float]] = {0: [], GROWN: []}
     sent: dict[int, list[float]] = {0: [], GROWN: []}
     with stage.process("gateway") as gateway, stage.folder() as full, stage.folder() as empty:
         folders = {0: empty / "d", GROWN: full / "d"}
-        with stage.process("service", "--no-work", environment=stage.settings(folders[GROWN])) as service:
+        with stage.process(
+            "service", "--no-work", environment=stage.settings(folders[GROWN])
+        ) as service:
             grow(service["database"], GROWN)
         with _pair(folders, "--no-work") as services:
             for service in services.values():
@@ -205,10 +275,16 @@ def growth() -> list[Result]:
 
 
 @contextmanager
-def _pair(folders: dict[int, Path], *arguments: str, gateway: str | None = None) -> Iterator[dict[int, dict[str, Any]]]:
+def _pair(
+    folders: dict[int, Path], *arguments: str, gateway: str | None = None
+) -> Iterator[dict[int, dict[str, Any]]]:
     with ExitStack() as stack:
         yield {
-            grown: stack.enter_context(stage.process("service", *arguments, environment=stage.settings(data, gateway=gateway)))
+            grown: stack.enter_context(
+                stage.process(
+                    "service", *arguments, environment=stage.settings(data, gateway=gateway)
+                )
+            )
             for grown, data in folders.items()
         }
 
@@ -238,19 +314,32 @@ def grow(database: str, count: int) -> None:
         """,
         count,
     )
-    stage.ask(database, "VACUUM ANALYZE")  # now, so that autovacuum does not do it during the measurement
+    stage.ask(
+        database, "VACUUM ANALYZE"
+    )  # now, so that autovacuum does not do it during the measurement
     stage.ask(database, "CHECKPOINT")
 
 
 def priority() -> list[Result]:
-    """Under a batch of 100 000, the time from POST to the provider's acceptance of a single HIGH SMS (median of 15)."""
+    """Under a batch of 100 000, the time from POST to the provider's acceptance of a single HIGH
+    SMS (median of 15)."""
     with stage.process("gateway") as gateway, stage.folder() as data:
-        with stage.process("service", environment=stage.settings(data / "d", gateway=gateway["url"])) as service:
+        with stage.process(
+            "service", environment=stage.settings(data / "d", gateway=gateway["url"])
+        ) as service:
             _post_batch(service["api"], 100_000)
             times = []
             for i in range(15):
-                raw = json.dumps({"mobileNumber": f"+46704{i:06}", "message": "Vattnet ska kokas.", "priority": "HIGH"}).encode()
-                request = urllib.request.Request(f"{service['api']}/2281/sms", raw, {"Content-Type": "application/json"})
+                raw = json.dumps(
+                    {
+                        "mobileNumber": f"+46704{i:06}",
+                        "message": "Vattnet ska kokas.",
+                        "priority": "HIGH",
+                    }
+                ).encode()
+                request = urllib.request.Request(
+                    f"{service['api']}/2281/sms", raw, {"Content-Type": "application/json"}
+                )
                 begun = time.perf_counter()
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     assert json.load(answer)["deliveries"][0]["status"] == "SENT"
@@ -267,7 +356,14 @@ def _median(values: Any) -> float:
 
 
 ALL: dict[str, Callable[[], list[Result]]] = {
-    "accept": accept, "batch": batch, "sms": sms, "email": email, "growth": growth, "priority": priority,
-    "digital-mail": mail.digital_mail, "letters": mail.letters, "history": reading.history,
+    "accept": accept,
+    "batch": batch,
+    "sms": sms,
+    "email": email,
+    "growth": growth,
+    "priority": priority,
+    "digital-mail": mail.digital_mail,
+    "letters": mail.letters,
+    "history": reading.history,
     "import": moving.moving_in,
-}  # fmt: skip
+}

@@ -1,4 +1,5 @@
-"""7: the peer's history taken in: 1 000 000 rows of JSON lines, a fifth of them with a PDF that many share."""
+"""7: the peer's history taken in: 1 000 000 rows of JSON lines, a fifth of them with a PDF that
+many share."""
 
 from __future__ import annotations
 
@@ -20,20 +21,26 @@ ROWS, SECONDS = 1_000_000, 300.0
 
 
 def moving_in(rows: int = ROWS) -> list[Result]:
-    """Seconds of ``utskick import history`` into an empty database, with the start of it; and of the same once more."""
+    """Seconds of ``utskick import history`` into an empty database, with the start of it; and of
+    the same once more."""
     with stage.folder() as data:
         file = data / "history.jsonl"
         _write(file, rows)
         took = [_imported(file, data / "d") for _ in range(2)]
-    return [Result("import", took[0], "s", SECONDS, 1.0, under=True), Result("import-again", took[1], "s", SECONDS, 1.0, under=True)]
+    return [
+        Result("import", took[0], "s", SECONDS, 1.0, under=True),
+        Result("import-again", took[1], "s", SECONDS, 1.0, under=True),
+    ]
 
 
 def _imported(file: Path, folder: Path) -> float:
     begun = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "utskick", "import", "history", str(file)],
-        env={**stage.environment(), "UTSKICK_DATA__FOLDER": str(folder)}, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        env={**stage.environment(), "UTSKICK_DATA__FOLDER": str(folder)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return time.perf_counter() - begun
 
 
@@ -46,10 +53,16 @@ def _write(file: Path, rows: int) -> None:
             size = min(chance.choice(SIZES), rows - made)
             asked, went = chance.choice(KINDS)
             batch = {
-                "municipality_id": "2281", "batch_id": _id(chance), "message_type": went, "original_message_type": asked, "status": "SENT",
-                "origin": chance.choice(ORIGINS), "issuer": f"user{chance.randrange(2000):04}", "department": chance.choice(DEPARTMENTS),
+                "municipality_id": "2281",
+                "batch_id": _id(chance),
+                "message_type": went,
+                "original_message_type": asked,
+                "status": "SENT",
+                "origin": chance.choice(ORIGINS),
+                "issuer": f"user{chance.randrange(2000):04}",
+                "department": chance.choice(DEPARTMENTS),
                 "created_at": str(begin + timedelta(seconds=made * 30)),
-            }  # fmt: skip
+            }
             for _ in range(size):
                 party = party_of(chance.randrange(PARTIES))
                 said = {
@@ -59,9 +72,21 @@ def _write(file: Path, rows: int) -> None:
                     "mobileNumber": "+46701740605",
                 }
                 if went in ("DIGITAL_MAIL", "SNAIL_MAIL"):
-                    said["attachments"] = [{"filename": "beslut.pdf", "contentType": "application/pdf", "content": chance.choice(files)}]
+                    said["attachments"] = [
+                        {
+                            "filename": "beslut.pdf",
+                            "contentType": "application/pdf",
+                            "content": chance.choice(files),
+                        }
+                    ]
                 ids = {"message_id": _id(chance), "delivery_id": _id(chance), "party_id": party}
-                out.write(json.dumps({**batch, **ids, "content": json.dumps(said, ensure_ascii=False)}, ensure_ascii=False) + "\n")
+                out.write(
+                    json.dumps(
+                        {**batch, **ids, "content": json.dumps(said, ensure_ascii=False)},
+                        ensure_ascii=False,
+                    )
+                    + "\n"
+                )
             made += size
 
 

@@ -25,10 +25,13 @@ KEPT_UP = 5000.0
 
 
 def history(count: int = HISTORY) -> list[Result]:
-    """Medians of calls one after the other, each of another person, user, batch or message; and how fast the tallies keep up."""
+    """Medians of calls one after the other, each of another person, user, batch or message; and how
+    fast the tallies keep up."""
     years = Years(count)
     with stage.folder() as data:
-        with stage.process("service", "--no-work", environment=stage.settings(data / "d")) as service:
+        with stage.process(
+            "service", "--no-work", environment=stage.settings(data / "d")
+        ) as service:
             begun = time.perf_counter()
             years.fill(service["database"])
             _say(f"{count:,} deliveries written by COPY in {time.perf_counter() - begun:.0f} s")
@@ -42,7 +45,9 @@ def history(count: int = HISTORY) -> list[Result]:
 def _tallied(database: str, count: int) -> float:
     """Seconds until all events are in the tallies."""
     begun = time.perf_counter()
-    while (stage.ask(database, "SELECT coalesce(sum(number), 0) AS n FROM tallies")[0]["n"]) < count:
+    while (
+        (stage.ask(database, "SELECT coalesce(sum(number), 0) AS n FROM tallies")[0]["n"]) < count
+    ):
         time.sleep(0.5)
     return time.perf_counter() - begun
 
@@ -52,7 +57,9 @@ def _calls(years: Years) -> dict[str, Callable[[random.Random], str]]:
     found, ago = years.examples, date.today() - timedelta(days=364)
     return {
         "conversation": lambda r: f"conversation-history/{r.choice(found.parties)}",
-        "conversation-month": lambda r: f"conversation-history/{r.choice(found.parties)}?from={ago}&to={ago + timedelta(days=30)}",
+        "conversation-month": lambda r: (
+            f"conversation-history/{r.choice(found.parties)}?from={ago}&to={ago + timedelta(days=30)}"
+        ),
         "message": lambda r: f"messages/{r.choice(found.messages)}",
         "metadata": lambda r: f"messages/{r.choice(found.messages)}/metadata",
         "status-batch": lambda r: f"status/batch/{r.choice(found.batches)}",
@@ -65,7 +72,9 @@ def _calls(years: Years) -> dict[str, Callable[[random.Random], str]]:
         "statistics-year": lambda _: f"statistics?from={ago}",
         "statistics-departments": lambda _: f"statistics/departments?from={ago}",
         "statistics-department": lambda _: f"statistics/departments/{quote('Vård')}?from={ago}",
-        "statistics-delivery-status": lambda _: f"statistics/delivery-status?from={ago}&department=SBK",
+        "statistics-delivery-status": lambda _: (
+            f"statistics/delivery-status?from={ago}&department=SBK"
+        ),
     }
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``ratio``: value to limit; ``target``: what the ratio must reach (or stay under, where ``under``)."""
+    """``ratio``: value to limit; ``target``: what the ratio must reach (or stay under, where
+    ``under``)."""
 
     name: str
     value: float
@@ -25,7 +26,5 @@ class Result:
         return self.ratio <= self.target if self.under else self.ratio >= self.target
 
     def __str__(self) -> str:
-        said = (
-            f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} target={'<=' if self.under else '>='}{self.target}"
-        )
+        said = f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} target={'<=' if self.under else '>='}{self.target}"
         return f"BENCH {self.name} {said} {'ok' if self.ok else 'short'}"

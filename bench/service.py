@@ -1,4 +1,5 @@
-"""A service process for the measurements. ``--no-work``: the API alone. ``--no-store``: the same app, answering without storing."""
+"""A service process for the measurements. ``--no-work``: the API alone. ``--no-store``: the same
+app, answering without storing."""
 
 from __future__ import annotations
 
@@ -11,42 +12,52 @@ from urllib.parse import urlencode
 
 import uvloop
 
-from utskick import app, logs
+from utskick import bootstrap, logs
 from utskick.auth import scopes
-from utskick.auth.register import Allowed, Register
-from utskick.channels.register import CHANNELS
+from utskick.auth.client_registry import ClientPermissions, ClientRegistry
+from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
-from utskick.domain.message import Numbered
-from utskick.engine.intake import Intake, Wish
-from utskick.store.clients import Clients
+from utskick.domain.message import NumberedRequest
+from utskick.engine.intake import AcceptRequest, Intake
+from utskick.store.administration.clients import Clients
 
 
 class Unstored(Intake):
     """Numbers like the real one, and forgets."""
 
-    async def accept(self, wish: Wish, numbered: Numbered) -> None:  # noqa: ARG002
+    async def accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> None:  # noqa: ARG002
         return None
 
 
 async def main() -> None:
-    settings = app.read_settings(None)
+    settings = bootstrap.read_settings(None)
     logs.configure(settings.log.level, settings.log.format)
     if "--no-store" in sys.argv:
-        app.Intake = Unstored  # type: ignore[misc]
-    async with app.serving(settings, work="--no-work" not in sys.argv) as running:
+        bootstrap.service.Intake = Unstored  # type: ignore[misc]
+    async with bootstrap.serving(settings, work="--no-work" not in sys.argv) as running:
         database = f"postgresql://postgres@/postgres?host={settings.data.folder.absolute()}"
-        token = await _token(settings, running.api_url) if settings.section("auth").embedded else None
-        print(json.dumps({"api": running.api_url, "database": database, "token": token}), flush=True)
-        await app.stop_wanted()
+        token = (
+            await _token(settings, running.api_url) if settings.section("auth").embedded else None
+        )
+        print(
+            json.dumps({"api": running.api_url, "database": database, "token": token}), flush=True
+        )
+        await bootstrap.stop_wanted()
 
 
 async def _token(settings: Any, api_url: str) -> str:
     """Of a client that may send SMS, fetched as any system would."""
-    async with app.opened(settings) as database:
-        register = Register(Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now)
-        secret = await register.create("bench", Allowed(("2281",), ("sms:send",)))
-    form = urlencode({"grant_type": "client_credentials", "client_id": "bench", "client_secret": secret}).encode()
-    answer = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{api_url}/oauth2/token", form, timeout=30).read())
+    async with bootstrap.opened(settings) as database:
+        register = ClientRegistry(
+            Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now
+        )
+        secret = await register.create("bench", ClientPermissions(("2281",), ("sms:send",)))
+    form = urlencode(
+        {"grant_type": "client_credentials", "client_id": "bench", "client_secret": secret}
+    ).encode()
+    answer = await asyncio.to_thread(
+        lambda: urllib.request.urlopen(f"{api_url}/oauth2/token", form, timeout=30).read()
+    )
     return str(json.loads(answer)["access_token"])
 
 

@@ -1,4 +1,5 @@
-"""What the measurements stand on: processes on loopback with a temporary data folder, ended when done."""
+"""What the measurements stand on: processes on loopback with a temporary data folder, ended when
+done."""
 
 from __future__ import annotations
 
@@ -31,8 +32,11 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def process(program: str, *arguments: str, environment: Mapping[str, str] | None = None, wait: float = 60) -> Iterator[dict[str, Any]]:
-    """A program of this folder; yields the JSON line that it prints when it is up. Ended by SIGTERM."""
+def process(
+    program: str, *arguments: str, environment: Mapping[str, str] | None = None, wait: float = 60
+) -> Iterator[dict[str, Any]]:
+    """A program of this folder; yields the JSON line that it prints when it is up. Ended by
+    SIGTERM."""
     child = subprocess.Popen(
         [sys.executable, "-m", f"bench.{program}", *arguments],
         stdout=subprocess.PIPE,
@@ -54,12 +58,21 @@ def process(program: str, *arguments: str, environment: Mapping[str, str] | None
             child.wait()
 
 
-def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None, auth: str = "off") -> dict[str, str]:
-    """The environment of a service with external accounts on the bench's simulators. ``auth``: whose tokens are asked for."""
+def settings(
+    data: Path, *, gateway: str | None = None, smtp: int | None = None, auth: str = "off"
+) -> dict[str, str]:
+    """The environment of a service with external accounts on the bench's simulators. ``auth``:
+    whose tokens are asked for."""
     account = {
-        "provider": "link", "url": f"{gateway or 'http://127.0.0.1:9'}/link", "username": "user", "password": "secret",
-        "platform_id": "SMSC", "partner_id": "12345", "concurrency": 100, "delivery_reports": False,
-    }  # fmt: skip
+        "provider": "link",
+        "url": f"{gateway or 'http://127.0.0.1:9'}/link",
+        "username": "user",
+        "password": "secret",
+        "platform_id": "SMSC",
+        "partner_id": "12345",
+        "concurrency": 100,
+        "delivery_reports": False,
+    }
     mail = {
         "provider": "smtp",
         "host": "127.0.0.1",
@@ -76,7 +89,9 @@ def settings(data: Path, *, gateway: str | None = None, smtp: int | None = None,
         "UTSKICK_AUTH__MODE": auth,
         "UTSKICK_LOG__LEVEL": "warning",
         "UTSKICK_SMS": json.dumps({"sender": "Bench", "accounts": {"link": account}}),
-        "UTSKICK_EMAIL": json.dumps({"sender": {"name": "Bench", "address": "bench@example.se"}, "accounts": {"smtp": mail}}),
+        "UTSKICK_EMAIL": json.dumps(
+            {"sender": {"name": "Bench", "address": "bench@example.se"}, "accounts": {"smtp": mail}}
+        ),
     }
 
 

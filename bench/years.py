@@ -19,7 +19,14 @@ PARTIES, USERS = 200_000, 2_000
 ORIGINS = ("CASEDATA", "LÄRPLATTFORM", "BYGGR", "ECOS", "SUPPORTMANAGEMENT", "E-TJÄNST", None)
 DEPARTMENTS = ("SBK", "Skola", "Vård", "Kultur", "Miljö", "Socialtjänst", "Fritid", None)
 #: (type of the request, what it went as)
-KINDS = (("SMS", "SMS"), ("SMS", "SMS"), ("EMAIL", "EMAIL"), ("LETTER", "DIGITAL_MAIL"), ("LETTER", "SNAIL_MAIL"), ("MESSAGE", "SMS"))
+KINDS = (
+    ("SMS", "SMS"),
+    ("SMS", "SMS"),
+    ("EMAIL", "EMAIL"),
+    ("LETTER", "DIGITAL_MAIL"),
+    ("LETTER", "SNAIL_MAIL"),
+    ("MESSAGE", "SMS"),
+)
 CHANNELS = {
     "SMS": "sms",
     "EMAIL": "email",
@@ -49,11 +56,18 @@ def party_of(number: int) -> str:
 
 def _id(at: datetime, chance: random.Random) -> UUID:
     """A UUIDv7 of that time."""
-    return UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | (chance.getrandbits(12) << 64) | (2 << 62) | chance.getrandbits(62))
+    return UUID(
+        int=(int(at.timestamp() * 1000) << 80)
+        | (7 << 76)
+        | (chance.getrandbits(12) << 64)
+        | (2 << 62)
+        | chance.getrandbits(62)
+    )
 
 
 class Years:
-    """``count`` deliveries over a year until now, in the municipality 2281, a fifth of them in 2260."""
+    """``count`` deliveries over a year until now, in the municipality 2281, a fifth of them in
+    2260."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -89,12 +103,32 @@ class Years:
         chance = self._chance
         municipality = "2260" if chance.random() < 0.2 else "2281"
         asked, went = chance.choice(KINDS)
-        origin, department, user = chance.choice(ORIGINS), chance.choice(DEPARTMENTS), f"user{chance.randrange(USERS):04}"
+        origin, department, user = (
+            chance.choice(ORIGINS),
+            chance.choice(DEPARTMENTS),
+            f"user{chance.randrange(USERS):04}",
+        )
         batch, channel = _id(at, chance), CHANNELS[went]
-        said = {"subject": "Beslut", "message": "Skolan är stängd i dag.", "_sender": {"address": "bench@example.se", "name": "Bench"}}
+        said = {
+            "subject": "Beslut",
+            "message": "Skolan är stängd i dag.",
+            "_sender": {"address": "bench@example.se", "name": "Bench"},
+        }
         said["_legs"] = {channel: {"content": dict(said), "attachments": []}}
         rows["batches"].append(
-            (batch, municipality, CHANNELS[asked], asked, "NORMAL", origin, user, department, size, json.dumps(said).encode(), at)
+            (
+                batch,
+                municipality,
+                CHANNELS[asked],
+                asked,
+                "NORMAL",
+                origin,
+                user,
+                department,
+                size,
+                json.dumps(said).encode(),
+                at,
+            )
         )
         for place in range(size):
             party = party_of(chance.randrange(PARTIES))
@@ -102,11 +136,43 @@ class Years:
             key = blake2b(party.encode(), digest_size=16, key=municipality.encode()).digest()
             status = "sent" if chance.random() < 0.95 else "failed"
             reason = "unreachable" if status == "failed" else None
-            rows["messages"].append((message, municipality, batch, place, key, party.encode(), at, origin, user, department))
-            rows["deliveries"].append(
-                (delivery, municipality, batch, message, channel, went, "NORMAL", status, _TO[channel], False, 1, "old", reason, at, at, at)
+            rows["messages"].append(
+                (
+                    message,
+                    municipality,
+                    batch,
+                    place,
+                    key,
+                    party.encode(),
+                    at,
+                    origin,
+                    user,
+                    department,
+                )
             )
-            rows["events"].append((municipality, delivery, 1, status, "old", delivery.hex, reason, at))
+            rows["deliveries"].append(
+                (
+                    delivery,
+                    municipality,
+                    batch,
+                    message,
+                    channel,
+                    went,
+                    "NORMAL",
+                    status,
+                    _TO[channel],
+                    False,
+                    1,
+                    "old",
+                    reason,
+                    at,
+                    at,
+                    at,
+                )
+            )
+            rows["events"].append(
+                (municipality, delivery, 1, status, "old", delivery.hex, reason, at)
+            )
             if municipality == "2281" and chance.random() < 400 / self.count:
                 self._note(party, user, batch, message, delivery)
 
@@ -120,15 +186,67 @@ class Years:
         kept.sent.append((user, message))
 
 
-_TO = {"sms": b"+46701740605", "email": b"a@example.se", "digital_mail": b"", "snail_mail": b'{"lastName":"Ek","address":"Storgatan 1"}'}
+_TO = {
+    "sms": b"+46701740605",
+    "email": b"a@example.se",
+    "digital_mail": b"",
+    "snail_mail": b'{"lastName":"Ek","address":"Storgatan 1"}',
+}
 COLUMNS = {
-    "batches": ("id", "municipality_id", "channel", "message_type", "priority", "origin", "issuer", "department", "recipients", "content",
-                "created_at"),
-    "messages": ("id", "municipality_id", "batch_id", "ordinal", "party_key", "party", "at", "origin", "issuer", "department"),
-    "deliveries": ("id", "municipality_id", "batch_id", "message_id", "channel", "message_type", "priority", "status", "destination",
-                   "awaited", "attempts", "account", "reason_code", "created_at", "updated_at", "expires_at"),
-    "events": ("municipality_id", "delivery_id", "attempt", "status", "account", "reference", "reason_code", "at"),
-}  # fmt: skip
+    "batches": (
+        "id",
+        "municipality_id",
+        "channel",
+        "message_type",
+        "priority",
+        "origin",
+        "issuer",
+        "department",
+        "recipients",
+        "content",
+        "created_at",
+    ),
+    "messages": (
+        "id",
+        "municipality_id",
+        "batch_id",
+        "ordinal",
+        "party_key",
+        "party",
+        "at",
+        "origin",
+        "issuer",
+        "department",
+    ),
+    "deliveries": (
+        "id",
+        "municipality_id",
+        "batch_id",
+        "message_id",
+        "channel",
+        "message_type",
+        "priority",
+        "status",
+        "destination",
+        "awaited",
+        "attempts",
+        "account",
+        "reason_code",
+        "created_at",
+        "updated_at",
+        "expires_at",
+    ),
+    "events": (
+        "municipality_id",
+        "delivery_id",
+        "attempt",
+        "status",
+        "account",
+        "reference",
+        "reason_code",
+        "at",
+    ),
+}
 
 
 async def _copy(connection: asyncpg.Connection, rows: dict[str, list[tuple[Any, ...]]]) -> None:

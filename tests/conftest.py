@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from utskick.store import migrations
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 _SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
@@ -24,7 +24,8 @@ TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
 
 
 def open_folder(prefix: str) -> Path:
-    """A temporary folder that PostgreSQL's own user can walk to, also when the tests run as root."""
+    """A temporary folder that PostgreSQL's own user can walk to, also when the tests run as
+    root."""
     path = Path(tempfile.mkdtemp(prefix=prefix))
     path.chmod(0o755)
     return path
@@ -44,17 +45,18 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-#: What it takes to empty a table: nothing, a DELETE, or a TRUNCATE, which takes milliseconds for each.
-_EMPTYING = (
-    "CASE WHEN pg_relation_size('{0}') > 400000 THEN 'TRUNCATE {0} CASCADE' WHEN EXISTS (SELECT FROM {0}) THEN 'DELETE FROM {0}' END"
-)
+#: What it takes to empty a table: nothing, a DELETE, or a TRUNCATE, which takes milliseconds for
+#: each.
+_EMPTYING = "CASE WHEN pg_relation_size('{0}') > 400000 THEN 'TRUNCATE {0} CASCADE' WHEN EXISTS (SELECT FROM {0}) THEN 'DELETE FROM {0}' END"
 _LEFT = f"SELECT array_remove(ARRAY[{', '.join(_EMPTYING.format(table) for table in TABLES.split(', '))}], NULL)"
 
 
 async def clear(database: Database) -> None:
     """Of what the tests before left."""
     async with database.transaction() as connection:
-        await connection.execute("SET LOCAL session_replication_role = replica")  # nothing hangs together, nothing is kept for ever
+        await connection.execute(
+            "SET LOCAL session_replication_role = replica"
+        )  # nothing hangs together, nothing is kept for ever
         for statement in await connection.fetchval(_LEFT):
             await connection.execute(statement)
 
@@ -62,7 +64,7 @@ async def clear(database: Database) -> None:
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
     """An empty database."""
-    opened = Database(server, size=8, vault=Vault(Safe([bytes(32)])))
+    opened = Database(server, size=8, vault=Vault(Cipher([bytes(32)])))
     await opened.open()
     await clear(opened)
     yield opened

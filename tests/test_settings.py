@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from utskick.app import policies_of, read_settings, safe_of
-from utskick.directory.nobody import NOBODY
+from utskick.bootstrap import policies_of, read_settings, safe_of
+from utskick.bootstrap.channels import channels_of, check_accounts, in_sandbox, kinds_of
+from utskick.directory.empty import NOBODY
 from utskick.domain.errors import SettingsFault
-from utskick.speaking import channels_of, check_accounts, in_sandbox, kinds_of
 
 FILE = """
 municipalities = ["2281", "0180"]
@@ -49,12 +49,19 @@ def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     secrets.mkdir()
     (secrets / "sms__accounts__link__password").write_text("from a file\n")
     monkeypatch.setenv("UTSKICK_SECRETS_DIR", str(secrets))
-    assert read_settings(file).section("sms").accounts["link"].password.get_secret_value() == "from a file"
+    assert (
+        read_settings(file).section("sms").accounts["link"].password.get_secret_value()
+        == "from a file"
+    )
 
 
 def test_all_faults_are_told_together_and_no_secret_with_them(tmp_path: Path) -> None:
     file = tmp_path / "utskick.toml"
-    file.write_text(FILE.replace("port = 9000", 'port = "many"\nhots = "x"').replace('platform_id = "p"', "platform_id = 5"))
+    file.write_text(
+        FILE.replace("port = 9000", 'port = "many"\nhots = "x"').replace(
+            'platform_id = "p"', "platform_id = 5"
+        )
+    )
     with pytest.raises(SettingsFault) as fault:
         read_settings(file)
     told = fault.value.detail
@@ -63,7 +70,9 @@ def test_all_faults_are_told_together_and_no_secret_with_them(tmp_path: Path) ->
     assert "in the file" not in told
 
 
-@pytest.mark.parametrize("text", ["municipalities = [", 'default_municipality = "9999"', 'municipalities = ["22"]'])
+@pytest.mark.parametrize(
+    "text", ["municipalities = [", 'default_municipality = "9999"', 'municipalities = ["22"]']
+)
 def test_a_file_that_cannot_be_used_is_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
     file = tmp_path / "utskick.toml"
     file.write_text(text)
@@ -81,11 +90,20 @@ def test_the_sandbox_is_on_until_a_channel_has_accounts(file: Path) -> None:
 
 def test_a_service_that_can_reach_nobody_does_not_start() -> None:
     with pytest.raises(SettingsFault, match="no channel has a provider account"):
-        check_accounts(channels_of(kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None), [], NOBODY))
+        check_accounts(
+            channels_of(
+                kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None), [], NOBODY
+            )
+        )
 
 
 def test_retry_is_set_for_channels_that_exist() -> None:
-    assert policies_of(read_settings(None, {"retry": {"sms": {"first": 1}}}))["sms"].first.total_seconds() == 1
+    assert (
+        policies_of(read_settings(None, {"retry": {"sms": {"first": 1}}}))[
+            "sms"
+        ].first.total_seconds()
+        == 1
+    )
     with pytest.raises(SettingsFault, match="pigeon"):
         policies_of(read_settings(None, {"retry": {"pigeon": {}}}))
 

@@ -2,7 +2,8 @@
 
 import gc
 
-gc.disable()  # what is imported stays: looking through it for garbage would take a seventh of the start
+# what is imported stays: looking through it for garbage would take a seventh of the start
+gc.disable()
 
 from utskick.cli import main  # noqa: E402
 

@@ -1,4 +1,5 @@
-"""Structured logging. One id follows a message everywhere; what looks like personal data is masked before it is written."""
+"""Structured logging. One id follows a message everywhere; what looks like personal data is masked
+before it is written."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from typing import Any
 
 import structlog
 
-_PERSONAL = re.compile(r"\+\d{6,15}|[^\s@<>\"']+@[^\s@<>\"']+\.[a-zA-Z]+|\b(?:19|20)?\d{6}[-+]?\d{4}\b")
+_PERSONAL = re.compile(
+    r"\+\d{6,15}|[^\s@<>\"']+@[^\s@<>\"']+\.[a-zA-Z]+|\b(?:19|20)?\d{6}[-+]?\d{4}\b"
+)
 
 
 #: What PostgreSQL adds to a refusal: the row, or the key.
@@ -18,7 +21,8 @@ _ROW = re.compile(r"^DETAIL:.*$", re.MULTILINE)
 
 
 def mask(text: str) -> str:
-    """Numbers, addresses and personal numbers → ``***``: a net below code that should not log them in the first place."""
+    """Numbers, addresses and personal numbers → ``***``: a net below code that should not log them
+    in the first place."""
     return _PERSONAL.sub("***", _ROW.sub("DETAIL: (left out)", text))
 
 
@@ -29,16 +33,28 @@ class Masked(logging.Formatter):
         return mask(super().format(record))
 
 
-def _mask_all(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _mask_all(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str) and key not in ("timestamp", "worker", "delivery", "batch", "request_id"):
+        if isinstance(value, str) and key not in (
+            "timestamp",
+            "worker",
+            "delivery",
+            "batch",
+            "request_id",
+        ):
             event[key] = mask(value)
     return event
 
 
 def configure(level: str, form: str) -> None:
     """``form``: ``json`` or ``text``. Everything goes to standard error."""
-    last = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    last = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

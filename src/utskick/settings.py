@@ -1,4 +1,5 @@
-"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all faults reported together."""
+"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all
+faults reported together."""
 
 from __future__ import annotations
 
@@ -10,40 +11,57 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, create_model, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, Rule
+from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, RetentionRule
 from utskick.domain.unit import Unit
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
 
-class Section(BaseModel):
+class SettingsTable(BaseModel):
     """A table of the file. A key that it does not know is a fault: most are typing errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(Section):
+class Data(SettingsTable):
     """Where the embedded database lives."""
 
     folder: Path = Path("var")
 
 
-class DatabaseSection(Section):
-    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in ``data.folder``."""
+class DatabaseSection(SettingsTable):
+    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in
+    ``data.folder``."""
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
 
 
-class VaultSection(Section):
-    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or a command that prints them.
+class VaultSection(SettingsTable):
+    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or
+    a command that prints them.
 
-    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in ``data.folder``.
+    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in
+    ``data.folder``.
     """
 
     key: SecretStr | None = None
@@ -63,11 +81,12 @@ class VaultSection(Section):
         return bool(self.key or self.key_file or self.key_command)
 
 
-class Http(Section):
+class Http(SettingsTable):
     """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
 
-    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered at once, with ``PENDING``.
-    ``streams``: listeners to live progress at a time. ``rate``: calls a second of one client.
+    ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
+    at once, with ``PENDING``. ``streams``: listeners to live progress at a time. ``rate``: calls a
+    second of one client.
     """
 
     host: str = "127.0.0.1"
@@ -78,15 +97,16 @@ class Http(Section):
     streams: int = Field(default=200, ge=1, le=10_000)
 
 
-class WorkerSection(Section):
-    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s): running sends may finish after SIGTERM."""
+class WorkerSection(SettingsTable):
+    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s):
+    running sends may finish after SIGTERM."""
 
     patience: float = Field(default=30.0, ge=1, le=600)
     grace: float = Field(default=10.0, ge=0, le=300)
     poll: float = Field(default=1.0, gt=0, le=60)
 
 
-class RetrySection(Section):
+class RetrySection(SettingsTable):
     """Seconds: first wait, longest wait, and the wait after a fault of our own configuration."""
 
     first: float = Field(default=2.0, gt=0)
@@ -94,44 +114,49 @@ class RetrySection(Section):
     misconfigured: float = Field(default=60.0, gt=0)
 
 
-class WebhooksSection(Section):
-    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are called by https in the open internet."""
+class WebhooksSection(SettingsTable):
+    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are
+    called by https in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-class ProvidersSection(Section):
-    """``networks``: of our own, in which providers may lie whose accounts are set over the API; others lie in the open internet."""
+class ProvidersSection(SettingsTable):
+    """``networks``: of our own, in which providers may lie whose accounts are set over the API;
+    others lie in the open internet."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
-class LimitsSection(Section):
-    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one client."""
+class LimitsSection(SettingsTable):
+    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one
+    client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
 
 
-class RetentionRule(Section):
-    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference number of the decision."""
+class RetentionRuleTable(SettingsTable):
+    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference
+    number of the decision."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     preserve: bool = False
     decision: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
     @model_validator(mode="after")
-    def _one_time(self) -> RetentionRule:
+    def _one_time(self) -> RetentionRuleTable:
         if (self.days is None) is not self.preserve:
             raise ValueError("set days, or preserve = true")
         return self
 
 
-class RetentionSection(Section):
-    """For who has no rules of its own: ``days`` (absent: keep everything), and others by ``types``."""
+class RetentionSection(SettingsTable):
+    """For who has no rules of its own: ``days`` (absent: keep everything), and others by
+    ``types``."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
-    types: dict[str, RetentionRule] = {}
+    types: dict[str, RetentionRuleTable] = {}
 
     @model_validator(mode="after")
     def _whole(self) -> RetentionSection:
@@ -141,21 +166,29 @@ class RetentionSection(Section):
             raise ValueError(f"types: there is no message type named {', '.join(sorted(unknown))}")
         return self
 
-    def rules(self, unit: Unit | None = None) -> list[Rule]:
+    def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
         """``unit``: whose they are, where they are not everybody's."""
-        found = [Rule(name, rule.days, rule.decision, unit=unit) for name, rule in self.types.items()]
-        return [*found, Rule(OTHERS, self.days, self.decision or "", unit=unit)] if self.days is not None else found
+        found = [
+            RetentionRule(name, rule.days, rule.decision, unit=unit)
+            for name, rule in self.types.items()
+        ]
+        return (
+            [*found, RetentionRule(OTHERS, self.days, self.decision or "", unit=unit)]
+            if self.days is not None
+            else found
+        )
 
 
-class Log(Section):
+class Log(SettingsTable):
     """JSON lines for machines, or text for people."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "text"
 
 
-class SandboxSection(Section):
-    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its own in the settings."""
+class SandboxSection(SettingsTable):
+    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its
+    own in the settings."""
 
     enabled: bool | None = None
     http_port: int = Field(default=8081, ge=0, le=65535)
@@ -171,7 +204,9 @@ class SandboxSection(Section):
 class Settings(BaseSettings):
     """Everything that can be set. Channels add a section each."""
 
-    model_config = SettingsConfigDict(env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     municipalities: tuple[Municipality, ...] = ("2281", "2262", "2260")
     default_municipality: Municipality = "2281"
@@ -191,7 +226,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _default_is_served(self) -> Settings:
         if self.default_municipality not in self.municipalities:
-            raise ValueError(f"default_municipality {self.default_municipality} is not among municipalities")
+            raise ValueError(
+                f"default_municipality {self.default_municipality} is not among municipalities"
+            )
         if strangers := self.configuration.keys() - set(self.municipalities):
             raise ValueError(f"configuration.{min(strangers)}: it is not among municipalities")
         return self
@@ -205,8 +242,14 @@ class Settings(BaseSettings):
         return getattr(self, channel)
 
 
-def read(path: Path | None, sections: Mapping[str, type[BaseModel]], *, over: Mapping[str, Any] | None = None) -> Settings:
-    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its model; ``over``: wins over all.
+def read(
+    path: Path | None,
+    sections: Mapping[str, type[BaseModel]],
+    *,
+    over: Mapping[str, Any] | None = None,
+) -> Settings:
+    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its
+    model; ``over``: wins over all.
 
     Raises ``SettingsFault`` with every fault, each with its place and what was found.
     """
@@ -216,9 +259,14 @@ def read(path: Path | None, sections: Mapping[str, type[BaseModel]], *, over: Ma
     try:
         return model(**(over or {}))
     except ValidationError as fault:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}" for e in fault.errors(include_url=False)]
+        lines = [
+            f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}"
+            for e in fault.errors(include_url=False)
+        ]
         where = f"{path} and the environment" if path else "the environment"
-        raise SettingsFault(f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)) from None
+        raise SettingsFault(
+            f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)
+        ) from None
     except tomllib.TOMLDecodeError as fault:
         raise SettingsFault(f"{path} is not TOML: {fault}") from None
 
@@ -231,13 +279,18 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic-settings'
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
             if (folder := _secrets_folder()) is not None:
                 sources.append(
-                    NestedSecretsSettingsSource(file_secret_settings, secrets_dir=folder, secrets_prefix="", secrets_nested_delimiter="__")
+                    NestedSecretsSettingsSource(
+                        file_secret_settings,
+                        secrets_dir=folder,
+                        secrets_prefix="",
+                        secrets_nested_delimiter="__",
+                    )
                 )
             if path is not None:
                 sources.append(TomlConfigSettingsSource(settings_cls, path))
@@ -249,14 +302,24 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
 
 
 def _secrets_folder() -> Path | None:
-    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted secret give them."""
+    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted
+    secret give them."""
     named = os.environ.get("UTSKICK_SECRETS_DIR") or os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(named) if named else None
 
 
 def _found(error: Any) -> str:
-    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped ``password``."""
-    named = any(word in str(part) for part in error["loc"] for word in ("password", "secret", "url", "key", "token"))
+    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped
+    ``password``."""
+    named = any(
+        word in str(part)
+        for part in error["loc"]
+        for word in ("password", "secret", "url", "key", "token")
+    )
     secret = named or error["type"] == "extra_forbidden"
     value = error.get("input")
-    return "" if secret or isinstance(value, dict | list | BaseModel) or value is None else f" (found {value!r})"
+    return (
+        ""
+        if secret or isinstance(value, dict | list | BaseModel) or value is None
+        else f" (found {value!r})"
+    )

@@ -1,4 +1,5 @@
-"""An issuer of tokens on 127.0.0.1, with keys that come and go, and whatever token a test wants to be given."""
+"""An issuer of tokens on 127.0.0.1, with keys that come and go, and whatever token a test wants to
+be given."""
 
 from __future__ import annotations
 
@@ -21,12 +22,17 @@ OTHER_EC = ec.generate_private_key(ec.SECP256R1())
 
 def public(key: Any, kid: str, **members: Any) -> dict[str, Any]:
     """As a JWK."""
-    kind = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
+    kind = (
+        jwt.algorithms.RSAAlgorithm
+        if isinstance(key, rsa.RSAPrivateKey)
+        else jwt.algorithms.ECAlgorithm
+    )
     return {**kind.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", **members}
 
 
 class Issuer:
-    """``keys``: what it publishes, by kid. ``away``: answers 503. ``asked``: how often its keys were asked for."""
+    """``keys``: what it publishes, by kid. ``away``: answers 503. ``asked``: how often its keys
+    were asked for."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -42,22 +48,47 @@ class Issuer:
         """Of a good token; None takes a claim away."""
         now = int(time.time())
         good = {
-            "iss": self.url, "aud": "utskick", "exp": now + 300, "iat": now, "sub": "s-1", "client_id": "skolappen", "jti": "j-1",
-            "scope": "sms:send status:read", "municipalities": ["2281"],
-        }  # fmt: skip
+            "iss": self.url,
+            "aud": "utskick",
+            "exp": now + 300,
+            "iat": now,
+            "sub": "s-1",
+            "client_id": "skolappen",
+            "jti": "j-1",
+            "scope": "sms:send status:read",
+            "municipalities": ["2281"],
+        }
         return {name: value for name, value in {**good, **over}.items() if value is not None}
 
-    def token(self, kid: str = "ec", alg: str = "ES256", *, key: Any = None, typ: str | None = "at+jwt", **over: Any) -> str:
+    def token(
+        self,
+        kid: str = "ec",
+        alg: str = "ES256",
+        *,
+        key: Any = None,
+        typ: str | None = "at+jwt",
+        **over: Any,
+    ) -> str:
         header = {"kid": kid, "typ": typ}
-        return jwt.encode(self.claims(**over), key if key is not None else self.keys[kid], alg, header)
+        return jwt.encode(
+            self.claims(**over), key if key is not None else self.keys[kid], alg, header
+        )
 
     async def _metadata(self, _request: web.Request) -> web.Response:
-        found: Mapping[str, Any] = {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.metadata}
+        found: Mapping[str, Any] = {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/keys",
+            **self.metadata,
+        }
         return web.Response(status=503) if self.away else web.json_response(found)
 
     async def _keys(self, _request: web.Request) -> web.Response:
         self.asked += 1
-        return web.Response(status=503) if self.away else web.json_response({"keys": [public(k, kid) for kid, k in self.keys.items()]})
+        return (
+            web.Response(status=503)
+            if self.away
+            else web.json_response({"keys": [public(k, kid) for kid, k in self.keys.items()]})
+        )
 
 
 @asynccontextmanager

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from utskick.auth import register
+from utskick.auth import client_registry as register
 from utskick.auth.claims import Claims
 from utskick.auth.settings import AuthSection, IssuerSection
 
 
 def granted(payload: dict[str, Any], **settings: Any) -> tuple[str, set[str], set[str]]:
-    grant = Claims.of(IssuerSection(**{"url": "https://login.example.se", **settings})).grant({"exp": 9e9, "client_id": "c", **payload})
+    grant = Claims.of(IssuerSection(**{"url": "https://login.example.se", **settings})).grant(
+        {"exp": 9e9, "client_id": "c", **payload}
+    )
     return grant.client, set(grant.municipalities), set(grant.scopes)
 
 
@@ -24,15 +26,29 @@ def test_the_client_is_the_first_of_the_usual_claims_or_the_one_that_is_set() ->
     assert granted({"client_id": None, "azp": "a", "sub": "s"})[0] == "a@login.example.se"
     assert granted({"client_id": None, "sub": "s"}, label="kommun")[0] == "s@kommun"
     assert (
-        granted({"appid": "entra"}, client_claim="appid", url="https://login.example.se/realms/k")[0] == "entra@login.example.se/realms/k"
+        granted({"appid": "entra"}, client_claim="appid", url="https://login.example.se/realms/k")[
+            0
+        ]
+        == "entra@login.example.se/realms/k"
     )
 
 
-@given(st.text("ab@.", min_size=1), st.text("ab@.", min_size=1), st.sampled_from(["a", "b.a"]), st.sampled_from(["a", "b.a"]))
-def test_clients_of_two_issuers_never_have_one_name(one: str, other: str, here: str, there: str) -> None:
-    same = granted({"client_id": one}, label=here)[0] == granted({"client_id": other}, label=there)[0]
+@given(
+    st.text("ab@.", min_size=1),
+    st.text("ab@.", min_size=1),
+    st.sampled_from(["a", "b.a"]),
+    st.sampled_from(["a", "b.a"]),
+)
+def test_clients_of_two_issuers_never_have_one_name(
+    one: str, other: str, here: str, there: str
+) -> None:
+    same = (
+        granted({"client_id": one}, label=here)[0] == granted({"client_id": other}, label=there)[0]
+    )
     assert same is ((one, here) == (other, there))
-    assert not register.is_name(granted({"client_id": one}, label=here)[0]), "nor one of the embedded issuer's"
+    assert not register.is_name(granted({"client_id": one}, label=here)[0]), (
+        "nor one of the embedded issuer's"
+    )
 
 
 def test_municipalities_are_a_text_a_list_or_the_issuers_own() -> None:
@@ -48,13 +64,20 @@ def test_scopes_are_a_text_or_a_list_wherever_they_stand() -> None:
     assert granted({"scp": "sms:send"})[2] == {"sms:send"}
     assert granted({"scp": ["sms:send"]})[2] == {"sms:send"}
     assert granted({"roles": ["sms:send"]})[2] == {"sms:send"}
-    assert granted({"realm_access": {"roles": ["sms:send"]}}, scope_claim="realm_access.roles")[2] == {"sms:send"}
-    assert granted({"https://example.se/roles": ["sms:send"]}, scope_claim="https://example.se/roles")[2] == {"sms:send"}
+    assert granted({"realm_access": {"roles": ["sms:send"]}}, scope_claim="realm_access.roles")[
+        2
+    ] == {"sms:send"}
+    assert granted(
+        {"https://example.se/roles": ["sms:send"]}, scope_claim="https://example.se/roles"
+    )[2] == {"sms:send"}
 
 
 def test_with_a_mapping_only_the_words_in_it_count() -> None:
     mapping = {"Utskick.Send": ("sms:send", "email:send"), "Utskick.Read": ("history:read",)}
-    assert granted({"roles": ["Utskick.Send", "admin"]}, scopes=mapping)[2] == {"sms:send", "email:send"}
+    assert granted({"roles": ["Utskick.Send", "admin"]}, scopes=mapping)[2] == {
+        "sms:send",
+        "email:send",
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,20 +86,46 @@ def test_with_a_mapping_only_the_words_in_it_count() -> None:
         ({"mode": "external"}, "needs an issuer"),
         ({"mode": "both"}, "needs an issuer"),
         ({"issuers": [{"url": "https://a.se"}]}, "takes no tokens"),
-        ({"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]}, "url of its own"),
+        (
+            {"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]},
+            "url of its own",
+        ),
         ({"mode": "external", "issuers": [{"url": "http://login.example.se"}]}, "https"),
-        ({"mode": "external", "issuers": [{"url": "https://a.se", "jwks_url": "http://a.se/keys"}]}, "https"),
-        ({"mode": "external", "issuers": [{"url": "https://a.se", "municipalities": []}]}, "municipalities"),
+        (
+            {
+                "mode": "external",
+                "issuers": [{"url": "https://a.se", "jwks_url": "http://a.se/keys"}],
+            },
+            "https",
+        ),
+        (
+            {"mode": "external", "issuers": [{"url": "https://a.se", "municipalities": []}]},
+            "municipalities",
+        ),
         ({"mode": "external", "issuers": [{"url": "https://a.se", "label": "a@b"}]}, "label"),
         (
-            {"mode": "external", "issuers": [{"url": "https://a.se", "label": "k"}, {"url": "https://b.se", "label": "k"}]},
+            {
+                "mode": "external",
+                "issuers": [
+                    {"url": "https://a.se", "label": "k"},
+                    {"url": "https://b.se", "label": "k"},
+                ],
+            },
             "label of its own",
         ),
-        ({"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://b.se", "label": "a.se"}]}, "label of its own"),
+        (
+            {
+                "mode": "external",
+                "issuers": [{"url": "https://a.se"}, {"url": "https://b.se", "label": "a.se"}],
+            },
+            "label of its own",
+        ),
         ({"certificate_header": "x y"}, "certificate_header"),
         ({"token_seconds": 86400}, "token_seconds"),
     ],
 )
-def test_settings_that_contradict_themselves_are_refused(settings: dict[str, Any], why: str) -> None:
+def test_settings_that_contradict_themselves_are_refused(
+    settings: dict[str, Any], why: str
+) -> None:
     with pytest.raises(ValidationError, match=why):
         AuthSection.model_validate(settings)

@@ -1,4 +1,5 @@
-"""An issuer's keys: found by its metadata, kept while it is away, asked for again when an unknown one comes, and not too often."""
+"""An issuer's keys: found by its metadata, kept while it is away, asked for again when an unknown
+one comes, and not too often."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ async def test_many_who_come_at_once_ask_once(issuer: Issuer, keys: RemoteKeys) 
     assert issuer.asked == 1
 
 
-async def test_a_new_key_is_found_when_it_is_first_used_and_an_old_one_is_gone(issuer: Issuer, keys: RemoteKeys, clock: Time) -> None:
+async def test_a_new_key_is_found_when_it_is_first_used_and_an_old_one_is_gone(
+    issuer: Issuer, keys: RemoteKeys, clock: Time
+) -> None:
     assert await keys.find("ec")
     issuer.keys = {"new": ec.generate_private_key(ec.SECP256R1())}
     assert await keys.find("new") is None, "it was looked at a moment ago"
@@ -49,14 +52,18 @@ async def test_a_new_key_is_found_when_it_is_first_used_and_an_old_one_is_gone(i
     assert await keys.find("ec") is None
 
 
-async def test_unknown_keys_make_nobody_ask_more_often_than_twice_a_minute(issuer: Issuer, keys: RemoteKeys, clock: Time) -> None:
+async def test_unknown_keys_make_nobody_ask_more_often_than_twice_a_minute(
+    issuer: Issuer, keys: RemoteKeys, clock: Time
+) -> None:
     for n in range(100):
         clock.now += 1
         assert await keys.find(f"forged-{n}") is None
     assert issuer.asked <= 100 / PAUSE + 1
 
 
-async def test_who_has_a_known_key_does_not_wait_for_the_hourly_look(issuer: Issuer, keys: RemoteKeys, clock: Time) -> None:
+async def test_who_has_a_known_key_does_not_wait_for_the_hourly_look(
+    issuer: Issuer, keys: RemoteKeys, clock: Time
+) -> None:
     assert await keys.find("ec")
     del issuer.keys["ec"]
     clock.now += AGE
@@ -66,7 +73,9 @@ async def test_who_has_a_known_key_does_not_wait_for_the_hourly_look(issuer: Iss
     assert issuer.asked == 2
 
 
-async def test_an_issuer_that_is_away_keeps_its_keys(issuer: Issuer, keys: RemoteKeys, clock: Time) -> None:
+async def test_an_issuer_that_is_away_keeps_its_keys(
+    issuer: Issuer, keys: RemoteKeys, clock: Time
+) -> None:
     assert await keys.find("ec")
     issuer.away = True
     for _ in range(5):
@@ -75,7 +84,9 @@ async def test_an_issuer_that_is_away_keeps_its_keys(issuer: Issuer, keys: Remot
         assert await keys.find("other") is None
 
 
-async def test_before_the_first_answer_nothing_can_be_told(issuer: Issuer, keys: RemoteKeys, clock: Time) -> None:
+async def test_before_the_first_answer_nothing_can_be_told(
+    issuer: Issuer, keys: RemoteKeys, clock: Time
+) -> None:
     issuer.away = True
     with pytest.raises(IssuerAway):
         await keys.find("ec")
@@ -86,7 +97,14 @@ async def test_before_the_first_answer_nothing_can_be_told(issuer: Issuer, keys:
     assert await keys.find("ec")
 
 
-@pytest.mark.parametrize("metadata", [{"issuer": "https://somebody.else"}, {"jwks_uri": "http://login.example.se/keys"}, {"jwks_uri": 7}])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://somebody.else"},
+        {"jwks_uri": "http://login.example.se/keys"},
+        {"jwks_uri": 7},
+    ],
+)
 async def test_metadata_of_somebody_else_or_with_keys_over_an_open_line_are_refused(
     issuer: Issuer, keys: RemoteKeys, metadata: dict[str, object]
 ) -> None:

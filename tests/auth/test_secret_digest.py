@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.auth.test_discovery import Time
-from utskick.auth.lookout import Lookout
+from utskick.auth.login_throttle import LoginThrottle
 from utskick.auth.secret_digest import digest_of, is_of, new_secret, of_nobody
 
 
@@ -22,7 +22,7 @@ def test_a_digest_knows_its_secret_and_no_other() -> None:
 
 def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:
     clock = Time()
-    lookout, waits = Lookout(clock), []
+    lookout, waits = LoginThrottle(clock), []
     for _ in range(14):
         clock.now += lookout.wait("a")
         lookout.failed("a")
@@ -35,7 +35,7 @@ def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:
 
 
 def test_what_is_remembered_has_an_end() -> None:
-    lookout = Lookout(Time())
+    lookout = LoginThrottle(Time())
     for n in range(10_500):
         lookout.failed(str(n))
     assert len(lookout._failures) == 10_000

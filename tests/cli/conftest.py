@@ -18,9 +18,10 @@ from urllib.request import urlopen
 import pytest
 
 from tests.client.conftest import wire  # noqa: F401 - the fixture
-from utskick.auth import kept_client
-from utskick.cli import main, screen
-from utskick.cli.demo import child
+from utskick.auth import sandbox_client as kept_client
+from utskick.cli import console as screen
+from utskick.cli import main
+from utskick.cli.demo import server_process as child
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Service:
 
     def copies(self, recipient: str) -> list[dict[str, Any]]:
         """What a citizen received."""
-        with urlopen(f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10) as answer:
+        with urlopen(
+            f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10
+        ) as answer:
             found: list[dict[str, Any]] = json.load(answer)["entries"]
             return found
 
@@ -74,7 +77,10 @@ def service() -> Iterator[Service]:
             environment[f"UTSKICK_{name}"] = str(value)
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready)], env=environment, stdout=out, stderr=out
+                [sys.executable, "-m", "utskick", "serve", "--ready-file", str(ready)],
+                env=environment,
+                stdout=out,
+                stderr=out,
             )
         try:
             limit = time.monotonic() + 60

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests.cli.conftest import Command
-from tests.http.test_audit import chained
+from tests.http.audit.test_audit import chained
 from utskick.store.database import Database
 
 
@@ -25,9 +25,13 @@ async def test_a_whole_chain_is_told_with_its_head_and_a_broken_one_with_its_pla
     listed = await asyncio.to_thread(utskick, "audit", "list", "--limit", "2", "--action", "send")
     assert (listed.code, listed.out.count("joe01doe")) == (0, 2)
     connection = await asyncpg.connect(server)
-    await connection.execute("ALTER TABLE audit_links DISABLE TRIGGER append_only; DELETE FROM audit_links WHERE number = 5")
+    await connection.execute(
+        "ALTER TABLE audit_links DISABLE TRIGGER append_only; DELETE FROM audit_links WHERE number = 5"
+    )
     await connection.execute("ALTER TABLE audit_links ENABLE TRIGGER append_only")
     await connection.close()
-    cut = await asyncio.to_thread(utskick, "audit", "verify", "--expect", f"5:{head.digest.hex()}", "--municipality", "2281")
+    cut = await asyncio.to_thread(
+        utskick, "audit", "verify", "--expect", f"5:{head.digest.hex()}", "--municipality", "2281"
+    )
     assert (cut.code, "broken at 5" in cut.out) == (1, True)
     assert (await asyncio.to_thread(utskick, "audit", "verify", "--expect", "x")).code == 1

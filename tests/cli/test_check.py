@@ -30,13 +30,15 @@ def grade(what: str, done: Done) -> str:
     return found[1]
 
 
-def test_out_of_the_box_all_is_well_and_nothing_is_made(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_the_box_all_is_well_and_nothing_is_made(
+    utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
     done = utskick("check")
     assert done.code == 0
-    assert [grade(what, done) for what in ("settings", "database", "sandbox", "sms", "sender domains")] == [
-        "ok", "ok", "warning", "ok", "warning",
-    ]  # fmt: skip
+    assert [
+        grade(what, done) for what in ("settings", "database", "sandbox", "sms", "sender domains")
+    ] == ["ok", "ok", "warning", "ok", "warning"]
     assert not (tmp_path / "var").exists()
 
 
@@ -57,11 +59,18 @@ def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path
     )
     done = utskick("check", "--config", tmp_path / "u.toml")
     assert done.code == 1
-    assert [grade(what, done) for what in ("sms / elks", "email", "sandbox", "sender domains")] == ["fault", "warning", "ok", "ok"]
+    assert [grade(what, done) for what in ("sms / elks", "email", "sandbox", "sender domains")] == [
+        "fault",
+        "warning",
+        "ok",
+        "ok",
+    ]
     assert "hemligt-ord" not in done.out + done.err
 
 
-def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(utskick: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(
+    utskick: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UTSKICK_DATABASE__URL", "postgresql://u:hemligt-ord@127.0.0.1:1/db")
     done = utskick("check")
     assert (done.code, grade("database", done), grade("vault key", done)) == (1, "fault", "fault")
@@ -71,12 +80,16 @@ def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(ut
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
-def test_a_running_service_is_not_disturbed(asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_service_is_not_disturbed(
+    asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
     done = asking("check")
     assert (done.code, grade("database", done)) == (0, "ok"), done.out
     assert "PostgreSQL 18" in done.out
-    assert [grade(what, done) for what in ("vault key", "auth", "signing keys", "clients")] == ["ok"] * 4
+    assert [grade(what, done) for what in ("vault key", "auth", "signing keys", "clients")] == [
+        "ok"
+    ] * 4
     assert "1 may fetch tokens" in done.out
     key = service.folder / "vault.key"
     moved = key.rename(key.with_name("elsewhere"))
@@ -90,7 +103,9 @@ def test_a_running_service_is_not_disturbed(asking: Command, service: Service, m
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
-def test_what_is_set_for_a_unit_is_looked_at(asking: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_for_a_unit_is_looked_at(
+    asking: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
     said = {
         "sms": '[accounts.own]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n',
@@ -98,17 +113,37 @@ def test_what_is_set_for_a_unit_is_looked_at(asking: Command, service: Service, 
     }
     for section, text in said.items():
         (tmp_path / f"{section}.toml").write_text(text)
-        assert asking("configuration", "set", "2260", section, tmp_path / f"{section}.toml", "--by", "joe01doe").code == 0
+        assert (
+            asking(
+                "configuration",
+                "set",
+                "2260",
+                section,
+                tmp_path / f"{section}.toml",
+                "--by",
+                "joe01doe",
+            ).code
+            == 0
+        )
     try:
         done = asking("check")
-        assert (done.code, grade("sms", done), grade("sms / own@2260", done)) == (1, "ok", "fault"), done.out
+        assert (done.code, grade("sms", done), grade("sms / own@2260", done)) == (
+            1,
+            "ok",
+            "fault",
+        ), done.out
         assert "utskick configuration list 2260" in done.out.replace("\n", " ")
         assert "hemligt-ord" not in done.out + done.err
         [line] = [line for line in done.out.splitlines() if "may send e-mail" in line]
         assert "2281, 2262 may" in line
-        asyncio.run(ask(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'"))
+        asyncio.run(
+            ask(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'")
+        )
         done = asking("check")
-        assert [grade(f"{name} / configuration@2260", done) for name in said] == ["fault", "fault"], done.out
+        assert [grade(f"{name} / configuration@2260", done) for name in said] == [
+            "fault",
+            "fault",
+        ], done.out
     finally:
         for section in said:
             assert asking("configuration", "remove", "2260", section, "--by", "joe01doe").code == 0
@@ -117,7 +152,9 @@ def test_what_is_set_for_a_unit_is_looked_at(asking: Command, service: Service, 
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
-def test_a_database_without_schema_is_told_and_left_without(asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_without_schema_is_told_and_left_without(
+    asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asyncio.run(ask(service, "postgres", "CREATE DATABASE bare"))
     monkeypatch.setenv("UTSKICK_DATABASE__URL", url(service, "bare"))
     done = asking("check")

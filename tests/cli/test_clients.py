@@ -1,4 +1,5 @@
-"""``utskick clients``: made, listed, given another secret, ended; and what the command line shows to the service."""
+"""``utskick clients``: made, listed, given another secret, ended; and what the command line shows
+to the service."""
 
 from __future__ import annotations
 
@@ -10,16 +11,21 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from tests.auth.issuers import EC
 from tests.cli.conftest import Command, Done, Service
 from utskick.auth.secret_digest import is_of
 from utskick.domain.clock import utc_now
-from utskick.store.clients import Client, Clients
+from utskick.store.administration.clients import Client, Clients
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 SENDING = ("--municipality", "2281", "--scope", "sms:send")
 
@@ -31,7 +37,7 @@ def on(server: str, ask: Callable[[Database], Awaitable[T]]) -> T:
     """What the database says; commands run loops of their own, so these tests have none."""
 
     async def asked() -> T:
-        database = Database(server, size=4, vault=Vault(Safe([bytes(32)])))
+        database = Database(server, size=4, vault=Vault(Cipher([bytes(32)])))
         await database.open()
         try:
             return await ask(database)
@@ -63,7 +69,18 @@ def secret_of(done: Done) -> str:
 
 
 def test_a_client_is_made_and_its_secret_shown_once(into: Command, server: str) -> None:
-    secret = secret_of(into("clients", "create", "skolappen", *SENDING, "--scope", "status:read", "--municipality", "2262"))
+    secret = secret_of(
+        into(
+            "clients",
+            "create",
+            "skolappen",
+            *SENDING,
+            "--scope",
+            "status:read",
+            "--municipality",
+            "2262",
+        )
+    )
     client = client_of(server, "skolappen")
     assert (client.municipalities, client.scopes) == (("2281", "2262"), ("sms:send", "status:read"))
     assert client.digest is not None
@@ -90,17 +107,24 @@ def test_a_client_with_all_scopes_has_those_of_every_channel(into: Command, serv
         (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "write one of them"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(into: Command, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_is_refused_in_a_sentence(
+    into: Command, arguments: tuple[str, ...], said: str
+) -> None:
     done = into("clients", "create", *arguments)
     assert done.code == 1
     assert said in done.err
 
 
-def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_again(into: Command, server: str) -> None:
+def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_again(
+    into: Command, server: str
+) -> None:
     old = secret_of(into("clients", "create", "bygg", *SENDING))
     new = secret_of(into("clients", "rotate", "bygg"))
     client = client_of(server, "bygg")
-    assert [is_of(digest, secret) for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)] == [True, True]
+    assert [
+        is_of(digest, secret)
+        for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)
+    ] == [True, True]
     assert into("clients", "rotate", "bygg", "--overlap", "0").code == 0
     client = client_of(server, "bygg")
     assert len(client.digests(utc_now())) == 1
@@ -111,20 +135,34 @@ def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_agai
         rows = await database.pool.fetch(
             "SELECT municipality_id, action, subject FROM audit_entries WHERE subject->>'client' = 'bygg' ORDER BY id"
         )
-        return [(row["municipality_id"], row["action"], row["subject"]["operation"]) for row in rows]
+        return [
+            (row["municipality_id"], row["action"], row["subject"]["operation"]) for row in rows
+        ]
 
     told = on(server, trail)
     assert [operation for municipality, _, operation in told if municipality == "2281"] == [
-        "createClient", "rotateClient", "rotateClient", "revokeClient",
-    ]  # fmt: skip
+        "createClient",
+        "rotateClient",
+        "rotateClient",
+        "revokeClient",
+    ]
     assert {action for _, action, _ in told} == {"configure"}
-    for again in (("revoke", "bygg"), ("rotate", "bygg"), ("create", "bygg", *SENDING), ("rotate", "nobody")):
+    for again in (
+        ("revoke", "bygg"),
+        ("rotate", "bygg"),
+        ("create", "bygg", *SENDING),
+        ("rotate", "nobody"),
+    ):
         assert into("clients", *again).code == 1
 
 
-def test_a_client_with_a_key_of_its_own_has_no_secret(into: Command, server: str, tmp_path: Path) -> None:
+def test_a_client_with_a_key_of_its_own_has_no_secret(
+    into: Command, server: str, tmp_path: Path
+) -> None:
     public, private = tmp_path / "public.pem", tmp_path / "private.pem"
-    public.write_bytes(EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    public.write_bytes(
+        EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     private.write_bytes(EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     done = into("clients", "create", "signer", *SENDING, "--public-key", public)
     assert done.code == 0

@@ -48,7 +48,10 @@ def test_a_unit_is_set_shown_and_taken_away(over: Command, server: str, tmp_path
     assert "joe01doe" in listed
 
     async def trail(database: Database) -> list[str]:
-        return [f"{row['issuer']} {row['action']}" for row in await database.pool.fetch("SELECT issuer, action FROM audit_entries")]
+        return [
+            f"{row['issuer']} {row['action']}"
+            for row in await database.pool.fetch("SELECT issuer, action FROM audit_entries")
+        ]
 
     assert within(server, trail) == ["joe01doe configure"]
     assert "no longer set" in over("configuration", "remove", *said).out
@@ -70,10 +73,15 @@ def test_in_a_sandbox_no_account_is_set_that_would_leave_the_machine(
 
 def test_what_cannot_be_is_told_by_name_without_what_it_says(over: Command, tmp_path: Path) -> None:
     file = tmp_path / "sms.json"
-    file.write_text('{"accounts": {"own": {"provider": "46elks", "url": "https://10.0.0.1", "username": "u", "password": "hemligt-1"}}}')
+    file.write_text(
+        '{"accounts": {"own": {"provider": "46elks", "url": "https://10.0.0.1", "username": "u", "password": "hemligt-1"}}}'
+    )
     done = over("configuration", "set", "2281", "sms", str(file))
     assert done.code == 1
-    assert "accounts.own.url must not lead to an address that may not be called from here" in " ".join(done.err.split())
+    assert (
+        "accounts.own.url must not lead to an address that may not be called from here"
+        in " ".join(done.err.split())
+    )
     assert "hemligt-1" not in done.err + done.out
     assert "section must be one of" in over("configuration", "set", "2281", "pigeon", str(file)).err
     assert "is not served here" in over("configuration", "list", "9999").err

@@ -14,11 +14,11 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.directory.stage import MID, SAFE, organization, person
-from utskick.directory.local import LocalDirectory, Tables, tables_of
+from utskick.directory.database import DatabaseDirectory, LocalDirectory, tables_of
+from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Hidden, PostalAddress
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.vault import Vault
 
 ANNA, BO = person(1).number, person(2).number
 FIRM = organization(1).number
@@ -43,7 +43,7 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     return utskick
 
 
-def asked(server: str, question: Callable[[Tables], Awaitable[object]]) -> object:
+def asked(server: str, question: Callable[[DatabaseDirectory], Awaitable[object]]) -> object:
     async def ask() -> object:
         database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
@@ -55,12 +55,14 @@ def asked(server: str, question: Callable[[Tables], Awaitable[object]]) -> objec
     return asyncio.run(ask())
 
 
-async def known(tables: Tables) -> dict[str, UUID]:
+async def known(tables: DatabaseDirectory) -> dict[str, UUID]:
     async with tables.parties._database.transaction() as connection:
-        return await tables.parties.by_number(connection, MID, [person(n) for n in range(1, 30)] + [organization(1)])
+        return await tables.parties.by_number(
+            connection, MID, [person(n) for n in range(1, 30)] + [organization(1)]
+        )
 
 
-async def reached(tables: Tables, number: str) -> list[tuple[str, str]]:
+async def reached(tables: DatabaseDirectory, number: str) -> list[tuple[str, str]]:
     found = await LocalDirectory(tables).contacts(MID, str((await known(tables))[number]), {})
     assert not isinstance(found, Deferred)
     return [(contact.method or "", contact.destination) for contact in found]
@@ -68,14 +70,16 @@ async def reached(tables: Tables, number: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 @pytest.mark.parametrize("delimiter", [";", ","])
-def test_a_file_becomes_people(into: Command, server: str, tmp_path: Path, encoding: str, delimiter: str) -> None:
+def test_a_file_becomes_people(
+    into: Command, server: str, tmp_path: Path, encoding: str, delimiter: str
+) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes(FILE.replace(";", delimiter).encode(encoding))
     done = into("directory", "import", file)
     assert done.code == 0, done.err
     assert "│ 2 " in done.out
 
-    async def look(tables: Tables) -> None:
+    async def look(tables: DatabaseDirectory) -> None:
         ids, directory = await known(tables), LocalDirectory(tables)
         assert set(ids) == {ANNA, BO}
         assert ids[ANNA].version == 7
@@ -85,13 +89,17 @@ def test_a_file_becomes_people(into: Command, server: str, tmp_path: Path, encod
         assert await directory.address(MID, str(ids[BO])) is Hidden.PROTECTED
         party = await tables.parties.get(MID, ids[BO])
         assert party is not None
-        assert party.address == PostalAddress("Bo", "Ek")  # where a protected person lives is not kept
+        assert party.address == PostalAddress(
+            "Bo", "Ek"
+        )  # where a protected person lives is not kept
         assert await reached(tables, ANNA) == [("SMS", "+46701740605"), ("EMAIL", "asa@example.se")]
 
     asked(server, look)
 
 
-def test_the_same_file_twice_changes_nothing_and_a_changed_one_keeps_the_ids(into: Command, server: str, tmp_path: Path) -> None:
+def test_the_same_file_twice_changes_nothing_and_a_changed_one_keeps_the_ids(
+    into: Command, server: str, tmp_path: Path
+) -> None:
     file = tmp_path / "people.csv"
     file.write_text(FILE)
     into("directory", "import", file)
@@ -99,23 +107,34 @@ def test_the_same_file_twice_changes_nothing_and_a_changed_one_keeps_the_ids(int
     again = into("directory", "import", file)
     assert again.code == 0
     assert asked(server, known) == before
-    file.write_text(FILE.replace("070-174 06 05", "070-174 06 06").replace("Storgatan 1", "Kajen 9"))
+    file.write_text(
+        FILE.replace("070-174 06 05", "070-174 06 06").replace("Storgatan 1", "Kajen 9")
+    )
     into("directory", "import", file)
     assert asked(server, known) == before
-    assert asked(server, lambda tables: reached(tables, ANNA)) == [("SMS", "+46701740606"), ("EMAIL", "asa@example.se")]
+    assert asked(server, lambda tables: reached(tables, ANNA)) == [
+        ("SMS", "+46701740606"),
+        ("EMAIL", "asa@example.se"),
+    ]
 
 
-def test_english_names_and_organisations_and_ids_of_ones_own(into: Command, server: str, tmp_path: Path) -> None:
+def test_english_names_and_organisations_and_ids_of_ones_own(
+    into: Command, server: str, tmp_path: Path
+) -> None:
     mine = "81471222-5798-11e9-ae24-57fa13b361e1"
     file = tmp_path / "firms.csv"
-    file.write_text(f"legalId,partyId,Organization,street,postal_code,City\n{FIRM},{mine.upper()},Bygg AB,Kajen 1,852 30,Sundsvall\n")
+    file.write_text(
+        f"legalId,partyId,Organization,street,postal_code,City\n{FIRM},{mine.upper()},Bygg AB,Kajen 1,852 30,Sundsvall\n"
+    )
     assert into("directory", "import", file).code == 0
     assert asked(server, known) == {FIRM: UUID(mine)}
     file.write_text(f"orgnr,partyId\n{FIRM},81471222-5798-11e9-ae24-57fa13b361e2\n")
     assert "the number is known under another party id" in into("directory", "import", file).out
 
 
-def test_wrong_rows_are_told_by_line_and_never_by_number(into: Command, server: str, tmp_path: Path) -> None:
+def test_wrong_rows_are_told_by_line_and_never_by_number(
+    into: Command, server: str, tmp_path: Path
+) -> None:
     wrong = ANNA[:-1] + str((int(ANNA[-1]) + 1) % 10)
     rows = [
         f"{wrong};;;;x",

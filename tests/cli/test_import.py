@@ -1,4 +1,5 @@
-"""``utskick import history``: the peer's records become history, each delivery once, and are read like our own."""
+"""``utskick import history``: the peer's records become history, each delivery once, and are read
+like our own."""
 
 from __future__ import annotations
 
@@ -22,27 +23,58 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.http.conftest import Client, serving
+from tests.http.history.test_statistics import both, counter
 from tests.http.pdf import letter as pdf
-from tests.http.test_statistics import both, counter
-from utskick.channels.register import CHANNELS, TYPES
+from utskick.channels.registry import CHANNELS, TYPES
 from utskick.store.database import Database
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"
 COLUMNS = (
-    "id", "municipality_id", "batch_id", "message_id", "delivery_id", "party_id", "message_type", "original_message_type", "status",
-    "status_detail", "content", "origin", "issuer", "department", "created_at", "destination_address", "organization_number",
+    "id",
+    "municipality_id",
+    "batch_id",
+    "message_id",
+    "delivery_id",
+    "party_id",
+    "message_type",
+    "original_message_type",
+    "status",
+    "status_detail",
+    "content",
+    "origin",
+    "issuer",
+    "department",
+    "created_at",
+    "destination_address",
+    "organization_number",
     "digital_mail_transaction_id",
-)  # fmt: skip
+)
 
 
 def record(**over: Any) -> dict[str, Any]:
     """A row as the peer wrote it."""
-    content = {"party": {"partyId": PARTY}, "mobileNumber": "+46701740605", "message": "Skolan är stängd."}
+    content = {
+        "party": {"partyId": PARTY},
+        "mobileNumber": "+46701740605",
+        "message": "Skolan är stängd.",
+    }
     row: dict[str, Any] = {
-        **dict.fromkeys(COLUMNS), "id": 1, "municipality_id": "2281", "batch_id": str(uuid4()), "message_id": str(uuid4()),
-        "delivery_id": str(uuid4()), "party_id": PARTY, "message_type": "SMS", "original_message_type": "SMS", "status": "SENT",
-        "content": content, "origin": "CASEDATA", "issuer": "joe01doe", "department": "Skola", "created_at": "2026-03-01 12:00:00.25",
-    }  # fmt: skip
+        **dict.fromkeys(COLUMNS),
+        "id": 1,
+        "municipality_id": "2281",
+        "batch_id": str(uuid4()),
+        "message_id": str(uuid4()),
+        "delivery_id": str(uuid4()),
+        "party_id": PARTY,
+        "message_type": "SMS",
+        "original_message_type": "SMS",
+        "status": "SENT",
+        "content": content,
+        "origin": "CASEDATA",
+        "issuer": "joe01doe",
+        "department": "Skola",
+        "created_at": "2026-03-01 12:00:00.25",
+    }
     row.update(over)
     if isinstance(row["content"], dict):
         row["content"] = json.dumps(row["content"], ensure_ascii=False)
@@ -65,7 +97,9 @@ def table(*rows: dict[str, Any], delimiter: str = ",") -> bytes:
 def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     async def empty() -> None:
         connection = await asyncpg.connect(server)
-        await connection.execute("TRUNCATE batches, messages, deliveries, events, attachments, tallies, watermarks, pgqueuer")
+        await connection.execute(
+            "TRUNCATE batches, messages, deliveries, events, attachments, tallies, watermarks, pgqueuer"
+        )
         await connection.close()
 
     asyncio.run(empty())
@@ -76,7 +110,11 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
 
 def told(done: Any, what: str) -> str:
     """A line of the table that the command prints."""
-    return next(line.split("│")[2].strip() for line in done.out.splitlines() if line.startswith(f"│ {what} "))
+    return next(
+        line.split("│")[2].strip()
+        for line in done.out.splitlines()
+        if line.startswith(f"│ {what} ")
+    )
 
 
 def sheet(done: Any) -> tuple[str, str, str]:
@@ -98,19 +136,31 @@ def rows_of(server: str, statement: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("name", "write"),
     [
-        ("h.jsonl", lines), ("h.csv", table), ("h2.csv", lambda *rows: table(*rows, delimiter=";")),
-        ("h.jsonl.gz", lambda *rows: gzip.compress(lines(*rows))), ("h3.csv", lambda *rows: b"\xef\xbb\xbf" + table(*rows, delimiter="\t")),
+        ("h.jsonl", lines),
+        ("h.csv", table),
+        ("h2.csv", lambda *rows: table(*rows, delimiter=";")),
+        ("h.jsonl.gz", lambda *rows: gzip.compress(lines(*rows))),
+        ("h3.csv", lambda *rows: b"\xef\xbb\xbf" + table(*rows, delimiter="\t")),
     ],
-)  # fmt: skip
-def test_every_form_of_the_file_is_taken_once(into: Command, tmp_path: Path, name: str, write: Callable[..., bytes]) -> None:
+)
+def test_every_form_of_the_file_is_taken_once(
+    into: Command, tmp_path: Path, name: str, write: Callable[..., bytes]
+) -> None:
     content = {"mobileNumber": "+46701740605", "message": 'Rad 1\nRad 2, "citerad"; å'}
     path = tmp_path / name
-    path.write_bytes(write(record(), record(content=content, status="FAILED", status_detail="SmsSender error: {status=500}")))
+    path.write_bytes(
+        write(
+            record(),
+            record(content=content, status="FAILED", status_detail="SmsSender error: {status=500}"),
+        )
+    )
     assert sheet(into("import", "history", path)) == ("2", "0", "0")
     assert sheet(into("import", "history", path)) == ("0", "2", "0")
 
 
-def test_a_file_that_grew_and_an_interrupted_one_go_on(into: Command, tmp_path: Path, server: str) -> None:
+def test_a_file_that_grew_and_an_interrupted_one_go_on(
+    into: Command, tmp_path: Path, server: str
+) -> None:
     batch = str(uuid4())
     rows = [record(batch_id=batch) for _ in range(7)]
     path = tmp_path / "h.jsonl"
@@ -118,17 +168,27 @@ def test_a_file_that_grew_and_an_interrupted_one_go_on(into: Command, tmp_path: 
     assert sheet(into("import", "history", path)) == ("3", "0", "0")
     path.write_bytes(lines(*rows))
     assert sheet(into("import", "history", path)) == ("4", "3", "0")
-    [found] = rows_of(server, "SELECT recipients, (SELECT array_agg(ordinal ORDER BY ordinal) FROM messages) AS places FROM batches")
+    [found] = rows_of(
+        server,
+        "SELECT recipients, (SELECT array_agg(ordinal ORDER BY ordinal) FROM messages) AS places FROM batches",
+    )
     assert (found["recipients"], found["places"]) == (7, list(range(7)))
 
 
-def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(into: Command, tmp_path: Path, server: str) -> None:
+def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
+    into: Command, tmp_path: Path, server: str
+) -> None:
     batches = [str(uuid4()) for _ in range(40)]
-    rows = [record(batch_id=batches[n // 500], created_at=f"2026-03-01 12:{n % 60:02}:00") for n in range(20_000)]
+    rows = [
+        record(batch_id=batches[n // 500], created_at=f"2026-03-01 12:{n % 60:02}:00")
+        for n in range(20_000)
+    ]
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(*rows))
     counted = "SELECT (SELECT count(*) FROM deliveries) AS rows, coalesce((SELECT sum(number) FROM tallies), 0) AS told"
-    process = subprocess.Popen([sys.executable, "-m", "utskick", "import", "history", str(path)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "utskick", "import", "history", str(path)], stdout=subprocess.DEVNULL
+    )
     try:
         while not (there := rows_of(server, counted)[0])["rows"]:
             assert process.poll() is None
@@ -138,18 +198,27 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(into:
         process.wait()
     there = rows_of(server, counted)[0]
     assert there["rows"] == there["told"] < 20_000, "killed too late to be a test"
-    assert sheet(into("import", "history", path)) == (str(20_000 - there["rows"]), str(there["rows"]), "0")
+    assert sheet(into("import", "history", path)) == (
+        str(20_000 - there["rows"]),
+        str(there["rows"]),
+        "0",
+    )
     assert tuple(rows_of(server, counted)[0]) == (20_000, 20_000)
     [whole] = rows_of(server, "SELECT count(*) AS n FROM batches WHERE recipients = 500")
     assert whole["n"] == 40
 
 
-def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(into: Command, tmp_path: Path) -> None:
+def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(
+    into: Command, tmp_path: Path
+) -> None:
     good = record()
     bad: list[tuple[dict[str, Any], str]] = [
         (record(delivery_id=None), "delivery: is missing"),
         (record(delivery_id="1-1-1-1-1"), "delivery: not a valid UUID"),
-        (record(municipality_id="1234"), "municipality: is not among the municipalities of the settings"),
+        (
+            record(municipality_id="1234"),
+            "municipality: is not among the municipalities of the settings",
+        ),
         (record(municipality_id=None), "municipality: is missing"),
         (record(message_type="PIGEON"), "type: must be one of"),
         (record(status="PENDING"), "status: PENDING is no end"),
@@ -159,7 +228,10 @@ def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(into: Comman
         (record(content="[1]"), "content: is no JSON object"),
         (record(issuer="x" * 256), "issuer: is longer than 255 characters"),
         (record(origin="å" * 4000), "origin: is longer than 255 characters"),
-        (record(department=None, content={"department": "d" * 256}), "department: is longer than 255 characters"),
+        (
+            record(department=None, content={"department": "d" * 256}),
+            "department: is longer than 255 characters",
+        ),
         (record(origin="a\x00b"), "origin: is no text in UTF-8"),
         (record(message_id=good["message_id"]), "message_id: stands in another batch already"),
     ]
@@ -174,7 +246,9 @@ def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(into: Comman
     for line, (_, reason) in enumerate(bad, 2):
         assert reasons[line].startswith(reason), reasons[line]
     assert "+46701740605" not in report.read_text("utf-8-sig") + done.out + done.err
-    assert sheet(into("import", "history", path, "--municipality", "2281"))[0] == "1", "the row that named none"
+    assert sheet(into("import", "history", path, "--municipality", "2281"))[0] == "1", (
+        "the row that named none"
+    )
 
 
 def test_a_dry_run_writes_nothing(into: Command, tmp_path: Path, server: str) -> None:
@@ -188,12 +262,17 @@ def test_a_dry_run_writes_nothing(into: Command, tmp_path: Path, server: str) ->
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"[{}]", "one object for each line"), (b"a,b\n1,2\n", "the first row must name the columns"), (b"", "the first row must name"),
-        (gzip.compress(b"x" * 10_000, mtime=0)[:-9], "damaged"), (table(record()) + b'"trasig', "a quotation mark may be missing"),
+        (b"[{}]", "one object for each line"),
+        (b"a,b\n1,2\n", "the first row must name the columns"),
+        (b"", "the first row must name"),
+        (gzip.compress(b"x" * 10_000, mtime=0)[:-9], "damaged"),
+        (table(record()) + b'"trasig', "a quotation mark may be missing"),
     ],
     ids=["array", "columns", "empty", "damaged", "quote"],
-)  # fmt: skip
-def test_what_is_no_history_is_one_sentence(into: Command, tmp_path: Path, content: bytes, said: str) -> None:
+)
+def test_what_is_no_history_is_one_sentence(
+    into: Command, tmp_path: Path, content: bytes, said: str
+) -> None:
     path = tmp_path / "h.txt"
     path.write_bytes(content)
     done = into("import", "history", path)
@@ -201,10 +280,15 @@ def test_what_is_no_history_is_one_sentence(into: Command, tmp_path: Path, conte
     assert said in done.err
 
 
-def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(into: Command, tmp_path: Path, server: str) -> None:
+def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(
+    into: Command, tmp_path: Path, server: str
+) -> None:
     """Contract Q17: a letter whose digital attempt and whose address failed."""
     ids = {"batch_id": str(uuid4()), "message_id": str(uuid4()), "delivery_id": str(uuid4())}
-    both_rows = [record(**ids, message_type=kind, original_message_type="LETTER", status="FAILED") for kind in ("DIGITAL_MAIL", "LETTER")]
+    both_rows = [
+        record(**ids, message_type=kind, original_message_type="LETTER", status="FAILED")
+        for kind in ("DIGITAL_MAIL", "LETTER")
+    ]
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(*both_rows))
     assert sheet(into("import", "history", path)) == ("2", "0", "0")
@@ -220,7 +304,11 @@ def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(into: Command
     [
         ("2026-07-01 08:00:00.123456", "Europe/Stockholm", "2026-07-01T08:00:00.123456"),
         ("2026-07-01T08:00:00", "Europe/Stockholm", "2026-07-01T08:00:00"),
-        ("2026-10-25 02:30:00.5", "Europe/Stockholm", "2026-10-25T02:30:00.5"),  # twice in that night
+        (
+            "2026-10-25 02:30:00.5",
+            "Europe/Stockholm",
+            "2026-10-25T02:30:00.5",
+        ),  # twice in that night
         ("2026-07-01 06:00:00", "UTC", "2026-07-01T08:00:00"),
         ("2026-07-01T06:00:00Z", "Europe/Stockholm", "2026-07-01T08:00:00"),
     ],
@@ -238,62 +326,154 @@ async def test_times_come_out_as_the_peer_printed_them(
 
 async def downloaded(client: Client, path: str) -> tuple[str, bytes]:
     """A file of a message: its type and its bytes."""
-    async with client._session.get(f"{client.running.api_url}/2281/messages/{path}", headers=client.bearer) as answer:
+    async with client._session.get(
+        f"{client.running.api_url}/2281/messages/{path}", headers=client.bearer
+    ) as answer:
         return answer.content_type, await answer.read()
 
 
-async def test_every_reading_call_answers_for_them_as_for_our_own(into: Command, database: Database, tmp_path: Path) -> None:
+def recorded_history(
+    batch: str, message: str, digital: str, paper: str
+) -> tuple[list[Any], dict[str, Any]]:
+    """Rows of another system, one of each kind, and what they hold by name."""
     data = b64encode(pdf("Beslut")).decode()
-    batch, message, digital, paper = (str(uuid4()) for _ in range(4))
-    letter = {"batch_id": batch, "message_id": message, "original_message_type": "LETTER", "department": "SBK"}
-    sent = {"party": {"partyIds": [PARTY]}, "subject": "Beslut", "body": "Hej", "department": "SBK",
-            "attachments": [{"contentType": "application/pdf", "content": data, "filename": "beslut.pdf"}]}  # fmt: skip
-    address = {"firstName": "Anna", "lastName": "Öberg", "address": "Storgatan 2", "zipCode": "852 30", "city": "Sundsvall"}
-    posted = {"party": {"partyId": PARTY}, "department": "SBK",
-              "attachments": [{"filename": "papper.pdf", "contentType": "application/pdf", "content": data}]}  # fmt: skip
+    letter = {
+        "batch_id": batch,
+        "message_id": message,
+        "original_message_type": "LETTER",
+        "department": "SBK",
+    }
+    sent = {
+        "party": {"partyIds": [PARTY]},
+        "subject": "Beslut",
+        "body": "Hej",
+        "department": "SBK",
+        "attachments": [
+            {"contentType": "application/pdf", "content": data, "filename": "beslut.pdf"}
+        ],
+    }
+    address = {
+        "firstName": "Anna",
+        "lastName": "Öberg",
+        "address": "Storgatan 2",
+        "zipCode": "852 30",
+        "city": "Sundsvall",
+    }
+    posted = {
+        "party": {"partyId": PARTY},
+        "department": "SBK",
+        "attachments": [
+            {"filename": "papper.pdf", "contentType": "application/pdf", "content": data}
+        ],
+    }
     slack = {"token": "xoxb-hemlig", "channel": "drift", "message": "Hej"}
     web = {
         "message": "m",
-        "attachments": [{"fileName": "bild", "base64Data": "iVBORw0KGgo="}, {"fileName": "trasig", "base64Data": "inte-base64!"}],
+        "attachments": [
+            {"fileName": "bild", "base64Data": "iVBORw0KGgo="},
+            {"fileName": "trasig", "base64Data": "inte-base64!"},
+        ],
     }
     rows = [
-        record(**letter, delivery_id=digital, message_type="DIGITAL_MAIL", status="NOT_SENT", content=sent, status_detail="nej för a@b.se"),
-        record(**letter, delivery_id=paper, message_type="SNAIL_MAIL", content=posted, destination_address=json.dumps(address),
-               created_at="2026-03-01 12:00:01"),
-        record(message_type="SLACK", original_message_type="SLACK", content=slack, party_id=None, issuer=None),
+        record(
+            **letter,
+            delivery_id=digital,
+            message_type="DIGITAL_MAIL",
+            status="NOT_SENT",
+            content=sent,
+            status_detail="nej för a@b.se",
+        ),
+        record(
+            **letter,
+            delivery_id=paper,
+            message_type="SNAIL_MAIL",
+            content=posted,
+            destination_address=json.dumps(address),
+            created_at="2026-03-01 12:00:01",
+        ),
+        record(
+            message_type="SLACK",
+            original_message_type="SLACK",
+            content=slack,
+            party_id=None,
+            issuer=None,
+        ),
         record(message_type="WEB_MESSAGE", original_message_type="WEB_MESSAGE", content=web),
-        record(message_type="MESSAGE", original_message_type="MESSAGE", status="NO_CONTACT_WANTED", origin=None),
-    ]  # fmt: skip
+        record(
+            message_type="MESSAGE",
+            original_message_type="MESSAGE",
+            status="NO_CONTACT_WANTED",
+            origin=None,
+        ),
+    ]
+    held = {"sent": sent, "posted": posted, "address": address, "web": web}
+    return rows, held
+
+
+async def test_every_reading_call_answers_for_them_as_for_our_own(
+    into: Command, database: Database, tmp_path: Path
+) -> None:
+    batch, message, digital, paper = (str(uuid4()) for _ in range(4))
+    rows, held = recorded_history(batch, message, digital, paper)
+    sent, posted, address, web = held["sent"], held["posted"], held["address"], held["web"]
     path = tmp_path / "h.csv"
     path.write_bytes(table(*rows))
     assert sheet(await asyncio.to_thread(into, "import", "history", path)) == ("5", "0", "0")
     async with serving(database, tmp_path) as client:
-        answers = {what: (await client.get(f"/2281/{what}")).json for what in (
-            f"status/batch/{batch}", f"status/messages/{message}", f"status/delivery/{digital}", f"messages/{message}",
-            f"messages/{message}/metadata", f"users/joe01doe/messages/{message}", "statistics", "statistics/departments",
-            f"conversation-history/{PARTY}", f"messages/{rows[3]['message_id']}", f"messages/{rows[3]['message_id']}/metadata",
-            f"messages/{rows[2]['message_id']}",
-        )}  # fmt: skip
-        assert await downloaded(client, f"{message}/attachments?fileName=papper.pdf") == ("application/pdf", pdf("Beslut"))
-        assert (await downloaded(client, f"{rows[3]['message_id']}/attachments/bild"))[0] == "image/png"
+        answers = {
+            what: (await client.get(f"/2281/{what}")).json
+            for what in (
+                f"status/batch/{batch}",
+                f"status/messages/{message}",
+                f"status/delivery/{digital}",
+                f"messages/{message}",
+                f"messages/{message}/metadata",
+                f"users/joe01doe/messages/{message}",
+                "statistics",
+                "statistics/departments",
+                f"conversation-history/{PARTY}",
+                f"messages/{rows[3]['message_id']}",
+                f"messages/{rows[3]['message_id']}/metadata",
+                f"messages/{rows[2]['message_id']}",
+            )
+        }
+        assert await downloaded(client, f"{message}/attachments?fileName=papper.pdf") == (
+            "application/pdf",
+            pdf("Beslut"),
+        )
+        assert (await downloaded(client, f"{rows[3]['message_id']}/attachments/bild"))[
+            0
+        ] == "image/png"
         assert (await client.get(f"/2260/messages/{message}")).status == 404
-    assert [(d["deliveryId"], d["status"]) for d in answers[f"status/batch/{batch}"]["messages"][0]["deliveries"]] == [
-        (digital, "NOT_SENT"), (paper, "SENT"),
-    ]  # fmt: skip
+    assert [
+        (d["deliveryId"], d["status"])
+        for d in answers[f"status/batch/{batch}"]["messages"][0]["deliveries"]
+    ] == [(digital, "NOT_SENT"), (paper, "SENT")]
     story = answers[f"status/delivery/{digital}"]
     assert story["reason"] == {"code": "declined-recorded", "message": "nej för ***"}
-    assert story["events"] == [{"timestamp": "2026-03-01T12:00:00.25", "status": "failed", "actor": "import"}]
+    assert story["events"] == [
+        {"timestamp": "2026-03-01T12:00:00.25", "status": "failed", "actor": "import"}
+    ]
     assert [m["content"] for m in answers[f"messages/{message}"]] == [sent, posted]
     assert answers[f"messages/{message}/metadata"][0]["content"]["attachments"] == [
         {"contentType": "application/pdf", "filename": "beslut.pdf"}
     ]
     [recipient] = answers[f"users/joe01doe/messages/{message}"]["recipients"]
-    assert recipient == {"status": "SENT", "messageType": "SNAIL_MAIL", "address": address}, "and not the digital one (contract 9.2)"
-    assert answers[f"messages/{rows[2]['message_id']}"][0]["content"] == {"channel": "drift", "message": "Hej"}, "no token is kept"
+    assert recipient == {"status": "SENT", "messageType": "SNAIL_MAIL", "address": address}, (
+        "and not the digital one (contract 9.2)"
+    )
+    assert answers[f"messages/{rows[2]['message_id']}"][0]["content"] == {
+        "channel": "drift",
+        "message": "Hej",
+    }, "no token is kept"
     assert answers[f"messages/{rows[3]['message_id']}"][0]["content"] == web
     bare = answers[f"messages/{rows[3]['message_id']}/metadata"][0]["content"]["attachments"]
     assert bare == [{"fileName": "bild"}, {"fileName": "trasig"}]
-    assert answers["statistics"]["LETTER"] == {"DIGITAL_MAIL": counter(notSent=1), "SNAIL_MAIL": counter(sent=1), "UNDELIVERABLE": 0}
+    assert answers["statistics"]["LETTER"] == {
+        "DIGITAL_MAIL": counter(notSent=1),
+        "SNAIL_MAIL": counter(sent=1),
+        "UNDELIVERABLE": 0,
+    }
     assert answers["statistics"]["MESSAGE"] == {"UNDELIVERABLE": 1}
     assert [o["ORIGIN"] for o in answers["statistics/departments"]] == ["CASEDATA"]
     assert len(answers[f"conversation-history/{PARTY}"]) == 4
@@ -301,10 +481,18 @@ async def test_every_reading_call_answers_for_them_as_for_our_own(into: Command,
     assert found == raw
 
 
-async def test_nothing_of_our_own_is_touched(into: Command, database: Database, tmp_path: Path) -> None:
+async def test_nothing_of_our_own_is_touched(
+    into: Command, database: Database, tmp_path: Path
+) -> None:
     async with serving(database, tmp_path) as client:
-        sent = (await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej"})).json
-    own = {"batch_id": sent["batchId"], "message_id": sent["messageId"], "delivery_id": sent["deliveries"][0]["deliveryId"]}
+        sent = (
+            await client.post("/2281/sms", {"mobileNumber": "+46701740605", "message": "Hej"})
+        ).json
+    own = {
+        "batch_id": sent["batchId"],
+        "message_id": sent["messageId"],
+        "delivery_id": sent["deliveries"][0]["deliveryId"],
+    }
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(record(**own), record(batch_id=sent["batchId"])))
     done = await asyncio.to_thread(into, "import", "history", path)
@@ -313,11 +501,21 @@ async def test_nothing_of_our_own_is_touched(into: Command, database: Database, 
     assert "batch_id: belongs to another batch here" in done.out
 
 
-async def test_a_batchs_id_is_its_municipalitys_own(into: Command, database: Database, tmp_path: Path) -> None:
+async def test_a_batchs_id_is_its_municipalitys_own(
+    into: Command, database: Database, tmp_path: Path
+) -> None:
     async with serving(database, tmp_path) as client:
-        sent = (await client.post("/2262/sms", {"mobileNumber": "+46701740605", "message": "Hej"})).json
+        sent = (
+            await client.post("/2262/sms", {"mobileNumber": "+46701740605", "message": "Hej"})
+        ).json
         path, batch = tmp_path / "h.jsonl", sent["batchId"]
-        path.write_bytes(lines(record(batch_id=batch), record(batch_id=batch), record(batch_id=batch, municipality_id="2260")))
+        path.write_bytes(
+            lines(
+                record(batch_id=batch),
+                record(batch_id=batch),
+                record(batch_id=batch, municipality_id="2260"),
+            )
+        )
         assert sheet(await asyncio.to_thread(into, "import", "history", path)) == ("3", "0", "0")
         for municipality_id, count in (("2281", 2), ("2260", 1), ("2262", 1)):
             status = (await client.get(f"/{municipality_id}/status/batch/{batch}")).json

@@ -1,4 +1,5 @@
-"""The bars: several batches as one, a service that is restarted while somebody watches, and receipts that come after all has settled."""
+"""The bars: several batches as one, a service that is restarted while somebody watches, and
+receipts that come after all has settled."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from aiohttp import web
 from rich.console import Console
 
 from tests.client.conftest import Answer, Wire, hanging_up, saying, streaming
-from utskick.cli.client import Refused, Target, reaching
+from utskick.cli.client import RequestRefused, ServiceTarget, reaching
 from utskick.cli.progress import Counts, Pace, Watched, watch
 from utskick_client import Patience
 
@@ -41,7 +42,7 @@ def staying(*events: tuple[float, str]) -> Answer:
 
 async def shown(wire: Wire, *watched: Watched, pace: Pace = Pace()) -> tuple[list[Counts], str]:
     screen = StringIO()
-    async with reaching(Target(wire.url), Patience(absence=2)) as client:
+    async with reaching(ServiceTarget(wire.url), Patience(absence=2)) as client:
         found = await watch(client, watched, Console(file=screen, width=160), pace)
     return found, screen.getvalue()
 
@@ -58,7 +59,9 @@ async def test_several_batches_are_one_bar_and_a_restart_is_waited_out(wire: Wir
     assert counts == [{"sent": 3, "failed": 1}]
     assert "fakturor" in screen
     assert "100%" in screen
-    assert {path for path, _, _ in wire.asked} == {f"/2281/status/batch/{batch}/events?follow=true" for batch in "ab"}
+    assert {path for path, _, _ in wire.asked} == {
+        f"/2281/status/batch/{batch}/events?follow=true" for batch in "ab"
+    }
 
 
 async def test_receipts_are_waited_for_while_they_may_come_and_no_longer(wire: Wire) -> None:
@@ -77,5 +80,5 @@ async def test_the_longest_time_is_not_outstayed(wire: Wire) -> None:
 
 async def test_a_batch_that_is_gone_is_told(wire: Wire) -> None:
     wire.answers = [saying(404, {"title": "Not Found", "detail": "No batch found"})]
-    with pytest.raises(Refused, match="No batch found"):
+    with pytest.raises(RequestRefused, match="No batch found"):
         await shown(wire, Watched("sms", "a"))

@@ -13,17 +13,17 @@ import pytest
 from tests.cli.conftest import Command
 from tests.conftest import clear
 from tests.store.histories import NOW, Histories, Told
-from utskick.channels.register import TYPES as REGISTERED
+from utskick.channels.registry import TYPES as REGISTERED
 from utskick.domain.clock import utc_now
 from utskick.domain.retention import TYPES
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 
 def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        database = Database(server, vault=Vault(Safe([bytes(32)])))
+        database = Database(server, vault=Vault(Cipher([bytes(32)])))
         await database.open()
         try:
             return await act(database)
@@ -40,7 +40,9 @@ def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     async def fill(database: Database) -> None:
         await clear(database)
         histories = Histories(database)
-        await histories.batch(Told(days=40 + ago), Told(days=10 + ago), Told(days=50 + ago, statuses=("uncertain",)))
+        await histories.batch(
+            Told(days=40 + ago), Told(days=10 + ago), Told(days=50 + ago, statuses=("uncertain",))
+        )
         await histories.batch(Told(days=400 + ago), kind="LETTER")
 
     within(server, fill)
@@ -48,13 +50,19 @@ def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
     monkeypatch.setenv("UTSKICK_RETENTION__DAYS", "30")
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
-    monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"LETTER": {"preserve": true, "decision": "KS 2"}}')
+    monkeypatch.setenv(
+        "UTSKICK_RETENTION__TYPES", '{"LETTER": {"preserve": true, "decision": "KS 2"}}'
+    )
     monkeypatch.setenv("COLUMNS", "200")
     return utskick
 
 
 def cells(out: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    return [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in out.splitlines()
+        if line.startswith("│")
+    ]
 
 
 def test_what_would_go_is_shown_and_then_goes(over: Command, server: str) -> None:
@@ -70,12 +78,21 @@ def test_what_would_go_is_shown_and_then_goes(over: Command, server: str) -> Non
     assert within(server, left) == 4
     assert ["2281", "SMS", "1", "1", "0", "0"] in cells(over("retention", "run").out)
     assert within(server, left) == 3
-    assert cells(over("retention", "status").out)[1][5:] == ["0", "", "", "1 on its way or in doubt"]
+    assert cells(over("retention", "status").out)[1][5:] == [
+        "0",
+        "",
+        "",
+        "1 on its way or in doubt",
+    ]
 
 
-def test_settings_that_make_no_rule_are_told(over: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_make_no_rule_are_told(
+    over: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("UTSKICK_RETENTION__DECISION")
-    monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"LETTER": {"days": 1, "preserve": true, "decision": "KS 2"}}')
+    monkeypatch.setenv(
+        "UTSKICK_RETENTION__TYPES", '{"LETTER": {"days": 1, "preserve": true, "decision": "KS 2"}}'
+    )
     done = over("retention", "status")
     assert done.code == 1
     assert "set days, or preserve = true" in done.err

@@ -21,11 +21,17 @@ def named(what: str, out: str) -> str:
     return found[1]
 
 
-def test_an_sms_is_sent_and_its_status_found_by_any_of_its_ids(asking: Command, service: Service) -> None:
-    sent = asking("send", "sms", "--to", "070-010 10 20", "--message", "Hej å ä ö €", "--sender", "Kommunen")
+def test_an_sms_is_sent_and_its_status_found_by_any_of_its_ids(
+    asking: Command, service: Service
+) -> None:
+    sent = asking(
+        "send", "sms", "--to", "070-010 10 20", "--message", "Hej å ä ö €", "--sender", "Kommunen"
+    )
     assert sent.code == 0, sent.err
     assert "GSM-7" in sent.out
-    assert [(c["text"], c["sender"]) for c in service.copies("+46700101020")] == [("Hej å ä ö €", "Kommunen")]
+    assert [(c["text"], c["sender"]) for c in service.copies("+46700101020")] == [
+        ("Hej å ä ö €", "Kommunen")
+    ]
 
     story = asking("status", named("delivery", sent.out))
     assert story.code == 0
@@ -36,12 +42,25 @@ def test_an_sms_is_sent_and_its_status_found_by_any_of_its_ids(asking: Command, 
         assert re.search("sent|delivered", found.out), found.out
 
 
-def test_an_email_carries_page_attachment_and_sender(asking: Command, service: Service, tmp_path: Path) -> None:
+def test_an_email_carries_page_attachment_and_sender(
+    asking: Command, service: Service, tmp_path: Path
+) -> None:
     (tmp_path / "sida.html").write_text("<p>Hej på <b>dig</b></p>")
     (tmp_path / "bilaga.pdf").write_bytes(b"%PDF-1.4 liten")
     files = ("--html", tmp_path / "sida.html", "--attach", tmp_path / "bilaga.pdf")
     sender = ("--sender", "vi@example.se", "--sender-name", "Vi på kommunen")
-    sent = asking("send", "email", "--to", "send@example.se", "--subject", "Hälsning", "--message", "Hej på dig", *files, *sender)
+    sent = asking(
+        "send",
+        "email",
+        "--to",
+        "send@example.se",
+        "--subject",
+        "Hälsning",
+        "--message",
+        "Hej på dig",
+        *files,
+        *sender,
+    )
     assert sent.code == 0, sent.err
     (copy,) = service.copies("send@example.se")
     assert (copy["subject"], copy["text"].strip()) == ("Hälsning", "Hej på dig")
@@ -64,7 +83,9 @@ def test_what_was_refused_by_the_provider_is_told_and_is_no_success(asking: Comm
 
 
 def test_a_refused_email_names_its_delivery(asking: Command) -> None:
-    refused = asking("send", "email", "--to", "send+refuse@example.se", "--subject", "Hej", "--message", "Hej")
+    refused = asking(
+        "send", "email", "--to", "send+refuse@example.se", "--subject", "Hej", "--message", "Hej"
+    )
     assert refused.code == 1
     found = re.search(rf"utskick status ({UUID})", refused.err)
     assert found, refused.err
@@ -78,7 +99,10 @@ def test_async_does_not_wait(asking: Command) -> None:
 
 def test_the_same_key_sends_once(asking: Command, service: Service) -> None:
     key = str(uuid4())
-    first, second = (asking("send", "sms", "--to", "+46700101023", "--message", "Hej", "--key", key) for _ in range(2))
+    first, second = (
+        asking("send", "sms", "--to", "+46700101023", "--message", "Hej", "--key", key)
+        for _ in range(2)
+    )
     assert (first.code, second.code) == (0, 0)
     assert named("delivery", first.out) == named("delivery", second.out)
     assert "nothing new was sent" in second.out

@@ -27,10 +27,22 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("command", "port"), [("serve", "0"), ("worker", "1")])
-async def test_a_stop_while_it_starts_leaves_no_database_behind(folder: Path, command: str, port: str) -> None:
-    ports = {f"UTSKICK_{name}": port for name in ("HTTP__PORT", *(f"SANDBOX__{n}_PORT" for n in ("HTTP", "SMTP", "HTTPS", "SFTP")))}
+async def test_a_stop_while_it_starts_leaves_no_database_behind(
+    folder: Path, command: str, port: str
+) -> None:
+    ports = {
+        f"UTSKICK_{name}": port
+        for name in (
+            "HTTP__PORT",
+            *(f"SANDBOX__{n}_PORT" for n in ("HTTP", "SMTP", "HTTPS", "SFTP")),
+        )
+    }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "utskick", command, env={**os.environ, **ports, "UTSKICK_DATA__FOLDER": str(folder)}
+        sys.executable,
+        "-m",
+        "utskick",
+        command,
+        env={**os.environ, **ports, "UTSKICK_DATA__FOLDER": str(folder)},
     )
     postmaster = folder / "postgres" / "postmaster.pid"
     try:
@@ -50,7 +62,11 @@ async def test_a_stop_while_it_starts_leaves_no_database_behind(folder: Path, co
 
 async def test_a_stop_is_not_held_up_by_those_who_watch(folder: Path) -> None:
     names = ("HTTP__PORT", *(f"SANDBOX__{n}_PORT" for n in ("HTTP", "SMTP", "HTTPS", "SFTP")))
-    environment = {**os.environ, **{f"UTSKICK_{name}": "0" for name in names}, "UTSKICK_DATA__FOLDER": str(folder)}
+    environment = {
+        **os.environ,
+        **{f"UTSKICK_{name}": "0" for name in names},
+        "UTSKICK_DATA__FOLDER": str(folder),
+    }
     ready = folder.parent / "ready.json"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -71,9 +87,13 @@ async def test_a_stop_is_not_held_up_by_those_who_watch(folder: Path) -> None:
                 "parties": [{"mobileNumber": "+46701740605"}],
                 "sendAt": (datetime.now() + timedelta(days=1)).isoformat(),
             }
-            async with session.post(f"{api}/2281/sms/batch", json=body, raise_for_status=True) as accepted:
+            async with session.post(
+                f"{api}/2281/sms/batch", json=body, raise_for_status=True
+            ) as accepted:
                 batch_id = (await accepted.json())["batchId"]
-            async with session.get(f"{api}/2281/status/batch/{batch_id}/events?follow=true", raise_for_status=True) as watching:
+            async with session.get(
+                f"{api}/2281/status/batch/{batch_id}/events?follow=true", raise_for_status=True
+            ) as watching:
                 assert await watching.content.readline() == b"id: 1\r\n"
                 began = time.monotonic()
                 process.send_signal(signal.SIGTERM)

@@ -1,4 +1,5 @@
-"""``status --watch`` of a batch: the counts as they change, and in the end why some are not sent."""
+"""``status --watch`` of a batch: the counts as they change, and in the end why some are not
+sent."""
 
 from __future__ import annotations
 
@@ -10,19 +11,33 @@ from uuid import uuid4
 import pytest
 
 from tests.client.conftest import Wire, saying, streaming
-from utskick.cli import screen
-from utskick.cli.client import Target
+from utskick.cli import console as screen
+from utskick.cli.client import ServiceTarget
 from utskick.cli.status import show
 
 
 def told(event: str, **counts: int) -> str:
-    data = {"batchId": "b", "counts": counts, "total": sum(counts.values()), "settled": sum(counts.values()) - counts.get("queued", 0)}
+    data = {
+        "batchId": "b",
+        "counts": counts,
+        "total": sum(counts.values()),
+        "settled": sum(counts.values()) - counts.get("queued", 0),
+    }
     return f"retry: 10\nevent: {event}\ndata: {json.dumps(data)}\n\n"
 
 
 def failed(delivery_id: str) -> dict[str, Any]:
-    reason = {"code": "declined-unknown-recipient", "message": "the operator knows no such subscriber"}
-    delivery = {"deliveryId": delivery_id, "messageType": "SMS", "lifecycle": "failed", "attempts": 1, "reason": reason}
+    reason = {
+        "code": "declined-unknown-recipient",
+        "message": "the operator knows no such subscriber",
+    }
+    delivery = {
+        "deliveryId": delivery_id,
+        "messageType": "SMS",
+        "lifecycle": "failed",
+        "attempts": 1,
+        "reason": reason,
+    }
     return {"messageId": "m", "deliveries": [delivery]}
 
 
@@ -37,13 +52,24 @@ async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_e
         saying(200, {"batchId": wanted, "counts": {"queued": 2}}),
         streaming(told("counts", queued=1, failed=1), abort=True),
         streaming(told("counts", failed=2), told("settled", failed=2)),
-        saying(200, {"batchId": wanted, "counts": {"failed": 2}, "messages": [failed("d-1"), failed("d-2")]}),
+        saying(
+            200,
+            {
+                "batchId": wanted,
+                "counts": {"failed": 2},
+                "messages": [failed("d-1"), failed("d-2")],
+            },
+        ),
     ]
-    await asyncio.to_thread(show, Target(wire.url), wanted, watched=True)
+    await asyncio.to_thread(show, ServiceTarget(wire.url), wanted, watched=True)
     out = capsys.readouterr().out
     assert "the operator knows no such subscriber" in out
     assert "d-1" in out
     assert [path.partition("status/")[2] for path, _, _ in wire.asked] == [
-        f"delivery/{wanted}", f"messages/{wanted}", f"batch/{wanted}?messages=false",
-        f"batch/{wanted}/events", f"batch/{wanted}/events", f"batch/{wanted}",
-    ]  # fmt: skip
+        f"delivery/{wanted}",
+        f"messages/{wanted}",
+        f"batch/{wanted}?messages=false",
+        f"batch/{wanted}/events",
+        f"batch/{wanted}/events",
+        f"batch/{wanted}",
+    ]

@@ -13,7 +13,7 @@ from tests.conftest import TABLES as ROWS
 from tests.store.vaults import NEW, OLD, TABLES, empty, process
 from utskick.domain.clock import utc_now
 from utskick.domain.month import Month, month_of, written
-from utskick.store.sealing import Column
+from utskick.store.crypto.columns import Column
 
 MID = "2281"
 MAY = Month(2024 * 12 + 4)
@@ -21,12 +21,15 @@ MAY = Month(2024 * 12 + 4)
 
 def setting(monkeypatch: pytest.MonkeyPatch, key: bytes, *old: bytes) -> None:
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(key).decode())
-    monkeypatch.setenv("UTSKICK_VAULT__OLD_KEYS", str([b64encode(each).decode() for each in old]).replace("'", '"'))
+    monkeypatch.setenv(
+        "UTSKICK_VAULT__OLD_KEYS", str([b64encode(each).decode() for each in old]).replace("'", '"')
+    )
 
 
 @pytest.fixture
 def sealed(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A database with a delivery of May 2024, one of this month, and one that was written plain; the command works on it."""
+    """A database with a delivery of May 2024, one of this month, and one that was written plain;
+    the command works on it."""
     del utskick  # which empties the environment first
 
     async def fill() -> None:
@@ -57,7 +60,9 @@ _DELIVERY = """
 
 
 @pytest.mark.usefixtures("sealed")
-def test_keys_are_changed_and_the_status_says_how_far_it_has_come(utskick: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_changed_and_the_status_says_how_far_it_has_come(
+    utskick: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = utskick("vault", "status")
     assert (done.code, done.out.count("2024-05"), done.out.count("(key)")) == (0, 1, 5)
     setting(monkeypatch, NEW, OLD)
@@ -77,14 +82,20 @@ def test_keys_are_changed_and_the_status_says_how_far_it_has_come(utskick: Comma
 
 
 @pytest.mark.usefixtures("sealed")
-def test_a_month_is_destroyed_when_nothing_of_it_stands_plain_and_somebody_says_yes(utskick: Command) -> None:
+def test_a_month_is_destroyed_when_nothing_of_it_stands_plain_and_somebody_says_yes(
+    utskick: Command,
+) -> None:
     order = ("vault", "destroy", "--municipality", MID, "--month", "2024-05")
     done = utskick(*order, "--yes")
     assert (done.code, "utskick vault reseal" in done.err) == (1, True), done.err
     done = utskick("vault", "reseal")
-    assert (done.code, "Everything is sealed" in done.out, "1/1" in done.out) == (0, True, True), done.out
+    assert (done.code, "Everything is sealed" in done.out, "1/1" in done.out) == (0, True, True), (
+        done.out
+    )
     done = utskick(*order)
-    assert (done.code, "1 deliveries of 2281 become unreadable" in done.out) == (1, True), "nobody said yes"
+    assert (done.code, "1 deliveries of 2281 become unreadable" in done.out) == (1, True), (
+        "nobody said yes"
+    )
     assert "destroyed" not in utskick("vault", "status").out
     done = utskick(*order, "--yes")
     assert (done.code, "is destroyed" in done.out) == (0, True), done.err
@@ -95,6 +106,10 @@ def test_a_month_is_destroyed_when_nothing_of_it_stands_plain_and_somebody_says_
 
 @pytest.mark.usefixtures("sealed")
 def test_what_cannot_be_destroyed_is_one_sentence(utskick: Command) -> None:
-    for month, said in ((written(month_of(utc_now())), "is not over"), ("2023-01", "has no key"), ("maj", "like 2026-01")):
+    for month, said in (
+        (written(month_of(utc_now())), "is not over"),
+        ("2023-01", "has no key"),
+        ("maj", "like 2026-01"),
+    ):
         done = utskick("vault", "destroy", "--municipality", MID, "--month", month, "--yes")
         assert (done.code, said in done.err) == (1, True), done.err

@@ -1,4 +1,5 @@
-"""Both clients behind one face, a scripted server for what a real one does rarely, and a real service."""
+"""Both clients behind one face, a scripted server for what a real one does rarely, and a real
+service."""
 
 from __future__ import annotations
 
@@ -70,13 +71,14 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         await each.close()
 
 
-# -- a scripted server ----------------------------------------------------------------------------------------------------
+# -- a scripted server ----------------------------------------
 
 Answer = Callable[[web.Request], Any]
 
 
 class Wire:
-    """Answers from a list, one for each call, the last for ever; keeps what was asked: (path with query, headers, body)."""
+    """Answers from a list, one for each call, the last for ever; keeps what was asked: (path with
+    query, headers, body)."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -95,7 +97,11 @@ class Wire:
 
 def saying(status: int, body: object, **headers: str) -> Answer:
     text = body if isinstance(body, str) else json.dumps(body)
-    return lambda _: web.Response(status=status, text=text, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return lambda _: web.Response(
+        status=status,
+        text=text,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
 def hanging_up(request: web.Request) -> web.Response:

@@ -1,4 +1,5 @@
-"""``ClientCredentials``: one token for many calls, renewed before it ends and when it is no longer taken."""
+"""``ClientCredentials``: one token for many calls, renewed before it ends and when it is no longer
+taken."""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ from aiohttp import web
 from tests.client.conftest import Make, Wire, saying
 from tests.http import tokens
 from tests.http.conftest import Client
-from utskick_client import AsyncUtskickClient, ClientCredentials, NotUtskick, Refused, Sms, UtskickClient
+from utskick_client import (
+    AsyncUtskickClient,
+    ClientCredentials,
+    NotUtskick,
+    Refused,
+    Sms,
+    UtskickClient,
+)
 
 SENT = {"messageId": "m"}
 
@@ -27,9 +35,13 @@ class Issuing:
     def answer(self, request: web.Request) -> Any:
         if request.path.endswith("/token"):
             self.given += 1
-            return web.json_response({"access_token": f"t{self.given}", "token_type": "Bearer", "expires_in": self._life})
+            return web.json_response(
+                {"access_token": f"t{self.given}", "token_type": "Bearer", "expires_in": self._life}
+            )
         if request.headers.get("Authorization") != f"Bearer t{self.given}":
-            return web.json_response({"title": "Unauthorized", "status": 401, "code": "unauthorized"}, status=401)
+            return web.json_response(
+                {"title": "Unauthorized", "status": 401, "code": "unauthorized"}, status=401
+            )
         return web.json_response(SENT, status=201)
 
 
@@ -45,7 +57,9 @@ async def test_one_token_serves_many_calls(wire: Wire, make: Make) -> None:
     assert issuing.given == 1
     path, headers, body = wire.asked[0]
     assert (path, body) == ("/token", b"grant_type=client_credentials&scope=sms%3Asend")
-    assert headers["Authorization"] == "Basic c2tvbGFwcGVuOnVjc18lQzMlQTUlM0ElMkY="  # form-encoded, then Basic (RFC 6749 section 2.3.1)
+    assert (
+        headers["Authorization"] == "Basic c2tvbGFwcGVuOnVjc18lQzMlQTUlM0ElMkY="
+    )  # form-encoded, then Basic (RFC 6749 section 2.3.1)
 
 
 async def test_a_token_that_is_no_longer_taken_is_renewed_once(wire: Wire, make: Make) -> None:
@@ -55,7 +69,10 @@ async def test_a_token_that_is_no_longer_taken_is_renewed_once(wire: Wire, make:
     issuing.given += 1  # somebody has changed the keys
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
     assert issuing.given == 3
-    wire.answers = [saying(200, {"access_token": "x", "expires_in": 600}), saying(401, {"title": "Unauthorized"})]
+    wire.answers = [
+        saying(200, {"access_token": "x", "expires_in": 600}),
+        saying(401, {"title": "Unauthorized"}),
+    ]
     with pytest.raises(Refused) as fault:
         await make(wire.url, token=credentials(wire)).call("send_sms", Sms("+46701740605", "Hej"))
     assert fault.value.status == 401
@@ -67,12 +84,16 @@ async def test_a_token_is_renewed_before_it_ends(wire: Wire, make: Make) -> None
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
     await asyncio.sleep(0.92)
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
-    assert [headers["Authorization"][:6] for path, headers, _ in wire.asked if path != "/token"] == ["Bearer", "Bearer"]
+    assert [
+        headers["Authorization"][:6] for path, headers, _ in wire.asked if path != "/token"
+    ] == ["Bearer", "Bearer"]
     assert issuing.given == 2
 
 
 async def test_no_token_is_told_as_a_refusal_and_nothing_is_sent(wire: Wire, make: Make) -> None:
-    wire.answers = [saying(401, {"error": "invalid_client", "error_description": "the client is not known"})]
+    wire.answers = [
+        saying(401, {"error": "invalid_client", "error_description": "the client is not known"})
+    ]
     with pytest.raises(Refused, match="the client is not known") as fault:
         await make(wire.url, token=credentials(wire)).call("send_sms", Sms("+46701740605", "Hej"))
     assert (fault.value.status, fault.value.code) == (401, "invalid_client")
@@ -90,12 +111,18 @@ async def test_many_tasks_and_threads_share_one_fetch(wire: Wire) -> None:
         await asyncio.gather(*(utskick.send_sms(Sms("+46701740605", "Hej")) for _ in range(20)))
     assert issuing.given == 1
     with UtskickClient(wire.url, token=credentials(wire)) as blocking:
-        await asyncio.gather(*(asyncio.to_thread(blocking.send_sms, Sms("+46701740605", "Hej")) for _ in range(20)))
+        await asyncio.gather(
+            *(asyncio.to_thread(blocking.send_sms, Sms("+46701740605", "Hej")) for _ in range(20))
+        )
     assert issuing.given == 2
 
 
-async def test_a_real_service_gives_and_takes_tokens_and_streams_with_them(client: Client, make: Make) -> None:
+async def test_a_real_service_gives_and_takes_tokens_and_streams_with_them(
+    client: Client, make: Make
+) -> None:
     login = ClientCredentials(f"{client.running.api_url}/oauth2/token", "everything", tokens.SECRET)
     utskick = make(client.running.api_url, token=login)
     sent = await utskick.call("send_sms", Sms("+46701740605", "Hej"))
-    assert [progress.total async for progress in utskick.iterate("watch_batch", sent.batch_id)][-1] == 1
+    assert [progress.total async for progress in utskick.iterate("watch_batch", sent.batch_id)][
+        -1
+    ] == 1

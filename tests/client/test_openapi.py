@@ -1,4 +1,5 @@
-"""The package against the API's own description: every call has a method, every member can be given, every member is read."""
+"""The package against the API's own description: every call has a method, every member can be
+given, every member is read."""
 
 from __future__ import annotations
 
@@ -22,36 +23,73 @@ from utskick_client.methods import Iteration, Methods
 from utskick_client.wire import Result, members_of
 
 #: Who people are is entered by administrators; ``request`` reaches these, too.
-NOT_FOR_CLIENTS = re.compile(r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds)(/|$)")
+NOT_FOR_CLIENTS = re.compile(
+    r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds)(/|$)"
+)
 ID, DAYS, AT_ONCE = str(uuid4()), uc.Days(date(2026, 1, 1), date(2026, 1, 31)), Manner(wait=False)
 DETAILS = uc.InvoiceDetails(
-    amount=Decimal("1250.50"), due_date=date(2027, 1, 29), payment_reference_type="SE_OCR", payment_reference="47118",
-    account_type="BANKGIRO", account_number="991-2346",
-)  # fmt: skip
+    amount=Decimal("1250.50"),
+    due_date=date(2027, 1, 29),
+    payment_reference_type="SE_OCR",
+    payment_reference="47118",
+    account_type="BANKGIRO",
+    account_number="991-2346",
+)
 
 #: Method → its request, and calls of it, with every query parameter that it knows.
 CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] = {
     "send_sms": (uc.Sms, [lambda u: u.send_sms(uc.Sms("+46701740605", "Hej"), AT_ONCE)]),
-    "send_sms_batch": (uc.SmsBatch, [lambda u: u.send_sms_batch(uc.SmsBatch("Hej", [uc.SmsRecipient("+46701740605")]), AT_ONCE)]),
+    "send_sms_batch": (
+        uc.SmsBatch,
+        [
+            lambda u: u.send_sms_batch(
+                uc.SmsBatch("Hej", [uc.SmsRecipient("+46701740605")]), AT_ONCE
+            )
+        ],
+    ),
     "send_email": (uc.Email, [lambda u: u.send_email(uc.Email("a@b.se", "s"), AT_ONCE)]),
-    "send_email_batch": (uc.EmailBatch, [lambda u: u.send_email_batch(uc.EmailBatch("s", [uc.EmailRecipient("a@b.se")]), AT_ONCE)]),
-    "send_web_message": (uc.WebMessage, [lambda u: u.send_web_message(uc.WebMessage(uc.Party(ID), "Hej"), AT_ONCE)]),
+    "send_email_batch": (
+        uc.EmailBatch,
+        [lambda u: u.send_email_batch(uc.EmailBatch("s", [uc.EmailRecipient("a@b.se")]), AT_ONCE)],
+    ),
+    "send_web_message": (
+        uc.WebMessage,
+        [lambda u: u.send_web_message(uc.WebMessage(uc.Party(ID), "Hej"), AT_ONCE)],
+    ),
     "send_digital_mail": (
         uc.DigitalMail,
         [
             lambda u: u.send_digital_mail(uc.DigitalMail(uc.Parties([ID])), AT_ONCE),
-            lambda u: u.send_digital_mail(uc.DigitalMail(uc.Parties([ID])), AT_ONCE, organization_number="2120002411"),
+            lambda u: u.send_digital_mail(
+                uc.DigitalMail(uc.Parties([ID])), AT_ONCE, organization_number="2120002411"
+            ),
         ],
     ),
     "send_digital_invoice": (
         uc.DigitalInvoice,
-        [lambda u: u.send_digital_invoice(uc.DigitalInvoice(uc.InvoiceParty(ID), "INVOICE", DETAILS, [uc.Pdf("f.pdf", b"%PDF")]), AT_ONCE)],
+        [
+            lambda u: u.send_digital_invoice(
+                uc.DigitalInvoice(
+                    uc.InvoiceParty(ID), "INVOICE", DETAILS, [uc.Pdf("f.pdf", b"%PDF")]
+                ),
+                AT_ONCE,
+            )
+        ],
     ),
-    "send_messages": (uc.Messages, [lambda u: u.send_messages(uc.Messages([uc.Message(uc.MessageParty(ID), "Hej")]), AT_ONCE)]),
-    "send_letter": (uc.Letter, [lambda u: u.send_letter(uc.Letter(uc.LetterParty([ID]), "SBK", []), AT_ONCE)]),
+    "send_messages": (
+        uc.Messages,
+        [lambda u: u.send_messages(uc.Messages([uc.Message(uc.MessageParty(ID), "Hej")]), AT_ONCE)],
+    ),
+    "send_letter": (
+        uc.Letter,
+        [lambda u: u.send_letter(uc.Letter(uc.LetterParty([ID]), "SBK", []), AT_ONCE)],
+    ),
     "send_slack": (uc.Slack, [lambda u: u.send_slack(uc.Slack("#drift", "Hej"), AT_ONCE)]),
     "send_push": (uc.Push, [lambda u: u.send_push(uc.Push(uc.Parties([ID]), "t", "m"), AT_ONCE)]),
-    "send_snail_mail": (uc.SnailMail, [lambda u: u.send_snail_mail(uc.SnailMail("SBK"), ID, AT_ONCE)]),
+    "send_snail_mail": (
+        uc.SnailMail,
+        [lambda u: u.send_snail_mail(uc.SnailMail("SBK"), ID, AT_ONCE)],
+    ),
     "close_snail_mail_batch": (None, [lambda u: u.close_snail_mail_batch(ID)]),
     "mailboxes": (None, [lambda u: u.mailboxes("2120002411", [ID])]),
     "batch_status": (None, [lambda u: u.batch_status(ID, messages=False)]),
@@ -72,9 +110,15 @@ CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] 
     "statistics": (None, [lambda u: u.statistics(DAYS, message_type="LETTER")]),
     "department_statistics": (
         None,
-        [lambda u: u.department_statistics(DAYS, origin="o"), lambda u: u.department_statistics(DAYS, department="SBK", origin="o")],
+        [
+            lambda u: u.department_statistics(DAYS, origin="o"),
+            lambda u: u.department_statistics(DAYS, department="SBK", origin="o"),
+        ],
     ),
-    "delivery_status_statistics": (None, [lambda u: u.delivery_status_statistics(DAYS, department="SBK", origin="o")]),
+    "delivery_status_statistics": (
+        None,
+        [lambda u: u.delivery_status_statistics(DAYS, department="SBK", origin="o")],
+    ),
     "events": (None, [lambda u: u.events("7", limit=10, origin="o")]),
     "follow_events": (None, [lambda u: list(u.follow_events("7", origin="o"))]),
     "create_webhook": (None, [lambda u: u.create_webhook("https://a.se/", ["sent"], "d")]),
@@ -108,22 +152,38 @@ class Operation:
 
     def serves(self, request: httpx2.Request) -> bool:
         pattern = re.sub(r"{\w+}", "[^/]+", self.path)
-        return request.method == self.method.upper() and re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0]) is not None
+        return (
+            request.method == self.method.upper()
+            and re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0]) is not None
+        )
 
     @property
     def answer(self) -> Mapping[str, Any]:
         """The schema of what a success tells; empty where that is no JSON."""
-        success = next(answer for status, answer in self.described["responses"].items() if status.startswith("2"))
-        found: Mapping[str, Any] = success.get("content", {}).get("application/json", {}).get("schema", {})
+        success = next(
+            answer
+            for status, answer in self.described["responses"].items()
+            if status.startswith("2")
+        )
+        found: Mapping[str, Any] = (
+            success.get("content", {}).get("application/json", {}).get("schema", {})
+        )
         return found
 
 
 class Spec:
     def __init__(self, told: Mapping[str, Any]) -> None:
         self._schemas = told["components"]["schemas"]
-        found = [Operation(path, method, one) for path, methods in told["paths"].items() for method, one in methods.items()]
+        found = [
+            Operation(path, method, one)
+            for path, methods in told["paths"].items()
+            for method, one in methods.items()
+        ]
         # the paths with fewer parameters first: they are the ones that are meant
-        self.operations = sorted((o for o in found if o.path.startswith("/{municipalityId}/")), key=lambda o: o.path.count("{"))
+        self.operations = sorted(
+            (o for o in found if o.path.startswith("/{municipalityId}/")),
+            key=lambda o: o.path.count("{"),
+        )
 
     def at(self, request: httpx2.Request) -> Operation | None:
         return next((operation for operation in self.operations if operation.serves(request)), None)
@@ -133,7 +193,12 @@ class Spec:
         while True:
             if "$ref" in schema:
                 schema = self._schemas.get(schema["$ref"].rpartition("/")[2], {})
-            elif some := [one for key in ("anyOf", "oneOf", "allOf") for one in schema.get(key, ()) if one.get("type") != "null"]:
+            elif some := [
+                one
+                for key in ("anyOf", "oneOf", "allOf")
+                for one in schema.get(key, ())
+                if one.get("type") != "null"
+            ]:
                 schema = some[0]
             else:
                 return schema
@@ -152,7 +217,9 @@ def inner(hint: Any) -> Any:
             return hint
 
 
-def differences(spec: Spec, schema: Mapping[str, Any], kind: Any, where: str, *, more: bool) -> Iterator[str]:
+def differences(
+    spec: Spec, schema: Mapping[str, Any], kind: Any, where: str, *, more: bool
+) -> Iterator[str]:
     """Members of the schema that the dataclass lacks; ``more``: and those that it has beyond."""
     schema = spec.plain(schema)
     if schema.get("type") == "array":
@@ -163,9 +230,13 @@ def differences(spec: Spec, schema: Mapping[str, Any], kind: Any, where: str, *,
     members = {member.name: member for member in members_of(kind)}
     yield from (f"{where}.{name} is missing" for name in told.keys() - members.keys())
     if more:
-        yield from (f"{where}.{name} is unknown to the service" for name in members.keys() - told.keys())
+        yield from (
+            f"{where}.{name} is unknown to the service" for name in members.keys() - told.keys()
+        )
     for name in told.keys() & members.keys():
-        if (found := inner(members[name].hint)) is not kind:  # a delivery may have been routed to others
+        if (
+            found := inner(members[name].hint)
+        ) is not kind:  # a delivery may have been routed to others
             yield from differences(spec, told[name], found, f"{where}.{name}", more=more)
 
 
@@ -177,8 +248,19 @@ def asked(call: Callable[[UtskickClient], Any]) -> httpx2.Request:
         found.append(request)
         return httpx2.Response(404, json={})
 
-    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http, suppress(UtskickClientError):
-        call(UtskickClient("http://utskick.test", origin="o", sent_by="joe01doe", patience=Patience(tries=1), http=http))
+    with (
+        httpx2.Client(transport=httpx2.MockTransport(answer)) as http,
+        suppress(UtskickClientError),
+    ):
+        call(
+            UtskickClient(
+                "http://utskick.test",
+                origin="o",
+                sent_by="joe01doe",
+                patience=Patience(tries=1),
+                http=http,
+            )
+        )
     return found[0]
 
 
@@ -189,12 +271,16 @@ async def spec(client: Client) -> Spec:
 
 def test_every_method_is_looked_at_here() -> None:
     assert CALLS.keys() == {name for name in vars(Methods) if not name.startswith("_")}
-    assert {name for name in vars(UtskickClient) | vars(uc.AsyncUtskickClient) if not name.startswith("_")} == {
-        "do", "iterate", "close", "aclose",
-    }  # fmt: skip
+    assert {
+        name
+        for name in vars(UtskickClient) | vars(uc.AsyncUtskickClient)
+        if not name.startswith("_")
+    } == {"do", "iterate", "close", "aclose"}
 
 
-async def test_every_call_for_clients_has_a_method_and_all_of_its_parameters_can_be_given(spec: Spec) -> None:
+async def test_every_call_for_clients_has_a_method_and_all_of_its_parameters_can_be_given(
+    spec: Spec,
+) -> None:
     given: dict[str, set[str]] = {}
     for name, (_, calls) in CALLS.items():
         for call in calls:
@@ -211,10 +297,14 @@ async def test_every_call_for_clients_has_a_method_and_all_of_its_parameters_can
             known = SAME.get(operation.id, operation.id)
             assert known in given, f"{operation.id} has no method"
             assert operation.parameters("query") <= given[known], operation.id
-            assert given[known] <= operation.parameters("query") | ({"fileName"} if operation.id in SAME else set()), operation.id
+            assert given[known] <= operation.parameters("query") | (
+                {"fileName"} if operation.id in SAME else set()
+            ), operation.id
 
 
-async def test_every_member_of_a_request_can_be_given_and_none_that_the_service_would_overlook(spec: Spec) -> None:
+async def test_every_member_of_a_request_can_be_given_and_none_that_the_service_would_overlook(
+    spec: Spec,
+) -> None:
     looked_at = 0
     for name, (kind, calls) in CALLS.items():
         if kind is not None:

@@ -13,32 +13,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.conftest import SWIFT, Answer, Make, Wire, hanging_up, saying, streaming
-from utskick_client import Manner, NoAnswer, NotUtskick, Patience, Refused, Sms, UtskickClient, Violation
+from utskick_client import (
+    Manner,
+    NoAnswer,
+    NotUtskick,
+    Patience,
+    Refused,
+    Sms,
+    UtskickClient,
+    Violation,
+)
 from utskick_client.steps import Fault, Pause, Repeat, Reply, Request, Send, Tries
 
 SMS = Sms("+46701740605", "Hej")
 SENT = saying(201, {"messageId": "m"})
 
 PASSING = {
-    "unavailable": saying(503, {"title": "Service Unavailable", "status": 503, "code": "unavailable"}, Retry_After="5"),
-    "still running": saying(409, {"title": "Conflict", "status": 409, "code": "idempotency-running"}),
+    "unavailable": saying(
+        503, {"title": "Service Unavailable", "status": 503, "code": "unavailable"}, Retry_After="5"
+    ),
+    "still running": saying(
+        409, {"title": "Conflict", "status": 409, "code": "idempotency-running"}
+    ),
     "a proxy's 502": saying(502, {"title": "Bad Gateway", "status": 502}),
     "a proxy's 504, no JSON": saying(504, "<html>Gateway Time-out"),
     "connection lost": hanging_up,
 }
-CLEAR = [(400, "unreadable"), (409, "conflict"), (422, "idempotency-key-reused"), (502, "delivery-failed"), (501, "not-built")]
+CLEAR = [
+    (400, "unreadable"),
+    (409, "conflict"),
+    (422, "idempotency-key-reused"),
+    (502, "delivery-failed"),
+    (501, "not-built"),
+]
 
 
 @pytest.mark.parametrize("first", PASSING.values(), ids=PASSING.keys())
-async def test_what_may_pass_is_tried_again_with_the_same_key_and_body(wire: Wire, make: Make, first: Answer) -> None:
+async def test_what_may_pass_is_tried_again_with_the_same_key_and_body(
+    wire: Wire, make: Make, first: Answer
+) -> None:
     wire.answers = [first, SENT]
     sent = await make(wire.url).call("send_sms", SMS)
     assert (sent.message_id, sent.key) == ("m", wire.keys[0])
     assert wire.keys[0] == wire.keys[1]
-    assert {body for _, _, body in wire.asked} == {b'{"mobileNumber":"+46701740605","message":"Hej"}'}
+    assert {body for _, _, body in wire.asked} == {
+        b'{"mobileNumber":"+46701740605","message":"Hej"}'
+    }
 
 
-async def test_every_call_has_a_key_of_its_own_or_the_one_that_was_given(wire: Wire, make: Make) -> None:
+async def test_every_call_has_a_key_of_its_own_or_the_one_that_was_given(
+    wire: Wire, make: Make
+) -> None:
     wire.answers = [SENT]
     client = make(wire.url)
     await client.call("send_sms", SMS)
@@ -57,18 +82,41 @@ async def test_trying_again_has_an_end(wire: Wire, make: Make) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), CLEAR)
-async def test_a_clear_no_is_not_tried_again(wire: Wire, make: Make, status: int, code: str) -> None:
-    wire.answers = [saying(status, {"title": "No", "code": code, "detail": "because", "deliveryId": "d"}, X_Request_Id="r")]
+async def test_a_clear_no_is_not_tried_again(
+    wire: Wire, make: Make, status: int, code: str
+) -> None:
+    wire.answers = [
+        saying(
+            status,
+            {"title": "No", "code": code, "detail": "because", "deliveryId": "d"},
+            X_Request_Id="r",
+        )
+    ]
     with pytest.raises(Refused, match="because") as refused:
         await make(wire.url).call("send_sms", SMS)
     assert len(wire.asked) == 1
     found = refused.value
-    assert (found.status, found.code, found.delivery_id, found.request_id) == (status, code, "d", "r")
+    assert (found.status, found.code, found.delivery_id, found.request_id) == (
+        status,
+        code,
+        "d",
+        "r",
+    )
 
 
 async def test_every_violation_is_told(wire: Wire, make: Make) -> None:
-    wire.answers = [saying(400, {"title": "Constraint Violation", "violations": [{"field": "message", "message": "must not be blank"}]})]
-    with pytest.raises(Refused, match="400 Constraint Violation: message must not be blank") as refused:
+    wire.answers = [
+        saying(
+            400,
+            {
+                "title": "Constraint Violation",
+                "violations": [{"field": "message", "message": "must not be blank"}],
+            },
+        )
+    ]
+    with pytest.raises(
+        Refused, match="400 Constraint Violation: message must not be blank"
+    ) as refused:
         await make(wire.url).call("send_sms", SMS)
     assert refused.value.violations == (Violation("message", "must not be blank"),)
 
@@ -102,7 +150,9 @@ async def test_reads_are_tried_again_and_a_decision_is_not(wire: Wire, make: Mak
 
 
 @pytest.mark.parametrize("body", ["<html>It works!</html>", "[]", '{"deliveries": []}', ""])
-async def test_an_answer_that_is_not_ours_is_told_as_that(wire: Wire, make: Make, body: str) -> None:
+async def test_an_answer_that_is_not_ours_is_told_as_that(
+    wire: Wire, make: Make, body: str
+) -> None:
     wire.answers = [saying(200, body)]
     with pytest.raises(NotUtskick, match="not Utskick's API"):
         await make(wire.url).call("message_status", "m")
@@ -111,18 +161,30 @@ async def test_an_answer_that_is_not_ours_is_told_as_that(wire: Wire, make: Make
 async def test_caller_municipality_and_token_are_told(wire: Wire, make: Make) -> None:
     wire.answers = [SENT]
     tokens = iter(["one", "two"])
-    await make(wire.url + "/", "2260", origin="Skolappen Åre", sent_by="joe01doe", token="t0ken").call("send_sms", SMS, Manner(wait=False))
+    await make(
+        wire.url + "/", "2260", origin="Skolappen Åre", sent_by="joe01doe", token="t0ken"
+    ).call("send_sms", SMS, Manner(wait=False))
     renewed = make(wire.url, token=lambda: next(tokens), sent_by="type=partyId; f427952b")
     await renewed.call("send_sms", SMS)
     await renewed.call("send_sms", SMS)
     await make(wire.url, token=httpx2.BasicAuth("u", "p")).call("send_sms", SMS)
     path, headers, _ = wire.asked[0]
     assert path == "/2260/sms?async=true"
-    assert (headers["x-origin"], headers["X-Sent-By"]) == ("Skolappen Åre", "joe01doe; type=adAccount")
-    assert [h["Authorization"] for _, h, _ in wire.asked] == ["Bearer t0ken", "Bearer one", "Bearer two", "Basic dTpw"]
+    assert (headers["x-origin"], headers["X-Sent-By"]) == (
+        "Skolappen Åre",
+        "joe01doe; type=adAccount",
+    )
+    assert [h["Authorization"] for _, h, _ in wire.asked] == [
+        "Bearer t0ken",
+        "Bearer one",
+        "Bearer two",
+        "Basic dTpw",
+    ]
     assert (wire.asked[1][0], wire.asked[1][1]["X-Sent-By"], "x-origin" in wire.asked[1][1]) == (
-        "/2281/sms", "type=partyId; f427952b", False,
-    )  # fmt: skip
+        "/2281/sms",
+        "type=partyId; f427952b",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,34 +205,58 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(url: str, more: dict[
 async def test_a_file_that_breaks_off_is_not_taken_for_whole(wire: Wire, make: Make) -> None:
     client = make(wire.url)
     wire.answers = [saying(503, {}), streaming("hela ", "filen", kind="application/pdf")]
-    assert b"".join([piece async for piece in client.iterate("attachment_chunks", "m", "å/b c.pdf")]) == b"hela filen"
+    assert (
+        b"".join([piece async for piece in client.iterate("attachment_chunks", "m", "å/b c.pdf")])
+        == b"hela filen"
+    )
     assert wire.asked[0][0] == "/2281/messages/m/attachments?fileName=%C3%A5%2Fb+c.pdf"
     wire.answers = [streaming("halva", kind="application/pdf", abort=True)]
     with pytest.raises(NoAnswer):
         [piece async for piece in client.iterate("attachment_chunks", "m", "b.pdf")]
 
 
-# -- the rules ------------------------------------------------------------------------------------------------------------
+# -- the rules ----------------------------------------
 
 outcomes = st.one_of(
     st.builds(Fault, left=st.booleans()),
     st.builds(
         Reply,
         status=st.sampled_from([200, 201, 400, 404, 409, 422, 500, 501, 502, 503, 504]),
-        headers=st.sampled_from([{}, {"retry-after": "2"}, {"retry-after": "3600"}, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}]),
-        body=st.sampled_from([b"{}", b"", b"<html>", b"[]", b'{"code":"delivery-failed"}', b'{"code":"idempotency-running"}']),
+        headers=st.sampled_from(
+            [
+                {},
+                {"retry-after": "2"},
+                {"retry-after": "3600"},
+                {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            ]
+        ),
+        body=st.sampled_from(
+            [
+                b"{}",
+                b"",
+                b"<html>",
+                b"[]",
+                b'{"code":"delivery-failed"}',
+                b'{"code":"idempotency-running"}',
+            ]
+        ),
     ),
 )
 
 
 def played(plan: Generator[Any, Any, Reply], script: list[Any]) -> tuple[list[Any], Any]:
-    """(steps, the result or what was raised) of a plan to which the script answers; its last line answers for ever."""
+    """(steps, the result or what was raised) of a plan to which the script answers; its last line
+    answers for ever."""
     steps, came = [], None
     try:
         while True:
             step = plan.send(came)
             steps.append(step)
-            came = script[min(len([s for s in steps if isinstance(s, Send)]), len(script)) - 1] if isinstance(step, Send) else None
+            came = (
+                script[min(len([s for s in steps if isinstance(s, Send)]), len(script)) - 1]
+                if isinstance(step, Send)
+                else None
+            )
     except StopIteration as done:
         return steps, done.value
     except (Refused, NoAnswer) as fault:
@@ -178,14 +264,21 @@ def played(plan: Generator[Any, Any, Reply], script: list[Any]) -> tuple[list[An
 
 
 @given(st.lists(outcomes, min_size=1, max_size=6), st.sampled_from(Repeat), st.floats(0, 1))
-def test_tries_have_an_end_pauses_grow_and_nothing_is_done_twice_without_a_key(script: list[Any], repeat: Repeat, chance: float) -> None:
+def test_tries_have_an_end_pauses_grow_and_nothing_is_done_twice_without_a_key(
+    script: list[Any], repeat: Repeat, chance: float
+) -> None:
     patience = Patience(tries=4, pause=0.5, longest=5)
     request = Request("POST", "sms", key="k" if repeat is Repeat.KEYED else None, repeat=repeat)
     steps, end = played(Tries(patience, lambda: chance).of(request), script)
-    sends, pauses = [s for s in steps if isinstance(s, Send)], [s.seconds for s in steps if isinstance(s, Pause)]
+    sends, pauses = (
+        [s for s in steps if isinstance(s, Send)],
+        [s.seconds for s in steps if isinstance(s, Pause)],
+    )
     assert 1 <= len(sends) <= patience.tries
     assert len(pauses) == len(sends) - 1
-    assert all(0.75 * 0.5 * 2**n <= pause <= max(5.0, 1.25 * 0.5 * 2**n) for n, pause in enumerate(pauses))
+    assert all(
+        0.75 * 0.5 * 2**n <= pause <= max(5.0, 1.25 * 0.5 * 2**n) for n, pause in enumerate(pauses)
+    )
     assert all(send.request is request for send in sends)
     met = [script[min(n, len(script) - 1)] for n in range(len(sends))]
     if repeat is Repeat.NEVER:
@@ -193,17 +286,25 @@ def test_tries_have_an_end_pauses_grow_and_nothing_is_done_twice_without_a_key(s
     if isinstance(end, Reply):
         assert end.status < 300
     if isinstance(end, NoAnswer):
-        assert end.maybe_accepted == (repeat is not Repeat.ALWAYS and any(isinstance(one, Fault) and one.left for one in met))
+        assert end.maybe_accepted == (
+            repeat is not Repeat.ALWAYS and any(isinstance(one, Fault) and one.left for one in met)
+        )
 
 
 def test_a_pause_that_the_service_asks_for_is_kept_up_to_a_limit() -> None:
-    script = [Reply(503, {"retry-after": "3"}, b"{}"), Reply(503, {"retry-after": "60"}, b"{}"), Reply(200, {}, b"{}")]
+    script = [
+        Reply(503, {"retry-after": "3"}, b"{}"),
+        Reply(503, {"retry-after": "60"}, b"{}"),
+        Reply(200, {}, b"{}"),
+    ]
     steps, _ = played(Tries(Patience(longest=5), lambda: 0.5).of(Request("GET", "x")), script)
     assert [s.seconds for s in steps if isinstance(s, Pause)] == [3, 5]
 
 
 def test_without_being_asked_the_pause_doubles() -> None:
-    steps, _ = played(Tries(Patience(tries=5), lambda: 0.5).of(Request("GET", "x")), [Fault(left=False)])
+    steps, _ = played(
+        Tries(Patience(tries=5), lambda: 0.5).of(Request("GET", "x")), [Fault(left=False)]
+    )
     pauses = [s.seconds for s in steps if isinstance(s, Pause)]
     assert pauses[0] == 0.5
     assert all(later == 2 * earlier for earlier, later in pairwise(pauses))

@@ -1,4 +1,5 @@
-"""Live progress: a stream that breaks off, ends, or is refused, and a service that is away for a while."""
+"""Live progress: a stream that breaks off, ends, or is refused, and a service that is away for a
+while."""
 
 from __future__ import annotations
 
@@ -30,14 +31,22 @@ async def watched(make: Make, wire: Wire, *, follow: bool = False) -> list[Mappi
 async def test_each_change_is_told_once_until_all_has_settled(make: Make, wire: Wire) -> None:
     one, two, three = {"queued": 2}, {"queued": 1, "sent": 1}, {"sent": 2}
     wire.answers = [
-        streaming(told("counts", 1, one), ": ping\n\n", told("counts", 2, two), told("counts", 3, three), told("settled", 4, three))
+        streaming(
+            told("counts", 1, one),
+            ": ping\n\n",
+            told("counts", 2, two),
+            told("counts", 3, three),
+            told("settled", 4, three),
+        )
     ]
     assert await watched(make, wire) == [one, two, three]
     path, headers, _ = wire.asked[0]
     assert (path, headers["Accept"]) == ("/2281/status/batch/b/events", "text/event-stream")
 
 
-async def test_a_stream_that_ends_or_breaks_off_is_asked_for_again_and_nothing_is_told_twice(make: Make, wire: Wire) -> None:
+async def test_a_stream_that_ends_or_breaks_off_is_asked_for_again_and_nothing_is_told_twice(
+    make: Make, wire: Wire
+) -> None:
     one, two = {"queued": 1}, {"sent": 1}
     wire.answers = [
         streaming(told("counts", 1, one)),
@@ -52,7 +61,10 @@ async def test_a_stream_that_ends_or_breaks_off_is_asked_for_again_and_nothing_i
 
 async def test_who_follows_hears_more_after_all_has_settled(make: Make, wire: Wire) -> None:
     one, two = {"sent": 1}, {"delivered": 1}
-    wire.answers = [streaming(told("counts", 1, one), told("settled", 2, one), told("counts", 3, two)), saying(404, {"title": "Not Found"})]
+    wire.answers = [
+        streaming(told("counts", 1, one), told("settled", 2, one), told("counts", 3, two)),
+        saying(404, {"title": "Not Found"}),
+    ]
     stream = make(wire.url).iterate("watch_batch", "b", follow=True)
     assert [(await anext(stream)).counts, (await anext(stream)).counts] == [one, two]
     with pytest.raises(Refused, match="404"):
@@ -68,7 +80,9 @@ async def test_a_refusal_that_does_not_pass_is_told_at_once(make: Make, wire: Wi
 
 
 @pytest.mark.parametrize("answer", [hanging_up, saying(503, {"detail": "away"})])
-async def test_a_service_that_stays_away_is_not_waited_for_for_ever(make: Make, wire: Wire, answer: object) -> None:
+async def test_a_service_that_stays_away_is_not_waited_for_for_ever(
+    make: Make, wire: Wire, answer: object
+) -> None:
     wire.answers = [streaming(told("counts", 1, {"queued": 1})), answer]  # type: ignore[list-item]
     client = make(wire.url, patience=replace(SWIFT, absence=0.1))
     with pytest.raises((NoAnswer, Refused)):

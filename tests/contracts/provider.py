@@ -1,4 +1,5 @@
-"""What every provider adapter must do, written once; a provider's test inherits it and says only how its wire misbehaves."""
+"""What every provider adapter must do, written once; a provider's test inherits it and says only
+how its wire misbehaves."""
 
 from __future__ import annotations
 
@@ -14,23 +15,27 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, S
 #: Must occur in every account's credentials, so that a leak into a sentence is seen.
 SECRET = "correct-horse-battery"
 
-#: Time-outs (s) of an account whose provider is a server of the test: silence is waited out, and a busy machine is not taken for it.
+#: Time-outs (s) of an account whose provider is a server of the test: silence is waited out, and a
+#: busy machine is not taken for it.
 CONNECTING, SILENT = 8.0, 1.5
 PATIENCE = {"connect_timeout": CONNECTING, "read_timeout": SILENT}
 
 
 class Stage(Protocol):
-    """A real channel, built from settings, whose one provider is a server of the test on 127.0.0.1."""
+    """A real channel, built from settings, whose one provider is a server of the test on
+    127.0.0.1."""
 
-    #: Whether the protocol carries the delivery's id; then ``keys`` tells what came over the wire, call by call.
+    #: Whether the protocol carries the delivery's id; then ``keys`` tells what came over the wire,
+    #: call by call.
     carries_key: bool
     #: Whether a throttling answer can name a time (HTTP Retry-After).
     names_retry_time: bool
     keys: list[str]
 
     async def misbehave(self, how: str) -> None:
-        """From now on: ``throttle`` (Retry-After 30), ``temporary``, ``login``, ``refuse``, ``gone`` (nothing listens),
-        ``timeout`` (accepts the request, says nothing), ``drop`` (accepts, closes), ``garbage``, ``oversized``, ``well``."""
+        """From now on: ``throttle`` (Retry-After 30), ``temporary``, ``login``, ``refuse``,
+        ``gone`` (nothing listens), ``timeout`` (accepts the request, says nothing), ``drop``
+        (accepts, closes), ``garbage``, ``oversized``, ``well``."""
 
     async def send(self, key: object) -> Outcome: ...
 

@@ -1,4 +1,5 @@
-"""The municipality's Party, Citizen and Contact Settings services, as their contracts describe them, on 127.0.0.1."""
+"""The municipality's Party, Citizen and Contact Settings services, as their contracts describe
+them, on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ PROBLEM = "application/problem+json"
 
 
 class Neighbourhood:
-    """All three on one port, each under a path of its own. ``calls``: method and path with query, in order."""
+    """All three on one port, each under a path of its own. ``calls``: method and path with query,
+    in order."""
 
     def __init__(self) -> None:
         self.persons: dict[str, str] = {}
@@ -49,16 +51,25 @@ class Neighbourhood:
     def section(self, **more: Any) -> dict[str, Any]:
         """``[directory]`` with all three remote."""
         base = str(self.server.make_url("/"))
-        login = {"token_url": base + "token", "client_id": "utskick", "client_secret": SECRET, **PATIENCE}
+        login = {
+            "token_url": base + "token",
+            "client_id": "utskick",
+            "client_secret": SECRET,
+            **PATIENCE,
+        }
         remote = {name: {"url": base + path, **login, **more} for name, path in PATHS.items()}
         return {"parties": "remote", "addresses": "remote", "contacts": "remote", "remote": remote}
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Any]
+    ) -> web.StreamResponse:
         if request.path != "/token":
             self.calls.append(f"{request.method} {request.path_qs}")
             if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.valid:
-                return web.json_response({"title": "Unauthorized"}, status=401, content_type=PROBLEM)
+                return web.json_response(
+                    {"title": "Unauthorized"}, status=401, content_type=PROBLEM
+                )
             await asyncio.sleep(self.delay)
         instead = self.instead(request)
         return instead if instead is not None else await handler(request)
@@ -68,7 +79,13 @@ class Neighbourhood:
         assert request.headers["Authorization"].startswith("Basic ")
         self.tokens += 1
         self.valid.add(f"token-{self.tokens}")
-        return web.json_response({"access_token": f"token-{self.tokens}", "token_type": "bearer", "expires_in": self.life})
+        return web.json_response(
+            {
+                "access_token": f"token-{self.tokens}",
+                "token_type": "bearer",
+                "expires_in": self.life,
+            }
+        )
 
     async def _legal_ids(self, request: web.Request) -> web.Response:
         ids = orjson.loads(await request.read())
@@ -78,9 +95,15 @@ class Neighbourhood:
         return web.json_response({each: self.persons[each] for each in ids if each in self.persons})
 
     async def _legal_id(self, request: web.Request) -> web.Response:
-        known = {"PRIVATE": self.persons, "ENTERPRISE": self.organizations}[request.match_info["type"]]
+        known = {"PRIVATE": self.persons, "ENTERPRISE": self.organizations}[
+            request.match_info["type"]
+        ]
         found = known.get(request.match_info["party"])
-        return web.Response(text=found) if found else web.json_response({"title": "Not Found"}, status=404, content_type=PROBLEM)
+        return (
+            web.Response(text=found)
+            if found
+            else web.json_response({"title": "Not Found"}, status=404, content_type=PROBLEM)
+        )
 
     async def _citizen(self, request: web.Request) -> web.Response:
         assert request.query == {"ShowClassified": "false"}
@@ -90,7 +113,9 @@ class Neighbourhood:
     async def _settings(self, request: web.Request) -> web.Response:
         found = self.settings.get(request.query["partyId"])
         return (
-            web.json_response(found) if found is not None else web.json_response({"title": "Not Found"}, status=404, content_type=PROBLEM)
+            web.json_response(found)
+            if found is not None
+            else web.json_response({"title": "Not Found"}, status=404, content_type=PROBLEM)
         )
 
 
@@ -99,7 +124,20 @@ PATHS = {"party": "party", "citizen": "citizen", "contact_settings": "contacts"}
 
 def citizen(**members: Any) -> dict[str, Any]:
     registered = {
-        "addressType": "POPULATION_REGISTRATION_ADDRESS", "co": None, "address": "ÖSTRA STORGATAN 1B", "appartmentNumber": "1102",
-        "postalCode": "852 30", "city": "SUNDSVALL", "country": "SVERIGE", "emigrated": False,
-    }  # fmt: skip
-    return {"givenname": "ANNA-KARIN", "lastname": "ÅS", "classified": None, "protectedNR": "N", "addresses": [registered], **members}
+        "addressType": "POPULATION_REGISTRATION_ADDRESS",
+        "co": None,
+        "address": "ÖSTRA STORGATAN 1B",
+        "appartmentNumber": "1102",
+        "postalCode": "852 30",
+        "city": "SUNDSVALL",
+        "country": "SVERIGE",
+        "emigrated": False,
+    }
+    return {
+        "givenname": "ANNA-KARIN",
+        "lastname": "ÅS",
+        "classified": None,
+        "protectedNR": "N",
+        "addresses": [registered],
+        **members,
+    }

@@ -8,19 +8,28 @@ from uuid import UUID
 
 from stdnum import luhn
 
-from utskick.directory.local import Tables, tables_of
-from utskick.domain.contact_setting import ContactChannel, ContactSetting, Delegate, Filter, Operator, Rule
+from utskick.directory.database import DatabaseDirectory, tables_of
+from utskick.domain.contact_setting import (
+    ContactChannel,
+    ContactSetting,
+    Delegate,
+    Filter,
+    Operator,
+    Rule,
+)
+from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
-from utskick.domain.people import LegalId, Method, Party, PostalAddress
-from utskick.store.contact_settings import Made
+from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Database
-from utskick.store.delegates import Delegated
-from utskick.store.safe import Safe
+from utskick.store.directory.contact_settings import Made
+from utskick.store.directory.delegates import Delegated
 
 MID, OTHER = "2281", "2260"
 NOW = datetime(2026, 10, 18, 12, tzinfo=UTC)
-SAFE = Safe([bytes(32)])
-HOME = PostalAddress("Anna", "Svensson", street="Storgatan 1", postal_code="852 30", city="Sundsvall")
+SAFE = Cipher([bytes(32)])
+HOME = PostalAddress(
+    "Anna", "Svensson", street="Storgatan 1", postal_code="852 30", city="Sundsvall"
+)
 
 
 def person(serial: int, day: str = "19900101") -> LegalId:
@@ -40,23 +49,42 @@ def sms(number: str, *, disabled: bool = False) -> ContactChannel:
 class People:
     """Puts people and their wishes into the tables."""
 
-    def __init__(self, database: Database, safe: Safe = SAFE) -> None:
-        self.tables: Tables = tables_of(database, safe)
+    def __init__(self, database: Database, safe: Cipher = SAFE) -> None:
+        self.tables: DatabaseDirectory = tables_of(database, safe)
 
-    async def party(self, legal_id: LegalId, address: PostalAddress = HOME, *, protected: bool = False, mid: str = MID) -> Party:
+    async def party(
+        self,
+        legal_id: LegalId,
+        address: PostalAddress = HOME,
+        *,
+        protected: bool = False,
+        mid: str = MID,
+    ) -> Party:
         party = Party(new_id(), legal_id, address, protected)
         await self.tables.parties.put(mid, party, NOW)
         return party
 
     async def setting(
-        self, *channels: ContactChannel, party: UUID | None = None, maker: ContactSetting | None = None, mid: str = MID
+        self,
+        *channels: ContactChannel,
+        party: UUID | None = None,
+        maker: ContactSetting | None = None,
+        mid: str = MID,
     ) -> ContactSetting:
         owner = party or (None if maker else new_id())
-        setting = ContactSetting(new_id(), owner, maker.id if maker else None, "mina", channels, NOW, NOW)
+        setting = ContactSetting(
+            new_id(), owner, maker.id if maker else None, "mina", channels, NOW, NOW
+        )
         assert await self.tables.settings.create(mid, setting) is Made.CREATED
         return setting
 
-    async def delegate(self, principal: ContactSetting, agent: ContactSetting, *filters: Sequence[Rule], mid: str = MID) -> Delegate:
+    async def delegate(
+        self,
+        principal: ContactSetting,
+        agent: ContactSetting,
+        *filters: Sequence[Rule],
+        mid: str = MID,
+    ) -> Delegate:
         found = tuple(Filter(new_id(), None, None, tuple(rules), NOW, NOW) for rules in filters)
         delegate = Delegate(new_id(), principal.id, agent.id, found, NOW, NOW)
         assert await self.tables.delegates.create(mid, delegate) is Delegated.CREATED

@@ -41,4 +41,9 @@ def slug(heading: str) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M)}
+    return {
+        slug(heading)
+        for heading in re.findall(
+            r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M
+        )
+    }

@@ -10,7 +10,12 @@ import pytest
 
 from tests.docs.pages import DOCS, ROOT, anchors, prose
 
-PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "bench" / "README.md", ROOT / "clients" / "python" / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "bench" / "README.md",
+    ROOT / "clients" / "python" / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+]
 #: What a measurement or the reader of a guide creates; everything else that a page names must be there.
 CREATED = re.compile(r"bench/results.json|.*example.*")
 
@@ -35,11 +40,19 @@ def test_every_link_of_a_page_leads_to_a_page_and_its_heading(page: Path) -> Non
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = set(re.findall(r"`((?:src|tests|docs|bench|clients)/[\w./-]+)`", page.read_text()))
-    assert sorted(path for path in named if not (ROOT / path).exists() and not CREATED.fullmatch(path)) == []
+    assert (
+        sorted(path for path in named if not (ROOT / path).exists() and not CREATED.fullmatch(path))
+        == []
+    )
 
 
 def test_the_source_names_pages_that_are_there() -> None:
-    listed = subprocess.run(["git", "ls-files", "src", "tests", "bench", "clients"], capture_output=True, text=True, cwd=ROOT)
+    listed = subprocess.run(
+        ["git", "ls-files", "src", "tests", "bench", "clients"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     missing = []

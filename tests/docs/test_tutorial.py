@@ -41,8 +41,18 @@ def folder(service: Service) -> Iterator[Path]:
 
 def bash(script: str, folder: Path) -> str:
     """Run a script as a newcomer would, and return what it prints."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")} | {"PYTHON": sys.executable, "COLUMNS": "200"}
-    done = subprocess.run(["bash", "-c", SHELL + script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")} | {
+        "PYTHON": sys.executable,
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        ["bash", "-c", SHELL + script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -67,15 +77,25 @@ def test_the_first_lesson_ends_as_it_says(service: Service, folder: Path) -> Non
 
     answers = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     assert answers[0]["deliveries"][0]["status"] == "SENT"
-    assert [answer["title"] for answer in answers if "violations" in answer] == ["Constraint Violation"]
+    assert [answer["title"] for answer in answers if "violations" in answer] == [
+        "Constraint Violation"
+    ]
     assert {"delivered": True, "status": 204} in answers
-    accepted = [answer["messageId"] for answer in answers if "status" not in answer.get("deliveries", [{"status": ""}])[0]]
+    accepted = [
+        answer["messageId"]
+        for answer in answers
+        if "status" not in answer.get("deliveries", [{"status": ""}])[0]
+    ]
     assert len(accepted) == 2
     assert len(set(accepted)) == 1, "the second is a replay of the first"
     assert '"counts":{"delivered":2,"failed":1},"total":3,"settled":3' in printed
     assert '"code":"declined-unknown-recipient"' in printed
     assert '"message":"Välkommen på måndag."' in printed
-    events = [event for line in (folder / "events.log").read_text().splitlines() for event in json.loads(line)["data"].get("events", [])]
+    events = [
+        event
+        for line in (folder / "events.log").read_text().splitlines()
+        for event in json.loads(line)["data"].get("events", [])
+    ]
     assert [event["lifecycle"] for event in events] == ["delivered"]
 
 
@@ -84,9 +104,22 @@ def test_the_guide_sends_by_every_channel(service: Service, folder: Path) -> Non
     [first, second, *_] = blocks(LESSON, "sh")
     printed = bash(placed("\n".join([first, second, *blocks(GUIDE, "sh")]), service), folder)
     answers = [json.loads(line) for line in printed.splitlines() if line.startswith(("{", "["))]
-    assert [answer for answer in answers if isinstance(answer, dict) and isinstance(answer.get("status"), int)] == [], "a problem"
+    assert [
+        answer
+        for answer in answers
+        if isinstance(answer, dict) and isinstance(answer.get("status"), int)
+    ] == [], "a problem"
     types = {delivery["messageType"] for answer in answers for delivery in deliveries(answer)}
-    expected = {"SMS", "EMAIL", "DIGITAL_MAIL", "SNAIL_MAIL", "DIGITAL_INVOICE", "WEB_MESSAGE", "SLACK", "PUSH"}
+    expected = {
+        "SMS",
+        "EMAIL",
+        "DIGITAL_MAIL",
+        "SNAIL_MAIL",
+        "DIGITAL_INVOICE",
+        "WEB_MESSAGE",
+        "SLACK",
+        "PUSH",
+    }
     assert types >= expected
 
 
@@ -101,7 +134,10 @@ def pdf() -> bytes:
 def deliveries(answer: Any) -> list[dict[str, str]]:
     if not isinstance(answer, dict):
         return []
-    found = [*answer.get("deliveries", []), *(delivery for message in answer.get("messages", []) for delivery in deliveries(message))]
+    found = [
+        *answer.get("deliveries", []),
+        *(delivery for message in answer.get("messages", []) for delivery in deliveries(message)),
+    ]
     return [delivery for delivery in found if "messageType" in delivery]
 
 
@@ -112,7 +148,9 @@ def test_the_python_lesson_prints_what_it_says(service: Service, folder: Path) -
     assert secret is not None
     program = "\n".join(blocks(PYTHON, "python"))
     program = placed(program, service).replace("ucs_…", secret[0])
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     [sent, *progress, refused] = done.stdout.splitlines()
     assert sent.endswith(" SENT")

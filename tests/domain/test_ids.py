@@ -32,5 +32,13 @@ def test_the_first_id_of_a_moment_is_below_all_ids_of_it(moment: datetime) -> No
 def test_only_the_full_form_is_an_id() -> None:
     text = str(new_id())
     assert parse_id(text) == parse_id(text.upper())
-    for bad in ("1-1-1-1-1", text[:-1], text + "0", "{" + text + "}", text.replace("-", ""), "", text + "\n"):
+    for bad in (
+        "1-1-1-1-1",
+        text[:-1],
+        text + "0",
+        "{" + text + "}",
+        text.replace("-", ""),
+        "",
+        text + "\n",
+    ):
         assert parse_id(bad) is None

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn
 
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.legal_id import WrongNumber, masked, of_register, read_legal_id
-from utskick.domain.people import LegalId
 
 TODAY = date(2026, 10, 18)
 
@@ -26,15 +26,21 @@ serials = st.integers(0, 999)
 extras = st.sampled_from([0, 60])
 
 
-@given(births, serials, extras, st.sampled_from(["{0}", "{1}-{2}", "{3}{2}", "{3}-{2}", " {1}{2} "]))
-def test_every_way_of_writing_a_person_is_the_same_person(born: date, serial: int, extra: int, form: str) -> None:
+@given(
+    births, serials, extras, st.sampled_from(["{0}", "{1}-{2}", "{3}{2}", "{3}-{2}", " {1}{2} "])
+)
+def test_every_way_of_writing_a_person_is_the_same_person(
+    born: date, serial: int, extra: int, form: str
+) -> None:
     twelve = number(born, serial, extra)
     written = form.format(twelve, twelve[:8], twelve[8:], twelve[2:8])
     assert read_legal_id(written, TODAY) == LegalId(twelve)
 
 
 @given(births, serials, extras, st.integers(2, 11), st.integers(1, 9))
-def test_one_wrong_digit_is_never_taken_for_the_same_person(born: date, serial: int, extra: int, place: int, add: int) -> None:
+def test_one_wrong_digit_is_never_taken_for_the_same_person(
+    born: date, serial: int, extra: int, place: int, add: int
+) -> None:
     twelve = number(born, serial, extra)
     wrong = twelve[:place] + str((int(twelve[place]) + add) % 10) + twelve[place + 1 :]
     assert isinstance(read_legal_id(wrong, TODAY), WrongNumber)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from utskick.domain.status import FINAL, MOVES, SETTLED, Shown, Status, may_move, shown
+from utskick.domain.status import (
+    FINAL,
+    MOVES,
+    SETTLED,
+    ContractStatus,
+    Status,
+    contract_status,
+    may_move,
+)
 
 
 def test_every_status_has_its_moves_and_a_word() -> None:
     assert MOVES.keys() == set(Status)
     for status in Status:
-        assert shown(status) in Shown
+        assert contract_status(status) in ContractStatus
 
 
 def test_nothing_follows_a_final_status() -> None:
@@ -25,12 +33,23 @@ def test_only_what_is_known_not_to_be_sent_is_sent_again() -> None:
 
 def test_the_contract_words() -> None:
     words = {
-        Status.QUEUED: "PENDING", Status.SENDING: "PENDING", Status.DEFERRED: "PENDING", Status.UNCERTAIN: "AWAITING_FEEDBACK",
-        Status.SENT: "SENT", Status.DELIVERED: "SENT", Status.EXPIRED: "NOT_SENT", Status.CANCELLED: "NOT_SENT", Status.FAILED: "FAILED",
-        Status.GATHERED: "PENDING", Status.ROUTED: "PENDING",
-    }  # fmt: skip
-    assert {s: shown(s).value for s in Status} == words
-    assert shown(Status.FAILED, "declined-unknown-recipient") is Shown.NOT_SENT
-    assert shown(Status.FAILED, "no-contact-settings") is Shown.NO_CONTACT_SETTINGS_FOUND
-    assert shown(Status.FAILED, "no-contact-wanted") is Shown.NO_CONTACT_WANTED
-    assert shown(Status.FAILED, "undeliverable-no-address") is Shown.FAILED
+        Status.QUEUED: "PENDING",
+        Status.SENDING: "PENDING",
+        Status.DEFERRED: "PENDING",
+        Status.UNCERTAIN: "AWAITING_FEEDBACK",
+        Status.SENT: "SENT",
+        Status.DELIVERED: "SENT",
+        Status.EXPIRED: "NOT_SENT",
+        Status.CANCELLED: "NOT_SENT",
+        Status.FAILED: "FAILED",
+        Status.GATHERED: "PENDING",
+        Status.ROUTED: "PENDING",
+    }
+    assert {s: contract_status(s).value for s in Status} == words
+    assert contract_status(Status.FAILED, "declined-unknown-recipient") is ContractStatus.NOT_SENT
+    assert (
+        contract_status(Status.FAILED, "no-contact-settings")
+        is ContractStatus.NO_CONTACT_SETTINGS_FOUND
+    )
+    assert contract_status(Status.FAILED, "no-contact-wanted") is ContractStatus.NO_CONTACT_WANTED
+    assert contract_status(Status.FAILED, "undeliverable-no-address") is ContractStatus.FAILED

@@ -19,17 +19,31 @@ def test_a_secret_has_the_form_and_the_length_of_the_specification() -> None:
     assert secret != new_secret()
 
 
-@given(st.binary(max_size=200).map(lambda raw: raw.hex().encode()), st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)))
+@given(
+    st.binary(max_size=200).map(lambda raw: raw.hex().encode()),
+    st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)),
+)
 def test_signatures_are_those_of_the_library(body: bytes, naive: datetime) -> None:
     at, secrets = naive.replace(tzinfo=UTC), [new_secret(), new_secret()]
-    assert signatures(secrets, "msg-1", at, body).split() == [Webhook(secret).sign("msg-1", at, body.decode()) for secret in secrets]
+    assert signatures(secrets, "msg-1", at, body).split() == [
+        Webhook(secret).sign("msg-1", at, body.decode()) for secret in secrets
+    ]
 
 
 def test_a_call_is_tried_for_about_three_days() -> None:
     waits = [wait_after(failures, None, 0.5) for failures in range(1, len(SCHEDULE) + 2)]
     assert waits == [*SCHEDULE, None]
     assert timedelta(hours=70) < sum(SCHEDULE, timedelta()) < timedelta(hours=74)
-    assert [wait.total_seconds() for wait in SCHEDULE[:8]] == [5, 30, 120, 600, 1800, 3600, 7200, 14400]
+    assert [wait.total_seconds() for wait in SCHEDULE[:8]] == [
+        5,
+        30,
+        120,
+        600,
+        1800,
+        3600,
+        7200,
+        14400,
+    ]
 
 
 @given(st.integers(1, len(SCHEDULE)), st.floats(0, 1))

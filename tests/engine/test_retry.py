@@ -13,9 +13,17 @@ from hypothesis import strategies as st
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 from utskick.domain.status import MOVES, Status
-from utskick.engine.retry import Policy, Situation, back_off, choose, next_move
+from utskick.engine.retry import Policy, RetryContext, back_off, choose, next_move
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WHY = Reason("why", "because")
@@ -36,8 +44,10 @@ DELIVERY = Delivery(
 )
 
 
-def situation(account: str = "a", able: tuple[str, ...] = ("a",), when: Literal["resend", "hold"] = "hold") -> Situation:
-    return Situation(account, able, when, NOW, 0.5)
+def situation(
+    account: str = "a", able: tuple[str, ...] = ("a",), when: Literal["resend", "hold"] = "hold"
+) -> RetryContext:
+    return RetryContext(account, able, when, NOW, 0.5)
 
 
 def test_what_was_sent_is_sent() -> None:
@@ -49,14 +59,18 @@ def test_what_was_sent_is_sent() -> None:
 def test_a_rejected_number_is_never_retried() -> None:
     move = next_move(Rejected(WHY), DELIVERY, situation(able=("a", "b")))
     assert (move.status, move.due) == (Status.FAILED, None)
-    assert next_move(Rejected(WHY, polite=True), DELIVERY, situation()).reason == Reason("declined-why", "because")
+    assert next_move(Rejected(WHY, polite=True), DELIVERY, situation()).reason == Reason(
+        "declined-why", "because"
+    )
 
 
 @pytest.mark.parametrize("outcome", [Deferred(WHY), Misconfigured(WHY)])
 def test_what_is_known_not_to_be_sent_goes_to_the_next_account_at_once(outcome: Outcome) -> None:
     move = next_move(outcome, DELIVERY, situation(able=("a", "b")))
     assert (move.status, move.due, move.tried) == (Status.DEFERRED, NOW, ("a",))
-    last = next_move(outcome, replace(DELIVERY, tried=("a",), attempts=2), situation("b", ("a", "b")))
+    last = next_move(
+        outcome, replace(DELIVERY, tried=("a",), attempts=2), situation("b", ("a", "b"))
+    )
     assert last.tried == ()
     assert last.due is not None
     assert last.due > NOW
@@ -83,15 +97,21 @@ def test_a_time_that_the_provider_named_is_honoured() -> None:
 
 def test_there_is_an_end() -> None:
     late = replace(DELIVERY, expires_at=NOW + timedelta(seconds=1))
-    assert next_move(Deferred(WHY, timedelta(minutes=10)), late, situation()).status is Status.EXPIRED
-    assert next_move(Uncertain(WHY), late, situation(when="resend")).status is Status.UNCERTAIN, "not known is not expired"
+    assert (
+        next_move(Deferred(WHY, timedelta(minutes=10)), late, situation()).status is Status.EXPIRED
+    )
+    assert next_move(Uncertain(WHY), late, situation(when="resend")).status is Status.UNCERTAIN, (
+        "not known is not expired"
+    )
 
 
 @given(rounds=st.integers(1, 200), luck=st.floats(0, 1, exclude_max=True))
 def test_waits_grow_to_the_ceiling_and_stay_within_the_jitter(rounds: int, luck: float) -> None:
     policy = Policy()
     plain = min(policy.ceiling, policy.first * 2 ** min(rounds - 1, 20))
-    assert plain * (1 - policy.jitter) <= back_off(rounds, luck, policy) <= plain * (1 + policy.jitter)
+    assert (
+        plain * (1 - policy.jitter) <= back_off(rounds, luck, policy) <= plain * (1 + policy.jitter)
+    )
 
 
 OUTCOMES = st.one_of(
@@ -112,9 +132,16 @@ OUTCOMES = st.one_of(
     left=st.timedeltas(timedelta(0), timedelta(hours=48)),
 )
 def test_every_move_is_legal_and_a_due_time_never_outlives_the_message(
-    outcome: Outcome, attempts: int, doubts: int, tried: tuple[str, ...], when: Literal["resend", "hold"], left: timedelta
+    outcome: Outcome,
+    attempts: int,
+    doubts: int,
+    tried: tuple[str, ...],
+    when: Literal["resend", "hold"],
+    left: timedelta,
 ) -> None:
-    delivery = replace(DELIVERY, attempts=attempts, doubts=doubts, tried=tried, expires_at=NOW + left)
+    delivery = replace(
+        DELIVERY, attempts=attempts, doubts=doubts, tried=tried, expires_at=NOW + left
+    )
     move = next_move(outcome, delivery, situation(able=("a", "b", "c"), when=when))
     assert move.status in MOVES[Status.SENDING]
     assert (move.due is not None) == (move.status in (Status.DEFERRED, Status.QUEUED))

@@ -1,4 +1,5 @@
-"""Calls to webhooks, stepped by hand under a clock of the test: failures, retries, order, claims that run out."""
+"""Calls to webhooks, stepped by hand under a clock of the test: failures, retries, order, claims
+that run out."""
 
 from __future__ import annotations
 
@@ -12,21 +13,21 @@ from uuid import UUID
 
 import pytest
 
-from tests.http.events import delivery, happens
+from tests.http.event_rows import delivery, happens
 from tests.http.receiver import Receiver, receiving
 from utskick.domain.clock import utc_now
 from utskick.domain.feed import OLDEST
 from utskick.domain.webhook import SCHEDULE, Stopped
 from utskick.engine.webhooks import WebhookRound
-from utskick.outgoing.calls import Timeouts
-from utskick.outgoing.guard import Reach
+from utskick.outgoing.address_guard import AddressPolicy
+from utskick.outgoing.http_client import Timeouts
 from utskick.outgoing.webhooks import Receivers
 from utskick.store.database import Database
-from utskick.store.feed import Feed, Window
-from utskick.store.webhook_calls import CLAIM, WebhookCalls
-from utskick.store.webhooks import Owner, Wanted, Webhook, Webhooks
+from utskick.store.events.feed import Feed, FeedQuery
+from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
+from utskick.store.events.webhooks import Owner, Webhook, WebhookDefinition, Webhooks
 
-HERE = Reach([ip_network("127.0.0.0/8")])
+HERE = AddressPolicy([ip_network("127.0.0.0/8")])
 BYGGR = Owner("2281", "Byggr")
 
 
@@ -54,7 +55,9 @@ class Stage:
         await receivers.close()
 
     async def add(self, owner: Owner = BYGGR, url: str | None = None) -> UUID:
-        added = await self.webhooks.add(owner, Wanted(url or self.receiver.url, (), None), self.now)
+        added = await self.webhooks.add(
+            owner, WebhookDefinition(url or self.receiver.url, (), None), self.now
+        )
         assert added is not None
         made, secret = added
         self.receiver.secrets.append(secret)
@@ -78,7 +81,7 @@ class Stage:
         return found
 
     async def feed(self) -> list[str]:
-        page = await Feed(self.database).page(Window("2281", OLDEST, "Byggr"), 1000)
+        page = await Feed(self.database).page(FeedQuery("2281", OLDEST, "Byggr"), 1000)
         return [str(event.position) for event in page.events]
 
     @property
@@ -118,7 +121,9 @@ async def test_a_call_that_fails_is_repeated_the_same_until_it_succeeds(stage: S
     assert await stage.webhooks.waiting(BYGGR, found) == (0, False)
 
 
-async def test_after_an_outage_everything_comes_once_and_in_order_and_nobody_was_hammered(stage: Stage) -> None:
+async def test_after_an_outage_everything_comes_once_and_in_order_and_nobody_was_hammered(
+    stage: Stage,
+) -> None:
     await stage.add()
     await stage.happen(50)
     stage.receiver.answers = [500] * 99
@@ -137,7 +142,9 @@ async def test_after_an_outage_everything_comes_once_and_in_order_and_nobody_was
     assert len(set(stage.receiver.ids[: tries + 1])) == 1
 
 
-async def test_410_stops_a_webhook_at_once_and_enabling_goes_on_where_it_stopped(stage: Stage) -> None:
+async def test_410_stops_a_webhook_at_once_and_enabling_goes_on_where_it_stopped(
+    stage: Stage,
+) -> None:
     made = await stage.add()
     await stage.happen(2)
     stage.receiver.answers = [410]
@@ -208,7 +215,9 @@ async def test_a_receiver_that_does_not_answer_in_time_has_failed(stage: Stage) 
     assert (found.fault.status, found.fault.reason.code) == (None, "no-answer")
 
 
-async def test_a_worker_that_dies_in_a_call_leaves_it_to_another_after_its_claim(stage: Stage) -> None:
+async def test_a_worker_that_dies_in_a_call_leaves_it_to_another_after_its_claim(
+    stage: Stage,
+) -> None:
     await stage.add()
     await stage.happen(2)
     stage.receiver.hold = 0.3
@@ -223,7 +232,10 @@ async def test_a_worker_that_dies_in_a_call_leaves_it_to_another_after_its_claim
     assert len(stage.receiver.ids) == 2
     assert len(set(stage.receiver.ids)) == 1
     assert stage.receiver.calls[0] == stage.receiver.calls[1]
-    assert await stage.webhooks.waiting(BYGGR, (await stage.webhooks.listed(BYGGR))[0]) == (0, False)
+    assert await stage.webhooks.waiting(BYGGR, (await stage.webhooks.listed(BYGGR))[0]) == (
+        0,
+        False,
+    )
 
 
 async def test_a_worker_that_dies_before_its_call_loses_and_doubles_nothing(stage: Stage) -> None:
@@ -237,7 +249,9 @@ async def test_a_worker_that_dies_before_its_call_loses_and_doubles_nothing(stag
     await stage.step(seconds=CLAIM.total_seconds())
     assert stage.receiver.ids == [str(made.call.id)]
     assert stage.told == await stage.feed()
-    assert not await calls.succeeded(made, made.call, stage.now)  # and when it was only slow, it changes nothing any more
+    assert not await calls.succeeded(
+        made, made.call, stage.now
+    )  # and when it was only slow, it changes nothing any more
 
 
 async def test_many_workers_call_once(stage: Stage) -> None:
@@ -254,7 +268,11 @@ async def test_many_workers_call_once(stage: Stage) -> None:
 
 async def test_slow_receivers_of_one_system_hold_up_nobody_else(stage: Stage) -> None:
     async with receiving() as slow:
-        slow.by_their_clock, slow.gate, slow.secrets = False, asyncio.Event(), stage.receiver.secrets
+        slow.by_their_clock, slow.gate, slow.secrets = (
+            False,
+            asyncio.Event(),
+            stage.receiver.secrets,
+        )
         for _ in range(9):
             await stage.add(Owner("2281", "Ecos"), slow.url)
         await stage.add()
@@ -283,10 +301,14 @@ async def test_a_round_goes_on_as_long_as_there_is_something_to_do(stage: Stage)
     assert len(stage.receiver.events) == 6
 
 
-async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     claim = WebhookCalls.claim
 
-    async def slow_claim(calls: WebhookCalls, now: datetime, room: int, busy: Sequence[Owner], share: int) -> list[Any]:
+    async def slow_claim(
+        calls: WebhookCalls, now: datetime, room: int, busy: Sequence[Owner], share: int
+    ) -> list[Any]:
         rows = await claim(calls, now, room, busy, share)
         if busy:  # the answer is old when it comes: all calls that held the share have ended
             await stage.round.finish()

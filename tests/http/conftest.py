@@ -16,7 +16,7 @@ import pytest
 import uvicorn.server
 
 from tests.http import tokens
-from utskick import app
+from utskick import bootstrap
 from utskick.store.database import Database
 
 
@@ -31,8 +31,11 @@ class Answer:
 class Client:
     """``call`` a path of the service, and look at what the citizens got."""
 
-    def __init__(self, running: app.Running, session: aiohttp.ClientSession, token: str | None = None) -> None:
-        """``token``: sent with every call that has no Authorization header of its own; an empty one takes it away."""
+    def __init__(
+        self, running: bootstrap.Running, session: aiohttp.ClientSession, token: str | None = None
+    ) -> None:
+        """``token``: sent with every call that has no Authorization header of its own; an empty one
+        takes it away."""
         self.running = running
         self.token = token
         self._session = session
@@ -44,14 +47,29 @@ class Client:
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        named = {name: value for name, value in {**self.bearer, **named}.items() if value or name != "Authorization"}
-        data = {"data": body} if isinstance(body, str | bytes) else {"json": body} if body is not None else {}
+        named = {
+            name: value
+            for name, value in {**self.bearer, **named}.items()
+            if value or name != "Authorization"
+        }
+        data = (
+            {"data": body}
+            if isinstance(body, str | bytes)
+            else {"json": body}
+            if body is not None
+            else {}
+        )
         if isinstance(body, str | bytes):
             named.setdefault("Content-Type", "application/json")
-        async with self._session.request(method, self.running.api_url + path, headers=named, **data) as answer:
+        async with self._session.request(
+            method, self.running.api_url + path, headers=named, **data
+        ) as answer:
             text = await answer.text()
             return Answer(
-                answer.status, answer.headers, await answer.json(content_type=None) if "json" in answer.content_type else None, text
+                answer.status,
+                answer.headers,
+                await answer.json(content_type=None) if "json" in answer.content_type else None,
+                text,
             )
 
     async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
@@ -72,21 +90,28 @@ class Client:
 
     async def outside(self, method: str, path: str, body: Any) -> Any:
         """A call to the sandbox itself."""
-        async with self._session.request(method, self.running.viewer_url + path, json=body, raise_for_status=True) as answer:
+        async with self._session.request(
+            method, self.running.viewer_url + path, json=body, raise_for_status=True
+        ) as answer:
             return await answer.json()
 
     async def all_received(self, channel: str) -> list[dict[str, Any]]:
-        async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel}) as answer:
+        async with self._session.get(
+            f"{self.running.viewer_url}/ledger", params={"channel": channel}
+        ) as answer:
             return list((await answer.json())["entries"])
 
     async def received(self, channel: str, recipient: str) -> list[dict[str, Any]]:
-        async with self._session.get(f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}) as answer:
+        async with self._session.get(
+            f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}
+        ) as answer:
             return list((await answer.json())["entries"])
 
 
 @pytest.fixture(scope="session", autouse=True)
 def hasty_stops() -> Iterator[None]:
-    """uvicorn rests for 0.1 s at every stop, and between two looks whether all has ended: a minute of these tests."""
+    """uvicorn rests for 0.1 s at every stop, and between two looks whether all has ended: a minute
+    of these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.server, "asyncio", Hasty())
         yield
@@ -102,7 +127,8 @@ class Hasty:
         await asyncio.sleep(min(seconds, 0.005))
 
 
-#: The files of a sandbox that has just been started, by their paths: to make keys and certificates takes longer than most tests.
+#: The files of a sandbox that has just been started, by their paths: to make keys and certificates
+#: takes longer than most tests.
 _FURNITURE: dict[Path, bytes] = {}
 
 
@@ -118,13 +144,22 @@ def _furnish(sandbox: Path) -> None:
 
 def _remember(sandbox: Path) -> None:
     if not _FURNITURE:
-        _FURNITURE.update({file.relative_to(sandbox): file.read_bytes() for file in sandbox.rglob("*") if file.is_file()})
+        _FURNITURE.update(
+            {
+                file.relative_to(sandbox): file.read_bytes()
+                for file in sandbox.rglob("*")
+                if file.is_file()
+            }
+        )
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path, *, work: bool = True, **more: Any) -> AsyncIterator[Client]:
-    """``work``: with a worker in it. ``more``: tables of the settings beside or instead of those here."""
-    settings = app.read_settings(
+async def serving(
+    database: Database, folder: Path, *, work: bool = True, **more: Any
+) -> AsyncIterator[Client]:
+    """``work``: with a worker in it. ``more``: tables of the settings beside or instead of those
+    here."""
+    settings = bootstrap.read_settings(
         None,
         over={
             "database": {"url": database.url},
@@ -143,12 +178,19 @@ async def serving(database: Database, folder: Path, *, work: bool = True, **more
         },
     )
     _furnish(folder / "sandbox")
-    async with app.serving(settings, work=work) as running, aiohttp.ClientSession() as session:
+    async with (
+        bootstrap.serving(settings, work=work) as running,
+        aiohttp.ClientSession() as session,
+    ):
         _remember(folder / "sandbox")
         if not settings.section("auth").embedded:
             yield Client(running, session)
             return
-        yield Client(running, session, await tokens.fetched(session, running.api_url, await tokens.client_of(database)))
+        yield Client(
+            running,
+            session,
+            await tokens.fetched(session, running.api_url, await tokens.client_of(database)),
+        )
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""Two descriptions of an API, held against each other: what a client of the first would find different in the second.
+"""Two descriptions of an API, held against each other: what a client of the first would find
+different in the second.
 
-Additions are no difference: other paths, optional members and parameters, more statuses, more words in answers.
+Additions are no difference: other paths, optional members and parameters, more statuses, more words
+in answers.
 """
 
 from __future__ import annotations
@@ -15,17 +17,34 @@ import orjson
 
 Schema = Mapping[str, Any]
 
-#: What a schema says of one value. Its words (description, title, examples) are each description's own.
+#: What a schema says of one value. Its words (description, title, examples) are each description's
+#: own.
 FACETS = (
-    "type", "format", "enum", "const", "default", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "deprecated",
-)  # fmt: skip
+    "type",
+    "format",
+    "enum",
+    "const",
+    "default",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "deprecated",
+)
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """``where`` names a place (``POST /{municipalityId}/sms query async``, ``SmsRequest.sender maxLength``); ``–`` is: not said."""
+    """``where`` names a place (``POST /{municipalityId}/sms query async``, ``SmsRequest.sender
+    maxLength``); ``–`` is: not said."""
 
     where: str
     peer: str
@@ -43,7 +62,11 @@ class Row:
     def covers(self, found: Difference) -> bool:
         return all(
             fnmatchcase(_literal(said), _literal(meant))
-            for said, meant in ((found.where, self.where), (found.peer, self.peer), (found.ours, self.ours))
+            for said, meant in (
+                (found.where, self.where),
+                (found.peer, self.peer),
+                (found.ours, self.ours),
+            )
         )
 
 
@@ -53,10 +76,13 @@ def _literal(text: str) -> str:
 
 
 def rows(page: str) -> list[Row]:
-    """The rows of every table of a Markdown page whose first three columns are ``where | peer | Utskick``."""
+    """The rows of every table of a Markdown page whose first three columns are ``where | peer |
+    Utskick``."""
     found, within = [], False
     for line in page.splitlines():
-        cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+        cells = [
+            cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]
+        ]
         if [cell.lower() for cell in cells[:3]] == ["where", "peer", "utskick"]:
             within = True
         elif len(cells) < 4:
@@ -103,7 +129,10 @@ class _Comparison:
 
     def _parameters(self, where: str, peer: Any, ours: Any) -> Iterator[Difference]:
         def named(parameters: Any) -> dict[tuple[str, str], Schema]:
-            return {(p["in"], p["name"].lower() if p["in"] == "header" else p["name"]): p for p in parameters}
+            return {
+                (p["in"], p["name"].lower() if p["in"] == "header" else p["name"]): p
+                for p in parameters
+            }
 
         theirs, own = named(peer), named(ours)
         for (place, name), parameter in theirs.items():
@@ -112,8 +141,14 @@ class _Comparison:
                 yield Difference(at, "there", "missing")
                 continue
             found = own[place, name]
-            yield from _said(f"{at} required", parameter.get("required", False), found.get("required", False))
-            yield from _said(f"{at} deprecated", parameter.get("deprecated", False), found.get("deprecated", False))
+            yield from _said(
+                f"{at} required", parameter.get("required", False), found.get("required", False)
+            )
+            yield from _said(
+                f"{at} deprecated",
+                parameter.get("deprecated", False),
+                found.get("deprecated", False),
+            )
             yield from self._schema(at, parameter["schema"], found["schema"], answer=False)
         for (place, name), parameter in own.items():
             if (place, name) not in theirs and parameter.get("required", False):
@@ -122,9 +157,13 @@ class _Comparison:
     def _body(self, where: str, peer: Schema | None, ours: Schema | None) -> Iterator[Difference]:
         if peer is None or ours is None:
             if peer is not ours:
-                yield Difference(where, "none" if peer is None else "there", "none" if ours is None else "there")
+                yield Difference(
+                    where, "none" if peer is None else "there", "none" if ours is None else "there"
+                )
             return
-        yield from _said(f"{where} required", peer.get("required", False), ours.get("required", False))
+        yield from _said(
+            f"{where} required", peer.get("required", False), ours.get("required", False)
+        )
         yield from self._content(where, peer["content"], ours["content"], answer=False)
 
     def _answer(self, where: str, peer: Schema, ours: Schema) -> Iterator[Difference]:
@@ -133,21 +172,31 @@ class _Comparison:
             if found is None:
                 yield Difference(f"{where} header {name}", "there", "missing")
             else:
-                yield from self._schema(f"{where} header {name}", header["schema"], found["schema"], answer=True)
-        yield from self._content(where, peer.get("content", {}), ours.get("content", {}), answer=True)
+                yield from self._schema(
+                    f"{where} header {name}", header["schema"], found["schema"], answer=True
+                )
+        yield from self._content(
+            where, peer.get("content", {}), ours.get("content", {}), answer=True
+        )
 
-    def _content(self, where: str, peer: Schema, ours: Schema, *, answer: bool) -> Iterator[Difference]:
+    def _content(
+        self, where: str, peer: Schema, ours: Schema, *, answer: bool
+    ) -> Iterator[Difference]:
         if not peer and ours:
             yield Difference(f"{where} media types", "none", ", ".join(sorted(ours)))
         for media, content in peer.items():
             if media not in ours:
                 yield Difference(f"{where} {media}", "there", "missing")
             else:
-                yield from self._schema(f"{where} {media}", content["schema"], ours[media]["schema"], answer=answer)
+                yield from self._schema(
+                    f"{where} {media}", content["schema"], ours[media]["schema"], answer=answer
+                )
 
-    # -- schemas ----------------------------------------------------------------------------------------------------
+    # -- schemas ----------------------------------------
 
-    def _schema(self, where: str, peer: Schema, ours: Schema, *, answer: bool) -> Iterator[Difference]:
+    def _schema(
+        self, where: str, peer: Schema, ours: Schema, *, answer: bool
+    ) -> Iterator[Difference]:
         named, other, at = peer.get("$ref", ""), ours.get("$ref", ""), where
         if named:
             if (named, other or where, answer) in self._seen:
@@ -167,16 +216,22 @@ class _Comparison:
             if isinstance(peer.get(inner), Mapping) and isinstance(ours.get(inner), Mapping):
                 yield from self._schema(where + sign, peer[inner], ours[inner], answer=answer)
             elif peer.get(inner) != ours.get(inner):
-                yield Difference(f"{where} {inner}", _shown(peer.get(inner)), _shown(ours.get(inner)))
+                yield Difference(
+                    f"{where} {inner}", _shown(peer.get(inner)), _shown(ours.get(inner))
+                )
 
-    def _choice(self, where: str, both: tuple[Schema, Schema], choice: str, *, answer: bool) -> Iterator[Difference]:
+    def _choice(
+        self, where: str, both: tuple[Schema, Schema], choice: str, *, answer: bool
+    ) -> Iterator[Difference]:
         """By the names of what can be chosen; each of them is compared as well."""
         peer, ours = ({_name(one): one for one in side.get(choice, ())} for side in both)
         yield from _said(f"{where} {choice}", sorted(peer) or None, sorted(ours) or None)
         for name in peer.keys() & ours.keys():
             yield from self._schema(where, peer[name], ours[name], answer=answer)
 
-    def _facets(self, where: str, peer: Schema, ours: Schema, *, answer: bool) -> Iterator[Difference]:
+    def _facets(
+        self, where: str, peer: Schema, ours: Schema, *, answer: bool
+    ) -> Iterator[Difference]:
         for facet in FACETS:
             if facet.endswith("Items") and "array" not in (peer.get("type"), ours.get("type")):
                 continue  # said of what is no list, it means nothing
@@ -187,7 +242,9 @@ class _Comparison:
                     continue
             yield from _said(f"{where} {facet}", said, found)
 
-    def _properties(self, where: str, peer: Schema, ours: Schema, *, answer: bool) -> Iterator[Difference]:
+    def _properties(
+        self, where: str, peer: Schema, ours: Schema, *, answer: bool
+    ) -> Iterator[Difference]:
         needed, wanted = set(peer.get("required", ())), set(ours.get("required", ()))
         own = ours.get("properties", {})
         for name, member in peer.get("properties", {}).items():
@@ -215,8 +272,13 @@ def _said(where: str, peer: Any, ours: Any) -> Iterator[Difference]:
 
 
 def _name(schema: Schema) -> str:
-    return str(schema.get("$ref", "")).rpartition("/")[2] or orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
+    return (
+        str(schema.get("$ref", "")).rpartition("/")[2]
+        or orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
+    )
 
 
 def _shown(value: Any) -> str:
-    return "–" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+    return (
+        "–" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+    )

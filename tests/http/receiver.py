@@ -1,4 +1,5 @@
-"""A receiver of webhooks on 127.0.0.1: verifies what comes as the Standard Webhooks library does, and answers as it is told."""
+"""A receiver of webhooks on 127.0.0.1: verifies what comes as the Standard Webhooks library does,
+and answers as it is told."""
 
 from __future__ import annotations
 
@@ -16,10 +17,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 @dataclass
 class Receiver:
-    """``answers``: status, or status and headers, of the calls to come; then 204. ``secrets``: one of them must have signed every call.
+    """``answers``: status, or status and headers, of the calls to come; then 204. ``secrets``: one
+    of them must have signed every call.
 
-    ``by_their_clock``: False where a test moves our clock; then the time of a call is not held against the real one.
-    ``hold``: seconds before each answer; ``gate``: all answers wait for it.
+    ``by_their_clock``: False where a test moves our clock; then the time of a call is not held
+    against the real one. ``hold``: seconds before each answer; ``gate``: all answers wait for it.
     """
 
     url: str = ""
@@ -64,7 +66,10 @@ class Receiver:
     def _verified(self, body: bytes, headers: dict[str, str]) -> Any:
         if not self.by_their_clock:
             at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
-            signed = [Webhook(secret).sign(headers["webhook-id"], at, body.decode()) for secret in self.secrets]
+            signed = [
+                Webhook(secret).sign(headers["webhook-id"], at, body.decode())
+                for secret in self.secrets
+            ]
             assert set(signed) & set(headers["webhook-signature"].split())
             return orjson.loads(body)
         for secret in self.secrets[:-1]:

@@ -1,4 +1,5 @@
-"""Our OpenAPI is the peer's, member by member; what differs is meant, and stands in docs/contract.md."""
+"""Our OpenAPI is the peer's, member by member; what differs is meant, and stands in
+docs/contract.md."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
-async def test_every_difference_is_meant_and_every_meant_one_is_there(client: Client, peer: Any) -> None:
+async def test_every_difference_is_meant_and_every_meant_one_is_there(
+    client: Client, peer: Any
+) -> None:
     found = differences(peer, (await client.get("/openapi.json")).json)
     missing = {d.where for d in found if (d.peer, d.ours) == ("there", "missing")} & set(NOT_YET)
     assert missing == NOT_YET, "these are there now: take them out of NOT_YET"
@@ -42,7 +45,7 @@ async def test_every_difference_is_meant_and_every_meant_one_is_there(client: Cl
     assert [row for row in meant if row not in first] == [], "another row says it already"
 
 
-# -- the comparison itself ------------------------------------------------------------------------------------------------
+# -- the comparison itself ----------------------------------------
 
 SMALL: dict[str, Any] = {
     "paths": {
@@ -52,16 +55,40 @@ SMALL: dict[str, Any] = {
                 "tags": ["Things"],
                 "parameters": [
                     {"name": "m", "in": "path", "required": True, "schema": {"type": "string"}},
-                    {"name": "async", "in": "query", "required": False, "schema": {"type": "boolean", "default": False}},
-                    {"name": "x-old", "in": "header", "required": False, "deprecated": True, "schema": {"type": "string"}},
+                    {
+                        "name": "async",
+                        "in": "query",
+                        "required": False,
+                        "schema": {"type": "boolean", "default": False},
+                    },
+                    {
+                        "name": "x-old",
+                        "in": "header",
+                        "required": False,
+                        "deprecated": True,
+                        "schema": {"type": "string"},
+                    },
                 ],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}},
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}
+                    },
+                },
                 "responses": {
                     "201": {
                         "headers": {"Location": {"schema": {"type": "string"}}},
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Made"}}},
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/Made"}}
+                        },
                     },
-                    "400": {"content": {"application/problem+json": {"schema": {"oneOf": [{"$ref": "#/components/schemas/Made"}]}}}},
+                    "400": {
+                        "content": {
+                            "application/problem+json": {
+                                "schema": {"oneOf": [{"$ref": "#/components/schemas/Made"}]}
+                            }
+                        }
+                    },
                 },
             }
         }
@@ -72,13 +99,23 @@ SMALL: dict[str, Any] = {
                 "type": "object",
                 "properties": {
                     "name": {"type": "string", "minLength": 1, "enum": ["A", "B"]},
-                    "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Part"}},
+                    "parts": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"$ref": "#/components/schemas/Part"},
+                    },
                     "words": {"type": "object", "additionalProperties": {"type": "string"}},
                 },
                 "required": ["name"],
             },
-            "Part": {"type": "object", "properties": {"id": {"type": ["string", "null"], "format": "uuid"}}},
-            "Made": {"type": "object", "properties": {"status": {"type": "string", "enum": ["SENT"]}}},
+            "Part": {
+                "type": "object",
+                "properties": {"id": {"type": ["string", "null"], "format": "uuid"}},
+            },
+            "Made": {
+                "type": "object",
+                "properties": {"status": {"type": "string", "enum": ["SENT"]}},
+            },
         }
     },
 }
@@ -108,7 +145,11 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
         ((*POST, "deprecated"), True, "POST /{m}/things deprecated"),
         ((*POST, "parameters", 1), None, "POST /{m}/things query async"),
         ((*POST, "parameters", 1, "required"), True, "POST /{m}/things query async required"),
-        ((*POST, "parameters", 1, "schema", "default"), True, "POST /{m}/things query async default"),
+        (
+            (*POST, "parameters", 1, "schema", "default"),
+            True,
+            "POST /{m}/things query async default",
+        ),
         ((*POST, "parameters", 0, "schema", "pattern"), "^a$", "POST /{m}/things path m pattern"),
         ((*POST, "parameters", 2, "deprecated"), False, "POST /{m}/things header x-old deprecated"),
         ((*POST, "requestBody", "required"), False, "POST /{m}/things request required"),
@@ -129,7 +170,11 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
         ((*THING, "properties", "name", "minLength"), None, "Thing.name minLength"),
         ((*THING, "properties", "name", "enum"), ["A", "B", "C"], "Thing.name enum"),
         ((*THING, "properties", "parts", "minItems"), None, "Thing.parts minItems"),
-        ((*THING, "properties", "words", "additionalProperties", "type"), "integer", "Thing.words{} type"),
+        (
+            (*THING, "properties", "words", "additionalProperties", "type"),
+            "integer",
+            "Thing.words{} type",
+        ),
         ((*PART, "properties", "id", "type"), "string", "Part.id type"),
         ((*PART, "properties", "id", "format"), None, "Part.id format"),
         ((*MADE, "properties", "status", "enum"), ["PENDING"], "Made.status enum"),
@@ -159,13 +204,17 @@ def test_a_client_would_not_notice(path: tuple[Any, ...], value: Any) -> None:
 def test_a_schema_under_another_name_is_told_once() -> None:
     ours = copy.deepcopy(SMALL)
     ours["components"]["schemas"]["Piece"] = ours["components"]["schemas"].pop("Part")
-    ours["components"]["schemas"]["Thing"]["properties"]["parts"]["items"] = {"$ref": "#/components/schemas/Piece"}
+    ours["components"]["schemas"]["Thing"]["properties"]["parts"]["items"] = {
+        "$ref": "#/components/schemas/Piece"
+    }
     assert differences(SMALL, ours) == [Difference("schema Part", "Part", "Piece")]
 
 
 def test_rows_are_read_from_tables_of_differences_alone() -> None:
     page = "| # | Peer | Utskick |\n|---|---|---|\n| Q1 | a | b |\n\n"
-    page += "| Where | Peer | Utskick | Why |\n|---|---|---|---|\n| `a.* x` | `–` | `^a\\|b$` | so |\n"
+    page += (
+        "| Where | Peer | Utskick | Why |\n|---|---|---|---|\n| `a.* x` | `–` | `^a\\|b$` | so |\n"
+    )
     assert rows(page) == [Row("a.* x", "–", "^a|b$")]
     assert rows(page)[0].covers(Difference("a.b x", "–", "^a|b$"))
     assert not rows(page)[0].covers(Difference("a.b x", "–", "^a$"))

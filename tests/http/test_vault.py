@@ -1,4 +1,5 @@
-"""What was said is unreadable on disk, is read as ever, also where it was written plain before, and is told to be gone when it is."""
+"""What was said is unreadable on disk, is read as ever, also where it was written plain before, and
+is told to be gone when it is."""
 
 from __future__ import annotations
 
@@ -14,23 +15,29 @@ import pytest
 
 from tests.conftest import TABLES as ROWS
 from tests.http.conftest import Client, serving
+from tests.http.history.test_conversations import enclosed, fetched
+from tests.http.messages.test_letter import citizen, letter
 from tests.http.pdf import letter as pdf
-from tests.http.test_history import enclosed, fetched
-from tests.http.test_letter import citizen, letter
 from tests.http.test_secrets import readable, written
 from tests.store.vaults import TABLES, empty
 from utskick.domain.clock import utc_now
 from utskick.domain.month import month_of
 from utskick.domain.month import written as named
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.digital_mail.citizens import number
+from utskick.store.crypto.columns import Column
+from utskick.store.crypto.vault import plain_index
 from utskick.store.database import Database
-from utskick.store.resealing import Resealing
-from utskick.store.sealing import Column
-from utskick.store.vault import plain_index
+from utskick.store.key_lifecycle.reencryption import Resealing
 
 TEXT, SUBJECT = "Kanariefågeln sjunger om bygglovet", "Kanariebeslut 4711"
 MOBILE, ADDRESS = "+46701749998", "kanarie.fagel@example.se"
-HOME = {"firstName": "Kanarina", "lastName": "Fågelholk", "address": "Kanariegränd 77", "zipCode": "852 30", "city": "Sundsvall"}
+HOME = {
+    "firstName": "Kanarina",
+    "lastName": "Fågelholk",
+    "address": "Kanariegränd 77",
+    "zipCode": "852 30",
+    "city": "Sundsvall",
+}
 FILE, NAME = pdf("Kanariefågelns bygglov"), "kanarie.pdf"
 
 
@@ -46,15 +53,42 @@ class Said:
         party, post = {"partyId": self.party}, self.client.post
         files = [enclosed(NAME, FILE, "application/pdf")]
         to_paper = await citizen(self.client, number(12, "10"))
-        enclosures = [{"deliveryMode": "ANY", "contentType": "application/pdf", "content": files[0]["content"], "filename": NAME}]
+        enclosures = [
+            {
+                "deliveryMode": "ANY",
+                "contentType": "application/pdf",
+                "content": files[0]["content"],
+                "filename": NAME,
+            }
+        ]
         bodies: list[tuple[str, dict[str, Any]]] = [
             ("sms", {"party": party, "mobileNumber": MOBILE, "message": TEXT}),
-            ("email", {"party": party, "emailAddress": ADDRESS, "subject": SUBJECT, "message": TEXT, "attachments": files}),
+            (
+                "email",
+                {
+                    "party": party,
+                    "emailAddress": ADDRESS,
+                    "subject": SUBJECT,
+                    "message": TEXT,
+                    "attachments": files,
+                },
+            ),
             (
                 "sms/batch",
-                {"message": TEXT, "parties": [{"mobileNumber": MOBILE, "partyId": self.party}, {"mobileNumber": "+46701740605"}]},
+                {
+                    "message": TEXT,
+                    "parties": [
+                        {"mobileNumber": MOBILE, "partyId": self.party},
+                        {"mobileNumber": "+46701740605"},
+                    ],
+                },
             ),
-            ("letter", letter(to_paper, addresses=[HOME], subject=SUBJECT, body=TEXT, attachments=enclosures)),
+            (
+                "letter",
+                letter(
+                    to_paper, addresses=[HOME], subject=SUBJECT, body=TEXT, attachments=enclosures
+                ),
+            ),
             ("slack", {"token": "xoxb-kanarie-hemlig", "channel": "#kanarie", "message": TEXT}),
         ]
         for path, body in bodies:
@@ -65,8 +99,16 @@ class Said:
 
     async def read(self, client: Client) -> list[Any]:
         """All that can be had of it."""
-        paths = [f"/2281/conversation-history/{self.party}", "/2281/users/joe01doe/messages?limit=50", "/2281/users/joe01doe/batches"]
-        paths += [f"/2281/messages/{message}{part}" for message in self.messages for part in ("", "/metadata")]
+        paths = [
+            f"/2281/conversation-history/{self.party}",
+            "/2281/users/joe01doe/messages?limit=50",
+            "/2281/users/joe01doe/batches",
+        ]
+        paths += [
+            f"/2281/messages/{message}{part}"
+            for message in self.messages
+            for part in ("", "/metadata")
+        ]
         paths += [f"/2281/messages/{self.messages[1]}/attachments?fileName={NAME}"]
         answers = [await fetched(client, path) for path in paths]
         assert [status for status, _, _ in answers] == [200] * len(paths)
@@ -80,31 +122,57 @@ async def said(client: Client) -> Said:
     return found
 
 
-async def test_nothing_that_was_said_stands_readable_in_any_table_or_file(said: Said, database: Database) -> None:
+async def test_nothing_that_was_said_stands_readable_in_any_table_or_file(
+    said: Said, database: Database
+) -> None:
     text, whole = await written(database), b"".join(await said.read(said.client))
     digest = sha256(FILE).digest()
-    secrets = [TEXT, SUBJECT, MOBILE, ADDRESS, said.party, NAME, *(HOME[name] for name in ("firstName", "lastName", "address"))]
-    assert all(secret.encode() in whole or secret == said.party for secret in secrets), "what is looked for was said"
+    secrets = [
+        TEXT,
+        SUBJECT,
+        MOBILE,
+        ADDRESS,
+        said.party,
+        NAME,
+        *(HOME[name] for name in ("firstName", "lastName", "address")),
+    ]
+    assert all(secret.encode() in whole or secret == said.party for secret in secrets), (
+        "what is looked for was said"
+    )
     assert [secret for secret in secrets if readable(secret, text)] == []
-    assert [plain for plain in (FILE[:40], FILE[-40:], digest, plain_index("2281", said.party)) if plain.hex() in text] == []
+    assert [
+        plain
+        for plain in (FILE[:40], FILE[-40:], digest, plain_index("2281", said.party))
+        if plain.hex() in text
+    ] == []
     await database.pool.execute("CHECKPOINT")
     folder = Path(await database.pool.fetchval("SHOW data_directory"))
     wanted = [secret.encode() for secret in secrets] + [FILE[:40], digest, digest.hex().encode()]
-    found = await asyncio.to_thread(lambda: [(path, secret) for path, data in files_of(folder) for secret in wanted if secret in data])
+    found = await asyncio.to_thread(
+        lambda: [
+            (path, secret) for path, data in files_of(folder) for secret in wanted if secret in data
+        ]
+    )
     assert found == []
 
 
-async def test_what_a_key_was_used_for_cannot_be_guessed_from_its_row(client: Client, database: Database) -> None:
+async def test_what_a_key_was_used_for_cannot_be_guessed_from_its_row(
+    client: Client, database: Database
+) -> None:
     raw = b'{"mobileNumber": "+46701740605", "message": "Hej"}'
     for status in (201, 201):
         assert (await client.post("/2281/sms", raw, Idempotency_Key="kanarie")).status == status
-    assert (await client.post("/2281/sms", raw.replace(b"Hej", b"Nej"), Idempotency_Key="kanarie")).status == 422
+    assert (
+        await client.post("/2281/sms", raw.replace(b"Hej", b"Nej"), Idempotency_Key="kanarie")
+    ).status == 422
     plain = sha256(b"/2281/sms\0\0" + raw).digest()
     kept = await database.pool.fetchval("SELECT digest FROM idempotency_keys")
     assert kept != plain
     await database.pool.execute("UPDATE idempotency_keys SET digest = $1", plain)
     again = await client.post("/2281/sms", raw, Idempotency_Key="kanarie")
-    assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true"), "a key from before the upgrade"
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (201, "true"), (
+        "a key from before the upgrade"
+    )
 
 
 def files_of(folder: Path) -> list[tuple[Path, bytes]]:
@@ -113,7 +181,7 @@ def files_of(folder: Path) -> list[tuple[Path, bytes]]:
     return [(path, path.read_bytes()) for path in paths if path.is_file()]
 
 
-# -- before there were keys -----------------------------------------------------------------------------------------------
+# -- before there were keys ----------------------------------------
 
 
 async def laid_open(database: Database) -> None:
@@ -130,19 +198,36 @@ async def laid_open(database: Database) -> None:
             for name, column in columns.items():
                 if row[name] is not None:
                     plain = vault.open(row["municipality_id"], column, row[name])
-                    await database.pool.execute(f"UPDATE {table} SET {name} = $2 WHERE id = $1", row["id"], plain)
+                    await database.pool.execute(
+                        f"UPDATE {table} SET {name} = $2 WHERE id = $1", row["id"], plain
+                    )
             if table == "messages" and row["party"] is not None:
-                key = plain_index(row["municipality_id"], vault.open(row["municipality_id"], Column.PARTY, row["party"]).decode())
-                await database.pool.execute("UPDATE messages SET party_key = $2 WHERE id = $1", row["id"], key)
+                key = plain_index(
+                    row["municipality_id"],
+                    vault.open(row["municipality_id"], Column.PARTY, row["party"]).decode(),
+                )
+                await database.pool.execute(
+                    "UPDATE messages SET party_key = $2 WHERE id = $1", row["id"], key
+                )
             if table == "deliveries" and row["frozen"] is not None:
-                locked = vault.lock(row["municipality_id"], vault.open(row["municipality_id"], Column.FROZEN, row["frozen"]))
-                await database.pool.execute("UPDATE deliveries SET frozen = $2 WHERE id = $1", row["id"], locked)
+                locked = vault.lock(
+                    row["municipality_id"],
+                    vault.open(row["municipality_id"], Column.FROZEN, row["frozen"]),
+                )
+                await database.pool.execute(
+                    "UPDATE deliveries SET frozen = $2 WHERE id = $1", row["id"], locked
+                )
     await database.pool.execute(
-        "UPDATE attachments SET digest = $1, data = $2, size = $3, sealed = false WHERE size = $3", sha256(FILE).digest(), FILE, len(FILE)
+        "UPDATE attachments SET digest = $1, data = $2, size = $3, sealed = false WHERE size = $3",
+        sha256(FILE).digest(),
+        FILE,
+        len(FILE),
     )
 
 
-async def test_what_was_written_plain_is_read_as_ever_and_sealed_without_a_change(said: Said, database: Database) -> None:
+async def test_what_was_written_plain_is_read_as_ever_and_sealed_without_a_change(
+    said: Said, database: Database
+) -> None:
     before = await said.read(said.client)
     await laid_open(database)
     assert await said.read(said.client) == before
@@ -154,29 +239,47 @@ async def test_what_was_written_plain_is_read_as_ever_and_sealed_without_a_chang
     assert sum([done async for done in resealing.run()]) == left
     assert await resealing.left() == 0
     text = await written(database)
-    secrets = (TEXT, SUBJECT, MOBILE, ADDRESS, said.party, NAME, HOME["lastName"], FILE[:40].hex(), plain_index("2281", said.party).hex())
+    secrets = (
+        TEXT,
+        SUBJECT,
+        MOBILE,
+        ADDRESS,
+        said.party,
+        NAME,
+        HOME["lastName"],
+        FILE[:40].hex(),
+        plain_index("2281", said.party).hex(),
+    )
     assert [secret for secret in secrets if readable(secret, text)] == []
     assert await said.read(said.client) == before
     assert [done async for done in resealing.run()] == []
 
 
 async def test_a_plain_delivery_that_waits_is_sent(client: Client, database: Database) -> None:
-    later = (await client.post("/2281/sms?async=true", {"mobileNumber": "+46700005201", "message": "Hej", "sendAt": soon()})).json
+    later = (
+        await client.post(
+            "/2281/sms?async=true",
+            {"mobileNumber": "+46700005201", "message": "Hej", "sendAt": soon()},
+        )
+    ).json
     await laid_open(database)
     [delivery] = later["deliveries"]
-    await client.until(f"/2281/status/delivery/{delivery['deliveryId']}", lambda d: d["status"] == "SENT")
+    await client.until(
+        f"/2281/status/delivery/{delivery['deliveryId']}", lambda d: d["status"] == "SENT"
+    )
 
 
 def soon() -> str:
     return utc_now().replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-# -- after the end of a month ---------------------------------------------------------------------------------------------
+# -- after the end of a month ----------------------------------------
 
 
 @pytest.fixture
 async def ended(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Said, Client]]:
-    """The month in which it was said has ended, and its key is destroyed; seen by a process that was started after."""
+    """The month in which it was said has ended, and its key is destroyed; seen by a process that
+    was started after."""
     try:
         async with serving(database, tmp_path / "before") as before:
             said = Said(before)
@@ -188,46 +291,81 @@ async def ended(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Said,
         await empty(database.url, f"{ROWS}, {TABLES}")
 
 
-async def test_an_erased_month_tells_that_it_was_erased_and_what_became_of_it(ended: tuple[Said, Client]) -> None:
+async def test_an_erased_month_tells_that_it_was_erased_and_what_became_of_it(
+    ended: tuple[Said, Client],
+) -> None:
     said, client = ended
     sms, email = said.messages[:2]
-    for path in (f"/2281/conversation-history/{said.party}", f"/2281/messages/{sms}", f"/2281/messages/{sms}/metadata"):
+    for path in (
+        f"/2281/conversation-history/{said.party}",
+        f"/2281/messages/{sms}",
+        f"/2281/messages/{sms}/metadata",
+    ):
         answer = await client.get(path)
         assert answer.status == 200
-        assert all(told["content"] == {"erased": True} and told["status"] == "SENT" for told in answer.json)
+        assert all(
+            told["content"] == {"erased": True} and told["status"] == "SENT" for told in answer.json
+        )
         assert answer.json
-    for path in (f"/2281/messages/{email}/attachments?fileName={NAME}", f"/2281/messages/{email}/attachments/{NAME}"):
+    for path in (
+        f"/2281/messages/{email}/attachments?fileName={NAME}",
+        f"/2281/messages/{email}/attachments/{NAME}",
+    ):
         answer = await client.get(path)
         assert (answer.status, answer.json["code"], answer.json["title"]) == (410, "erased", "Gone")
     messages = (await client.get("/2281/users/joe01doe/messages?limit=50")).json["messages"]
     assert len(messages) == len(said.messages)
     assert all(message["erased"] is True and "body" not in message for message in messages)
     assert (await client.get("/2281/users/joe01doe/batches")).json["_meta"]["totalRecords"] == 5
-    assert (await client.get(f"/2281/status/messages/{sms}")).json["deliveries"][0]["status"] == "SENT"
+    assert (await client.get(f"/2281/status/messages/{sms}")).json["deliveries"][0][
+        "status"
+    ] == "SENT"
     assert (await client.get("/2281/statistics")).json["SMS"]["sent"] == 3
 
 
 async def test_a_file_of_an_erased_month_opens_for_nobody_until_it_is_sent_anew_elsewhere(
     ended: tuple[Said, Client], database: Database
 ) -> None:
-    """It still stands there, once; but no message that can be read names it, and so nobody has its key."""
+    """It still stands there, once; but no message that can be read names it, and so nobody has its
+    key."""
     _, client = ended
-    row = await database.pool.fetchrow("SELECT sealed, digest, data FROM attachments WHERE size = $1", len(FILE))
+    row = await database.pool.fetchrow(
+        "SELECT sealed, digest, data FROM attachments WHERE size = $1", len(FILE)
+    )
     assert row is not None
     assert row["sealed"]
-    body = {"emailAddress": ADDRESS, "subject": "x", "message": "y", "attachments": [enclosed(NAME, FILE, "application/pdf")]}
+    body = {
+        "emailAddress": ADDRESS,
+        "subject": "x",
+        "message": "y",
+        "attachments": [enclosed(NAME, FILE, "application/pdf")],
+    }
     answer = await client.post("/2260/email", body)
     assert answer.status == 201, answer.text
-    assert (await fetched(client, f"/2260/messages/{answer.json['messageId']}/attachments?fileName={NAME}"))[2] == FILE
+    assert (
+        await fetched(
+            client, f"/2260/messages/{answer.json['messageId']}/attachments?fileName={NAME}"
+        )
+    )[2] == FILE
 
 
-async def test_a_delivery_whose_month_was_erased_fails_and_says_so(ended: tuple[Said, Client], database: Database) -> None:
+async def test_a_delivery_whose_month_was_erased_fails_and_says_so(
+    ended: tuple[Said, Client], database: Database
+) -> None:
     said, client = ended
-    delivery = (await client.get(f"/2281/status/messages/{said.messages[0]}")).json["deliveries"][0]["deliveryId"]
-    await database.pool.execute("UPDATE deliveries SET status = 'uncertain' WHERE id = $1", delivery)
-    decided = await client.post(f"/2281/deliveries/{delivery}/resolve", {"decision": "resend"}, X_Sent_By="joe01doe")
+    delivery = (await client.get(f"/2281/status/messages/{said.messages[0]}")).json["deliveries"][
+        0
+    ]["deliveryId"]
+    await database.pool.execute(
+        "UPDATE deliveries SET status = 'uncertain' WHERE id = $1", delivery
+    )
+    decided = await client.post(
+        f"/2281/deliveries/{delivery}/resolve", {"decision": "resend"}, X_Sent_By="joe01doe"
+    )
     assert decided.status == 200, decided.text
-    found = await client.until(f"/2281/status/delivery/{delivery}", lambda d: d["status"] == "FAILED")
+    found = await client.until(
+        f"/2281/status/delivery/{delivery}", lambda d: d["status"] == "FAILED"
+    )
     assert found["reason"]["code"] == "erased"
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest_asyncio
 
-from tests.journeys.ground import Ground
+from tests.journeys.database_cleanup import Ground
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring
 
@@ -22,7 +22,8 @@ async def ground() -> AsyncIterator[Ground]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def set_up(ground: Ground) -> AsyncIterator[SetUp]:
-    """``await set_up(habits, wiring)``: an empty database and the providers; processes of the service are the journey's to start."""
+    """``await set_up(habits, wiring)``: an empty database and the providers; processes of the
+    service are the journey's to start."""
     stages: list[Stage] = []
 
     async def build(habits: Habits = Habits(), wiring: Wiring = Wiring()) -> Stage:

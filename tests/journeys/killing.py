@@ -9,13 +9,15 @@ from tests.journeys.oracle import Verdict
 from tests.journeys.stage import Stage, addresses, numbers
 
 POINTS = ("before-begin", "after-begin", "after-answer", "after-settle")
-#: A batch of thirty, and the point's twelfth time: some are answered by then, some are under way, some have not begun.
+#: A batch of thirty, and the point's twelfth time: some are answered by then, some are under way,
+#: some have not begun.
 COUNT, TIMES, UNDER_WAY = 30, 12, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """``interrupted``: ids of the deliveries whose attempt was open when the worker died; ``by_then``: messages taken by then."""
+    """``interrupted``: ids of the deliveries whose attempt was open when the worker died;
+    ``by_then``: messages taken by then."""
 
     verdict: Verdict
     interrupted: list[str]
@@ -34,14 +36,18 @@ async def journey(stage: Stage, channel: str, point: str) -> Ended:
 async def finish(stage: Stage) -> Ended:
     await asyncio.sleep(0.1)  # what had left the dead worker arrives
     by_then = len(stage.providers.ledger)
-    interrupted = [str(row["id"]) for row in await stage.ground.rows("SELECT id FROM deliveries WHERE status = 'sending'")]
+    interrupted = [
+        str(row["id"])
+        for row in await stage.ground.rows("SELECT id FROM deliveries WHERE status = 'sending'")
+    ]
     await stage.worker()
     await stage.settle()
     return Ended(await stage.compare(), interrupted, by_then)
 
 
 async def killed_while_thinking(stage: Stage, channel: str) -> Ended:
-    """The worker is killed by its process id when the provider has taken eight messages and answered none."""
+    """The worker is killed by its process id when the provider has taken eight messages and
+    answered none."""
     await stage.door()
     await stage.batch(channel, numbers(COUNT) if channel == "sms" else addresses(COUNT))
     first = await stage.worker()

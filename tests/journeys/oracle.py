@@ -1,4 +1,5 @@
-"""The oracle: what the API says of every accepted delivery, held against what the citizens received."""
+"""The oracle: what the API says of every accepted delivery, held against what the citizens
+received."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ REACHED = frozenset({Status.SENT, Status.DELIVERED})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Delivery ids. ``lost``: unknown, unfinished, or said to be sent and received by nobody. ``doubled_in_silence``: received
-    more than once without a doubt in its story. ``doubled_and_reported``: with one. ``doubted``: all whose story has a doubt.
-    ``held``: in doubt at the end."""
+    """Delivery ids. ``lost``: unknown, unfinished, or said to be sent and received by nobody.
+    ``doubled_in_silence``: received more than once without a doubt in its story.
+    ``doubled_and_reported``: with one. ``doubted``: all whose story has a doubt. ``held``: in doubt
+    at the end."""
 
     lifecycles: Mapping[str, Status]
     lost: list[str]
@@ -28,13 +30,18 @@ class Verdict:
 
 
 class Copies:
-    """The entries of a ledger by delivery: by our id where the protocol carries it, else by the recipient (Telia)."""
+    """The entries of a ledger by delivery: by our id where the protocol carries it, else by the
+    recipient (Telia)."""
 
     def __init__(self, entries: Iterable[Received], recipients: Mapping[str, str]) -> None:
         by_recipient = {recipient: delivery_id for delivery_id, recipient in recipients.items()}
         self._found: dict[str, list[Received]] = defaultdict(list)
         for entry in entries:
-            key = by_recipient.get(entry.recipient) if entry.key is None else entry.key.strip("<>").partition("@")[0]
+            key = (
+                by_recipient.get(entry.recipient)
+                if entry.key is None
+                else entry.key.strip("<>").partition("@")[0]
+            )
             self._found[key or "nobody's"].append(entry)
 
     def of(self, delivery_id: str) -> list[Received]:
@@ -42,9 +49,14 @@ class Copies:
 
 
 def compare(stories: Mapping[str, Mapping[str, Any] | None], copies: Copies) -> Verdict:
-    """``stories``: the answer of GET status/delivery for every id that was accepted; None: it is not known there."""
+    """``stories``: the answer of GET status/delivery for every id that was accepted; None: it is
+    not known there."""
     lifecycles = {d: Status(story["lifecycle"]) for d, story in stories.items() if story}
-    doubted = [d for d, story in stories.items() if story and any(e["status"] == Status.UNCERTAIN for e in story["events"])]
+    doubted = [
+        d
+        for d, story in stories.items()
+        if story and any(e["status"] == Status.UNCERTAIN for e in story["events"])
+    ]
     doubled = [d for d in stories if len(copies.of(d)) > 1]
     return Verdict(
         lifecycles=lifecycles,

@@ -1,4 +1,5 @@
-"""A process of the service as an operating system sees it: started, watched, stopped, paused and killed."""
+"""A process of the service as an operating system sees it: started, watched, stopped, paused and
+killed."""
 
 from __future__ import annotations
 
@@ -9,10 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.journeys.nursery import Nursery
+from tests.journeys.spawner import Nursery
 
 #: ``python`` + these: the two processes of the service, and the API without a worker.
-SERVE, WORKER, DOOR = ("-m", "utskick", "serve"), ("-m", "utskick", "worker"), (str(Path(__file__).with_name("door.py")),)
+SERVE, WORKER, DOOR = (
+    ("-m", "utskick", "serve"),
+    ("-m", "utskick", "worker"),
+    (str(Path(__file__).with_name("api_process.py")),),
+)
 
 
 class Process:
@@ -24,7 +29,13 @@ class Process:
         self.log = log
 
     @classmethod
-    async def start(cls, nursery: Nursery, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Process:
+    async def start(
+        cls,
+        nursery: Nursery,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        folder: Path,
+    ) -> Process:
         number = len(list(folder.glob("*.log")))
         log = folder / f"{number:02d}-{Path(arguments[-1]).stem}.log"
         log.touch()
@@ -57,7 +68,9 @@ class Process:
         try:
             return await asyncio.wait_for(asyncio.shield(self._end), timeout)
         except TimeoutError:
-            raise AssertionError(f"the process had not ended after {timeout} s; it said:\n{self.said[-2000:]}") from None
+            raise AssertionError(
+                f"the process had not ended after {timeout} s; it said:\n{self.said[-2000:]}"
+            ) from None
 
     async def kill(self) -> None:
         """kill -9."""

@@ -1,4 +1,5 @@
-"""The providers of a journey: the sandbox's own simulators, in the test's process, so that they outlive every process of the service."""
+"""The providers of a journey: the sandbox's own simulators, in the test's process, so that they
+outlive every process of the service."""
 
 from __future__ import annotations
 
@@ -9,18 +10,20 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateways import Gateways, ReportTo
+from utskick.sandbox.gateway_dialects import ReportTo
+from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.mailbox import MailServer
-from utskick.sandbox.place import HOST, Place
-from utskick.sandbox.town import sections
+from utskick.sandbox.server import sections
+from utskick.sandbox.smtp_server import MailServer
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """``thinking``: seconds between taking an SMS and answering. ``report_delay``: seconds from there to the delivery report.
-    ``deduplicates``: LINK's gateway knows a reference again and sends nothing."""
+    """``thinking``: seconds between taking an SMS and answering. ``report_delay``: seconds from
+    there to the delivery report. ``deduplicates``: LINK's gateway knows a reference again and sends
+    nothing."""
 
     thinking: float = 0.0
     report_delay: float = 0.0
@@ -36,18 +39,25 @@ class Providers:
         self.thinking = habits.thinking
         self._api_url = api_url
         self._folder = folder
-        secret = sections(Place(0, 0, folder, api_url))["sms"]["accounts"]["link"]["receipt_secret"]
+        secret = sections(SandboxAddresses(0, 0, folder, api_url))["sms"]["accounts"]["link"][
+            "receipt_secret"
+        ]
         self.gate = f"{api_url}/receipts/sms/link/{secret}"
         self._gateways = Gateways(
-            self.ledger, self.faults, ReportTo(self.gate, habits.report_delay), deduplicate=habits.deduplicates
-        )  # fmt: skip
+            self.ledger,
+            self.faults,
+            ReportTo(self.gate, habits.report_delay),
+            deduplicate=habits.deduplicates,
+        )
         self._mail = MailServer(self.ledger, self.faults, folder)
         self._runner: web.AppRunner | None = None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SandboxAddresses:
         assert self._runner is not None, "the providers have not been started"
-        return Place(self._runner.addresses[0][1], self._mail.port, self._folder, self._api_url)
+        return SandboxAddresses(
+            self._runner.addresses[0][1], self._mail.port, self._folder, self._api_url
+        )
 
     async def start(self) -> None:
         app = web.Application(middlewares=[self._think])
@@ -65,7 +75,8 @@ class Providers:
 
     @web.middleware
     async def _think(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What a send is taken for stands in the ledger before the pause: the caller's process may die in it."""
+        """What a send is taken for stands in the ledger before the pause: the caller's process may
+        die in it."""
         answer = await handler(request)
         if self.thinking:
             await asyncio.sleep(self.thinking)
@@ -81,4 +92,6 @@ class Providers:
                 while len(self.ledger) < count:
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise AssertionError(f"{len(self.ledger)} messages had been taken after {timeout} s, not {count}") from None
+            raise AssertionError(
+                f"{len(self.ledger)} messages had been taken after {timeout} s, not {count}"
+            ) from None

@@ -1,4 +1,5 @@
-"""A journey's stage: the providers, the processes of the service that come and go, and what the callers were promised."""
+"""A journey's stage: the providers, the processes of the service that come and go, and what the
+callers were promised."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tests.journeys.ground import Ground
+from tests.journeys.database_cleanup import Ground
 from tests.journeys.oracle import Copies, Verdict, compare
 from tests.journeys.process import SERVE, WORKER, Process
 from tests.journeys.providers import Habits, Providers
-from utskick.sandbox.town import sections
+from utskick.sandbox.server import sections
 
 RESTLESS = ("queued", "sending", "deferred")
 
@@ -28,7 +29,8 @@ class Wiring:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: Ten at a time, eight of them for a batch: of thirty messages some are answered, some under way and some not begun when a worker dies.
+#: Ten at a time, eight of them for a batch: of thirty messages some are answered, some under way
+#: and some not begun when a worker dies.
 TEN = {"concurrency": 10, "read_timeout": 10}
 
 
@@ -70,12 +72,14 @@ class Stage:
         self._processes: list[Process] = []
         self._client: aiohttp.ClientSession | None = None
 
-    # -- coming and going ---------------------------------------------------------------------------------------------
+    # -- coming and going ----------------------------------------
 
     async def open(self) -> None:
         await self.ground.empty()
         await self.providers.start()
-        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=64))
+        self._client = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=64)
+        )
 
     async def close(self) -> None:
         for process in self._processes:
@@ -87,9 +91,18 @@ class Stage:
     def accounts(self) -> dict[str, Any]:
         """The channels' sections of the settings."""
         found = sections(self.providers.place)
-        wanted = {name: found["sms"]["accounts"][name] | TEN | self._wiring.settings for name in self._wiring.accounts}
-        mail = {name: account | {"read_timeout": 10} for name, account in found["email"]["accounts"].items()}
-        return {"sms": found["sms"] | {"accounts": wanted}, "email": found["email"] | {"accounts": mail}}
+        wanted = {
+            name: found["sms"]["accounts"][name] | TEN | self._wiring.settings
+            for name in self._wiring.accounts
+        }
+        mail = {
+            name: account | {"read_timeout": 10}
+            for name, account in found["email"]["accounts"].items()
+        }
+        return {
+            "sms": found["sms"] | {"accounts": wanted},
+            "email": found["email"] | {"accounts": mail},
+        }
 
     async def worker(self, **more: str) -> Process:
         return await self.start(WORKER, self.ground.environment(self.accounts(), **more))
@@ -130,7 +143,7 @@ class Stage:
 
         await eventually(live, "the API answers", timeout)
 
-    # -- what callers do ----------------------------------------------------------------------------------------------
+    # -- what callers do ----------------------------------------
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -138,10 +151,15 @@ class Stage:
         return self._client
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """``path`` below the municipality, or from the root when it begins with a slash. Raises aiohttp's faults."""
+        """``path`` below the municipality, or from the root when it begins with a slash. Raises
+        aiohttp's faults."""
         url = self.ground.api_url + (path if path.startswith("/") else f"/2281/{path}")
-        sent = {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Type": "application/json"}
-        async with self._open.request(method, url, data=None if body is None else orjson.dumps(body), headers=sent) as answer:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()} | {
+            "Content-Type": "application/json"
+        }
+        async with self._open.request(
+            method, url, data=None if body is None else orjson.dumps(body), headers=sent
+        ) as answer:
             raw = await answer.read()
             return Answer(answer.status, dict(answer.headers), orjson.loads(raw) if raw else None)
 
@@ -155,8 +173,12 @@ class Stage:
     async def batch(self, channel: str, recipients: Sequence[str]) -> str:
         """Returns the batch's id."""
         name = "mobileNumber" if channel == "sms" else "emailAddress"
-        shared = {"message": "Din bok finns att hämta."} | ({"subject": "Biblioteket"} if channel == "email" else {})
-        answer = await self.call("POST", f"{channel}/batch", {**shared, "parties": [{name: r} for r in recipients]})
+        shared = {"message": "Din bok finns att hämta."} | (
+            {"subject": "Biblioteket"} if channel == "email" else {}
+        )
+        answer = await self.call(
+            "POST", f"{channel}/batch", {**shared, "parties": [{name: r} for r in recipients]}
+        )
         assert answer.status == 201, answer
         for recipient, message in zip(recipients, answer.body["messages"], strict=True):
             self.accepted[message["deliveries"][0]["deliveryId"]] = recipient
@@ -164,7 +186,9 @@ class Stage:
         return batch_id
 
     async def counts(self, batch_id: str) -> dict[str, int]:
-        found: dict[str, int] = (await self.call("GET", f"status/batch/{batch_id}?messages=false")).body["counts"]
+        found: dict[str, int] = (
+            await self.call("GET", f"status/batch/{batch_id}?messages=false")
+        ).body["counts"]
         return found
 
     async def story(self, delivery_id: str) -> dict[str, Any] | None:
@@ -183,17 +207,21 @@ class Stage:
 
         return dict(await asyncio.gather(*map(one, self.accepted)))
 
-    # -- how it ends --------------------------------------------------------------------------------------------------
+    # -- how it ends ----------------------------------------
 
     async def settle(self, timeout: float = 25.0) -> None:
         """Returns when no delivery is on its way any more."""
 
         async def at_rest() -> bool:
-            return not await self.ground.rows("SELECT FROM deliveries WHERE status = ANY($1) LIMIT 1", RESTLESS)
+            return not await self.ground.rows(
+                "SELECT FROM deliveries WHERE status = ANY($1) LIMIT 1", RESTLESS
+            )
 
         await eventually(at_rest, "every delivery has settled", timeout)
 
-    async def become(self, delivery_id: str, lifecycle: str, timeout: float = 10.0) -> dict[str, Any]:
+    async def become(
+        self, delivery_id: str, lifecycle: str, timeout: float = 10.0
+    ) -> dict[str, Any]:
         """The story of a delivery when it has come to this."""
 
         async def there() -> bool:

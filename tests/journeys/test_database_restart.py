@@ -1,4 +1,5 @@
-"""Journey: PostgreSQL goes down without notice under load, twice; the service finds its way back by itself."""
+"""Journey: PostgreSQL goes down without notice under load, twice; the service finds its way back by
+itself."""
 
 from __future__ import annotations
 
@@ -10,14 +11,20 @@ from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring, numbers, sms_to
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-database-restart")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-database-restart"),
+]
 
 
 async def insist(stage: Stage, number: str, refusals: list[float]) -> None:
     """Until it is accepted; ``refusals`` takes the Retry-After of each 503."""
     async with asyncio.timeout(40):
         while True:
-            answer = await stage.post("sms?async=true", sms_to(number), Idempotency_Key=f"key-of-{number}")
+            answer = await stage.post(
+                "sms?async=true", sms_to(number), Idempotency_Key=f"key-of-{number}"
+            )
             if answer.status == 201:
                 return
             assert answer.status in (503, 409), answer
@@ -31,18 +38,26 @@ async def post_steadily(stage: Stage, all_numbers: list[str], refusals: list[flo
         await asyncio.sleep(0.03)
 
 
-async def test_nothing_is_lost_or_doubled_when_postgresql_restarts_twice_under_load(set_up: SetUp) -> None:
+async def test_nothing_is_lost_or_doubled_when_postgresql_restarts_twice_under_load(
+    set_up: SetUp,
+) -> None:
     stage = await set_up(Habits(thinking=0.1), Wiring(settings={"delivery_reports": False}))
     door, worker = await stage.door(), await stage.worker()
     batch_id = await stage.batch("sms", numbers(300))
     await stage.providers.have_taken(20)
     refusals: list[float] = []
-    posting = asyncio.ensure_future(asyncio.gather(*(post_steadily(stage, numbers(40, 1 + i), refusals) for i in range(4))))
+    posting = asyncio.ensure_future(
+        asyncio.gather(*(post_steadily(stage, numbers(40, 1 + i), refusals) for i in range(4)))
+    )
     await asyncio.sleep(0.3)
     await stage.ground.restart_database()
     taken = len(stage.providers.ledger)
     await stage.providers.have_taken(taken + 60)
-    assert not posting.done() or sum((await stage.counts(batch_id)).get(status, 0) for status in ("queued", "sending")) > 0
+    assert (
+        not posting.done()
+        or sum((await stage.counts(batch_id)).get(status, 0) for status in ("queued", "sending"))
+        > 0
+    )
     await stage.ground.restart_database()
     await asyncio.wait_for(posting, 60)
     await stage.settle(40)
@@ -50,13 +65,21 @@ async def test_nothing_is_lost_or_doubled_when_postgresql_restarts_twice_under_l
     assert door.alive
     assert worker.alive
     assert len(stage.accepted) == len(verdict.lifecycles) == 300 + 160
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.held == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.held
+        == []
+    )
     assert len(stage.providers.ledger) == len(stage.accepted)
     assert refusals, "in between there was no database"
     assert all(1 <= seconds <= 60 for seconds in refusals)
 
 
-async def test_the_service_waits_for_a_database_that_can_only_be_read_for_a_while(set_up: SetUp) -> None:
+async def test_the_service_waits_for_a_database_that_can_only_be_read_for_a_while(
+    set_up: SetUp,
+) -> None:
     """As a managed PostgreSQL does when its disk is full, or a standby before it is promoted."""
     stage = await set_up(Habits(thinking=0.1), Wiring(settings={"delivery_reports": False}))
     door, worker = await stage.door(), await stage.worker()
@@ -71,7 +94,9 @@ async def test_the_service_waits_for_a_database_that_can_only_be_read_for_a_whil
         assert int(refused.headers["Retry-After"]) > 0
         assert len(stage.accepted) == 60
     finally:
-        await stage.ground.rows("BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT")
+        await stage.ground.rows(
+            "BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT"
+        )
         await stage.ground.restart_database()
     assert door.alive
     assert worker.alive
@@ -79,5 +104,11 @@ async def test_the_service_waits_for_a_database_that_can_only_be_read_for_a_whil
     await stage.settle()
     verdict = await stage.compare()
     assert len(verdict.lifecycles) == 61
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.held == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.held
+        == []
+    )
     assert len(stage.providers.ledger) == 61

@@ -1,4 +1,5 @@
-"""Journey: the life of the embedded server: shared, left, killed, recovered, and refused with a sentence."""
+"""Journey: the life of the embedded server: shared, left, killed, recovered, and refused with a
+sentence."""
 
 from __future__ import annotations
 
@@ -14,12 +15,16 @@ import pytest
 
 from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
-from tests.journeys.ground import free_port
+from tests.journeys.database_cleanup import free_port
 from tests.journeys.process import SERVE, WORKER, Process
 from tests.journeys.stage import Stage, numbers, sms_to
 from utskick.store.embedded import Embedded
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-embedded")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-embedded"),
+]
 
 
 @pytest.fixture
@@ -36,7 +41,9 @@ def folder() -> Iterator[Path]:
 
 async def settle_here(stage: Stage, arguments: tuple[str, ...], folder: Path, port: int) -> Process:
     """A process of the service without a database of its own in the settings."""
-    environment = stage.ground.environment(stage.accounts(), DATA__FOLDER=str(folder), HTTP__PORT=str(port))
+    environment = stage.ground.environment(
+        stage.accounts(), DATA__FOLDER=str(folder), HTTP__PORT=str(port)
+    )
     del environment["UTSKICK_DATABASE__URL"]
     return await stage.start(arguments, environment)
 
@@ -68,7 +75,9 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_server(set_up: SetUp, folder: Path) -> None:
+async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_server(
+    set_up: SetUp, folder: Path
+) -> None:
     stage = await set_up()
     first = await settle_here(stage, SERVE, folder, free_port())
     second = await serve_here(stage, folder)
@@ -85,7 +94,9 @@ async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_
     assert not runs(server)
 
 
-async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(set_up: SetUp, folder: Path) -> None:
+async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(
+    set_up: SetUp, folder: Path
+) -> None:
     stage = await set_up()
     service = await serve_here(stage, folder)
     worker = await settle_here(stage, WORKER, folder, stage.ground.port)
@@ -98,7 +109,9 @@ async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(set_up: 
 
 
 @pytest.mark.parametrize("server_too", [False, True], ids=["service", "service-and-server"])
-async def test_all_is_there_again_after_kill_9_of_the_last_one(set_up: SetUp, folder: Path, server_too: bool) -> None:
+async def test_all_is_there_again_after_kill_9_of_the_last_one(
+    set_up: SetUp, folder: Path, server_too: bool
+) -> None:
     stage = await set_up()
     last = await serve_here(stage, folder)
     await stage.batch("sms", numbers(20))
@@ -125,7 +138,9 @@ async def refused(stage: Stage, folder: Path) -> str:
     return said
 
 
-async def test_a_data_folder_of_somebody_else_is_refused_in_a_sentence(set_up: SetUp, folder: Path) -> None:
+async def test_a_data_folder_of_somebody_else_is_refused_in_a_sentence(
+    set_up: SetUp, folder: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can make a folder that belongs to somebody else")
     stage = await set_up()
@@ -141,7 +156,13 @@ async def test_a_data_folder_of_somebody_else_is_refused_in_a_sentence(set_up: S
 def small_disk() -> Iterator[Path]:
     """A disk of 16 MB: less than an empty database."""
     place = open_folder("utskick-small.")
-    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=False).returncode == 0
+    mounted = (
+        os.geteuid() == 0
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=False
+        ).returncode
+        == 0
+    )
     if not mounted:
         place.rmdir()
         pytest.skip("only root can mount a small disk, and not everywhere")

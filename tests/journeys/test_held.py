@@ -7,9 +7,13 @@ import pytest
 from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Answer, Stage, Wiring, numbers, sms_to
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-whole-service")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-whole-service"),
+]
 
 NUMBER = numbers(1)[0]
 SWIFT = {"read_timeout": 0.4}
@@ -17,7 +21,7 @@ SWIFT = {"read_timeout": 0.4}
 
 async def held(stage: Stage) -> str:
     """An SMS that the provider took without answering. Returns its delivery's id."""
-    stage.providers.faults.add(Rule(Fault.TIMEOUT, "link", seconds=5))
+    stage.providers.faults.add(FaultRule(ProviderFault.TIMEOUT, "link", seconds=5))
     await stage.serve()
     answer = await stage.post("sms?async=true", sms_to(NUMBER))
     await stage.become(answer.delivery_id, "uncertain")
@@ -25,14 +29,24 @@ async def held(stage: Stage) -> str:
 
 
 async def resolve(stage: Stage, delivery_id: str, decision: str) -> Answer:
-    return await stage.call("POST", f"deliveries/{delivery_id}/resolve", {"decision": decision}, X_Sent_By="joe01doe; type=adAccount")
+    return await stage.call(
+        "POST",
+        f"deliveries/{delivery_id}/resolve",
+        {"decision": decision},
+        X_Sent_By="joe01doe; type=adAccount",
+    )
 
 
 async def test_a_late_delivery_report_resolves_a_held_sms(set_up: SetUp) -> None:
     stage = await set_up(Habits(report_delay=2), Wiring(settings=SWIFT))
     delivery_id = await held(stage)
     story = await stage.become(delivery_id, "delivered")
-    assert [event["status"] for event in story["events"]] == ["queued", "sending", "uncertain", "delivered"]
+    assert [event["status"] for event in story["events"]] == [
+        "queued",
+        "sending",
+        "uncertain",
+        "delivered",
+    ]
     assert story["events"][-1]["actor"] == "receipt"
     assert (await resolve(stage, delivery_id, "resend")).status == 409
     assert len(stage.providers.ledger) == 1
@@ -43,7 +57,14 @@ async def test_a_person_has_a_held_sms_sent_again(set_up: SetUp) -> None:
     delivery_id = await held(stage)
     assert (await resolve(stage, delivery_id, "resend")).status == 200
     story = await stage.become(delivery_id, "sent")
-    assert [event["status"] for event in story["events"]] == ["queued", "sending", "uncertain", "queued", "sending", "sent"]
+    assert [event["status"] for event in story["events"]] == [
+        "queued",
+        "sending",
+        "uncertain",
+        "queued",
+        "sending",
+        "sent",
+    ]
     assert story["events"][3]["actor"] == "joe01doe"
     verdict = await stage.compare()
     assert verdict.lost == verdict.doubled_in_silence == []

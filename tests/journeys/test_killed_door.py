@@ -1,4 +1,5 @@
-"""Journey: the API is killed with kill -9 while callers post; what was answered is there, and what is asked again comes once."""
+"""Journey: the API is killed with kill -9 while callers post; what was answered is there, and what
+is asked again comes once."""
 
 from __future__ import annotations
 
@@ -14,14 +15,19 @@ from tests.journeys.conftest import SetUp
 from tests.journeys.process import Process
 from tests.journeys.stage import Stage, Wiring, numbers, sms_to
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-killed-door")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-killed-door"),
+]
 
 CALLERS, EACH = 16, 6
 
 
 @dataclass
 class Callers:
-    """Sixteen at once, each with its own numbers. ``answers``: recipient → the delivery ids that it was answered with."""
+    """Sixteen at once, each with its own numbers. ``answers``: recipient → the delivery ids that it
+    was answered with."""
 
     stage: Stage
     answers: dict[str, list[str]] = field(default_factory=dict)
@@ -55,7 +61,9 @@ class Callers:
             for number in mine:
                 await self.insist(number, path=path)
 
-        return asyncio.ensure_future(asyncio.gather(*(one(all_numbers[i::CALLERS]) for i in range(CALLERS))))
+        return asyncio.ensure_future(
+            asyncio.gather(*(one(all_numbers[i::CALLERS]) for i in range(CALLERS)))
+        )
 
 
 async def reopened(stage: Stage, dead: Process) -> None:
@@ -66,15 +74,27 @@ async def reopened(stage: Stage, dead: Process) -> None:
 async def expect_one_message_each(callers: Callers, all_numbers: list[str]) -> None:
     await callers.stage.settle()
     verdict = await callers.stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.held == []
-    assert Counter(entry.recipient for entry in callers.stage.providers.entries()) == Counter(all_numbers)
-    assert all(len(ids) == 2 and len(set(ids)) == 1 for ids in callers.answers.values()), "a key has one answer"
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.held
+        == []
+    )
+    assert Counter(entry.recipient for entry in callers.stage.providers.entries()) == Counter(
+        all_numbers
+    )
+    assert all(len(ids) == 2 and len(set(ids)) == 1 for ids in callers.answers.values()), (
+        "a key has one answer"
+    )
     assert callers.answers.keys() == set(all_numbers)
 
 
 @pytest.mark.parametrize("point", ["before-accept:40", "after-accept:40"])
 @pytest.mark.parametrize("path", ["sms?async=true", "sms"])
-async def test_a_caller_who_asks_again_with_its_key_after_a_crash_has_one_message(set_up: SetUp, point: str, path: str) -> None:
+async def test_a_caller_who_asks_again_with_its_key_after_a_crash_has_one_message(
+    set_up: SetUp, point: str, path: str
+) -> None:
     stage, all_numbers = await set_up(), numbers(CALLERS * EACH)
     await stage.worker()
     door = await stage.door(DIE_AT=point, HTTP__SYNC_WAIT="3")
@@ -99,12 +119,20 @@ async def test_keys_hold_when_the_door_is_killed_at_any_moment(set_up: SetUp) ->
 
 
 @pytest.mark.parametrize("how", ["before-accept:30", "after-accept:30", "any moment"])
-async def test_what_was_answered_is_there_after_the_whole_service_was_killed(set_up: SetUp, how: str) -> None:
-    """API and worker in one process, callers without keys: what died unanswered may have been accepted or not."""
-    stage, all_numbers = await set_up(wiring=Wiring(settings={"delivery_reports": False})), numbers(CALLERS * EACH)
+async def test_what_was_answered_is_there_after_the_whole_service_was_killed(
+    set_up: SetUp, how: str
+) -> None:
+    """API and worker in one process, callers without keys: what died unanswered may have been
+    accepted or not."""
+    stage, all_numbers = (
+        await set_up(wiring=Wiring(settings={"delivery_reports": False})),
+        numbers(CALLERS * EACH),
+    )
     service = await stage.serve(**({} if how == "any moment" else {"DIE_AT": how}))
     callers = Callers(stage, enough=25)
-    tries = [asyncio.ensure_future(callers.post(number, path="sms?async=true")) for number in all_numbers]
+    tries = [
+        asyncio.ensure_future(callers.post(number, path="sms?async=true")) for number in all_numbers
+    ]
     if how == "any moment":
         await asyncio.wait_for(callers.reached.wait(), 30)
         await service.kill()
@@ -117,4 +145,7 @@ async def test_what_was_answered_is_there_after_the_whole_service_was_killed(set
     assert len(verdict.lifecycles) == len(stage.accepted) == answered
     assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == []
     assert sorted(verdict.held) == sorted(verdict.doubted)
-    assert all(copies == 1 for copies in Counter(entry.recipient for entry in stage.providers.entries()).values())
+    assert all(
+        copies == 1
+        for copies in Counter(entry.recipient for entry in stage.providers.entries()).values()
+    )

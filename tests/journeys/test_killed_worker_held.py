@@ -10,23 +10,33 @@ from tests.journeys.providers import Habits
 from tests.journeys.stage import Wiring
 from utskick.domain.status import Status
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-killed-worker-held")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-killed-worker-held"),
+]
 
 
 SILENT = {"delivery_reports": False}
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_an_sms_without_deduplication_is_held_when_its_worker_was_killed(set_up: SetUp, point: str) -> None:
+async def test_an_sms_without_deduplication_is_held_when_its_worker_was_killed(
+    set_up: SetUp, point: str
+) -> None:
     stage = await set_up(wiring=Wiring(settings=SILENT))
     ended = await journey(stage, "sms", point)
     expect_held(ended)
     assert len(ended.interrupted) > 0 or point in ("before-begin", "after-settle")
     if point == "after-answer":
-        assert any(stage.copies().of(d) for d in ended.verdict.held), "the one that was answered is among those held"
+        assert any(stage.copies().of(d) for d in ended.verdict.held), (
+            "the one that was answered is among those held"
+        )
 
 
-async def test_an_sms_is_held_when_its_worker_was_killed_while_the_provider_thought(set_up: SetUp) -> None:
+async def test_an_sms_is_held_when_its_worker_was_killed_while_the_provider_thought(
+    set_up: SetUp,
+) -> None:
     stage = await set_up(Habits(thinking=3), Wiring(settings=SILENT))
     ended = await killed_while_thinking(stage, "sms")
     expect_held(ended)
@@ -48,4 +58,10 @@ async def test_a_delivery_report_resolves_what_a_killed_worker_left_in_doubt(set
     for delivery_id in stage.accepted:
         await stage.become(delivery_id, "delivered")
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.held == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.held
+        == []
+    )

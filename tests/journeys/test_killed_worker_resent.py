@@ -9,13 +9,19 @@ from tests.journeys.killing import COUNT, POINTS, UNDER_WAY, Ended, journey, kil
 from tests.journeys.oracle import Verdict
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring
-from utskick.sandbox.faults import Fault, Rule
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-killed-worker-resent")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-killed-worker-resent"),
+]
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_an_sms_to_a_gateway_that_deduplicates_is_sent_again_and_received_once(set_up: SetUp, point: str) -> None:
+async def test_an_sms_to_a_gateway_that_deduplicates_is_sent_again_and_received_once(
+    set_up: SetUp, point: str
+) -> None:
     stage = await set_up(Habits(deduplicates=True), Wiring(settings={"deduplicates": True}))
     ended = await journey(stage, "sms", point)
     expect_sent_again(ended)
@@ -23,8 +29,12 @@ async def test_an_sms_to_a_gateway_that_deduplicates_is_sent_again_and_received_
     assert len(stage.providers.ledger) == COUNT
 
 
-async def test_a_gateway_that_deduplicates_gets_the_same_key_when_its_worker_was_killed_while_it_thought(set_up: SetUp) -> None:
-    stage = await set_up(Habits(thinking=3, deduplicates=True), Wiring(settings={"deduplicates": True}))
+async def test_a_gateway_that_deduplicates_gets_the_same_key_when_its_worker_was_killed_while_it_thought(
+    set_up: SetUp,
+) -> None:
+    stage = await set_up(
+        Habits(thinking=3, deduplicates=True), Wiring(settings={"deduplicates": True})
+    )
     ended = await killed_while_thinking(stage, "sms")
     expect_sent_again(ended)
     assert len(ended.verdict.doubted) == UNDER_WAY
@@ -32,17 +42,23 @@ async def test_a_gateway_that_deduplicates_gets_the_same_key_when_its_worker_was
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_an_email_is_sent_again_with_its_message_id_when_its_worker_was_killed(set_up: SetUp, point: str) -> None:
+async def test_an_email_is_sent_again_with_its_message_id_when_its_worker_was_killed(
+    set_up: SetUp, point: str
+) -> None:
     stage = await set_up()
     ended = await journey(stage, "email", point)
     expect_sent_again(ended)
     expect_identical_copies(stage, ended.verdict)
-    assert ended.verdict.doubled_and_reported or point != "after-answer", "the one that was answered has been sent again"
+    assert ended.verdict.doubled_and_reported or point != "after-answer", (
+        "the one that was answered has been sent again"
+    )
 
 
-async def test_an_email_is_sent_again_when_its_worker_was_killed_while_the_mail_server_thought(set_up: SetUp) -> None:
+async def test_an_email_is_sent_again_when_its_worker_was_killed_while_the_mail_server_thought(
+    set_up: SetUp,
+) -> None:
     stage = await set_up()
-    stage.providers.faults.add(Rule(Fault.TIMEOUT, "smtp", times=None))
+    stage.providers.faults.add(FaultRule(ProviderFault.TIMEOUT, "smtp", times=None))
     ended = await killed_while_thinking(stage, "email")
     expect_sent_again(ended)
     expect_identical_copies(stage, ended.verdict)
@@ -59,4 +75,8 @@ def expect_identical_copies(stage: Stage, verdict: Verdict) -> None:
     copies = stage.copies()
     for delivery_id in verdict.doubled_and_reported:
         assert len(copies.of(delivery_id)) == 2
-        assert len({copy.key for copy in copies.of(delivery_id)}) == len({copy.raw for copy in copies.of(delivery_id)}) == 1
+        assert (
+            len({copy.key for copy in copies.of(delivery_id)})
+            == len({copy.raw for copy in copies.of(delivery_id)})
+            == 1
+        )

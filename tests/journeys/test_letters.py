@@ -1,4 +1,5 @@
-"""Journey: letters whose worker is killed anywhere on their way. Nobody gets it twice, on paper or otherwise; nobody gets none."""
+"""Journey: letters whose worker is killed anywhere on their way. Nobody gets it twice, on paper or
+otherwise; nobody gets none."""
 
 from __future__ import annotations
 
@@ -16,15 +17,20 @@ from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import DOOR, WORKER
 from tests.journeys.stage import Stage, eventually
-from utskick.sandbox import digital_mail, print_house
-from utskick.sandbox.digital_mail import DigitalMail
-from utskick.sandbox.digital_mail_people import number
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.digital_mail import server as digital_mail
+from utskick.sandbox.digital_mail.citizens import number
+from utskick.sandbox.digital_mail.server import DigitalMail
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.print_house import PrintHouse
+from utskick.sandbox.print_house import server as print_house
+from utskick.sandbox.print_house.server import PrintHouse
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-letters")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-letters"),
+]
 
 DIGITAL, PAPER, ADDRESSES = 12, 6, 2
 #: The hand-over is the attempt after those of the mailboxes.
@@ -32,12 +38,13 @@ HAND_OVER = DIGITAL + 1
 
 
 class Post:
-    """Mailbox operators and a printing house, in the test's process, so that they outlive every process of the service."""
+    """Mailbox operators and a printing house, in the test's process, so that they outlive every
+    process of the service."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.ledger, self.faults = Ledger(), Faults()
-        self._place = Place(0, 0, stage.ground.folder / "town", stage.ground.api_url)
+        self._place = SandboxAddresses(0, 0, stage.ground.folder / "town", stage.ground.api_url)
         self._operators = DigitalMail(self.ledger, self.faults, self._place)
         self._printer = PrintHouse(self.ledger, self.faults, self._place)
 
@@ -45,7 +52,10 @@ class Post:
         await self._operators.start()
         await self._printer.start()
         place = replace(self._place, https_port=self._operators.port, sftp_port=self._printer.port)
-        self.sections = {"digital_mail": digital_mail.section(place), "snail_mail": print_house.section(place)}
+        self.sections = {
+            "digital_mail": digital_mail.section(place),
+            "snail_mail": print_house.section(place),
+        }
         await self.stage.close_door()
         await self.stage.start(DOOR, self.stage.ground.environment(self.sections))
         await self.stage.answering()
@@ -61,17 +71,42 @@ class Post:
     async def citizen(self, serial: int, magic: str) -> str:
         party = str(uuid4())
         home = {"address": f"Storgatan {serial}", "zipCode": "85230", "city": "Sundsvall"}
-        person = {"legalId": number(serial, magic), "names": {"firstName": "Anna", "lastName": f"Öberg {serial}"}, "address": home}
+        person = {
+            "legalId": number(serial, magic),
+            "names": {"firstName": "Anna", "lastName": f"Öberg {serial}"},
+            "address": home,
+        }
         answer = await self.stage.call("PUT", f"parties/{party}", person)
         assert answer.status < 300, answer
         return party
 
     async def letter(self) -> str:
-        """To people with a mailbox, to people with a home only, and to plain addresses. Returns the batch's id."""
-        parties = [await self.citizen(i, "00") for i in range(DIGITAL)] + [await self.citizen(100 + i, "10") for i in range(PAPER)]
-        addresses = [{"lastName": f"Ek {i}", "address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"} for i in range(ADDRESSES)]
-        file = {"deliveryMode": "ANY", "filename": "beslut.pdf", "contentType": "application/pdf", "content": encoded()}
-        body = {"party": {"partyIds": parties, "addresses": addresses}, "subject": "Beslut", "department": "SBK", "attachments": [file]}
+        """To people with a mailbox, to people with a home only, and to plain addresses. Returns the
+        batch's id."""
+        parties = [await self.citizen(i, "00") for i in range(DIGITAL)] + [
+            await self.citizen(100 + i, "10") for i in range(PAPER)
+        ]
+        addresses = [
+            {
+                "lastName": f"Ek {i}",
+                "address": "Storgatan 1",
+                "zipCode": "85230",
+                "city": "Sundsvall",
+            }
+            for i in range(ADDRESSES)
+        ]
+        file = {
+            "deliveryMode": "ANY",
+            "filename": "beslut.pdf",
+            "contentType": "application/pdf",
+            "content": encoded(),
+        }
+        body = {
+            "party": {"partyIds": parties, "addresses": addresses},
+            "subject": "Beslut",
+            "department": "SBK",
+            "attachments": [file],
+        }
         answer = await self.stage.call("POST", "letter?async=true", body)
         assert answer.status == 201, answer
         return str(answer.body["batchId"])
@@ -80,15 +115,24 @@ class Post:
         """The counts of the batch when nothing of it moves any more."""
 
         async def resting() -> bool:
-            return not set(await self.stage.counts(batch_id)) & {"queued", "sending", "deferred", "gathered"}
+            return not set(await self.stage.counts(batch_id)) & {
+                "queued",
+                "sending",
+                "deferred",
+                "gathered",
+            }
 
         await eventually(resting, "every letter rests", 40)
         return await self.stage.counts(batch_id)
 
     def expect_each_once(self) -> None:
-        mailboxes = Counter(entry.recipient for entry in self.ledger.after(0) if entry.channel == "digital_mail")
+        mailboxes = Counter(
+            entry.recipient for entry in self.ledger.after(0) if entry.channel == "digital_mail"
+        )
         assert mailboxes == Counter({number(i): 1 for i in range(DIGITAL)})
-        printed = Counter(entry.recipient for entry in self.ledger.after(0) if entry.channel == "snail_mail")
+        printed = Counter(
+            entry.recipient for entry in self.ledger.after(0) if entry.channel == "snail_mail"
+        )
         assert len(printed) == PAPER + ADDRESSES
         assert set(printed.values()) == {1}, printed
 

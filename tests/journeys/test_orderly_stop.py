@@ -1,4 +1,5 @@
-"""Journey: SIGTERM during a batch. What runs may finish, and the rest goes to another worker at once."""
+"""Journey: SIGTERM during a batch. What runs may finish, and the rest goes to another worker at
+once."""
 
 from __future__ import annotations
 
@@ -10,12 +11,18 @@ from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Wiring, numbers
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-workers")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-workers"),
+]
 
 GRACE = 15
 
 
-async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_rest_back(set_up: SetUp) -> None:
+async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_rest_back(
+    set_up: SetUp,
+) -> None:
     stage = await set_up(Habits(thinking=0.6), Wiring(settings={"delivery_reports": False}))
     await stage.door()
     batch_id = await stage.batch("sms", numbers(200))
@@ -28,19 +35,29 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_r
     taken = len(stage.providers.ledger)
     counts = await stage.counts(batch_id)
     assert counts == {"sent": taken, "queued": 200 - taken}
-    held_back = await stage.ground.rows("SELECT FROM pgqueuer WHERE status <> 'queued' OR queue_manager_id IS NOT NULL")
+    held_back = await stage.ground.rows(
+        "SELECT FROM pgqueuer WHERE status <> 'queued' OR queue_manager_id IS NOT NULL"
+    )
     assert held_back == []
     assert await stage.ground.rows("SELECT FROM workers") == []
     stage.providers.thinking = 0
     await stage.worker(WORKER__PATIENCE="60")
     await stage.settle(12)
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.doubted == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.doubted
+        == []
+    )
     assert len(stage.providers.ledger) == 200
 
 
 async def test_a_send_that_outlasts_the_grace_is_in_doubt_and_told_so(set_up: SetUp) -> None:
-    stage = await set_up(Habits(thinking=30), Wiring(settings={"delivery_reports": False, "read_timeout": 60}))
+    stage = await set_up(
+        Habits(thinking=30), Wiring(settings={"delivery_reports": False, "read_timeout": 60})
+    )
     await stage.door()
     batch_id = await stage.batch("sms", numbers(30))
     first = await stage.worker(WORKER__GRACE="1", WORKER__PATIENCE="60")

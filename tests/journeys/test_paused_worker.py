@@ -1,4 +1,5 @@
-"""Journey: a worker is out of touch for longer than its patience (SIGSTOP, as a frozen machine), and then comes back."""
+"""Journey: a worker is out of touch for longer than its patience (SIGSTOP, as a frozen machine),
+and then comes back."""
 
 from __future__ import annotations
 
@@ -9,12 +10,17 @@ from tests.journeys.process import Process
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Stage, Wiring, eventually, numbers
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-workers")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-workers"),
+]
 
 SILENT = {"delivery_reports": False}
 
 
-#: A worker with ten calls at a time holds twenty jobs: eight under way, the others waiting for their turn.
+#: A worker with ten calls at a time holds twenty jobs: eight under way, the others waiting for
+#: their turn.
 COUNT, UNDER_WAY, WAITING = 30, 8, 12
 
 
@@ -38,11 +44,15 @@ async def says(process: Process, event: str, times: int) -> None:
 
 
 async def events(stage: Stage) -> dict[str, list[str]]:
-    rows = await stage.ground.rows("SELECT delivery_id, array_agg(status ORDER BY id) AS words FROM events GROUP BY delivery_id")
+    rows = await stage.ground.rows(
+        "SELECT delivery_id, array_agg(status ORDER BY id) AS words FROM events GROUP BY delivery_id"
+    )
     return {str(row["delivery_id"]): list(row["words"]) for row in rows}
 
 
-async def test_a_late_answer_is_the_truth_of_a_held_sms_and_changes_nothing_else(set_up: SetUp) -> None:
+async def test_a_late_answer_is_the_truth_of_a_held_sms_and_changes_nothing_else(
+    set_up: SetUp,
+) -> None:
     stage = await set_up(Habits(thinking=1), Wiring(settings=SILENT))
     late = await paused(stage)
     stage.providers.thinking = 0
@@ -56,14 +66,25 @@ async def test_a_late_answer_is_the_truth_of_a_held_sms_and_changes_nothing_else
         await stage.become(delivery_id, "sent")
     await says(late, "not-due-any-more", WAITING)
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.held == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.held
+        == []
+    )
     assert len(stage.providers.ledger) == COUNT
     after = await events(stage)
-    assert all(after[d] == [*before[d], "sent"] if d in held else after[d] == before[d] for d in after)
+    assert all(
+        after[d] == [*before[d], "sent"] if d in held else after[d] == before[d] for d in after
+    )
 
 
-async def test_a_late_answer_changes_nothing_where_another_worker_has_sent_again(set_up: SetUp) -> None:
-    """The gateway was said to de-duplicate, and does not: each copy stands in its delivery's story as a doubt."""
+async def test_a_late_answer_changes_nothing_where_another_worker_has_sent_again(
+    set_up: SetUp,
+) -> None:
+    """The gateway was said to de-duplicate, and does not: each copy stands in its delivery's story
+    as a doubt."""
     stage = await set_up(Habits(thinking=1), Wiring(settings=SILENT | {"deduplicates": True}))
     late = await paused(stage)
     stage.providers.thinking = 0
@@ -79,8 +100,11 @@ async def test_a_late_answer_changes_nothing_where_another_worker_has_sent_again
     assert len(verdict.doubled_and_reported) == UNDER_WAY
 
 
-async def test_a_late_worker_leaves_the_jobs_alone_that_another_has_taken_over(set_up: SetUp) -> None:
-    """It finds that what it held is being sent; were it to take the jobs away, nobody would finish them once the other one dies."""
+async def test_a_late_worker_leaves_the_jobs_alone_that_another_has_taken_over(
+    set_up: SetUp,
+) -> None:
+    """It finds that what it held is being sent; were it to take the jobs away, nobody would finish
+    them once the other one dies."""
     stage = await set_up(Habits(thinking=1), Wiring(settings=SILENT))
     late = await paused(stage, UNDER_WAY + WAITING)
     stage.providers.thinking = 4

@@ -8,7 +8,11 @@ from tests.journeys.conftest import SetUp
 from tests.journeys.providers import Habits
 from tests.journeys.stage import Wiring, eventually, numbers
 
-pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("journey-workers")]
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("journey-workers"),
+]
 
 
 async def test_two_workers_share_a_batch_and_send_each_delivery_once(set_up: SetUp) -> None:
@@ -25,9 +29,20 @@ async def test_two_workers_share_a_batch_and_send_each_delivery_once(set_up: Set
     for delivery_id in list(stage.accepted)[-5:]:
         await stage.become(delivery_id, "delivered")
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == verdict.doubted == []
+    assert (
+        verdict.lost
+        == verdict.doubled_in_silence
+        == verdict.doubled_and_reported
+        == verdict.doubted
+        == []
+    )
     assert len(stage.providers.ledger) == sum((await stage.counts(batch_id)).values()) == 400
-    shares = {row["worker"]: row["n"] for row in await stage.ground.rows("SELECT worker, count(*) AS n FROM attempts GROUP BY worker")}
+    shares = {
+        row["worker"]: row["n"]
+        for row in await stage.ground.rows(
+            "SELECT worker, count(*) AS n FROM attempts GROUP BY worker"
+        )
+    }
     assert {int(name.partition("/")[2]) for name in shares} == {worker.pid for worker in workers}
     assert sum(shares.values()) == 400
     assert min(shares.values()) >= 40, "neither is left with crumbs"

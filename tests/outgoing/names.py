@@ -18,10 +18,22 @@ class Names(AbstractResolver):
         self.answers = list(answers)
         self.asked: list[tuple[str, int]] = []
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         self.asked.append((host, family))
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [ResolveResult(hostname=host, host=a, port=port, family=family_of(a), proto=0, flags=socket.AI_NUMERICHOST) for a in found]
+        return [
+            ResolveResult(
+                hostname=host,
+                host=a,
+                port=port,
+                family=family_of(a),
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for a in found
+        ]
 
     async def close(self) -> None:
         pass

@@ -1,4 +1,5 @@
-"""The SMS gateways of the sandbox, met by the SMS channel itself: each fault once, and what the ledger holds after it."""
+"""The SMS gateways of the sandbox, met by the SMS channel itself: each fault once, and what the
+ledger holds after it."""
 
 from __future__ import annotations
 
@@ -17,12 +18,13 @@ from aiohttp.test_utils import TestServer
 from tests.contracts.provider import PATIENCE
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Draft, Hook, Receipt, Report
+from utskick.domain.channel import Draft, ProviderCallback, Receipt, Report
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.faults import Fault, Faults, Rule
-from utskick.sandbox.gateways import Gateways, Login, ReportTo
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
+from utskick.sandbox.gateway_dialects import GatewayLogin, ReportTo
+from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger
 
 NUMBER = "+46701740605"
@@ -32,9 +34,12 @@ SECRET = "a secret/with signs"
 
 
 class Town:
-    """The gateways on a real port, a channel in front of them, and the gate where reports come in."""
+    """The gateways on a real port, a channel in front of them, and the gate where reports come
+    in."""
 
-    def __init__(self, *, delay: float = 0.0, token_life: float = 3600.0, deduplicate: bool = False) -> None:
+    def __init__(
+        self, *, delay: float = 0.0, token_life: float = 3600.0, deduplicate: bool = False
+    ) -> None:
         self.ledger, self.faults = Ledger(), Faults()
         self.receipts: list[Receipt] = []
         self.gate_answers: list[int] = []
@@ -48,8 +53,10 @@ class Town:
         await self.gate.start_server()
         public = str(self.gate.make_url("")).rstrip("/")
         reports = ReportTo(f"{public}/receipts/sms/link/a%20secret%2Fwith%20signs", self._delay)
-        login = Login("kommun", "correct-horse-battery", self._token_life)
-        self.gateways = Gateways(self.ledger, self.faults, reports, login=login, deduplicate=self._deduplicate)
+        login = GatewayLogin("kommun", "correct-horse-battery", self._token_life)
+        self.gateways = Gateways(
+            self.ledger, self.faults, reports, login=login, deduplicate=self._deduplicate
+        )
         app = web.Application()
         app.router.add_routes(self.gateways.routes())
         self.server = TestServer(app, host="127.0.0.1")
@@ -61,11 +68,25 @@ class Town:
     def build(self, public: str, **changes: Any) -> SmsChannel:
         common = {**PATIENCE, "receipt_secret": SECRET}
         login = {"username": "kommun", "password": "correct-horse-battery", **changes}
-        link = {**common, **login, "provider": "link", "url": f"{self.base}/link", "platform_id": "SMSC", "partner_id": "12345"}
+        link = {
+            **common,
+            **login,
+            "provider": "link",
+            "url": f"{self.base}/link",
+            "platform_id": "SMSC",
+            "partner_id": "12345",
+        }
         elks = {**common, **login, "provider": "46elks", "url": f"{self.base}/46elks"}
-        telia = {**common, "provider": "telia", "url": f"{self.base}/telia", "token_url": f"{self.base}/telia/oauth2/token"}
+        telia = {
+            **common,
+            "provider": "telia",
+            "url": f"{self.base}/telia",
+            "token_url": f"{self.base}/telia/oauth2/token",
+        }
         telia |= {"client_id": login["username"], "client_secret": login["password"]}
-        return build(SmsSettings(public_url=public, accounts={"link": link, "telia": telia, "46elks": elks}))
+        return build(
+            SmsSettings(public_url=public, accounts={"link": link, "telia": telia, "46elks": elks})
+        )
 
     async def close(self) -> None:
         await self.channel.close()
@@ -77,17 +98,25 @@ class Town:
         status = self.gate_answers.pop(0) if self.gate_answers else 200
         if status == 200:
             info = request.match_info
-            hook = Hook(info["account"], info["secret"], request.headers, request.query, await request.read())
+            hook = ProviderCallback(
+                info["account"],
+                info["secret"],
+                request.headers,
+                request.query,
+                await request.read(),
+            )
             self.receipts.extend(self.channel.read_receipt(hook))
         self._came.set()
         return web.Response(status=status)
 
-    async def send(self, provider: str, key: object = None, *, number: str = NUMBER, text: str = "Hej åäö") -> Outcome:
+    async def send(
+        self, provider: str, key: object = None, *, number: str = NUMBER, text: str = "Hej åäö"
+    ) -> Outcome:
         draft = Draft("2281", {"message": text, "sender": "Sundsvall"}, Recipient(number))
         return await self.channel.send(draft, key or new_id(), provider)  # type: ignore[arg-type]
 
-    def strike(self, fault: Fault, **more: Any) -> None:
-        self.faults.add(Rule(fault, recipient="605$", **{"seconds": 0.05, **more}))
+    def strike(self, fault: ProviderFault, **more: Any) -> None:
+        self.faults.add(FaultRule(fault, recipient="605$", **{"seconds": 0.05, **more}))
 
     async def reported(self, number: int) -> list[Receipt]:
         """The receipts, as soon as there are that many."""
@@ -106,7 +135,11 @@ class Town:
     async def post(self, path: str, data: bytes, **headers: str) -> tuple[int, bytes]:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(self.base + path, data=data, headers={k.replace("_", "-"): v for k, v in headers.items()}) as answer,
+            session.post(
+                self.base + path,
+                data=data,
+                headers={k.replace("_", "-"): v for k, v in headers.items()},
+            ) as answer,
         ):
             return answer.status, await answer.read()
 
@@ -124,7 +157,12 @@ async def test_what_is_sent_stands_in_the_ledger(town: Town, provider: str) -> N
     outcome = await town.send(provider, key)
     assert isinstance(outcome, Sent)
     (entry,) = town.ledger.of("sms", NUMBER)
-    assert (entry.provider, entry.sender, entry.text, entry.reference) == (provider, "Sundsvall", "Hej åäö", outcome.reference)
+    assert (entry.provider, entry.sender, entry.text, entry.reference) == (
+        provider,
+        "Sundsvall",
+        "Hej åäö",
+        outcome.reference,
+    )
     assert entry.key == (None if provider == "telia" else str(key))
 
 
@@ -134,7 +172,12 @@ async def test_a_delivery_is_reported_to_the_gate(town: Town, provider: str) -> 
     outcome = await town.send(provider, key)
     (receipt,) = await town.reported(1)
     assert isinstance(outcome, Sent)
-    assert (receipt.provider, receipt.report, receipt.key, receipt.reference) == (provider, Report.DELIVERED, key, outcome.reference)
+    assert (receipt.provider, receipt.report, receipt.key, receipt.reference) == (
+        provider,
+        Report.DELIVERED,
+        key,
+        outcome.reference,
+    )
     assert receipt.at is not None
     assert await town.quiet()
 
@@ -148,7 +191,7 @@ async def test_link_reports_every_part(town: Town) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_refuse(town: Town, provider: str) -> None:
-    town.strike(Fault.REFUSE, times=None)
+    town.strike(ProviderFault.REFUSE, times=None)
     outcome = await town.send(provider)
     assert isinstance(outcome, Rejected)
     assert outcome.reason.provider_code == ("2104" if provider == "link" else "400")
@@ -157,7 +200,7 @@ async def test_refuse(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_throttle(town: Town, provider: str) -> None:
-    town.strike(Fault.THROTTLE, seconds=30)
+    town.strike(ProviderFault.THROTTLE, seconds=30)
     outcome = await town.send(provider)
     assert isinstance(outcome, Deferred)
     assert outcome.retry_after == timedelta(seconds=30)
@@ -167,7 +210,7 @@ async def test_throttle(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_temporary(town: Town, provider: str) -> None:
-    town.strike(Fault.TEMPORARY)
+    town.strike(ProviderFault.TEMPORARY)
     assert isinstance(await town.send(provider), Deferred)
     assert len(town.ledger) == 0
     assert isinstance(await town.send(provider), Sent)
@@ -175,14 +218,18 @@ async def test_temporary(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_login(town: Town, provider: str) -> None:
-    town.strike(Fault.LOGIN, times=2)
+    town.strike(ProviderFault.LOGIN, times=2)
     assert isinstance(await town.send(provider), Misconfigured)
     assert len(town.ledger) == 0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.DROP, Fault.GARBAGE])
-async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(town: Town, fault: Fault, provider: str) -> None:
+@pytest.mark.parametrize(
+    "fault", [ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE]
+)
+async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(
+    town: Town, fault: ProviderFault, provider: str
+) -> None:
     town.strike(fault, seconds=60)
     key = new_id()
     assert isinstance(await town.send(provider, key), Uncertain)
@@ -194,14 +241,14 @@ async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(
 
 
 async def test_a_held_connection_ends_after_its_time(town: Town) -> None:
-    town.strike(Fault.TIMEOUT, seconds=0.05)
+    town.strike(ProviderFault.TIMEOUT, seconds=0.05)
     outcome = await town.send("link")
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.code == "connection-lost"
 
 
 async def test_a_held_connection_ends_when_the_gateways_close(town: Town) -> None:
-    town.strike(Fault.TIMEOUT, seconds=60)
+    town.strike(ProviderFault.TIMEOUT, seconds=60)
     sending = asyncio.create_task(town.send("link"))
     while not len(town.ledger):
         await asyncio.sleep(0.005)
@@ -213,7 +260,7 @@ async def test_a_held_connection_ends_when_the_gateways_close(town: Town) -> Non
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_late(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_LATE, seconds=0.2)
+    town.strike(ProviderFault.REPORT_LATE, seconds=0.2)
     await town.send(provider)
     assert await town.quiet()
     assert town.receipts == []
@@ -222,7 +269,7 @@ async def test_report_late(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_twice(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_TWICE)
+    town.strike(ProviderFault.REPORT_TWICE)
     await town.send(provider)
     first, second = await town.reported(2)
     assert (first.key, first.reference) == (second.key, second.reference)
@@ -231,7 +278,7 @@ async def test_report_twice(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_early(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_EARLY)
+    town.strike(ProviderFault.REPORT_EARLY)
     sending = asyncio.create_task(town.send(provider))
     await town.reported(1)
     assert not sending.done()
@@ -241,7 +288,7 @@ async def test_report_early(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", GATED)
 async def test_report_never(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_NEVER)
+    town.strike(ProviderFault.REPORT_NEVER)
     await town.send(provider)
     assert await town.quiet()
     assert (len(town.ledger), town.receipts) == (1, [])
@@ -249,7 +296,7 @@ async def test_report_never(town: Town, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_report_failed(town: Town, provider: str) -> None:
-    town.strike(Fault.REPORT_FAILED)
+    town.strike(ProviderFault.REPORT_FAILED)
     assert isinstance(await town.send(provider), Sent)
     assert len(town.ledger) == 0
     if provider in GATED:
@@ -277,9 +324,13 @@ async def test_reports_wait_as_long_as_they_are_told() -> None:
 async def test_a_reference_that_is_known_is_answered_and_not_sent_again() -> None:
     town = await Town(deduplicate=True).open()
     key = new_id()
-    town.strike(Fault.DROP)
+    town.strike(ProviderFault.DROP)
     assert isinstance(await town.send("link", key), Uncertain)
-    assert await town.send("link", key) == await town.send("link", key) == Sent(town.ledger.of("sms", NUMBER)[0].reference)
+    assert (
+        await town.send("link", key)
+        == await town.send("link", key)
+        == Sent(town.ledger.of("sms", NUMBER)[0].reference)
+    )
     await town.reported(1)
     assert (len(town.ledger), await town.quiet()) == (1, True)
     await town.send("link", new_id())
@@ -297,13 +348,23 @@ async def test_without_it_the_same_reference_is_sent_twice(town: Town) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_wrong_login_is_refused(town: Town, provider: str) -> None:
     stranger = town.build("https://utskick.example.se", password="wrong")
-    outcome = await stranger.send(Draft("2281", {"message": "Hej", "sender": "Sundsvall"}, Recipient(NUMBER)), new_id(), provider)
+    outcome = await stranger.send(
+        Draft("2281", {"message": "Hej", "sender": "Sundsvall"}, Recipient(NUMBER)),
+        new_id(),
+        provider,
+    )
     assert isinstance(outcome, Misconfigured)
     assert len(town.ledger) == 0
     await stranger.close()
 
 
-LINK = {"platformId": "SMSC", "platformPartnerId": "1", "source": "Sundsvall", "destination": NUMBER, "userData": "Hej"}
+LINK = {
+    "platformId": "SMSC",
+    "platformPartnerId": "1",
+    "source": "Sundsvall",
+    "destination": NUMBER,
+    "userData": "Hej",
+}
 BASIC = "Basic a29tbXVuOmNvcnJlY3QtaG9yc2UtYmF0dGVyeQ=="
 
 
@@ -318,7 +379,9 @@ BASIC = "Basic a29tbXVuOmNvcnJlY3QtaG9yc2UtYmF0dGVyeQ=="
     ],
 )
 async def test_link_names_what_is_wrong(town: Town, member: str, value: object, code: int) -> None:
-    status, body = await town.post("/link/sms/send", orjson.dumps({**LINK, member: value}), Authorization=BASIC)
+    status, body = await town.post(
+        "/link/sms/send", orjson.dumps({**LINK, member: value}), Authorization=BASIC
+    )
     assert (status, orjson.loads(body)["resultCode"]) == (200, code)
     assert len(town.ledger) == 0
 
@@ -338,31 +401,48 @@ async def test_telia_checks_its_schema(town: Town, wrong: dict[str, object]) -> 
     login = {"Authorization": BASIC, "Content_Type": "application/x-www-form-urlencoded"}
     _, granted = await town.post("/telia/oauth2/token", b"grant_type=client_credentials", **login)
     bearer = f"Bearer {orjson.loads(granted)['access_token']}"
-    good = {"originator": "Sundsvall", "destinationNumber": NUMBER, "message": "Hej", "deliveryPriority": "high", "flashSms": False}
-    status, body = await town.post("/telia/sendSms", orjson.dumps({**good, **wrong}), Authorization=bearer)
+    good = {
+        "originator": "Sundsvall",
+        "destinationNumber": NUMBER,
+        "message": "Hej",
+        "deliveryPriority": "high",
+        "flashSms": False,
+    }
+    status, body = await town.post(
+        "/telia/sendSms", orjson.dumps({**good, **wrong}), Authorization=bearer
+    )
     said = orjson.loads(body)
     assert (status, said["httpCode"], len(said["technicalDetails"]["details"])) == (400, 400, 1)
     assert (await town.post("/telia/sendSms", orjson.dumps(good), Authorization=bearer))[0] == 204
 
 
 async def test_telia_gives_tokens_for_client_credentials_only(town: Town) -> None:
-    assert (await town.post("/telia/oauth2/token", b"grant_type=password", Authorization=BASIC))[0] == 400
+    assert (await town.post("/telia/oauth2/token", b"grant_type=password", Authorization=BASIC))[
+        0
+    ] == 400
     assert (await town.post("/telia/oauth2/token", b"grant_type=client_credentials"))[0] == 401
     assert (await town.post("/telia/sendSms", b"{}", Authorization="Bearer made-up"))[0] == 401
 
 
 async def test_a_token_of_telias_ends() -> None:
     town = await Town(token_life=0.05).open()
-    _, granted = await town.post("/telia/oauth2/token", b"grant_type=client_credentials", Authorization=BASIC)
+    _, granted = await town.post(
+        "/telia/oauth2/token", b"grant_type=client_credentials", Authorization=BASIC
+    )
     await asyncio.sleep(0.06)
-    status, _ = await town.post("/telia/sendSms", b"{}", Authorization=f"Bearer {orjson.loads(granted)['access_token']}")
+    status, _ = await town.post(
+        "/telia/sendSms", b"{}", Authorization=f"Bearer {orjson.loads(granted)['access_token']}"
+    )
     assert status == 401
     # The adapter is told how long a token lives, and comes for a new one in time.
     assert [await town.send("telia"), await town.send("telia")] == [Sent(), Sent()]
     await town.close()
 
 
-@pytest.mark.parametrize("form", [b"from=Sundsvall&message=Hej", b"from=Sundsvall&to=0701740605&message=Hej", b"", b"\xff"])
+@pytest.mark.parametrize(
+    "form",
+    [b"from=Sundsvall&message=Hej", b"from=Sundsvall&to=0701740605&message=Hej", b"", b"\xff"],
+)
 async def test_46elks_refuses_a_form_that_is_not_whole(town: Town, form: bytes) -> None:
     assert (await town.post("/46elks/a1/sms", form, Authorization=BASIC))[0] == 400
     assert len(town.ledger) == 0

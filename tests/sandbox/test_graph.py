@@ -18,10 +18,10 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.sandbox.faults import Fault, Faults, Rule
-from utskick.sandbox.graph import Graph, account
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
+from utskick.sandbox.graph import GraphSimulator, account
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 
 
 class Tenant:
@@ -29,8 +29,8 @@ class Tenant:
 
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
-        self.place = Place(0, 0, folder, "http://127.0.0.1:9")
-        self.graph = Graph(self.ledger, self.faults, self.place)
+        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
+        self.graph = GraphSimulator(self.ledger, self.faults, self.place)
 
     async def start(self) -> None:
         app = web.Application(client_max_size=100 * 1_048_576)
@@ -64,38 +64,45 @@ async def tenant(tmp_path: Path) -> AsyncIterator[Tenant]:
 async def test_what_was_sent_is_in_the_ledger_as_mail(tenant: Tenant) -> None:
     key = new_id()
     sent = replace(
-        draft("åsa@example.com", subject="Räksmörgås", message="Hej\nå €"), attachments=(Attachment.of("ö.pdf", None, b"%PDF-"),)
+        draft("åsa@example.com", subject="Räksmörgås", message="Hej\nå €"),
+        attachments=(Attachment.of("ö.pdf", None, b"%PDF-"),),
     )
     outcome = await tenant.channel.send(sent, key, "graph")
     [received] = tenant.ledger.of("email", "åsa@example.com")
     assert outcome == Sent(received.reference)
     assert received.key == f"<{key}@sundsvall.se>"
-    assert (received.subject, received.text, received.provider) == ("Räksmörgås", "Hej\nå €", "graph")
+    assert (received.subject, received.text, received.provider) == (
+        "Räksmörgås",
+        "Hej\nå €",
+        "graph",
+    )
     assert received.sender == "Sundsvalls kommun <noreply@sundsvall.se>"
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "arrives"),
     [
-        (Fault.REFUSE, Rejected, False),
-        (Fault.THROTTLE, Deferred, False),
-        (Fault.TEMPORARY, Deferred, False),
-        (Fault.TIMEOUT, Uncertain, True),
-        (Fault.DROP, Uncertain, True),
-        (Fault.GARBAGE, Uncertain, True),
+        (ProviderFault.REFUSE, Rejected, False),
+        (ProviderFault.THROTTLE, Deferred, False),
+        (ProviderFault.TEMPORARY, Deferred, False),
+        (ProviderFault.TIMEOUT, Uncertain, True),
+        (ProviderFault.DROP, Uncertain, True),
+        (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(tenant: Tenant, fault: Fault, kind: type, arrives: bool) -> None:
-    tenant.faults.add(Rule(fault, "graph", "anna", times=1))
+async def test_a_fault_strikes_as_often_as_it_is_told(
+    tenant: Tenant, fault: ProviderFault, kind: type, arrives: bool
+) -> None:
+    tenant.faults.add(FaultRule(fault, "graph", "anna", times=1))
     assert type(await tenant.send()) is kind
     assert len(tenant.ledger.of("email", "anna@example.com")) == arrives
     assert isinstance(await tenant.send(), Sent)
 
 
 async def test_a_login_that_is_taken_back_is_renewed_once(tenant: Tenant) -> None:
-    tenant.faults.add(Rule(Fault.LOGIN, "graph", "anna", times=1))
+    tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "anna", times=1))
     assert isinstance(await tenant.send(), Sent)
-    tenant.faults.add(Rule(Fault.LOGIN, "graph", "berit", times=2))
+    tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "berit", times=2))
     assert isinstance(await tenant.send("berit@example.com"), Misconfigured)
 
 
@@ -107,9 +114,15 @@ async def test_an_address_carries_its_own_fault(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize(
     ("members", "kind"),
-    [({"client_secret": "wrong"}, Misconfigured), ({"scope": "x"}, Misconfigured), ({"mailbox": "other@sundsvall.se"}, Misconfigured)],
+    [
+        ({"client_secret": "wrong"}, Misconfigured),
+        ({"scope": "x"}, Misconfigured),
+        ({"mailbox": "other@sundsvall.se"}, Misconfigured),
+    ],
 )
-async def test_it_refuses_what_microsoft_refuses(tenant: Tenant, members: dict[str, Any], kind: type) -> None:
+async def test_it_refuses_what_microsoft_refuses(
+    tenant: Tenant, members: dict[str, Any], kind: type
+) -> None:
     channel = tenant.channel_with(**members)
     assert isinstance(await channel.send(draft(), new_id(), "graph"), kind)
     assert len(tenant.ledger) == 0
@@ -132,9 +145,13 @@ async def test_what_is_no_mail_in_base64_is_refused(tenant: Tenant) -> None:
     form = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
     login = {"Authorization": encode_basic_auth("utskick", "sandbox")}
     async with ClientSession() as session:
-        async with session.post(f"{base}/login/sandbox/oauth2/v2.0/token", data=form, headers=login) as answer:
+        async with session.post(
+            f"{base}/login/sandbox/oauth2/v2.0/token", data=form, headers=login
+        ) as answer:
             token = (await answer.json())["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain"}
-        async with session.post(f"{base}/v1.0/users/a@b.se/sendMail", data=b"From: a@b.se", headers=headers) as answer:
+        async with session.post(
+            f"{base}/v1.0/users/a@b.se/sendMail", data=b"From: a@b.se", headers=headers
+        ) as answer:
             assert answer.status == 400
             assert (await answer.json())["error"]["code"] == "ErrorMimeContentInvalidBase64String"

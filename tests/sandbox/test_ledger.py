@@ -15,17 +15,23 @@ from aiohttp.test_utils import TestClient, TestServer
 from utskick.sandbox.api import LedgerApi
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.tally import Tally
+from utskick.sandbox.summary import LedgerSummary
 
 ANNA, BO = "+46701740605", "+46701740606"
 
 
-def sms(recipient: str, text: str = "Hej", key: str | None = None, provider: str = "link") -> Received:
+def sms(
+    recipient: str, text: str = "Hej", key: str | None = None, provider: str = "link"
+) -> Received:
     return Received("sms", provider, recipient, "Kommunen", text, key)
 
 
-def mail(recipient: str, raw: bytes = b"Subject: Hej\r\n\r\nHej\r\n", key: str | None = None) -> Received:
-    return Received("email", "smtp", recipient, "noreply@example.se", "Hej", key, subject="Hej", raw=raw)
+def mail(
+    recipient: str, raw: bytes = b"Subject: Hej\r\n\r\nHej\r\n", key: str | None = None
+) -> Received:
+    return Received(
+        "email", "smtp", recipient, "noreply@example.se", "Hej", key, subject="Hej", raw=raw
+    )
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def test_recipients_come_with_the_most_recently_reached_first(ledger: Ledger) ->
 
 
 async def test_a_tally_agrees_with_the_ledger_and_goes_on_where_it_was(ledger: Ledger) -> None:
-    tally = Tally(ledger)
+    tally = LedgerSummary(ledger)
     for number in range(5000):
         ledger.add(sms(f"+4670{number % 700:07}"))
     await tally.catch_up()
@@ -89,12 +95,14 @@ async def test_a_tally_agrees_with_the_ledger_and_goes_on_where_it_was(ledger: L
 async def test_two_who_count_at_once_count_nothing_twice(ledger: Ledger) -> None:
     for _ in range(10_000):
         ledger.add(sms(ANNA))
-    tally = Tally(ledger)
+    tally = LedgerSummary(ledger)
     await asyncio.gather(tally.catch_up(), tally.catch_up())
     assert tally.by_channel["sms"] == 10_000
 
 
-async def test_pages_follow_one_another_to_the_end(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_pages_follow_one_another_to_the_end(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for number in range(5):
         ledger.add(sms(ANNA, f"Hej {number}"))
         ledger.add(mail("a@example.se"))
@@ -108,7 +116,9 @@ async def test_pages_follow_one_another_to_the_end(ledger: Ledger, client: TestC
     assert seen == [1, 3, 5, 7, 9]
 
 
-async def test_an_entry_is_shown_without_its_raw_bytes(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_an_entry_is_shown_without_its_raw_bytes(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(mail("a@example.se", b"Subject: Hej\r\n\r\n", key="<k@utskick>"))
     entry = await _json(client, "/ledger/1")
     assert (entry["recipient"], entry["key"], entry["size"]) == ("a@example.se", "<k@utskick>", 16)
@@ -117,16 +127,22 @@ async def test_an_entry_is_shown_without_its_raw_bytes(ledger: Ledger, client: T
 
 
 @pytest.mark.parametrize("written", ["%2B46701740605", "+46701740605"])
-async def test_one_citizen_can_be_asked_for_also_with_a_bare_plus(ledger: Ledger, client: TestClient[Any, Any], written: str) -> None:
+async def test_one_citizen_can_be_asked_for_also_with_a_bare_plus(
+    ledger: Ledger, client: TestClient[Any, Any], written: str
+) -> None:
     for recipient in (BO, ANNA, BO, ANNA):
         ledger.add(sms(recipient))
     page = await _json(client, f"/ledger?limit=1&recipient={written}")
     assert (page["total"], [e["number"] for e in page["entries"]], page["next"]) == (2, [2], 2)
 
 
-async def test_a_tagged_address_can_be_asked_for_with_a_bare_plus(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_tagged_address_can_be_asked_for_with_a_bare_plus(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(mail("anna+down@example.se"))
-    assert (await _json(client, "/ledger?recipient=anna+down@example.se&channel=email"))["total"] == 1
+    assert (await _json(client, "/ledger?recipient=anna+down@example.se&channel=email"))[
+        "total"
+    ] == 1
     assert (await _json(client, "/ledger?recipient=anna+down@example.se&channel=sms"))["total"] == 0
 
 
@@ -140,13 +156,17 @@ async def test_a_tagged_address_can_be_asked_for_with_a_bare_plus(ledger: Ledger
         ("limit=", ["limit"]),
     ],
 )
-async def test_a_wrong_window_is_refused_with_field_and_what_was_found(client: TestClient[Any, Any], query: str, fields: list[str]) -> None:
+async def test_a_wrong_window_is_refused_with_field_and_what_was_found(
+    client: TestClient[Any, Any], query: str, fields: list[str]
+) -> None:
     answer = await client.get(f"/ledger?{query}")
     assert answer.status == 400
     assert [v["field"] for v in (await answer.json())["violations"]] == fields
 
 
-async def test_the_stream_holds_every_entry_of_the_channel(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_the_stream_holds_every_entry_of_the_channel(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for number in range(450):
         ledger.add(sms(ANNA, f"rad {number}\nrad två"))
         ledger.add(mail("a@example.se"))
@@ -157,7 +177,9 @@ async def test_the_stream_holds_every_entry_of_the_channel(ledger: Ledger, clien
     assert len((await (await client.get("/ledger.jsonl")).text()).splitlines()) == 900
 
 
-async def test_a_long_stream_leaves_the_loop_to_others(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_long_stream_leaves_the_loop_to_others(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for _ in range(20_000):
         ledger.add(sms(ANNA))
     longest = 0.0
@@ -191,13 +213,23 @@ async def test_the_raw_mail_comes_as_it_was(ledger: Ledger, client: TestClient[A
 
 
 @pytest.mark.parametrize("path", ["/ledger/1", "/ledger/0/raw", "/ledger/99999999999999999999"])
-async def test_an_entry_that_is_not_there_is_not_found(client: TestClient[Any, Any], path: str) -> None:
+async def test_an_entry_that_is_not_there_is_not_found(
+    client: TestClient[Any, Any], path: str
+) -> None:
     answer = await client.get(path)
     assert (answer.status, answer.content_type) == (404, "application/problem+json")
 
 
-async def test_the_summary_counts_and_tells_who_got_something_twice(ledger: Ledger, client: TestClient[Any, Any]) -> None:
-    for entry in (sms(ANNA, key="k1"), sms(BO, key="k1", provider="telia"), sms(ANNA, key="k2"), sms(ANNA), sms(ANNA)):
+async def test_the_summary_counts_and_tells_who_got_something_twice(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
+    for entry in (
+        sms(ANNA, key="k1"),
+        sms(BO, key="k1", provider="telia"),
+        sms(ANNA, key="k2"),
+        sms(ANNA),
+        sms(ANNA),
+    ):
         ledger.add(entry)
     for address in ("a@example.se", "A@example.se", "a@example.se"):
         ledger.add(mail(address, key="k3"))
@@ -212,7 +244,9 @@ async def test_the_summary_counts_and_tells_who_got_something_twice(ledger: Ledg
     }
 
 
-async def test_a_badly_encoded_text_does_not_break_the_answer(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_badly_encoded_text_does_not_break_the_answer(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(sms(ANNA, "Hej \udcff å"))
     assert (await _json(client, "/ledger/1"))["text"] == "Hej \udcff å"
     assert json.loads(await (await client.get("/ledger.jsonl")).read())["text"] == "Hej \udcff å"

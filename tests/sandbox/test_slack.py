@@ -1,4 +1,5 @@
-"""The sandbox's Slack, met by the Slack channel itself: each fault once, and what the ledger holds after it."""
+"""The sandbox's Slack, met by the Slack channel itself: each fault once, and what the ledger holds
+after it."""
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 from utskick.sandbox.slack import Slack, section
 
 
@@ -30,7 +31,7 @@ class Town:
     """The simulator on a real port, and the channel that its own section makes."""
 
     def __init__(self, folder: Path, memory: float = 300.0) -> None:
-        self.place = Place(unused_port(), 0, folder, "http://127.0.0.1:9")
+        self.place = SandboxAddresses(unused_port(), 0, folder, "http://127.0.0.1:9")
         self.ledger, self.faults = Ledger(), Faults()
         self.slack = Slack(self.ledger, self.faults, self.place, memory=memory)
 
@@ -51,14 +52,22 @@ class Town:
         await self.slack.close()
         await self.server.close()
 
-    async def send(self, to: str = "#drift", text: str = "Hej", *, token: str | None = None, key: object = None) -> Outcome:
+    async def send(
+        self, to: str = "#drift", text: str = "Hej", *, token: str | None = None, key: object = None
+    ) -> Outcome:
         content = {"message": text, **({"_brought": True} if token else {})}
         draft = Draft("2281", content, Recipient(to), secret=token.encode() if token else None)
         return await self.channel.send(draft, key or new_id(), "slack")  # type: ignore[arg-type]
 
     async def post(self, data: Any, token: str | None = "xoxb-1", **headers: str) -> dict[str, Any]:
-        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **{k.replace("_", "-"): v for k, v in headers.items()}}
-        async with aiohttp.ClientSession() as session, session.post(f"{self.base}/chat.postMessage", data=data, headers=headers) as answer:
+        headers = {
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.base}/chat.postMessage", data=data, headers=headers) as answer,
+        ):
             return orjson.loads(await answer.read())
 
 
@@ -74,7 +83,12 @@ async def test_what_was_posted_stands_in_the_ledger(town: Town) -> None:
     outcome = await town.send(text="Hej *alla* åäö", key=key)
     assert isinstance(outcome, Sent)
     (entry,) = town.ledger.of("slack", "#drift")
-    assert (entry.provider, entry.text, entry.key, entry.reference) == ("slack", "Hej *alla* åäö", str(key), outcome.reference)
+    assert (entry.provider, entry.text, entry.key, entry.reference) == (
+        "slack",
+        "Hej *alla* åäö",
+        str(key),
+        outcome.reference,
+    )
     assert orjson.loads(entry.raw)["channel"] == "#drift"
     assert b"xoxb" not in entry.raw
 
@@ -140,14 +154,26 @@ async def test_temporary_once_then_well(town: Town) -> None:
     assert isinstance(await town.send("#temporary"), Sent)
 
 
-@pytest.mark.parametrize(("fault", "kind"), [(Fault.REFUSE, Rejected), (Fault.LOGIN, Misconfigured), (Fault.THROTTLE, Deferred)])
-async def test_the_script_of_faults_goes_for_every_channel(town: Town, fault: Fault, kind: type) -> None:
-    town.faults.add(Rule(fault, provider="slack", recipient="^#drift$"))
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (ProviderFault.REFUSE, Rejected),
+        (ProviderFault.LOGIN, Misconfigured),
+        (ProviderFault.THROTTLE, Deferred),
+    ],
+)
+async def test_the_script_of_faults_goes_for_every_channel(
+    town: Town, fault: ProviderFault, kind: type
+) -> None:
+    town.faults.add(FaultRule(fault, provider="slack", recipient="^#drift$"))
     assert isinstance(await town.send(), kind)
     assert isinstance(await town.send(), Sent)
 
 
-@pytest.mark.parametrize("token", ["xoxb-revoked", "xoxb-expired", "xoxb-inactive", "xoxb-scopeless", "xoxp-1", "nonsense"])
+@pytest.mark.parametrize(
+    "token",
+    ["xoxb-revoked", "xoxb-expired", "xoxb-inactive", "xoxb-scopeless", "xoxp-1", "nonsense"],
+)
 async def test_a_refused_token(town: Town, token: str) -> None:
     outcome = await town.send(token=token)
     assert isinstance(outcome, Rejected)
@@ -161,7 +187,9 @@ async def test_any_other_bot_token_is_taken(town: Town) -> None:
 
 async def test_a_form_is_understood_as_json_is(town: Town) -> None:
     said = [{"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}]
-    answer = await town.post({"channel": "#drift", "blocks": orjson.dumps(said).decode(), "mrkdwn": "1"})
+    answer = await town.post(
+        {"channel": "#drift", "blocks": orjson.dumps(said).decode(), "mrkdwn": "1"}
+    )
     assert answer["ok"] is True
     assert town.ledger.of("slack", "#drift")[0].text == "Hej"
 
@@ -177,19 +205,43 @@ SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}
         ({"channel": "#a"}, "no_text"),
         ({"channel": "#a", "blocks": [SECTION] * 51}, "invalid_blocks"),
         ({"channel": "#a", "blocks": "hej"}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}]}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": ""}}]}, "invalid_blocks"),
-        ({"channel": "#a", "blocks": [{"type": "section", "text": {"type": "html", "text": "x"}}]}, "invalid_blocks"),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}],
+            },
+            "invalid_blocks",
+        ),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": ""}}],
+            },
+            "invalid_blocks",
+        ),
+        (
+            {
+                "channel": "#a",
+                "blocks": [{"type": "section", "text": {"type": "html", "text": "x"}}],
+            },
+            "invalid_blocks",
+        ),
         ({"channel": "#a", "blocks": [{"type": "carousel"}]}, "invalid_blocks"),
     ],
 )
 async def test_what_slack_refuses_is_refused(town: Town, asked: Any, error: str) -> None:
-    assert await town.post(orjson.dumps(asked), Content_Type="application/json") == {"ok": False, "error": error}
+    assert await town.post(orjson.dumps(asked), Content_Type="application/json") == {
+        "ok": False,
+        "error": error,
+    }
     assert len(town.ledger) == 0
 
 
 async def test_no_token_at_all(town: Town) -> None:
-    assert await town.post({"channel": "#a", "text": "x"}, token=None) == {"ok": False, "error": "not_authed"}
+    assert await town.post({"channel": "#a", "text": "x"}, token=None) == {
+        "ok": False,
+        "error": "not_authed",
+    }
 
 
 async def test_a_look_is_answered(town: Town) -> None:

@@ -14,9 +14,9 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.letter import open_mail
+from utskick.sandbox.mail_parser import open_mail
 from utskick.sandbox.views.layout import fill
 from utskick.sandbox.views.misbehaviour import FAULTS
 
@@ -42,17 +42,27 @@ async def client(ledger: Ledger, faults: Faults) -> AsyncIterator[TestClient[Any
         yield client
 
 
-def sms(text: str, sender: str = "Kommunen", at: datetime = datetime(2026, 3, 5, 13, 3, tzinfo=UTC)) -> Received:
+def sms(
+    text: str, sender: str = "Kommunen", at: datetime = datetime(2026, 3, 5, 13, 3, tzinfo=UTC)
+) -> Received:
     return Received("sms", "link", ANNA, sender, text, at=at)
 
 
-def mail(raw: bytes, address: str = ADDRESS, sender: str = "noreply@example.se", subject: str = "Hej") -> Received:
-    return Received("email", "smtp", address, sender, "Hej", key="<k@utskick>", subject=subject, raw=raw)
+def mail(
+    raw: bytes, address: str = ADDRESS, sender: str = "noreply@example.se", subject: str = "Hej"
+) -> Received:
+    return Received(
+        "email", "smtp", address, sender, "Hej", key="<k@utskick>", subject=subject, raw=raw
+    )
 
 
 def letter(html: str | None = None, name: str | None = None, data: bytes = b"") -> bytes:
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "Kommunen <noreply@example.se>", ADDRESS, "Beslut om bygglov åäö"
+    message["From"], message["To"], message["Subject"] = (
+        "Kommunen <noreply@example.se>",
+        ADDRESS,
+        "Beslut om bygglov åäö",
+    )
     message["Date"] = datetime(2026, 7, 1, 6, 30, tzinfo=UTC)
     message.set_content("Hej Anna, det är klart.")
     if html is not None:
@@ -71,11 +81,13 @@ def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:
 
 
 def test_every_fault_has_words() -> None:
-    assert FAULTS.keys() == set(Fault)
+    assert FAULTS.keys() == set(ProviderFault)
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_says_loudly_that_nothing_leaves_the_machine(ledger: Ledger, client: TestClient[Any, Any], path: str) -> None:
+async def test_every_page_says_loudly_that_nothing_leaves_the_machine(
+    ledger: Ledger, client: TestClient[Any, Any], path: str
+) -> None:
     ledger.add(sms("Hej"))
     ledger.add(mail(letter("<p>Hej</p>")))
     answer = await client.get(path)
@@ -83,35 +95,49 @@ async def test_every_page_says_loudly_that_nothing_leaves_the_machine(ledger: Le
     assert "<strong>Sandlåda: inget lämnar den här maskinen</strong>" in text
     assert '<html lang="sv">' in text
     policy = answer.headers["Content-Security-Policy"]
-    for part in ("default-src 'none'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "frame-src 'self'"):
+    for part in (
+        "default-src 'none'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "frame-src 'self'",
+    ):
         assert part in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_no_page_asks_anybody_else_for_anything(ledger: Ledger, client: TestClient[Any, Any], path: str) -> None:
+async def test_no_page_asks_anybody_else_for_anything(
+    ledger: Ledger, client: TestClient[Any, Any], path: str
+) -> None:
     ledger.add(sms("Hej"))
     ledger.add(mail(letter("<p>Hej</p>")))
     for tag, attributes in tags(await page(client, path)):
         assert tag != "script"
         for name in ("href", "src"):
-            assert (attributes.get(name) or "/").startswith(("/", "#", "?", "data:,")), (tag, attributes)
+            assert (attributes.get(name) or "/").startswith(("/", "#", "?", "data:,")), (
+                tag,
+                attributes,
+            )
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_only_lists_refresh_and_they_can_be_paused(ledger: Ledger, client: TestClient[Any, Any], path: str) -> None:
+async def test_only_lists_refresh_and_they_can_be_paused(
+    ledger: Ledger, client: TestClient[Any, Any], path: str
+) -> None:
     ledger.add(sms("Hej"))
     ledger.add(mail(letter()))
     assert ('http-equiv="refresh" content="2"' in await page(client, path)) == (path in LISTS)
     assert "http-equiv" not in await page(client, f"{path}?paus=ja")
 
 
-async def test_the_overview_counts_and_warns_of_copies(ledger: Ledger, faults: Faults, client: TestClient[Any, Any]) -> None:
+async def test_the_overview_counts_and_warns_of_copies(
+    ledger: Ledger, faults: Faults, client: TestClient[Any, Any]
+) -> None:
     assert "Mer än ett exemplar" not in await page(client, "/")
     ledger.add(sms("Hej"))
     ledger.add(mail(letter()))
     ledger.add(mail(letter()))
-    faults.add(Rule(Fault.DROP))
+    faults.add(FaultRule(ProviderFault.DROP))
     text = await page(client, "/")
     assert [int(n) for n in re.findall(r"<b>(\d+)</b>", text)] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert "1 sms" in text
@@ -120,7 +146,9 @@ async def test_the_overview_counts_and_warns_of_copies(ledger: Ledger, faults: F
     assert "2 exemplar av <code>&lt;k@utskick&gt;</code>" in text
 
 
-async def test_a_phone_shows_its_messages_in_swedish_time(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_phone_shows_its_messages_in_swedish_time(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(sms("Första raden\nAndra raden"))
     ledger.add(sms("På sommaren", "Fritid", datetime(2026, 6, 30, 22, 5, tzinfo=UTC)))
     text = await page(client, f"/phones/{ANNA}")
@@ -130,19 +158,31 @@ async def test_a_phone_shows_its_messages_in_swedish_time(ledger: Ledger, client
     assert "Första raden\nAndra raden" in text
 
 
-async def test_lists_lead_to_phones_and_inboxes(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_lists_lead_to_phones_and_inboxes(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     strange = "a/b{c}?#%+down@example.se"
     ledger.add(sms("Hej"))
     ledger.add(mail(letter(name="x.pdf"), strange))
-    for path in ("/phones", "/inboxes", "/", f"/inboxes/{quote(strange, safe='')}", f"/inboxes/{quote(strange, safe='')}/2"):
+    for path in (
+        "/phones",
+        "/inboxes",
+        "/",
+        f"/inboxes/{quote(strange, safe='')}",
+        f"/inboxes/{quote(strange, safe='')}/2",
+    ):
         for tag, attributes in tags(await page(client, path)):
             href = unescape(attributes.get("href") or "")
             if tag == "a" and href.startswith(("/phones/", "/inboxes/")):
-                async with client.session.get(str(client.make_url("/")).rstrip("/") + href) as answer:
+                async with client.session.get(
+                    str(client.make_url("/")).rstrip("/") + href
+                ) as answer:
                     assert answer.status == 200, href
 
 
-async def test_a_long_list_shows_the_newest_and_says_so(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_long_list_shows_the_newest_and_says_so(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for number in range(450):
         ledger.add(Received("sms", "link", f"+4670{number:07}", "Kommunen", "Hej"))
         ledger.add(sms("Hej"))
@@ -155,7 +195,9 @@ async def test_a_long_list_shows_the_newest_and_says_so(ledger: Ledger, client: 
     assert (await page(client, f"/phones/{ANNA}")).count('class="bubble"') == 200
 
 
-async def test_nothing_a_citizen_got_becomes_markup(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_nothing_a_citizen_got_becomes_markup(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     message = EmailMessage()
     message["From"], message["Subject"] = f'"{SCRIPT}" <noreply@example.se>', SCRIPT
     message.set_content(SCRIPT)
@@ -168,11 +210,15 @@ async def test_nothing_a_citizen_got_becomes_markup(ledger: Ledger, client: Test
         assert "script" not in {tag for tag, _ in tags(text)}
         if path != "/misbehaviour":
             assert "&lt;script&gt;" in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;.pdf" in await page(client, f"/inboxes/{ADDRESS}/2")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.pdf" in await page(
+        client, f"/inboxes/{ADDRESS}/2"
+    )
     assert "<script" not in await page(client, f"/inboxes/{quote(SCRIPT, safe='')}", 404)
 
 
-async def test_a_mail_is_shown_as_its_reader_sees_it(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_mail_is_shown_as_its_reader_sees_it(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(mail(letter()))
     text = await page(client, f"/inboxes/{ADDRESS}/1")
     assert '<h1 dir="auto">Beslut om bygglov åäö</h1>' in text
@@ -182,18 +228,28 @@ async def test_a_mail_is_shown_as_its_reader_sees_it(ledger: Ledger, client: Tes
     assert "<iframe" not in text
 
 
-async def test_html_is_shut_in_a_frame_without_rights(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_html_is_shut_in_a_frame_without_rights(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     html = '<LINK rel="preconnect" href="//x"><meta http-equiv=refresh content="0"><iframe src="x"></iframe><p id="&quot;">Hej</p>'
     ledger.add(mail(letter(html + SCRIPT)))
-    frames = [attributes for tag, attributes in tags(await page(client, f"/inboxes/{ADDRESS}/1")) if tag == "iframe"]
+    frames = [
+        attributes
+        for tag, attributes in tags(await page(client, f"/inboxes/{ADDRESS}/1"))
+        if tag == "iframe"
+    ]
     assert [frame["sandbox"] for frame in frames] == [""]
     inside = frames[0]["srcdoc"] or ""
     assert '<p id="&quot;">Hej</p>' in inside
     assert {"link", "meta", "iframe"}.isdisjoint(tag for tag, _ in tags(inside))
 
 
-@pytest.mark.parametrize("name", ["Ritning åäö – 2.pdf", 'a"b\\c;d.pdf', "../../etc/passwd", f"{SCRIPT}.pdf"])
-async def test_an_attachment_is_saved_under_its_own_name(ledger: Ledger, client: TestClient[Any, Any], name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["Ritning åäö – 2.pdf", 'a"b\\c;d.pdf', "../../etc/passwd", f"{SCRIPT}.pdf"]
+)
+async def test_an_attachment_is_saved_under_its_own_name(
+    ledger: Ledger, client: TestClient[Any, Any], name: str
+) -> None:
     ledger.add(mail(letter("<p>Hej</p>", name, b"%PDF" + b"x" * 1230)))
     text = await page(client, f"/inboxes/{ADDRESS}/1")
     assert "application/pdf, 1,2 kB" in text
@@ -206,7 +262,9 @@ async def test_an_attachment_is_saved_under_its_own_name(ledger: Ledger, client:
     assert header.endswith(f"filename*=UTF-8''{quote(name, safe='')}")
 
 
-async def test_the_source_is_shown_as_plain_text(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_the_source_is_shown_as_plain_text(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(mail(b"Subject: \xff\r\n\r\n" + SCRIPT.encode()))
     answer = await client.get(f"/inboxes/{ADDRESS}/1/source")
     assert answer.content_type == "text/plain"
@@ -217,27 +275,43 @@ async def test_the_source_is_shown_as_plain_text(ledger: Ledger, client: TestCli
 @pytest.mark.parametrize(
     "path",
     [
-        "/phones/+46700000001", "/inboxes/bo@example.se", f"/inboxes/{ADDRESS}/1", f"/inboxes/{ADDRESS}/3", "/inboxes/bo@example.se/2",
-        f"/inboxes/{ADDRESS}/2/files/1", f"/inboxes/{ADDRESS}/2/files/0", f"/inboxes/{ADDRESS}/9/source",
-        "/nowhere", "/favicon.ico",
+        "/phones/+46700000001",
+        "/inboxes/bo@example.se",
+        f"/inboxes/{ADDRESS}/1",
+        f"/inboxes/{ADDRESS}/3",
+        "/inboxes/bo@example.se/2",
+        f"/inboxes/{ADDRESS}/2/files/1",
+        f"/inboxes/{ADDRESS}/2/files/0",
+        f"/inboxes/{ADDRESS}/9/source",
+        "/nowhere",
+        "/favicon.ico",
     ],
-)  # fmt: skip
-async def test_a_page_that_is_missing_helps_on(ledger: Ledger, client: TestClient[Any, Any], path: str) -> None:
+)
+async def test_a_page_that_is_missing_helps_on(
+    ledger: Ledger, client: TestClient[Any, Any], path: str
+) -> None:
     ledger.add(sms("Hej"))
     ledger.add(mail(letter()))
     text = await page(client, path, 404)
     assert '<a href="/">översikten</a>' in text
 
 
-async def test_a_program_is_told_of_a_missing_address_in_plain_words(client: TestClient[Any, Any]) -> None:
+async def test_a_program_is_told_of_a_missing_address_in_plain_words(
+    client: TestClient[Any, Any],
+) -> None:
     answer = await client.get("/nowhere", headers={"Accept": "application/json"})
     assert (answer.status, answer.content_type) == (404, "text/plain")
 
 
-async def test_misbehaviour_shows_the_script_and_the_magic(faults: Faults, client: TestClient[Any, Any]) -> None:
-    faults.add(Rule(Fault.THROTTLE, "link", r"^\+4670<", times=3))
+async def test_misbehaviour_shows_the_script_and_the_magic(
+    faults: Faults, client: TestClient[Any, Any]
+) -> None:
+    faults.add(FaultRule(ProviderFault.THROTTLE, "link", r"^\+4670<", times=3))
     text = await page(client, "/misbehaviour")
-    assert r"<td>link</td><td><code>^\+4670&lt;</code></td><td>ber oss sakta ner</td><td>3 gånger</td>" in text
+    assert (
+        r"<td>link</td><td><code>^\+4670&lt;</code></td><td>ber oss sakta ner</td><td>3 gånger</td>"
+        in text
+    )
     assert "<code>+46700####14</code>" in text
 
 
@@ -255,16 +329,21 @@ ODD = {
     "far date": b"Date: Mon, 01 Jan 0001 00:00:00 +2359\r\n\r\nHej",
     "multipart without parts": b"Content-Type: multipart/mixed; boundary=x\r\n\r\nnothing",
     "multipart without boundary": b"Content-Type: multipart/mixed\r\n\r\n--x\r\n\r\nHej",
-    "deep multipart": b"".join(b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(2000)),
+    "deep multipart": b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n)
+        for n in range(2000)
+    ),
     "mail in mail": b"Content-Type: message/rfc822\r\n\r\nSubject: \xff\r\n\r\nHej",
     "odd type": b"Content-Type: ;;;=\r\nContent-Disposition: ;;; filename*=x''%FF\r\n\r\nHej",
     "bad name": b"Content-Type: application/pdf\r\nContent-Disposition: attachment; filename*=klingon'x'%FF%00\r\n\r\nHej",
     "split name": b"Content-Disposition: attachment; filename*0*=utf-8''%E5; filename*2=b; filename*1=c\r\n\r\nHej",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_an_odd_mail_can_still_be_looked_at(ledger: Ledger, client: TestClient[Any, Any], odd: str) -> None:
+async def test_an_odd_mail_can_still_be_looked_at(
+    ledger: Ledger, client: TestClient[Any, Any], odd: str
+) -> None:
     opened = open_mail(ODD[odd])
     ledger.add(mail(ODD[odd]))
     text = await page(client, f"/inboxes/{ADDRESS}/1")

@@ -1,4 +1,5 @@
-"""The citizen's side of each channel: mailboxes, invoices, letter boxes, cases, Slack's channels and devices."""
+"""The citizen's side of each channel: mailboxes, invoices, letter boxes, cases, Slack's channels
+and devices."""
 
 from __future__ import annotations
 
@@ -32,12 +33,12 @@ from tests.sandbox.things import (
     sealed,
 )
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
-from utskick.sandbox.batches import Batches
-from utskick.sandbox.digital_mail_opened import open_digital_letter
-from utskick.sandbox.invoice import open_invoice
+from utskick.sandbox.digital_mail.parser import open_digital_letter
+from utskick.sandbox.invoice_parser import open_invoice
 from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.views import cases, devices
-from utskick.sandbox.views.wording import bankgiro, kronor, legal_id, plusgiro
+from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, plusgiro
 
 TWO = letter(2)
 BOX = f"/letters/{quote(ADDRESS, safe='')}"
@@ -69,11 +70,13 @@ async def client(ledger: Ledger, inbox: Path) -> AsyncIterator[TestClient[Any, A
         yield client
 
 
-# -- every channel --------------------------------------------------------------------------------------------------
+# -- every channel ----------------------------------------
 
 
 @pytest.mark.parametrize("entry", ONE_OF_EACH, ids=lambda entry: entry.channel)
-async def test_every_channel_has_pages_and_only_its_lists_refresh(ledger: Ledger, client: TestClient[Any, Any], entry: Received) -> None:
+async def test_every_channel_has_pages_and_only_its_lists_refresh(
+    ledger: Ledger, client: TestClient[Any, Any], entry: Received
+) -> None:
     paths = ADDRESSES[entry.channel]
     assert "<li>" not in await page(client, paths[0])
     assert "Här är det tomt" in await page(client, paths[1], 404)
@@ -86,10 +89,15 @@ async def test_every_channel_has_pages_and_only_its_lists_refresh(ledger: Ledger
         for tag, attributes in tags(text):
             assert tag != "script"
             for name in ("href", "src"):
-                assert (attributes.get(name) or "/").startswith(("/", "#", "?", "data:,")), (tag, attributes)
+                assert (attributes.get(name) or "/").startswith(("/", "#", "?", "data:,")), (
+                    tag,
+                    attributes,
+                )
 
 
-async def test_every_link_of_the_viewer_leads_somewhere(ledger: Ledger, client: TestClient[Any, Any], inbox: Path) -> None:
+async def test_every_link_of_the_viewer_leads_somewhere(
+    ledger: Ledger, client: TestClient[Any, Any], inbox: Path
+) -> None:
     handed_over(inbox / "Kultur" / "å 1%")
     for entry in (*ONE_OF_EACH, paper(key="d1", reference="Kultur/å 1%")):
         ledger.add(entry)
@@ -101,7 +109,11 @@ async def test_every_link_of_the_viewer_leads_somewhere(ledger: Ledger, client: 
             continue
         for tag, attributes in tags(await answer.text()):
             href = unescape(attributes.get("href" if tag == "a" else "src") or "").split("#")[0]
-            if href.startswith("/") and not href.startswith(("/ledger", "/faults")) and href not in seen:
+            if (
+                href.startswith("/")
+                and not href.startswith(("/ledger", "/faults"))
+                and href not in seen
+            ):
                 seen.add(href)
                 waiting.append(href)
     kinds = {re.sub(r"\d+", "N", path.rpartition("/")[2]) for path in seen}
@@ -109,59 +121,132 @@ async def test_every_link_of_the_viewer_leads_somewhere(ledger: Ledger, client: 
     assert len(seen) > 50
 
 
-async def test_the_overview_has_a_card_for_each_kind_and_the_newest_of_all(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_the_overview_has_a_card_for_each_kind_and_the_newest_of_all(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for entry in ONE_OF_EACH:
         ledger.add(entry)
     text = await page(client, "/")
     assert [int(n) for n in re.findall(r"<b>(\d+)</b>", text)] == [0, 0, 1, 1, 1, 1, 1, 1, 0, 0]
     newest = re.findall(r'<span class="who"><a href="([^"]+)">', text)
-    assert [href.split("/")[1] for href in newest] == ["devices", "channels", "cases", "letters", "invoices", "mailboxes"]
+    assert [href.split("/")[1] for href in newest] == [
+        "devices",
+        "channels",
+        "cases",
+        "letters",
+        "invoices",
+        "mailboxes",
+    ]
 
 
-async def test_nothing_of_any_channel_becomes_markup(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_nothing_of_any_channel_becomes_markup(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(digital_letter(sealed(SCRIPT, subject=SCRIPT, name=SCRIPT)))
-    ledger.add(invoice(subject=SCRIPT, generated_at=SCRIPT, parts=[{"name": SCRIPT, "data": "", "content_type": SCRIPT}]))
+    ledger.add(
+        invoice(
+            subject=SCRIPT,
+            generated_at=SCRIPT,
+            parts=[{"name": SCRIPT, "data": "", "content_type": SCRIPT}],
+        )
+    )
     ledger.add(paper(text=f"{SCRIPT}.pdf", reference=SCRIPT))
     ledger.add(case_message(case_call(SCRIPT, user=SCRIPT, name=SCRIPT)))
     ledger.add(post(f"{SCRIPT} ```{SCRIPT}``` &lt;script&gt;"))
     ledger.add(push(title=SCRIPT, message=SCRIPT, url=SCRIPT, topic=SCRIPT, urgency=SCRIPT))
-    for channel in ("digital_mail", "digital_invoice", "snail_mail", "web_message", "slack", "push"):
-        ledger.add(Received(channel, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT.encode()))
+    for channel in (
+        "digital_mail",
+        "digital_invoice",
+        "snail_mail",
+        "web_message",
+        "slack",
+        "push",
+    ):
+        ledger.add(
+            Received(
+                channel, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT, SCRIPT.encode()
+            )
+        )
     odd = quote(SCRIPT, safe="")
-    paths = ["/", *(re.sub("/1$", f"/{n}", path) for n, each in enumerate(ADDRESSES.values(), 1) for path in each if BOX not in path)]
+    paths = [
+        "/",
+        *(
+            re.sub("/1$", f"/{n}", path)
+            for n, each in enumerate(ADDRESSES.values(), 1)
+            for path in each
+            if BOX not in path
+        ),
+    ]
     for path in (
         *paths,
         BOX,
         f"{BOX}/3",
-        *(f"/{kind}/{odd}" for kind in ("mailboxes", "invoices", "letters", "cases", "channels", "devices")),
+        *(
+            f"/{kind}/{odd}"
+            for kind in ("mailboxes", "invoices", "letters", "cases", "channels", "devices")
+        ),
     ):
         text = await page(client, path)
         assert "script" not in {tag for tag, _ in tags(text)}, path
-        assert "&lt;script&gt;" in text or path == f"/mailboxes/{ANNA}", path  # which shows what the ledger has beside the envelope
+        assert "&lt;script&gt;" in text or path == f"/mailboxes/{ANNA}", (
+            path
+        )  # which shows what the ledger has beside the envelope
 
 
 async def test_a_thing_is_only_its_owners(ledger: Ledger, client: TestClient[Any, Any]) -> None:
     ledger.add(digital_letter())
     ledger.add(Received("digital_mail", "kivra", "bo", "x", "y"))
-    for path in (f"/mailboxes/{ANNA}/2", "/mailboxes/bo/1", "/mailboxes/bo/1/files/1", f"/invoices/{ANNA}/1", f"/mailboxes/{ANNA}/99"):
+    for path in (
+        f"/mailboxes/{ANNA}/2",
+        "/mailboxes/bo/1",
+        "/mailboxes/bo/1/files/1",
+        f"/invoices/{ANNA}/1",
+        f"/mailboxes/{ANNA}/99",
+    ):
         assert '<a href="/">översikten</a>' in await page(client, path, 404)
 
 
-# -- odd content ----------------------------------------------------------------------------------------------------
+# -- odd content ----------------------------------------
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["parts", "payment_multiple_options", "options", "amount", "due_date", "method", "account", "type", "title", "message", "topic",
-             "data", "name", "notification", "android", "webpush", "headers", "tag", "subject", "url", "urgency"]
-        ),
-        inner,
-        max_size=6,
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "parts",
+                    "payment_multiple_options",
+                    "options",
+                    "amount",
+                    "due_date",
+                    "method",
+                    "account",
+                    "type",
+                    "title",
+                    "message",
+                    "topic",
+                    "data",
+                    "name",
+                    "notification",
+                    "android",
+                    "webpush",
+                    "headers",
+                    "tag",
+                    "subject",
+                    "url",
+                    "urgency",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 _SOME_XML = [sealed(), case_call(), case_call(inside="<!-- a comment -->"), b"<a/>"]
 
 
@@ -194,20 +279,30 @@ async def test_whatever_came_every_page_can_be_looked_at(raw: bytes, text: str) 
     async with visiting(ledger) as client:
         for channel, paths in ADDRESSES.items():
             recipient = ONE_OF_EACH[list(ADDRESSES).index(channel)].recipient
-            entry = ledger.add(Received(channel, text, recipient, text, text, text, text, text, raw))
-            for path in ("/", *paths[:2], *(path.removesuffix("1") + str(entry.number) for path in paths[2:])):
+            entry = ledger.add(
+                Received(channel, text, recipient, text, text, text, text, text, raw)
+            )
+            for path in (
+                "/",
+                *paths[:2],
+                *(path.removesuffix("1") + str(entry.number) for path in paths[2:]),
+            ):
                 await page(client, path)
 
 
-async def test_a_comment_in_a_case_message_is_no_obstacle(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_comment_in_a_case_message_is_no_obstacle(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(case_message(case_call(inside="<!-- a comment -->")))
     assert "går inte att tolka" not in await page(client, "/cases/102251")
 
 
-# -- digital mail ---------------------------------------------------------------------------------------------------
+# -- digital mail ----------------------------------------
 
 
-async def test_a_digital_letter_is_shown_as_its_mailbox_does(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_digital_letter_is_shown_as_its_mailbox_does(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(digital_letter(provider="minmyndighetspost"))
     assert "Min myndighetspost" in await page(client, f"/mailboxes/{ANNA}")
     assert "19000101-4000</bdi></a> <small>1 meddelande</small>" in await page(client, "/mailboxes")
@@ -216,24 +311,44 @@ async def test_a_digital_letter_is_shown_as_its_mailbox_does(ledger: Ledger, cli
     assert '<h1 dir="auto">Beslut</h1>' in text
     assert "<bdi>Sundsvalls kommun</bdi> <small>212000-2411</small>" in text
     assert '<pre dir="auto">Hej Anna.</pre>' in text
-    for part in ("Beslut?", "060-191000", "a@example.se", "https://example.se", "2026-03-05 14:03:00"):
+    for part in (
+        "Beslut?",
+        "060-191000",
+        "a@example.se",
+        "https://example.se",
+        "2026-03-05 14:03:00",
+    ):
         assert part in text
-    assert f'<img src="/mailboxes/{ANNA}/1/files/1/page.png" alt="Första sidan av beslut.pdf"' in text
+    assert (
+        f'<img src="/mailboxes/{ANNA}/1/files/1/page.png" alt="Första sidan av beslut.pdf"' in text
+    )
 
 
-async def test_html_in_a_digital_letter_is_shut_in_a_frame_without_rights(ledger: Ledger, client: TestClient[Any, Any]) -> None:
-    ledger.add(digital_letter(sealed(f'<link rel="preconnect" href="//x"><p>Hej</p>{SCRIPT}', "text/html")))
-    frames = [attributes for tag, attributes in tags(await page(client, f"/mailboxes/{ANNA}/1")) if tag == "iframe"]
+async def test_html_in_a_digital_letter_is_shut_in_a_frame_without_rights(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
+    ledger.add(
+        digital_letter(sealed(f'<link rel="preconnect" href="//x"><p>Hej</p>{SCRIPT}', "text/html"))
+    )
+    frames = [
+        attributes
+        for tag, attributes in tags(await page(client, f"/mailboxes/{ANNA}/1"))
+        if tag == "iframe"
+    ]
     assert [frame["sandbox"] for frame in frames] == [""]
     assert "<p>Hej</p>" in (frames[0]["srcdoc"] or "")
     assert "link" not in {tag for tag, _ in tags(frames[0]["srcdoc"] or "")}
 
 
-# -- files and pictures ---------------------------------------------------------------------------------------------
+# -- files and pictures ----------------------------------------
 
 
-@pytest.mark.parametrize("entry", [digital_letter(), invoice(), paper(), case_message()], ids=lambda entry: entry.channel)
-async def test_a_pdf_can_be_looked_at_and_saved(ledger: Ledger, client: TestClient[Any, Any], entry: Received) -> None:
+@pytest.mark.parametrize(
+    "entry", [digital_letter(), invoice(), paper(), case_message()], ids=lambda entry: entry.channel
+)
+async def test_a_pdf_can_be_looked_at_and_saved(
+    ledger: Ledger, client: TestClient[Any, Any], entry: Received
+) -> None:
     ledger.add(entry)
     base = ADDRESSES[entry.channel][1] + "/1/files/1"
     saved = await client.get(base)
@@ -246,36 +361,57 @@ async def test_a_pdf_can_be_looked_at_and_saved(ledger: Ledger, client: TestClie
         assert (image.format, max(image.size)) == ("PNG", 1200)
 
 
-async def test_five_pages_are_drawn_and_no_more(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_five_pages_are_drawn_and_no_more(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(paper(letter(7, ink=lambda number: b"%f g 0 0 400 400 re f" % (number / 10))))
-    pictures = [await (await client.get(f"{BOX}/1/files/1/page{page}.png")).read() for page in ("", "-2", "-5")]
+    pictures = [
+        await (await client.get(f"{BOX}/1/files/1/page{page}.png")).read()
+        for page in ("", "-2", "-5")
+    ]
     assert len(set(pictures)) == 3
     assert (await client.get(f"{BOX}/1/files/1/page-6.png")).status == 404
     text = await page(client, f"{BOX}/1")
-    assert re.findall(r"/files/1/(page[-0-9]*\.png)", text) == ["page.png", "page-2.png", "page-3.png", "page-4.png", "page-5.png"]
+    assert re.findall(r"/files/1/(page[-0-9]*\.png)", text) == [
+        "page.png",
+        "page-2.png",
+        "page-3.png",
+        "page-4.png",
+        "page-5.png",
+    ]
     assert "2 sidor till finns i filen" in text
 
 
-async def test_a_picture_that_the_browser_has_is_not_sent_again(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_picture_that_the_browser_has_is_not_sent_again(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(paper())
     first = await client.get(f"{BOX}/1/files/1/page.png")
-    again = await client.get(f"{BOX}/1/files/1/page.png", headers={"If-None-Match": first.headers["ETag"]})
+    again = await client.get(
+        f"{BOX}/1/files/1/page.png", headers={"If-None-Match": first.headers["ETag"]}
+    )
     assert (again.status, await again.read()) == (304, b"")
-    other = await client.get(f"{BOX}/1/files/1/page-2.png", headers={"If-None-Match": first.headers["ETag"]})
+    other = await client.get(
+        f"{BOX}/1/files/1/page-2.png", headers={"If-None-Match": first.headers["ETag"]}
+    )
     assert other.status == 200
 
 
 @pytest.mark.parametrize("raw", [b"", b"no PDF", b"%PDF-1.7 broken", PDF[: len(PDF) // 2][:60]])
-async def test_what_cannot_be_drawn_has_no_picture(ledger: Ledger, client: TestClient[Any, Any], raw: bytes) -> None:
+async def test_what_cannot_be_drawn_has_no_picture(
+    ledger: Ledger, client: TestClient[Any, Any], raw: bytes
+) -> None:
     ledger.add(paper(raw))
     assert "<figure>" not in await page(client, f"{BOX}/1")
     assert (await client.get(f"{BOX}/1/files/1/page.png")).status == 404
 
 
-# -- invoices -------------------------------------------------------------------------------------------------------
+# -- invoices ----------------------------------------
 
 
-async def test_an_invoice_says_what_to_pay_to_whom_and_when(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_an_invoice_says_what_to_pay_to_whom_and_when(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(invoice())
     for path in (f"/invoices/{ANNA}", f"/invoices/{ANNA}/1"):
         text = await page(client, path)
@@ -283,11 +419,17 @@ async def test_an_invoice_says_what_to_pay_to_whom_and_when(ledger: Ledger, clie
             assert part in text
         assert "Påminnelse" not in text
         assert "Inget att betala" not in text
-    for part in ("<dt>Bankgiro</dt><dd><bdi>5050-1055", "<dt>OCR-nummer</dt><dd><bdi>47115", "<dt>Avser</dt><dd><bdi>November"):
+    for part in (
+        "<dt>Bankgiro</dt><dd><bdi>5050-1055",
+        "<dt>OCR-nummer</dt><dd><bdi>47115",
+        "<dt>Avser</dt><dd><bdi>November",
+    ):
         assert part in text
 
 
-async def test_a_reminder_and_what_needs_no_payment_are_marked(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_reminder_and_what_needs_no_payment_are_marked(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(invoice(type="invoice.reminder", payment_multiple_options=None))
     for path in (f"/invoices/{ANNA}", f"/invoices/{ANNA}/1"):
         text = await page(client, path)
@@ -299,19 +441,31 @@ async def test_a_reminder_and_what_needs_no_payment_are_marked(ledger: Ledger, c
 @pytest.mark.parametrize(
     ("said", "written"),
     [
-        (kronor("1234.50"), "1\xa0234,50\xa0kr"), (kronor("0.5"), "0,50\xa0kr"), (kronor("1234567"), "1\xa0234\xa0567,00\xa0kr"),
-        (kronor("-1"), "-1"), (kronor("1,5"), "1,5"), (kronor("٣.٥"), "٣.٥"), (kronor(""), ""),
-        (bankgiro("50501055"), "5050-1055"), (bankgiro("9912346"), "991-2346"), (bankgiro("1"), "1"), (bankgiro("x"), "x"),
-        (plusgiro("1234567"), "12\xa034\xa056-7"), (plusgiro("285"), "28-5"), (plusgiro("12345678"), "1\xa023\xa045\xa067-8"),
+        (kronor("1234.50"), "1\xa0234,50\xa0kr"),
+        (kronor("0.5"), "0,50\xa0kr"),
+        (kronor("1234567"), "1\xa0234\xa0567,00\xa0kr"),
+        (kronor("-1"), "-1"),
+        (kronor("1,5"), "1,5"),
+        (kronor("٣.٥"), "٣.٥"),
+        (kronor(""), ""),
+        (bankgiro("50501055"), "5050-1055"),
+        (bankgiro("9912346"), "991-2346"),
+        (bankgiro("1"), "1"),
+        (bankgiro("x"), "x"),
+        (plusgiro("1234567"), "12\xa034\xa056-7"),
+        (plusgiro("285"), "28-5"),
+        (plusgiro("12345678"), "1\xa023\xa045\xa067-8"),
         (plusgiro(""), ""),
-        (legal_id(ANNA), "19000101-4000"), (legal_id("162120002411"), "212000-2411"), (legal_id("SE212000241101"), "SE212000241101"),
+        (legal_id(ANNA), "19000101-4000"),
+        (legal_id("162120002411"), "212000-2411"),
+        (legal_id("SE212000241101"), "SE212000241101"),
     ],
-)  # fmt: skip
+)
 def test_amounts_and_numbers_are_written_in_swedish(said: str, written: str) -> None:
     assert said == written
 
 
-# -- letters and cases ----------------------------------------------------------------------------------------------
+# -- letters and cases ----------------------------------------
 
 
 def handed_over(folder: Path) -> None:
@@ -320,23 +474,37 @@ def handed_over(folder: Path) -> None:
     files = [{"file": "a, b.pdf"}, {"file": "två.pdf"}]
     (folder / "a, b.pdf").write_bytes(PDF)
     (folder / "två.pdf").write_bytes(TWO)
-    (folder / "manifest.json").write_bytes(orjson.dumps({"letters": [{"delivery": "d1", "files": files}, {"delivery": "d2", "files": []}]}))
-    (folder / "sandlista-a.csv").write_bytes('namn,adress\nÅsa,"Vägen 1, B"\n\'=1,x\n'.encode("iso-8859-1"))
+    (folder / "manifest.json").write_bytes(
+        orjson.dumps(
+            {"letters": [{"delivery": "d1", "files": files}, {"delivery": "d2", "files": []}]}
+        )
+    )
+    (folder / "sandlista-a.csv").write_bytes(
+        'namn,adress\nÅsa,"Vägen 1, B"\n\'=1,x\n'.encode("iso-8859-1")
+    )
     (folder / "SHA256SUMS").write_text("00  a.pdf\n")
     (folder / "KLAR").write_text("")
 
 
-async def test_a_letter_shows_every_file_that_its_manifest_names(ledger: Ledger, client: TestClient[Any, Any], inbox: Path) -> None:
+async def test_a_letter_shows_every_file_that_its_manifest_names(
+    ledger: Ledger, client: TestClient[Any, Any], inbox: Path
+) -> None:
     handed_over(inbox / "Kultur" / "b1")
     ledger.add(paper(text="a, b.pdf, två.pdf", key="d1", reference="Kultur/b1"))
     text = await page(client, f"{BOX}/1")
     assert re.findall(r"<h2><bdi>([^<]+)", text) == ["a, b.pdf", "två.pdf"]
-    assert re.findall(r"<dd><bdi>([^<]+)", text)[:3] == ["Storgatan 1 lgh 1101", "852 30 SUNDSVALL", "Kultur"]
+    assert re.findall(r"<dd><bdi>([^<]+)", text)[:3] == [
+        "Storgatan 1 lgh 1101",
+        "852 30 SUNDSVALL",
+        "Kultur",
+    ]
     assert '<a href="/print/Kultur%2Fb1">' in text
     assert await (await client.get(f"{BOX}/1/files/2")).read() == TWO
 
 
-async def test_a_letter_whose_batch_is_gone_shows_what_the_ledger_has(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_letter_whose_batch_is_gone_shows_what_the_ledger_has(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(paper(text="a, b.pdf, två.pdf", key="d1", reference="Kultur/gone"))
     assert re.findall(r"<h2><bdi>([^<]+)", await page(client, f"{BOX}/1")) == ["a, b.pdf"]
 
@@ -354,17 +522,22 @@ async def test_a_case_says_who_wrote(ledger: Ledger, client: TestClient[Any, Any
     assert text.count("plan.pdf</bdi>") == 2
 
 
-# -- Slack and devices ----------------------------------------------------------------------------------------------
+# -- Slack and devices ----------------------------------------
 
 
 async def test_code_in_slack_is_set_apart(ledger: Ledger, client: TestClient[Any, Any]) -> None:
     ledger.add(post("Före &lt;b&gt;\nrad\n```\nx = 1\n  y &amp;amp;\n```\nEfter ```"))
     text = await page(client, "/channels/%23drift")
     assert re.findall(r"<pre>([^<]*)</pre>", text) == ["x = 1\n  y &amp;amp;"]
-    assert re.findall(r'<p class="said" dir="auto">([^<]*)</p>', text) == ["Före &lt;b&gt;\nrad", "Efter ```"]
+    assert re.findall(r'<p class="said" dir="auto">([^<]*)</p>', text) == [
+        "Före &lt;b&gt;\nrad",
+        "Efter ```",
+    ]
 
 
-async def test_the_newest_of_a_topic_takes_the_place_of_the_others(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_the_newest_of_a_topic_takes_the_place_of_the_others(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(push(title="Första", topic="vatten", urgency="high"))
     ledger.add(push(title="Sopor"))
     ledger.add(push(title="Sopor igen"))
@@ -375,7 +548,9 @@ async def test_the_newest_of_a_topic_takes_the_place_of_the_others(ledger: Ledge
     assert "Hög angelägenhet" not in text
 
 
-async def test_a_copy_of_the_same_delivery_is_shown_once(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_copy_of_the_same_delivery_is_shown_once(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     for _ in range(2):
         ledger.add(push(key="d1", tag="d1", deliveryId="d1"))
     text = await page(client, "/devices/annas-telefon")
@@ -383,12 +558,22 @@ async def test_a_copy_of_the_same_delivery_is_shown_once(ledger: Ledger, client:
     assert "Ämne" not in text
 
 
-async def test_a_message_of_fcm_is_shown_as_any_other(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_message_of_fcm_is_shown_as_any_other(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     message = {
-        "token": "annas-telefon", "notification": {"title": "Vatten", "body": "Tillbaka"}, "data": {"deliveryId": "d1", "url": "https://example.se"},
-        "android": {"notification": {"tag": "vatten"}}, "webpush": {"headers": {"Urgency": "high"}},
-    }  # fmt: skip
+        "token": "annas-telefon",
+        "notification": {"title": "Vatten", "body": "Tillbaka"},
+        "data": {"deliveryId": "d1", "url": "https://example.se"},
+        "android": {"notification": {"tag": "vatten"}},
+        "webpush": {"headers": {"Urgency": "high"}},
+    }
     ledger.add(push(orjson.dumps({"message": message}), provider="fcm", key="d1"))
     text = await page(client, "/devices/annas-telefon")
-    for part in ('<h2 dir="auto">Vatten', "Tillbaka", "https://example.se", "Hög angelägenhet. Ämne: <bdi>vatten"):
+    for part in (
+        '<h2 dir="auto">Vatten',
+        "Tillbaka",
+        "https://example.se",
+        "Hög angelägenhet. Ämne: <bdi>vatten",
+    ):
         assert part in text

@@ -20,10 +20,10 @@ from tests.sandbox.things import PDF
 from tests.sandbox.visitor import SCRIPT, page, tags, visiting
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
-from utskick.sandbox.batches import Batches
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.town import Town, sections
+from utskick.sandbox.print_house.batches import Batches
+from utskick.sandbox.server import Town, sections
 from utskick.sandbox.views.print_batches import table
 
 FOLDER = "/print/Kultur%2Fb1"
@@ -38,11 +38,15 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(inbox: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    async with visiting(Ledger(), batches=Batches(inbox, {"Kultur/b2": "a.pdf is not what SHA256SUMS says"})) as client:
+    async with visiting(
+        Ledger(), batches=Batches(inbox, {"Kultur/b2": "a.pdf is not what SHA256SUMS says"})
+    ) as client:
         yield client
 
 
-async def test_batches_are_listed_with_how_they_fared(client: TestClient[Any, Any], inbox: Path) -> None:
+async def test_batches_are_listed_with_how_they_fared(
+    client: TestClient[Any, Any], inbox: Path
+) -> None:
     (inbox / "Kultur" / "b2").mkdir()
     (inbox / "Kultur" / "b2" / "KLAR").write_text("")
     (inbox / "Kultur" / "b3").mkdir()
@@ -52,7 +56,8 @@ async def test_batches_are_listed_with_how_they_fared(client: TestClient[Any, An
     (inbox / "loose.pdf").write_text("")
     text = await page(client, "/print")
     rows = re.findall(
-        r'<a href="/print/[^"]+"><bdi>([^<]+)</bdi></a></span>\s*<span class="what">(\d) filer <small class="mark">([^<]+)', text
+        r'<a href="/print/[^"]+"><bdi>([^<]+)</bdi></a></span>\s*<span class="what">(\d) filer <small class="mark">([^<]+)',
+        text,
     )
     assert sorted(rows) == [
         ("Kultur/b1", "6", "mottagen"),
@@ -69,15 +74,26 @@ async def test_without_a_printing_house_there_is_nothing_to_list() -> None:
         await page(client, "/print/x", 404)
 
 
-async def test_a_batch_shows_its_lists_and_a_picture_of_each_pdf(client: TestClient[Any, Any]) -> None:
+async def test_a_batch_shows_its_lists_and_a_picture_of_each_pdf(
+    client: TestClient[Any, Any],
+) -> None:
     text = await page(client, FOLDER)
-    assert re.findall(r'<span class="who"><a [^>]+><bdi>([^<]+)', text) == ["KLAR", "SHA256SUMS", "manifest.json", "sandlista-a.csv"]
-    assert re.findall(r'<img src="([^"]+)"', text) == [f"{FOLDER}/{quote(name)}/page.png" for name in ("a, b.pdf", "två.pdf")]
+    assert re.findall(r'<span class="who"><a [^>]+><bdi>([^<]+)', text) == [
+        "KLAR",
+        "SHA256SUMS",
+        "manifest.json",
+        "sandlista-a.csv",
+    ]
+    assert re.findall(r'<img src="([^"]+)"', text) == [
+        f"{FOLDER}/{quote(name)}/page.png" for name in ("a, b.pdf", "två.pdf")
+    ]
     assert (await client.get(f"{FOLDER}/{quote('a, b.pdf')}/page.png")).content_type == "image/png"
     assert (await client.get(f"{FOLDER}/KLAR/page.png")).status == 404
 
 
-async def test_what_is_called_pdf_and_is_none_has_no_picture(client: TestClient[Any, Any], inbox: Path) -> None:
+async def test_what_is_called_pdf_and_is_none_has_no_picture(
+    client: TestClient[Any, Any], inbox: Path
+) -> None:
     (inbox / "Kultur" / "b1" / "trasig.pdf").write_bytes(b"half")
     text = await page(client, FOLDER)
     assert "trasig.pdf/page.png" not in text
@@ -90,21 +106,35 @@ async def test_the_address_list_is_a_table(client: TestClient[Any, Any]) -> None
     assert re.findall(r"<td><bdi>([^<]*)", text) == ["Åsa", "Vägen 1, B", "&#x27;=1", "x"]
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b'"' * 5000, b"a," * 300_000, b"\xff\xfe\n\r\r\n", b'"' + b"x" * 200_000 + b'"'])
-async def test_an_odd_list_can_still_be_looked_at(client: TestClient[Any, Any], inbox: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x00", b'"' * 5000, b"a," * 300_000, b"\xff\xfe\n\r\r\n", b'"' + b"x" * 200_000 + b'"'],
+)
+async def test_an_odd_list_can_still_be_looked_at(
+    client: TestClient[Any, Any], inbox: Path, data: bytes
+) -> None:
     (inbox / "Kultur" / "b1" / "odd.csv").write_bytes(data)
     await page(client, f"{FOLDER}/odd.csv")
     assert all(len(row["cells"]) <= 20 for row in table(data))
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("SHA256SUMS", "00  a.pdf"), ("manifest.json", "&quot;delivery&quot;"), ("KLAR", "klarmarkering")]
+    ("name", "part"),
+    [
+        ("SHA256SUMS", "00  a.pdf"),
+        ("manifest.json", "&quot;delivery&quot;"),
+        ("KLAR", "klarmarkering"),
+    ],
 )
-async def test_control_files_are_read_as_text(client: TestClient[Any, Any], name: str, part: str) -> None:
+async def test_control_files_are_read_as_text(
+    client: TestClient[Any, Any], name: str, part: str
+) -> None:
     assert part in await page(client, f"{FOLDER}/{name}")
 
 
-async def test_a_file_is_saved_and_never_shown_on_our_own_origin(client: TestClient[Any, Any], inbox: Path) -> None:
+async def test_a_file_is_saved_and_never_shown_on_our_own_origin(
+    client: TestClient[Any, Any], inbox: Path
+) -> None:
     (inbox / "Kultur" / "b1" / "x.html").write_text(SCRIPT)
     for name, data in (("två.pdf", TWO), ("x.html", SCRIPT.encode())):
         answer = await client.get(f"{FOLDER}/{quote(name)}/saved")
@@ -115,14 +145,35 @@ async def test_a_file_is_saved_and_never_shown_on_our_own_origin(client: TestCli
 
 
 OUTSIDE = [
-    "..", ".", "", "../secret.txt", "../../secret.txt", "Kultur/../..", "Kultur/b1/..", "/etc", "//etc", "Kultur//b1", "Kultur/./b1",
+    "..",
+    ".",
+    "",
+    "../secret.txt",
+    "../../secret.txt",
+    "Kultur/../..",
+    "Kultur/b1/..",
+    "/etc",
+    "//etc",
+    "Kultur//b1",
+    "Kultur/./b1",
     "Kultur/b1/",
-    "/Kultur/b1", ".utskick", "kultur/b1", "..\\", "Kultur/b1/KLAR", "Kultur\x00/b1", "link", "link/inbox", "Kultur/..;/..", "%2e%2e",
-]  # fmt: skip
+    "/Kultur/b1",
+    ".utskick",
+    "kultur/b1",
+    "..\\",
+    "Kultur/b1/KLAR",
+    "Kultur\x00/b1",
+    "link",
+    "link/inbox",
+    "Kultur/..;/..",
+    "%2e%2e",
+]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-async def test_no_address_leads_out_of_the_inbox(client: TestClient[Any, Any], inbox: Path, name: str) -> None:
+async def test_no_address_leads_out_of_the_inbox(
+    client: TestClient[Any, Any], inbox: Path, name: str
+) -> None:
     (inbox / ".utskick").mkdir()
     (inbox / ".utskick" / "secret.txt").write_text("secret")
     os.symlink(inbox.parent, inbox / "link")
@@ -135,16 +186,22 @@ async def test_no_address_leads_out_of_the_inbox(client: TestClient[Any, Any], i
     assert Batches(inbox).file(name, "secret.txt") is None
 
 
-@pytest.mark.parametrize("file", ["../b1/KLAR", "..", "link.txt", "/etc/passwd", ".hidden", "", "KLAR/", "klar"])
-async def test_a_file_is_found_by_its_own_name_only(client: TestClient[Any, Any], inbox: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    "file", ["../b1/KLAR", "..", "link.txt", "/etc/passwd", ".hidden", "", "KLAR/", "klar"]
+)
+async def test_a_file_is_found_by_its_own_name_only(
+    client: TestClient[Any, Any], inbox: Path, file: str
+) -> None:
     os.symlink(inbox.parent / "secret.txt", inbox / "Kultur" / "b1" / "link.txt")
     (inbox / "Kultur" / "b1" / ".hidden").write_text("secret")
     assert Batches(inbox).file("Kultur/b1", file) is None
     assert "link.txt" not in await page(client, FOLDER)
 
 
-async def test_a_letter_that_was_sent_lies_in_the_letter_box_and_at_the_printer(tmp_path: Path) -> None:
-    town = Town(Place(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
+async def test_a_letter_that_was_sent_lies_in_the_letter_box_and_at_the_printer(
+    tmp_path: Path,
+) -> None:
+    town = Town(SandboxAddresses(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
     await town.start()
     letters = channel(**sections(town.place)["snail_mail"])
     try:

@@ -10,16 +10,18 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from utskick.sandbox.batches import Batches
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.viewer import Viewer
 
 SCRIPT = "<script>alert(1)</script>"
 
 
 @asynccontextmanager
-async def visiting(ledger: Ledger, faults: Faults | None = None, batches: Batches | None = None) -> AsyncIterator[TestClient[Any, Any]]:
+async def visiting(
+    ledger: Ledger, faults: Faults | None = None, batches: Batches | None = None
+) -> AsyncIterator[TestClient[Any, Any]]:
     viewer = Viewer(ledger, faults or Faults(), batches=batches)
     app = web.Application(middlewares=[viewer.missing])
     app.add_routes(viewer.routes())

@@ -1,4 +1,7 @@
-"""The size budget: files ≤ 400 lines, functions ≤ 60, parameters ≤ 5 (ruff), medians told. Exit 1 when it is overdrawn."""
+"""Size budget: files ≤ 400 lines, functions ≤ 60, parameters ≤ 5 (ruff); medians are printed.
+
+Tests carry their data with them: files ≤ 600 lines, functions ≤ 100. Exit 1 when it is exceeded.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,37 @@ import sys
 from pathlib import Path
 
 FILE, FUNCTION = 400, 60
+TEST_FILE, TEST_FUNCTION = 600, 100
 ROOT = Path(__file__).parents[2]
 
 
-def overdrawn(folder: Path) -> tuple[list[str], list[int], list[int]]:
-    """(what is over, lines of each file, lines of each function) of a tree of Python files."""
+def overdrawn(
+    folder: Path, most_of_file: int = FILE, most_of_function: int = FUNCTION
+) -> tuple[list[str], list[int], list[int]]:
+    """Return (violations, lines of each file, lines of each function) of a tree of Python files."""
     faults, files, functions = [], [], []
     for path in sorted(folder.rglob("*.py")):
         text = path.read_text()
         count = len(text.splitlines())
         files.append(count)
-        if count > FILE:
-            faults.append(f"{path.relative_to(ROOT)}: {count} lines, more than {FILE}")
+        if count > most_of_file:
+            faults.append(f"{path.relative_to(ROOT)}: {count} lines, more than {most_of_file}")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
                 length = node.end_lineno - node.lineno + 1
                 functions.append(length)
-                if length > FUNCTION:
-                    faults.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines, more than {FUNCTION}")
+                if length > most_of_function:
+                    faults.append(
+                        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines, "
+                        f"more than {most_of_function}"
+                    )
     return faults, files, functions
 
 
 def main() -> int:
     faults, files, functions = overdrawn(ROOT / "src")
-    more = [fault for folder in ("tests", "clients") for fault in overdrawn(ROOT / folder)[0]]
+    more = overdrawn(ROOT / "clients")[0]
+    more += overdrawn(ROOT / "tests", TEST_FILE, TEST_FUNCTION)[0]
     for fault in faults + more:
         print(fault)  # noqa: T201
     print(  # noqa: T201

@@ -1,4 +1,5 @@
-"""The house is tested: sizes, the catalogue of errors, documented settings, nothing of this machine in the repository."""
+"""The house is tested: sizes, the catalogue of errors, documented settings, nothing of this machine
+in the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 
 from tests.shape.sizes import ROOT, overdrawn
 from utskick.auth.settings import AuthSection
-from utskick.channels.register import CHANNELS
+from utskick.channels.registry import CHANNELS
 from utskick.directory.settings import DirectorySection
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
@@ -61,20 +62,29 @@ def test_every_setting_is_documented() -> None:
         *settings_of(AuthSection, "auth."),
         *(n for entry in CHANNELS.values() for n in settings_of(entry.section)),
     ]
-    missing = [name for name in names if not re.search(rf"`{re.escape(name)}[.`]", text) and f".{name.rpartition('.')[2]}`" not in text]
+    missing = [
+        name
+        for name in names
+        if not re.search(rf"`{re.escape(name)}[.`]", text)
+        and f".{name.rpartition('.')[2]}`" not in text
+    ]
     assert missing == []
 
 
 def committed() -> list[Path]:
     try:
-        listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        listed = subprocess.run(
+            ["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")
     return [ROOT / name for name in listed.splitlines()]
 
 
 def test_nothing_of_a_registry_or_of_this_machine_is_committed() -> None:
-    wrong = re.compile(rb"pypi\.org|files\.pythonhosted|--index-url|--find-links|/work/(?:main|shared)|/root/")
+    wrong = re.compile(
+        rb"pypi\.org|files\.pythonhosted|--index-url|--find-links|/work/(?:main|shared)|/root/"
+    )
     for path in committed():
         if path.is_file() and path != Path(__file__):
             assert not wrong.search(path.read_bytes()), path
@@ -84,5 +94,15 @@ def test_every_module_says_what_it_is() -> None:
     for path in (*(ROOT / "src").rglob("*.py"), *(ROOT / "clients").rglob("*.py")):
         text = path.read_text()
         assert not text.strip() or text.startswith('"""'), path
-    banned = {"utils", "common", "helpers", "misc", "base", "manager", "service_layer", "handler", "processor"}
+    banned = {
+        "utils",
+        "common",
+        "helpers",
+        "misc",
+        "base",
+        "manager",
+        "service_layer",
+        "handler",
+        "processor",
+    }
     assert not [p for p in (ROOT / "src").rglob("*.py") if p.stem in banned]

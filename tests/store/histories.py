@@ -1,4 +1,5 @@
-"""Histories written past the channels: batches with messages, deliveries, attempts, events, receipts and files, as old as a test wants."""
+"""Histories written past the channels: batches with messages, deliveries, attempts, events,
+receipts and files, as old as a test wants."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ import orjson
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
-from utskick.store.attachments import keep, refer
+from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
-from utskick.store.sealing import Column
+from utskick.store.messages.attachments import keep, refer
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MID, OTHER = "2281", "2260"
@@ -22,7 +23,8 @@ MID, OTHER = "2281", "2260"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message of a batch. ``statuses``: one of each of its deliveries; ``days``: how long ago; ``file``: of its own.
+    """A message of a batch. ``statuses``: one of each of its deliveries; ``days``: how long ago;
+    ``file``: of its own.
 
     ``department``: whose it is.
     """
@@ -70,10 +72,21 @@ class Histories:
             INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, recipients, content, attachments, created_at,
                 imported, organization_number) VALUES ($1, $2, 'sms', $3, 'NORMAL', $4, $5, $6, $7, $8, $9, $10)
             """,
-            batch_id, self.mid, kind, origin, len(told), await self.seal(Column.CONTENT, orjson.dumps({"message": "Hej"})),
-            await self.named(file, batch_id) if file else None, oldest, imported, organization,
-        )  # fmt: skip
-        return Written(batch_id, tuple([await self._message(batch_id, kind, n, each) for n, each in enumerate(told)]))
+            batch_id,
+            self.mid,
+            kind,
+            origin,
+            len(told),
+            await self.seal(Column.CONTENT, orjson.dumps({"message": "Hej"})),
+            await self.named(file, batch_id) if file else None,
+            oldest,
+            imported,
+            organization,
+        )
+        return Written(
+            batch_id,
+            tuple([await self._message(batch_id, kind, n, each) for n, each in enumerate(told)]),
+        )
 
     async def _message(self, batch_id: UUID, kind: str, ordinal: int, told: Told) -> UUID:
         pool, message_id, at = self.database.pool, new_id(), NOW - timedelta(days=told.days)
@@ -83,11 +96,17 @@ class Histories:
             INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, at, origin, content, attachments, department)
             SELECT $1, $2, $3, $4, $5, $6, $7, b.origin, $8, $9, $10 FROM batches b WHERE b.id = $3
             """,
-            message_id, self.mid, batch_id, ordinal, key,
-            await self.seal(Column.PARTY, str(told.party).encode()) if told.party else None, at,
+            message_id,
+            self.mid,
+            batch_id,
+            ordinal,
+            key,
+            await self.seal(Column.PARTY, str(told.party).encode()) if told.party else None,
+            at,
             await self.seal(Column.CONTENT, b'{"message":"Hej"}') if told.file else None,
-            await self.named(told.file, message_id) if told.file else None, told.department,
-        )  # fmt: skip
+            await self.named(told.file, message_id) if told.file else None,
+            told.department,
+        )
         for status in told.statuses:
             delivery_id = new_id()
             await pool.execute(
@@ -96,12 +115,21 @@ class Histories:
                     awaited, attempts, created_at, updated_at, expires_at) VALUES
                     ($1, $2, $3, $4, 'sms', $5, 'NORMAL', $6, $7, false, 1, $8, $8, $8)
                 """,
-                delivery_id, self.mid, batch_id, message_id, kind, status, await self.seal(Column.DESTINATION, b"+46701740605"), at,
-            )  # fmt: skip
+                delivery_id,
+                self.mid,
+                batch_id,
+                message_id,
+                kind,
+                status,
+                await self.seal(Column.DESTINATION, b"+46701740605"),
+                at,
+            )
             await pool.execute(
                 "INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at) VALUES ($1, 1, $2, 'l', 'w', $3)",
-                delivery_id, self.mid, at,
-            )  # fmt: skip
+                delivery_id,
+                self.mid,
+                at,
+            )
             if status not in ("queued", "sending"):
                 await self.event(delivery_id, status, at)
             await pool.execute(
@@ -109,15 +137,21 @@ class Histories:
                 INSERT INTO receipts (id, municipality_id, channel, account, delivery_id, report, received_at, state)
                 VALUES ($1, $2, 'sms', 'link', $3, 'sent', $4, 'superseded')
                 """,
-                new_id(), self.mid, delivery_id, at,
-            )  # fmt: skip
+                new_id(),
+                self.mid,
+                delivery_id,
+                at,
+            )
         return message_id
 
     async def event(self, delivery_id: UUID, status: str, at: datetime = NOW) -> None:
         await self.database.pool.execute(
             "INSERT INTO events (municipality_id, delivery_id, attempt, status, at) VALUES ($1, $2, 1, $3, $4)",
-            self.mid, delivery_id, status, at,
-        )  # fmt: skip
+            self.mid,
+            delivery_id,
+            status,
+            at,
+        )
 
     async def named(self, text: str, owner: UUID) -> bytes:
         """A file of this text is kept, once; how its owner names it."""
@@ -127,16 +161,28 @@ class Histories:
         async with self.database.transaction() as connection:
             await keep(connection, vault, self.mid, [file], NOW)
             await refer(connection, vault, self.mid, [(owner, file.digest)])
-        return await self.seal(Column.FILES, orjson.dumps([{"name": file.name, "type": file.content_type, "digest": file.digest.hex()}]))
+        return await self.seal(
+            Column.FILES,
+            orjson.dumps(
+                [{"name": file.name, "type": file.content_type, "digest": file.digest.hex()}]
+            ),
+        )
 
     async def messages(self) -> set[UUID]:
         return await self._ids("messages", "id")
 
     async def _ids(self, table: str, column: str) -> set[UUID]:
-        return {row[0] for row in await self.database.pool.fetch(f"SELECT {column} FROM {table} WHERE municipality_id = $1", self.mid)}
+        return {
+            row[0]
+            for row in await self.database.pool.fetch(
+                f"SELECT {column} FROM {table} WHERE municipality_id = $1", self.mid
+            )
+        }
 
     async def files(self) -> set[str]:
-        rows = await self.database.pool.fetch("SELECT digest FROM attachments WHERE municipality_id = $1", self.mid)
+        rows = await self.database.pool.fetch(
+            "SELECT digest FROM attachments WHERE municipality_id = $1", self.mid
+        )
         return {self._texts.get(row["digest"], "a file of somebody else") for row in rows}
 
     async def orphans(self) -> dict[str, int]:

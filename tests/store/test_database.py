@@ -10,13 +10,14 @@ import pytest
 
 from tests.conftest import open_folder
 from utskick.domain.errors import DatabaseFault
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 
 class Line:
-    """A socket in front of the server. ``cut``: what is open passes nothing on any more, and nobody is told."""
+    """A socket in front of the server. ``cut``: what is open passes nothing on any more, and nobody
+    is told."""
 
     def __init__(self, behind: str) -> None:
         self._behind = behind
@@ -24,9 +25,14 @@ class Line:
         self.writers: list[asyncio.StreamWriter] = []
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        other_reader, other_writer = await asyncio.open_unix_connection(f"{self._behind}/.s.PGSQL.5432")
+        other_reader, other_writer = await asyncio.open_unix_connection(
+            f"{self._behind}/.s.PGSQL.5432"
+        )
         self.writers += [writer, other_writer]
-        self._pumps |= {asyncio.create_task(_pump(reader, other_writer)), asyncio.create_task(_pump(other_reader, writer))}
+        self._pumps |= {
+            asyncio.create_task(_pump(reader, other_writer)),
+            asyncio.create_task(_pump(other_reader, writer)),
+        }
 
     def cut(self) -> None:
         for pump in self._pumps:
@@ -58,7 +64,11 @@ async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_look
 ) -> None:
     wire, behind_it = line
     connected, heard = asyncio.Queue[None](), asyncio.Queue[str]()
-    listening = asyncio.create_task(behind_it.listen("utskick_test", heard.put_nowait, lambda: connected.put_nowait(None), ask_every=0.1))
+    listening = asyncio.create_task(
+        behind_it.listen(
+            "utskick_test", heard.put_nowait, lambda: connected.put_nowait(None), ask_every=0.1
+        )
+    )
     try:
         async with asyncio.timeout(10):
             await connected.get()
@@ -70,10 +80,13 @@ async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_look
         listening.cancel()
 
 
-async def test_a_database_is_not_opened_with_another_key_than_it_was_sealed_with(database: Database) -> None:
-    """A lost key file would be made anew, and people entered twice beside those whom nobody can read any more."""
+async def test_a_database_is_not_opened_with_another_key_than_it_was_sealed_with(
+    database: Database,
+) -> None:
+    """A lost key file would be made anew, and people entered twice beside those whom nobody can
+    read any more."""
     with pytest.raises(DatabaseFault, match="vault key"):
-        await Database(database.url, size=2, vault=Vault(Safe([b"x" * 32]))).open()
-    rotated = Database(database.url, size=2, vault=Vault(Safe([b"x" * 32, bytes(32)])))
+        await Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32]))).open()
+    rotated = Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32, bytes(32)])))
     await rotated.open()
     await rotated.close()

@@ -44,43 +44,63 @@ async def test_a_database_without_a_schema_says_what_to_do(server: str) -> None:
 async def test_files_that_were_there_before_retention_are_known_to_be_in_use(server: str) -> None:
     url = await fresh(server, "before_retention")
     config = upgrading.config()
-    with create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool).connect() as connection:
+    with create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool
+    ).connect() as connection:
         config.attributes["connection"] = connection
         before = ScriptDirectory.from_config(config).get_revision("0010")
         assert before is not None
         command.upgrade(config, str(before.down_revision))
         connection.commit()
-    database, shared, own, recorded = await asyncpg.connect(url), bytes(range(32)), bytes(32), bytes([7] * 32)
+    database, shared, own, recorded = (
+        await asyncpg.connect(url),
+        bytes(range(32)),
+        bytes(32),
+        bytes([7] * 32),
+    )
     batch, message = new_id(), new_id()
     for digest in (shared, own, recorded):
         await database.execute("INSERT INTO attachments VALUES ('2281', $1, 1, 'x', now())", digest)
-    named = [orjson.dumps([{"name": "a", "type": None, "digest": digest.hex()}]) for digest in (shared, own, recorded)]
+    named = [
+        orjson.dumps([{"name": "a", "type": None, "digest": digest.hex()}])
+        for digest in (shared, own, recorded)
+    ]
     await database.execute(
         """
         INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, attachments, created_at)
         VALUES ($1, '2281', 'sms', 'SMS', 'NORMAL', 1, '{}', $2, now())
         """,
-        batch, named[0],
-    )  # fmt: skip
+        batch,
+        named[0],
+    )
     await database.execute(
         """
         INSERT INTO messages (id, municipality_id, batch_id, ordinal, at, content, attachments)
         VALUES ($1, '2281', $2, 0, now(), '{}', $3)
         """,
-        message, batch, named[1],
-    )  # fmt: skip
+        message,
+        batch,
+        named[1],
+    )
     await database.execute(
         """
         INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
             created_at, updated_at, expires_at, recorded_files)
         VALUES ($1, '2281', $2, $3, 'sms', 'SMS', 'NORMAL', 'sent', '', false, now(), now(), now(), $4)
         """,
-        new_id(), batch, message, named[2],
-    )  # fmt: skip
+        new_id(),
+        batch,
+        message,
+        named[2],
+    )
     migrations.migrate(url)
     rows = await database.fetch("SELECT owner, digest FROM attachment_uses")
     await database.close()
-    assert {(row["owner"], row["digest"]) for row in rows} == {(batch, shared), (message, own), (message, recorded)}
+    assert {(row["owner"], row["digest"]) for row in rows} == {
+        (batch, shared),
+        (message, own),
+        (message, recorded),
+    }
 
 
 async def test_a_newer_schema_is_refused_with_a_sentence(server: str) -> None:

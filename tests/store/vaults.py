@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
-from utskick.store.safe import Safe
-from utskick.store.vault import Vault
 
 TABLES = "vault_keys, vault_wraps, vault_check"
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
@@ -24,9 +24,11 @@ async def empty(url: str, tables: str = TABLES) -> None:
 
 
 @asynccontextmanager
-async def process(url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0) -> AsyncIterator[Database]:
+async def process(
+    url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0
+) -> AsyncIterator[Database]:
     """``keys``: of its settings, the first and the old ones."""
-    database = Database(url, size=4, vault=Vault(Safe(keys), trusted=trusted))
+    database = Database(url, size=4, vault=Vault(Cipher(keys), trusted=trusted))
     await database.open()
     try:
         yield database

@@ -1,4 +1,5 @@
-"""The keys of an issuer elsewhere: found by its metadata, kept, and asked for again when an unknown one comes, and every hour."""
+"""The keys of an issuer elsewhere: found by its metadata, kept, and asked for again when an unknown
+one comes, and every hour."""
 
 from __future__ import annotations
 
@@ -11,21 +12,22 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from utskick.auth.keys import VerifyingKey, read_set
+from utskick.auth.jwks import VerifyingKey, read_set
 from utskick.auth.settings import IssuerSection, is_secure
 from utskick.domain.errors import IssuerAway
 from utskick.domain.outcome import Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import members, taken
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.parsing import members, taken
 
 log = structlog.get_logger(__name__)
 
-#: Seconds: the longest that keys are used without a look at the issuer, and the shortest between two looks.
+#: Seconds: the longest that keys are used without a look at the issuer, and the shortest between
+#: two looks.
 AGE: Final = 3600.0
 PAUSE: Final = 30.0
 
 
-class Why(StrEnum):
+class DiscoveryFault(StrEnum):
     """What keeps an issuer's keys from being read."""
 
     METADATA_AWAY = "metadata-away"
@@ -38,7 +40,7 @@ class Why(StrEnum):
 class Unread(Exception):
     """The keys cannot be read; the text says what was found, for whoever runs the service."""
 
-    def __init__(self, why: Why, sentence: str) -> None:
+    def __init__(self, why: DiscoveryFault, sentence: str) -> None:
         super().__init__(sentence)
         self.why = why
 
@@ -72,7 +74,10 @@ class RemoteKeys:
         if self._asking is not None:
             await asyncio.shield(self._asking)
         if self._keys is None:
-            raise IssuerAway("the issuer of this token cannot be asked for its keys; try again", headers={"Retry-After": "30"})
+            raise IssuerAway(
+                "the issuer of this token cannot be asked for its keys; try again",
+                headers={"Retry-After": "30"},
+            )
         return self._keys.get(kid)
 
     async def close(self) -> None:
@@ -87,17 +92,27 @@ class RemoteKeys:
         try:
             said = await self._get(where)
         except _Unanswered as fault:
-            raise Unread(Why.KEYS_AWAY, f"its keys cannot be fetched from {where} ({fault})") from None
+            raise Unread(
+                DiscoveryFault.KEYS_AWAY, f"its keys cannot be fetched from {where} ({fault})"
+            ) from None
         found = read_set(said)
         if not found:
-            raise Unread(Why.KEYS_UNUSABLE, f"none of its keys at {where} is one that is taken here")
+            raise Unread(
+                DiscoveryFault.KEYS_UNUSABLE,
+                f"none of its keys at {where} is one that is taken here",
+            )
         return found
 
     async def _refresh(self) -> None:
         try:
             self._keys, self._read_at = await self.read(), self._clock()
         except Unread as fault:
-            log.warning("issuer-keys-unreadable", issuer=self._issuer.name, why=fault.why.value, kept=len(self._keys or {}))
+            log.warning(
+                "issuer-keys-unreadable",
+                issuer=self._issuer.name,
+                why=fault.why.value,
+                kept=len(self._keys or {}),
+            )
 
     async def _discovered(self) -> str:
         """``jwks_uri`` of the metadata that name this very issuer (RFC 8414 section 3.3)."""
@@ -106,19 +121,38 @@ class RemoteKeys:
             try:
                 said = await self._get(url)
             except _Unanswered as fault:
-                faults.append(Unread(Why.METADATA_AWAY, f"its metadata cannot be fetched from {url} ({fault})"))
+                faults.append(
+                    Unread(
+                        DiscoveryFault.METADATA_AWAY,
+                        f"its metadata cannot be fetched from {url} ({fault})",
+                    )
+                )
                 continue
             where = said.get("jwks_uri")
             if said.get("issuer") != self._issuer.name:
-                faults.append(Unread(Why.METADATA_OF_ANOTHER, f"the metadata at {url} name {_named(said.get('issuer'))}"))
+                faults.append(
+                    Unread(
+                        DiscoveryFault.METADATA_OF_ANOTHER,
+                        f"the metadata at {url} name {_named(said.get('issuer'))}",
+                    )
+                )
             elif not isinstance(where, str) or not is_secure(where):
-                faults.append(Unread(Why.METADATA_WITHOUT_KEYS, f"the metadata at {url} name no jwks_uri with an https address"))
+                faults.append(
+                    Unread(
+                        DiscoveryFault.METADATA_WITHOUT_KEYS,
+                        f"the metadata at {url} name no jwks_uri with an https address",
+                    )
+                )
             else:
                 return where
-        raise next((fault for fault in faults if fault.why is not Why.METADATA_AWAY), faults[0])
+        raise next(
+            (fault for fault in faults if fault.why is not DiscoveryFault.METADATA_AWAY), faults[0]
+        )
 
     async def _get(self, url: str) -> Mapping[str, Any]:
-        answer = await self._wire.call(Call("GET", url, None, {"Accept": "application/json"}))
+        answer = await self._wire.call(
+            HttpRequest("GET", url, None, {"Accept": "application/json"})
+        )
         if not isinstance(answer, Answer):
             raise _Unanswered("unreachable" if isinstance(answer, Sent) else answer.reason.code)
         if not taken(answer):

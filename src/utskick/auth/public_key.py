@@ -25,7 +25,9 @@ def read(data: bytes) -> dict[str, Any]:
     jwks = _of_pem(data) if b"-----BEGIN" in data else _of_json(data)
     found = [_public(jwk) for jwk in jwks]
     if not found:
-        raise Unreadable("the file holds no public key: PEM (BEGIN PUBLIC KEY), a JWK or a JWK set is understood")
+        raise Unreadable(
+            "the file holds no public key: PEM (BEGIN PUBLIC KEY), a JWK or a JWK set is understood"
+        )
     return {"keys": found}
 
 
@@ -36,8 +38,14 @@ def _public(jwk: Any) -> dict[str, Any]:
     if "d" in jwk:
         raise Unreadable("this is a private key: keep it to yourself, and give the public one")
     bare = {name: jwk[name] for name in members}
-    thumbprint = urlsafe_b64encode(hashlib.sha256(orjson.dumps(bare)).digest()).rstrip(b"=").decode()
-    return {**bare, **{name: jwk[name] for name in _MORE if isinstance(jwk.get(name), str)}, "kid": str(jwk.get("kid") or thumbprint)}
+    thumbprint = (
+        urlsafe_b64encode(hashlib.sha256(orjson.dumps(bare)).digest()).rstrip(b"=").decode()
+    )
+    return {
+        **bare,
+        **{name: jwk[name] for name in _MORE if isinstance(jwk.get(name), str)},
+        "kid": str(jwk.get("kid") or thumbprint),
+    }
 
 
 def _of_pem(data: bytes) -> list[Any]:

@@ -1,4 +1,5 @@
-"""The one table of scopes: which operation needs which (RFC 6749 section 3.3). What is not in it cannot be served."""
+"""The one table of scopes: which operation needs which (RFC 6749 section 3.3). What is not in it
+cannot be served."""
 
 from __future__ import annotations
 
@@ -23,25 +24,59 @@ SCOPES: Final[Mapping[str, str]] = {
     "admin": "Change how the service works for a municipality",
 }
 
-#: Operation → scope. The forms without a municipality, which end in ``Short``, need the same. What a channel's own calls need: ``sending``.
+#: Operation → scope. The forms without a municipality, which end in ``Short``, need the same. What
+#: a channel's own calls need: ``sending``.
 _OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "status:read": ("getBatchStatus", "getMessageStatus", "getDeliveryStatus", "getBatchEvents"),
     "history:read": (
-        "getConversationHistory", "getMessage", "getMessageMetadata", "readAttachment", "readAttachmentByRequestParameter",
-        "getUserBatches", "getUserMessages", "getUserMessage",
+        "getConversationHistory",
+        "getMessage",
+        "getMessageMetadata",
+        "readAttachment",
+        "readAttachmentByRequestParameter",
+        "getUserBatches",
+        "getUserMessages",
+        "getUserMessage",
     ),
-    "statistics:read": ("getStatistics", "getDepartmentStatistics", "getDepartmentStatistics_1", "getStatisticsByDepartment"),
+    "statistics:read": (
+        "getStatistics",
+        "getDepartmentStatistics",
+        "getDepartmentStatistics_1",
+        "getStatisticsByDepartment",
+    ),
     "events:read": ("getEvents",),
     "webhooks:write": (
-        "createWebhook", "getWebhooks", "getWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook",
+        "createWebhook",
+        "getWebhooks",
+        "getWebhook",
+        "deleteWebhook",
+        "enableWebhook",
+        "rotateWebhookSecret",
+        "pingWebhook",
     ),
     "directory:read": (
-        "findContactSettings", "findContactSettingsByDestination", "readContactSetting", "readContactSettingChildren",
-        "findDelegates", "readDelegate", "readDelegateFilter", "getParty", "getSubscriptions",
+        "findContactSettings",
+        "findContactSettingsByDestination",
+        "readContactSetting",
+        "readContactSettingChildren",
+        "findDelegates",
+        "readDelegate",
+        "readDelegateFilter",
+        "getParty",
+        "getSubscriptions",
     ),
     "directory:write": (
-        "createContactSetting", "updateContactSetting", "deleteContactSetting", "createDelegate", "deleteDelegate",
-        "createDelegateFilter", "updateDelegateFilter", "deleteDelegateFilter", "putParty", "createSubscription", "deleteSubscription",
+        "createContactSetting",
+        "updateContactSetting",
+        "deleteContactSetting",
+        "createDelegate",
+        "deleteDelegate",
+        "createDelegateFilter",
+        "updateDelegateFilter",
+        "deleteDelegateFilter",
+        "putParty",
+        "createSubscription",
+        "deleteSubscription",
     ),
     "party:read": ("getPartyExtract",),
     "party:erase": ("deleteParty",),
@@ -50,11 +85,25 @@ _OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "holds:write": ("createHold", "liftHold"),
     "deliveries:resolve": ("resolveDelivery",),
     "admin": ("getConfigurations", "getConfiguration", "putConfiguration", "deleteConfiguration"),
-}  # fmt: skip
-_NEEDED: Final = {operation: scope for scope, operations in _OPERATIONS.items() for operation in operations}
+}
+_NEEDED: Final = {
+    operation: scope for scope, operations in _OPERATIONS.items() for operation in operations
+}
 
-#: Operations that need no token. Receipts show secrets of their own; tokens are given out to who proves who they are.
-PUBLIC: Final = frozenset({"live", "ready", "takeReceipt", "takeReceiptWithSecret", "token", "jwks", "metadata", "openidMetadata"})
+#: Operations that need no token. Receipts show secrets of their own; tokens are given out to who
+#: proves who they are.
+PUBLIC: Final = frozenset(
+    {
+        "live",
+        "ready",
+        "takeReceipt",
+        "takeReceiptWithSecret",
+        "token",
+        "jwks",
+        "metadata",
+        "openidMetadata",
+    }
+)
 
 
 def sending(channel: str) -> str:
@@ -63,7 +112,8 @@ def sending(channel: str) -> str:
 
 
 def needed(operation: str) -> str | None:
-    """The scope of an operation; None: it is public. Raises ``KeyError`` where the table does not know it."""
+    """The scope of an operation; None: it is public. Raises ``KeyError`` where the table does not
+    know it."""
     if operation in PUBLIC:
         return None
     return _NEEDED[operation.removesuffix("Short")]

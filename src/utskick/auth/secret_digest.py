@@ -1,4 +1,5 @@
-"""How a client's secret is kept: never itself, only a digest that is dear to try (Argon2id, RFC 9106, as a PHC string)."""
+"""How a client's secret is kept: never itself, only a digest that is dear to try (Argon2id, RFC
+9106, as a PHC string)."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ def new_secret() -> str:
 
 def digest_of(secret: str) -> str:
     """Names how it was made, so that dearer ways can come."""
-    made = Argon2id(salt=secrets.token_bytes(_SALT), length=_LENGTH, iterations=_PASSES, lanes=_LANES, memory_cost=_KIB)
+    made = Argon2id(
+        salt=secrets.token_bytes(_SALT),
+        length=_LENGTH,
+        iterations=_PASSES,
+        lanes=_LANES,
+        memory_cost=_KIB,
+    )
     return made.derive_phc_encoded(_bytes(secret))
 
 
@@ -42,5 +49,6 @@ def _bytes(secret: str) -> bytes:
 
 @cache
 def of_nobody() -> str:
-    """A digest of no secret: who names a client that is not there waits as long as for one that is."""
+    """A digest of no secret: who names a client that is not there waits as long as for one that
+    is."""
     return digest_of(new_secret())

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from utskick.outgoing.guard import is_this_machine
-from utskick.outgoing.section import Address, Filled, HttpPeer, Section
+from utskick.outgoing.address_guard import is_this_machine
+from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Section
 from utskick.settings import Municipality
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
@@ -26,7 +26,10 @@ def is_secure(url: str) -> bool:
     """Whether nobody else can write on the line: https, or http on this machine."""
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or "")))
+        return bool(parts.hostname) and (
+            parts.scheme == "https"
+            or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+        )
     except ValueError:
         return False
 
@@ -35,12 +38,15 @@ SecureAddress = Annotated[Address, AfterValidator(_secure)]
 
 
 class IssuerSection(HttpPeer):
-    """An issuer of the municipality's. ``url``: its ``iss``, under which its metadata is found (OpenID Connect Discovery, RFC 8414).
+    """An issuer of the municipality's. ``url``: its ``iss``, under which its metadata is found
+    (OpenID Connect Discovery, RFC 8414).
 
-    ``jwks_url``: where its keys are, for one that has no metadata. ``client_claim``: default ``client_id``, else ``azp``, else ``sub``.
-    ``municipalities``: of every token of this issuer, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
-    ``roles``. ``scopes``: its word → ours; with it, only its words count. Claims within others are named with a dot between.
-    ``label``: what stands behind its clients' names (``bygg@kommun``): a client of one issuer is never taken for a client of another.
+    ``jwks_url``: where its keys are, for one that has no metadata. ``client_claim``: default
+    ``client_id``, else ``azp``, else ``sub``. ``municipalities``: of every token of this issuer,
+    instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else ``roles``.
+    ``scopes``: its word → ours; with it, only its words count. Claims within others are named with
+    a dot between. ``label``: what stands behind its clients' names (``bygg@kommun``): a client of
+    one issuer is never taken for a client of another.
     """
 
     url: SecureAddress
@@ -67,9 +73,11 @@ class IssuerSection(HttpPeer):
 
 
 class AuthSection(Section):
-    """``mode``: whose tokens are taken; ``off``: nobody is asked for one. ``issuer``: the address under which the embedded issuer is known.
+    """``mode``: whose tokens are taken; ``off``: nobody is asked for one. ``issuer``: the address
+    under which the embedded issuer is known.
 
-    ``certificate_header``: in which a proxy tells the thumbprint of the client's certificate (RFC 8705 section 3.1).
+    ``certificate_header``: in which a proxy tells the thumbprint of the client's certificate (RFC
+    8705 section 3.1).
     """
 
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
@@ -82,15 +90,21 @@ class AuthSection(Section):
     @model_validator(mode="after")
     def _consistent(self) -> AuthSection:
         if self.foreign and not self.issuers:
-            raise ValueError(f'mode "{self.mode}" needs an issuer: add [[auth.issuers]] with its url')
+            raise ValueError(
+                f'mode "{self.mode}" needs an issuer: add [[auth.issuers]] with its url'
+            )
         if self.issuers and not self.foreign:
-            raise ValueError(f'mode "{self.mode}" takes no tokens of [[auth.issuers]]: write mode = "external" or "both"')
+            raise ValueError(
+                f'mode "{self.mode}" takes no tokens of [[auth.issuers]]: write mode = "external" or "both"'
+            )
         names = [issuer.name for issuer in self.issuers]
         if len(set(names)) < len(names):
             raise ValueError("each of [[auth.issuers]] must have a url of its own")
         realms = [issuer.realm for issuer in self.issuers]
         if len(set(realms)) < len(realms):
-            raise ValueError("each of [[auth.issuers]] must have a label of its own: it tells their clients apart")
+            raise ValueError(
+                "each of [[auth.issuers]] must have a label of its own: it tells their clients apart"
+            )
         return self
 
     @property

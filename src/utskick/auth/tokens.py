@@ -1,4 +1,5 @@
-"""Whether an access token is genuine: a signed JWT (RFC 9068 where its issuer follows it) of an issuer that is trusted here."""
+"""Whether an access token is genuine: a signed JWT (RFC 9068 where its issuer follows it) of an
+issuer that is trusted here."""
 
 from __future__ import annotations
 
@@ -8,74 +9,86 @@ from typing import Any, Final
 
 import jwt
 
-from utskick.auth.claims import Claims, Unusable
-from utskick.auth.grant import Grant
-from utskick.auth.keys import ALGORITHMS, Keys
+from utskick.auth.claims import AccessGrant, Claims, InvalidClaims
+from utskick.auth.jwks import ALGORITHMS, JwksSource
 
 #: Seconds by which clocks may differ.
 LEEWAY: Final = 30
 _LONGEST: Final = 16_384
-_TYPES: Final = ("at+jwt", "jwt")  # an ID token has no type of its own: auth.claims knows it by its claims
+_TYPES: Final = (
+    "at+jwt",
+    "jwt",
+)  # an ID token has no type of its own: auth.claims knows it by its claims
 
 
-class Refused(Exception):
-    """The token cannot be taken; the text says why to whoever sent it, and holds nothing of the token."""
+class InvalidToken(Exception):
+    """The token cannot be taken; the text says why to whoever sent it, and holds nothing of the
+    token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """An issuer whose tokens are taken. ``name``: its ``iss``; ``audience``: what must be among their ``aud``."""
+    """An issuer whose tokens are taken. ``name``: its ``iss``; ``audience``: what must be among
+    their ``aud``."""
 
     name: str
     audience: str
     claims: Claims
-    keys: Keys
+    keys: JwksSource
 
 
 class Tokens:
-    """Verifies. Nothing that a token says of itself chooses how: only which of our issuers' keys is looked up."""
+    """Verifies. Nothing that a token says of itself chooses how: only which of our issuers' keys is
+    looked up."""
 
     def __init__(self, trusted: Sequence[Trusted]) -> None:
         self._trusted = {issuer.name: issuer for issuer in trusted}
 
-    async def verify(self, token: str) -> Grant:
-        """Raises ``Refused``, ``IssuerAway`` or ``Unavailable``."""
+    async def verify(self, token: str) -> AccessGrant:
+        """Raises ``InvalidToken``, ``IssuerAway`` or ``Unavailable``."""
         header, claimed = _peeked(token)
         issuer = self._trusted.get(claimed) if isinstance(claimed, str) else None
         if issuer is None:
-            raise Refused("the token is of an issuer that is not trusted here")
+            raise InvalidToken("the token is of an issuer that is not trusted here")
         kid = header.get("kid")
         key = await issuer.keys.find(kid) if isinstance(kid, str) else None
         if key is None:
-            raise Refused("the token is signed with a key that its issuer does not have")
+            raise InvalidToken("the token is signed with a key that its issuer does not have")
         if header.get("alg") not in key.algorithms:
-            raise Refused("the token is signed in a way that its key is not for")
+            raise InvalidToken("the token is signed in a way that its key is not for")
         try:
             payload = jwt.decode(
-                token, key.key, list(key.algorithms), {"require": ["exp", "iss", "aud"]},
-                audience=issuer.audience, issuer=issuer.name, leeway=LEEWAY,
-            )  # fmt: skip
+                token,
+                key.key,
+                list(key.algorithms),
+                {"require": ["exp", "iss", "aud"]},
+                audience=issuer.audience,
+                issuer=issuer.name,
+                leeway=LEEWAY,
+            )
             return issuer.claims.grant(payload)
-        except Unusable as fault:
-            raise Refused(str(fault)) from None
+        except InvalidClaims as fault:
+            raise InvalidToken(str(fault)) from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as fault:
-            raise Refused(_reason(fault)) from None
+            raise InvalidToken(_reason(fault)) from None
 
 
 def _peeked(token: str) -> tuple[dict[str, Any], Any]:
     """The header, and the issuer that the token claims to be of: nothing has been verified."""
     if len(token) > _LONGEST:
-        raise Refused(f"the token is longer than {_LONGEST} characters")
+        raise InvalidToken(f"the token is longer than {_LONGEST} characters")
     try:
         found = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        raise Refused("the token is not a signed JWT") from None
+        raise InvalidToken("the token is not a signed JWT") from None
     header: dict[str, Any] = found["header"]
     kind = header.get("typ")
     if header.get("alg") not in ALGORITHMS or "crit" in header:
-        raise Refused(f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}, without critical extensions")
+        raise InvalidToken(
+            f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}, without critical extensions"
+        )
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
-        raise Refused("the token's type must be at+jwt or JWT: this is not an access token")
+        raise InvalidToken("the token's type must be at+jwt or JWT: this is not an access token")
     return header, found["payload"].get("iss")
 
 

@@ -11,16 +11,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app
-from utskick.cli import screen
+from utskick import bootstrap
+from utskick.cli import console as screen
 from utskick.cli.client import ORIGIN
 from utskick.cli.options import Config, Municipality
-from utskick.domain.audit import Action, Entry, Link
+from utskick.domain.audit import Action, AuditEntry, ChainLink
 from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.domain.message import Caller
 from utskick.settings import Settings
-from utskick.store.audit import Audit, Verified
+from utskick.store.administration.audit import Audit, Verified
 from utskick.store.database import Database, answering
 
 audit = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, when, from where.")
@@ -28,17 +28,33 @@ audit = typer.Typer(no_args_is_help=True, help="The audit trail: who did what, w
 
 @audit.command()
 def verify(
-    expect: Annotated[str | None, typer.Option(help="A link that was noted before, NUMBER:DIGEST; it must still be in the chain.")] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            help="A link that was noted before, NUMBER:DIGEST; it must still be in the chain."
+        ),
+    ] = None,
     municipality: Annotated[str | None, typer.Option(help="Only this one.")] = None,
     config: Config = None,
 ) -> None:
-    """Walk the chain of every municipality, and name the first link that does not hold. Exit status 1 where one is broken."""
-    settings = app.read_settings(config)
+    """Walk the chain of every municipality, and name the first link that does not hold. Exit status
+    1 where one is broken."""
+    settings = bootstrap.read_settings(config)
     found = asyncio.run(_verified(settings, municipality, _link(expect)))
     table = _table("municipality", "links", "not linked yet", "head, to be noted elsewhere", "")
     for name, told in found.items():
-        verdict = "[green]whole[/]" if told.broken is None else f"[bold red]broken at {told.broken.number}: {escape(told.broken.what)}[/]"
-        table.add_row(name, str(told.head.number), str(told.waiting), f"{told.head.number}:{told.head.digest.hex()}", verdict)
+        verdict = (
+            "[green]whole[/]"
+            if told.broken is None
+            else f"[bold red]broken at {told.broken.number}: {escape(told.broken.what)}[/]"
+        )
+        table.add_row(
+            name,
+            str(told.head.number),
+            str(told.waiting),
+            f"{told.head.number}:{told.head.digest.hex()}",
+            verdict,
+        )
     screen.console.print(table)
     if any(told.broken for told in found.values()):
         raise typer.Exit(1)
@@ -52,21 +68,31 @@ def newest(
     config: Config = None,
 ) -> None:
     """Show the newest entries of a municipality."""
-    rows = asyncio.run(_newest(app.read_settings(config), municipality, limit, action))
+    rows = asyncio.run(_newest(bootstrap.read_settings(config), municipality, limit, action))
     table = _table("when", "what", "client, system, user, from", "to what")
     for row in rows:
         subject = dict(row["subject"])
         what = [row["action"], subject.pop("operation", None)]
         who = [row["client"], row["origin"], row["issuer"], row["address"]]
-        told = [f"{name} {value if isinstance(value, str) else orjson.dumps(value).decode()}" for name, value in subject.items()]
+        told = [
+            f"{name} {value if isinstance(value, str) else orjson.dumps(value).decode()}"
+            for name, value in subject.items()
+        ]
         moment = swedish(row["at"])[:19].replace("T", "\n")
-        table.add_row(moment, *("\n".join(escape(each) for each in lines if each) for lines in (what, who, told)))
+        table.add_row(
+            moment,
+            *("\n".join(escape(each) for each in lines if each) for lines in (what, who, told)),
+        )
     screen.console.print(table)
 
 
-async def trace_change(database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]) -> None:
+async def trace_change(
+    database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]
+) -> None:
     """What was changed here, on the command line. ``by``: who answers for it."""
-    await Audit(database).note(Entry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject))
+    await Audit(database).note(
+        AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject)
+    )
 
 
 def _table(*names: str) -> Table:
@@ -77,23 +103,29 @@ def _table(*names: str) -> Table:
     return table
 
 
-async def _verified(settings: Settings, municipality: str | None, expected: Link | None) -> dict[str, Verified]:
-    async with app.opened(settings) as database, answering():
+async def _verified(
+    settings: Settings, municipality: str | None, expected: ChainLink | None
+) -> dict[str, Verified]:
+    async with bootstrap.opened(settings) as database, answering():
         trail = Audit(database)
         names = [municipality] if municipality else await trail.municipalities()
         return {name: await trail.verify(name, expected) for name in names}
 
 
-async def _newest(settings: Settings, municipality: str, limit: int, action: Action | None) -> Sequence[Mapping[str, Any]]:
-    async with app.opened(settings) as database, answering():
+async def _newest(
+    settings: Settings, municipality: str, limit: int, action: Action | None
+) -> Sequence[Mapping[str, Any]]:
+    async with bootstrap.opened(settings) as database, answering():
         return await Audit(database).last(municipality, limit, action)
 
 
-def _link(text: str | None) -> Link | None:
+def _link(text: str | None) -> ChainLink | None:
     if text is None:
         return None
     number, _, digest = text.partition(":")
     try:
-        return Link(int(number), bytes.fromhex(digest))
+        return ChainLink(int(number), bytes.fromhex(digest))
     except ValueError:
-        raise Unreadable("--expect is written as `utskick audit verify` shows it: NUMBER:DIGEST") from None
+        raise Unreadable(
+            "--expect is written as `utskick audit verify` shows it: NUMBER:DIGEST"
+        ) from None

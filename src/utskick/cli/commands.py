@@ -11,9 +11,9 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__
-from utskick.cli.later import Later
+from utskick.cli.console import console, errors
+from utskick.cli.lazy_groups import Later
 from utskick.cli.options import Address, Config, Municipality, target_of
-from utskick.cli.screen import console, errors
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
@@ -27,18 +27,26 @@ cli = typer.Typer(
 
 
 def settings_of(config: Path | None) -> Settings:
-    from utskick import app
+    from utskick import bootstrap
 
-    return app.read_settings(config)
+    return bootstrap.read_settings(config)
 
 
 @cli.command()
 def serve(
     config: Config = None,
     workers: Annotated[
-        int, typer.Option(min=0, max=64, help="Worker processes beside the API; 0: the worker runs in the same process.")
+        int,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Worker processes beside the API; 0: the worker runs in the same process.",
+        ),
     ] = 0,
-    ready_file: Annotated[Path | None, typer.Option(help="When up, write the addresses and the process id here (JSON).")] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(help="When up, write the addresses and the process id here (JSON)."),
+    ] = None,
 ) -> None:
     """Run the service: the API, and a worker."""
     from utskick.cli import service
@@ -64,8 +72,12 @@ def migrate(config: Config = None) -> None:
 
 @cli.command()
 def status(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="Of a delivery, a message or a batch.")],
-    watched: Annotated[bool, typer.Option("--watch", "-w", help="Look again until it has settled.")] = False,
+    wanted: Annotated[
+        str, typer.Argument(metavar="ID", help="Of a delivery, a message or a batch.")
+    ],
+    watched: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again until it has settled.")
+    ] = False,
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
@@ -80,9 +92,10 @@ def status(
 
 @cli.command()
 def check(config: Config = None) -> None:
-    """Look at settings, database, keys, door, providers and neighbours; change nothing. Exit status 1 on a fault."""
-    from utskick.cli import doctor
-    from utskick.cli.finding import Grade
+    """Look at settings, database, keys, door, providers and neighbours; change nothing. Exit status
+    1 on a fault."""
+    from utskick.cli import check as doctor
+    from utskick.cli.check_result import Grade
 
     findings = asyncio.run(doctor.examine(config))
     console.print(doctor.drawn(findings))
@@ -92,11 +105,18 @@ def check(config: Config = None) -> None:
 
 @cli.command()
 def demo(
-    keep: Annotated[Path | None, typer.Option("--keep", help="Leave everything in this folder, with database and log.")] = None,
-    letters: Annotated[Path | None, typer.Option(help="Where to put what the printing house got, as files to open.")] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Leave everything in this folder, with database and log."),
+    ] = None,
+    letters: Annotated[
+        Path | None,
+        typer.Option(help="Where to put what the printing house got, as files to open."),
+    ] = None,
 ) -> None:
-    """Send messages by every channel through a service and a sandbox of its own, and compare the ledgers. Nothing leaves the machine."""
-    from utskick.cli.demo.show import run
+    """Send messages by every channel through a service and a sandbox of its own, and compare the
+    ledgers. Nothing leaves the machine."""
+    from utskick.cli.demo.run import run
 
     raise typer.Exit(run(kept=keep, letters=letters))
 
@@ -108,9 +128,12 @@ def version() -> None:
 
 
 def main() -> None:
-    """Errors that somebody can act on are one sentence and exit status 1; the rest is a bug, and shown whole."""
+    """Errors that somebody can act on are one sentence and exit status 1; the rest is a bug, and
+    shown whole."""
     try:
         cli()
     except UtskickError as fault:
-        errors.print(f"[bold red]utskick:[/] {escape(fault.detail)}", highlight=False, soft_wrap=True)
+        errors.print(
+            f"[bold red]utskick:[/] {escape(fault.detail)}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)

@@ -11,29 +11,39 @@ from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
-from utskick import app
-from utskick.cli import screen, sheet
-from utskick.cli.bodies import read_file
+from utskick import bootstrap
+from utskick.cli import console as screen
+from utskick.cli import csv_file as sheet
 from utskick.cli.options import Config, Municipality
+from utskick.cli.payloads import read_file
+from utskick.cli.people_csv import Roster, roster_of
 from utskick.cli.rejections import Rejections
-from utskick.cli.roster import Roster, roster_of
-from utskick.directory.local import tables_of
-from utskick.directory.roll import Entry, Refused, Roll, Taken
+from utskick.directory.database import tables_of
+from utskick.directory.importer import ImportCounts, ImportRow, RejectedRow, Roll
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 
-directory = typer.Typer(no_args_is_help=True, help="Who people are: the directory in Utskick's own tables.")
+directory = typer.Typer(
+    no_args_is_help=True, help="Who people are: the directory in Utskick's own tables."
+)
 _STRIDE: Final = 2_000
 _SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImportOptions:
     """How a roll is to be taken in."""
 
     file: Path
@@ -44,26 +54,39 @@ class Order:
 
 @directory.command("import")
 def take(
-    file: Annotated[Path, typer.Argument(help="CSV with a row for each person or organisation.", metavar="FILE.csv")],
-    rejected: Annotated[Path | None, typer.Option("--rejected", help="Write line and reason of the rejected rows to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; change nothing.")] = False,
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with a row for each person or organisation.", metavar="FILE.csv"),
+    ],
+    rejected: Annotated[
+        Path | None,
+        typer.Option("--rejected", help="Write line and reason of the rejected rows to this file."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check; change nothing.")
+    ] = False,
     config: Config = None,
     municipality: Municipality = "2281",
 ) -> None:
-    """Take people in: who is known by the number keeps the party id; the same file twice changes nothing."""
-    settings = app.read_settings(config)
+    """Take people in: who is known by the number keeps the party id; the same file twice changes
+    nothing."""
+    settings = bootstrap.read_settings(config)
     if municipality not in settings.municipalities:
         raise SettingsFault(f"{municipality} is not among the municipalities of the settings")
-    _carry_out(settings, Order(file, municipality, rejected, dry_run))
+    _carry_out(settings, ImportOptions(file, municipality, rejected, dry_run))
 
 
-def _carry_out(settings: Settings, order: Order) -> None:
+def _carry_out(settings: Settings, order: ImportOptions) -> None:
     rows = sheet.read(read_file(order.file).data)
     now = utc_now()
     with _bar() as bar:
         reading = bar.add_task("read", total=max(len(rows.rows) - 1, 0))
         roster = roster_of(rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading))
-        taken = Taken(0, 0) if order.dry_run else asyncio.run(_take(settings, order, roster, bar))
+        taken = (
+            ImportCounts(0, 0)
+            if order.dry_run
+            else asyncio.run(_take(settings, order, roster, bar))
+        )
     refused = sorted([*roster.refused, *taken.refused], key=lambda entry: entry.line)
     _show(roster, taken, refused)
     if order.rejected is not None:
@@ -72,31 +95,44 @@ def _carry_out(settings: Settings, order: Order) -> None:
         screen.say("Dry run: nothing was written.")
 
 
-async def _take(settings: Settings, order: Order, roster: Roster, bar: Progress) -> Taken:
-    async with app.opened(settings) as database, answering():
+async def _take(
+    settings: Settings, order: ImportOptions, roster: Roster, bar: Progress
+) -> ImportCounts:
+    async with bootstrap.opened(settings) as database, answering():
         return await _written(database, order, roster.entries, bar)
 
 
-async def _written(database: Database, order: Order, entries: Sequence[Entry], bar: Progress) -> Taken:
-    roll, now, created, replaced = Roll(database, tables_of(database, database.vault.safe)), utc_now(), 0, 0
-    refused: list[Refused] = []
+async def _written(
+    database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
+) -> ImportCounts:
+    roll, now, created, replaced = (
+        Roll(database, tables_of(database, database.vault.safe)),
+        utc_now(),
+        0,
+        0,
+    )
+    refused: list[RejectedRow] = []
     writing, rest = bar.add_task("write", total=len(entries)), iter(entries)
     while part := list(islice(rest, _STRIDE)):
         taken = await roll.take(order.municipality_id, part, now)
         created, replaced = created + taken.created, replaced + taken.replaced
         refused += taken.refused
         bar.advance(writing, len(part))
-    return Taken(created, replaced, tuple(refused))
+    return ImportCounts(created, replaced, tuple(refused))
 
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=screen.console,
-    )  # fmt: skip
+    )
 
 
-def _show(roster: Roster, taken: Taken, refused: Sequence[Refused]) -> None:
+def _show(roster: Roster, taken: ImportCounts, refused: Sequence[RejectedRow]) -> None:
     rows = [
         ("columns", ", ".join(f"{role}: {name}" for role, name in roster.columns.items())),
         ("right rows", str(len(roster.entries) - len(taken.refused))),
@@ -110,11 +146,13 @@ def _show(roster: Roster, taken: Taken, refused: Sequence[Refused]) -> None:
         for entry in refused[:_SHOWN]:
             table.add_row(str(entry.line), escape(entry.reason))
         if len(refused) > _SHOWN:
-            table.add_row("…", f"and {len(refused) - _SHOWN} more; --rejected FILE.csv writes them all")
+            table.add_row(
+                "…", f"and {len(refused) - _SHOWN} more; --rejected FILE.csv writes them all"
+            )
         screen.console.print(table)
 
 
-def _write(path: Path, refused: Sequence[Refused]) -> None:
+def _write(path: Path, refused: Sequence[RejectedRow]) -> None:
     """Line and reason, and nothing of the rows: the file may be passed on."""
     with Rejections(path, ["line", "reason"]) as file:
         file.write([entry.line, entry.reason] for entry in refused)

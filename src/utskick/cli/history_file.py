@@ -1,4 +1,5 @@
-"""The peer's history as a file, read as a stream: JSON lines or CSV, plain or gzipped. Rows with their line and the place reached."""
+"""The peer's history as a file, read as a stream: JSON lines or CSV, plain or gzipped. Rows with
+their line and the place reached."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from typing import Any, BinaryIO, Final, cast
 
 import orjson
 
-from utskick.cli.records import COLUMNS, NEEDED, named
-from utskick.cli.sheet import DELIMITERS
+from utskick.cli.csv_file import DELIMITERS
+from utskick.cli.history_rows import COLUMNS, NEEDED, named
 from utskick.domain.errors import Unreadable
 
 _GZIP: Final = b"\x1f\x8b"
@@ -24,7 +25,7 @@ _LONGEST_CELL: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class HistoryRow:
     """A row: members, or why there are none."""
 
     line: int
@@ -40,13 +41,17 @@ class HistoryFile:
         self._raw = raw
         zipped = raw.read(2) == _GZIP
         raw.seek(0)
-        self._data = io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=raw))) if zipped else cast(io.BufferedReader, raw)
+        self._data = (
+            io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=raw)))
+            if zipped
+            else cast(io.BufferedReader, raw)
+        )
 
     @property
     def reached(self) -> int:
         return self._raw.tell()
 
-    def rows(self) -> Iterator[Found]:
+    def rows(self) -> Iterator[HistoryRow]:
         """Raises ``Unreadable`` where the file cannot be this at all."""
         beginning = self._data.peek(4)[:4].removeprefix(b"\xef\xbb\xbf").lstrip()
         try:
@@ -54,7 +59,7 @@ class HistoryFile:
         except (gzip.BadGzipFile, EOFError) as fault:
             raise Unreadable("the compressed file is damaged or not whole") from fault
 
-    def _json_lines(self) -> Iterator[Found]:
+    def _json_lines(self) -> Iterator[HistoryRow]:
         for line, raw in enumerate(self._data, 1):
             text = raw.removeprefix(b"\xef\xbb\xbf").strip() if line == 1 else raw.strip()
             if not text:
@@ -62,18 +67,34 @@ class HistoryFile:
             try:
                 row = orjson.loads(text)
             except ValueError:
-                yield Found(line, None, "is no JSON")
+                yield HistoryRow(line, None, "is no JSON")
                 continue
             if not isinstance(row, dict):
-                raise Unreadable(f"line {line} is no JSON object: the file must hold one object for each line, not one array")
+                raise Unreadable(
+                    f"line {line} is no JSON object: the file must hold one object for each line, not one array"
+                )
             members = named(tuple(row))
-            yield Found(line, {members[place]: value for place, value in enumerate(row.values()) if place in members})
+            yield HistoryRow(
+                line,
+                {
+                    members[place]: value
+                    for place, value in enumerate(row.values())
+                    if place in members
+                },
+            )
 
-    def _csv(self) -> Iterator[Found]:
+    def _csv(self) -> Iterator[HistoryRow]:
         csv.field_size_limit(_LONGEST_CELL)
-        text = io.TextIOWrapper(self._data, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        text = io.TextIOWrapper(
+            self._data, encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
         header = text.readline()
-        delimiter = max(DELIMITERS, key=lambda candidate: len(named(tuple(next(csv.reader([header], delimiter=candidate), ())))))
+        delimiter = max(
+            DELIMITERS,
+            key=lambda candidate: len(
+                named(tuple(next(csv.reader([header], delimiter=candidate), ())))
+            ),
+        )
         places = named(tuple(next(csv.reader([header], delimiter=delimiter), ())))
         if missing := [name for name in NEEDED if name not in places.values()]:
             raise Unreadable(
@@ -83,12 +104,18 @@ class HistoryFile:
         reader, begin = csv.reader(text, delimiter=delimiter, strict=True), 2
         try:
             for cells in reader:
-                row = {places[place]: cell for place, cell in enumerate(cells) if place in places and cell not in _NOTHING}
+                row = {
+                    places[place]: cell
+                    for place, cell in enumerate(cells)
+                    if place in places and cell not in _NOTHING
+                }
                 if row:
-                    yield Found(begin, row)
+                    yield HistoryRow(begin, row)
                 begin = reader.line_num + 2
         except csv.Error as fault:
-            raise Unreadable(f"the file cannot be read from line {begin} on: {fault}; a quotation mark may be missing") from None
+            raise Unreadable(
+                f"the file cannot be read from line {begin} on: {fault}; a quotation mark may be missing"
+            ) from None
         finally:
             text.detach()  # else the file would be closed with it
 

@@ -1,4 +1,5 @@
-"""A mailing: one content to a list of recipients, in as many batches as the contract's limit asks for."""
+"""A mailing: one content to a list of recipients, in as many batches as the contract's limit asks
+for."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from hashlib import sha256
 from typing import Final
 
 from utskick.channels.sms.requests import MOST_PARTIES
-from utskick.cli.bodies import Content, send_batch
-from utskick.cli.recipients import Kind
+from utskick.cli.payloads import MessageContent, send_batch
+from utskick.cli.recipients_csv import ListKind
 from utskick.domain.recipient import Recipient
 from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
 from utskick_client.wire import encoded
@@ -30,8 +31,8 @@ class Posting:
 class Mailing:
     """``key``: the user's own Idempotency-Key; None: it is made of all that is sent."""
 
-    kind: Kind
-    content: Content
+    kind: ListKind
+    content: MessageContent
     recipients: tuple[Recipient, ...]
     key: str | None = None
 
@@ -40,7 +41,8 @@ class Mailing:
         return -(-len(self.recipients) // MOST)
 
     def postings(self) -> Iterator[Posting]:
-        """The same list, content and options give the same keys, so a repeated command finds what an interrupted one has sent."""
+        """The same list, content and options give the same keys, so a repeated command finds what
+        an interrupted one has sent."""
         for number in range(self.batches):
             body = self.content.to_many(self.recipients[number * MOST : (number + 1) * MOST])
             yield Posting(body, self._key(number, body))

@@ -1,4 +1,5 @@
-"""Watching batches until they settle: a live bar for each, fed by the streams of events that the API gives."""
+"""Watching batches until they settle: a live bar for each, fed by the streams of events that the
+API gives."""
 
 from __future__ import annotations
 
@@ -10,9 +11,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-from utskick.cli import screen
+from utskick.cli import console as screen
 from utskick.domain.status import Status
 from utskick_client import AsyncUtskickClient
 from utskick_client.results import unsettled
@@ -34,7 +42,8 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. ``calm``: how long nothing may have changed, after all has settled, because a receipt may still come.
+    """Seconds. ``calm``: how long nothing may have changed, after all has settled, because a
+    receipt may still come.
 
     ``longest``: when to stop looking, None for never.
     """
@@ -47,8 +56,11 @@ class Pace:
 _TICK = 0.2
 
 
-async def watch(client: AsyncUtskickClient, batches: Sequence[Watched], console: Console, pace: Pace = Pace()) -> list[Counts]:
-    """The last counts of each batch, in their order. The service may be restarted while somebody watches."""
+async def watch(
+    client: AsyncUtskickClient, batches: Sequence[Watched], console: Console, pace: Pace = Pace()
+) -> list[Counts]:
+    """The last counts of each batch, in their order. The service may be restarted while somebody
+    watches."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -57,8 +69,15 @@ async def watch(client: AsyncUtskickClient, batches: Sequence[Watched], console:
         TextColumn("{task.fields[counts]}"),
     )
     with Progress(*columns, console=console) as progress:
-        bars = [_Bar(watched, progress, progress.add_task(watched.label, total=None, counts="")) for watched in batches]
-        listeners = [asyncio.create_task(bar.listen(client, batch_id)) for bar in bars for batch_id in bar.watched.batch_ids]
+        bars = [
+            _Bar(watched, progress, progress.add_task(watched.label, total=None, counts=""))
+            for watched in batches
+        ]
+        listeners = [
+            asyncio.create_task(bar.listen(client, batch_id))
+            for bar in bars
+            for batch_id in bar.watched.batch_ids
+        ]
         try:
             await _until_settled(bars, listeners, pace)
         finally:
@@ -68,7 +87,9 @@ async def watch(client: AsyncUtskickClient, batches: Sequence[Watched], console:
     return [bar.counts for bar in bars]
 
 
-async def _until_settled(bars: Sequence[_Bar], listeners: Sequence[asyncio.Task[None]], pace: Pace) -> None:
+async def _until_settled(
+    bars: Sequence[_Bar], listeners: Sequence[asyncio.Task[None]], pace: Pace
+) -> None:
     """Raises what a listener raised."""
     began = time.monotonic()
     while not all(bar.settled for bar in bars) or not _calm(bars, pace):
@@ -81,7 +102,9 @@ async def _until_settled(bars: Sequence[_Bar], listeners: Sequence[asyncio.Task[
 
 
 def _calm(bars: Sequence[_Bar], pace: Pace) -> bool:
-    may_change = any(bar.counts.get(Status.SENT) or bar.counts.get(Status.UNCERTAIN) for bar in bars)
+    may_change = any(
+        bar.counts.get(Status.SENT) or bar.counts.get(Status.UNCERTAIN) for bar in bars
+    )
     return not may_change or time.monotonic() - max(bar.changed for bar in bars) >= pace.calm
 
 
@@ -114,4 +137,9 @@ class _Bar:
                 self._heard[batch_id], self.changed = seen.counts, time.monotonic()
                 counts = self.counts
                 total = sum(counts.values())
-                self.progress.update(self.task, completed=total - unsettled(counts), total=total, counts=screen.in_words(counts))
+                self.progress.update(
+                    self.task,
+                    completed=total - unsettled(counts),
+                    total=total,
+                    counts=screen.in_words(counts),
+                )

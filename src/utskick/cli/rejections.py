@@ -14,7 +14,8 @@ from utskick.domain.errors import Unreadable
 
 
 class Rejections:
-    """``with``. CSV as Excel opens it here, readable for nobody else. Raises ``Unreadable`` where it cannot be written."""
+    """``with``. CSV as Excel opens it here, readable for nobody else. Raises ``Unreadable`` where
+    it cannot be written."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path = path
@@ -31,7 +32,12 @@ class Rejections:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         with self._told():
             self._file.close()
 

@@ -1,4 +1,5 @@
-"""``utskick retention``: which rules apply, and what they would remove; the database is read and written directly."""
+"""``utskick retention``: which rules apply, and what they would remove; the database is read and
+written directly."""
 
 from __future__ import annotations
 
@@ -13,19 +14,22 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from utskick import app, speaking
-from utskick.cli import screen
+from utskick import bootstrap
+from utskick.bootstrap import channels as speaking
+from utskick.cli import console as screen
 from utskick.cli.options import Config
 from utskick.domain.clock import SWEDEN, utc_now
-from utskick.domain.retention import Kept, Rule
+from utskick.domain.retention import Kept, RetentionRule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
-from utskick.store.removals import Removed
-from utskick.store.retention import Due, Retention, Walk
-from utskick.store.retention_rules import RetentionRules
-from utskick.store.tallies import Tallies
+from utskick.store.history.statistics import Tallies
+from utskick.store.retention.purge import Removed
+from utskick.store.retention.rules import RetentionRules
+from utskick.store.retention.sweep import Due, Retention, Walk
 
-retention = typer.Typer(no_args_is_help=True, help="How long messages are kept, and what is past its time.")
+retention = typer.Typer(
+    no_args_is_help=True, help="How long messages are kept, and what is past its time."
+)
 
 _REASONS: Final = {
     Kept.HOLD: "held",
@@ -35,53 +39,72 @@ _REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RuleUsage:
     """What stands under one rule, or under none."""
 
     walk: Walk
-    rule: Rule | None
+    rule: RetentionRule | None
     due: Due | None
 
 
 @retention.command()
 def status(config: Config = None) -> None:
     """Show the rule of every type of request, and how much is past its time."""
-    found = asyncio.run(_look(app.read_settings(config)))
+    found = asyncio.run(_look(bootstrap.read_settings(config)))
     screen.console.print(_drawn(found))
 
 
 @retention.command()
 def run(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; change nothing.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Remove what is past its time now, without waiting for a worker to come to it."""
-    settings = app.read_settings(config)
+    settings = bootstrap.read_settings(config)
     if dry_run:
         screen.console.print(_drawn(asyncio.run(_look(settings))))
         screen.say("Dry run: nothing was removed.")
         return
     rows = asyncio.run(_carry_out(settings))
-    table = Table("municipality", "type", "messages", "deliveries", "batches", "files", title="removed", title_justify="left")
+    table = Table(
+        "municipality",
+        "type",
+        "messages",
+        "deliveries",
+        "batches",
+        "files",
+        title="removed",
+        title_justify="left",
+    )
     for walk, gone in rows:
-        table.add_row(walk.municipality_id, walk.message_type, *map(str, (gone.messages, gone.deliveries, gone.batches, gone.files)))
+        table.add_row(
+            walk.municipality_id,
+            walk.message_type,
+            *map(str, (gone.messages, gone.deliveries, gone.batches, gone.files)),
+        )
     screen.console.print(table)
 
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention]]:
-    async with app.opened(settings) as database, answering():
+    async with bootstrap.opened(settings) as database, answering():
         yield database, Retention(database, speaking.rules_of(settings))
 
 
-async def _look(settings: Settings) -> list[Found]:
+async def _look(settings: Settings) -> list[RuleUsage]:
     now = utc_now()
     async with _opened(settings) as (database, store):
-        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[Found]()
+        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[RuleUsage]()
         for walk in await store.walks():
-            applied = (await rules.of(walk.municipality_id)).of_type(walk.message_type, walk.municipality_id)
+            applied = (await rules.of(walk.municipality_id)).of_type(
+                walk.message_type, walk.municipality_id
+            )
             due = await store.due(walk, now)
-            found += [Found(walk, rule, due.get(rule)) for rule in applied] or [Found(walk, None, None)]
+            found += [RuleUsage(walk, rule, due.get(rule)) for rule in applied] or [
+                RuleUsage(walk, None, None)
+            ]
         return found
 
 
@@ -99,24 +122,44 @@ async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
     return done
 
 
-def _drawn(found: Sequence[Found]) -> Table:
-    table = Table("municipality", "type", "for", "rule", "decision", title="retention", title_justify="left")
+def _drawn(found: Sequence[RuleUsage]) -> Table:
+    table = Table(
+        "municipality", "type", "for", "rule", "decision", title="retention", title_justify="left"
+    )
     table.add_column("past its time", justify="right")
     table.add_column("oldest", no_wrap=True)
     table.add_column("newest", no_wrap=True)
     table.add_column("stays though it is old")
     for each in found:
         rule, due = each.rule, each.due
-        said = "none: all is kept" if rule is None else "preserve" if rule.days is None else f"{rule.days} days"
+        said = (
+            "none: all is kept"
+            if rule is None
+            else "preserve"
+            if rule.days is None
+            else f"{rule.days} days"
+        )
         table.add_row(
-            each.walk.municipality_id, each.walk.message_type, escape(_part(rule)), said, escape(rule.decision) if rule else "",
-            str(due.messages) if due else "", _day(due.oldest) if due else "", _day(due.newest) if due else "",
-            ", ".join(f"{due.kept[reason]} {words}" for reason, words in _REASONS.items() if due.kept.get(reason)) if due else "",
-        )  # fmt: skip
+            each.walk.municipality_id,
+            each.walk.message_type,
+            escape(_part(rule)),
+            said,
+            escape(rule.decision) if rule else "",
+            str(due.messages) if due else "",
+            _day(due.oldest) if due else "",
+            _day(due.newest) if due else "",
+            ", ".join(
+                f"{due.kept[reason]} {words}"
+                for reason, words in _REASONS.items()
+                if due.kept.get(reason)
+            )
+            if due
+            else "",
+        )
     return table
 
 
-def _part(rule: Rule | None) -> str:
+def _part(rule: RetentionRule | None) -> str:
     """The part of the municipality that a rule is for."""
     if rule is None or rule.unit is None:
         return ""

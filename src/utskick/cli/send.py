@@ -8,11 +8,21 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import bodies, screen
-from utskick.cli.bodies import EmailContent, SmsContent, read_file, sender_of
-from utskick.cli.client import Target, reaching
-from utskick.cli.options import Address, AtOnce, High, Key, Municipality, Party, Reference, target_of
-from utskick.cli.recipients import read_number
+from utskick.cli import console as screen
+from utskick.cli import payloads as bodies
+from utskick.cli.client import ServiceTarget, reaching
+from utskick.cli.options import (
+    Address,
+    AtOnce,
+    High,
+    Key,
+    Municipality,
+    Party,
+    Reference,
+    target_of,
+)
+from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
+from utskick.cli.recipients_csv import read_number
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick_client import Email, Manner, MessageResult, Sms
@@ -48,7 +58,9 @@ def email(
     subject: Annotated[str, typer.Option(help="The subject.")],
     message: Annotated[str, typer.Option(help="The plain text.")],
     html: Annotated[Path | None, typer.Option(help="File with the same as HTML.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(help="File to attach; may be repeated.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="File to attach; may be repeated.")
+    ] = None,
     sender: Annotated[str | None, typer.Option(help="Address that it is from.")] = None,
     sender_name: Annotated[str | None, typer.Option(help="Name beside that address.")] = None,
     party: Party = None,
@@ -67,16 +79,18 @@ def email(
     _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
 
 
-def _carry_out(target: Target, body: Sms | Email, manner: Manner) -> None:
+def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None:
     """Exit status 1 where the answer says that it was not sent."""
     message = asyncio.run(_send(target, body, manner))
     screen.console.print(screen.of_message(message))
     if message.replayed:
-        screen.say("This key was used before: nothing new was sent, and this is what became of it then.")
+        screen.say(
+            "This key was used before: nothing new was sent, and this is what became of it then."
+        )
     if any(delivery.lifecycle in _NOT_SENT for delivery in message.deliveries):
         raise typer.Exit(1)
 
 
-async def _send(target: Target, body: Sms | Email, manner: Manner) -> MessageResult:
+async def _send(target: ServiceTarget, body: Sms | Email, manner: Manner) -> MessageResult:
     async with reaching(target) as client:
         return await bodies.send(client, body, manner)

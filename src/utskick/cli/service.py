@@ -16,27 +16,32 @@ import uvloop
 from rich.console import Console
 from rich.panel import Panel
 
-from utskick import app, logs
+from utskick import bootstrap, logs
 from utskick.auth.settings import AuthSection
 from utskick.domain.errors import DatabaseFault
-from utskick.sandbox.place import Place
-from utskick.sandbox.town import NOTICE, sections
+from utskick.sandbox.addresses import SandboxAddresses
+from utskick.sandbox.server import NOTICE, sections
 from utskick.settings import Settings
 from utskick.store import migrations
 
 log = structlog.get_logger(__name__)
 
 
-def serve(settings: Settings, config: Path | None, workers: int, ready_file: Path | None = None) -> None:
-    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process. ``ready_file``: written when up."""
+def serve(
+    settings: Settings, config: Path | None, workers: int, ready_file: Path | None = None
+) -> None:
+    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process.
+    ``ready_file``: written when up."""
     logs.configure(settings.log.level, settings.log.format)
     uvloop.run(_serve(settings, config, workers, ready_file))
 
 
-async def _serve(settings: Settings, config: Path | None, workers: int, ready_file: Path | None) -> None:
-    signalled = app.stop_signal()
+async def _serve(
+    settings: Settings, config: Path | None, workers: int, ready_file: Path | None
+) -> None:
+    signalled = bootstrap.stop_signal()
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(app.serving(settings, work=workers == 0))
+        running = await stack.enter_async_context(bootstrap.serving(settings, work=workers == 0))
         if workers:
             crew = Crew(settings, config, running.place, workers)
             stack.push_async_callback(crew.close)
@@ -44,15 +49,22 @@ async def _serve(settings: Settings, config: Path | None, workers: int, ready_fi
         _announce(running, settings)
         if ready_file is not None:
             _tell(running, ready_file)
-        await app.stop_wanted(*running.parts, signalled=signalled)
+        await bootstrap.stop_wanted(*running.parts, signalled=signalled)
         log.info("stopping", grace=settings.worker.grace)
 
 
-def _announce(running: app.Running, settings: Settings) -> None:
-    lines = [f"[bold]API[/]            {running.api_url}", f"[bold]Swagger UI[/]     {running.api_url}/docs"]
+def _announce(running: bootstrap.Running, settings: Settings) -> None:
+    lines = [
+        f"[bold]API[/]            {running.api_url}",
+        f"[bold]Swagger UI[/]     {running.api_url}/docs",
+    ]
     if running.viewer_url:
-        lines.append(f"[bold]Sandbox[/]        {running.viewer_url}   what the citizens got, ledger")
-    lines.append(f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}")
+        lines.append(
+            f"[bold]Sandbox[/]        {running.viewer_url}   what the citizens got, ledger"
+        )
+    lines.append(
+        f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}"
+    )
     auth = settings.section("auth")
     lines.append(f"[bold]Tokens[/]         {_whose_tokens(auth, running.api_url)}")
     if running.viewer_url:
@@ -61,13 +73,20 @@ def _announce(running: app.Running, settings: Settings) -> None:
     console = Console(stderr=True)
     console.print(Panel("\n".join(lines), title="Utskick", expand=False))
     if running.client_file is not None:
-        console.print(_first_calls(running.api_url, running.client_file), markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            _first_calls(running.api_url, running.client_file),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _first_calls(api_url: str, client_file: Path) -> str:
     """To be copied: a token for ten minutes, and an SMS with it. The secret stays in its file."""
     here = Path.cwd()
-    path = quote(str(client_file.relative_to(here) if client_file.is_relative_to(here) else client_file))
+    path = quote(
+        str(client_file.relative_to(here) if client_file.is_relative_to(here) else client_file)
+    )
     return "\n".join(
         [
             "From another terminal: a token, and an SMS with it.",
@@ -84,18 +103,28 @@ def _whose_tokens(auth: AuthSection, api_url: str) -> str:
     return ", ".join(places) or "[bold yellow]nobody is asked for one (auth.mode is off)[/]"
 
 
-def _tell(running: app.Running, ready_file: Path) -> None:
+def _tell(running: bootstrap.Running, ready_file: Path) -> None:
     """Written whole or not at all: who waits for it reads it the moment it is there."""
     partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
-    partial.write_bytes(orjson.dumps({"api": running.api_url, "viewer": running.viewer_url, "pid": os.getpid()}))
+    partial.write_bytes(
+        orjson.dumps({"api": running.api_url, "viewer": running.viewer_url, "pid": os.getpid()})
+    )
     partial.replace(ready_file)
 
 
 class Crew:
     """Worker processes beside the API. One that dies is replaced; all stop with us."""
 
-    def __init__(self, settings: Settings, config: Path | None, place: Place | None, count: int) -> None:
-        self._command = [sys.executable, "-m", "utskick", "worker", *(["--config", str(config)] if config else [])]
+    def __init__(
+        self, settings: Settings, config: Path | None, place: SandboxAddresses | None, count: int
+    ) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "utskick",
+            "worker",
+            *(["--config", str(config)] if config else []),
+        ]
         self._environment = {**os.environ, **_inherited(settings, place)}
         self._count = count
         self._grace = settings.worker.grace
@@ -132,13 +161,15 @@ class Crew:
             await asyncio.wait(late, timeout=5)
 
 
-def _inherited(settings: Settings, place: Place | None) -> dict[str, str]:
-    """What a worker must know that is not in the file: the folder, and where this process's simulators are."""
+def _inherited(settings: Settings, place: SandboxAddresses | None) -> dict[str, str]:
+    """What a worker must know that is not in the file: the folder, and where this process's
+    simulators are."""
     told: dict[str, Any] = {"UTSKICK_DATA__FOLDER": str(settings.data.folder.absolute())}
     if place is not None:
         told["UTSKICK_SANDBOX__ENABLED"] = "true"
         told |= {
-            f"UTSKICK_{name.upper()}": orjson.dumps(_merged(settings, name, section)).decode() for name, section in sections(place).items()
+            f"UTSKICK_{name.upper()}": orjson.dumps(_merged(settings, name, section)).decode()
+            for name, section in sections(place).items()
         }
     return told
 
@@ -151,12 +182,18 @@ def _merged(settings: Settings, name: str, simulated: dict[str, Any]) -> dict[st
 
 def work(settings: Settings) -> None:
     logs.configure(settings.log.level, settings.log.format)
-    uvloop.run(app.work(settings))
+    uvloop.run(bootstrap.work(settings))
 
 
 def migrate(settings: Settings, console: Console) -> None:
     """Bring the schema of the database in the settings to this release's."""
     if settings.database.url is None:
-        raise DatabaseFault("the embedded database is migrated by `utskick serve` itself; for another one set database.url")
+        raise DatabaseFault(
+            "the embedded database is migrated by `utskick serve` itself; for another one set database.url"
+        )
     before, after = migrations.migrate(settings.database.url.get_secret_value())
-    console.print(f"schema {before or 'none'} → {after}" if before != after else f"schema {after}: nothing to do")
+    console.print(
+        f"schema {before or 'none'} → {after}"
+        if before != after
+        else f"schema {after}: nothing to do"
+    )

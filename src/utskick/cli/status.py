@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from utskick.cli import screen
-from utskick.cli.client import Target, reaching
+from utskick.cli import console as screen
+from utskick.cli.client import ServiceTarget, reaching
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.status import Status
@@ -28,7 +28,8 @@ _ILL: Final = (Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.DEFERRED,
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is on the screen, and whether it will change of itself. ``batch``: where it is of one, ``reasons`` as they were last told."""
+    """What is on the screen, and whether it will change of itself. ``batch``: where it is of one,
+    ``reasons`` as they were last told."""
 
     drawn: RenderableType
     settled: bool
@@ -36,7 +37,7 @@ class View:
     reasons: Table | None = None
 
 
-def show(target: Target, text: str, *, watched: bool) -> None:
+def show(target: ServiceTarget, text: str, *, watched: bool) -> None:
     """Raises ``NotFound`` where the id is of nothing in the municipality."""
     found = parse_id(text)
     if found is None:
@@ -44,7 +45,7 @@ def show(target: Target, text: str, *, watched: bool) -> None:
     asyncio.run(_show(target, str(found), watched=watched))
 
 
-async def _show(target: Target, wanted: str, *, watched: bool) -> None:
+async def _show(target: ServiceTarget, wanted: str, *, watched: bool) -> None:
     async with reaching(target) as client:
         view = await look(client, target.municipality, wanted)
         if not watched:
@@ -63,7 +64,8 @@ async def _show(target: Target, wanted: str, *, watched: bool) -> None:
 
 
 async def _watch(client: AsyncUtskickClient, view: View, live: Live) -> None:
-    """A batch: its counts as they change; the reasons take a look at every delivery, and are asked for more rarely."""
+    """A batch: its counts as they change; the reasons take a look at every delivery, and are asked
+    for more rarely."""
     assert view.batch is not None
     looked = time.monotonic()
     async with aclosing(client.watch_batch(view.batch.batch_id)) as stream:
@@ -84,7 +86,9 @@ async def look(client: AsyncUtskickClient, municipality: str, wanted: str) -> Vi
         except Refused as fault:
             if fault.status != 404:
                 raise
-    raise NotFound(f"municipality {municipality} has no delivery, message or batch with the id {wanted}")
+    raise NotFound(
+        f"municipality {municipality} has no delivery, message or batch with the id {wanted}"
+    )
 
 
 async def _delivery(client: AsyncUtskickClient, wanted: str) -> View:
@@ -94,13 +98,19 @@ async def _delivery(client: AsyncUtskickClient, wanted: str) -> View:
 
 def _head(delivery: DeliveryResult) -> Table:
     rows = screen.of_delivery(delivery)
-    named = (("message", delivery.message_id), ("batch", delivery.batch_id), ("reference", delivery.reference))
+    named = (
+        ("message", delivery.message_id),
+        ("batch", delivery.batch_id),
+        ("reference", delivery.reference),
+    )
     return screen.sheet([*rows, *((what, value) for what, value in named if value)])
 
 
 async def _message(client: AsyncUtskickClient, wanted: str) -> View:
     message: MessageResult = await client.message_status(wanted)
-    return View(screen.of_message(message), all(delivery.settled for delivery in message.deliveries))
+    return View(
+        screen.of_message(message), all(delivery.settled for delivery in message.deliveries)
+    )
 
 
 async def _batch(client: AsyncUtskickClient, wanted: str) -> View:
@@ -116,7 +126,13 @@ async def _of_batch(client: AsyncUtskickClient, batch: BatchResult) -> View:
 
 def _drawn(batch: BatchResult, reasons: Table | None) -> View:
     drawn: list[RenderableType] = [
-        screen.sheet([("batch", batch.batch_id), ("deliveries", str(batch.total)), *screen.of_measure(batch.sms)]),
+        screen.sheet(
+            [
+                ("batch", batch.batch_id),
+                ("deliveries", str(batch.total)),
+                *screen.of_measure(batch.sms),
+            ]
+        ),
         screen.of_counts(batch.counts),
         *([reasons] if reasons is not None else []),
     ]

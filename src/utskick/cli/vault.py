@@ -8,63 +8,92 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
-from utskick import app
-from utskick.cli import screen
+from utskick import bootstrap
+from utskick.cli import console as screen
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotAllowedHere, Unreadable
 from utskick.domain.month import Month, parse_month
 from utskick.settings import Settings
+from utskick.store.crypto.key_rows import INDEX, KeyRow
+from utskick.store.crypto.master_key import new_key
 from utskick.store.database import answering
-from utskick.store.destruction import Destruction
-from utskick.store.keyring import new_key
-from utskick.store.resealing import Resealing
-from utskick.store.vault_keys import INDEX, KeyRow
+from utskick.store.key_lifecycle.destruction import Destruction
+from utskick.store.key_lifecycle.reencryption import Resealing
 
-vault = typer.Typer(no_args_is_help=True, help="The keys that seal personal data in the database (docs/explanation/vault.md).")
+vault = typer.Typer(
+    no_args_is_help=True,
+    help="The keys that seal personal data in the database (docs/explanation/vault.md).",
+)
 
 
 @vault.command("new-key")
 def make() -> None:
-    """Print a new key for vault.key or the file of vault.key_file. Keep a copy: without it the data cannot be read."""
+    """Print a new key for vault.key or the file of vault.key_file. Keep a copy: without it the data
+    cannot be read."""
     screen.say(new_key())
 
 
 @vault.command("status")
 def status(config: Config = None) -> None:
     """Show the vault's keys by municipality and month, and which key of the settings wraps each."""
-    rows, ring = asyncio.run(_status(app.read_settings(config)))
-    table = Table("municipality", "key", "wrapped by", "made", title="keys of the vault", title_justify="left")
+    rows, ring = asyncio.run(_status(bootstrap.read_settings(config)))
+    table = Table(
+        "municipality", "key", "wrapped by", "made", title="keys of the vault", title_justify="left"
+    )
     for row in rows:
-        table.add_row(row.place[0] or "all", _named(row.place[1]), _wrapped(row, ring), f"{row.created:%Y-%m-%d}")
+        table.add_row(
+            row.place[0] or "all",
+            _named(row.place[1]),
+            _wrapped(row, ring),
+            f"{row.created:%Y-%m-%d}",
+        )
     screen.console.print(table)
     screen.say(f"The settings have {', '.join(f'{name} ({_place(ring, name)})' for name in ring)}.")
     first, older = ring[0], {name for row in rows for name in row.wraps} - {ring[0]}
     living = [row for row in rows if row.destroyed is None]
     if any(first not in row.wraps for row in living):
-        screen.say("Not all keys are wrapped by vault.key: old_keys must stay. `utskick vault rewrap` changes that.")
+        screen.say(
+            "Not all keys are wrapped by vault.key: old_keys must stay. `utskick vault rewrap` changes that."
+        )
     elif older:
-        screen.say("All keys are wrapped by vault.key. When every process has it, `utskick vault rewrap` takes the older wrapping away.")
+        screen.say(
+            "All keys are wrapped by vault.key. When every process has it, `utskick vault rewrap` takes the older wrapping away."
+        )
 
 
 async def _status(settings: Settings) -> tuple[list[KeyRow], tuple[str, ...]]:
-    async with app.opened(settings) as database, answering():
+    async with bootstrap.opened(settings) as database, answering():
         return await database.vault.rows.all(), database.vault.ring
 
 
 def _named(period: str) -> str:
-    return "index of parties and files" if period == INDEX else period if parse_month(period) else "directory, lasting secrets"
+    return (
+        "index of parties and files"
+        if period == INDEX
+        else period
+        if parse_month(period)
+        else "directory, lasting secrets"
+    )
 
 
 def _wrapped(row: KeyRow, ring: Sequence[str]) -> str:
     if row.destroyed is not None:
         return f"[red]destroyed {row.destroyed:%Y-%m-%d}[/]"
     return ", ".join(
-        f"{name} ({_place(ring, name)})" for name in sorted(row.wraps, key=lambda n: ring.index(n) if n in ring else len(ring))
+        f"{name} ({_place(ring, name)})"
+        for name in sorted(row.wraps, key=lambda n: ring.index(n) if n in ring else len(ring))
     )
 
 
@@ -74,36 +103,54 @@ def _place(ring: Sequence[str], name: str) -> str:
 
 @vault.command("rewrap")
 def rewrap(config: Config = None) -> None:
-    """End a change of keys: all is wrapped by the settings' key, and no more by older ones. Every process must have the new key by now."""
-    strange, gone = asyncio.run(_rewrap(app.read_settings(config)))
+    """End a change of keys: all is wrapped by the settings' key, and no more by older ones. Every
+    process must have the new key by now."""
+    strange, gone = asyncio.run(_rewrap(bootstrap.read_settings(config)))
     if strange:
-        raise NotAllowedHere(f"{strange} keys of the vault are wrapped by a key that the settings do not have: add it to vault.old_keys")
-    screen.say(f"All keys are wrapped by vault.key alone ({gone} older wrappings taken away). vault.old_keys may go.")
+        raise NotAllowedHere(
+            f"{strange} keys of the vault are wrapped by a key that the settings do not have: add it to vault.old_keys"
+        )
+    screen.say(
+        f"All keys are wrapped by vault.key alone ({gone} older wrappings taken away). vault.old_keys may go."
+    )
 
 
 async def _rewrap(settings: Settings) -> tuple[int, int]:
-    async with app.opened(settings) as database, answering():
+    async with bootstrap.opened(settings) as database, answering():
         strange = await database.vault.rewrap()
-        return strange, 0 if strange else await database.vault.rows.keep_only(database.vault.ring[0])
+        return strange, 0 if strange else await database.vault.rows.keep_only(
+            database.vault.ring[0]
+        )
 
 
 @vault.command("reseal")
 def reseal(config: Config = None) -> None:
-    """Seal what was written before there were keys for it. The service may run; the command may be stopped and given again."""
+    """Seal what was written before there were keys for it. The service may run; the command may be
+    stopped and given again."""
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=screen.console,
-    )  # fmt: skip
+    )
     with bar:
-        left = asyncio.run(_reseal(app.read_settings(config), bar))
+        left = asyncio.run(_reseal(bootstrap.read_settings(config), bar))
     if left:
-        raise NotAllowedHere(f"{left} rows were changed by others meanwhile, and stand unsealed; give the command again")
-    screen.say("Everything is sealed. What stood there before is in backups, and in the files of the database until it has been cleared up")
-    screen.say("(`VACUUM FULL batches, messages, deliveries, attachments`, which stops the service while it runs).")
+        raise NotAllowedHere(
+            f"{left} rows were changed by others meanwhile, and stand unsealed; give the command again"
+        )
+    screen.say(
+        "Everything is sealed. What stood there before is in backups, and in the files of the database until it has been cleared up"
+    )
+    screen.say(
+        "(`VACUUM FULL batches, messages, deliveries, attachments`, which stops the service while it runs)."
+    )
 
 
 async def _reseal(settings: Settings, bar: Progress) -> int:
-    async with app.opened(settings) as database, answering():
+    async with bootstrap.opened(settings) as database, answering():
         resealing = Resealing(database)
         task = bar.add_task("sealed", total=await resealing.left())
         async for done in resealing.run():
@@ -122,14 +169,16 @@ def destroy(
     found = parse_month(month)
     if found is None:
         raise Unreadable("--month must be a month like 2026-01")
-    asyncio.run(_destroy(app.read_settings(config), municipality, found, asks=not yes))
+    asyncio.run(_destroy(bootstrap.read_settings(config), municipality, found, asks=not yes))
     screen.say(f"The key of {month} is destroyed. Running processes forget it within a minute.")
-    screen.say("A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old")
+    screen.say(
+        "A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old"
+    )
     screen.say("key go (docs/how-to/destroy-a-month.md).")
 
 
 async def _destroy(settings: Settings, municipality_id: str, month: Month, *, asks: bool) -> None:
-    async with app.opened(settings) as database, answering():
+    async with bootstrap.opened(settings) as database, answering():
         destruction = Destruction(database, municipality_id, month)
         count = await destruction.check(utc_now())
         screen.console.print(

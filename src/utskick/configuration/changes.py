@@ -1,4 +1,5 @@
-"""A change of what a unit says: checked whole before anything is stored, with the secrets that stay as they are."""
+"""A change of what a unit says: checked whole before anything is stored, with the secrets that stay
+as they are."""
 
 from __future__ import annotations
 
@@ -11,20 +12,40 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
-from utskick.configuration import outside
-from utskick.configuration.sections import ACCOUNTS, Configuration
-from utskick.configuration.showing import MASK
-from utskick.configuration.tables import refused
-from utskick.configuration.watch import Watch
-from utskick.domain.configuration import Said, version_of
-from utskick.domain.errors import ChangedMeanwhile, ConfigurationBroken, Invalid, NotAllowedHere, Violation
+from utskick.configuration import api_restrictions as outside
+from utskick.configuration.inheritance import ACCOUNTS, Configuration
+from utskick.configuration.redaction import MASK
+from utskick.configuration.toml_tables import refused
+from utskick.configuration.watcher import ConfigurationWatcher
+from utskick.domain.configuration import UnitSetting, version_of
+from utskick.domain.errors import (
+    ChangedMeanwhile,
+    ConfigurationBroken,
+    Invalid,
+    NotAllowedHere,
+    Violation,
+)
 from utskick.domain.unit import Unit
-from utskick.outgoing.guard import Reach
+from utskick.outgoing.address_guard import AddressPolicy
 
-#: Members that say where a login goes, and how it is known to be there: whoever changes one must give the secrets again, or one could have
+#: Members that say where a login goes, and how it is known to be there: whoever changes one must
+#: give the secrets again, or one could have
 #: them sent to a machine of one's own.
 _WHERE: Final = frozenset(
-    {"provider", "url", "token_url", "login_url", "tenant_id", "host", "port", "hosts", "origins", "operators", "share", "security"}
+    {
+        "provider",
+        "url",
+        "token_url",
+        "login_url",
+        "tenant_id",
+        "host",
+        "port",
+        "hosts",
+        "origins",
+        "operators",
+        "share",
+        "security",
+    }
     | {"ca", "host_keys", "accept_any_host_key", "encrypt", "newest_tls"}
 )
 
@@ -35,7 +56,8 @@ ANY: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``by``: who answers for it. ``seen``: the versions that it may take the place of; None: of any."""
+    """``by``: who answers for it. ``seen``: the versions that it may take the place of; None: of
+    any."""
 
     unit: Unit
     section: str
@@ -47,34 +69,42 @@ class Change:
 class Changes:
     """``reach``: where the providers of accounts may lie that are set from outside.
 
-    Sections are made in threads: one with a private key in it takes 50 ms, because the key is proved.
+    Sections are made in threads: one with a private key in it takes 50 ms, because the key is
+    proved.
     """
 
-    def __init__(self, watch: Watch, reach: Reach) -> None:
+    def __init__(self, watch: ConfigurationWatcher, reach: AddressPolicy) -> None:
         self._watch = watch
         self._reach = reach
 
     async def put(self, change: Change, given: Mapping[str, Any]) -> bool:
         """In the place of all that the unit said of the section. True: it said nothing before.
 
-        When it returns, this process works by it; the others do a moment later. Raises ``Invalid`` with every fault,
-        ``ChangedMeanwhile``, and ``NotAllowedHere`` where somebody else was faster.
+        When it returns, this process works by it; the others do a moment later. Raises ``Invalid``
+        with every fault, ``ChangedMeanwhile``, and ``NotAllowedHere`` where somebody else was
+        faster.
         """
         before = await self._found(change.unit, change.section, change.seen)
         value, faults = _with_kept(given, before.value if before else {})
-        said = Said(change.unit, change.section, value, change.by, change.at)
-        faults += [Violation(m, why) for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()]
+        said = UnitSetting(change.unit, change.section, value, change.by, change.at)
+        faults += [
+            Violation(m, why)
+            for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()
+        ]
         if not faults and not _storable(value):
             faults = [Violation(change.section, "must not hold a number beyond 64 bits")]
         if not faults:
-            faults = await self._faults(self._watch.now.with_change(change.unit, change.section, said), said)
+            faults = await self._faults(
+                self._watch.now.with_change(change.unit, change.section, said), said
+            )
         if faults:
             raise Invalid(faults)
         await self._store(said.unit, said.section, before, said)
         return before is None
 
     async def delete(self, unit: Unit, section: str, seen: Collection[str] | None = None) -> bool:
-        """The unit says nothing of the section any more. False: it did not. ``seen``: as of a ``Change``.
+        """The unit says nothing of the section any more. False: it did not. ``seen``: as of a
+        ``Change``.
 
         Raises ``NotAllowedHere`` where others build on it, and ``ChangedMeanwhile``.
         """
@@ -82,20 +112,32 @@ class Changes:
         unreadable = before is None and self._watch.now.is_unreadable(unit, section)
         if before is None and not unreadable:
             return False
-        if broken := await asyncio.to_thread(_broken_by, self._watch.now.with_change(unit, section, None), section, unit):
+        if broken := await asyncio.to_thread(
+            _broken_by, self._watch.now.with_change(unit, section, None), section, unit
+        ):
             raise NotAllowedHere(f"what is said for {broken} cannot stand without it")
         await self._store(unit, section, before, None)
         return True
 
-    async def _found(self, unit: Unit, section: str, seen: Collection[str] | None) -> Said | None:
+    async def _found(
+        self, unit: Unit, section: str, seen: Collection[str] | None
+    ) -> UnitSetting | None:
         await self._watch.refresh()
         found = self._watch.now.own(section, unit)
-        if seen is not None and version_of(found) not in seen and not (found is not None and ANY in seen):
-            raise ChangedMeanwhile("it is not as If-Match says: somebody has changed it since it was read. Read it again")
+        if (
+            seen is not None
+            and version_of(found) not in seen
+            and not (found is not None and ANY in seen)
+        ):
+            raise ChangedMeanwhile(
+                "it is not as If-Match says: somebody has changed it since it was read. Read it again"
+            )
         return found
 
-    async def _store(self, unit: Unit, section: str, seen: Said | None, said: Said | None) -> None:
-        def changed(there: Said | None) -> Said | None:
+    async def _store(
+        self, unit: Unit, section: str, seen: UnitSetting | None, said: UnitSetting | None
+    ) -> None:
+        def changed(there: UnitSetting | None) -> UnitSetting | None:
             if version_of(there) != version_of(seen):
                 raise NotAllowedHere("somebody else has changed it in this moment: read it again")
             return said
@@ -103,15 +145,22 @@ class Changes:
         await self._watch.rows.change(unit, section, changed)
         await self._watch.refresh()
 
-    async def _faults(self, configuration: Configuration, said: Said) -> list[Violation]:
+    async def _faults(self, configuration: Configuration, said: UnitSetting) -> list[Violation]:
         try:
-            model = await asyncio.to_thread(configuration.model, said.section, configuration.path(said.section, said.unit))
+            model = await asyncio.to_thread(
+                configuration.model, said.section, configuration.path(said.section, said.unit)
+            )
         except ConfigurationBroken as fault:
             return [Violation(said.section, fault.detail)]
         except ValidationError as fault:
             return [
-                Violation(_place(error["loc"], said) or said.section, error["msg"].removeprefix("Value error, "))
-                for error in fault.errors(include_url=False, include_input=False, include_context=False)
+                Violation(
+                    _place(error["loc"], said) or said.section,
+                    error["msg"].removeprefix("Value error, "),
+                )
+                for error in fault.errors(
+                    include_url=False, include_input=False, include_context=False
+                )
             ]
         found, here = list[Violation](), configuration.kinds[said.section].here
         for member in said.value:
@@ -123,7 +172,9 @@ class Changes:
                 found += await outside.unreachable(value, member, self._reach)
                 if not found and here and (place := outside.elsewhere(value, member)) is not None:
                     found.append(Violation(place, outside.ELSEWHERE))
-        if not found and (broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)):
+        if not found and (
+            broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)
+        ):
             found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
         return found
 
@@ -150,14 +201,21 @@ def _broken_by(configuration: Configuration, section: str, unit: Unit) -> Unit |
     return None
 
 
-def _with_kept(given: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
-    """What was given, with secrets in the place of their masks; and masks that stand for nothing, or may not stand any more."""
+def _with_kept(
+    given: Mapping[str, Any], before: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Violation]]:
+    """What was given, with secrets in the place of their masks; and masks that stand for nothing,
+    or may not stand any more."""
     faults = list[Violation]()
-    value = {member: _filled(each, before.get(member), member, faults) for member, each in given.items()}
+    value = {
+        member: _filled(each, before.get(member), member, faults) for member, each in given.items()
+    }
     accounts, old = given.get(ACCOUNTS), before.get(ACCOUNTS, {})
     for name, account in accounts.items() if isinstance(accounts, Mapping) else ():
         if isinstance(account, Mapping) and any(_masks(account)) and name in old:
-            moved = [member for member in sorted(_WHERE) if account.get(member) != old[name].get(member)]
+            moved = [
+                member for member in sorted(_WHERE) if account.get(member) != old[name].get(member)
+            ]
             why = "has changed, so that the secrets of this account must be given again"
             faults += [Violation(f"{ACCOUNTS}.{name}.{member}", why) for member in moved]
     return value, faults
@@ -166,14 +224,22 @@ def _with_kept(given: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[dic
 def _filled(given: Any, before: Any, place: str, faults: list[Violation]) -> Any:
     if isinstance(given, Mapping):
         old = before if isinstance(before, Mapping) else {}
-        return {name: _filled(each, old.get(name), f"{place}.{name}", faults) for name, each in given.items()}
+        return {
+            name: _filled(each, old.get(name), f"{place}.{name}", faults)
+            for name, each in given.items()
+        }
     if isinstance(given, list):
         olds = before if isinstance(before, list) else []
-        return [_filled(each, olds[i] if i < len(olds) else None, f"{place}[{i}]", faults) for i, each in enumerate(given)]
+        return [
+            _filled(each, olds[i] if i < len(olds) else None, f"{place}[{i}]", faults)
+            for i, each in enumerate(given)
+        ]
     if given == MASK:
         if isinstance(before, str):
             return before
-        faults.append(Violation(place, "must be given: there is no secret that could stay as it is"))
+        faults.append(
+            Violation(place, "must be given: there is no secret that could stay as it is")
+        )
     return given
 
 
@@ -185,11 +251,21 @@ def _masks(given: Any) -> Iterator[bool]:
         yield True
 
 
-def _place(loc: tuple[Any, ...], said: Said) -> str:
-    """Where the body has it. pydantic puts the provider between an account's name and its members."""
-    parts = [part if isinstance(part, int) else str(part).removesuffix(f"@{said.unit.tag}") for part in loc]
+def _place(loc: tuple[Any, ...], said: UnitSetting) -> str:
+    """Where the body has it. pydantic puts the provider between an account's name and its
+    members."""
+    parts = [
+        part if isinstance(part, int) else str(part).removesuffix(f"@{said.unit.tag}")
+        for part in loc
+    ]
     if len(parts) > 2 and parts[0] == ACCOUNTS and isinstance(said.value[ACCOUNTS], Mapping):
         account = said.value[ACCOUNTS].get(parts[1])
-        if isinstance(account, Mapping) and parts[2] == account.get("provider", parts[2]) and parts[2] not in account:
+        if (
+            isinstance(account, Mapping)
+            and parts[2] == account.get("provider", parts[2])
+            and parts[2] not in account
+        ):
             del parts[2]
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts
+    ).removeprefix(".")

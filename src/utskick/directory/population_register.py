@@ -8,13 +8,13 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from utskick.directory.local import told
-from utskick.directory.peer import Peer
+from utskick.directory.database import told
+from utskick.directory.service_client import Peer
+from utskick.domain.directory_ports import Hidden, PartyKind, PostalAddress
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Hidden, Kind, PostalAddress
-from utskick.outgoing.reading import taken
-from utskick.store.parties import Parties
+from utskick.outgoing.parsing import taken
+from utskick.store.directory.parties import Parties
 
 _TYPE: Final = "POPULATION_REGISTRATION_ADDRESS"
 #: What a register writes for *no*; every other word in a flag of protection counts as *yes*.
@@ -49,12 +49,17 @@ class _Citizen(_Answer):
 
     @property
     def protected(self) -> bool:
-        return self.classified.casefold() not in _UNPROTECTED or self.protectedNR.casefold() not in _UNPROTECTED
+        return (
+            self.classified.casefold() not in _UNPROTECTED
+            or self.protectedNR.casefold() not in _UNPROTECTED
+        )
 
     def place(self) -> PostalAddress | Hidden:
         if self.protected:
             return Hidden.PROTECTED
-        found = next((a for a in self.addresses or () if a.address_type == _TYPE and not a.emigrated), None)
+        found = next(
+            (a for a in self.addresses or () if a.address_type == _TYPE and not a.emigrated), None
+        )
         if found is None:
             return Hidden.NONE
         made = PostalAddress(
@@ -71,13 +76,16 @@ class _Citizen(_Answer):
 
 
 class PopulationRegister:
-    """Organisations, and those whom our own table calls protected, are not asked about there. An answer is neither kept nor logged."""
+    """Organisations, and those whom our own table calls protected, are not asked about there. An
+    answer is neither kept nor logged."""
 
     def __init__(self, peer: Peer, parties: Parties) -> None:
         self._peer = peer
         self._parties = parties
 
-    async def address(self, municipality_id: str, party_id: str) -> PostalAddress | Hidden | Deferred:
+    async def address(
+        self, municipality_id: str, party_id: str
+    ) -> PostalAddress | Hidden | Deferred:
         found = parse_id(party_id)
         if found is None:
             return Hidden.NONE
@@ -86,7 +94,7 @@ class PopulationRegister:
             return ours
         if ours is not None and ours.protected:
             return Hidden.PROTECTED
-        if ours is not None and ours.kind is Kind.ENTERPRISE:
+        if ours is not None and ours.kind is PartyKind.ENTERPRISE:
             return ours.address if ours.address.is_complete else Hidden.NONE
         answer = await self._peer.get(f"/{municipality_id}/{found}?ShowClassified=false")
         if isinstance(answer, Deferred):
@@ -100,10 +108,16 @@ class PopulationRegister:
 
 
 def _spoken(text: str) -> str | None:
-    """``ÖSTRA STORGATAN 1B`` → ``Östra Storgatan 1B``. What is not in capitals throughout stays as it is: a register knows *von*."""
+    """``ÖSTRA STORGATAN 1B`` → ``Östra Storgatan 1B``. What is not in capitals throughout stays as
+    it is: a register knows *von*."""
     if text != text.upper():
         return text
     return (
-        " ".join(word if any(ch.isdigit() for ch in word) else _WORD.sub(lambda m: m[0].capitalize(), word) for word in text.split())
+        " ".join(
+            word
+            if any(ch.isdigit() for ch in word)
+            else _WORD.sub(lambda m: m[0].capitalize(), word)
+            for word in text.split()
+        )
         or None
     )

@@ -1,4 +1,5 @@
-"""The ``[directory]`` table: which of three questions is answered from our own tables, and which by a service of the municipality."""
+"""The ``[directory]`` table: which of three questions is answered from our own tables, and which by
+a service of the municipality."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from utskick.outgoing.section import Address, Filled, HttpPeer, Secret, Section
+from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Secret, Section
 
 Where = Literal["local", "remote"]
 
@@ -28,7 +29,8 @@ class Remote(Section):
 
 
 class DirectorySection(Section):
-    """``parties``: numbers behind party ids; ``addresses``: of persons, organisations' are always ours; ``contacts``: contact settings."""
+    """``parties``: numbers behind party ids; ``addresses``: of persons, organisations' are always
+    ours; ``contacts``: contact settings."""
 
     parties: Where = "local"
     addresses: Where = "local"
@@ -37,8 +39,19 @@ class DirectorySection(Section):
 
     @model_validator(mode="after")
     def _reachable(self) -> DirectorySection:
-        wanted = {"party": self.parties, "citizen": self.addresses, "contact_settings": self.contacts}
-        missing = [name for name, where in wanted.items() if where == "remote" and getattr(self.remote, name) is None]
+        wanted = {
+            "party": self.parties,
+            "citizen": self.addresses,
+            "contact_settings": self.contacts,
+        }
+        missing = [
+            name
+            for name, where in wanted.items()
+            if where == "remote" and getattr(self.remote, name) is None
+        ]
         if missing:
-            raise ValueError("what is remote needs an address: add " + ", ".join(f"[directory.remote.{name}]" for name in missing))
+            raise ValueError(
+                "what is remote needs an address: add "
+                + ", ".join(f"[directory.remote.{name}]" for name in missing)
+            )
         return self

@@ -1,4 +1,5 @@
-"""A named, typed blob and its digest. The bytes are stored once per SHA-256; everything else refers."""
+"""A named, typed blob and its digest. The bytes are stored once per SHA-256; everything else
+refers."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """``name`` as the sender wrote it, ``content_type`` a media type or None when the sender gave none."""
+    """``name`` as the sender wrote it, ``content_type`` a media type or None when the sender gave
+    none."""
 
     name: str
     content_type: str | None
@@ -23,9 +25,12 @@ class Attachment:
         return cls(name, content_type, data, hashlib.sha256(data).digest())
 
 
-def listed(entries: Iterable[Mapping[str, Any]], files: Iterable[Attachment], member: str = "content") -> list[dict[str, Any]]:
-    """Files as a history shows them, from a stored content's ``entries`` with their ``digest`` in hex: its place is taken by ``member``,
-    the file in Base64; by nothing where the content was opened without its files."""
+def listed(
+    entries: Iterable[Mapping[str, Any]], files: Iterable[Attachment], member: str = "content"
+) -> list[dict[str, Any]]:
+    """Files as a history shows them, from a stored content's ``entries`` with their ``digest`` in
+    hex: its place is taken by ``member``, the file in Base64; by nothing where the content was
+    opened without its files."""
     data = {file.digest.hex(): file.data for file in files}
     return [_shown(entry, data, member) for entry in entries]
 

@@ -1,4 +1,5 @@
-"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none can be changed or taken out unseen."""
+"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none
+can be changed or taken out unseen."""
 
 from __future__ import annotations
 
@@ -29,8 +30,9 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """``subject``: what it was done to, as ids and words, never a name, number, address or text. ``caller``: who, and from where."""
+class AuditEntry:
+    """``subject``: what it was done to, as ids and words, never a name, number, address or text.
+    ``caller``: who, and from where."""
 
     action: Action
     caller: Caller
@@ -39,27 +41,33 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the digest before and the entry."""
+class ChainLink:
+    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the
+    digest before and the entry."""
 
     number: int
     digest: bytes
 
 
 #: Before the first entry.
-BEGINNING: Final = Link(0, bytes(32))
+BEGINNING: Final = ChainLink(0, bytes(32))
 
 
-def linked(before: Link, told: Mapping[str, Any]) -> Link:
+def linked(before: ChainLink, told: Mapping[str, Any]) -> ChainLink:
     """The next link. ``told``: every member of the entry, as it is stored."""
-    return Link(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
+    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
 
 
 def canonical(told: Mapping[str, Any]) -> bytes:
-    """One form of an entry, whoever writes it: members in order, times in UTC to the microsecond."""
+    """One form of an entry, whoever writes it: members in order, times in UTC to the
+    microsecond."""
     plain = {name: _plain(value) for name, value in told.items()}
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+    return (
+        value.astimezone(UTC).isoformat(timespec="microseconds")
+        if isinstance(value, datetime)
+        else value
+    )

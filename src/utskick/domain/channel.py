@@ -1,4 +1,5 @@
-"""The one seam that a channel implements: plan (pure), inspect, prepare, send (the only I/O with an effect), read a receipt."""
+"""The one seam that a channel implements: plan (pure), inspect, prepare, send (the only I/O with an
+effect), read a receipt."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.errors import NotFound, Violation
+from utskick.domain.errors import Violation
 from utskick.domain.outcome import Outcome, Reason
-from utskick.domain.preparing import READY, Prepared
+from utskick.domain.preparation import Prepared
 from utskick.domain.recipient import Recipient
 from utskick.domain.unit import Unit
 
@@ -28,8 +29,9 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Where a request came in: the municipality, the organisation number (where the path has one), and query parameters by name.
+class RequestContext:
+    """Where a request came in: the municipality, the organisation number (where the path has one),
+    and query parameters by name.
 
     ``department``: as the request names it, where it has been read.
     """
@@ -46,17 +48,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request comes to: one shared content, and the recipients it goes to. Everything has been validated.
+    """What a request comes to: one shared content, and the recipients it goes to. Everything has
+    been validated.
 
-    ``content``: JSON members, the request without its recipients, as history shows it; members that begin with ``_`` are not shown.
-    ``content["_legs"]``: what other channels are given of a routed request, by channel: ``{"content": {...}, "attachments": [indexes]}``.
-    Where it is not known yet which leg will be taken, ``_later`` in a leg's content names the members whose faults count only then.
-    ``entries``: for each recipient of the request, in its order, the index into ``recipients`` (exact duplicates share one).
-    ``remarks``: members added to the answer and to the history (SMS: encoding, segments).
-    ``secret``: what a delivery needs and nobody may read (a token): encrypted while it is pending, erased when it has settled.
-    ``each``: the member of the request that the recipients' own contents come from (``messages[i]``).
-    ``batch_id``: where the caller names the batch itself; several requests may share it.
-    ``organization_number``: of the path, where it has one; with ``department`` it says whose configuration applies.
+    ``content``: JSON members, the request without its recipients, as history shows it; members that
+    begin with ``_`` are not shown. ``content["_legs"]``: what other channels are given of a routed
+    request, by channel: ``{"content": {...}, "attachments": [indexes]}``. Where it is not known yet
+    which leg will be taken, ``_later`` in a leg's content names the members whose faults count only
+    then. ``entries``: for each recipient of the request, in its order, the index into
+    ``recipients`` (exact duplicates share one). ``remarks``: members added to the answer and to the
+    history (SMS: encoding, segments). ``secret``: what a delivery needs and nobody may read (a
+    token): encrypted while it is pending, erased when it has settled. ``each``: the member of the
+    request that the recipients' own contents come from (``messages[i]``). ``batch_id``: where the
+    caller names the batch itself; several requests may share it. ``organization_number``: of the
+    path, where it has one; with ``department`` it says whose configuration applies.
     """
 
     content: dict[str, Any]
@@ -77,11 +82,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One message to one recipient, as it is handed to a provider. Opened from the store, sealed again by nobody.
+    """One message to one recipient, as it is handed to a provider. Opened from the store, sealed
+    again by nobody.
 
-    ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan gave it.
-    ``letters``: of the hand-over of a gathering, its members, each with its delivery id; read as they are asked for.
-    ``organization_number``, ``department``: of the unit whose configuration applies.
+    ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan
+    gave it. ``letters``: of the hand-over of a gathering, its members, each with its delivery id;
+    read as they are asked for. ``organization_number``, ``department``: of the unit whose
+    configuration applies.
     """
 
     municipality_id: str
@@ -112,7 +119,8 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's later word on one delivery. ``key`` is our delivery id where the provider returns it, else None."""
+    """A provider's later word on one delivery. ``key`` is our delivery id where the provider
+    returns it, else None."""
 
     provider: str
     report: Report
@@ -136,11 +144,13 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """One body that a channel takes: its path below the municipality, the operation's name, the model, and its kind.
+class SendEndpoint:
+    """One body that a channel takes: its path below the municipality, the operation's name, the
+    model, and its kind.
 
-    ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without municipality in the path (contract 0.1), None:
-    there is no such form. ``many``: answered as a batch. ``waits``: whether a call may wait for the outcome; ``limit``: bytes of the body.
+    ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without
+    municipality in the path (contract 0.1), None: there is no such form. ``many``: answered as a
+    batch. ``waits``: whether a call may wait for the outcome; ``limit``: bytes of the body.
     ``lenient``: answered with 201 also when its one delivery has failed (contract Q4).
     """
 
@@ -158,17 +168,19 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A call of a channel's own that sends nothing (``POST …/mailboxes``): ``ask`` gets the checked body and where it came in.
+class ChannelQuery:
+    """A call of a channel's own that sends nothing (``POST …/mailboxes``): ``ask`` gets the checked
+    body and where it came in.
 
-    ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act on. ``shape``: its OpenAPI schema.
+    ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act
+    on. ``shape``: its OpenAPI schema.
     """
 
     path: str
     operation: str
     summary: str
     request: type[BaseModel]
-    ask: Callable[[Any, Asked], Awaitable[Any]]
+    ask: Callable[[Any, RequestContext], Awaitable[Any]]
     shape: Mapping[str, Any]
     limit: int = 1_048_576
 
@@ -177,7 +189,8 @@ class Question:
 class Account:
     """One provider account as the engine paces it. ``rate`` in calls a second, None without limit.
 
-    ``reports``: whether it calls back, so that a report may be there before its delivery has settled.
+    ``reports``: whether it calls back, so that a report may be there before its delivery has
+    settled.
     """
 
     name: str
@@ -189,7 +202,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class AccountHealth:
     """What a look at a provider account found: reachable or not, and a sentence without secrets.
 
     ``warns``: it works, and somebody must act before long (a certificate that ends).
@@ -202,7 +215,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class ProviderCallback:
     """A provider's call to us: which account it claims to come from, and all that proves it."""
 
     account: str
@@ -213,8 +226,9 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
-    """A channel whose deliveries are handed over together, batch by batch: the call that closes a batch, and when it closes of itself."""
+class BatchPolicy:
+    """A channel whose deliveries are handed over together, batch by batch: the call that closes a
+    batch, and when it closes of itself."""
 
     path: str
     operation: str
@@ -235,13 +249,13 @@ class Channel(Protocol):
     def integration(self) -> str: ...
 
     @property
-    def forms(self) -> tuple[Form, ...]: ...
+    def forms(self) -> tuple[SendEndpoint, ...]: ...
 
     @property
     def accounts(self) -> tuple[Account, ...]: ...
 
     @property
-    def questions(self) -> tuple[Question, ...]: ...
+    def questions(self) -> tuple[ChannelQuery, ...]: ...
 
     @property
     def legs(self) -> tuple[str, ...]:
@@ -249,7 +263,7 @@ class Channel(Protocol):
         ...
 
     @property
-    def gathering(self) -> Gathering | None: ...
+    def gathering(self) -> BatchPolicy | None: ...
 
     @property
     def ahead(self) -> int:
@@ -258,7 +272,8 @@ class Channel(Protocol):
 
     @property
     def failure_title(self) -> str | None:
-        """The title of the problem when a synchronous call's one delivery failed, where the contract has one of its own."""
+        """The title of the problem when a synchronous call's one delivery failed, where the
+        contract has one of its own."""
         ...
 
     @property
@@ -266,28 +281,36 @@ class Channel(Protocol):
         """Reason codes of a failed delivery that the contract answers with 404 (Q28)."""
         ...
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
-        """Validate and split. Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the municipality has no such account. Pure."""
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
+        """Validate and split. Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the
+        municipality has no such account. Pure."""
         ...
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:
-        """Before anything is stored, what is too slow or too dangerous for ``plan`` (a PDF is opened in a child process).
+    async def inspect(
+        self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
+    ) -> list[Violation]:
+        """Before anything is stored, what is too slow or too dangerous for ``plan`` (a PDF is
+        opened in a child process).
 
-        Also asked of the content that another channel's request hands to this one (a letter's). Fields are named as in this channel's
-        own request, ``attachments[i]`` by the position in ``attachments``.
+        Also asked of the content that another channel's request hands to this one (a letter's).
+        Fields are named as in this channel's own request, ``attachments[i]`` by the position in
+        ``attachments``.
         """
         ...
 
     def completed(self, draft: Draft) -> Draft:
-        """With what this channel's settings say where the draft says nothing; the same draft where it says everything itself.
+        """With what this channel's settings say where the draft says nothing; the same draft where
+        it says everything itself.
 
-        For what another channel's request hands over, whose content that one made. What comes back may be prepared, looked at and sent
-        by a channel with other defaults, and becomes what this one would have made of it. Pure.
+        For what another channel's request hands over, whose content that one made. What comes back
+        may be prepared, looked at and sent by a channel with other defaults, and becomes what this
+        one would have made of it. Pure.
         """
         ...
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
-        """Before an attempt: who is it, where does it go, what is fixed from now on. Reads, and changes nothing anywhere.
+        """Before an attempt: who is it, where does it go, what is fixed from now on. Reads, and
+        changes nothing anywhere.
 
         An ``Outcome`` here is known not to have been sent, and ends the attempt before its call.
         """
@@ -298,68 +321,40 @@ class Channel(Protocol):
         ...
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """*resend*: the provider de-duplicates on our key, or a second copy is harmless and identical. *hold*: wait."""
+        """*resend*: the provider de-duplicates on our key, or a second copy is harmless and
+        identical. *hold*: wait."""
         ...
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        """One attempt. ``key`` is the delivery's id, the same on every attempt. Never raises for what a provider does."""
+        """One attempt. ``key`` is the delivery's id, the same on every attempt. Never raises for
+        what a provider does."""
         ...
 
-    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:
-        """What the provider knows of an uncertain attempt; None where it cannot be asked or knows nothing."""
+    async def ask(
+        self, draft: Draft, key: UUID, account: str, reference: str | None
+    ) -> Outcome | None:
+        """What the provider knows of an uncertain attempt; None where it cannot be asked or knows
+        nothing."""
         ...
 
-    def read_receipt(self, hook: Hook) -> list[Receipt]:
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
         """Verify and read. Raises ``Unauthorized`` or ``Unreadable``."""
         ...
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        """The content as the contract's history shows it: the request of one recipient, remarks beside it."""
+        """The content as the contract's history shows it: the request of one recipient, remarks
+        beside it."""
         ...
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         """Whether each account's provider can be reached."""
         ...
 
     def report_to(self, keep: Keep) -> None:
-        """Told before ``start``: where receipts go that come over a connection of the channel's own."""
+        """Told before ``start``: where receipts go that come over a connection of the channel's
+        own."""
         ...
 
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
-
-
-class Plain:
-    """What most channels say to the questions of few: a channel inherits it and answers only those that concern it."""
-
-    questions: tuple[Question, ...] = ()
-    legs: tuple[str, ...] = ()
-    gathering: Gathering | None = None
-    ahead: int = 0
-    failure_title: str | None = None
-    not_found: frozenset[str] = frozenset()
-
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
-        return []
-
-    def completed(self, draft: Draft) -> Draft:
-        return draft
-
-    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
-        return READY
-
-    async def ask(self, draft: Draft, key: UUID, account: str, reference: str | None) -> Outcome | None:  # noqa: ARG002
-        return None
-
-    def read_receipt(self, hook: Hook) -> list[Receipt]:  # noqa: ARG002
-        raise NotFound("this channel's providers report nothing")
-
-    def report_to(self, keep: Keep) -> None:
-        """The providers of most channels report over HTTP, or not at all."""
-
-    async def start(self) -> None:
-        """Connections are opened when there is something to send."""
-
-    async def close(self) -> None:
-        """Nothing is held."""

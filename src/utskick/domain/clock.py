@@ -20,7 +20,8 @@ def utc_now() -> datetime:
 
 
 def swedish(moment: datetime) -> str:
-    """Local Swedish time without zone, as the contract prints it: ``2024-02-25T15:54:39.254123``, ``…39.25``, ``…39``."""
+    """Local Swedish time without zone, as the contract prints it: ``2024-02-25T15:54:39.254123``,
+    ``…39.25``, ``…39``."""
     text = moment.astimezone(SWEDEN).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
 

@@ -15,8 +15,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """``value``: members with their values, named as in the settings. ``set_by`` and ``set_at`` None: it stands in the settings."""
+class UnitSetting:
+    """``value``: members with their values, named as in the settings. ``set_by`` and ``set_at``
+    None: it stands in the settings."""
 
     unit: Unit
     section: str
@@ -29,6 +30,10 @@ class Said:
         return self.set_at is None
 
 
-def version_of(said: Said | None) -> str:
+def version_of(said: UnitSetting | None) -> str:
     """Another after every change; ``0``: no row says anything."""
-    return f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}" if said is not None and said.set_at is not None else "0"
+    return (
+        f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}"
+        if said is not None and said.set_at is not None
+        else "0"
+    )

@@ -1,4 +1,5 @@
-"""Contact settings and delegates: how somebody wants to be reached, who else is to be told, and of what. The rules are pure."""
+"""Contact settings and delegates: how somebody wants to be reached, who else is to be told, and of
+what. The rules are pure."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from utskick.domain.people import Method
+from utskick.domain.directory_ports import Method
 
 #: What a message is about, as the one who looks up says it: attribute → values.
 Query = Mapping[str, Sequence[str]]
@@ -16,7 +17,8 @@ Query = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ContactChannel:
-    """``destination``: a number in E.164 or an e-mail address; empty for PUSH, whose devices are subscriptions."""
+    """``destination``: a number in E.164 or an e-mail address; empty for PUSH, whose devices are
+    subscriptions."""
 
     method: Method
     alias: str | None
@@ -56,7 +58,8 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Rule:
-    """``* EQUALS *`` matches everything. Letter case does not matter in values. NOT_EQUALS is the opposite, also of what is absent."""
+    """``* EQUALS *`` matches everything. Letter case does not matter in values. NOT_EQUALS is the
+    opposite, also of what is absent."""
 
     attribute: str
     operator: Operator
@@ -65,7 +68,9 @@ class Rule:
     def matches(self, query: Query) -> bool:
         wanted = self.value.casefold()
         everything = self.attribute == "*" and self.value == "*"
-        equal = everything or any(value.casefold() == wanted for value in query.get(self.attribute, ()))
+        equal = everything or any(
+            value.casefold() == wanted for value in query.get(self.attribute, ())
+        )
         return equal is (self.operator is Operator.EQUALS)
 
     def __repr__(self) -> str:
@@ -89,7 +94,8 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Delegate:
-    """The agent is told what the principal is told, where one of the filters matches, or where there is none. Both are contact settings."""
+    """The agent is told what the principal is told, where one of the filters matches, or where
+    there is none. Both are contact settings."""
 
     id: UUID
     principal_id: UUID

@@ -19,9 +19,10 @@ _NEVER: Final = Month(0)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last back-off;
-    ``doubts``: how many attempts ended uncertain. ``next``: the channels to fall back to, in order, when this one is known to have failed.
-    ``encloses``: of the hand-over of a gathering, its id. ``month``: with whose key it is sealed, that of its message's acceptance."""
+    """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last
+    back-off; ``doubts``: how many attempts ended uncertain. ``next``: the channels to fall back to,
+    in order, when this one is known to have failed. ``encloses``: of the hand-over of a gathering,
+    its id. ``month``: with whose key it is sealed, that of its message's acceptance."""
 
     id: UUID
     municipality_id: str
@@ -41,19 +42,35 @@ class Delivery:
     month: Month = _NEVER
 
     def begun(self, account: str) -> Delivery:
-        """With one more attempt. Written out, because ``dataclasses.replace`` costs more than all else that is decided about a delivery."""
+        """With one more attempt. Written out, because ``dataclasses.replace`` costs more than all
+        else that is decided about a delivery."""
         return Delivery(
-            self.id, self.municipality_id, self.batch_id, self.message_id, self.channel, Status.SENDING, self.priority, self.attempts + 1,
-            self.tried, self.doubts, account, self.created_at, self.expires_at, self.next, self.encloses,
+            self.id,
+            self.municipality_id,
+            self.batch_id,
+            self.message_id,
+            self.channel,
+            Status.SENDING,
+            self.priority,
+            self.attempts + 1,
+            self.tried,
+            self.doubts,
+            account,
+            self.created_at,
+            self.expires_at,
+            self.next,
+            self.encloses,
             self.month,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What becomes of a delivery: the status it goes to, and when it is due again (None: no further attempt of itself).
+    """What becomes of a delivery: the status it goes to, and when it is due again (None: no further
+    attempt of itself).
 
-    ``noted``: the word in its story where that differs (an uncertain attempt that is made again). ``doubt``: counts as uncertain.
+    ``noted``: the word in its story where that differs (an uncertain attempt that is made again).
+    ``doubt``: counts as uncertain.
     """
 
     status: Status

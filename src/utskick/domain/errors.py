@@ -1,4 +1,5 @@
-"""What a caller can act on: a catalogue of errors, each with a code, an HTTP status and a sentence that says what to do."""
+"""What a caller can act on: a catalogue of errors, each with a code, an HTTP status and a sentence
+that says what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule: ``field`` as the client wrote the path (``parties[0].mobileNumber``), ``message`` as the contract words it."""
+    """One broken rule: ``field`` as the client wrote the path (``parties[0].mobileNumber``),
+    ``message`` as the contract words it."""
 
     field: str
     message: str
@@ -21,7 +23,9 @@ class UtskickError(Exception):
     status: ClassVar[int] = 500
     title: str = "Internal Server Error"
 
-    def __init__(self, detail: str, *, headers: dict[str, str] | None = None, **members: Any) -> None:
+    def __init__(
+        self, detail: str, *, headers: dict[str, str] | None = None, **members: Any
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.headers = headers or {}
@@ -63,13 +67,15 @@ class NotAllowedHere(UtskickError):
 
 
 class ChangedMeanwhile(UtskickError):
-    """It is not (any more) as whoever wants to change it has seen it (If-Match, RFC 9110 section 13.1.1); nothing was changed."""
+    """It is not (any more) as whoever wants to change it has seen it (If-Match, RFC 9110 section
+    13.1.1); nothing was changed."""
 
     code, status, title = "precondition-failed", 412, "Precondition Failed"
 
 
 class StillRunning(UtskickError):
-    """The first request with this Idempotency-Key has not been answered yet; ask again after Retry-After."""
+    """The first request with this Idempotency-Key has not been answered yet; ask again after
+    Retry-After."""
 
     code, status, title = "idempotency-running", 409, "Conflict"
 
@@ -111,11 +117,14 @@ class WrongMediaType(UtskickError):
 
 
 class Unauthorized(UtskickError):
-    """The token or the credentials of this call were missing or wrong. ``why``: which, without the advice; nothing of what was shown."""
+    """The token or the credentials of this call were missing or wrong. ``why``: which, without the
+    advice; nothing of what was shown."""
 
     code, status, title = "unauthorized", 401, "Unauthorized"
 
-    def __init__(self, detail: str, *, why: str | None = None, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, detail: str, *, why: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(detail, headers=headers)
         self.why = why or detail
 
@@ -145,13 +154,15 @@ class DeliveryFailed(UtskickError):
 
 
 class RecipientMissing(UtskickError):
-    """The provider knows no such recipient or case; the one delivery of a synchronous call failed for that."""
+    """The provider knows no such recipient or case; the one delivery of a synchronous call failed
+    for that."""
 
     code, status, title = "recipient-missing", 404, "Not Found"
 
 
 class ConfigurationBroken(UtskickError):
-    """What is configured for the municipality or a part of it cannot be used; an administrator must mend it. Nothing was accepted."""
+    """What is configured for the municipality or a part of it cannot be used; an administrator must
+    mend it. Nothing was accepted."""
 
     code, status, title = "configuration-broken", 503, "Service Unavailable"
 
@@ -169,7 +180,8 @@ class Unavailable(UtskickError):
 
 
 class TooManyStreams(UtskickError):
-    """As many listen to live progress as this process serves at a time; come again after Retry-After, or ask for the status."""
+    """As many listen to live progress as this process serves at a time; come again after
+    Retry-After, or ask for the status."""
 
     code, status, title = "too-many-streams", 503, "Service Unavailable"
 

@@ -1,4 +1,5 @@
-"""The feed: what became of deliveries, in one order that never changes, and how one event of it is told."""
+"""The feed: what became of deliveries, in one order that never changes, and how one event of it is
+told."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from utskick.domain.clock import swedish
 from utskick.domain.outcome import Reason
-from utskick.domain.status import UNDELIVERABLE, Status, shown
+from utskick.domain.status import UNDELIVERABLE, Status, contract_status
 
 _TEXT: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})\Z")
 _LARGEST: Final = 2**63 - 1
@@ -18,7 +19,8 @@ _LARGEST: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the feed: number of the transaction, then of the event. As text it is opaque to clients."""
+    """A place in the feed: number of the transaction, then of the event. As text it is opaque to
+    clients."""
 
     tx: int
     id: int
@@ -72,9 +74,13 @@ class FeedEvent:
             "batchId": str(self.batch_id),
             "messageType": self.shown_type,
             "originalMessageType": self.original_type,
-            "status": shown(self.lifecycle, reason.code if reason else None).value,
+            "status": contract_status(self.lifecycle, reason.code if reason else None).value,
             "lifecycle": self.lifecycle.value,
-            "reason": _filled(code=reason.code, message=reason.sentence, providerCode=reason.provider_code) if reason else None,
+            "reason": _filled(
+                code=reason.code, message=reason.sentence, providerCode=reason.provider_code
+            )
+            if reason
+            else None,
             "reference": self.reference,
             "origin": self.origin,
             "timestamp": swedish(self.at),

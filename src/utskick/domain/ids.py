@@ -16,7 +16,8 @@ def new_id() -> UUID:
 
 
 def parse_id(text: str) -> UUID | None:
-    """A UUID in its full written form, any letter case; None for everything else (contract Q1: no lax short forms)."""
+    """A UUID in its full written form, any letter case; None for everything else (contract Q1: no
+    lax short forms)."""
     return UUID(text) if _TEXT.match(text) else None
 
 

@@ -1,8 +1,10 @@
-"""Personal, coordination and organisation numbers: made only by parsing. Personal numbers have 12 digits here, organisations 10.
+"""Personal, coordination and organisation numbers: made only by parsing. Personal numbers have 12
+digits here, organisations 10.
 
-Skatteverket's SKV 704 (personal numbers) and SKV 709 (organisation numbers): a check digit by Luhn over the last ten digits; a
-coordination number has 60 added to the day; after 100 years the sign between date and number becomes a plus; the third digit of an
-organisation number is at least 2, so that it is no month.
+Skatteverket's SKV 704 (personal numbers) and SKV 709 (organisation numbers): a check digit by Luhn
+over the last ten digits; a coordination number has 60 added to the day; after 100 years the sign
+between date and number becomes a plus; the third digit of an organisation number is at least 2, so
+that it is no month.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from typing import Final
 
 from stdnum import luhn
 
-from utskick.domain.people import LegalId
+from utskick.domain.directory_ports import LegalId
 
-_WRITTEN: Final = re.compile(r"(?P<century>16|19|20)?(?P<six>[0-9]{6})(?P<sign>[-+]?)(?P<four>[0-9]{4})\Z")
+_WRITTEN: Final = re.compile(
+    r"(?P<century>16|19|20)?(?P<six>[0-9]{6})(?P<sign>[-+]?)(?P<four>[0-9]{4})\Z"
+)
 _COORDINATION: Final = 60
 
 
@@ -29,7 +33,8 @@ class WrongNumber(StrEnum):
 
 
 def read_legal_id(text: str, today: date) -> LegalId | WrongNumber:
-    """10 or 12 digits, with or without ``-`` or ``+``. ``today``: two digits of a year mean the latest that is not to come."""
+    """10 or 12 digits, with or without ``-`` or ``+``. ``today``: two digits of a year mean the
+    latest that is not to come."""
     found = _WRITTEN.match(text.strip())
     if found is None:
         return WrongNumber.FORM
@@ -67,7 +72,8 @@ def _real(year: int, month: int, day: int) -> date | None:
 
 
 def of_register(text: str) -> tuple[LegalId, bool] | None:
-    """A number as an authority's register has it, and whether its check digit is right: it is used all the same."""
+    """A number as an authority's register has it, and whether its check digit is right: it is used
+    all the same."""
     digits = text.strip().replace("-", "")
     if len(digits) == 12 and digits.startswith("16"):
         digits = digits[2:]

@@ -13,10 +13,11 @@ from utskick.domain.channel import Plan, Priority
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``), and the id of the call.
+    """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``),
+    and the id of the call.
 
-    ``client``: whose token it was, None where nobody is asked for one; ``address``: the machine that called. What stands in headers is what
-    the caller says of itself.
+    ``client``: whose token it was, None where nobody is asked for one; ``address``: the machine
+    that called. What stands in headers is what the caller says of itself.
     """
 
     municipality_id: str
@@ -36,8 +37,9 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for each recipient of the plan.
+class NumberedRequest:
+    """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for
+    each recipient of the plan.
 
     ``types``: the contract's word for each channel that a first delivery may go by.
     """
@@ -56,7 +58,8 @@ class Numbered:
 
     @property
     def mark(self) -> UUID:
-        """What an Idempotency-Key remembers: the batch, or in a batch of the caller's own the one message."""
+        """What an Idempotency-Key remembers: the batch, or in a batch of the caller's own the one
+        message."""
         return self.batch_id if self.plan.batch_id is None else self.ids[0][0]
 
     def channel_of(self, index: int) -> str:
@@ -65,9 +68,14 @@ class Numbered:
         return legs[0] if legs else self.channel
 
     def shown_type(self, index: int) -> str:
-        """The contract's word in an asynchronous answer: of a person whose way is still to be found, the request's own."""
+        """The contract's word in an asynchronous answer: of a person whose way is still to be
+        found, the request's own."""
         recipient = self.plan.recipients[index]
-        return self.message_type if recipient.legs and recipient.party_id else self.types[self.channel_of(index)]
+        return (
+            self.message_type
+            if recipient.legs and recipient.party_id
+            else self.types[self.channel_of(index)]
+        )
 
     def lane(self, index: int) -> str:
         return lane_of(self.channel_of(index), self.plan.priority)

@@ -1,4 +1,5 @@
-"""A calendar month in Sweden: what is said in one is sealed with its key, and can be made unreadable together."""
+"""A calendar month in Sweden: what is said in one is sealed with its key, and can be made
+unreadable together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What one attempt at a provider came to. The fourth word is the one most systems lack: we may not know."""
+"""What one attempt at a provider came to. The fourth word is the one most systems lack: we may not
+know."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from datetime import timedelta
 class Reason:
     """Why: a stable code, a sentence for people, and what the provider itself said.
 
-    ``code`` is lower case with hyphens (``throttled``, ``unknown-recipient``); ``sentence`` never holds
-    personal data, because it reaches logs; ``provider_code`` is the provider's own code, word for word.
+    ``code`` is lower case with hyphens (``throttled``, ``unknown-recipient``); ``sentence`` never
+    holds personal data, because it reaches logs; ``provider_code`` is the provider's own code, word
+    for word.
     """
 
     code: str
@@ -21,7 +23,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The provider took responsibility. ``reference`` is its id for the message; ``delivered`` when it says so at once."""
+    """The provider took responsibility. ``reference`` is its id for the message; ``delivered`` when
+    it says so at once."""
 
     reference: str | None = None
     delivered: bool = False
@@ -29,7 +32,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Known not to have been sent, and worth trying again: not before ``retry_after``, where the provider named a time."""
+    """Known not to have been sent, and worth trying again: not before ``retry_after``, where the
+    provider named a time."""
 
     reason: Reason
     retry_after: timedelta | None = None
@@ -37,7 +41,8 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Known not to have been sent, and never will be. ``polite``: a well-formed no inside a successful answer."""
+    """Known not to have been sent, and never will be. ``polite``: a well-formed no inside a
+    successful answer."""
 
     reason: Reason
     polite: bool = False
@@ -52,7 +57,8 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """Known not to have been sent, through a fault of ours (login, account, sender): another account may do, and somebody must act."""
+    """Known not to have been sent, through a fault of ours (login, account, sender): another
+    account may do, and somebody must act."""
 
     reason: Reason
 

@@ -19,11 +19,13 @@ _EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """``destination``: a number in E.164, an e-mail address, … as its channel writes it. ``party_id``: who it is, when known.
+    """``destination``: a number in E.164, an e-mail address, … as its channel writes it.
+    ``party_id``: who it is, when known.
 
-    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery does. ``legs``: of a routed request, the
-    channels that are tried for this recipient, one after the other; empty: the request's own channel. ``content``: where what is said
-    to this recipient differs from what is said to all (with ``files``: which of the plan's attachments belong to it).
+    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery
+    does. ``legs``: of a routed request, the channels that are tried for this recipient, one after
+    the other; empty: the request's own channel. ``content``: where what is said to this recipient
+    differs from what is said to all (with ``files``: which of the plan's attachments belong to it).
     """
 
     destination: str
@@ -34,11 +36,14 @@ class Recipient:
     files: tuple[int, ...] = ()
 
 
-def once_each(asked: Iterable[Recipient], same: Callable[[str], str] = str) -> tuple[list[Recipient], list[int]]:
+def once_each(
+    asked: Iterable[Recipient], same: Callable[[str], str] = str
+) -> tuple[list[Recipient], list[int]]:
     """The recipients, each once, and for every entry of ``asked`` which of them it is.
 
-    Two entries are the same when the party is and the destination is (``same`` gives the form to compare): an exact duplicate
-    in a batch is delivered once. The first entry's reference is the one that is kept.
+    Two entries are the same when the party is and the destination is (``same`` gives the form to
+    compare): an exact duplicate in a batch is delivered once. The first entry's reference is the
+    one that is kept.
     """
     places: dict[tuple[str, str | None], int] = {}
     recipients: list[Recipient] = []
@@ -62,8 +67,11 @@ def is_swedish_mobile(number: str) -> bool:
 
 
 def national_to_msisdn(text: str) -> str | None:
-    """A number as people in Sweden write it (``070-174 06 05``, ``0046…``) in E.164; None when it is no possible number."""
-    if not _AS_WRITTEN.match(text):  # the library reads letters as on a keypad, and drops extensions
+    """A number as people in Sweden write it (``070-174 06 05``, ``0046…``) in E.164; None when it
+    is no possible number."""
+    if not _AS_WRITTEN.match(
+        text
+    ):  # the library reads letters as on a keypad, and drops extensions
         return None
     try:
         number = phonenumbers.parse(text, "SE")
@@ -75,8 +83,14 @@ def national_to_msisdn(text: str) -> str | None:
 
 
 def is_email(text: str) -> bool:
-    """A plain address, as the contract's ``@Email`` takes it (``a@b`` is one), without anything that could end a header."""
+    """A plain address, as the contract's ``@Email`` takes it (``a@b`` is one), without anything
+    that could end a header."""
     if len(text) > 320 or not _EMAIL.match(text):
         return False
     local, _, domain = text.rpartition("@")
-    return not any(part.startswith(".") or part.endswith(".") or ".." in part for part in (local, domain)) and "/" not in domain
+    return (
+        not any(
+            part.startswith(".") or part.endswith(".") or ".." in part for part in (local, domain)
+        )
+        and "/" not in domain
+    )

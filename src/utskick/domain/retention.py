@@ -1,4 +1,5 @@
-"""How long messages are kept, by whose decision, and what wins over it (Arkivlagen 1990:782; GDPR article 5.1 e)."""
+"""How long messages are kept, by whose decision, and what wins over it (Arkivlagen 1990:782; GDPR
+article 5.1 e)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,18 @@ from typing import Final
 from utskick.domain.unit import Unit
 
 #: The contract's words for requests, which rules are made for.
-TYPES: Final = ("MESSAGE", "EMAIL", "SMS", "WEB_MESSAGE", "DIGITAL_MAIL", "DIGITAL_INVOICE", "SNAIL_MAIL", "LETTER", "SLACK", "PUSH")
+TYPES: Final = (
+    "MESSAGE",
+    "EMAIL",
+    "SMS",
+    "WEB_MESSAGE",
+    "DIGITAL_MAIL",
+    "DIGITAL_INVOICE",
+    "SNAIL_MAIL",
+    "LETTER",
+    "SLACK",
+    "PUSH",
+)
 #: The rule for every type that has none of its own.
 OTHERS: Final = "*"
 #: The longest time: a hundred years.
@@ -19,8 +31,9 @@ MOST_DAYS: Final = 36_500
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None: from the settings.
+class RetentionRule:
+    """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None:
+    from the settings.
 
     ``unit``: what it holds for; None: for all municipalities.
     """
@@ -38,22 +51,32 @@ class Rule:
 
     def cutoff(self, now: datetime) -> datetime:
         """What is older may go."""
-        return datetime.min.replace(tzinfo=UTC) if self.days is None else now - timedelta(days=self.days)
+        return (
+            datetime.min.replace(tzinfo=UTC)
+            if self.days is None
+            else now - timedelta(days=self.days)
+        )
 
 
 class Rules:
-    """Of one municipality. The narrowest unit that has a rule decides, by the rule for the type before that for all others.
+    """Of one municipality. The narrowest unit that has a rule decides, by the rule for the type
+    before that for all others.
 
-    ``own``: what its units have set; ``defaults``: the settings', which a unit's own rules win over. Where no rule applies, everything is
-    kept.
+    ``own``: what its units have set; ``defaults``: the settings', which a unit's own rules win
+    over. Where no rule applies, everything is kept.
     """
 
-    def __init__(self, own: Iterable[Rule] = (), defaults: Iterable[Rule] = ()) -> None:
+    def __init__(
+        self, own: Iterable[RetentionRule] = (), defaults: Iterable[RetentionRule] = ()
+    ) -> None:
         self.own = tuple(own)
         self.defaults = tuple(defaults)
-        self._by_place = {(rule.unit, rule.set_at is None, rule.message_type): rule for rule in (*self.own, *self.defaults)}
+        self._by_place = {
+            (rule.unit, rule.set_at is None, rule.message_type): rule
+            for rule in (*self.own, *self.defaults)
+        }
 
-    def of(self, message_type: str, unit: Unit) -> Rule | None:
+    def of(self, message_type: str, unit: Unit) -> RetentionRule | None:
         """The rule for requests of this type from this unit."""
         for place in (*reversed(list(unit.above())), None):
             for in_settings in (False, True):
@@ -62,10 +85,17 @@ class Rules:
                         return rule
         return None
 
-    def of_type(self, message_type: str, municipality_id: str) -> list[Rule]:
+    def of_type(self, message_type: str, municipality_id: str) -> list[RetentionRule]:
         """All that may decide on requests of this type in the municipality, each once."""
-        units = {rule.unit for rule in self._by_place.values() if rule.unit is not None and rule.unit.municipality_id == municipality_id}
-        organizations, departments = {unit.organization_number for unit in units}, {unit.department for unit in units}
+        units = {
+            rule.unit
+            for rule in self._by_place.values()
+            if rule.unit is not None and rule.unit.municipality_id == municipality_id
+        }
+        organizations, departments = (
+            {unit.organization_number for unit in units},
+            {unit.department for unit in units},
+        )
         found = (
             self.of(message_type, Unit(municipality_id, organization, department))
             for organization in (None, *organizations)
@@ -83,7 +113,8 @@ class HoldKind(StrEnum):
 
 
 class Kept(StrEnum):
-    """Why something is not removed: a hold, a rule, an end that has not come, or readers that have not been told of it yet."""
+    """Why something is not removed: a hold, a rule, an end that has not come, or readers that have
+    not been told of it yet."""
 
     HOLD = "hold"
     PRESERVE = "preserve"

@@ -1,9 +1,10 @@
-"""The statuses of a delivery, which are final, which move is legal, and the contract's word for each.
+"""The statuses of a delivery, which are final, which move is legal, and the contract's word for
+each.
 
 ::
 
-    queued ──▶ sending ──▶ sent ──▶ delivered
-    (queued, deferred ──▶ gathered ──▶ sent: letters that are handed over together;  ──▶ routed: its answers are deliveries of their own)
+    queued ──▶ sending ──▶ sent ──▶ delivered (queued, deferred ──▶ gathered ──▶ sent: letters that
+    are handed over together;  ──▶ routed: its answers are deliveries of their own)
       ▲  │        │ │ │      └────▶ failed          (a receipt said so)
       │  │        │ │ └──▶ failed
       │  │        │ └────▶ uncertain ──▶ sent | delivered | failed | queued
@@ -34,7 +35,7 @@ class Status(StrEnum):
     ROUTED = "routed"
 
 
-class Shown(StrEnum):
+class ContractStatus(StrEnum):
     """The contract's words (section 2.2)."""
 
     PENDING = "PENDING"
@@ -47,9 +48,19 @@ class Shown(StrEnum):
 
 
 #: No attempt follows these of itself. ``sent`` and ``failed`` may still be corrected by a receipt.
-SETTLED: Final = frozenset({Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.EXPIRED, Status.CANCELLED})
+SETTLED: Final = frozenset(
+    {
+        Status.SENT,
+        Status.DELIVERED,
+        Status.FAILED,
+        Status.UNCERTAIN,
+        Status.EXPIRED,
+        Status.CANCELLED,
+    }
+)
 
-#: What a caller need not wait for: settled, or a question whose answers are deliveries of their own.
+#: What a caller need not wait for: settled, or a question whose answers are deliveries of their
+#: own.
 RESTED: Final = SETTLED | {Status.ROUTED}
 
 #: Nothing follows these, whatever comes.
@@ -57,9 +68,19 @@ FINAL: Final = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Statu
 
 MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.QUEUED: frozenset(
-        {Status.SENDING, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.DEFERRED, Status.UNCERTAIN, Status.GATHERED, Status.ROUTED}
+        {
+            Status.SENDING,
+            Status.EXPIRED,
+            Status.CANCELLED,
+            Status.FAILED,
+            Status.DEFERRED,
+            Status.UNCERTAIN,
+            Status.GATHERED,
+            Status.ROUTED,
+        }
     ),
-    # delivered: an attempt that was answered with an error had been carried out all the same, says a receipt
+    # delivered: an attempt that was answered with an error had been carried out all the same, says
+    # a receipt
     Status.DEFERRED: frozenset(
         {
             Status.SENDING,
@@ -75,10 +96,26 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
     Status.GATHERED: frozenset({Status.SENT, Status.FAILED, Status.EXPIRED, Status.CANCELLED}),
     Status.ROUTED: frozenset(),
     Status.SENDING: frozenset(
-        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.UNCERTAIN, Status.DEFERRED, Status.QUEUED, Status.EXPIRED}
+        {
+            Status.SENT,
+            Status.DELIVERED,
+            Status.FAILED,
+            Status.UNCERTAIN,
+            Status.DEFERRED,
+            Status.QUEUED,
+            Status.EXPIRED,
+        }
     ),
     Status.UNCERTAIN: frozenset(
-        {Status.SENT, Status.DELIVERED, Status.FAILED, Status.QUEUED, Status.DEFERRED, Status.CANCELLED, Status.EXPIRED}
+        {
+            Status.SENT,
+            Status.DELIVERED,
+            Status.FAILED,
+            Status.QUEUED,
+            Status.DEFERRED,
+            Status.CANCELLED,
+            Status.EXPIRED,
+        }
     ),
     Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
     Status.DELIVERED: frozenset(),
@@ -89,29 +126,31 @@ MOVES: Final[dict[Status, frozenset[Status]]] = {
 
 #: The contract's word for each, where the reason does not say more.
 SHOWN: Final = {
-    Status.QUEUED: Shown.PENDING,
-    Status.SENDING: Shown.PENDING,
-    Status.DEFERRED: Shown.PENDING,
-    Status.UNCERTAIN: Shown.AWAITING_FEEDBACK,
-    Status.SENT: Shown.SENT,
-    Status.DELIVERED: Shown.SENT,
-    Status.FAILED: Shown.FAILED,
-    Status.EXPIRED: Shown.NOT_SENT,
-    Status.CANCELLED: Shown.NOT_SENT,
-    Status.GATHERED: Shown.PENDING,
-    Status.ROUTED: Shown.PENDING,
+    Status.QUEUED: ContractStatus.PENDING,
+    Status.SENDING: ContractStatus.PENDING,
+    Status.DEFERRED: ContractStatus.PENDING,
+    Status.UNCERTAIN: ContractStatus.AWAITING_FEEDBACK,
+    Status.SENT: ContractStatus.SENT,
+    Status.DELIVERED: ContractStatus.SENT,
+    Status.FAILED: ContractStatus.FAILED,
+    Status.EXPIRED: ContractStatus.NOT_SENT,
+    Status.CANCELLED: ContractStatus.NOT_SENT,
+    Status.GATHERED: ContractStatus.PENDING,
+    Status.ROUTED: ContractStatus.PENDING,
 }
 
-#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the contract (Q3).
+#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the
+#: contract (Q3).
 POLITE: Final = "declined-"
 
-#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of the request (contract 6.2, L5 and L7).
+#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of
+#: the request (contract 6.2, L5 and L7).
 UNDELIVERABLE: Final = "undeliverable-"
 
 #: Reason codes of a routed message that have a word of their own in the contract (section 2.2).
 SAID: Final = {
-    "no-contact-settings": Shown.NO_CONTACT_SETTINGS_FOUND,
-    "no-contact-wanted": Shown.NO_CONTACT_WANTED,
+    "no-contact-settings": ContractStatus.NO_CONTACT_SETTINGS_FOUND,
+    "no-contact-wanted": ContractStatus.NO_CONTACT_WANTED,
 }
 
 
@@ -119,10 +158,10 @@ def may_move(now: Status, then: Status) -> bool:
     return then in MOVES[now]
 
 
-def shown(status: Status, reason_code: str | None = None) -> Shown:
+def contract_status(status: Status, reason_code: str | None = None) -> ContractStatus:
     """The contract's word for a status."""
     if status is Status.FAILED and reason_code is not None:
         if reason_code.startswith(POLITE):
-            return Shown.NOT_SENT
-        return SAID.get(reason_code, Shown.FAILED)
+            return ContractStatus.NOT_SENT
+        return SAID.get(reason_code, ContractStatus.FAILED)
     return SHOWN[status]

@@ -1,4 +1,5 @@
-"""Whose configuration it is: a municipality, an organisation in it, a department. What a narrower one says wins."""
+"""Whose configuration it is: a municipality, an organisation in it, a department. What a narrower
+one says wins."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def is_organization_number(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``organization_number``: 10 digits; ``department``: as callers write it. A department without a number is one of the municipality."""
+    """``organization_number``: 10 digits; ``department``: as callers write it. A department without
+    a number is one of the municipality."""
 
     municipality_id: str
     organization_number: str | None = None
@@ -40,7 +42,8 @@ class Unit:
 
     @property
     def tag(self) -> str:
-        """What the names of its accounts end with: ``2281``, ``2281.2120002411``, ``2281..5f2b9c1e``. Nothing of a department's name."""
+        """What the names of its accounts end with: ``2281``, ``2281.2120002411``,
+        ``2281..5f2b9c1e``. Nothing of a department's name."""
         tag = self.municipality_id
         if self.organization_number is not None or self.department is not None:
             tag += f".{self.organization_number or ''}"
@@ -49,5 +52,9 @@ class Unit:
         return tag
 
     def __str__(self) -> str:
-        named = (self.municipality_id, self.organization_number, self.department and f"department {self.department}")
+        named = (
+            self.municipality_id,
+            self.organization_number,
+            self.department and f"department {self.department}",
+        )
         return ", ".join(name for name in named if name)

@@ -1,4 +1,5 @@
-"""Webhooks after the Standard Webhooks specification: secrets, signatures, and when a call that failed is tried again."""
+"""Webhooks after the Standard Webhooks specification: secrets, signatures, and when a call that
+failed is tried again."""
 
 from __future__ import annotations
 
@@ -17,10 +18,18 @@ _EIGHT_HOURS: Final = timedelta(hours=8)
 
 #: What lies between two tries of a call: 71 hours and 43 minutes in all.
 SCHEDULE: Final = (
-    timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30),
-    timedelta(hours=1), timedelta(hours=2), timedelta(hours=4), *[_EIGHT_HOURS] * 8,
-)  # fmt: skip
-#: How far a wait is made longer or shorter by chance, so that what failed together is not tried together.
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=4),
+    *[_EIGHT_HOURS] * 8,
+)
+#: How far a wait is made longer or shorter by chance, so that what failed together is not tried
+#: together.
 _SPREAD: Final = 0.2
 
 #: How long what is signed with a new secret is signed with the one before, too.
@@ -46,9 +55,13 @@ def new_secret() -> str:
 
 
 def signatures(secrets: Iterable[str], call_id: str, at: datetime, body: bytes) -> str:
-    """The header ``webhook-signature``: one of each secret, HMAC-SHA256 over ``id.timestamp.body``."""
+    """The header ``webhook-signature``: one of each secret, HMAC-SHA256 over
+    ``id.timestamp.body``."""
     signed = f"{call_id}.{int(at.timestamp())}.".encode() + body
-    return " ".join("v1," + b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode() for secret in secrets)
+    return " ".join(
+        "v1," + b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
+        for secret in secrets
+    )
 
 
 def _key(secret: str) -> bytes:
@@ -56,7 +69,8 @@ def _key(secret: str) -> bytes:
 
 
 def wait_after(failures: int, retry_after: timedelta | None, chance: float) -> timedelta | None:
-    """How long to wait after so many failures of one call; None: it is tried no more. ``chance``: 0 to 1.
+    """How long to wait after so many failures of one call; None: it is tried no more. ``chance``: 0
+    to 1.
 
     What the receiver asks for counts where it is longer, up to eight hours.
     """

@@ -13,23 +13,24 @@ from uuid import UUID
 
 import structlog
 
-from utskick.domain.channel import Asked, Channel, Draft
+from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
-from utskick.domain.preparing import Gathered, Prepared, Ready, Route, Routed
+from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
-from utskick.engine.pacing import Pace
-from utskick.engine.points import Points
+from utskick.engine.failpoints import Failpoints
+from utskick.engine.limits import AccountLimits
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, Situation, choose, next_move
-from utskick.store.attempts import Attempts, Beginning, Settlement
-from utskick.store.batching import Batching
+from utskick.engine.retry import Policy, RetryContext, choose, next_move
 from utskick.store.database import PASSING
-from utskick.store.deliveries import Loaded
-from utskick.store.jobs import Job, Jobs
-from utskick.store.legs import Legs, Routing
-from utskick.store.print_batches import Gather, PrintBatches
+from utskick.store.group_commit import GroupCommit
+from utskick.store.messages.attempts import Attempts, AttemptStart
+from utskick.store.messages.deliveries import ClaimedDelivery
+from utskick.store.messages.follow_ups import FollowUps, Routing
+from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.settlement import Settlement
+from utskick.store.queue import Job, Jobs
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -38,38 +39,41 @@ _USUAL: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts record it."""
+class DispatchContext:
+    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts
+    record it."""
 
     worker: UUID
     name: str
     attempts: Attempts
-    legs: Legs
+    legs: FollowUps
     print_batches: PrintBatches
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
-    paces: Mapping[tuple[str, str], Pace]
+    paces: Mapping[tuple[str, str], AccountLimits]
     policies: Mapping[str, Policy]
     clock: Clock
-    points: Points
+    points: Failpoints
     luck: Callable[[], float] = random.random
 
 
 class Dispatch:
-    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not thrown away while we live."""
+    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not
+    thrown away while we live."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: DispatchContext) -> None:
         self._a = around
-        self._finished: Batching[int, None] = Batching(self._finish)
+        self._finished: GroupCommit[int, None] = GroupCommit(self._finish)
         self._sending: set[int] = set()
         self._types = {channel.name: channel.message_type for channel in around.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
-        """Whether this job's attempt is on disk and not settled: to stop now would leave it in doubt."""
+        """Whether this job's attempt is on disk and not settled: to stop now would leave it in
+        doubt."""
         return job_id in self._sending
 
-    async def run(self, job: Job, loaded: Loaded | None) -> None:
+    async def run(self, job: Job, loaded: ClaimedDelivery | None) -> None:
         """``loaded`` None: the delivery is gone; the job goes too."""
         if loaded is None:
             await self._finished.put(job.id)
@@ -81,18 +85,25 @@ class Dispatch:
             await self._finished.put(job.id)
         elif loaded.erased:
             reason = Reason("erased", "what it says was erased before a provider took it")
-            await self._settle(job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None)
+            await self._settle(
+                job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None
+            )
         elif now >= delivery.expires_at:
             reason = Reason("expired", "its time ran out before a provider took it")
             await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
         else:
             await self._advance(job, loaded)
 
-    async def _advance(self, job: Job, loaded: Loaded) -> None:
+    async def _advance(self, job: Job, loaded: ClaimedDelivery) -> None:
         """To the attempt, or to what takes its place."""
         match await self._prepare(loaded):
             case Ready(frozen):
-                await self._attempt(job, loaded if frozen is None else replace(loaded, draft=replace(loaded.draft, frozen=frozen)))
+                await self._attempt(
+                    job,
+                    loaded
+                    if frozen is None
+                    else replace(loaded, draft=replace(loaded.draft, frozen=frozen)),
+                )
             case Routed(routes):
                 await self._route(job, loaded.delivery, routes)
             case Gathered(frozen):
@@ -100,44 +111,79 @@ class Dispatch:
             case outcome:
                 await self._settle_uncalled(job, loaded, outcome)
 
-    async def _prepare(self, loaded: Loaded) -> Prepared:
+    async def _prepare(self, loaded: ClaimedDelivery) -> Prepared:
         channel = self._a.channels[loaded.delivery.channel]
         try:
             if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
                 return unfit
             return await channel.prepare(loaded.draft, loaded.delivery.id)
-        except Exception:  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
-            log.exception("adapter-fault", channel=channel.name, during="prepare", delivery=str(loaded.delivery.id))
-            return Deferred(Reason("adapter-fault", "a fault of Utskick's own before the call; nothing was sent"))
+        except (
+            Exception
+        ):  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
+            log.exception(
+                "adapter-fault",
+                channel=channel.name,
+                during="prepare",
+                delivery=str(loaded.delivery.id),
+            )
+            return Deferred(
+                Reason(
+                    "adapter-fault", "a fault of Utskick's own before the call; nothing was sent"
+                )
+            )
 
     async def _route(self, job: Job, delivery: Delivery, routes: tuple[Route, ...]) -> None:
         routing = Routing(delivery, routes, self._types, job.id, self._a.clock())
         if not await self._insist(self._a.legs.route, routing, "route"):
             await self._finished.put(job.id)
 
-    async def _gather(self, job: Job, loaded: Loaded, frozen: bytes) -> None:
-        gather = Gather(loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed)
+    async def _gather(self, job: Job, loaded: ClaimedDelivery, frozen: bytes) -> None:
+        gather = Gather(
+            loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed
+        )
         if not await self._insist(self._a.print_batches.gather, gather, "gather"):
             await self._finished.put(job.id)
 
-    async def _settle_uncalled(self, job: Job, loaded: Loaded, outcome: Outcome) -> None:
-        """Known before the call that it will not be made: an attempt that was never begun on disk."""
+    async def _settle_uncalled(self, job: Job, loaded: ClaimedDelivery, outcome: Outcome) -> None:
+        """Known before the call that it will not be made: an attempt that was never begun on
+        disk."""
         delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
         move = next_move(outcome, delivery, self._situation(loaded, "", ()))
         await self._record(
-            job, Settlement(delivery, delivery.attempts, move, job.id, None, self._a.clock(), uncalled=True, types=self._types)
+            job,
+            Settlement(
+                delivery,
+                delivery.attempts,
+                move,
+                job.id,
+                None,
+                self._a.clock(),
+                uncalled=True,
+                types=self._types,
+            ),
         )
 
-    async def _attempt(self, job: Job, loaded: Loaded) -> None:
+    async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
         delivery, draft = loaded.delivery, loaded.draft
         channel = self._a.channels[delivery.channel]
         able = channel.able(draft)
         if not able:
-            reason = Reason("no-account", "no provider account of this municipality can carry the message")
-            await self._settle(job, delivery, next_move(Rejected(reason), delivery, self._situation(loaded, "", ())), None)
+            reason = Reason(
+                "no-account", "no provider account of this municipality can carry the message"
+            )
+            await self._settle(
+                job,
+                delivery,
+                next_move(Rejected(reason), delivery, self._situation(loaded, "", ())),
+                None,
+            )
             return
         try:
-            while (account := choose(able, delivery.tried, [a for a in able if self._pace(delivery, a).shut])) is not None:
+            while (
+                account := choose(
+                    able, delivery.tried, [a for a in able if self._pace(delivery, a).shut]
+                )
+            ) is not None:
                 async with self._pace(delivery, account).slot(delivery.priority) as admitted:
                     if not admitted:
                         continue
@@ -151,17 +197,23 @@ class Dispatch:
         pause = min(self._pace(delivery, a).opens_in for a in able)
         await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
 
-    async def _conclude(self, job: Job, sent: tuple[Loaded, Outcome], account: str, able: Sequence[str]) -> None:
+    async def _conclude(
+        self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
+    ) -> None:
         loaded, outcome = sent
         self._pace(loaded.delivery, account).note(outcome)
         move = next_move(outcome, loaded.delivery, self._situation(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 
-    async def _send_begun(self, job: Job, loaded: Loaded, account: str) -> tuple[Loaded, Outcome] | None:
+    async def _send_begun(
+        self, job: Job, loaded: ClaimedDelivery, account: str
+    ) -> tuple[ClaimedDelivery, Outcome] | None:
         """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
         delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
         self._a.points.reach("before-begin")
-        beginning = Beginning(delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen)
+        beginning = AttemptStart(
+            delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen
+        )
         begun = await self._insist(self._a.attempts.begin, beginning, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
@@ -172,42 +224,83 @@ class Dispatch:
         self._a.points.reach("after-answer")
         return loaded.begun(account), outcome
 
-    async def _send(self, channel: Channel, loaded: Loaded, account: str) -> Outcome:
+    async def _send(self, channel: Channel, loaded: ClaimedDelivery, account: str) -> Outcome:
         try:
             return await channel.send(loaded.draft, loaded.delivery.id, account)
         except asyncio.CancelledError:
-            return Uncertain(Reason("stopped", "the service was stopped while the provider was thinking"))
-        except Exception:  # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for it
-            log.exception("adapter-fault", channel=channel.name, account=account, delivery=str(loaded.delivery.id))
-            return Uncertain(Reason("adapter-fault", "a fault of Utskick's own during the call; whether it was sent is not known"))
+            return Uncertain(
+                Reason("stopped", "the service was stopped while the provider was thinking")
+            )
+        # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for
+        # it
+        except Exception:
+            log.exception(
+                "adapter-fault",
+                channel=channel.name,
+                account=account,
+                delivery=str(loaded.delivery.id),
+            )
+            return Uncertain(
+                Reason(
+                    "adapter-fault",
+                    "a fault of Utskick's own during the call; whether it was sent is not known",
+                )
+            )
 
-    async def _interrupted(self, job: Job, loaded: Loaded) -> None:
-        """The job was handed over with an attempt still open: its worker died, or lost touch, while the provider was thinking."""
+    async def _interrupted(self, job: Job, loaded: ClaimedDelivery) -> None:
+        """The job was handed over with an attempt still open: its worker died, or lost touch, while
+        the provider was thinking."""
         delivery = loaded.delivery
         account = delivery.account or ""
         channel = self._a.channels[delivery.channel]
         outcome = await channel.ask(loaded.draft, delivery.id, account, None) or Uncertain(
-            Reason("interrupted", "the worker was interrupted during the attempt; whether it was sent is not known")
+            Reason(
+                "interrupted",
+                "the worker was interrupted during the attempt; whether it was sent is not known",
+            )
         )
-        move = next_move(outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft)))
+        move = next_move(
+            outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft))
+        )
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
-        await self._record(job, Settlement(delivery, delivery.attempts, move, job.id, account, self._a.clock(), types=self._types))
+        await self._record(
+            job,
+            Settlement(
+                delivery,
+                delivery.attempts,
+                move,
+                job.id,
+                account,
+                self._a.clock(),
+                types=self._types,
+            ),
+        )
 
     async def _record(self, job: Job, settlement: Settlement) -> None:
         delivery, move, account = settlement.delivery, settlement.move, settlement.account
         settled = await self._insist(self._a.attempts.settle, settlement, "settle")
         self._a.points.reach("after-settle")
         if not settled:
-            log.warning("settled-by-another", delivery=str(delivery.id), attempt=delivery.attempts, status=move.status)
+            log.warning(
+                "settled-by-another",
+                delivery=str(delivery.id),
+                attempt=delivery.attempts,
+                status=move.status,
+            )
             await self._finished.put(job.id)
-        elif move.status in (Status.SENT, Status.UNCERTAIN) and account and self._reports(delivery, account):
+        elif (
+            move.status in (Status.SENT, Status.UNCERTAIN)
+            and account
+            and self._reports(delivery, account)
+        ):
             with suppress(*PASSING):  # upkeep applies what waits
                 await self._a.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
-        """Until the database takes it. Both statements may be repeated: they compare before they set."""
+        """Until the database takes it. Both statements may be repeated: they compare before they
+        set."""
         pause = 0.1
         while True:
             try:
@@ -226,15 +319,19 @@ class Dispatch:
         pace = self._a.paces.get((delivery.channel, account))
         return pace is None or pace.account.reports
 
-    def _pace(self, delivery: Delivery, account: str) -> Pace:
+    def _pace(self, delivery: Delivery, account: str) -> AccountLimits:
         return self._a.paces[delivery.channel, account]
 
-    def _situation(self, loaded: Loaded, account: str, able: Sequence[str]) -> Situation:
+    def _situation(
+        self, loaded: ClaimedDelivery, account: str, able: Sequence[str]
+    ) -> RetryContext:
         name = loaded.delivery.channel
-        return Situation(
+        return RetryContext(
             account=account,
             able=able,
-            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft) if account else "hold",
+            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft)
+            if account
+            else "hold",
             now=self._a.clock(),
             luck=self._a.luck(),
             policy=self._a.policies.get(name, _USUAL),
@@ -243,6 +340,8 @@ class Dispatch:
 
 async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
     """What could not be asked at acceptance, because nobody knew that this way would be taken."""
-    asked = Asked(draft.municipality_id, draft.organization_number, department=draft.department)
+    asked = RequestContext(
+        draft.municipality_id, draft.organization_number, department=draft.department
+    )
     faults = await channel.inspect(draft.content, draft.attachments, asked)
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

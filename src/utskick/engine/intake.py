@@ -9,26 +9,27 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from utskick.domain.channel import Asked, Channel, Plan
+from utskick.domain.channel import Channel, Plan, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.message import Caller, Key, Numbered, Replay
-from utskick.engine.points import Points
+from utskick.domain.message import Caller, Key, NumberedRequest, Replay
+from utskick.engine.failpoints import Failpoints
 from utskick.store.database import Database
-from utskick.store.idempotency import Keys
-from utskick.store.messages import Messages
+from utskick.store.messages.acceptance import Messages
+from utskick.store.messages.idempotency import IdempotencyKeys
 
 #: How far ahead ``sendAt`` may lie.
 HORIZON = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AcceptRequest:
     """One request to accept: the plan of a channel, the caller, and how it is to be answered.
 
-    ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the answer comes later.
+    ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the
+    answer comes later.
     """
 
     channel: Channel
@@ -36,12 +37,13 @@ class Wish:
     caller: Caller
     awaited: bool
     key: Key | None = None
-    answer: Callable[[Numbered], Replay] | None = None
+    answer: Callable[[NumberedRequest], Replay] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """The key was used before for the same request: this is what came of it (``Numbered.mark``); it was not answered then."""
+class DuplicateRequest:
+    """The key was used before for the same request: this is what came of it
+    (``NumberedRequest.mark``); it was not answered then."""
 
     mark: UUID
 
@@ -49,19 +51,21 @@ class Earlier:
 class Intake:
     """What it returns is committed."""
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Points) -> None:
+    def __init__(
+        self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Failpoints
+    ) -> None:
         self._database = database
         self._channels = channels
         self._types = {channel.name: channel.message_type for channel in channels.values()}
         self._messages = Messages(database)
         self._clock = clock
         self._points = points
-        self.keys = Keys(database)
+        self.keys = IdempotencyKeys(database)
 
-    def number(self, wish: Wish) -> Numbered:
+    def number(self, wish: AcceptRequest) -> NumberedRequest:
         now, plan = self._clock(), wish.plan
         due = max(now, plan.send_at) if plan.send_at else now
-        return Numbered(
+        return NumberedRequest(
             batch_id=plan.batch_id or new_id(),
             caller=wish.caller,
             channel=wish.channel.name,
@@ -75,30 +79,43 @@ class Intake:
             types=self._types,
         )
 
-    async def inspect(self, channel: Channel, plan: Plan, asked: Asked) -> None:
-        """What is too slow for ``plan``, of every channel that the request may go by. Raises ``Invalid``."""
+    async def inspect(self, channel: Channel, plan: Plan, asked: RequestContext) -> None:
+        """What is too slow for ``plan``, of every channel that the request may go by. Raises
+        ``Invalid``."""
         faults = list(await channel.inspect(plan.content, plan.attachments, asked))
         faults += await self._inspect_legs(plan.content, plan, asked)
         for index, recipient in enumerate(plan.recipients):
             if recipient.content is not None:
                 found = await self._inspect_legs(recipient.content, plan, asked)
-                faults += [Violation(f"{plan.each}[{index}].{fault.field}", fault.message) for fault in found]
+                faults += [
+                    Violation(f"{plan.each}[{index}].{fault.field}", fault.message)
+                    for fault in found
+                ]
         if faults:
             raise Invalid(list(dict.fromkeys(faults)))
 
-    async def _inspect_legs(self, content: Mapping[str, Any], plan: Plan, asked: Asked) -> list[Violation]:
+    async def _inspect_legs(
+        self, content: Mapping[str, Any], plan: Plan, asked: RequestContext
+    ) -> list[Violation]:
         faults = []
         for name, leg in content.get("_legs", {}).items():
             indexes = leg["attachments"]
-            found = await self._channels[name].inspect(leg["content"], [plan.attachments[i] for i in indexes], asked)
+            found = await self._channels[name].inspect(
+                leg["content"], [plan.attachments[i] for i in indexes], asked
+            )
             now = [fault for fault in found if fault.field not in leg["content"].get("_later", ())]
-            faults += [Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now]
+            faults += [
+                Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now
+            ]
         return faults
 
-    async def accept(self, wish: Wish, numbered: Numbered) -> Replay | Earlier | None:
-        """None: accepted now. With a key that was used before: what was answered then, or the batch it made."""
+    async def accept(
+        self, wish: AcceptRequest, numbered: NumberedRequest
+    ) -> Replay | DuplicateRequest | None:
+        """None: accepted now. With a key that was used before: what was answered then, or the batch
+        it made."""
         self._points.reach("before-accept")
-        found: Replay | Earlier | None = None
+        found: Replay | DuplicateRequest | None = None
         if wish.key is None:
             _check_times(numbered)
             await self._messages.add(numbered)
@@ -108,26 +125,35 @@ class Intake:
         self._points.reach("after-accept")
         return found
 
-    async def _accept_keyed(self, wish: Wish, key: Key, numbered: Numbered) -> Replay | Earlier | None:
+    async def _accept_keyed(
+        self, wish: AcceptRequest, key: Key, numbered: NumberedRequest
+    ) -> Replay | DuplicateRequest | None:
         async with self._database.transaction() as connection:
             earlier = await self.keys.reserve(connection, numbered, key)
             if isinstance(earlier, Replay):
                 return earlier
             if earlier is not None:
-                return Earlier(earlier)
-            _check_times(numbered)  # not before: a request that is repeated late gets the answer of the first time
+                return DuplicateRequest(earlier)
+            _check_times(
+                numbered
+            )  # not before: a request that is repeated late gets the answer of the first time
             await self._messages.write(connection, [numbered])
             if wish.answer is not None:
-                await self.keys.answer(connection, wish.caller.municipality_id, key, wish.answer(numbered))
+                await self.keys.answer(
+                    connection, wish.caller.municipality_id, key, wish.answer(numbered)
+                )
         return None
 
 
 def _as_in_request(path: str, indexes: Sequence[int]) -> str:
-    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]`` of the request."""
-    return re.sub(r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path)
+    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]``
+    of the request."""
+    return re.sub(
+        r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path
+    )
 
 
-def _check_times(numbered: Numbered) -> None:
+def _check_times(numbered: NumberedRequest) -> None:
     """Raises ``Invalid`` where a message would never be sent, or not for years."""
     faults = []
     if numbered.due_at > numbered.created_at + HORIZON:

@@ -1,4 +1,5 @@
-"""Whether the service can do its work: the database, the queue's age, the workers, the providers."""
+"""Whether the service can do its work: the database, the queue's age, the workers, the
+providers."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from utskick.domain.channel import Channel, Health
+from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock
-from utskick.engine.pacing import Pace
-from utskick.store import jobs
+from utskick.engine.limits import AccountLimits
+from utskick.store import queue as jobs
+from utskick.store.administration.maintenance import UpkeepRows
 from utskick.store.database import PASSING, Database
-from utskick.store.upkeep import UpkeepRows
 
 #: Providers are not asked more often than this.
 _LOOK_EVERY = timedelta(seconds=30)
@@ -19,9 +20,16 @@ _AWAY = timedelta(seconds=20)
 
 
 class Readiness:
-    """``UP`` as long as messages can be accepted; what is ill beside that is told under its name."""
+    """``UP`` as long as messages can be accepted; what is ill beside that is told under its
+    name."""
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], paces: Mapping[tuple[str, str], Pace], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        paces: Mapping[tuple[str, str], AccountLimits],
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._rows = UpkeepRows(database)
         self._channels = channels
@@ -36,7 +44,10 @@ class Readiness:
             waiting, age = await jobs.depth(self._database.pool)
             workers = await self._rows.workers(now - _AWAY)
         except PASSING as fault:
-            return {"status": "DOWN", "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}}}
+            return {
+                "status": "DOWN",
+                "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}},
+            }
         return {
             "status": "UP",
             "components": {
@@ -50,7 +61,11 @@ class Readiness:
     async def _look_at_providers(self, now: datetime) -> dict[str, Any]:
         if self._looked is None or now - self._looked > _LOOK_EVERY:
             self._looked = now
-            found = [(channel.name, health) for channel in self._channels.values() for health in await channel.look()]
+            found = [
+                (channel.name, health)
+                for channel in self._channels.values()
+                for health in await channel.look()
+            ]
             self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
         for (channel, account), pace in self._paces.items():
             known = self._providers.setdefault(f"{channel}/{account}", {"status": "UP"})
@@ -58,5 +73,9 @@ class Readiness:
         return self._providers
 
 
-def _shown(health: Health) -> dict[str, Any]:
-    return {"status": "UP" if health.ok else "DOWN", "detail": health.sentence, **({"warning": True} if health.warns else {})}
+def _shown(health: AccountHealth) -> dict[str, Any]:
+    return {
+        "status": "UP" if health.ok else "DOWN",
+        "detail": health.sentence,
+        **({"warning": True} if health.warns else {}),
+    }

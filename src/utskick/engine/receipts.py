@@ -1,4 +1,5 @@
-"""A provider's report → the delivery it speaks of. Early, late, doubled and unknown ones are all kept and harmless."""
+"""A provider's report → the delivery it speaks of. Early, late, doubled and unknown ones are all
+kept and harmless."""
 
 from __future__ import annotations
 
@@ -6,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, Hook, Receipt
+from utskick.domain.channel import Channel, ProviderCallback, Receipt
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
-from utskick.store.batching import Batching
 from utskick.store.database import Database
-from utskick.store.receipts import Arrival, ReceiptRows
+from utskick.store.group_commit import GroupCommit
+from utskick.store.messages.receipts import Arrival, ReceiptRows
 
 _FIRST = UUID(int=0)
 #: Receipts that one sweep looks at.
@@ -27,9 +28,11 @@ class Receipts:
         self._channels = channels
         self._clock = clock
         self._swept = _FIRST
-        self._looks: Batching[tuple[UUID, str | None, str | None], None] = Batching(self._look)
+        self._looks: GroupCommit[tuple[UUID, str | None, str | None], None] = GroupCommit(
+            self._look
+        )
 
-    async def take(self, channel_name: str, hook: Hook) -> int:
+    async def take(self, channel_name: str, hook: ProviderCallback) -> int:
         """Verify, keep, apply. Returns how many receipts the call held."""
         channel = self._channels.get(channel_name)
         if channel is None or all(account.name != hook.account for account in channel.accounts):
@@ -41,9 +44,13 @@ class Receipts:
     async def keep(self, channel_name: str, account: str, found: Sequence[Receipt]) -> None:
         """Receipts whose origin is certain: on disk when this returns."""
         for receipt in found:
-            await self._rows.apply(await self._rows.keep(Arrival(channel_name, account, receipt, self._clock())))
+            await self._rows.apply(
+                await self._rows.keep(Arrival(channel_name, account, receipt, self._clock()))
+            )
 
-    async def catch_up(self, delivery: Delivery, account: str | None, reference: str | None) -> None:
+    async def catch_up(
+        self, delivery: Delivery, account: str | None, reference: str | None
+    ) -> None:
         """Apply what was reported of a delivery before it was settled."""
         await self._looks.put((delivery.id, account, reference))
 
@@ -53,10 +60,13 @@ class Receipts:
         return [None] * len(group)
 
     async def sweep(self, older_than: float, give_up_after: float) -> None:
-        """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked about."""
+        """Upkeep: apply what waits too long (seconds), and stop looking at what nobody asked
+        about."""
         now = self._clock()
         found = await self._rows.overdue(now - timedelta(seconds=older_than), self._swept, _SWEEP)
         for receipt_id in found:
             await self._rows.apply(receipt_id)
-        self._swept = found[-1] if len(found) == _SWEEP else _FIRST  # those that nobody asks about must not hide the others
+        self._swept = (
+            found[-1] if len(found) == _SWEEP else _FIRST
+        )  # those that nobody asks about must not hide the others
         await self._rows.give_up(now - timedelta(seconds=give_up_after))

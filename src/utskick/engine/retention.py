@@ -1,4 +1,5 @@
-"""Retention, carried out beside everything else: step by step, for a bounded time in each round of upkeep."""
+"""Retention, carried out beside everything else: step by step, for a bounded time in each round of
+upkeep."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from time import monotonic
 from typing import Final
 
 from utskick.domain.clock import Clock
-from utskick.domain.retention import Rule
+from utskick.domain.retention import RetentionRule
 from utskick.store.database import Database
-from utskick.store.removals import Removed
-from utskick.store.retention import Retention, Walk
+from utskick.store.retention.purge import Removed
+from utskick.store.retention.sweep import Retention, Walk
 
 #: Seconds of one round, in which at least one step is made.
 ROUND: Final = 1.0
@@ -19,7 +20,13 @@ ROUND: Final = 1.0
 class RetentionRound:
     """Any number of workers may do it at once: each municipality is served by one at a time."""
 
-    def __init__(self, database: Database, defaults: Collection[Rule], clock: Clock, seconds: float = ROUND) -> None:
+    def __init__(
+        self,
+        database: Database,
+        defaults: Collection[RetentionRule],
+        clock: Clock,
+        seconds: float = ROUND,
+    ) -> None:
         self._retention = Retention(database, defaults)
         self._clock = clock
         self._seconds = seconds
@@ -31,7 +38,9 @@ class RetentionRound:
         if not self._waiting:
             self._waiting = await self._retention.walks()
             for municipality_id in await self._retention.places_of_files():
-                removed += Removed(files=await self._retention.sweep_files(municipality_id, self._clock()))
+                removed += Removed(
+                    files=await self._retention.sweep_files(municipality_id, self._clock())
+                )
         while self._waiting and monotonic() < ends:
             gone = await self._retention.step(self._waiting[0], self._clock())
             if gone is None:

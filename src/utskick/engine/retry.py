@@ -1,4 +1,5 @@
-"""What follows an attempt: outcome + delivery + situation → move. Pure: no clock, no dice, no I/O."""
+"""What follows an attempt: outcome + delivery + situation → move. Pure: no clock, no dice, no
+I/O."""
 
 from __future__ import annotations
 
@@ -8,13 +9,22 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 from utskick.domain.status import POLITE, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to wait: ``first`` after the first round of accounts, doubling to ``ceiling``, spread by ``jitter`` (0–1).
+    """How long to wait: ``first`` after the first round of accounts, doubling to ``ceiling``,
+    spread by ``jitter`` (0–1).
 
     ``resends``: after how many uncertain attempts a channel that resends holds all the same.
     """
@@ -27,8 +37,9 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """All else that the decision rests on. ``able``: accounts that can carry the draft, in order; ``luck``: 0 ≤ x < 1."""
+class RetryContext:
+    """All else that the decision rests on. ``able``: accounts that can carry the draft, in order;
+    ``luck``: 0 ≤ x < 1."""
 
     account: str
     able: Sequence[str]
@@ -38,7 +49,7 @@ class Situation:
     policy: Policy = Policy()
 
 
-def next_move(outcome: Outcome, delivery: Delivery, situation: Situation) -> Move:
+def next_move(outcome: Outcome, delivery: Delivery, situation: RetryContext) -> Move:
     """``delivery.attempts`` counts the attempt that gave the outcome."""
     match outcome:
         case Sent(reference, delivered):
@@ -54,7 +65,7 @@ def next_move(outcome: Outcome, delivery: Delivery, situation: Situation) -> Mov
             return _again(reason, delivery, situation, situation.policy.misconfigured)
 
 
-def _in_doubt(reason: Reason, delivery: Delivery, situation: Situation) -> Move:
+def _in_doubt(reason: Reason, delivery: Delivery, situation: RetryContext) -> Move:
     hold = Move(Status.UNCERTAIN, reason=reason, doubt=True)
     if situation.when_uncertain == "hold" or delivery.doubts + 1 >= situation.policy.resends:
         return hold
@@ -64,7 +75,9 @@ def _in_doubt(reason: Reason, delivery: Delivery, situation: Situation) -> Move:
     return Move(Status.DEFERRED, due=due, reason=reason, doubt=True, noted=Status.UNCERTAIN)
 
 
-def _again(reason: Reason, delivery: Delivery, situation: Situation, at_least: timedelta) -> Move:
+def _again(
+    reason: Reason, delivery: Delivery, situation: RetryContext, at_least: timedelta
+) -> Move:
     tried = (*delivery.tried, situation.account)
     if any(account not in tried for account in situation.able):
         return Move(Status.DEFERRED, due=situation.now, reason=reason, tried=tried)
@@ -82,6 +95,10 @@ def back_off(rounds: int, luck: float, policy: Policy) -> timedelta:
 
 
 def choose(able: Sequence[str], tried: Collection[str], shut: Collection[str]) -> str | None:
-    """The account for the next attempt: the first that was not tried and is not shut; None when all are shut."""
+    """The account for the next attempt: the first that was not tried and is not shut; None when all
+    are shut."""
     open_ones = [account for account in able if account not in shut]
-    return next((account for account in open_ones if account not in tried), open_ones[0] if open_ones else None)
+    return next(
+        (account for account in open_ones if account not in tried),
+        open_ones[0] if open_ones else None,
+    )

@@ -1,4 +1,5 @@
-"""Calls to webhooks: each is told its events in their order, one call at a time; one that fails holds back only its own."""
+"""Calls to webhooks: each is told its events in their order, one call at a time; one that fails
+holds back only its own."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from utskick.domain.clock import Clock
 from utskick.domain.webhook import Stopped, wait_after
 from utskick.outgoing.webhooks import AT_ONCE, Heard, Receivers, Signed
 from utskick.store.database import PASSING, Database
-from utskick.store.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
-from utskick.store.webhooks import Owner
+from utskick.store.events.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
+from utskick.store.events.webhooks import Owner
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +29,12 @@ _TURN: Final = 5.0
 
 
 class WebhookRound:
-    """``step`` may be called by any number of workers. ``rest``: seconds in which a webhook that has been told all is left alone."""
+    """``step`` may be called by any number of workers. ``rest``: seconds in which a webhook that
+    has been told all is left alone."""
 
-    def __init__(self, database: Database, receivers: Receivers, clock: Clock, rest: float = 1.0) -> None:
+    def __init__(
+        self, database: Database, receivers: Receivers, clock: Clock, rest: float = 1.0
+    ) -> None:
         self._calls = WebhookCalls(database)
         self._receivers = receivers
         self._clock = clock
@@ -40,13 +44,22 @@ class WebhookRound:
         self._stopping = False
 
     async def round(self) -> None:
-        """As long as there is something to do; what becomes due does not wait for what is under way."""
+        """As long as there is something to do; what becomes due does not wait for what is under
+        way."""
         while True:
-            under_way = bool(self._running)  # what ends while ``step`` looks gives its place to others: they are looked for once more
+            under_way = bool(
+                self._running
+                # what ends while ``step`` looks gives its place to others: they are looked for once
+                # more
+            )
             if not await self.step() and not under_way:
                 return
             if self._running:
-                await asyncio.wait(self._running, timeout=self._rest.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    self._running,
+                    timeout=self._rest.total_seconds(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
 
     async def step(self) -> int:
         """Claim what is due, and serve it beside. Returns how many."""
@@ -60,7 +73,8 @@ class WebhookRound:
         return len(rows)
 
     async def finish(self, within: float | None = None) -> None:
-        """Wait for what is under way; what takes longer is broken off, and called again when its claim has run out."""
+        """Wait for what is under way; what takes longer is broken off, and called again when its
+        claim has run out."""
         if self._running:
             await asyncio.wait(self._running, timeout=within)
         late = [task for task in self._running if task.cancel()]
@@ -71,7 +85,10 @@ class WebhookRound:
         await self.finish(grace)
 
     def _start(self, row: Any) -> None:
-        owner, task = Owner(row["municipality_id"], row["origin"], row["client"]), asyncio.create_task(self._serve(row))
+        owner, task = (
+            Owner(row["municipality_id"], row["origin"], row["client"]),
+            asyncio.create_task(self._serve(row)),
+        )
         self._owners[owner] += 1
         self._running.add(task)
         task.add_done_callback(lambda done: self._done(owner, row["id"], done))
@@ -85,7 +102,9 @@ class WebhookRound:
             return
         if isinstance(fault, PASSING):
             log.warning("database-away", during="webhooks", fault=type(fault).__name__)
-        else:  # a bug, or a secret that no key opens: told whole; its claim runs out, and then it is looked at again
+        # a bug, or a secret that no key opens: told whole; its claim runs out, and then it is
+        # looked at again
+        else:
             log.error("webhook-fault", webhook=str(webhook_id), exc_info=fault)
 
     async def _serve(self, row: Any) -> None:
@@ -109,7 +128,9 @@ class WebhookRound:
 
     async def _called(self, claimed: Claimed, call: OpenCall) -> bool:
         """Whether to go on."""
-        heard = await self._receivers.call(claimed.url, Signed(str(call.id), call.body, claimed.secrets), self._clock())
+        heard = await self._receivers.call(
+            claimed.url, Signed(str(call.id), call.body, claimed.secrets), self._clock()
+        )
         if heard.fault is None:
             return await self._calls.succeeded(claimed, call, self._clock())
         await self._calls.failed(claimed, call, self._failure(claimed, call, heard))
@@ -118,7 +139,19 @@ class WebhookRound:
     def _failure(self, claimed: Claimed, call: OpenCall, heard: Heard) -> Failure:
         assert heard.fault is not None
         now, failures = self._clock(), call.failures + 1
-        wait = wait_after(failures, heard.retry_after, random.random())  # noqa: S311 - spreads load, hides nothing
+        wait = wait_after(failures, heard.retry_after, random.random())  # noqa: S311
         stopped = Stopped.GONE if heard.gone else Stopped.EXHAUSTED if wait is None else None
-        log.warning("webhook-call-failed", webhook=str(claimed.id), failures=failures, reason=heard.fault.code, stopped=stopped)
-        return Failure(now, heard.status, heard.fault, now + wait if wait is not None and stopped is None else None, stopped)
+        log.warning(
+            "webhook-call-failed",
+            webhook=str(claimed.id),
+            failures=failures,
+            reason=heard.fault.code,
+            stopped=stopped,
+        )
+        return Failure(
+            now,
+            heard.status,
+            heard.fault,
+            now + wait if wait is not None and stopped is None else None,
+            stopped,
+        )

@@ -1,4 +1,5 @@
-"""The worker: claims due deliveries lane by lane, dispatches them, keeps their jobs alive, and stops gracefully."""
+"""The worker: claims due deliveries lane by lane, dispatches them, keeps their jobs alive, and
+stops gracefully."""
 
 from __future__ import annotations
 
@@ -18,31 +19,33 @@ from utskick.domain.channel import Channel, Priority
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
-from utskick.domain.retention import Rule
-from utskick.engine.dispatch import Dispatch, Surroundings
-from utskick.engine.pacing import Paces
-from utskick.engine.points import Points
+from utskick.domain.retention import RetentionRule
+from utskick.engine.dispatch import Dispatch, DispatchContext
+from utskick.engine.failpoints import Failpoints
+from utskick.engine.limits import AccountLimitsMap
+from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
-from utskick.engine.upkeep import ROUND, Upkeep
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.webhooks import Receivers
-from utskick.store.attempts import Attempts
 from utskick.store.database import PASSING, Database
-from utskick.store.deliveries import Deliveries
-from utskick.store.jobs import WORK, Job, Jobs
-from utskick.store.legs import Legs
-from utskick.store.print_batches import PrintBatches
+from utskick.store.messages.attempts import Attempts
+from utskick.store.messages.deliveries import Deliveries
+from utskick.store.messages.follow_ups import FollowUps
+from utskick.store.messages.print_batches import PrintBatches
+from utskick.store.queue import WORK, Job, Jobs
 
 log = structlog.get_logger(__name__)
 
-#: When a delivery that cannot be read is looked at again: somebody may have mended the settings or the release by then.
+#: When a delivery that cannot be read is looked at again: somebody may have mended the settings or
+#: the release by then.
 _UNREADABLE = timedelta(minutes=1)
 
 #: Deliveries of a lane that are claimed where nothing else sets a number.
 _LEAST_ROOM = 32
 
-#: Deliveries that are claimed and loaded in one go: more would keep those that are ready from being sent.
+#: Deliveries that are claimed and loaded in one go: more would keep those that are ready from being
+#: sent.
 _MOST_CLAIMED = 80
 
 #: Seconds between two looks for gatherings to close.
@@ -51,15 +54,16 @@ _CLOSING = 0.4
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between two looks at the queue.
-    ``grace``: how long running sends may take to finish after a stop (s). ``receivers``: by which webhooks are called; None: by others.
-    ``retention``: the rules of the settings."""
+    """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between
+    two looks at the queue. ``grace``: how long running sends may take to finish after a stop (s).
+    ``receivers``: by which webhooks are called; None: by others. ``retention``: the rules of the
+    settings."""
 
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
     receivers: Receivers | None = None
-    retention: Collection[Rule] = ()
+    retention: Collection[RetentionRule] = ()
 
 
 class Worker:
@@ -79,20 +83,26 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.paces = Paces(channels, monotonic)
+        self.paces = AccountLimitsMap(channels, monotonic)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
-        self._close_after = {c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None}
+        self._close_after = {
+            c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None
+        }
         self._clock = clock
-        self._upkeep = Upkeep(database, receipts, self.paces, clock, self._options.retention)
+        self._upkeep = Maintenance(database, receipts, self.paces, clock, self._options.retention)
         called = self._options.receivers
-        self._webhooks = WebhookRound(database, called, clock, self._options.poll) if called is not None else None
+        self._webhooks = (
+            WebhookRound(database, called, clock, self._options.poll)
+            if called is not None
+            else None
+        )
         self._dispatch = Dispatch(
-            Surroundings(
+            DispatchContext(
                 worker=self.id,
                 name=f"{socket.gethostname()}/{os.getpid()}",
                 attempts=Attempts(database),
-                legs=Legs(database),
+                legs=FollowUps(database),
                 print_batches=self._print_batches,
                 jobs=self._jobs,
                 receipts=receipts,
@@ -100,13 +110,14 @@ class Worker:
                 paces=self.paces,
                 policies=policies or {},
                 clock=clock,
-                points=Points.from_environment(),
+                points=Failpoints.from_environment(),
             )
         )
         self._channels = channels
         self._measure_room()
         self._lanes = list(self._room)
-        #: Lanes in which something may be due: told by NOTIFY, or not empty when they were last looked at; all of them every ``poll``.
+        #: Lanes in which something may be due: told by NOTIFY, or not empty when they were last
+        #: looked at; all of them every ``poll``.
         self._stirred: set[str] = set()
         self._look_at_all = 0.0
         self._busy: Counter[str] = Counter()
@@ -115,24 +126,34 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest back."""
+        """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest
+        back."""
         with suppress(*PASSING):  # upkeep looks again
             await self._upkeep.begin()
         background = [
-            asyncio.create_task(self._database.listen(WORK, self._stir, lambda: self._stir(*self._lanes))),
-            asyncio.create_task(self._every(self._options.patience.total_seconds() / 4, self._beat)),
+            asyncio.create_task(
+                self._database.listen(WORK, self._stir, lambda: self._stir(*self._lanes))
+            ),
+            asyncio.create_task(
+                self._every(self._options.patience.total_seconds() / 4, self._beat)
+            ),
             asyncio.create_task(self._every(ROUND, self._look_after)),
         ]
         if self._close_after:
             background.append(asyncio.create_task(self._every(_CLOSING, self.close_gatherings)))
         if self._webhooks is not None:
-            background.append(asyncio.create_task(self._every(self._options.poll, self._webhooks.round)))
+            background.append(
+                asyncio.create_task(self._every(self._options.poll, self._webhooks.round))
+            )
         log.info("worker-started", worker=str(self.id))
         try:
             while not self._stopping.is_set():
                 await self._turn()
         finally:
-            await asyncio.gather(self._wind_up(), *([self._webhooks.stop(self._options.grace)] if self._webhooks is not None else []))
+            await asyncio.gather(
+                self._wind_up(),
+                *([self._webhooks.stop(self._options.grace)] if self._webhooks is not None else []),
+            )
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -147,7 +168,9 @@ class Worker:
     def _measure_room(self) -> None:
         """How many deliveries of each lane may be in hand: accounts come and go."""
         self._room = {
-            lane_of(c.name, priority): max(_LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts))
+            lane_of(c.name, priority): max(
+                _LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts)
+            )
             for c in self._channels.values()
             for priority in Priority
         }
@@ -161,7 +184,8 @@ class Worker:
         self._wake.set()
 
     async def step(self) -> int:
-        """Claim what is due and take it to its next rest. Returns how many. For tests and one-shot runs."""
+        """Claim what is due and take it to its next rest. Returns how many. For tests and one-shot
+        runs."""
         self._stir(*self._lanes)
         claimed = await self._claim()
         while self._running:
@@ -195,11 +219,15 @@ class Worker:
                 await self._jobs.give_back([job.id for job in claimed])
             raise
         if unreadable:
-            await self._jobs.give_back([job.id for job in claimed if job.delivery_id in unreadable], _UNREADABLE)
+            await self._jobs.give_back(
+                [job.id for job in claimed if job.delivery_id in unreadable], _UNREADABLE
+            )
         for job in claimed:
             if job.delivery_id in unreadable:
                 continue
-            self._start(job, asyncio.create_task(self._dispatch.run(job, loaded.get(job.delivery_id))))
+            self._start(
+                job, asyncio.create_task(self._dispatch.run(job, loaded.get(job.delivery_id)))
+            )
         return len(claimed)
 
     async def _claim_hungry(self) -> list[Job]:
@@ -207,12 +235,19 @@ class Worker:
         if monotonic() >= self._look_at_all:
             self._stirred.update(self._lanes)
             self._look_at_all = monotonic() + self._options.poll
-        hungry = [lane for lane in self._lanes if lane in self._stirred and self._busy[lane] <= self._room[lane] // 2]
+        hungry = [
+            lane
+            for lane in self._lanes
+            if lane in self._stirred and self._busy[lane] <= self._room[lane] // 2
+        ]
         if not hungry:
             return []
-        # by the largest: a small lane may be overfilled once, and then has no hunger; by the smallest, all would be fed with its spoon
+        # by the largest: a small lane may be overfilled once, and then has no hunger; by the
+        # smallest, all would be fed with its spoon
         count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in hungry))
-        self._stirred.difference_update(hungry)  # before: what is told during the claim may have come too late for it
+        self._stirred.difference_update(
+            hungry
+        )  # before: what is told during the claim may have come too late for it
         left = hungry
         try:
             claimed = await self._jobs.claim(hungry, count, self._options.patience)
@@ -252,8 +287,13 @@ class Worker:
             await asyncio.sleep(seconds)
 
     async def _wind_up(self) -> None:
-        """Sends that run may finish; what only waits for its turn is handed back at once; what is left over is uncertain."""
-        idle = [job_id for job_id, task in self._running.items() if not self._dispatch.is_sending(job_id) and task.cancel()]
+        """Sends that run may finish; what only waits for its turn is handed back at once; what is
+        left over is uncertain."""
+        idle = [
+            job_id
+            for job_id, task in self._running.items()
+            if not self._dispatch.is_sending(job_id) and task.cancel()
+        ]
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._options.grace)
         late = [task for task in self._running.values() if task.cancel()]

@@ -10,8 +10,8 @@ from typing import Final
 from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.guard import Reach, Refused
+from utskick.outgoing.address_guard import AddressPolicy, AddressRefused
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
 
 #: Calls at once, of each process.
 AT_ONCE: Final = 16
@@ -54,24 +54,27 @@ class Heard:
 class Receivers:
     """All that are called from this process. A receiver has 15 seconds to answer."""
 
-    def __init__(self, reach: Reach, timeouts: Timeouts = _TIMEOUTS) -> None:
+    def __init__(self, reach: AddressPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._reach = reach
         self._wires = {
-            scheme: Outgoing(concurrency=AT_ONCE, timeouts=timeouts, resolver=self._reach.guard(scheme)) for scheme in self._reach.schemes
+            scheme: Outgoing(
+                concurrency=AT_ONCE, timeouts=timeouts, resolver=self._reach.guard(scheme)
+            )
+            for scheme in self._reach.schemes
         }
 
     async def check(self, url: str) -> str | None:
         """Why an address cannot be a receiver's; None where it can."""
         try:
             await self._reach.look(self._reach.read(url))
-        except Refused as why:
+        except AddressRefused as why:
             return str(why)
         return None
 
     async def call(self, url: str, signed: Signed, now: datetime) -> Heard:
         try:
             found = self._reach.read(url)
-        except Refused:
+        except AddressRefused:
             return _absent("forbidden-address")
         headers = {
             "Content-Type": "application/json",
@@ -80,7 +83,9 @@ class Receivers:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signatures(signed.secrets, signed.id, now, signed.body),
         }
-        answer = await self._wires[found.scheme].call(Call("POST", str(found), signed.body, headers))
+        answer = await self._wires[found.scheme].call(
+            HttpRequest("POST", str(found), signed.body, headers)
+        )
         if isinstance(answer, Answer):
             return _heard(answer)
         return _absent("" if isinstance(answer, Sent) else answer.reason.code)
@@ -95,11 +100,21 @@ def _heard(answer: Answer) -> Heard:
     if 200 <= status < 300:
         return Heard(status)
     if 300 <= status < 400:
-        return Heard(status, Reason("redirect", f"the receiver answered {status}, and redirects are not followed"))
+        return Heard(
+            status,
+            Reason("redirect", f"the receiver answered {status}, and redirects are not followed"),
+        )
     if status == 410:
-        return Heard(status, Reason("gone", "the receiver answered 410: it does not want to be called any more"))
-    return Heard(status, Reason(f"http-{status}", f"the receiver answered {status}"), answer.retry_after)
+        return Heard(
+            status,
+            Reason("gone", "the receiver answered 410: it does not want to be called any more"),
+        )
+    return Heard(
+        status, Reason(f"http-{status}", f"the receiver answered {status}"), answer.retry_after
+    )
 
 
 def _absent(code: str) -> Heard:
-    return Heard(None, Reason(code, _ABSENT.get(code, "the receiver gave no answer that could be used")))
+    return Heard(
+        None, Reason(code, _ABSENT.get(code, "the receiver gave no answer that could be used"))
+    )

@@ -1,4 +1,5 @@
-"""The sandbox's ledger and fault script over HTTP: what tests and demos ask, and how they tell it to misbehave."""
+"""The sandbox's ledger and fault script over HTTP: what tests and demos ask, and how they tell it
+to misbehave."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from utskick.domain.errors import NotFound, Unreadable, UtskickError, WrongMediaType
-from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, Fault, Faults, Rule
+from utskick.sandbox.faults import MAGIC_NUMBERS, MAGIC_TAGS, FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.tally import STRIDE, Tally
+from utskick.sandbox.summary import STRIDE, LedgerSummary
 
 PROBLEM: Final = "application/problem+json"
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,10 +39,10 @@ class Breach:
 class LedgerApi:
     """Routes below /ledger and /faults. Errors are RFC 9457 problems."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, tally: Tally | None = None) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults, tally: LedgerSummary | None = None) -> None:
         self._ledger = ledger
         self._faults = faults
-        self._tally = tally or Tally(ledger)
+        self._tally = tally or LedgerSummary(ledger)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -59,14 +60,19 @@ class LedgerApi:
     async def entries(self, request: web.Request) -> web.Response:
         """``next`` is the ``after`` of the next page, null on the last."""
         after, limit = _window(request.query)
-        channel, recipient = request.query.get("channel"), _recipient(request.query.get("recipient"))
+        channel, recipient = (
+            request.query.get("channel"),
+            _recipient(request.query.get("recipient")),
+        )
         await self._tally.catch_up()
         if recipient is None:
             total = self._tally.by_channel[channel] if channel else len(self._ledger)
             found = list(self._ledger.after(after, channel or None, limit + 1))
         else:
             channels = [channel] if channel else list(self._tally.by_channel)
-            theirs = sorted((e for c in channels for e in self._ledger.of(c, recipient)), key=lambda e: e.number)
+            theirs = sorted(
+                (e for c in channels for e in self._ledger.of(c, recipient)), key=lambda e: e.number
+            )
             total = len(theirs)
             found = list(islice((e for e in theirs if e.number > after), limit + 1))
         page = found[:limit]
@@ -74,7 +80,8 @@ class LedgerApi:
         return in_json({"total": total, "entries": [e.shown() for e in page], "next": more})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """All entries as JSON lines: a turn of the event loop for each stride, and no faster than the reader reads."""
+        """All entries as JSON lines: a turn of the event loop for each stride, and no faster than
+        the reader reads."""
         channel = request.query.get("channel") or None
         response = web.StreamResponse(headers=HEADERS)
         response.content_type = "application/x-ndjson"
@@ -88,17 +95,26 @@ class LedgerApi:
     def _strides(self, channel: str | None) -> Iterator[bytes]:
         end = len(self._ledger)
         for start in range(1, end + 1, STRIDE):
-            entries = (self._ledger.get(number) for number in range(start, min(end, start + STRIDE - 1) + 1))
-            yield b"".join(_written(e.shown()) + b"\n" for e in entries if e and channel in (None, e.channel))
+            entries = (
+                self._ledger.get(number)
+                for number in range(start, min(end, start + STRIDE - 1) + 1)
+            )
+            yield b"".join(
+                _written(e.shown()) + b"\n" for e in entries if e and channel in (None, e.channel)
+            )
 
     async def summary(self, _request: web.Request) -> web.Response:
         await self._tally.catch_up()
         return in_json(
             {
                 "total": sum(self._tally.by_channel.values()),
-                "counts": [{"channel": c, "provider": p, "count": n} for (c, p), n in sorted(self._tally.by_provider.items())],
+                "counts": [
+                    {"channel": c, "provider": p, "count": n}
+                    for (c, p), n in sorted(self._tally.by_provider.items())
+                ],
                 "repeated": [
-                    {"channel": c, "recipient": r, "key": k, "copies": n} for (c, r, k), n in sorted(self._tally.repeated.items())
+                    {"channel": c, "recipient": r, "key": k, "copies": n}
+                    for (c, r, k), n in sorted(self._tally.repeated.items())
                 ],
             }
         )
@@ -107,7 +123,8 @@ class LedgerApi:
         return in_json(self._find(request).shown())
 
     async def raw(self, request: web.Request) -> web.Response:
-        """What came over the wire: an e-mail as message/rfc822 (RFC 2046 section 5.2.1), anything else as bytes."""
+        """What came over the wire: an e-mail as message/rfc822 (RFC 2046 section 5.2.1), anything
+        else as bytes."""
         entry = self._find(request)
         mail = entry.channel == "email"
         name = f"{entry.number}.eml" if mail else f"{entry.number}.bin"
@@ -121,7 +138,9 @@ class LedgerApi:
         text = request.match_info["number"]
         entry = self._ledger.get(int(text)) if len(text) < 16 else None
         if entry is None:
-            raise NotFound(f"The ledger has no entry with this number; it holds 1 to {len(self._ledger)}.")
+            raise NotFound(
+                f"The ledger has no entry with this number; it holds 1 to {len(self._ledger)}."
+            )
         return entry
 
     async def script(self, _request: web.Request) -> web.Response:
@@ -129,7 +148,9 @@ class LedgerApi:
 
     async def lay_in(self, request: web.Request) -> web.Response:
         """One rule or a list of rules; all of them or, where one is wrong, none."""
-        if request.content_type != "application/json":  # also keeps other sites' forms out: this needs a CORS preflight
+        if (
+            request.content_type != "application/json"
+        ):  # also keeps other sites' forms out: this needs a CORS preflight
             raise WrongMediaType("Send the rule as application/json.")
         try:
             body = json.loads(await request.read())
@@ -147,25 +168,44 @@ class LedgerApi:
         return in_json({"recipients": magic_table()})
 
 
-HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def magic_table() -> list[dict[str, Any]]:
-    """The magic recipients, a row each: channel, how the recipient is written, fault, times (null: for ever), seconds."""
+    """The magic recipients, a row each: channel, how the recipient is written, fault, times (null:
+    for ever), seconds."""
     named = [("sms", f"+46700####{digits}", rule) for digits, rule in MAGIC_NUMBERS.items()]
     named += [("email", f"name+{tag}@…", rule) for tag, rule in MAGIC_TAGS.items()]
     return [
-        {"channel": channel, "recipient": recipient, "fault": rule.fault, "times": rule.times, "seconds": rule.seconds}
+        {
+            "channel": channel,
+            "recipient": recipient,
+            "fault": rule.fault,
+            "times": rule.times,
+            "seconds": rule.seconds,
+        }
         for channel, recipient, rule in named
     ]
 
 
-def in_json(members: Mapping[str, Any], status: int = 200, content_type: str = "application/json") -> web.Response:
-    return web.Response(body=_written(members), status=status, content_type=content_type, charset="utf-8", headers=HEADERS)
+def in_json(
+    members: Mapping[str, Any], status: int = 200, content_type: str = "application/json"
+) -> web.Response:
+    return web.Response(
+        body=_written(members),
+        status=status,
+        content_type=content_type,
+        charset="utf-8",
+        headers=HEADERS,
+    )
 
 
 def _written(members: Mapping[str, Any]) -> bytes:
-    # A lone surrogate, from a badly encoded mail, cannot be UTF-8; its backslash form is what JSON itself writes (RFC 8259 section 7).
+    # A lone surrogate, from a badly encoded mail, cannot be UTF-8; its backslash form is what JSON
+    # itself writes (RFC 8259 section 7).
     return json.dumps(members, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
@@ -174,7 +214,13 @@ def _answered(ask: Answering) -> Answering:
         try:
             return await ask(request)
         except UtskickError as fault:
-            problem = {"title": fault.title, "status": fault.status, "code": fault.code, "detail": fault.detail, **fault.members}
+            problem = {
+                "title": fault.title,
+                "status": fault.status,
+                "code": fault.code,
+                "detail": fault.detail,
+                **fault.members,
+            }
             return in_json(problem, fault.status, PROBLEM)
 
     return answer
@@ -186,7 +232,10 @@ def _refusal(breaches: list[Breach]) -> Unreadable:
 
 
 def _window(query: Mapping[str, str]) -> tuple[int, int]:
-    asked = {"after": (query.get("after", "0"), 0, 10**15), "limit": (query.get("limit", str(PAGE)), 1, LARGEST_PAGE)}
+    asked = {
+        "after": (query.get("after", "0"), 0, 10**15),
+        "limit": (query.get("limit", str(PAGE)), 1, LARGEST_PAGE),
+    }
     breaches = [
         Breach(name, f"must be a whole number from {low} to {high}", _quoted(text))
         for name, (text, low, high) in asked.items()
@@ -226,26 +275,39 @@ def _is_seconds(value: object) -> bool:
 
 #: The members of a rule as JSON: the rule that each follows, in words and as a check.
 MEMBERS: Final[dict[str, tuple[str, Callable[[object], bool]]]] = {
-    "fault": (f"must be one of {', '.join(Fault)}", lambda v: isinstance(v, str) and v in tuple(Fault)),
+    "fault": (
+        f"must be one of {', '.join(ProviderFault)}",
+        lambda v: isinstance(v, str) and v in tuple(ProviderFault),
+    ),
     "provider": (
         "must be the name of a provider, or null for all of them",
         lambda v: v is None or (isinstance(v, str) and v.strip() != ""),
     ),
-    "recipient": (f"must be a regular expression of at most {LONGEST_PATTERN} characters", _is_pattern),
+    "recipient": (
+        f"must be a regular expression of at most {LONGEST_PATTERN} characters",
+        _is_pattern,
+    ),
     "times": ("must be a whole number from 1, or null for ever", _is_times),
     "seconds": (f"must be a number from 0 to {LONGEST_FAULT:.0f}", _is_seconds),
 }
 
 
-def read_rules(body: object) -> list[Rule]:
-    """A rule or a list of rules. Raises ``Unreadable`` with every breach: its field, its rule and what was found."""
+def read_rules(body: object) -> list[FaultRule]:
+    """A rule or a list of rules. Raises ``Unreadable`` with every breach: its field, its rule and
+    what was found."""
     listed: list[Any] = body if isinstance(body, list) else [body]
-    breaches = [b for n, members in enumerate(listed) for b in _breaches(members, f"[{n}]" if isinstance(body, list) else "")]
+    breaches = [
+        b
+        for n, members in enumerate(listed)
+        for b in _breaches(members, f"[{n}]" if isinstance(body, list) else "")
+    ]
     if not listed:
         breaches = [Breach("body", "must be a rule or a list of at least one", "an empty list")]
     if breaches:
         raise _refusal(breaches)
-    return [Rule(**{**members, "fault": Fault(members["fault"])}) for members in listed]
+    return [
+        FaultRule(**{**members, "fault": ProviderFault(members["fault"])}) for members in listed
+    ]
 
 
 def _breaches(members: object, where: str) -> Iterator[Breach]:
@@ -254,7 +316,11 @@ def _breaches(members: object, where: str) -> Iterator[Breach]:
         return
     prefix = f"{where}." if where else ""
     for name in members.keys() - MEMBERS.keys():
-        yield Breach(f"{prefix}{name[:40]}", f"is no member of a rule; those are {', '.join(MEMBERS)}", _quoted(members[name]))
+        yield Breach(
+            f"{prefix}{name[:40]}",
+            f"is no member of a rule; those are {', '.join(MEMBERS)}",
+            _quoted(members[name]),
+        )
     for name, (rule, holds) in MEMBERS.items():
         if name not in members:
             if name == "fault":

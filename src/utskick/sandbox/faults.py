@@ -1,4 +1,5 @@
-"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at run time."""
+"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at
+run time."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from enum import StrEnum
 from itertools import count
 
 
-class Fault(StrEnum):
-    """What can go wrong at a provider. The first group concerns the answer, the second the delivery report."""
+class ProviderFault(StrEnum):
+    """What can go wrong at a provider. The first group concerns the answer, the second the delivery
+    report."""
 
     REFUSE = "refuse"  # a clear no, for ever
     THROTTLE = "throttle"  # told to slow down, with Retry-After
@@ -26,15 +28,16 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient matches ``recipient``.
+class FaultRule:
+    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient
+    matches ``recipient``.
 
         ``recipient`` is a regular expression.
     ``times``: how often it strikes per recipient, None for ever.
         ``seconds``: Retry-After, or how long a time-out or a late report takes.
     """
 
-    fault: Fault
+    fault: ProviderFault
     provider: str | None = None
     recipient: str = ""
     times: int | None = 1
@@ -43,38 +46,38 @@ class Rule:
 
 
 #: The last two digits of +46700####NN. Listed in docs/reference/sandbox.md.
-MAGIC_NUMBERS: dict[str, Rule] = {
-    "02": Rule(Fault.THROTTLE, times=2),
-    "03": Rule(Fault.REFUSE, times=None),
-    "04": Rule(Fault.TIMEOUT, seconds=60),
-    "05": Rule(Fault.TEMPORARY, times=None),
-    "06": Rule(Fault.TEMPORARY, times=1),
-    "07": Rule(Fault.DROP),
-    "08": Rule(Fault.GARBAGE),
-    "09": Rule(Fault.REPORT_LATE, seconds=3),
-    "10": Rule(Fault.REPORT_TWICE),
-    "11": Rule(Fault.REPORT_EARLY),
-    "12": Rule(Fault.REPORT_NEVER, times=None),
-    "13": Rule(Fault.REPORT_FAILED, times=None),
-    "14": Rule(Fault.TIMEOUT, seconds=60, times=None),
+MAGIC_NUMBERS: dict[str, FaultRule] = {
+    "02": FaultRule(ProviderFault.THROTTLE, times=2),
+    "03": FaultRule(ProviderFault.REFUSE, times=None),
+    "04": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "05": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "06": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "07": FaultRule(ProviderFault.DROP),
+    "08": FaultRule(ProviderFault.GARBAGE),
+    "09": FaultRule(ProviderFault.REPORT_LATE, seconds=3),
+    "10": FaultRule(ProviderFault.REPORT_TWICE),
+    "11": FaultRule(ProviderFault.REPORT_EARLY),
+    "12": FaultRule(ProviderFault.REPORT_NEVER, times=None),
+    "13": FaultRule(ProviderFault.REPORT_FAILED, times=None),
+    "14": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
 
 #: The tag of name+TAG@domain. Listed in docs/reference/sandbox.md.
-MAGIC_TAGS: dict[str, Rule] = {
-    "refuse": Rule(Fault.REFUSE, times=None),
-    "throttle": Rule(Fault.THROTTLE, times=2),
-    "temporary": Rule(Fault.TEMPORARY, times=1),
-    "down": Rule(Fault.TEMPORARY, times=None),
-    "timeout": Rule(Fault.TIMEOUT, seconds=60),
-    "drop": Rule(Fault.DROP),
-    "garbage": Rule(Fault.GARBAGE),
+MAGIC_TAGS: dict[str, FaultRule] = {
+    "refuse": FaultRule(ProviderFault.REFUSE, times=None),
+    "throttle": FaultRule(ProviderFault.THROTTLE, times=2),
+    "temporary": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "down": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "timeout": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "drop": FaultRule(ProviderFault.DROP),
+    "garbage": FaultRule(ProviderFault.GARBAGE),
 }
 
 _NUMBER = re.compile(r"\+46700[0-9]{4}([0-9]{2})\Z")
 _TAGGED = re.compile(r"[^@]*\+([a-z]+)@")
 
 
-def magic(recipient: str) -> Rule | None:
+def magic(recipient: str) -> FaultRule | None:
     """The rule that a recipient carries in its own name, if any."""
     if found := _NUMBER.match(recipient):
         return MAGIC_NUMBERS.get(found[1])
@@ -87,11 +90,11 @@ def magic(recipient: str) -> Rule | None:
 class Faults:
     """The script in force, and how often each rule has struck each recipient."""
 
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[FaultRule] = field(default_factory=list)
     _struck: dict[tuple[int, str], int] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
-    def add(self, rule: Rule) -> Rule:
+    def add(self, rule: FaultRule) -> FaultRule:
         re.compile(rule.recipient)
         numbered = replace(rule, number=next(self._numbers))
         self.rules.append(numbered)
@@ -101,8 +104,9 @@ class Faults:
         self.rules.clear()
         self._struck.clear()
 
-    def strike(self, provider: str, recipient: str) -> Rule | None:
-        """The rule that strikes this call: the script before the magic of the recipient. Counts it."""
+    def strike(self, provider: str, recipient: str) -> FaultRule | None:
+        """The rule that strikes this call: the script before the magic of the recipient. Counts
+        it."""
         for rule in (*self.rules, magic(recipient)):
             if rule is None or rule.provider not in (None, provider):
                 continue

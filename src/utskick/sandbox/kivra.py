@@ -1,7 +1,8 @@
 """Kivra's sender API: who has Kivra, and the invoices that they get.
 
-Everyone has Kivra, except numbers that end in 1; the last two digits before the check digit steer the rest (``MAGIC``). A content that is
-identical to the byte, but for ``generated_at``, is known again and not delivered twice, as in Kivra's production.
+Everyone has Kivra, except numbers that end in 1; the last two digits before the check digit steer
+the rest (``MAGIC``). A content that is identical to the byte, but for ``generated_at``, is known
+again and not delivered twice, as in Kivra's production.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from uuid import uuid4
 import orjson
 from aiohttp import encode_basic_auth, web
 
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import HOST, SandboxAddresses
+from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
 TENANT: Final = "sandbox-tenant"
 _LOGIN: Final = ("user", "secret")
@@ -33,23 +34,27 @@ _LIMIT: Final = 10_000_000
 
 #: The two digits before the check digit of a personal number.
 MAGIC: Final = {
-    "02": Rule(Fault.THROTTLE, times=2),
-    "03": Rule(Fault.REFUSE, times=None),
-    "04": Rule(Fault.TIMEOUT, seconds=60),
-    "06": Rule(Fault.TEMPORARY, times=1),
-    "07": Rule(Fault.DROP),
-    "08": Rule(Fault.GARBAGE),
+    "02": FaultRule(ProviderFault.THROTTLE, times=2),
+    "03": FaultRule(ProviderFault.REFUSE, times=None),
+    "04": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "06": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "07": FaultRule(ProviderFault.DROP),
+    "08": FaultRule(ProviderFault.GARBAGE),
 }
 #: They have no Kivra.
 ABSENT: Final = "01"
 
 
-class Kivra:
-    """One tenant; ``tokens`` it gave out are good until they are taken back (a login fault) or have lived their life."""
+class KivraSimulator:
+    """One tenant; ``tokens`` it gave out are good until they are taken back (a login fault) or have
+    lived their life."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
-        patterns = [replace(rule, recipient=rf"\A[0-9]{{9}}{digits}[0-9]\Z") for digits, rule in MAGIC.items()]
+        patterns = [
+            replace(rule, recipient=rf"\A[0-9]{{9}}{digits}[0-9]\Z")
+            for digits, rule in MAGIC.items()
+        ]
         self._misconduct = Misconduct("kivra", faults, {}, patterns)
         self._tokens: dict[str, float] = {}
         self._known: dict[bytes, str] = {}
@@ -77,21 +82,35 @@ class Kivra:
         token = uuid4().hex
         self._tokens[token] = time.monotonic() + _TOKEN_LIFE
         return web.json_response(
-            {"state": "", "access_token": token, "expires_in": _TOKEN_LIFE, "scope": str(asked.get("scope", "")), "token_type": "bearer"}
+            {
+                "state": "",
+                "access_token": token,
+                "expires_in": _TOKEN_LIFE,
+                "scope": str(asked.get("scope", "")),
+                "token_type": "bearer",
+            }
         )
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return None if self._tokens.get(token, 0.0) > time.monotonic() else _no("40100", "Unauthorized")
+        return (
+            None
+            if self._tokens.get(token, 0.0) > time.monotonic()
+            else _no("40100", "Unauthorized")
+        )
 
     async def _show_tenant(self, request: web.Request) -> web.Response:
-        return self._refusal(request) or web.json_response({"key": TENANT, "name": "Sandlådans kommun"})
+        return self._refusal(request) or web.json_response(
+            {"key": TENANT, "name": "Sandlådans kommun"}
+        )
 
     async def _match(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request):
             return refusal
         asked = _members(await request.read()).get("list")
-        if not isinstance(asked, list) or not all(isinstance(n, str) and _SSN.match(n) for n in asked):
+        if not isinstance(asked, list) or not all(
+            isinstance(n, str) and _SSN.match(n) for n in asked
+        ):
             return _no("40000", "Validation failed")
         return web.json_response({"list": [number for number in asked if number[9:11] != ABSENT]})
 
@@ -109,17 +128,20 @@ class Kivra:
             return _no("40105", "No send request")
         rule = self._misconduct.strike(receiver)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule, b'{"code":"42900"}', "application/json")
-            case Rule(fault=Fault.REFUSE):
+            case FaultRule(fault=ProviderFault.REFUSE):
                 return _no("40021", "Bank account not accepted")
-            case Rule(fault=Fault.TEMPORARY):
+            case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _no("50000", "Internal error")
-            case Rule(fault=Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.LOGIN):
                 self._tokens.clear()
                 return _no("40100", "Unauthorized")
         key = self._enter(content, receiver, body)
-        yes = web.Response(status=201, headers={"kivra-objkey": key, "kivra-retained": "false", "Location": f"/content/{key}"})
+        yes = web.Response(
+            status=201,
+            headers={"kivra-objkey": key, "kivra-retained": "false", "Location": f"/content/{key}"},
+        )
         return await self._misconduct.silence(request, rule) or yes
 
     def _enter(self, content: dict[str, Any], receiver: str, body: bytes) -> str:
@@ -131,18 +153,33 @@ class Kivra:
         key = self._known[digest] = uuid4().hex
         self._ledger.add(
             Received(
-                "digital_invoice", "kivra", receiver, "Sandlådans kommun", _told(content), None, key, subject=content["subject"], raw=body
+                "digital_invoice",
+                "kivra",
+                receiver,
+                "Sandlådans kommun",
+                _told(content),
+                None,
+                key,
+                subject=content["subject"],
+                raw=body,
             )
         )
         return key
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel that sends to this Kivra."""
     account = {
-        "provider": "kivra", "url": f"http://{HOST}:{place.http_port}/kivra", "tenant_key": TENANT, "client_id": _LOGIN[0],
-        "client_secret": _LOGIN[1], "connect_timeout": 2, "read_timeout": 3, "concurrency": 20, "matched_seconds": 5,
-    }  # fmt: skip
+        "provider": "kivra",
+        "url": f"http://{HOST}:{place.http_port}/kivra",
+        "tenant_key": TENANT,
+        "client_id": _LOGIN[0],
+        "client_secret": _LOGIN[1],
+        "connect_timeout": 2,
+        "read_timeout": 3,
+        "concurrency": 20,
+        "matched_seconds": 5,
+    }
     return {"accounts": {"kivra": account}}
 
 
@@ -161,27 +198,42 @@ def _members(body: bytes) -> dict[str, Any]:
 def _fault_of(content: dict[str, Any]) -> tuple[str, str] | None:
     """(code, message) of what Kivra would refuse; None where it is well."""
     receivers = [name for name in ("ssn", "vat_number", "email") if name in content]
-    if len(receivers) != 1 or not (_SSN.match(str(content.get("ssn", ""))) or _VAT.match(str(content.get("vat_number", "")))):
+    if len(receivers) != 1 or not (
+        _SSN.match(str(content.get("ssn", ""))) or _VAT.match(str(content.get("vat_number", "")))
+    ):
         return "40024", "No receiver"
-    if not isinstance(content.get("subject"), str) or content.get("type") not in ("invoice", "invoice.reminder"):
+    if not isinstance(content.get("subject"), str) or content.get("type") not in (
+        "invoice",
+        "invoice.reminder",
+    ):
         return "40000", "Validation failed"
     parts = content.get("parts")
     if not isinstance(parts, list) or not parts:
         return "40000", "Validation failed: parts"
     if not all(_is_pdf(part) for part in parts):
         return "40047", "Invalid PDF"
-    return _payment_fault(content["payment_multiple_options"]) if "payment_multiple_options" in content else None
+    return (
+        _payment_fault(content["payment_multiple_options"])
+        if "payment_multiple_options" in content
+        else None
+    )
 
 
 def _is_pdf(part: Any) -> bool:
     try:
-        return isinstance(part, dict) and b64decode(part["data"], validate=True).startswith(b"%PDF-")
+        return isinstance(part, dict) and b64decode(part["data"], validate=True).startswith(
+            b"%PDF-"
+        )
     except (KeyError, TypeError, ValueError, Base64Error):
         return False
 
 
 def _payment_fault(payment: Any) -> tuple[str, str] | None:
-    if payment.get("payable") is not True or payment.get("currency") != "SEK" or payment.get("method") not in ("1", "2"):
+    if (
+        payment.get("payable") is not True
+        or payment.get("currency") != "SEK"
+        or payment.get("method") not in ("1", "2")
+    ):
         return "40000", "Validation failed: payment"
     if not str(payment.get("account", "")).isdigit():
         return "40021", "Bank account not accepted"
@@ -199,12 +251,12 @@ def _told(content: dict[str, Any]) -> str:
         return "Inget att betala"
     option = payment["options"][0]
     giro = "Bankgiro" if payment["method"] == "1" else "Plusgiro"
-    return (
-        f"{option['amount'].replace('.', ',')} kr senast {option['due_date']} till {giro} {payment['account']}, OCR {option['reference']}"
-    )
+    return f"{option['amount'].replace('.', ',')} kr senast {option['due_date']} till {giro} {payment['account']}, OCR {option['reference']}"
 
 
 def _no(code: str, message: str) -> web.Response:
     status = int(code[:3])
     body = {"code": code, "short_message": message, "long_message": message}
-    return web.json_response(body, status=status, headers={"x-error-code": code, "x-correlation-id": uuid4().hex})
+    return web.json_response(
+        body, status=status, headers={"x-error-code": code, "x-correlation-id": uuid4().hex}
+    )

@@ -12,7 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One thing that reached a citizen. ``key``: our delivery id as it came over the wire, where the protocol carries it."""
+    """One thing that reached a citizen. ``key``: our delivery id as it came over the wire, where
+    the protocol carries it."""
 
     channel: str
     provider: str
@@ -42,7 +43,9 @@ class Ledger:
         self._by_recipient: dict[tuple[str, str], list[Received]] = defaultdict(list)
 
     def add(self, entry: Received) -> Received:
-        numbered = Received(**{**{f: getattr(entry, f) for f in entry.__slots__}, "number": len(self._entries) + 1})
+        numbered = Received(
+            **{**{f: getattr(entry, f) for f in entry.__slots__}, "number": len(self._entries) + 1}
+        )
         self._entries.append(numbered)
         self._by_recipient[entry.channel, entry.recipient.lower()].append(numbered)
         return numbered
@@ -56,7 +59,9 @@ class Ledger:
     def get(self, number: int) -> Received | None:
         return self._entries[number - 1] if 0 < number <= len(self._entries) else None
 
-    def after(self, number: int, channel: str | None = None, limit: int = 1000) -> Iterator[Received]:
+    def after(
+        self, number: int, channel: str | None = None, limit: int = 1000
+    ) -> Iterator[Received]:
         for entry in islice(self._entries, max(0, number), None):
             if limit <= 0:
                 return
@@ -66,5 +71,9 @@ class Ledger:
 
     def recipients(self, channel: str) -> list[tuple[str, int, Received]]:
         """(recipient, number of messages, newest), newest first."""
-        rows = [(r, len(entries), entries[-1]) for (c, r), entries in self._by_recipient.items() if c == channel]
+        rows = [
+            (r, len(entries), entries[-1])
+            for (c, r), entries in self._by_recipient.items()
+            if c == channel
+        ]
         return sorted(rows, key=lambda row: row[2].number, reverse=True)

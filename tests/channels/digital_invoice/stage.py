@@ -1,4 +1,5 @@
-"""Kivra of the test: the sandbox's simulator on a port of its own, or a server that answers as told."""
+"""Kivra of the test: the sandbox's simulator on a port of its own, or a server that answers as
+told."""
 
 from __future__ import annotations
 
@@ -19,23 +20,33 @@ from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.digital_invoice.channel import DigitalInvoiceChannel
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
-from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.channel import Draft, Plan, RequestContext
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId
-from utskick.domain.preparing import Prepared, Ready
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.domain.preparation import Prepared, Ready
+from utskick.outgoing.http_client import ANSWER_LIMIT
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.kivra import TENANT, Kivra
+from utskick.sandbox.kivra import TENANT, KivraSimulator
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DETAILS = {
-    "amount": 1234.5, "dueDate": "2026-12-21", "paymentReferenceType": "SE_OCR", "paymentReference": "4711" + luhn.calc_check_digit("4711"),
-    "accountType": "BANKGIRO", "accountNumber": "991-2346",
-}  # fmt: skip
-FILES = [{"contentType": "application/pdf", "content": b64encode(PDF).decode(), "filename": "faktura.pdf"}]
+    "amount": 1234.5,
+    "dueDate": "2026-12-21",
+    "paymentReferenceType": "SE_OCR",
+    "paymentReference": "4711" + luhn.calc_check_digit("4711"),
+    "accountType": "BANKGIRO",
+    "accountNumber": "991-2346",
+}
+FILES = [
+    {
+        "contentType": "application/pdf",
+        "content": b64encode(PDF).decode(),
+        "filename": "faktura.pdf",
+    }
+]
 
 
 def body(party: str | None = None, **more: Any) -> dict[str, Any]:
@@ -67,7 +78,9 @@ class Roll:
         self.numbers[party] = number
         return party
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Deferred:
         from utskick.domain.outcome import Reason
 
         if self.away:
@@ -77,14 +90,23 @@ class Roll:
 
 def channel_at(url: str, roll: Roll, **more: Any) -> DigitalInvoiceChannel:
     account = {
-        "url": url, "tenant_key": TENANT, "client_id": "user", "client_secret": SECRET, **PATIENCE,
-        "matched_seconds": 0, **more,
-    }  # fmt: skip
-    return DigitalInvoiceChannel(DigitalInvoiceSettings(accounts={"kivra": account}), roll, lambda: NOW)
+        "url": url,
+        "tenant_key": TENANT,
+        "client_id": "user",
+        "client_secret": SECRET,
+        **PATIENCE,
+        "matched_seconds": 0,
+        **more,
+    }
+    return DigitalInvoiceChannel(
+        DigitalInvoiceSettings(accounts={"kivra": account}), roll, lambda: NOW
+    )
 
 
 def planned(channel: DigitalInvoiceChannel, said: dict[str, Any]) -> Plan:
-    return channel.plan(DigitalInvoiceRequest.model_validate_json(orjson.dumps(said)), Asked("2281"))
+    return channel.plan(
+        DigitalInvoiceRequest.model_validate_json(orjson.dumps(said)), RequestContext("2281")
+    )
 
 
 def draft_of(plan: Plan, frozen: bytes | None = None) -> Draft:
@@ -96,12 +118,14 @@ class Town:
 
     async def open(self, tmp_path: Path) -> Town:
         self.ledger, self.faults, self.roll = Ledger(), Faults(), Roll()
-        self.kivra = Kivra(self.ledger, self.faults, Place(0, 0, tmp_path, ""))
+        self.kivra = KivraSimulator(self.ledger, self.faults, SandboxAddresses(0, 0, tmp_path, ""))
         app = web.Application()
         app.add_routes(self.kivra.routes())
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
-        self.channel = channel_at(str(self.server.make_url("/kivra")), self.roll, client_secret="secret")
+        self.channel = channel_at(
+            str(self.server.make_url("/kivra")), self.roll, client_secret="secret"
+        )
         return self
 
     async def close(self) -> None:
@@ -116,7 +140,11 @@ class Town:
 
     async def send(self, said: dict[str, Any]) -> Outcome:
         draft, prepared = await self.prepare(said)
-        return await self.channel.send(draft, uuid4(), "kivra") if isinstance(prepared, Ready) else prepared  # type: ignore[return-value]
+        return (
+            await self.channel.send(draft, uuid4(), "kivra")
+            if isinstance(prepared, Ready)
+            else prepared
+        )  # type: ignore[return-value]
 
 
 class Told:
@@ -187,4 +215,8 @@ class Told:
 
 
 def _no(code: str, **headers: str) -> web.Response:
-    return web.json_response({"code": code, "short_message": "no"}, status=int(code[:3]), headers={"x-error-code": code, **headers})
+    return web.json_response(
+        {"code": code, "short_message": "no"},
+        status=int(code[:3]),
+        headers={"x-error-code": code, **headers},
+    )

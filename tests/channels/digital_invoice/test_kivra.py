@@ -14,8 +14,8 @@ from tests.channels.digital_invoice.stage import Told, Town, body, person
 from tests.contracts.provider import ProviderContract
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.domain.preparing import Ready
-from utskick.sandbox.faults import Fault, Rule
+from utskick.domain.preparation import Ready
+from utskick.sandbox.faults import FaultRule, ProviderFault
 
 
 @pytest.fixture
@@ -43,12 +43,26 @@ async def test_the_content_is_the_one_of_kivras_schema(told: Told) -> None:
     content = orjson.loads(told.bodies[0])
     assert content.pop("parts")[0]["name"] == "faktura.pdf"
     assert content == {
-        "ssn": person(), "subject": "Faktura", "generated_at": "2026-11-25", "type": "invoice", "retain": False,
+        "ssn": person(),
+        "subject": "Faktura",
+        "generated_at": "2026-11-25",
+        "type": "invoice",
+        "retain": False,
         "payment_multiple_options": {
-            "payable": True, "currency": "SEK", "method": "1", "account": "9912346",
-            "options": [{"due_date": "2026-12-21", "amount": "1234.50", "type": "SE_OCR", "reference": "47118"}],
+            "payable": True,
+            "currency": "SEK",
+            "method": "1",
+            "account": "9912346",
+            "options": [
+                {
+                    "due_date": "2026-12-21",
+                    "amount": "1234.50",
+                    "type": "SE_OCR",
+                    "reference": "47118",
+                }
+            ],
         },
-    }  # fmt: skip
+    }
 
 
 async def test_a_repeat_is_the_same_to_the_byte(told: Told) -> None:
@@ -72,7 +86,7 @@ async def test_a_person_gets_the_invoice_and_a_repeat_is_not_a_second_one(town: 
 
 
 async def test_a_company_is_reached_by_its_vat_number_without_a_question(town: Town) -> None:
-    town.faults.add(Rule(Fault.LOGIN, "kivra", times=None))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", times=None))
     draft, prepared = await town.prepare(body(town.roll.enter("2120002411")))
     town.faults.clear()
     assert isinstance(prepared, Ready)
@@ -82,9 +96,13 @@ async def test_a_company_is_reached_by_its_vat_number_without_a_question(town: T
 
 async def test_what_is_not_payable_carries_no_payment(town: Town) -> None:
     free = {
-        "amount": 1, "dueDate": "2020-01-01", "paymentReferenceType": "SE_OCR", "paymentReference": "1", "accountType": "BANKGIRO",
+        "amount": 1,
+        "dueDate": "2020-01-01",
+        "paymentReferenceType": "SE_OCR",
+        "paymentReference": "1",
+        "accountType": "BANKGIRO",
         "accountNumber": "1",
-    }  # fmt: skip
+    }
     await town.send(body(town.roll.enter(person()), payable=False, details=free))
     [received] = town.ledger.of("digital_invoice", person())
     assert received.text == "Inget att betala"
@@ -98,7 +116,9 @@ async def test_who_has_no_kivra_is_a_polite_no_before_anything_is_sent(town: Tow
     assert len(town.ledger) == 0
 
 
-async def test_a_party_without_a_number_is_rejected_and_a_directory_that_is_away_defers(town: Town) -> None:
+async def test_a_party_without_a_number_is_rejected_and_a_directory_that_is_away_defers(
+    town: Town,
+) -> None:
     assert isinstance(await town.send(body()), Rejected)
     town.roll.away = True
     assert isinstance(await town.send(body(town.roll.enter(person()))), Deferred)
@@ -106,9 +126,9 @@ async def test_a_party_without_a_number_is_rejected_and_a_directory_that_is_away
 
 async def test_a_token_that_was_taken_back_is_renewed_once(town: Town) -> None:
     draft, _ = await town.prepare(body(town.roll.enter(person())))
-    town.faults.add(Rule(Fault.LOGIN, "kivra", times=1))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", times=1))
     assert isinstance(await town.channel.send(draft, new_id(), "kivra"), Sent)
-    town.faults.add(Rule(Fault.LOGIN, "kivra", recipient=person(), times=None))
+    town.faults.add(FaultRule(ProviderFault.LOGIN, "kivra", recipient=person(), times=None))
     assert isinstance(await town.channel.send(draft, new_id(), "kivra"), Misconfigured)
 
 
@@ -133,7 +153,7 @@ def test_every_code_of_kivras_table_has_its_meaning(code: str, kind: type[Any], 
     from multidict import CIMultiDict
 
     from utskick.channels.digital_invoice.kivra import read
-    from utskick.outgoing.calls import Answer
+    from utskick.outgoing.http_client import Answer
 
     outcome = read(Answer(int(code[:3]), CIMultiDict({"x-error-code": code}), b"{}"))
     assert isinstance(outcome, kind)

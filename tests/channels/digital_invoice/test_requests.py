@@ -10,10 +10,19 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from tests.channels.digital_invoice.stage import DETAILS, FILES, Roll, Town, body, channel_at, draft_of, planned
+from tests.channels.digital_invoice.stage import (
+    DETAILS,
+    FILES,
+    Roll,
+    Town,
+    body,
+    channel_at,
+    draft_of,
+    planned,
+)
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.domain.errors import Invalid, NotBuilt, Unreadable, UtskickError
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 
 @pytest.fixture
@@ -45,7 +54,11 @@ def test_a_right_invoice_is_planned_and_shown_as_it_was_asked_for(town: Town) ->
     shown = town.channel.show(draft_of(plan))
     assert shown["details"] == {**DETAILS, "amount": 1234.5}
     assert shown["files"] == FILES
-    assert (shown["reference"], shown["payable"], plan.content["_amount"]) == ("Vatten 2026", True, "1234.50")
+    assert (shown["reference"], shown["payable"], plan.content["_amount"]) == (
+        "Vatten 2026",
+        True,
+        "1234.50",
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,29 +67,63 @@ def test_a_right_invoice_is_planned_and_shown_as_it_was_asked_for(town: Town) ->
         ({"amount": 0}, "details.amount", "must be greater than 0"),
         ({"amount": -3}, "details.amount", "must be greater than 0"),
         ({"amount": 1.005}, "details.amount", "must not have more than two decimals"),
-        ({"dueDate": "2026-11-24"}, "details.dueDate", "must be a date in the present or in the future"),
-        ({"dueDate": "2026-12-26"}, "details.dueDate", "must be a bank day: not a weekend or a holiday"),
-        ({"paymentReference": "47111"}, "details.paymentReference", "must be an OCR number: 2-25 digits with a right check digit"),
-        ({"paymentReference": "1" * 26}, "details.paymentReference", "size must be between 1 and 25"),
+        (
+            {"dueDate": "2026-11-24"},
+            "details.dueDate",
+            "must be a date in the present or in the future",
+        ),
+        (
+            {"dueDate": "2026-12-26"},
+            "details.dueDate",
+            "must be a bank day: not a weekend or a holiday",
+        ),
+        (
+            {"paymentReference": "47111"},
+            "details.paymentReference",
+            "must be an OCR number: 2-25 digits with a right check digit",
+        ),
+        (
+            {"paymentReference": "1" * 26},
+            "details.paymentReference",
+            "size must be between 1 and 25",
+        ),
         ({"paymentReference": " "}, "details.paymentReference", "must not be blank"),
-        ({"accountNumber": "991-2347"}, "details.accountNumber", "must be a BANKGIRO number: 7-8 digits with a right check digit"),
-        ({"accountType": "PLUSGIRO", "accountNumber": "18-1"}, "details.accountNumber",
-         "must be a PLUSGIRO number: 2-8 digits with a right check digit"),
+        (
+            {"accountNumber": "991-2347"},
+            "details.accountNumber",
+            "must be a BANKGIRO number: 7-8 digits with a right check digit",
+        ),
+        (
+            {"accountType": "PLUSGIRO", "accountNumber": "18-1"},
+            "details.accountNumber",
+            "must be a PLUSGIRO number: 2-8 digits with a right check digit",
+        ),
     ],
-)  # fmt: skip
-def test_a_payment_that_no_bank_would_take_is_refused(town: Town, change: dict[str, Any], field: str, message: str) -> None:
+)
+def test_a_payment_that_no_bank_would_take_is_refused(
+    town: Town, change: dict[str, Any], field: str, message: str
+) -> None:
     assert faults(town, details(**change)) == {field: message}
 
 
 def test_a_tenants_own_reference_needs_no_check_digit(town: Town) -> None:
-    assert faults(town, details(paymentReferenceType="TENANT_REF", paymentReference="Hyra 12")) == {}
+    assert (
+        faults(town, details(paymentReferenceType="TENANT_REF", paymentReference="Hyra 12")) == {}
+    )
 
 
 def test_files_are_needed_and_must_be_pdf(town: Town) -> None:
     assert faults(town, body(files=[])) == {"files": "must not be empty"}
-    assert faults(town, {k: v for k, v in body().items() if k != "files"}) == {"files": "must not be empty"}
-    assert faults(town, body(files=[{**FILES[0], "content": "AAAA"}])) == {"files[0].content": "must be a PDF"}
-    assert faults(town, body(files=[{**FILES[0], "content": "***", "contentType": "text/plain", "filename": ""}])) == {
+    assert faults(town, {k: v for k, v in body().items() if k != "files"}) == {
+        "files": "must not be empty"
+    }
+    assert faults(town, body(files=[{**FILES[0], "content": "AAAA"}])) == {
+        "files[0].content": "must be a PDF"
+    }
+    assert faults(
+        town,
+        body(files=[{**FILES[0], "content": "***", "contentType": "text/plain", "filename": ""}]),
+    ) == {
         "files[0].content": "not a valid BASE64-encoded string",
         "files[0].contentType": "must be one of: [application/pdf]",
         "files[0].filename": "must not be blank",

@@ -26,7 +26,9 @@ def rsa_key(which: int) -> rsa.RSAPrivateKey:
 
 def name(called: str, number: str | None = None) -> x509.Name:
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, called)]
-    return x509.Name([*parts, x509.NameAttribute(NameOID.SERIAL_NUMBER, number)] if number else parts)
+    return x509.Name(
+        [*parts, x509.NameAttribute(NameOID.SERIAL_NUMBER, number)] if number else parts
+    )
 
 
 def pem_of(certificate: x509.Certificate) -> str:
@@ -50,28 +52,59 @@ class Authority:
         ca: bool = False,
         hosts: tuple[x509.GeneralName, ...] = (),
     ) -> x509.Certificate:
-        usage = dict.fromkeys(("key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+        usage = dict.fromkeys(
+            (
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
         builder = (
             x509.CertificateBuilder(
-                self.name, subject, key, x509.random_serial_number(), NOW - timedelta(days=400), NOW + timedelta(days=days)
+                self.name,
+                subject,
+                key,
+                x509.random_serial_number(),
+                NOW - timedelta(days=400),
+                NOW + timedelta(days=days),
             )
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(
-                x509.KeyUsage(digital_signature=True, content_commitment=False, key_cert_sign=ca, crl_sign=ca, **usage), critical=True
+                x509.KeyUsage(
+                    digital_signature=True,
+                    content_commitment=False,
+                    key_cert_sign=ca,
+                    crl_sign=ca,
+                    **usage,
+                ),
+                critical=True,
             )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                critical=False,
+            )
         )
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def sender(self, folder: Path, *, which: int = 0, days: float = 365, number: str = ORGANIZATION) -> dict[str, str]:
+    def sender(
+        self, folder: Path, *, which: int = 0, days: float = 365, number: str = ORGANIZATION
+    ) -> dict[str, str]:
         """The files of an organisation's certificate, as the settings name them."""
         folder.mkdir(parents=True, exist_ok=True)
         key = rsa_key(which)
-        certificate = self.issue(name("Sundsvalls kommun", f"16{number}"), key.public_key(), days=days)
-        paths = {"certificate_file": folder / f"{number}.pem", "key_file": folder / f"{number}-key.pem"}
+        certificate = self.issue(
+            name("Sundsvalls kommun", f"16{number}"), key.public_key(), days=days
+        )
+        paths = {
+            "certificate_file": folder / f"{number}.pem",
+            "key_file": folder / f"{number}-key.pem",
+        }
         paths["certificate_file"].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         paths["key_file"].write_bytes(
             key.private_bytes(
@@ -87,5 +120,9 @@ class Authority:
         certificate = self.issue(name("Sundsvalls kommun", f"16{ORGANIZATION}"), key.public_key())
         path = folder / "sender.p12"
         encryption = serialization.BestAvailableEncryption(SECRET.encode())
-        path.write_bytes(pkcs12.serialize_key_and_certificates(b"sender", key, certificate, [self.certificate], encryption))
+        path.write_bytes(
+            pkcs12.serialize_key_and_certificates(
+                b"sender", key, certificate, [self.certificate], encryption
+            )
+        )
         return {"pkcs12_file": str(path), "password": SECRET}

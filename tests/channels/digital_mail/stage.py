@@ -1,4 +1,5 @@
-"""A register and an operator of the test: one real TLS server on 127.0.0.1 that asks for a certificate, and the real channel before it."""
+"""A register and an operator of the test: one real TLS server on 127.0.0.1 that asks for a
+certificate, and the real channel before it."""
 
 from __future__ import annotations
 
@@ -22,32 +23,44 @@ from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
 from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.directory.nobody import Nobody
+from utskick.directory.empty import Nobody
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import LegalId, Neighbours
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId, Neighbours
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 NUMBER = "190101010159"
 KIVRA, OTHER = "165568402266", "162021006883"
 TRANS_ID = "3832352f-fa74-4c17-ab6a-a6e3ab8324f3"
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-R1, R3 = "http://minameddelanden.gov.se/schema/Recipient", "http://minameddelanden.gov.se/schema/Recipient/v3"
-S1, S3 = "http://minameddelanden.gov.se/schema/Service", "http://minameddelanden.gov.se/schema/Service/v3"
+R1, R3 = (
+    "http://minameddelanden.gov.se/schema/Recipient",
+    "http://minameddelanden.gov.se/schema/Recipient/v3",
+)
+S1, S3 = (
+    "http://minameddelanden.gov.se/schema/Service",
+    "http://minameddelanden.gov.se/schema/Service/v3",
+)
 C3 = "http://minameddelanden.gov.se/schema/Common/v3"
 Make = Callable[[], web.Response]
 
 
 def soap(inside: str, status: int = 200) -> Make:
     body = f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{inside}</soap:Body></soap:Envelope>'
-    return lambda: web.Response(status=status, body=body.encode(), headers={"Content-Type": "text/xml; charset=utf-8"})
+    return lambda: web.Response(
+        status=status, body=body.encode(), headers={"Content-Type": "text/xml; charset=utf-8"}
+    )
 
 
 def text(status: int, words: str, **headers: str) -> Make:
-    return lambda: web.Response(status=status, text=words, headers={key.replace("_", "-"): value for key, value in headers.items()})
+    return lambda: web.Response(
+        status=status,
+        text=words,
+        headers={key.replace("_", "-"): value for key, value in headers.items()},
+    )
 
 
 def result(delivered: str, recipient: str = NUMBER) -> Make:
@@ -61,11 +74,17 @@ def result(delivered: str, recipient: str = NUMBER) -> Make:
 def fault(code: int = 5000, call_id: str = TRANS_ID) -> Make:
     said = f"<ErrorCode>{code}</ErrorCode><Description>x</Description><CallId>{call_id}</CallId>"
     detail = f'<applicationFault xmlns="{C3}">{said}</applicationFault>'
-    return soap(f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>x</faultstring><detail>{detail}</detail></soap:Fault>", 500)
+    return soap(
+        f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>x</faultstring><detail>{detail}</detail></soap:Fault>",
+        500,
+    )
 
 
 def plain_fault(who: str) -> Make:
-    return soap(f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>x</faultstring></soap:Fault>", 500)
+    return soap(
+        f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>x</faultstring></soap:Fault>",
+        500,
+    )
 
 
 ANSWERS: dict[str, Make] = {
@@ -81,7 +100,14 @@ ANSWERS: dict[str, Make] = {
 
 def standing(recipient: str, address: str, **changes: str) -> str:
     """One return element. ``changes``: type, pending, accepted, supplier ("" for none), name."""
-    said = {"type": "Secure", "pending": "false", "accepted": "true", "supplier": KIVRA, "name": "Kivra", **changes}
+    said = {
+        "type": "Secure",
+        "pending": "false",
+        "accepted": "true",
+        "supplier": KIVRA,
+        "name": "Kivra",
+        **changes,
+    }
     supplier = (
         f"<ns2:ServiceSupplier><ns2:Id>{said['supplier']}</ns2:Id><ns2:Name>{said['name']}</ns2:Name>"
         f"<ns2:ServiceAdress>{address}</ns2:ServiceAdress><ns2:InternalServiceAdress/></ns2:ServiceSupplier>"
@@ -96,16 +122,21 @@ def standing(recipient: str, address: str, **changes: str) -> str:
 
 
 class People(Nobody):
-    """A directory of the test: ``known``: party → number; ``asked``: the groups that were asked for."""
+    """A directory of the test: ``known``: party → number; ``asked``: the groups that were asked
+    for."""
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self.known = dict(known)
         self.asked: list[list[str]] = []
         self.away: Deferred | None = None
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Deferred:
         self.asked.append(list(party_ids))
-        return self.away or {party: LegalId(self.known[party]) for party in party_ids if party in self.known}
+        return self.away or {
+            party: LegalId(self.known[party]) for party in party_ids if party in self.known
+        }
 
 
 class Clock:
@@ -119,7 +150,8 @@ class Clock:
 
 
 class Stage:
-    """``ProviderContract``'s stage: what misbehaves is the operator, unless ``register`` gives an answer of its own."""
+    """``ProviderContract``'s stage: what misbehaves is the operator, unless ``register`` gives an
+    answer of its own."""
 
     carries_key = True
     names_retry_time = True
@@ -155,10 +187,20 @@ class Stage:
 
     def _server_tls(self) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self.authority.issue(name("localhost"), key.public_key(), hosts=(x509.IPAddress(ip_address("127.0.0.1")),))
-        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (self.folder / "server.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
-        (self.folder / "ca.pem").write_bytes(self.authority.certificate.public_bytes(serialization.Encoding.PEM))
+        certificate = self.authority.issue(
+            name("localhost"), key.public_key(), hosts=(x509.IPAddress(ip_address("127.0.0.1")),)
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        (self.folder / "server.pem").write_bytes(
+            pem + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        (self.folder / "ca.pem").write_bytes(
+            self.authority.certificate.public_bytes(serialization.Encoding.PEM)
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "server.pem")
         context.load_verify_locations(self.folder / "ca.pem")
@@ -184,7 +226,9 @@ class Stage:
 
     def channel_of(self, members: dict[str, Any], **account: Any) -> DigitalMailChannel:
         """``members``: of the section, beside its account."""
-        section = DigitalMailSettings.model_validate({**members, "accounts": {"mm": self.settings(**account)}})
+        section = DigitalMailSettings.model_validate(
+            {**members, "accounts": {"mm": self.settings(**account)}}
+        )
         made = build(section, Neighbours(self.people, Nobody()), self.clock)
         self.channels.append(made)
         return made
@@ -205,11 +249,19 @@ class Stage:
             await self.runner.cleanup()
 
     def draft(self, party_id: str | None = ANNA, **content: Any) -> Draft:
-        members = {"contentType": "text/plain", "body": "Hej", "_organization": ORGANIZATION, **content}
+        members = {
+            "contentType": "text/plain",
+            "body": "Hej",
+            "_organization": ORGANIZATION,
+            **content,
+        }
         return Draft("2281", members, Recipient("", party_id))
 
-    async def send(self, key: object, draft: Draft | None = None, channel: DigitalMailChannel | None = None) -> Outcome:
-        """Prepares and sends, as the engine does: what was frozen comes back at every later attempt."""
+    async def send(
+        self, key: object, draft: Draft | None = None, channel: DigitalMailChannel | None = None
+    ) -> Outcome:
+        """Prepares and sends, as the engine does: what was frozen comes back at every later
+        attempt."""
         assert isinstance(key, UUID)
         channel = channel or self.channel
         wanted = replace(draft or self.draft(), frozen=self._frozen.get(key))
@@ -225,12 +277,22 @@ class Stage:
         self.questions.append(recipients)
         if self.register is not None:
             return self.register()
-        said = {r: self.standings.get(r, {}) for r in recipients if self.standings.get(r, {}) != {"omitted": "yes"}}
+        said = {
+            r: self.standings.get(r, {})
+            for r in recipients
+            if self.standings.get(r, {}) != {"omitted": "yes"}
+        }
         returns = "".join(
-            standing(r, changes.get("address", self.address), **{k: v for k, v in changes.items() if k != "address"})
+            standing(
+                r,
+                changes.get("address", self.address),
+                **{k: v for k, v in changes.items() if k != "address"},
+            )
             for r, changes in said.items()
         )
-        return soap(f'<ns3:isReachableResponse xmlns:ns3="{R3}" xmlns:ns2="{R1}">{returns}</ns3:isReachableResponse>')()
+        return soap(
+            f'<ns3:isReachableResponse xmlns:ns3="{R3}" xmlns:ns2="{R1}">{returns}</ns3:isReachableResponse>'
+        )()
 
     async def _deliver(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

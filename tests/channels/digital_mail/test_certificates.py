@@ -18,15 +18,11 @@ import pytest
 from pydantic import ValidationError
 
 from tests.channels.digital_mail.pki import ORGANIZATION, Authority, pem_of
-from tests.channels.digital_mail.stage import (
-    KIVRA,
-    NUMBER,
-    Stage,
-)
+from tests.channels.digital_mail.stage import KIVRA, NUMBER, Stage
 from tests.contracts.provider import SECRET
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Sent
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 
 @pytest.fixture
@@ -36,9 +32,13 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     await stage.close()
 
 
-async def test_an_expired_certificate_is_ours_and_nothing_is_called(stage: Stage, tmp_path: Path) -> None:
+async def test_an_expired_certificate_is_ours_and_nothing_is_called(
+    stage: Stage, tmp_path: Path
+) -> None:
     expired = stage.authority.sender(tmp_path / "old", days=-1)
-    channel = stage.channel_with(senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **expired}})
+    channel = stage.channel_with(
+        senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **expired}}
+    )
     outcome = await stage.send(new_id(), channel=channel)
     assert isinstance(outcome, Misconfigured)
     assert outcome.reason.code == "certificate-expired"
@@ -49,7 +49,8 @@ async def test_an_expired_certificate_is_ours_and_nothing_is_called(stage: Stage
 
 
 class Doorman:
-    """A server that ends the handshake with the alert that TLS has for a wrong certificate, as real ones do (asyncio's just hangs up)."""
+    """A server that ends the handshake with the alert that TLS has for a wrong certificate, as real
+    ones do (asyncio's just hangs up)."""
 
     def __init__(self, folder: Path) -> None:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -97,9 +98,15 @@ async def test_a_certificate_that_an_operator_does_not_take_is_ours_and_nothing_
     key = new_id()
     prepared = await stage.channel_with(operators=operators).prepare(stage.draft(), key)
     assert isinstance(prepared, Ready)
-    files = Authority().sender(tmp_path / "new") if which == "strange" else stage.authority.sender(tmp_path / "new", days=-1)
+    files = (
+        Authority().sender(tmp_path / "new")
+        if which == "strange"
+        else stage.authority.sender(tmp_path / "new", days=-1)
+    )
     sender = {"name": "Sundsvalls kommun", "municipality": "2281", **files, "former": [stage.files]}
-    stage.clock.now -= timedelta(days=2)  # our own clock is late: only the operator sees that it expired
+    stage.clock.now -= timedelta(
+        days=2
+    )  # our own clock is late: only the operator sees that it expired
     channel = stage.channel_with(operators=operators, senders={ORGANIZATION: sender})
     outcome = await channel.send(replace(stage.draft(), frozen=prepared.frozen), key, "mm")
     assert isinstance(outcome, Misconfigured)
@@ -108,9 +115,13 @@ async def test_a_certificate_that_an_operator_does_not_take_is_ours_and_nothing_
     assert (doorman.refusals, doorman.read) == (1, b"")
 
 
-async def test_a_handshake_that_is_just_broken_off_has_sent_nothing_either(stage: Stage, tmp_path: Path) -> None:
+async def test_a_handshake_that_is_just_broken_off_has_sent_nothing_either(
+    stage: Stage, tmp_path: Path
+) -> None:
     strange = Authority().sender(tmp_path / "strange")
-    channel = stage.channel_with(senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **strange}})
+    channel = stage.channel_with(
+        senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **strange}}
+    )
     outcome = await stage.send(new_id(), channel=channel)
     assert isinstance(outcome, Deferred)
     assert outcome.reason.code == "unreachable"
@@ -125,17 +136,26 @@ async def test_a_server_that_nobody_vouches_for_gets_nothing(stage: Stage, tmp_p
     assert stage.questions == []
 
 
-@pytest.mark.parametrize(("days", "words"), [(31, "certificate until"), (29.5, "expires in 29 days"), (0.5, "expires in 0 days")])
-async def test_a_look_warns_thirty_days_ahead(stage: Stage, tmp_path: Path, days: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(31, "certificate until"), (29.5, "expires in 29 days"), (0.5, "expires in 0 days")],
+)
+async def test_a_look_warns_thirty_days_ahead(
+    stage: Stage, tmp_path: Path, days: float, words: str
+) -> None:
     files = stage.authority.sender(tmp_path / "soon", days=days)
-    channel = stage.channel_with(senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **files}})
+    channel = stage.channel_with(
+        senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **files}}
+    )
     (health,) = await channel.look()
     assert health.ok
     assert words in health.sentence
     assert stage.questions == [[]]
 
 
-async def test_one_organisation_that_is_ill_makes_the_account_ill_and_is_told_first(stage: Stage, tmp_path: Path) -> None:
+async def test_one_organisation_that_is_ill_makes_the_account_ill_and_is_told_first(
+    stage: Stage, tmp_path: Path
+) -> None:
     expired = stage.authority.sender(tmp_path / "old", days=-1, number="2120002387")
     senders = {
         ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **stage.files},
@@ -154,11 +174,17 @@ async def test_a_look_finds_a_register_that_is_gone(stage: Stage) -> None:
     assert SECRET not in health.sentence
 
 
-async def test_a_pkcs12_file_will_do_and_files_that_will_not_are_told(stage: Stage, tmp_path: Path) -> None:
+async def test_a_pkcs12_file_will_do_and_files_that_will_not_are_told(
+    stage: Stage, tmp_path: Path
+) -> None:
     def of(files: dict[str, str]) -> Any:
-        return stage.channel_with(senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **files}})
+        return stage.channel_with(
+            senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **files}}
+        )
 
-    assert isinstance(await stage.send(new_id(), channel=of(stage.authority.pkcs12(tmp_path))), Sent)
+    assert isinstance(
+        await stage.send(new_id(), channel=of(stage.authority.pkcs12(tmp_path))), Sent
+    )
     other = Authority().sender(tmp_path / "other", which=1)
     wrong = [
         {**stage.files, "password": "wrong"},
@@ -175,16 +201,30 @@ async def test_a_pkcs12_file_will_do_and_files_that_will_not_are_told(stage: Sta
 
 def contents(files: dict[str, str]) -> dict[str, str]:
     """What stands in them, as the settings name it."""
-    read = {member.removesuffix("_file"): Path(path).read_bytes() for member, path in files.items() if member.endswith("_file")}
-    said = {member: b64encode(data).decode() if member == "pkcs12" else data.decode() for member, data in read.items()}
+    read = {
+        member.removesuffix("_file"): Path(path).read_bytes()
+        for member, path in files.items()
+        if member.endswith("_file")
+    }
+    said = {
+        member: b64encode(data).decode() if member == "pkcs12" else data.decode()
+        for member, data in read.items()
+    }
     return {**said, "password": files["password"]}
 
 
 @pytest.mark.parametrize("kind", ["pem", "pkcs12"])
 async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str) -> None:
     files = stage.files if kind == "pem" else stage.authority.pkcs12(tmp_path)
-    sender = {"name": "Sundsvalls kommun", "municipality": "2281", **contents(files), "former": [contents(stage.files)]}
-    channel = stage.channel_with(ca_file=None, ca=pem_of(stage.authority.certificate), senders={ORGANIZATION: sender})
+    sender = {
+        "name": "Sundsvalls kommun",
+        "municipality": "2281",
+        **contents(files),
+        "former": [contents(stage.files)],
+    }
+    channel = stage.channel_with(
+        ca_file=None, ca=pem_of(stage.authority.certificate), senders={ORGANIZATION: sender}
+    )
     for file in (*stage.folder.glob("*.pem"), *tmp_path.glob("*.p12")):
         file.unlink()
     assert isinstance(await stage.send(new_id(), channel=channel), Sent)
@@ -193,8 +233,14 @@ async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"password": "wrong"}, "key\n  cannot be used: there is no private key in PEM that the password opens"),
-        ({"other": True}, "key\n  cannot be used: the certificate and the key do not belong together"),
+        (
+            {"password": "wrong"},
+            "key\n  cannot be used: there is no private key in PEM that the password opens",
+        ),
+        (
+            {"other": True},
+            "key\n  cannot be used: the certificate and the key do not belong together",
+        ),
         ({"key_file": "a.pem"}, "must be left out where key_file is set"),
         ({"pkcs12": "AAAA"}, "needs either certificate_file and key_file, or pkcs12_file"),
     ],
@@ -202,7 +248,12 @@ async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str
 async def test_contents_that_do_not_fit_are_told_when_the_settings_are_read(
     stage: Stage, tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    said: dict[str, Any] = {"name": "Sundsvalls kommun", "municipality": "2281", **contents(stage.files), **change}
+    said: dict[str, Any] = {
+        "name": "Sundsvalls kommun",
+        "municipality": "2281",
+        **contents(stage.files),
+        **change,
+    }
     if said.pop("other", False):
         said["key"] = contents(Authority().sender(tmp_path / "other", which=1))["key"]
     with pytest.raises(ValidationError) as fault:

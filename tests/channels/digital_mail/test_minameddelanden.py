@@ -1,4 +1,5 @@
-"""Mina Meddelanden: the provider contract, the answers one by one, the request as it is on the wire, and repeats equal to the byte."""
+"""Mina Meddelanden: the provider contract, the answers one by one, the request as it is on the
+wire, and repeats equal to the byte."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ from tests.contracts.provider import ProviderContract
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ class TestMinaMeddelanden(ProviderContract):
         return stage
 
 
-# -- the operator's answers -------------------------------------------------------------------------------------------
+# -- the operator's answers ----------------------------------------
 
 
 async def test_the_trans_id_is_kept(stage: Stage) -> None:
@@ -67,7 +68,9 @@ async def test_after_a_no_the_register_is_asked_anew(stage: Stage) -> None:
     assert len(stage.questions) == 2
 
 
-async def test_a_fault_is_logged_with_its_code_and_call_id_and_nothing_personal(stage: Stage) -> None:
+async def test_a_fault_is_logged_with_its_code_and_call_id_and_nothing_personal(
+    stage: Stage,
+) -> None:
     await stage.misbehave("temporary")
     with structlog.testing.capture_logs() as lines:
         outcome = await stage.send(new_id())
@@ -100,9 +103,12 @@ BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
         (text(504, ""), Uncertain),
         (text(404, ""), Misconfigured),
         (text(413, ""), Rejected),
-        (lambda: web.Response(status=302, headers={"Location": "https://127.0.0.1:1/"}), Misconfigured),
+        (
+            lambda: web.Response(status=302, headers={"Location": "https://127.0.0.1:1/"}),
+            Misconfigured,
+        ),
     ],
-)  # fmt: skip
+)
 async def test_every_answer_has_its_class(stage: Stage, answer: Any, kind: type) -> None:
     stage.answers["well"] = answer
     outcome = await stage.send(new_id())
@@ -128,7 +134,7 @@ async def test_ten_megabytes_of_answer_are_not_read(stage: Stage) -> None:
     assert outcome.reason.code == "oversized-answer"
 
 
-# -- the request ------------------------------------------------------------------------------------------------------
+# -- the request ----------------------------------------
 
 
 async def test_the_request_is_soap_1_1_with_an_empty_action(stage: Stage) -> None:
@@ -138,14 +144,21 @@ async def test_the_request_is_soap_1_1_with_an_empty_action(stage: Stage) -> Non
     assert stage.headers[0]["SOAPAction"] == '""'
     sent = stage.envelopes[0].decode()
     today = datetime.now(UTC).date()
-    for words in (f"<Id>{key}</Id>", ">162120002411<", ">Sundsvalls kommun<", f">{NUMBER}<", ">svSE<", ">SGVq<"):
+    for words in (
+        f"<Id>{key}</Id>",
+        ">162120002411<",
+        ">Sundsvalls kommun<",
+        f">{NUMBER}<",
+        ">svSE<",
+        ">SGVq<",
+    ):
         assert words in sent, words
     sealed = re.search(r"<ReceivedTime[^>]*>(\d{4}-\d{2}-\d{2})(\+0[12]:00)<", sent)
     assert sealed
     assert abs((datetime.fromisoformat(sealed[1]).date() - today).days) <= 1
 
 
-# -- repeats ----------------------------------------------------------------------------------------------------------
+# -- repeats ----------------------------------------
 
 
 async def test_a_repeat_is_the_same_to_the_byte_whatever_changed_meanwhile(stage: Stage) -> None:
@@ -154,14 +167,21 @@ async def test_a_repeat_is_the_same_to_the_byte_whatever_changed_meanwhile(stage
     assert isinstance(await stage.send(key), Uncertain)
     stage.clock.now += timedelta(days=1)
     stage.standings[NUMBER] = {"type": "Not"}
-    sender = {"name": "Kommunen", "municipality": "2281", **stage.files, "support_info": {"text": "En annan text"}}
+    sender = {
+        "name": "Kommunen",
+        "municipality": "2281",
+        **stage.files,
+        "support_info": {"text": "En annan text"},
+    }
     changed = stage.channel_with(senders={ORGANIZATION: sender})
     await stage.misbehave("well")
     assert isinstance(await stage.send(key, channel=changed), Sent)
     assert stage.envelopes[0] == stage.envelopes[1]
 
 
-async def test_a_new_certificate_sends_what_is_new_and_the_former_one_repeats_what_was_begun(stage: Stage, tmp_path: Path) -> None:
+async def test_a_new_certificate_sends_what_is_new_and_the_former_one_repeats_what_was_begun(
+    stage: Stage, tmp_path: Path
+) -> None:
     begun = new_id()
     await stage.misbehave("drop")
     await stage.send(begun)
@@ -186,7 +206,9 @@ async def test_what_would_differ_by_a_byte_is_not_sent_again(stage: Stage, tmp_p
     await stage.misbehave("timeout")
     await stage.send(key)
     fresh = stage.authority.sender(tmp_path / "new", which=1)
-    renewed = stage.channel_with(senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **fresh}})
+    renewed = stage.channel_with(
+        senders={ORGANIZATION: {"name": "Sundsvalls kommun", "municipality": "2281", **fresh}}
+    )
     await stage.misbehave("well")
     for channel, draft in ((renewed, None), (None, stage.draft(body="Något annat"))):
         outcome = await stage.send(key, draft, channel)
@@ -198,7 +220,9 @@ async def test_what_would_differ_by_a_byte_is_not_sent_again(stage: Stage, tmp_p
 async def test_what_is_frozen_is_small(stage: Stage) -> None:
     file = Attachment.of("a.pdf", None, b"%PDF-" + b"x" * 900_000)
     described = [{"filename": "a.pdf", "digest": file.digest.hex()}]
-    prepared = await stage.channel.prepare(replace(stage.draft(attachments=described), attachments=(file,)), new_id())
+    prepared = await stage.channel.prepare(
+        replace(stage.draft(attachments=described), attachments=(file,)), new_id()
+    )
     assert isinstance(prepared, Ready)
     assert prepared.frozen is not None
     assert len(prepared.frozen) < 1000

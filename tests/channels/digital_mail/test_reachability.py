@@ -22,7 +22,7 @@ from tests.channels.digital_mail.stage import (
 )
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.preparing import Ready
+from utskick.domain.preparation import Ready
 
 BO, CARIN = "6a5c3d04-412d-11ec-973a-0242ac130004", "6a5c3d04-412d-11ec-973a-0242ac130005"
 BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><a>&b;</a>'
@@ -47,7 +47,9 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         ({"omitted": "yes"}, "not-in-register"),
     ],
 )
-async def test_who_cannot_be_reached_is_told_apart(stage: Stage, changes: dict[str, str], code: str) -> None:
+async def test_who_cannot_be_reached_is_told_apart(
+    stage: Stage, changes: dict[str, str], code: str
+) -> None:
     stage.standings[NUMBER] = changes
     outcome = await stage.send(new_id())
     assert isinstance(outcome, Rejected)
@@ -79,7 +81,9 @@ async def test_an_address_that_is_not_on_the_list_is_not_called(stage: Stage, ad
     assert stage.envelopes == []
 
 
-async def test_an_address_that_was_struck_off_the_list_is_not_called_at_a_repeat(stage: Stage) -> None:
+async def test_an_address_that_was_struck_off_the_list_is_not_called_at_a_repeat(
+    stage: Stage,
+) -> None:
     key = new_id()
     await stage.misbehave("temporary")
     await stage.send(key)
@@ -90,7 +94,13 @@ async def test_an_address_that_was_struck_off_the_list_is_not_called_at_a_repeat
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [("201012240000", "minor"), ("201012840000", "minor"), ("200811250000", None), ("200811260000", "minor"), ("165568402266", None)],
+    [
+        ("201012240000", "minor"),
+        ("201012840000", "minor"),
+        ("200811250000", None),
+        ("200811260000", "minor"),
+        ("165568402266", None),
+    ],
 )
 async def test_minors_have_no_mailbox(stage: Stage, number: str, code: str | None) -> None:
     stage.clock.now = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -99,7 +109,9 @@ async def test_minors_have_no_mailbox(stage: Stage, number: str, code: str | Non
     assert (prepared.reason.code if isinstance(prepared, Rejected) else None) == code
 
 
-async def test_a_party_without_legal_id_is_a_no_and_a_directory_that_is_away_is_none(stage: Stage) -> None:
+async def test_a_party_without_legal_id_is_a_no_and_a_directory_that_is_away_is_none(
+    stage: Stage,
+) -> None:
     for draft in (stage.draft(BO), stage.draft(None)):
         outcome = await stage.send(new_id(), draft)
         assert isinstance(outcome, Rejected)
@@ -111,15 +123,21 @@ async def test_a_party_without_legal_id_is_a_no_and_a_directory_that_is_away_is_
 async def test_deliveries_that_wait_together_are_looked_up_together(stage: Stage) -> None:
     people = {f"6a5c3d04-412d-11ec-973a-{n:012d}": f"19000101{n:04d}" for n in range(1500)}
     stage.people.known = people
-    prepared = await asyncio.gather(*(stage.channel.prepare(stage.draft(party), new_id()) for party in people))
+    prepared = await asyncio.gather(
+        *(stage.channel.prepare(stage.draft(party), new_id()) for party in people)
+    )
     assert all(isinstance(one, Ready) for one in prepared)
     assert [len(group) for group in stage.people.asked] == [1000, 500]
     assert sorted(map(len, stage.questions), reverse=True)[0] <= 1000
     assert len(stage.questions) <= 4
-    assert sorted(number for group in stage.questions for number in group) == sorted(people.values())
+    assert sorted(number for group in stage.questions for number in group) == sorted(
+        people.values()
+    )
 
 
-async def test_the_same_recipient_is_asked_for_once_and_remembered_for_a_while(stage: Stage) -> None:
+async def test_the_same_recipient_is_asked_for_once_and_remembered_for_a_while(
+    stage: Stage,
+) -> None:
     await asyncio.gather(*(stage.send(new_id()) for _ in range(5)))
     await stage.send(new_id())
     assert stage.questions == [[NUMBER]]
@@ -141,7 +159,9 @@ async def test_the_same_recipient_is_asked_for_once_and_remembered_for_a_while(s
         (text(429, "", Retry_After="30"), Deferred, "throttled"),
     ],
 )
-async def test_a_register_that_does_not_answer_has_sent_nothing(stage: Stage, answer: Any, kind: type[Outcome], code: str) -> None:
+async def test_a_register_that_does_not_answer_has_sent_nothing(
+    stage: Stage, answer: Any, kind: type[Outcome], code: str
+) -> None:
     stage.register = answer
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
@@ -152,6 +172,8 @@ async def test_an_answer_that_is_too_long_is_asked_for_in_halves(stage: Stage) -
     stage.people.known = {ANNA: "190001010001", BO: "190001010002", CARIN: "190001010003"}
     stage.standings["190001010002"] = {"name": "x" * 400_000}
     stage.standings["190001010003"] = {"name": "x" * 700_000}
-    prepared = await asyncio.gather(*(stage.channel.prepare(stage.draft(party), new_id()) for party in (ANNA, BO, CARIN)))
+    prepared = await asyncio.gather(
+        *(stage.channel.prepare(stage.draft(party), new_id()) for party in (ANNA, BO, CARIN))
+    )
     assert all(isinstance(one, Ready) for one in prepared)
     assert list(map(len, stage.questions)) == [3, 1, 2, 1, 1]

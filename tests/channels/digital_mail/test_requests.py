@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 ANNA, BO = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130004"
 PDF = {"contentType": "application/pdf", "content": "JVBERi0xLjcK", "filename": "beslut.pdf"}
@@ -43,7 +43,14 @@ def test_the_least_that_can_be_said_is_a_party() -> None:
 def test_all_that_can_be_said_is_kept() -> None:
     said = {
         "subject": "Beslut",
-        "sender": {"supportInfo": {"text": "Ring", "emailAddress": "a@b.se", "phoneNumber": "060", "url": "someUrl"}},
+        "sender": {
+            "supportInfo": {
+                "text": "Ring",
+                "emailAddress": "a@b.se",
+                "phoneNumber": "060",
+                "url": "someUrl",
+            }
+        },
         "department": "SBK",
         "contentType": "text/plain",
         "body": "Hej",
@@ -53,12 +60,16 @@ def test_all_that_can_be_said_is_kept() -> None:
         "receiptRequest": "SIMPLE",
         "priority": "HIGH",
     }
-    request = mail(**said, attachments=[PDF], reference="row 7", sendAt="2026-02-25T08:00:00", nobodyKnows=1)
+    request = mail(
+        **said, attachments=[PDF], reference="row 7", sendAt="2026-02-25T08:00:00", nobodyKnows=1
+    )
     assert request.content() == said
     assert request.attachments[0].decoded().data == b"%PDF-1.7\n"
     assert (request.reference, request.send_at.hour) == ("row 7", 7)
     references = [{"key": "a", "value": "b"}]
-    assert mail(party={"partyIds": [ANNA], "externalReferences": references}).content() == {"party": {"externalReferences": references}}
+    assert mail(party={"partyIds": [ANNA], "externalReferences": references}).content() == {
+        "party": {"externalReferences": references}
+    }
 
 
 NO_LINE = "must not contain control characters"
@@ -84,7 +95,9 @@ NO_LINE = "must not contain control characters"
         ),
     ],
 )
-def test_every_broken_rule_is_told_at_once(body: dict[str, Any], violations: set[tuple[str, str]]) -> None:
+def test_every_broken_rule_is_told_at_once(
+    body: dict[str, Any], violations: set[tuple[str, str]]
+) -> None:
     assert refused(DigitalMailRequest, body) == violations
 
 
@@ -92,11 +105,17 @@ def test_every_broken_rule_is_told_at_once(body: dict[str, Any], violations: set
     ("members", "violations"),
     [
         ({"contentType": "text/rtf"}, {("contentType", "must be one of: [text/plain, text/html]")}),
-        ({"contentType": "text/html", "body": "<p>"}, {("body", "not a valid BASE64-encoded string")}),
+        (
+            {"contentType": "text/html", "body": "<p>"},
+            {("body", "not a valid BASE64-encoded string")},
+        ),
         ({"subject": "x" * 256}, {("subject", "size must be between 0 and 255")}),
         ({"subject": "a\nb"}, {("subject", NO_LINE)}),
         ({"subject": "a\ufffe"}, {("subject", "must not contain characters that XML cannot hold")}),
-        ({"sender": {"supportInfo": {"text": " "}}}, {("sender.supportInfo.text", "must not be blank")}),
+        (
+            {"sender": {"supportInfo": {"text": " "}}},
+            {("sender.supportInfo.text", "must not be blank")},
+        ),
         (
             {"sender": {"supportInfo": {"text": "a", "emailAddress": "a@b"}}},
             {
@@ -104,25 +123,53 @@ def test_every_broken_rule_is_told_at_once(body: dict[str, Any], violations: set
                 ("sender.supportInfo.emailAddress", "size must be between 5 and 256"),
             },
         ),
-        ({"sender": {"supportInfo": {"text": "a", "url": "a b"}}}, {("sender.supportInfo.url", "must be a URL")}),
-        ({"attachments": [{**PDF, "contentType": "image/png"}]}, {("attachments[0].contentType", "must be one of: [application/pdf]")}),
-        ({"attachments": [{**PDF, "content": "%%%"}]}, {("attachments[0].content", "not a valid BASE64-encoded string")}),
-        ({"attachments": [{**PDF, "content": ""}]}, {("attachments[0].content", "must not be blank")}),
+        (
+            {"sender": {"supportInfo": {"text": "a", "url": "a b"}}},
+            {("sender.supportInfo.url", "must be a URL")},
+        ),
+        (
+            {"attachments": [{**PDF, "contentType": "image/png"}]},
+            {("attachments[0].contentType", "must be one of: [application/pdf]")},
+        ),
+        (
+            {"attachments": [{**PDF, "content": "%%%"}]},
+            {("attachments[0].content", "not a valid BASE64-encoded string")},
+        ),
+        (
+            {"attachments": [{**PDF, "content": ""}]},
+            {("attachments[0].content", "must not be blank")},
+        ),
         ({"attachments": [{**PDF, "filename": "a\r\nb"}]}, {("attachments[0].filename", NO_LINE)}),
         ({"reference": ""}, {("reference", "must be 1-64 printable characters")}),
-        ({"officialMatter": {"id": "x" * 256}}, {("officialMatter.id", "size must be between 0 and 255")}),
+        (
+            {"officialMatter": {"id": "x" * 256}},
+            {("officialMatter.id", "size must be between 0 and 255")},
+        ),
     ],
 )
-def test_a_rule_is_told_in_the_contracts_words(members: dict[str, Any], violations: set[tuple[str, str]]) -> None:
+def test_a_rule_is_told_in_the_contracts_words(
+    members: dict[str, Any], violations: set[tuple[str, str]]
+) -> None:
     assert refused(DigitalMailRequest, {"party": {"partyIds": [ANNA]}, **members}) == violations
 
 
-@pytest.mark.parametrize("members", [{"body": " "}, {"body": ""}, {"body": "", "contentType": None}, {"contentType": "text/html"}])
+@pytest.mark.parametrize(
+    "members",
+    [{"body": " "}, {"body": ""}, {"body": "", "contentType": None}, {"contentType": "text/html"}],
+)
 def test_no_type_is_needed_where_nothing_is_said(members: dict[str, Any]) -> None:
     assert mail(**members)
 
 
-@pytest.mark.parametrize("members", [{"reply": "PERHAPS"}, {"officialMatter": {"status": "open"}}, {"party": [ANNA]}, {"subject": []}])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"reply": "PERHAPS"},
+        {"officialMatter": {"status": "open"}},
+        {"party": [ANNA]},
+        {"subject": []},
+    ],
+)
 def test_what_has_the_wrong_form_cannot_be_read(members: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         mail(**members)
@@ -143,7 +190,9 @@ def test_the_mailboxes_of_many_can_be_asked_for() -> None:
         ),
     ],
 )
-def test_the_faults_of_the_question_stand_under_its_parameter(body: list[Any], violations: set[tuple[str, str]]) -> None:
+def test_the_faults_of_the_question_stand_under_its_parameter(
+    body: list[Any], violations: set[tuple[str, str]]
+) -> None:
     assert refused(MailboxesRequest, body) == violations
 
 

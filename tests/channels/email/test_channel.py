@@ -15,9 +15,14 @@ from tests.channels.email.test_requests import FILE, GOOD, PARTY
 from tests.channels.email.wire import ScriptedServer, channel_to
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.mime import Encoded, compose
-from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
+from utskick.channels.email.requests import (
+    EmailBatchRequest,
+    EmailRequest,
+    ShortEmailBatchRequest,
+    ShortEmailRequest,
+)
 from utskick.channels.email.settings import EmailSettings
-from utskick.domain.channel import Asked, Channel, Draft, Hook, Plan, Priority
+from utskick.domain.channel import Channel, Draft, Plan, Priority, ProviderCallback, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt, NotFound
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
@@ -35,11 +40,16 @@ def channel(**changes: Any) -> EmailChannel:
 
 
 def plan(body: dict[str, Any], **changes: Any) -> Plan:
-    return channel(**changes).plan(EmailRequest.model_validate({**GOOD, **body}), Asked("2281"))
+    return channel(**changes).plan(
+        EmailRequest.model_validate({**GOOD, **body}), RequestContext("2281")
+    )
 
 
 def batch(parties: list[dict[str, Any]], **more: Any) -> Plan:
-    return channel().plan(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}), Asked("2281"))
+    return channel().plan(
+        EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties, **more}),
+        RequestContext("2281"),
+    )
 
 
 def draft(planned: Plan) -> Draft:
@@ -62,12 +72,23 @@ def test_accounts_are_tried_by_priority() -> None:
 
 
 def test_content_has_no_recipients_and_no_bytes() -> None:
-    planned = plan({"attachments": [FILE], "party": {"partyId": PARTY, "externalReferences": [{"key": "k", "value": "v"}]}})
+    planned = plan(
+        {
+            "attachments": [FILE],
+            "party": {"partyId": PARTY, "externalReferences": [{"key": "k", "value": "v"}]},
+        }
+    )
     assert planned.content == {
         "party": {"externalReferences": [{"key": "k", "value": "v"}]},
         "subject": "Hej",
         "message": "Hej du",
-        "attachments": [{"name": "a.pdf", "contentType": "application/pdf", "digest": planned.attachments[0].digest.hex()}],
+        "attachments": [
+            {
+                "name": "a.pdf",
+                "contentType": "application/pdf",
+                "digest": planned.attachments[0].digest.hex(),
+            }
+        ],
         "_sender": {"name": "Kommunen", "address": "noreply@sundsvall.se"},
     }
     assert planned.attachments[0].data == b"%PDF-"
@@ -99,12 +120,21 @@ def test_batches_wait_behind_single_messages() -> None:
 def test_the_sender_is_the_asked_one_or_that_of_the_settings() -> None:
     assert plan({}).content["_sender"]["name"] == "Kommunen"
     answered = {"name": "Ånge", "address": "info@ange.se", "reply_to": "svar@ange.se"}
-    assert plan({}, sender=answered).content["_sender"] == {"name": "Ånge", "address": "info@ange.se", "replyTo": "svar@ange.se"}
+    assert plan({}, sender=answered).content["_sender"] == {
+        "name": "Ånge",
+        "address": "info@ange.se",
+        "replyTo": "svar@ange.se",
+    }
     asked = {"name": "Jag", "address": "jag@sundsvall.se", "replyTo": ""}
-    assert plan({"sender": asked}).content["_sender"] == {"name": "Jag", "address": "jag@sundsvall.se"}
+    assert plan({"sender": asked}).content["_sender"] == {
+        "name": "Jag",
+        "address": "jag@sundsvall.se",
+    }
 
 
-@pytest.mark.parametrize("address", ["a@SUNDSVALL.se", "a@räksmörgås.se", "a@xn--rksmrgs-5wao1o.se"])
+@pytest.mark.parametrize(
+    "address", ["a@SUNDSVALL.se", "a@räksmörgås.se", "a@xn--rksmrgs-5wao1o.se"]
+)
 def test_a_sender_of_an_allowed_domain_may_send(address: str) -> None:
     plan({"sender": {"name": "x", "address": address}})
 
@@ -119,24 +149,43 @@ def test_a_sender_of_another_domain_may_not(address: str) -> None:
 
 
 def test_a_short_form_is_from_its_plain_address() -> None:
-    body = {"sender": "a@sundsvall.se", "emailAddress": "b@c.se", "personId": "p1", "message": "Hej"}
-    planned = channel().plan(ShortEmailRequest.model_validate(body), Asked("2281"))
+    body = {
+        "sender": "a@sundsvall.se",
+        "emailAddress": "b@c.se",
+        "personId": "p1",
+        "message": "Hej",
+    }
+    planned = channel().plan(ShortEmailRequest.model_validate(body), RequestContext("2281"))
     assert planned.content == {
         "subject": "Meddelande",
         "message": "Hej",
         "_sender": {"name": "a@sundsvall.se", "address": "a@sundsvall.se"},
     }
-    known = channel().plan(ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}), Asked("2281"))
+    known = channel().plan(
+        ShortEmailRequest.model_validate({**body, "sender": "noreply@sundsvall.se"}),
+        RequestContext("2281"),
+    )
     assert known.content["_sender"]["name"] == "Kommunen"
     with pytest.raises(Invalid) as caught:
-        channel().plan(ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), Asked("2281"))
+        channel().plan(
+            ShortEmailRequest.model_validate({**body, "sender": "a@b.se"}), RequestContext("2281")
+        )
     assert [v.field for v in caught.value.violations] == ["sender"]
 
 
 def test_a_short_batch_is_planned_as_a_long_one() -> None:
-    body = {"sender": "a@sundsvall.se", "message": "Hej", "subject": "S", "parties": [{"personId": "p", "emailAddress": "b@c.se"}] * 2}
-    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), Asked("2281"))
-    assert (list(planned.entries), planned.priority, planned.content["subject"]) == ([0, 0], Priority.BULK, "S")
+    body = {
+        "sender": "a@sundsvall.se",
+        "message": "Hej",
+        "subject": "S",
+        "parties": [{"personId": "p", "emailAddress": "b@c.se"}] * 2,
+    }
+    planned = channel().plan(ShortEmailBatchRequest.model_validate(body), RequestContext("2281"))
+    assert (list(planned.entries), planned.priority, planned.content["subject"]) == (
+        [0, 0],
+        Priority.BULK,
+        "S",
+    )
 
 
 def test_the_limit_is_exactly_the_size_of_the_message() -> None:
@@ -165,7 +214,7 @@ def test_history_shows_the_request_of_one_recipient() -> None:
         "headers": {"IN_REPLY_TO": ["<a@b>"]},
     }
     made = channel()
-    planned = made.plan(EmailRequest.model_validate(body), Asked("2281"))
+    planned = made.plan(EmailRequest.model_validate(body), RequestContext("2281"))
     assert made.show(draft(planned)) == body
     bare = made.show(Draft("2281", planned.content, planned.recipients[0]))
     assert [set(a) for a in bare["attachments"]] == [{"name", "contentType"}, {"name"}]
@@ -174,7 +223,7 @@ def test_history_shows_the_request_of_one_recipient() -> None:
 async def test_nobody_reports_on_email_and_nobody_can_be_asked() -> None:
     made = channel()
     with pytest.raises(NotFound):
-        made.read_receipt(Hook("first", None, {}, {}, b""))
+        made.read_receipt(ProviderCallback("first", None, {}, {}, b""))
     assert await made.ask(draft(plan({})), new_id(), "first", None) is None
 
 
@@ -201,7 +250,11 @@ def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
 
 def test_a_password_is_never_shown() -> None:
     account = {"host": "x", "username": "u", "password": "correct-horse-battery"}
-    assert "correct-horse" not in repr(EmailSettings.model_validate({**SETTINGS, "accounts": {"first": account, "second": account}}))
+    assert "correct-horse" not in repr(
+        EmailSettings.model_validate(
+            {**SETTINGS, "accounts": {"first": account, "second": account}}
+        )
+    )
 
 
 def test_without_an_account_nothing_is_accepted() -> None:
@@ -214,7 +267,9 @@ SCHOOL = {"name": "Skolan", "address": "skolan@ange.se"}
 
 def handed_over(**content: Any) -> Draft:
     """As a message hands it over."""
-    return Draft("2281", {"subject": "Hej", "message": "Hej du", **content}, Recipient("anna@example.com"))
+    return Draft(
+        "2281", {"subject": "Hej", "message": "Hej du", **content}, Recipient("anna@example.com")
+    )
 
 
 async def test_what_another_channel_hands_over_is_from_the_sender_of_who_completed_it() -> None:
@@ -223,7 +278,11 @@ async def test_what_another_channel_hands_over_is_from_the_sender_of_who_complet
     other = channel_to(server.port)
     ours = channel(sender=SCHOOL)
     await other.send(ours.completed(handed_over()), new_id(), "relay")
-    await other.send(ours.completed(handed_over(_sender={"name": "Badet", "address": "badet@ange.se"})), new_id(), "relay")
+    await other.send(
+        ours.completed(handed_over(_sender={"name": "Badet", "address": "badet@ange.se"})),
+        new_id(),
+        "relay",
+    )
     senders = [parseaddr(message_from_bytes(m)["From"]) for m in server.messages]
     assert senders == [("Skolan", "skolan@ange.se"), ("Badet", "badet@ange.se")]
     await other.close()
@@ -231,7 +290,10 @@ async def test_what_another_channel_hands_over_is_from_the_sender_of_who_complet
 
 
 def test_what_says_everything_itself_is_not_changed() -> None:
-    for draft in (handed_over(_sender=SCHOOL), handed_over(_sender=SCHOOL, _later=[], _domains=None)):
+    for draft in (
+        handed_over(_sender=SCHOOL),
+        handed_over(_sender=SCHOOL, _later=[], _domains=None),
+    ):
         assert channel().completed(draft) is draft
 
 
@@ -250,6 +312,6 @@ async def test_a_sender_that_is_looked_at_later_is_held_to_the_domains_of_who_co
     ours = channel(domains=domains, sender={"name": "Badet", "address": "badet@timra.se"})
     draft = ours.completed(handed_over(**content, _later=["message"]))
     for other in (channel(domains=["x.se"]), channel(domains=None), ours):
-        found = await other.inspect(draft.content, (), Asked("2281"))
+        found = await other.inspect(draft.content, (), RequestContext("2281"))
         assert (found == []) is fits
     assert not any(name.startswith("_") for name in ours.show(draft))

@@ -1,4 +1,5 @@
-"""Microsoft Graph: the provider contract, the request word for word, the table of its codes, and mail too large for it."""
+"""Microsoft Graph: the provider contract, the request word for word, the table of its codes, and
+mail too large for it."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
 
+from tests.channels.email.test_dkim import key_file  # noqa: F401 - a fixture
 from tests.channels.email.test_requests import GOOD
-from tests.channels.email.test_signature import key_file  # noqa: F401 - a fixture
 from tests.channels.email.wire import SENDER, draft
 from tests.contracts.provider import PATIENCE, SECRET, ProviderContract
 from utskick.channels.email.channel import EmailChannel, build
@@ -28,22 +29,34 @@ from utskick.channels.email.mime import Encoded, compose
 from utskick.channels.email.requests import EmailRequest
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Asked
+from utskick.domain.channel import RequestContext
 from utskick.domain.errors import Invalid
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 TENANT = "00000000-aaaa-bbbb-cccc-000000000000"
 NO_ANSWER = {
     "throttle": (429, {"error": {"code": "ApplicationThrottled"}}, {"Retry-After": "30"}),
     "busy": (503, {"error": {"code": "serviceNotAvailable"}}, {"Retry-After": "7"}),
     "temporary": (500, {"error": {"code": "UnknownError"}}, {}),
-    "login": (401, {"error": {"code": "InvalidAuthenticationToken", "message": f"not {SECRET}"}}, {}),
-    "refuse": (400, {"error": {"code": "ErrorInvalidRecipients", "message": "anna@example.com is not valid"}}, {}),
+    "login": (
+        401,
+        {"error": {"code": "InvalidAuthenticationToken", "message": f"not {SECRET}"}},
+        {},
+    ),
+    "refuse": (
+        400,
+        {"error": {"code": "ErrorInvalidRecipients", "message": "anna@example.com is not valid"}},
+        {},
+    ),
     "forbidden": (403, {"error": {"code": "somethingNew"}}, {}),
     "too-large": (413, {}, {}),
-    "bad": (400, {"error": {"code": "BadRequest", "innerError": {"code": "ErrorSendAsDenied"}}}, {}),
+    "bad": (
+        400,
+        {"error": {"code": "BadRequest", "innerError": {"code": "ErrorSendAsDenied"}}},
+        {},
+    ),
     "garbage": (200, {"error": {"code": "ErrorInvalidRecipients"}}, {}),
     "well": (202, None, {"request-id": "7e6b0c2d"}),
 }
@@ -90,7 +103,13 @@ class GraphStage:
 
     async def _give_token(self, request: web.Request) -> web.Response:
         self.tokens.append((request, await request.text()))
-        return web.json_response({"access_token": f"token-{len(self.tokens)}", "expires_in": 3599, "token_type": "Bearer"})
+        return web.json_response(
+            {
+                "access_token": f"token-{len(self.tokens)}",
+                "expires_in": 3599,
+                "token_type": "Bearer",
+            }
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.calls.append((request, await request.read()))
@@ -104,7 +123,9 @@ class GraphStage:
         elif self.how == "stale" and request.headers["Authorization"] == "Bearer token-1":
             return web.Response(status=401)
         status, body, headers = NO_ANSWER.get(self.how, NO_ANSWER["well"])
-        return web.Response(status=status, body=None if body is None else orjson.dumps(body), headers=headers)
+        return web.Response(
+            status=status, body=None if body is None else orjson.dumps(body), headers=headers
+        )
 
 
 def account(base: str, **more: Any) -> dict[str, Any]:
@@ -154,7 +175,9 @@ async def test_the_token_is_asked_for_as_entra_documents(stage: GraphStage) -> N
     await stage.send(new_id())
     [(request, form)] = stage.tokens
     assert request.headers["Authorization"].startswith("Basic ")
-    assert form == "grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+    assert (
+        form == "grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+    )
 
 
 async def test_another_mailbox_sends_where_the_settings_name_one() -> None:
@@ -165,7 +188,9 @@ async def test_another_mailbox_sends_where_the_settings_name_one() -> None:
 
 
 @pytest.mark.parametrize("address", ["a/b@sundsvall.se", "a?b#c@sundsvall.se", "åsa@räksmörgås.se"])
-async def test_a_senders_address_is_one_segment_of_the_path(stage: GraphStage, address: str) -> None:
+async def test_a_senders_address_is_one_segment_of_the_path(
+    stage: GraphStage, address: str
+) -> None:
     assert isinstance(await stage.send(new_id(), _sender={"name": "K", "address": address}), Sent)
     [(request, _)] = stage.calls
     assert request.raw_path.count("/") == 4
@@ -199,8 +224,12 @@ async def test_what_an_answer_comes_to(stage: GraphStage, how: str, kind: type, 
     assert outcome.reason.code == code
 
 
-@pytest.mark.parametrize(("table", "kind"), [(REJECTED, Rejected), (MISCONFIGURED, Misconfigured), (DEFERRED, Deferred)])
-async def test_the_code_decides_whatever_the_status(stage: GraphStage, table: dict[str, Any], kind: type) -> None:
+@pytest.mark.parametrize(
+    ("table", "kind"), [(REJECTED, Rejected), (MISCONFIGURED, Misconfigured), (DEFERRED, Deferred)]
+)
+async def test_the_code_decides_whatever_the_status(
+    stage: GraphStage, table: dict[str, Any], kind: type
+) -> None:
     for word in table:
         NO_ANSWER["code"] = (400, {"error": {"code": word}}, {})
         await stage.misbehave("code")
@@ -212,20 +241,32 @@ async def test_the_code_decides_whatever_the_status(stage: GraphStage, table: di
 
 
 def test_no_code_stands_in_two_tables() -> None:
-    assert len({**REJECTED, **MISCONFIGURED, **DEFERRED}) == len(REJECTED) + len(MISCONFIGURED) + len(DEFERRED)
+    assert len({**REJECTED, **MISCONFIGURED, **DEFERRED}) == len(REJECTED) + len(
+        MISCONFIGURED
+    ) + len(DEFERRED)
 
 
-async def test_mail_by_graph_carries_no_signature_of_ours(stage: GraphStage, key_file: Path) -> None:  # noqa: F811
+async def test_mail_by_graph_carries_no_signature_of_ours(
+    stage: GraphStage,
+    key_file: Path,  # noqa: F811
+) -> None:
     dkim = {"sundsvall.se": {"selector": "s", "key_file": str(key_file)}}
     base = str(stage.server.make_url("/"))
-    channel = build(EmailSettings.model_validate({"sender": SENDER, "accounts": {"graph": account(base)}, "dkim": dkim}))
+    channel = build(
+        EmailSettings.model_validate(
+            {"sender": SENDER, "accounts": {"graph": account(base)}, "dkim": dkim}
+        )
+    )
     assert isinstance(await channel.send(draft(), new_id(), "graph"), Sent)
     assert b64decode(stage.calls[0][1]).startswith(b"From: ")
     await channel.close()
 
 
 def both(limit: int = 8192) -> EmailChannel:
-    return channel_to(graph=account("http://127.0.0.1:9", request_limit=limit, priority=1), smtp={"host": "127.0.0.1", "priority": 2})
+    return channel_to(
+        graph=account("http://127.0.0.1:9", request_limit=limit, priority=1),
+        smtp={"host": "127.0.0.1", "priority": 2},
+    )
 
 
 def test_a_mail_that_graph_cannot_take_goes_another_way() -> None:
@@ -241,14 +282,22 @@ def test_a_page_that_grows_as_plain_text_is_measured_as_it_will_be() -> None:
     assert both(200_000).able(draft(message="Hej", htmlMessage=page)) == ("graph", "smtp")
 
 
-@pytest.mark.parametrize(("text", "names"), [("å" * 1000, ("graph", "smtp")), ("å" * 30_000, ("graph", "smtp")), ("å" * 60_000, ("smtp",))])
-def test_a_long_text_is_measured_where_it_could_be_too_long(text: str, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("å" * 1000, ("graph", "smtp")), ("å" * 30_000, ("graph", "smtp")), ("å" * 60_000, ("smtp",))],
+)
+def test_a_long_text_is_measured_where_it_could_be_too_long(
+    text: str, names: tuple[str, ...]
+) -> None:
     assert both(200_000).able(draft(message=text)) == names
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 11, 12, 13, 56, 57, 58, 114, 5000])
 def test_the_limit_is_exact(size: int) -> None:
-    files = (Attachment.of("a.pdf", None, b"%PDF-\x00\x00"[:size] + b"x" * max(0, size - 7)), Attachment.of("ö", "text/plain", b"x" * size))
+    files = (
+        Attachment.of("a.pdf", None, b"%PDF-\x00\x00"[:size] + b"x" * max(0, size - 7)),
+        Attachment.of("ö", "text/plain", b"x" * size),
+    )
     mail = replace(draft(message="å" * 100, htmlMessage="PHA+w6U="), attachments=files)
     octets = len(compose(mail, UUID(int=0), Encoded()).data)
     fits = -(-octets // 3) * 4
@@ -259,17 +308,26 @@ def test_the_limit_is_exact(size: int) -> None:
 async def test_a_municipality_that_has_only_graph_is_told_at_the_door() -> None:
     channel = channel_to(graph=account("http://127.0.0.1:9", request_limit=8192))
     with pytest.raises(Invalid) as caught:
-        channel.plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), Asked("2281"))
+        channel.plan(
+            EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), RequestContext("2281")
+        )
     assert "at most 6144 are carried" in caught.value.violations[0].message
     outcome = await channel.send(draft(message="x" * 7000), new_id(), "graph")
     assert isinstance(outcome, Rejected)
     assert channel.able(draft(message="x" * 7000)) == ("graph",)
-    both().plan(EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), Asked("2281"))
+    both().plan(
+        EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), RequestContext("2281")
+    )
 
 
 def test_an_account_without_provider_is_one_of_smtp() -> None:
-    settings = EmailSettings.model_validate({"sender": SENDER, "accounts": {"a": {"host": "x"}, "b": account("http://127.0.0.1:9")}})
-    assert [(a.name, a.provider) for a in build(settings).accounts] == [("a", "smtp"), ("b", "graph")]
+    settings = EmailSettings.model_validate(
+        {"sender": SENDER, "accounts": {"a": {"host": "x"}, "b": account("http://127.0.0.1:9")}}
+    )
+    assert [(a.name, a.provider) for a in build(settings).accounts] == [
+        ("a", "smtp"),
+        ("b", "graph"),
+    ]
     graph = settings.accounts["b"]
     assert graph.provider == "graph"
     assert graph.token_url == f"http://127.0.0.1:9/login/{TENANT}/oauth2/v2.0/token"
@@ -288,7 +346,9 @@ def test_an_account_without_provider_is_one_of_smtp() -> None:
         {"provider": "sendgrid"},
     ],
 )
-def test_settings_that_cannot_work_are_refused_and_no_secret_is_told(change: dict[str, Any]) -> None:
+def test_settings_that_cannot_work_are_refused_and_no_secret_is_told(
+    change: dict[str, Any],
+) -> None:
     with pytest.raises(ValidationError) as fault:
         channel_to(graph=account("http://127.0.0.1:9", **change))
     assert SECRET not in str(fault.value)

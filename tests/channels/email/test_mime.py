@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.channels.email.wire import NOON, SENDER, draft
-from utskick.channels.email.mime import Encoded, Mail, compose
-from utskick.channels.email.plain import LIMIT, text_of
+from utskick.channels.email.html_to_text import LIMIT, text_of
+from utskick.channels.email.mime import ComposedMail, Encoded, compose
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 
@@ -27,11 +27,11 @@ def html(markup: str) -> str:
     return b64encode(markup.encode()).decode()
 
 
-def mail(*attachments: Attachment, to: str = "anna@example.com", **content: Any) -> Mail:
+def mail(*attachments: Attachment, to: str = "anna@example.com", **content: Any) -> ComposedMail:
     return compose(replace(draft(to, **content), attachments=attachments), KEY, Encoded())
 
 
-def read(sent: Mail) -> EmailMessage:
+def read(sent: ComposedMail) -> EmailMessage:
     return message_from_bytes(sent.data, policy=policy.SMTPUTF8)
 
 
@@ -42,7 +42,14 @@ def shape(message: EmailMessage) -> Any:
 
 def test_swedish_and_an_emoji_survive_everywhere() -> None:
     sender = {"name": SWEDISH, "address": "noreply@sundsvall.se", "replyTo": "svar@sundsvall.se"}
-    message = read(mail(Attachment.of(f"{SWEDISH}.pdf", None, PDF), subject=SWEDISH, message=SWEDISH, _sender=sender))
+    message = read(
+        mail(
+            Attachment.of(f"{SWEDISH}.pdf", None, PDF),
+            subject=SWEDISH,
+            message=SWEDISH,
+            _sender=sender,
+        )
+    )
     assert message["Subject"] == SWEDISH
     assert message["From"].addresses[0].display_name == SWEDISH
     assert message["From"].addresses[0].addr_spec == "noreply@sundsvall.se"
@@ -58,12 +65,17 @@ def test_only_the_levels_that_are_needed() -> None:
     assert shape(read(mail())) == "text/plain"
     assert shape(read(mail(htmlMessage=html("<p>Hej")))) == both
     assert shape(read(mail(file))) == ("multipart/mixed", ["text/plain", "application/pdf"])
-    assert shape(read(mail(file, htmlMessage=html("<p>Hej")))) == ("multipart/mixed", [both, "application/pdf"])
+    assert shape(read(mail(file, htmlMessage=html("<p>Hej")))) == (
+        "multipart/mixed",
+        [both, "application/pdf"],
+    )
     assert shape(read(mail(file, message=""))) == ("multipart/mixed", ["application/pdf"])
 
 
 def test_html_alone_is_given_a_text() -> None:
-    message = read(mail(message=None, htmlMessage=html('<p>Hej <a href="https://sundsvall.se">där</a></p>')))
+    message = read(
+        mail(message=None, htmlMessage=html('<p>Hej <a href="https://sundsvall.se">där</a></p>'))
+    )
     text, markup = message.iter_parts()
     assert text.get_payload(decode=True) == "Hej [där](https://sundsvall.se)\r\n".encode()
     assert "där</a>" in markup.get_content()
@@ -113,14 +125,18 @@ def test_an_attachment_keeps_its_bytes(name: str, kind: str, data: bytes) -> Non
         ("message/rfc822", b"?", "application/octet-stream"),
     ],
 )
-def test_an_attachment_is_of_the_type_it_was_given_or_looks_like(given: str | None, data: bytes, shown: str) -> None:
+def test_an_attachment_is_of_the_type_it_was_given_or_looks_like(
+    given: str | None, data: bytes, shown: str
+) -> None:
     _, file = read(mail(Attachment.of("x", given, data))).iter_parts()
     assert file.get_content_type() == shown
 
 
 def test_the_same_delivery_is_the_same_bytes_on_every_attempt() -> None:
     content = {"htmlMessage": html("<p>Hej"), "subject": SWEDISH}
-    assert mail(Attachment.of("a.pdf", None, PDF), **content) == mail(Attachment.of("a.pdf", None, PDF), **content)
+    assert mail(Attachment.of("a.pdf", None, PDF), **content) == mail(
+        Attachment.of("a.pdf", None, PDF), **content
+    )
 
 
 def test_the_message_is_named_after_its_delivery() -> None:
@@ -133,7 +149,12 @@ def test_the_message_is_named_after_its_delivery() -> None:
 def test_headers_of_the_caller_are_sent_by_their_own_names() -> None:
     ids = [f"<{'a' * 400}@x.se>", "<b@y.se>"]
     data = mail(
-        headers={"MESSAGE_ID": ["<own@x.se>"], "IN_REPLY_TO": ids[1:], "References": ids, "Auto-Submitted": ["auto-generated"] * 2}
+        headers={
+            "MESSAGE_ID": ["<own@x.se>"],
+            "IN_REPLY_TO": ids[1:],
+            "References": ids,
+            "Auto-Submitted": ["auto-generated"] * 2,
+        }
     ).data
     raw = message_from_bytes(data, policy=policy.compat32)
     assert raw.get_all("Message-ID") == ["<own@x.se>"]
@@ -181,7 +202,13 @@ def test_any_text_comes_back_byte_for_byte(text: str) -> None:
     data = mail(message=text, htmlMessage=html("<p>x")).data
     normal = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
     single = mail(message=text).data
-    assert next(iter(message_from_bytes(data, policy=policy.SMTP).iter_parts())).get_payload(decode=True) == normal or not text
+    assert (
+        next(iter(message_from_bytes(data, policy=policy.SMTP).iter_parts())).get_payload(
+            decode=True
+        )
+        == normal
+        or not text
+    )
     assert message_from_bytes(single, policy=policy.SMTP).get_payload(decode=True) == normal
     for made in (data, single):
         assert b"\n" not in made.replace(b"\r\n", b"")
@@ -213,7 +240,13 @@ def test_hostile_html_costs_nothing(markup: str) -> None:
 
 def test_space_that_html_asks_for_is_not_given() -> None:
     wide = "<p style='padding-left: 99999em; margin-top: 99999em'>x</p>" * 50
-    table = "<table><tr><td>" + "x" * 20_000 + "</td></tr>" + "<tr><td>a</td><td>b</td></tr>" * 500 + "</table>"
+    table = (
+        "<table><tr><td>"
+        + "x" * 20_000
+        + "</td></tr>"
+        + "<tr><td>a</td><td>b</td></tr>" * 500
+        + "</table>"
+    )
     assert len(text_of(wide)) < 1000
     assert len(text_of(table)) < 40_000
     assert "a b\n" in text_of(table)

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from utskick.channels.email.requests import EmailBatchRequest, EmailRequest, ShortEmailBatchRequest, ShortEmailRequest
+from utskick.channels.email.requests import (
+    EmailBatchRequest,
+    EmailRequest,
+    ShortEmailBatchRequest,
+    ShortEmailRequest,
+)
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 PARTY = "f427952b-247c-4d3b-b081-675a467b3619"
 GOOD: dict[str, Any] = {"emailAddress": "anna@example.com", "subject": "Hej", "message": "Hej du"}
@@ -34,7 +39,11 @@ def test_the_whole_long_form_is_read() -> None:
             **GOOD,
             "party": {"partyId": PARTY, "externalReferences": [{"key": "case", "value": "7"}]},
             "htmlMessage": b64encode(b"<p>Hej</p>").decode(),
-            "sender": {"name": "Kommunen", "address": "a@sundsvall.se", "replyTo": "b@sundsvall.se"},
+            "sender": {
+                "name": "Kommunen",
+                "address": "a@sundsvall.se",
+                "replyTo": "b@sundsvall.se",
+            },
             "attachments": [FILE],
             "headers": {"MESSAGE_ID": ["<a@b>"], "References": ["<c@d>", "<e@f>"]},
             "reference": "row-1",
@@ -46,7 +55,10 @@ def test_the_whole_long_form_is_read() -> None:
         }
     )
     assert request.recipients() == [Recipient("anna@example.com", PARTY)]
-    assert request.content()["headers"] == {"MESSAGE_ID": ["<a@b>"], "References": ["<c@d>", "<e@f>"]}
+    assert request.content()["headers"] == {
+        "MESSAGE_ID": ["<a@b>"],
+        "References": ["<c@d>", "<e@f>"],
+    }
 
 
 def test_an_email_without_any_body_is_accepted() -> None:
@@ -57,21 +69,57 @@ def test_an_email_without_any_body_is_accepted() -> None:
     ("change", "expected"),
     [
         ({"emailAddress": None}, [("emailAddress", "must not be blank")]),
-        ({"emailAddress": " "}, [("emailAddress", "must not be blank"), ("emailAddress", "must be a well-formed email address")]),
+        (
+            {"emailAddress": " "},
+            [
+                ("emailAddress", "must not be blank"),
+                ("emailAddress", "must be a well-formed email address"),
+            ],
+        ),
         ({"emailAddress": "nobody"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a@b.se\r\nBcc: c@d.se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "=?utf-8?q?a=40b?=@c.se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a\u202eb@c.se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a@" + "å" * 64 + ".se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a" * 250 + "@b.se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a" * 65 + "@b.se"}, [("emailAddress", "must be a well-formed email address")]),
-        ({"emailAddress": "a@" + "b" * 64 + ".se"}, [("emailAddress", "must be a well-formed email address")]),
+        (
+            {"emailAddress": "a@b.se\r\nBcc: c@d.se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "=?utf-8?q?a=40b?=@c.se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "a\u202eb@c.se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "a@" + "å" * 64 + ".se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "a" * 250 + "@b.se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "a" * 65 + "@b.se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
+        (
+            {"emailAddress": "a@" + "b" * 64 + ".se"},
+            [("emailAddress", "must be a well-formed email address")],
+        ),
         ({"emailAddress": "a@-b.se"}, [("emailAddress", "must be a well-formed email address")]),
         ({"emailAddress": "a@*.se"}, [("emailAddress", "must be a well-formed email address")]),
         ({"subject": "s" * 1001}, [("subject", "must not be longer than 1000 characters")]),
-        ({"sender": {"name": "n" * 1001, "address": "a@b.se"}}, [("sender.name", "must not be longer than 1000 characters")]),
-        ({"attachments": [{**FILE, "name": "n" * 1001}]}, [("attachments[0].name", "must not be longer than 1000 characters")]),
-        ({"headers": {"References": ["<a@b>"] * 10001}}, [("headers.References", "must not be longer than 50000 characters in all")]),
+        (
+            {"sender": {"name": "n" * 1001, "address": "a@b.se"}},
+            [("sender.name", "must not be longer than 1000 characters")],
+        ),
+        (
+            {"attachments": [{**FILE, "name": "n" * 1001}]},
+            [("attachments[0].name", "must not be longer than 1000 characters")],
+        ),
+        (
+            {"headers": {"References": ["<a@b>"] * 10001}},
+            [("headers.References", "must not be longer than 50000 characters in all")],
+        ),
         ({"attachments": [None]}, [("attachments[0]", "must not be null")]),
         ({"subject": None}, [("subject", "must not be blank")]),
         ({"subject": "  "}, [("subject", "must not be blank")]),
@@ -81,32 +129,76 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ({"htmlMessage": ""}, [("htmlMessage", "not a valid BASE64-encoded string")]),
         ({"htmlMessage": "<p>"}, [("htmlMessage", "not a valid BASE64-encoded string")]),
         ({"party": {"partyId": "1-1-1-1-1"}}, [("party.partyId", "not a valid UUID")]),
-        ({"party": {"externalReferences": [{"key": " ", "value": "x"}]}}, [("party.externalReferences[0].key", "must not be blank")]),
+        (
+            {"party": {"externalReferences": [{"key": " ", "value": "x"}]}},
+            [("party.externalReferences[0].key", "must not be blank")],
+        ),
         ({"sender": {"address": "a@b.se"}}, [("sender.name", "must not be blank")]),
-        ({"sender": {"name": "a\nb", "address": "a@b.se"}}, [("sender.name", "must not contain control characters")]),
-        ({"sender": {"name": "a", "address": "b"}}, [("sender.address", "must be a well-formed email address")]),
-        ({"sender": {"name": "a", "address": "a@b", "replyTo": "c\n@d"}}, [("sender.replyTo", "must be a well-formed email address")]),
+        (
+            {"sender": {"name": "a\nb", "address": "a@b.se"}},
+            [("sender.name", "must not contain control characters")],
+        ),
+        (
+            {"sender": {"name": "a", "address": "b"}},
+            [("sender.address", "must be a well-formed email address")],
+        ),
+        (
+            {"sender": {"name": "a", "address": "a@b", "replyTo": "c\n@d"}},
+            [("sender.replyTo", "must be a well-formed email address")],
+        ),
         ({"attachments": [{"content": "aGVq"}]}, [("attachments[0].name", "must not be blank")]),
-        ({"attachments": [{**FILE, "name": "a\r\n.pdf"}]}, [("attachments[0].name", "must not contain control characters")]),
+        (
+            {"attachments": [{**FILE, "name": "a\r\n.pdf"}]},
+            [("attachments[0].name", "must not contain control characters")],
+        ),
         (
             {"attachments": [{**FILE, "contentType": "a/b\r\nX: y"}]},
             [("attachments[0].contentType", "must not contain control characters")],
         ),
-        ({"attachments": [FILE, {**FILE, "content": "a b"}]}, [("attachments[1].content", "not a valid BASE64-encoded string")]),
-        ({"attachments": [{"name": "a"}]}, [("attachments[0].content", "not a valid BASE64-encoded string")]),
+        (
+            {"attachments": [FILE, {**FILE, "content": "a b"}]},
+            [("attachments[1].content", "not a valid BASE64-encoded string")],
+        ),
+        (
+            {"attachments": [{"name": "a"}]},
+            [("attachments[0].content", "not a valid BASE64-encoded string")],
+        ),
         ({"reference": ""}, [("reference", "must be 1-64 printable characters")]),
-        ({"headers": {"X-Own": ["a"]}}, [("headers.X-Own", f"X-Own is not a valid header. Allowed headers are: {ALLOWED}")]),
+        (
+            {"headers": {"X-Own": ["a"]}},
+            [("headers.X-Own", f"X-Own is not a valid header. Allowed headers are: {ALLOWED}")],
+        ),
         (
             {"headers": {"message-id": ["<a@b>"]}},
-            [("headers.message-id", f"message-id is not a valid header. Allowed headers are: {ALLOWED}")],
+            [
+                (
+                    "headers.message-id",
+                    f"message-id is not a valid header. Allowed headers are: {ALLOWED}",
+                )
+            ],
         ),
         ({"headers": {"Message-ID": []}}, [("headers.Message-ID", "must not be empty")]),
         ({"headers": {"Message-ID": None}}, [("headers.Message-ID", "must not be empty")]),
-        ({"headers": {"MESSAGE_ID": ["a@b"]}}, [("headers.MESSAGE_ID", "must start with '<', contain '@' and end with '>'")]),
-        ({"headers": {"Message-ID": ["<a@b>", "<c@d>"]}}, [("headers.Message-ID", "must hold one value only")]),
-        ({"headers": {"In-Reply-To": ["<a@å>"]}}, [("headers.In-Reply-To", "must hold only visible ASCII characters, and no '=?'")]),
-        ({"headers": {"References": [f"<{'a' * 990}@b>"]}}, [("headers.References", "must not be longer than 900 characters")]),
-        ({"headers": {"Auto-Submitted": ["no"]}}, [("headers.Auto-Submitted", "must be equal to 'auto-generated'")]),
+        (
+            {"headers": {"MESSAGE_ID": ["a@b"]}},
+            [("headers.MESSAGE_ID", "must start with '<', contain '@' and end with '>'")],
+        ),
+        (
+            {"headers": {"Message-ID": ["<a@b>", "<c@d>"]}},
+            [("headers.Message-ID", "must hold one value only")],
+        ),
+        (
+            {"headers": {"In-Reply-To": ["<a@å>"]}},
+            [("headers.In-Reply-To", "must hold only visible ASCII characters, and no '=?'")],
+        ),
+        (
+            {"headers": {"References": [f"<{'a' * 990}@b>"]}},
+            [("headers.References", "must not be longer than 900 characters")],
+        ),
+        (
+            {"headers": {"Auto-Submitted": ["no"]}},
+            [("headers.Auto-Submitted", "must be equal to 'auto-generated'")],
+        ),
         (
             {"headers": {"References": ["<a@b>\r\nX: y>"]}},
             [
@@ -123,15 +215,25 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ),
     ],
 )
-def test_a_broken_rule_is_told_at_its_field(change: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_a_broken_rule_is_told_at_its_field(
+    change: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
     assert faults(EmailRequest, {**GOOD, **change}) == expected
 
 
 def test_all_faults_are_told_at_once() -> None:
-    told = faults(EmailRequest, {"emailAddress": "x", "headers": {"A": ["b"], "References": []}, "attachments": [{}]})
+    told = faults(
+        EmailRequest,
+        {"emailAddress": "x", "headers": {"A": ["b"], "References": []}, "attachments": [{}]},
+    )
     assert {field for field, _ in told} == {
-        "emailAddress", "subject", "headers.A", "headers.References", "attachments[0].name", "attachments[0].content"
-    }  # fmt: skip
+        "emailAddress",
+        "subject",
+        "headers.A",
+        "headers.References",
+        "attachments[0].name",
+        "attachments[0].content",
+    }
 
 
 @pytest.mark.parametrize("field", ["subject", "message", "department", "reference"])
@@ -150,18 +252,28 @@ def test_an_unknown_priority_cannot_be_read() -> None:
 
 
 def test_a_batch_needs_somebody() -> None:
-    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": []}) == [("parties", "must not be empty")]
+    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": []}) == [
+        ("parties", "must not be empty")
+    ]
     assert faults(EmailBatchRequest, {"subject": "Hej"}) == [("parties", "must not be empty")]
 
 
 def test_a_batch_is_no_larger_than_100_000() -> None:
     parties = [{"emailAddress": "a@b.se"}] * 100_001
-    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": parties}) == [("parties", "size must be between 1 and 100000")]
-    assert len(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties[1:]}).parties) == 100_000
+    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": parties}) == [
+        ("parties", "size must be between 1 and 100000")
+    ]
+    assert (
+        len(EmailBatchRequest.model_validate({"subject": "Hej", "parties": parties[1:]}).parties)
+        == 100_000
+    )
 
 
 def test_a_fault_in_a_batch_names_its_row() -> None:
-    body = {"subject": "Hej", "parties": [{"emailAddress": "a@b.se"}, {"emailAddress": "b", "partyId": "x"}]}
+    body = {
+        "subject": "Hej",
+        "parties": [{"emailAddress": "a@b.se"}, {"emailAddress": "b", "partyId": "x"}],
+    }
     assert set(faults(EmailBatchRequest, body)) == {
         ("parties[1].emailAddress", "must be a well-formed email address"),
         ("parties[1].partyId", "not a valid UUID"),
@@ -169,12 +281,19 @@ def test_a_fault_in_a_batch_names_its_row() -> None:
 
 
 def test_a_row_of_a_batch_that_is_null_is_told_as_such() -> None:
-    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": [None]}) == [("parties[0]", "must not be null")]
+    assert faults(EmailBatchRequest, {"subject": "Hej", "parties": [None]}) == [
+        ("parties[0]", "must not be null")
+    ]
 
 
 def test_the_short_form_takes_any_person_and_needs_no_subject() -> None:
     request = ShortEmailRequest.model_validate(
-        {"sender": "noreply@sundsvall.se", "emailAddress": "a@b.se", "personId": "435rfret45", "message": "Hej"}
+        {
+            "sender": "noreply@sundsvall.se",
+            "emailAddress": "a@b.se",
+            "personId": "435rfret45",
+            "message": "Hej",
+        }
     )
     assert request.recipients() == [Recipient("a@b.se", "435rfret45")]
 
@@ -186,6 +305,10 @@ def test_the_short_form_needs_a_sender_and_a_message() -> None:
 
 def test_a_short_batch_keeps_the_order_of_its_rows() -> None:
     request = ShortEmailBatchRequest.model_validate(
-        {"sender": "a@b.se", "message": "Hej", "parties": [{"emailAddress": "b@b.se", "reference": "2"}, {"emailAddress": "a@b.se"}]}
+        {
+            "sender": "a@b.se",
+            "message": "Hej",
+            "parties": [{"emailAddress": "b@b.se", "reference": "2"}, {"emailAddress": "a@b.se"}],
+        }
     )
     assert request.recipients() == [Recipient("b@b.se", None, "2"), Recipient("a@b.se")]

@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.channels.email.wire import CLOSE, SECRET, SILENCE, ScriptedServer, channel_to, draft, until
+from tests.channels.email.wire import (
+    CLOSE,
+    SECRET,
+    SILENCE,
+    ScriptedServer,
+    channel_to,
+    draft,
+    until,
+)
 from tests.contracts.provider import ProviderContract
 from utskick.channels.email.channel import EmailChannel
-from utskick.channels.email.verdicts import Reply, Step, verdict
+from utskick.channels.email.smtp_replies import Reply, Step, verdict
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 
@@ -92,14 +100,18 @@ async def test_the_reference_is_what_the_server_called_the_message(channel: Emai
     assert await send(channel) == Sent("Ok: queued as 4F1B2C")
 
 
-async def test_a_reference_is_short_and_printable(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_reference_is_short_and_printable(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.replies["."] = "250 2.0.0 \x01" + "q" * 300
     outcome = await send(channel)
     assert isinstance(outcome, Sent)
     assert outcome.reference == "?" + "q" * 199
 
 
-async def test_many_messages_share_one_connection(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_many_messages_share_one_connection(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     for _ in range(5):
         assert isinstance(await send(channel), Sent)
     assert server.connections == 1
@@ -124,7 +136,9 @@ async def test_an_idle_connection_is_closed_politely(server: ScriptedServer) -> 
     await channel.close()
 
 
-async def test_no_more_conversations_at_a_time_than_the_account_allows(server: ScriptedServer) -> None:
+async def test_no_more_conversations_at_a_time_than_the_account_allows(
+    server: ScriptedServer,
+) -> None:
     channel = channel_to(server.port, concurrency=2)
     outcomes = await asyncio.gather(*(send(channel) for _ in range(10)))
     assert all(isinstance(o, Sent) for o in outcomes)
@@ -132,15 +146,22 @@ async def test_no_more_conversations_at_a_time_than_the_account_allows(server: S
     await channel.close()
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_replaced(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_connection_that_was_closed_meanwhile_is_replaced(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     await send(channel)
     server.hang_up()
     assert isinstance(await send(channel), Sent)
     assert server.connections == 2
 
 
-@pytest.mark.parametrize(("verb", "last_words"), [("RSET", CLOSE), ("RSET", SILENCE), ("RSET", "421 4.4.2 idle"), ("MAIL", CLOSE)])
-async def test_a_stale_connection_is_replaced_once(server: ScriptedServer, verb: str, last_words: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "last_words"),
+    [("RSET", CLOSE), ("RSET", SILENCE), ("RSET", "421 4.4.2 idle"), ("MAIL", CLOSE)],
+)
+async def test_a_stale_connection_is_replaced_once(
+    server: ScriptedServer, verb: str, last_words: str
+) -> None:
     channel = channel_to(server.port, connect_timeout=0.3)
     await send(channel)
     server.replies[verb] = [last_words, server.replies[verb]]
@@ -160,28 +181,36 @@ async def test_a_connection_lost_before_the_message_left_defers(
     assert server.messages == []
 
 
-async def test_a_message_of_unknown_fate_is_not_sent_again_by_itself(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_message_of_unknown_fate_is_not_sent_again_by_itself(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     await send(channel)
     server.replies["."] = [CLOSE, "250 2.0.0 Ok"]
     assert isinstance(await send(channel), Uncertain)
     assert len(server.messages) == 2
 
 
-async def test_a_late_answer_is_not_taken_for_that_of_the_next_message(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_late_answer_is_not_taken_for_that_of_the_next_message(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.replies["."] = [SILENCE, "550 5.7.1 spam"]
     assert isinstance(await send(channel), Uncertain)
     assert isinstance(await send(channel), Rejected)
     assert server.connections == 2
 
 
-async def test_a_refused_recipient_does_not_cost_the_connection(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_refused_recipient_does_not_cost_the_connection(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.replies["RCPT"] = ["550 5.1.1 no", "250 2.1.5 yes"]
     assert isinstance(await send(channel), Rejected)
     assert isinstance(await send(channel), Sent)
     assert server.connections == 1
 
 
-async def test_a_message_larger_than_the_server_takes_is_rejected_unsent(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_message_larger_than_the_server_takes_is_rejected_unsent(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.extensions = ("SIZE 1000", "AUTH PLAIN")
     outcome = await send(channel, message="x" * 2000)
     assert isinstance(outcome, Rejected)
@@ -189,7 +218,9 @@ async def test_a_message_larger_than_the_server_takes_is_rejected_unsent(channel
     assert not any(c.startswith("MAIL") for c in server.commands)
 
 
-async def test_an_international_address_needs_a_server_that_carries_it(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_an_international_address_needs_a_server_that_carries_it(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     async def to_ake() -> Outcome:
         return await channel.send(draft("åke@exempel.se"), new_id(), "relay")
 
@@ -201,13 +232,17 @@ async def test_an_international_address_needs_a_server_that_carries_it(channel: 
     assert isinstance(await to_ake(), Rejected)
 
 
-async def test_an_international_domain_needs_nothing(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_an_international_domain_needs_nothing(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.extensions = ("AUTH PLAIN",)
     assert isinstance(await channel.send(draft("anna@räksmörgås.se"), new_id(), "relay"), Sent)
     assert "RCPT TO:<anna@xn--rksmrgs-5wao1o.se>" in server.commands
 
 
-async def test_lines_that_begin_with_a_dot_arrive(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_lines_that_begin_with_a_dot_arrive(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     await send(channel, message=".\r\n..\r\n.x\r\n")
     assert message_from_bytes(server.messages[0]).get_payload(decode=True) == b".\r\n..\r\n.x\r\n"
 
@@ -228,19 +263,29 @@ async def test_a_server_that_speaks_no_tls_is_our_mistake(server: ScriptedServer
     assert server.messages == []
 
 
-async def test_a_ca_file_that_is_missing_is_our_mistake(server: ScriptedServer, tmp_path: Any) -> None:
+async def test_a_ca_file_that_is_missing_is_our_mistake(
+    server: ScriptedServer, tmp_path: Any
+) -> None:
     channel = channel_to(server.port, security="starttls", ca_file=tmp_path / "none.pem")
     assert isinstance(await send(channel), Misconfigured)
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("greeting", ["554 5.3.2 not you", "421 4.3.2 later", "HTTP/1.1 400", CLOSE])
-async def test_a_server_that_will_not_begin_is_never_uncertain(channel: EmailChannel, server: ScriptedServer, greeting: str) -> None:
+@pytest.mark.parametrize(
+    "greeting", ["554 5.3.2 not you", "421 4.3.2 later", "HTTP/1.1 400", CLOSE]
+)
+async def test_a_server_that_will_not_begin_is_never_uncertain(
+    channel: EmailChannel, server: ScriptedServer, greeting: str
+) -> None:
     server.greeting = greeting
-    assert isinstance(await send(channel), Misconfigured if greeting.startswith("554") else Deferred)
+    assert isinstance(
+        await send(channel), Misconfigured if greeting.startswith("554") else Deferred
+    )
 
 
-async def test_a_login_that_is_down_for_the_moment_defers(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_login_that_is_down_for_the_moment_defers(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.replies["AUTH"] = "454 4.7.0 try later"
     assert isinstance(await send(channel), Deferred)
 
@@ -258,7 +303,9 @@ async def test_an_account_without_login_shows_none(server: ScriptedServer) -> No
     await channel.close()
 
 
-async def test_a_cancelled_send_leaves_no_conversation_behind(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_cancelled_send_leaves_no_conversation_behind(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     server.replies["."] = [SILENCE, "250 2.0.0 Ok"]
     task = asyncio.create_task(send(channel))
     await until(lambda: len(server.messages) == 1)
@@ -268,7 +315,9 @@ async def test_a_cancelled_send_leaves_no_conversation_behind(channel: EmailChan
     assert isinstance(await send(channel), Sent)
 
 
-async def test_a_look_tells_whether_the_server_answers(channel: EmailChannel, server: ScriptedServer) -> None:
+async def test_a_look_tells_whether_the_server_answers(
+    channel: EmailChannel, server: ScriptedServer
+) -> None:
     [health] = await channel.look()
     assert health.ok
     assert "NOOP" in server.commands

@@ -34,7 +34,8 @@ SILENCE, CLOSE = "<silence>", "<close>"
 
 
 class ScriptedServer:
-    """``replies`` by verb; ``.`` is the reply to the content. A list is said one by one, its last for ever."""
+    """``replies`` by verb; ``.`` is the reply to the content. A list is said one by one, its last
+    for ever."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Any] = dict(GOOD)
@@ -74,11 +75,16 @@ class ScriptedServer:
             self.open.discard(writer)
             writer.close()
 
-    async def _answer(self, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.commands.append(command)
         verb = command.split(" ")[0].upper()
         if verb == "EHLO":
-            await self._say(writer, "\r\n".join((*(f"250-{line}" for line in ("test", *self.extensions)), "250 HELP")))
+            await self._say(
+                writer,
+                "\r\n".join((*(f"250-{line}" for line in ("test", *self.extensions)), "250 HELP")),
+            )
             return
         reply = self._reply(verb)
         await self._say(writer, reply)
@@ -104,7 +110,8 @@ class ScriptedServer:
 
 
 def channel_to(port: int, **account: Any) -> EmailChannel:
-    """A channel whose one account, ``relay``, is the server at ``port``: in plain text and with short time-outs."""
+    """A channel whose one account, ``relay``, is the server at ``port``: in plain text and with
+    short time-outs."""
     merged = {
         "host": "127.0.0.1",
         "port": port,

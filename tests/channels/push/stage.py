@@ -1,4 +1,5 @@
-"""What the push tests stand on: the sandbox's services or servers that answer as told, subscriptions in memory, the real channel."""
+"""What the push tests stand on: the sandbox's services or servers that answer as told,
+subscriptions in memory, the real channel."""
 
 from __future__ import annotations
 
@@ -18,16 +19,16 @@ from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import PushSettings
-from utskick.domain.channel import Asked, Draft, Plan
+from utskick.domain.channel import Draft, Plan, RequestContext
+from utskick.domain.directory_ports import Directory, Neighbours, Subscription
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import Directory, Neighbours, Subscription
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
+from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.place import Place
-from utskick.sandbox.push import Push, section
-from utskick.sandbox.push_device import Device
+from utskick.sandbox.push.device import Browser
+from utskick.sandbox.push.server import Push, section
 
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
 CONTENT = {"title": "Biblioteket", "message": "Din bok finns att hämta."}
@@ -56,7 +57,13 @@ class Devices:
         self.removed: list[str] = []
         self.away: Deferred | None = None
 
-    def add(self, kind: str, address: Mapping[str, str], party: str = PARTY, municipality_id: str = "2281") -> str:
+    def add(
+        self,
+        kind: str,
+        address: Mapping[str, str],
+        party: str = PARTY,
+        municipality_id: str = "2281",
+    ) -> str:
         """The destination of a delivery to it."""
         made = Subscription(str(uuid4()), kind, address)
         self.held.setdefault((municipality_id, party), []).append(made)
@@ -65,7 +72,9 @@ class Devices:
     async def of(self, municipality_id: str, party_id: str) -> list[Subscription] | Deferred:
         return self.away or list(self.held.get((municipality_id, party_id), []))
 
-    async def get(self, municipality_id: str, subscription_id: str) -> Subscription | Deferred | None:
+    async def get(
+        self, municipality_id: str, subscription_id: str
+    ) -> Subscription | Deferred | None:
         ours = [s for (m, _), held in self.held.items() if m == municipality_id for s in held]
         return self.away or next((s for s in ours if s.id == subscription_id), None)
 
@@ -82,7 +91,7 @@ def channel(devices: Devices, **accounts: dict[str, Any]) -> PushChannel:
 
 
 def planned(made: PushChannel, **more: Any) -> Plan:
-    return made.plan(PushRequest.model_validate(body(**more)), Asked("2281"))
+    return made.plan(PushRequest.model_validate(body(**more)), RequestContext("2281"))
 
 
 _KEYS: dict[str, bytes] = {}
@@ -96,14 +105,16 @@ class SandboxStage:
         self._folder = folder
 
     async def open(self) -> SandboxStage:
-        self.push = Push(self.ledger, self.faults, Place(0, 0, self._folder, "http://127.0.0.1:1"))
+        self.push = Push(
+            self.ledger, self.faults, SandboxAddresses(0, 0, self._folder, "http://127.0.0.1:1")
+        )
         app = web.Application()
         app.add_routes(self.push.routes())
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
         await self._start()
         assert self.server.port is not None
-        self.place = Place(self.server.port, 0, self._folder, "http://127.0.0.1:1")
+        self.place = SandboxAddresses(self.server.port, 0, self._folder, "http://127.0.0.1:1")
         self.base = f"http://127.0.0.1:{self.server.port}"
         self.session = aiohttp.ClientSession()
         self.channel = self._build()
@@ -120,7 +131,10 @@ class SandboxStage:
         _KEYS.update({file.name: file.read_bytes() for file in keys.iterdir()})
 
     def _build(self) -> PushChannel:
-        accounts = {name: {**account, **PATIENCE} for name, account in section(self.place)["accounts"].items()}
+        accounts = {
+            name: {**account, **PATIENCE}
+            for name, account in section(self.place)["accounts"].items()
+        }
         return channel(self.devices, **accounts)
 
     async def close(self) -> None:
@@ -134,7 +148,9 @@ class SandboxStage:
         async with self.session.post(f"{self.base}/push/devices", json={"name": name}) as answer:
             assert answer.status == 201
             made = await answer.json()
-        return self.devices.add("webpush", {member: made[member] for member in ("endpoint", "p256dh", "auth")})
+        return self.devices.add(
+            "webpush", {member: made[member] for member in ("endpoint", "p256dh", "auth")}
+        )
 
     def app(self, token: str) -> str:
         return self.devices.add("fcm", {"token": token})
@@ -148,7 +164,8 @@ class SandboxStage:
 
 
 class ServerStage:
-    """A push service that answers as told. ``answers``: by how it behaves; ``read``: the delivery's id in the body of a call."""
+    """A push service that answers as told. ``answers``: by how it behaves; ``read``: the delivery's
+    id in the body of a call."""
 
     carries_key = True
     names_retry_time = True
@@ -165,7 +182,12 @@ class ServerStage:
         self._how = "well"
         self._over = asyncio.Event()
 
-    async def open(self, kind: str, address: Callable[[str], Mapping[str, str]], account: Callable[[str], dict[str, Any]]) -> ServerStage:
+    async def open(
+        self,
+        kind: str,
+        address: Callable[[str], Mapping[str, str]],
+        account: Callable[[str], dict[str, Any]],
+    ) -> ServerStage:
         app = web.Application()
         app.router.add_post("/token", self._give_token)
         app.router.add_route("*", "/{path:.*}", self._answer)
@@ -196,7 +218,13 @@ class ServerStage:
         self.tokens_given += 1
         if self.token_answers:
             return self.token_answers.pop(0)()
-        return web.json_response({"access_token": f"{SECRET}-{self.tokens_given}", "token_type": "Bearer", "expires_in": 3599})
+        return web.json_response(
+            {
+                "access_token": f"{SECRET}-{self.tokens_given}",
+                "token_type": "Bearer",
+                "expires_in": 3599,
+            }
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         data = await request.read()
@@ -220,4 +248,4 @@ class ServerStage:
 
 
 #: A browser of the test, whose keys the test holds.
-BROWSER = Device("annas-dator")
+BROWSER = Browser("annas-dator")

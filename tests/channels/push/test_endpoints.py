@@ -17,7 +17,7 @@ from utskick.channels.push.webpush import WebPush
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.guard import Guard, origin_of
+from utskick.outgoing.address_guard import Guard, origin_of
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,18 @@ def test_a_name_that_only_looks_like_one_of_them_is_not(endpoint: str) -> None:
     assert Endpoints(BROWSERS, ()).allowed(endpoint) is None
 
 
-NUMBERS = ["8.8.8.8", "127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "[::ffff:7f00:1]", "1.2.3.4.", "localhost"]
+NUMBERS = [
+    "8.8.8.8",
+    "127.0.0.1",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "127.1",
+    "[::1]",
+    "[::ffff:7f00:1]",
+    "1.2.3.4.",
+    "localhost",
+]
 
 
 @pytest.mark.parametrize("host", NUMBERS)
@@ -73,7 +84,12 @@ def test_an_origin_is_allowed_exactly_as_it_is_written() -> None:
     endpoints = Endpoints((), ("http://127.0.0.1:8081", "https://push.kommun.example"))
     assert endpoints.allowed("http://127.0.0.1:8081/push/wp/a") is not None
     assert endpoints.allowed("https://push.kommun.example:443/a") is not None
-    for other in ("http://127.0.0.1:8082/a", "https://127.0.0.1:8081/a", "http://localhost:8081/a", "http://push.kommun.example/a"):
+    for other in (
+        "http://127.0.0.1:8082/a",
+        "https://127.0.0.1:8081/a",
+        "http://localhost:8081/a",
+        "http://push.kommun.example/a",
+    ):
         assert endpoints.allowed(other) is None
 
 
@@ -85,12 +101,26 @@ def test_what_is_allowed_leads_to_the_host_that_was_meant(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "addresses", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["2a00:1450:400f:80c::200a", "::1"], ["169.254.169.254"], ["fe80::1"]]
+    "addresses",
+    [
+        ["127.0.0.1"],
+        ["8.8.8.8", "127.0.0.1"],
+        ["2a00:1450:400f:80c::200a", "::1"],
+        ["169.254.169.254"],
+        ["fe80::1"],
+    ],
 )
-async def test_a_name_that_stands_for_a_closed_address_too_is_rejected_and_not_called(addresses: list[str]) -> None:
+async def test_a_name_that_stands_for_a_closed_address_too_is_rejected_and_not_called(
+    addresses: list[str],
+) -> None:
     names = Names(addresses)
     account = WebPushAccount.model_validate(
-        {"provider": "webpush", "vapid_private_key": vapid_pem(), "subject": "https://utskick.example", "hosts": ["*"]}
+        {
+            "provider": "webpush",
+            "vapid_private_key": vapid_pem(),
+            "subject": "https://utskick.example",
+            "hosts": ["*"],
+        }
     )
     provider = WebPush(account, Guard(inner=names))
     made = BROWSER.subscription("https://push.evil.example")

@@ -1,4 +1,5 @@
-"""The body of a push message: every rule, in its words, and the limit of what a push service carries."""
+"""The body of a push message: every rule, in its words, and the limit of what a push service
+carries."""
 
 from __future__ import annotations
 
@@ -14,24 +15,26 @@ from tests.channels.push.stage import APPS, CONTENT, PARTY, Devices, body, chann
 from utskick.channels.push import payload
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.webpush import encrypt
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.rules import refusal
-from utskick.sandbox.push_device import Device
+from utskick.domain.validators import refusal
+from utskick.sandbox.push.device import Browser
 
 ANYBODY = "0190b1c2-0000-7000-8000-00000000b0b0"
-DEVICE = Device("annas-dator").subscription("https://push.example.net")
+DEVICE = Browser("annas-dator").subscription("https://push.example.net")
 
 
 def plan(**more: Any) -> Plan:
-    return channel(Devices(), apps=APPS).plan(PushRequest.model_validate(body(**more)), Asked("2281"))
+    return channel(Devices(), apps=APPS).plan(
+        PushRequest.model_validate(body(**more)), RequestContext("2281")
+    )
 
 
 def violations(said: dict[str, Any]) -> list[Violation]:
     try:
-        channel(Devices(), apps=APPS).plan(PushRequest.model_validate(said), Asked("2281"))
+        channel(Devices(), apps=APPS).plan(PushRequest.model_validate(said), RequestContext("2281"))
     except ValidationError as fault:
         found = refusal(fault, PushRequest)
         assert isinstance(found, Invalid)
@@ -68,12 +71,22 @@ def test_a_broken_rule_is_told_in_its_words(said: dict[str, Any], field: str, me
 
 def test_every_broken_rule_is_told_at_once() -> None:
     said = {"party": {"partyIds": ["x"]}, "message": "", "ttl": -1, "topic": ""}
-    assert [v.field for v in violations(said)] == ["party.partyIds[0]", "title", "message", "topic", "ttl"]
+    assert [v.field for v in violations(said)] == [
+        "party.partyIds[0]",
+        "title",
+        "message",
+        "topic",
+        "ttl",
+    ]
 
 
 def test_a_request_becomes_a_question_for_each_party() -> None:
     made = plan(
-        party={"partyIds": [PARTY, ANYBODY, PARTY.upper()], "externalReferences": [{"key": "a", "value": "b"}]}, url="https://a.se/b"
+        party={
+            "partyIds": [PARTY, ANYBODY, PARTY.upper()],
+            "externalReferences": [{"key": "a", "value": "b"}],
+        },
+        url="https://a.se/b",
     )
     assert [(r.destination, r.party_id) for r in made.recipients] == [("", PARTY), ("", ANYBODY)]
     assert list(made.entries) == [0, 1, 0]
@@ -83,7 +96,12 @@ def test_a_request_becomes_a_question_for_each_party() -> None:
 
 @pytest.mark.parametrize(
     ("parties", "priority", "lane"),
-    [(1, "HIGH", Priority.HIGH), (1, None, Priority.NORMAL), (2, "HIGH", Priority.NORMAL), (2, "NORMAL", Priority.BULK)],
+    [
+        (1, "HIGH", Priority.HIGH),
+        (1, None, Priority.NORMAL),
+        (2, "HIGH", Priority.NORMAL),
+        (2, "NORMAL", Priority.BULK),
+    ],
 )
 def test_many_wait_behind_few(parties: int, priority: str | None, lane: Priority) -> None:
     assert plan(party={"partyIds": [PARTY, ANYBODY][:parties]}, priority=priority).priority is lane
@@ -92,7 +110,11 @@ def test_many_wait_behind_few(parties: int, priority: str | None, lane: Priority
 def longest(character: str) -> str:
     """The longest message of this character that is accepted."""
     size = payload.WEB_PUSH_LIMIT // len(character.encode())
-    return next(character * n for n in range(size, 0, -1) if not payload.faults({**CONTENT, "message": character * n}))
+    return next(
+        character * n
+        for n in range(size, 0, -1)
+        if not payload.faults({**CONTENT, "message": character * n})
+    )
 
 
 @pytest.mark.parametrize("character", ["a", "å", "😀", '"'])
@@ -116,7 +138,10 @@ def test_the_largest_payload_fits_into_what_a_push_service_takes_and_into_one_re
 def test_nothing_that_is_accepted_is_too_large_on_the_wire(message: str, title: str) -> None:
     try:
         found = payload.faults({"title": title, "message": message})
-    except (UnicodeEncodeError, orjson.JSONEncodeError):  # lone surrogates are refused by the rules before
+    except (
+        UnicodeEncodeError,
+        orjson.JSONEncodeError,
+    ):  # lone surrogates are refused by the rules before
         return
     shown = payload.read({"title": title, "message": message}, new_id(), 0, utc_now()).shown()
     assert len(shown) <= 3993 or found
@@ -124,6 +149,6 @@ def test_nothing_that_is_accepted_is_too_large_on_the_wire(message: str, title: 
 
 async def test_what_another_request_hands_over_must_fit_too() -> None:
     made = channel(Devices())
-    assert await made.inspect(CONTENT, (), Asked("2281")) == []
-    [found] = await made.inspect({**CONTENT, "message": "a" * 4000}, (), Asked("2281"))
+    assert await made.inspect(CONTENT, (), RequestContext("2281")) == []
+    [found] = await made.inspect({**CONTENT, "message": "a" * 4000}, (), RequestContext("2281"))
     assert found.field == "message"

@@ -15,8 +15,15 @@ KEY = vapid_pem()
 
 
 def web_push(**changes: Any) -> PushSettings:
-    account = {"provider": "webpush", "vapid_private_key": KEY, "subject": "mailto:push@example.se", **changes}
-    return PushSettings.model_validate({"accounts": {"browsers": {k: v for k, v in account.items() if v is not None}}})
+    account = {
+        "provider": "webpush",
+        "vapid_private_key": KEY,
+        "subject": "mailto:push@example.se",
+        **changes,
+    }
+    return PushSettings.model_validate(
+        {"accounts": {"browsers": {k: v for k, v in account.items() if v is not None}}}
+    )
 
 
 def test_a_key_may_stand_in_the_settings_or_in_a_file(tmp_path: Path) -> None:
@@ -50,7 +57,9 @@ def test_a_fault_is_found_when_the_settings_are_read(changes: dict[str, Any]) ->
 
 
 def test_an_origin_is_kept_as_it_will_be_compared() -> None:
-    account = web_push(origins=["https://Push.Example.com:443/", "http://127.0.0.1:8081"]).accounts["browsers"]
+    account = web_push(origins=["https://Push.Example.com:443/", "http://127.0.0.1:8081"]).accounts[
+        "browsers"
+    ]
     assert account.model_dump()["origins"] == ("https://push.example.com", "http://127.0.0.1:8081")
 
 
@@ -61,6 +70,10 @@ def test_no_push_service_keeps_a_message_for_longer_than_four_weeks(ttl: int) ->
 
 
 def test_an_fcm_account_needs_no_address() -> None:
-    account = {"provider": "fcm", "project": "sundsvall-app", "service_account_file": "/run/secrets/fcm.json"}
+    account = {
+        "provider": "fcm",
+        "project": "sundsvall-app",
+        "service_account_file": "/run/secrets/fcm.json",
+    }
     found = PushSettings.model_validate({"accounts": {"apps": account}}).accounts["apps"]
     assert found.model_dump()["url"] == "https://fcm.googleapis.com"

@@ -5,7 +5,12 @@ from __future__ import annotations
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from utskick.channels.push.vapid import LIFE, MARGIN, Vapid, from_base64url, read_key, to_base64url
 
@@ -19,15 +24,27 @@ class Clock:
         return self.now
 
 
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, form: PrivateFormat = PrivateFormat.PKCS8, word: bytes = b"") -> str:
-    return key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(word) if word else NoEncryption()).decode()
+def pem(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    form: PrivateFormat = PrivateFormat.PKCS8,
+    word: bytes = b"",
+) -> str:
+    return key.private_bytes(
+        Encoding.PEM, form, BestAvailableEncryption(word) if word else NoEncryption()
+    ).decode()
 
 
 def octets(size: int = 32) -> str:
     return to_base64url(KEY.private_numbers().private_value.to_bytes(32)[:size])
 
 
-FORMS = [pem(KEY), pem(KEY, PrivateFormat.TraditionalOpenSSL), octets(), octets() + "=", f" {octets()}\n"]
+FORMS = [
+    pem(KEY),
+    pem(KEY, PrivateFormat.TraditionalOpenSSL),
+    octets(),
+    octets() + "=",
+    f" {octets()}\n",
+]
 
 
 @pytest.mark.parametrize("text", FORMS, ids=range(len(FORMS)))
@@ -36,8 +53,19 @@ def test_a_key_is_read_in_every_form_that_tools_give(text: str) -> None:
 
 
 OTHER = [
-    *("", "secret", octets(31), octets() + octets(), "A" * 43, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"),
-    *(pem(ec.generate_private_key(ec.SECP384R1())), pem(rsa.generate_private_key(65537, 2048)), pem(KEY, word=b"word")),
+    *(
+        "",
+        "secret",
+        octets(31),
+        octets() + octets(),
+        "A" * 43,
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+    ),
+    *(
+        pem(ec.generate_private_key(ec.SECP384R1())),
+        pem(rsa.generate_private_key(65537, 2048)),
+        pem(KEY, word=b"word"),
+    ),
 ]
 
 

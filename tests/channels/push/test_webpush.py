@@ -1,4 +1,5 @@
-"""Web Push: the provider contract, the headers, the encryption, who sends, and what answers mean."""
+"""Web Push: the provider contract, the headers, the encryption, who sends, and what answers
+mean."""
 
 from __future__ import annotations
 
@@ -16,11 +17,14 @@ from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.push.vapid import from_base64url, read_key
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
-from utskick.sandbox.push_device import decrypt, point_of
+from utskick.sandbox.push.device import decrypt, point_of
 
 KEY = vapid_pem()
 ANSWERS = {
-    "well": lambda: web.Response(status=201, headers={"Location": "https://push.example.net/message/qDIYHNcfAIPP_5ITvURr-d6BGt"}),
+    "well": lambda: web.Response(
+        status=201,
+        headers={"Location": "https://push.example.net/message/qDIYHNcfAIPP_5ITvURr-d6BGt"},
+    ),
     "temporary": lambda: web.Response(status=503),
     "login": lambda: web.Response(status=403),
     "refuse": lambda: web.Response(status=400),
@@ -33,7 +37,12 @@ def address(base: str) -> dict[str, str]:
 
 
 def account(base: str, **more: Any) -> dict[str, Any]:
-    return {"vapid_private_key": KEY, "subject": f"mailto:{SECRET}@example.se", "origins": [base], **more}
+    return {
+        "vapid_private_key": KEY,
+        "subject": f"mailto:{SECRET}@example.se",
+        "origins": [base],
+        **more,
+    }
 
 
 def opened(body: bytes) -> dict[str, Any]:
@@ -45,7 +54,9 @@ def opened(body: bytes) -> dict[str, Any]:
 
 @pytest.fixture
 async def stage() -> AsyncIterator[ServerStage]:
-    stage = await ServerStage(ANSWERS, lambda body: opened(body)["deliveryId"]).open("webpush", address, account)
+    stage = await ServerStage(ANSWERS, lambda body: opened(body)["deliveryId"]).open(
+        "webpush", address, account
+    )
     yield stage
     await stage.close()
 
@@ -131,7 +142,11 @@ async def test_the_path_of_the_message_is_the_reference(stage: ServerStage) -> N
 
 @pytest.mark.parametrize("location", [None, "", "http://[", "/" + "x" * 600])
 async def test_a_strange_reference_is_none(stage: ServerStage, location: str | None) -> None:
-    stage.answers = {"well": lambda: web.Response(status=201, headers={"Location": location} if location is not None else {})}
+    stage.answers = {
+        "well": lambda: web.Response(
+            status=201, headers={"Location": location} if location is not None else {}
+        )
+    }
     assert await stage.send(new_id()) == Sent(None)
 
 
@@ -146,22 +161,38 @@ async def test_a_strange_reference_is_none(stage: ServerStage, location: str | N
     ],
 )
 async def test_every_status_has_its_meaning(stage: ServerStage, status: int, kind: type) -> None:
-    stage.answers = {"well": lambda: web.Response(status=status, headers={"Location": "/elsewhere"})}
+    stage.answers = {
+        "well": lambda: web.Response(status=status, headers={"Location": "/elsewhere"})
+    }
     assert isinstance(await stage.send(new_id()), kind)
     assert len(stage.calls) == 1  # a redirection is followed nowhere
 
 
-@pytest.mark.parametrize(("status", "removed"), [(404, True), (410, True), (400, False), (403, False), (500, False)])
-async def test_a_subscription_is_removed_when_the_service_says_that_it_is_gone(stage: ServerStage, status: int, removed: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "removed"), [(404, True), (410, True), (400, False), (403, False), (500, False)]
+)
+async def test_a_subscription_is_removed_when_the_service_says_that_it_is_gone(
+    stage: ServerStage, status: int, removed: bool
+) -> None:
     stage.answers = {"well": lambda: web.Response(status=status)}
     await stage.send(new_id())
     assert bool(stage.devices.removed) is removed
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"p256dh": "BAAA"}, {"p256dh": "B" + "A" * 86}, {"auth": "!"}, {"auth": ""}, {"p256dh": "åäö"}, {"p256dh": ""}]
+    "wrong",
+    [
+        {"p256dh": "BAAA"},
+        {"p256dh": "B" + "A" * 86},
+        {"auth": "!"},
+        {"auth": ""},
+        {"p256dh": "åäö"},
+        {"p256dh": ""},
+    ],
 )
-async def test_keys_that_are_no_keys_are_rejected_before_anything_is_sent(stage: ServerStage, wrong: dict[str, str]) -> None:
+async def test_keys_that_are_no_keys_are_rejected_before_anything_is_sent(
+    stage: ServerStage, wrong: dict[str, str]
+) -> None:
     destination = stage.devices.add("webpush", {**address(stage.base), **wrong})
     outcome = await stage.channel.send(draft(destination), uuid4(), "webpush")
     assert isinstance(outcome, Rejected)
@@ -170,9 +201,19 @@ async def test_keys_that_are_no_keys_are_rejected_before_anything_is_sent(stage:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://127.0.0.1:1/wp/a", "https://127.0.0.1/wp/a", "https://push.example.com/a", "file:///etc", "", "//"]
+    "endpoint",
+    [
+        "http://127.0.0.1:1/wp/a",
+        "https://127.0.0.1/wp/a",
+        "https://push.example.com/a",
+        "file:///etc",
+        "",
+        "//",
+    ],
 )
-async def test_an_endpoint_that_is_not_allowed_is_never_called(stage: ServerStage, endpoint: str) -> None:
+async def test_an_endpoint_that_is_not_allowed_is_never_called(
+    stage: ServerStage, endpoint: str
+) -> None:
     destination = stage.devices.add("webpush", {**address(stage.base), "endpoint": endpoint})
     outcome = await stage.channel.send(draft(destination), uuid4(), "webpush")
     assert isinstance(outcome, Rejected)

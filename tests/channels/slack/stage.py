@@ -1,4 +1,5 @@
-"""Slack of the test: a real server on 127.0.0.1 that answers as told, and the real channel in front of it."""
+"""Slack of the test: a real server on 127.0.0.1 that answers as told, and the real channel in front
+of it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from utskick.channels.slack.settings import SlackSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 OURS, BROUGHT = f"xoxb-ours-{SECRET}", f"xoxb-brought-{SECRET}"
 Make = Callable[[], web.Response]
@@ -31,14 +32,23 @@ def account(url: str = "http://127.0.0.1:9", **more: Any) -> dict[str, Any]:
     return {"provider": "slack", "url": url, "token": OURS, **PATIENCE, **more}
 
 
-def draft(message: str = "Servern är *nere*.", *, brought: bool = False, secret: bytes | None = None) -> Draft:
+def draft(
+    message: str = "Servern är *nere*.", *, brought: bool = False, secret: bytes | None = None
+) -> Draft:
     content = {"message": message, **({"_brought": True} if brought else {})}
-    return Draft("2281", content, Recipient("#drift"), secret=BROUGHT.encode() if brought and secret is None else secret)
+    return Draft(
+        "2281",
+        content,
+        Recipient("#drift"),
+        secret=BROUGHT.encode() if brought and secret is None else secret,
+    )
 
 
 def json(status: int, members: object, **headers: str) -> Make:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda: web.Response(status=status, body=orjson.dumps(members), content_type="application/json", headers=named)
+    return lambda: web.Response(
+        status=status, body=orjson.dumps(members), content_type="application/json", headers=named
+    )
 
 
 def no(error: str) -> Make:
@@ -46,7 +56,9 @@ def no(error: str) -> Make:
 
 
 ANSWERS: dict[str, Make] = {
-    "well": json(200, {"ok": True, "channel": "C1", "ts": "1503435956.000247", "message": {"text": "x"}}),
+    "well": json(
+        200, {"ok": True, "channel": "C1", "ts": "1503435956.000247", "message": {"text": "x"}}
+    ),
     "throttle": json(429, {"ok": False, "error": "ratelimited"}, Retry_After="30"),
     "temporary": no("service_unavailable"),
     "login": no("invalid_auth"),
@@ -54,7 +66,9 @@ ANSWERS: dict[str, Make] = {
     "garbage": lambda: web.Response(text="<html>It works!</html>"),
     "no-ts": json(200, {"ok": True}),
     "yes-and-no": json(200, {"ok": "true", "ts": "1.0"}),
-    "10-megabytes": lambda: web.Response(body=b'{"ok": true, "ts": "1.0", "x": "' + b"x" * 10_000_000 + b'"}'),
+    "10-megabytes": lambda: web.Response(
+        body=b'{"ok": true, "ts": "1.0", "x": "' + b"x" * 10_000_000 + b'"}'
+    ),
     "throttle-in-200": json(200, {"ok": False, "error": "ratelimited"}, Retry_After="7"),
     "revoked": no("token_revoked"),
     "401": lambda: web.Response(status=401),
@@ -95,7 +109,9 @@ class SlackStage:
         if how == "gone":
             await self.server.close()
 
-    async def send(self, key: object, *, brought: bool = False, message: str = "Servern är *nere*.") -> Outcome:
+    async def send(
+        self, key: object, *, brought: bool = False, message: str = "Servern är *nere*."
+    ) -> Outcome:
         assert isinstance(key, UUID)
         return await self.channel.send(draft(message, brought=brought), key, "ours")
 

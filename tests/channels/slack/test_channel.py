@@ -1,4 +1,5 @@
-"""The Slack channel's own work: requests, plans, whose token, what history shows, what a look finds."""
+"""The Slack channel's own work: requests, plans, whose token, what history shows, what a look
+finds."""
 
 from __future__ import annotations
 
@@ -15,14 +16,18 @@ from tests.contracts.provider import SECRET
 from utskick.channels.slack.channel import SlackChannel
 from utskick.channels.slack.requests import SlackRequest
 from utskick.channels.slack.settings import SlackSettings
-from utskick.domain.channel import Account, Asked, Channel, Draft, Priority
+from utskick.domain.channel import Account, Channel, Draft, Priority, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
-SLACK = channel(all=account(), sundsvall=account(municipality="2281", token=None), ange=account(municipality="2260", deduplicates=True))
+SLACK = channel(
+    all=account(),
+    sundsvall=account(municipality="2281", token=None),
+    ange=account(municipality="2260", deduplicates=True),
+)
 ONE = {"token": BROUGHT, "channel": "#drift", "message": "Hej"}
 
 
@@ -42,7 +47,9 @@ def violations(body: dict[str, Any], slack: SlackChannel = SLACK) -> list[tuple[
 def test_it_is_a_channel() -> None:
     seen: Channel = SLACK
     assert (seen.name, seen.message_type, seen.integration) == ("slack", "SLACK", "Slack")
-    assert [(f.path, f.operation, f.short, f.many, f.limit) for f in seen.forms] == [("slack", "sendToSlack", None, False, 1_048_576)]
+    assert [(f.path, f.operation, f.short, f.many, f.limit) for f in seen.forms] == [
+        ("slack", "sendToSlack", None, False, 1_048_576)
+    ]
     assert seen.accounts[0] == Account("all", "slack", 1, 20)
 
 
@@ -55,36 +62,46 @@ def test_a_plan_keeps_all_that_was_said_and_the_token_apart() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = SLACK.plan(request, Asked("2281"))
-    assert plan.content == {"message": "Hej", "priority": "HIGH", "department": "IT", "_brought": True}
+    plan = SLACK.plan(request, RequestContext("2281"))
+    assert plan.content == {
+        "message": "Hej",
+        "priority": "HIGH",
+        "department": "IT",
+        "_brought": True,
+    }
     assert plan.secret == BROUGHT.encode()
     assert (list(plan.recipients), list(plan.entries)) == ([Recipient("#drift")], [0])
     assert (plan.priority, plan.department, plan.reference) == (Priority.HIGH, "IT", "row 7")
-    assert (plan.send_at, plan.valid_until) == (datetime(2024, 2, 25, 7, tzinfo=UTC), datetime(2024, 2, 25, 19, tzinfo=UTC))
+    assert (plan.send_at, plan.valid_until) == (
+        datetime(2024, 2, 25, 7, tzinfo=UTC),
+        datetime(2024, 2, 25, 19, tzinfo=UTC),
+    )
 
 
 def test_the_token_is_nowhere_but_in_the_secret() -> None:
-    plan = SLACK.plan(one(token=BROUGHT), Asked("2281"))
+    plan = SLACK.plan(one(token=BROUGHT), RequestContext("2281"))
     shown = SLACK.show(Draft("2281", plan.content, plan.recipients[0], secret=plan.secret))
     assert shown == {"channel": "#drift", "message": "Hej"}
     assert SECRET not in str((plan.content, plan.recipients, plan.remarks, shown))
 
 
 def test_the_municipalitys_token_does_when_the_request_brings_none() -> None:
-    plan = SLACK.plan(one(), Asked("2262"))
+    plan = SLACK.plan(one(), RequestContext("2262"))
     assert plan.secret is None
     assert "_brought" not in plan.content
 
 
 def test_a_token_is_needed_where_the_municipality_has_none() -> None:
     with pytest.raises(Invalid) as fault:
-        SLACK.plan(one(), Asked("2281"))
-    assert [(v.field, v.message) for v in fault.value.violations] == [("token", "must not be blank")]
+        SLACK.plan(one(), RequestContext("2281"))
+    assert [(v.field, v.message) for v in fault.value.violations] == [
+        ("token", "must not be blank")
+    ]
 
 
 def test_a_municipality_without_an_account_is_told_before_anything_is_stored() -> None:
     with pytest.raises(NotBuilt):
-        channel(sundsvall=account(municipality="2281")).plan(one(), Asked("2260"))
+        channel(sundsvall=account(municipality="2281")).plan(one(), RequestContext("2260"))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +125,9 @@ def test_a_broken_rule_is_told(members: dict[str, Any], field: str, message: str
 
 def test_accounts_are_the_municipalitys_own_else_the_one_for_all() -> None:
     def able(municipality_id: str, **content: Any) -> tuple[str, ...]:
-        return SLACK.able(Draft(municipality_id, {"message": "Hej", **content}, Recipient("#drift")))
+        return SLACK.able(
+            Draft(municipality_id, {"message": "Hej", **content}, Recipient("#drift"))
+        )
 
     assert able("2260") == ("ange",)
     assert able("2262") == ("all",)

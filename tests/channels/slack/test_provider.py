@@ -11,8 +11,16 @@ import pytest
 
 from tests.channels.slack.stage import BROUGHT, OURS, SlackStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.slack.verdicts import DUPLICATE, IN_DOUBT, PERMANENT, TEMPORARY, THROTTLED, TOKEN, by_error
-from utskick.channels.slack.verdicts import OURS as OUR_FAULTS
+from utskick.channels.slack.responses import (
+    DUPLICATE,
+    IN_DOUBT,
+    PERMANENT,
+    TEMPORARY,
+    THROTTLED,
+    TOKEN,
+    by_error,
+)
+from utskick.channels.slack.responses import OURS as OUR_FAULTS
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 
@@ -52,7 +60,9 @@ async def test_the_request_is_the_one_that_slack_documents(stage: SlackStage) ->
     }
 
 
-async def test_the_token_of_the_request_goes_before_ours_and_only_into_the_header(stage: SlackStage) -> None:
+async def test_the_token_of_the_request_goes_before_ours_and_only_into_the_header(
+    stage: SlackStage,
+) -> None:
     await stage.send(new_id(), brought=True)
     assert stage.calls[0].headers["Authorization"] == f"Bearer {BROUGHT}"
     assert SECRET not in str(stage.asked[0])
@@ -60,8 +70,12 @@ async def test_the_token_of_the_request_goes_before_ours_and_only_into_the_heade
 
 
 @pytest.mark.parametrize("secret", [None, b""])
-async def test_an_erased_token_is_never_replaced_by_ours(stage: SlackStage, secret: bytes | None) -> None:
-    outcome = await stage.channel.send(replace(draft(brought=True), secret=secret), new_id(), "ours")
+async def test_an_erased_token_is_never_replaced_by_ours(
+    stage: SlackStage, secret: bytes | None
+) -> None:
+    outcome = await stage.channel.send(
+        replace(draft(brought=True), secret=secret), new_id(), "ours"
+    )
     assert isinstance(outcome, Rejected)
     assert outcome.reason.code == "no-token"
     assert not stage.calls
@@ -92,7 +106,12 @@ async def test_the_time_that_slack_names_is_kept_also_in_a_200(stage: SlackStage
 @pytest.mark.parametrize(
     ("how", "kind"),
     [
-        *(("no-ts", Uncertain), ("yes-and-no", Uncertain), ("10-megabytes", Uncertain), ("504", Uncertain)),
+        *(
+            ("no-ts", Uncertain),
+            ("yes-and-no", Uncertain),
+            ("10-megabytes", Uncertain),
+            ("504", Uncertain),
+        ),
         *(("500", Deferred), ("401", Misconfigured), ("yes-in-500", Deferred)),
     ],
 )
@@ -111,8 +130,17 @@ def test_every_error_has_its_class(brought: bool) -> None:
     }
     assert {"ratelimited", "service_unavailable", "request_timeout"} <= set(tables[Deferred])
     assert {"fatal_error", "internal_error"} <= set(tables[Uncertain])
-    assert {"channel_not_found", "not_in_channel", "is_archived", "msg_too_long", "no_text"} <= set(tables[Rejected])
-    assert {"invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope", "not_authed"} <= TOKEN
+    assert {"channel_not_found", "not_in_channel", "is_archived", "msg_too_long", "no_text"} <= set(
+        tables[Rejected]
+    )
+    assert {
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "missing_scope",
+        "not_authed",
+    } <= TOKEN
     for kind, errors in tables.items():
         for error in errors:
             outcome = by_error(error, brought=brought)

@@ -1,4 +1,5 @@
-"""Message centres of the tests: one whose every octet is ours to choose, for what no decent one does; and the one that smpp34 brings."""
+"""Message centres of the tests: one whose every octet is ours to choose, for what no decent one
+does; and the one that smpp34 brings."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def receipt_text(message_id: str, stat: str = "DELIVRD", err: str = "000") -> by
 
 
 class ScriptedCentre:
-    """``answers``: what it says to a submit_sm, one by one, the last for ever: a status, or one of the words above."""
+    """``answers``: what it says to a submit_sm, one by one, the last for ever: a status, or one of
+    the words above."""
 
     def __init__(self) -> None:
         self.answers: list[int | str] = [0]
@@ -60,14 +62,20 @@ class ScriptedCentre:
 
     @property
     def submits(self) -> list[smpp34.SubmitSm]:
-        found = [smpp34.decode(pdu(SUBMIT, 0, number, body)) for command, number, body in self.requests if command == SUBMIT]
+        found = [
+            smpp34.decode(pdu(SUBMIT, 0, number, body))
+            for command, number, body in self.requests
+            if command == SUBMIT
+        ]
         return [each for each in found if isinstance(each, smpp34.SubmitSm)]
 
     def answered(self, command: int) -> list[tuple[int, int, bytes]]:
         return [request for request in self.requests if request[0] == command | ANSWER]
 
     def deliver(self, text: bytes, number: int = 1, **members: Any) -> None:
-        message = smpp34.DeliverSm("46701740605", "Utskick", text, sequence_number=number, **{"esm_class": 4, **members})
+        message = smpp34.DeliverSm(
+            "46701740605", "Utskick", text, sequence_number=number, **{"esm_class": 4, **members}
+        )
         self.say(message.encode())
 
     def say(self, data: bytes) -> None:
@@ -77,7 +85,9 @@ class ScriptedCentre:
         self.lines.append(writer)
         try:
             while True:
-                length, command, status, number = struct.unpack("!IIII", await reader.readexactly(16))
+                length, command, status, number = struct.unpack(
+                    "!IIII", await reader.readexactly(16)
+                )
                 body = await reader.readexactly(length - 16)
                 self.requests.append((command, status if command & ANSWER else number, body))
                 self._answer(writer, command, number)
@@ -97,13 +107,22 @@ class ScriptedCentre:
         elif command in (ENQUIRE, UNBIND) and self.alive:
             writer.write(pdu(command | ANSWER, 0, number))
 
-    def _speak(self, writer: asyncio.StreamWriter, answer: int | str, command: int, number: int, body: bytes) -> None:
+    def _speak(
+        self,
+        writer: asyncio.StreamWriter,
+        answer: int | str,
+        command: int,
+        number: int,
+        body: bytes,
+    ) -> None:
         if answer == CLOSE:
             writer.transport.abort()
         elif answer == GARBAGE:
             writer.write(b"<html>It works!</html>\r\n\r\n")
         elif answer == OVERSIZED:
-            writer.write(struct.pack("!IIII", 0x7FFF_0000, command | ANSWER, 0, number) + b"x" * 100_000)
+            writer.write(
+                struct.pack("!IIII", 0x7FFF_0000, command | ANSWER, 0, number) + b"x" * 100_000
+            )
         elif isinstance(answer, int):
             writer.write(pdu(command | ANSWER, answer, number, b"" if answer else body))
 
@@ -126,7 +145,9 @@ def channel_to(port: int, **more: Any) -> SmsChannel:
     return channel(smpp=settings(port, **more))
 
 
-async def send(channel: SmsChannel, key: Any, text: str = "Din bok finns att hämta.", **content: Any) -> Outcome:
+async def send(
+    channel: SmsChannel, key: Any, text: str = "Din bok finns att hämta.", **content: Any
+) -> Outcome:
     outcome = await channel.send(draft(message=text, **content), key, "smpp")
     assert "46701740605" not in repr(outcome)
     assert SECRET not in repr(outcome)

@@ -1,4 +1,5 @@
-"""A provider of the test: a real server on 127.0.0.1 that answers as told, and the real channel in front of it."""
+"""A provider of the test: a real server on 127.0.0.1 that answers as told, and the real channel in
+front of it."""
 
 from __future__ import annotations
 
@@ -18,13 +19,19 @@ from utskick.channels.sms.settings import SmsSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 NUMBER = "+46701740605"
 Make = Callable[[], web.Response]
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
-    "link": {"provider": "link", "username": "municipality", "password": SECRET, "platform_id": "SMSC", "partner_id": "12345"},
+    "link": {
+        "provider": "link",
+        "username": "municipality",
+        "password": SECRET,
+        "platform_id": "SMSC",
+        "partner_id": "12345",
+    },
     "telia": {"provider": "telia", "client_id": "municipality", "client_secret": SECRET},
     "elks": {"provider": "46elks", "username": "municipality", "password": SECRET},
 }
@@ -40,21 +47,34 @@ def channel(**accounts: dict[str, Any]) -> SmsChannel:
 
 
 def draft(number: str = NUMBER, **content: Any) -> Draft:
-    return Draft("2281", {"message": "Din bok finns att hämta.", "_sender": "Utskick", **content}, Recipient(number))
+    return Draft(
+        "2281",
+        {"message": "Din bok finns att hämta.", "_sender": "Utskick", **content},
+        Recipient(number),
+    )
 
 
 def json(status: int, members: object) -> Make:
-    return lambda: web.Response(status=status, body=orjson.dumps(members), content_type="application/json")
+    return lambda: web.Response(
+        status=status, body=orjson.dumps(members), content_type="application/json"
+    )
 
 
 def text(status: int, words: str, **headers: str) -> Make:
-    return lambda: web.Response(status=status, text=words, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return lambda: web.Response(
+        status=status,
+        text=words,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
 class ServerStage:
-    """``answers``: what the provider says, by how it behaves. The rest is the same for all of them."""
+    """``answers``: what the provider says, by how it behaves. The rest is the same for all of
+    them."""
 
-    def __init__(self, name: str, answers: dict[str, Make], *, carries_key: bool, **more: Any) -> None:
+    def __init__(
+        self, name: str, answers: dict[str, Make], *, carries_key: bool, **more: Any
+    ) -> None:
         self.name = name
         self.answers = answers
         self.carries_key = carries_key
@@ -74,7 +94,9 @@ class ServerStage:
         app.router.add_route("*", "/{path:.*}", self._answer)
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
-        self.channel = channel(**{self.name: account(self.name, str(self.server.make_url("/")), **self._more)})
+        self.channel = channel(
+            **{self.name: account(self.name, str(self.server.make_url("/")), **self._more)}
+        )
         return self
 
     async def close(self) -> None:
@@ -100,7 +122,14 @@ class ServerStage:
         self.tokens_given += 1
         if self.token_answers:
             return self.token_answers.pop(0)()
-        return json(200, {"access_token": f"token-{self.tokens_given}", "token_type": "Bearer", "expires_in": 3600})()
+        return json(
+            200,
+            {
+                "access_token": f"token-{self.tokens_given}",
+                "token_type": "Bearer",
+                "expires_in": 3600,
+            },
+        )()
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()

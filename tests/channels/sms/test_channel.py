@@ -1,4 +1,5 @@
-"""The channel's own work: plans, the choice of accounts, who may report, what history shows, what a look finds."""
+"""The channel's own work: plans, the choice of accounts, who may report, what history shows, what a
+look finds."""
 
 from __future__ import annotations
 
@@ -15,14 +16,23 @@ from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.requests import ShortSmsRequest, SmsBatchRequest, SmsRequest
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Account, Asked, Channel, Draft, Hook, Priority
+from utskick.domain.channel import (
+    Account,
+    Channel,
+    Draft,
+    Priority,
+    ProviderCallback,
+    RequestContext,
+)
 from utskick.domain.errors import Invalid, NotBuilt, Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
 
 ANNA, BO = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130004"
 NOWHERE = "http://127.0.0.1:9"
-SMS = build(SmsSettings(sender="Sundsvall", segment_limit=2, accounts={"elks": account("elks", NOWHERE)}))
+SMS = build(
+    SmsSettings(sender="Sundsvall", segment_limit=2, accounts={"elks": account("elks", NOWHERE)})
+)
 
 
 def one(**members: Any) -> SmsRequest:
@@ -53,7 +63,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = SMS.plan(request, Asked("2281"))
+    plan = SMS.plan(request, RequestContext("2281"))
     assert plan.content == {
         "message": "Hej",
         "sender": "Forskolan",
@@ -69,15 +79,19 @@ def test_a_plan_keeps_all_that_was_said() -> None:
 
 
 def test_the_sender_of_those_who_name_none_is_kept_and_not_shown() -> None:
-    plan = SMS.plan(one(), Asked("2281"))
+    plan = SMS.plan(one(), RequestContext("2281"))
     assert plan.content == {"message": "Hej", "_sender": "Sundsvall"}
     shown = SMS.show(Draft("2281", plan.content, plan.recipients[0]))
     assert shown == {"mobileNumber": "+46701740605", "message": "Hej"}
 
 
 def test_history_shows_the_request_of_one_recipient() -> None:
-    request = one(party={"partyId": ANNA, "externalReferences": [{"key": "a", "value": "b"}]}, sender="Fören", department="BoU")
-    plan = SMS.plan(request, Asked("2281"))
+    request = one(
+        party={"partyId": ANNA, "externalReferences": [{"key": "a", "value": "b"}]},
+        sender="Fören",
+        department="BoU",
+    )
+    plan = SMS.plan(request, RequestContext("2281"))
     assert SMS.show(Draft("2281", plan.content, plan.recipients[0])) == {
         "party": {"partyId": ANNA, "externalReferences": [{"key": "a", "value": "b"}]},
         "sender": "Foren",
@@ -96,7 +110,7 @@ def test_exact_duplicates_share_a_recipient() -> None:
         {"partyId": ANNA, "mobileNumber": "+46701740606"},
         {"mobileNumber": "+46701740605"},
     )
-    plan = SMS.plan(request, Asked("2281"))
+    plan = SMS.plan(request, RequestContext("2281"))
     assert list(plan.entries) == [0, 1, 0, 2, 3, 2]
     assert plan.recipients[0] == Recipient("+46701740605", ANNA, "first")
     assert len(plan.recipients) == 4
@@ -110,9 +124,14 @@ def test_exact_duplicates_share_a_recipient() -> None:
         ("HIGH", Priority.HIGH, Priority.NORMAL),
     ],
 )
-def test_batches_wait_behind_single_messages(priority: str | None, alone: Priority, in_batch: Priority) -> None:
-    assert SMS.plan(one(priority=priority), Asked("2281")).priority is alone
-    batch = SMS.plan(many({"mobileNumber": "+46701740605"}, priority=priority, department="BoU"), Asked("2281"))
+def test_batches_wait_behind_single_messages(
+    priority: str | None, alone: Priority, in_batch: Priority
+) -> None:
+    assert SMS.plan(one(priority=priority), RequestContext("2281")).priority is alone
+    batch = SMS.plan(
+        many({"mobileNumber": "+46701740605"}, priority=priority, department="BoU"),
+        RequestContext("2281"),
+    )
     assert batch.priority is in_batch
     assert batch.content.get("priority") == priority
     assert batch.department == "BoU"
@@ -120,27 +139,34 @@ def test_batches_wait_behind_single_messages(priority: str | None, alone: Priori
 
 def test_a_text_over_the_limit_is_refused_with_both_numbers() -> None:
     with pytest.raises(Invalid) as fault:
-        SMS.plan(one(message="a" * 306 + "b"), Asked("2281"))
+        SMS.plan(one(message="a" * 306 + "b"), RequestContext("2281"))
     (violation,) = fault.value.violations
     assert violation.field == "message"
     assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters), and the limit is 2."
-    assert SMS.plan(one(message="a" * 306), Asked("2281")).remarks["sms"]["segments"] == 2
+    assert SMS.plan(one(message="a" * 306), RequestContext("2281")).remarks["sms"]["segments"] == 2
 
 
 def test_only_line_ends_are_changed() -> None:
-    plan = SMS.plan(one(message="áčđŋšŧž’\r\n\r“x”  \n"), Asked("2281"))
+    plan = SMS.plan(one(message="áčđŋšŧž’\r\n\r“x”  \n"), RequestContext("2281"))
     assert plan.content["message"] == "áčđŋšŧž’\n\n“x”  \n"
 
 
 def test_the_notice_comes_with_the_remarks() -> None:
-    remarks = SMS.plan(one(message="Hej – du"), Asked("2281")).remarks["sms"]
+    remarks = SMS.plan(one(message="Hej – du"), RequestContext("2281")).remarks["sms"]
     assert remarks["encoding"] == "UCS-2"
     assert "U+2013" in remarks["notice"]
 
 
 def test_the_short_form_is_planned_as_the_long_one() -> None:
-    request = ShortSmsRequest.model_validate({"sender": "Fören", "mobileNumber": "0701740605", "personId": "435rfret45", "message": "Hej"})
-    plan = SMS.plan(request, Asked("2281"))
+    request = ShortSmsRequest.model_validate(
+        {
+            "sender": "Fören",
+            "mobileNumber": "0701740605",
+            "personId": "435rfret45",
+            "message": "Hej",
+        }
+    )
+    plan = SMS.plan(request, RequestContext("2281"))
     assert list(plan.recipients) == [Recipient("+46701740605", "435rfret45")]
     assert plan.content == {"message": "Hej", "sender": "Foren"}
 
@@ -194,10 +220,17 @@ REPORT = b'{"id": "abc", "resultCode": 1001}'
 
 
 @pytest.mark.parametrize(
-    ("secret", "headers"), [(SECRET, {}), (None, basic(SECRET)), (None, {"Authorization": basic(SECRET)["authorization"]})]
+    ("secret", "headers"),
+    [
+        (SECRET, {}),
+        (None, basic(SECRET)),
+        (None, {"Authorization": basic(SECRET)["authorization"]}),
+    ],
 )
-def test_a_report_that_shows_the_secret_is_read(secret: str | None, headers: dict[str, str]) -> None:
-    assert len(three().read_receipt(Hook("link", secret, headers, {}, REPORT))) == 1
+def test_a_report_that_shows_the_secret_is_read(
+    secret: str | None, headers: dict[str, str]
+) -> None:
+    assert len(three().read_receipt(ProviderCallback("link", secret, headers, {}, REPORT))) == 1
 
 
 @pytest.mark.parametrize(
@@ -217,15 +250,19 @@ def test_a_report_that_shows_the_secret_is_read(secret: str | None, headers: dic
         ("nobody", SECRET, {}),
     ],
 )
-def test_a_report_that_does_not_is_refused(name: str, secret: str | None, headers: dict[str, str]) -> None:
+def test_a_report_that_does_not_is_refused(
+    name: str, secret: str | None, headers: dict[str, str]
+) -> None:
     with pytest.raises(Unauthorized):
-        three().read_receipt(Hook(name, secret, headers, {}, REPORT))
+        three().read_receipt(ProviderCallback(name, secret, headers, {}, REPORT))
 
 
 async def test_a_look_finds_who_answers_and_who_does_not() -> None:
     server = TestServer(web.Application(), host="127.0.0.1")
     await server.start_server()
-    sms = channel(here=account("elks", str(server.make_url("/"))), gone=account("link", NOWHERE, priority=2))
+    sms = channel(
+        here=account("elks", str(server.make_url("/"))), gone=account("link", NOWHERE, priority=2)
+    )
     await sms.start()
     here, gone = await sms.look()
     assert (here.account, here.ok, gone.account, gone.ok) == ("here", True, "gone", False)
@@ -237,7 +274,7 @@ async def test_a_look_finds_who_answers_and_who_does_not() -> None:
 
 def test_without_an_account_nothing_is_accepted() -> None:
     with pytest.raises(NotBuilt, match=r"\[sms\]"):
-        build(SmsSettings()).plan(one(), Asked("2281"))
+        build(SmsSettings()).plan(one(), RequestContext("2281"))
 
 
 def handed_over(**content: Any) -> Draft:
@@ -247,22 +284,40 @@ def handed_over(**content: Any) -> Draft:
 
 async def test_what_another_channel_hands_over_gets_the_sender_of_who_completed_it() -> None:
     ours = build(SmsSettings(sender="Skolan"))
-    stage = await ServerStage("elks", {"well": json(200, {"id": "a", "status": "created"})}, carries_key=False).open()
-    for completed, sender in ((ours.completed(handed_over()), "Skolan"), (ours.completed(handed_over(sender="Badet")), "Badet")):
+    stage = await ServerStage(
+        "elks", {"well": json(200, {"id": "a", "status": "created"})}, carries_key=False
+    ).open()
+    for completed, sender in (
+        (ours.completed(handed_over()), "Skolan"),
+        (ours.completed(handed_over(sender="Badet")), "Badet"),
+    ):
         await stage.channel.send(completed, new_id(), "elks")
         assert stage.asked()["from"] == sender
     await stage.close()
 
 
-@pytest.mark.parametrize("content", [{"sender": "Badet"}, {"_sender": "Badet"}, {"sender": "Badet", "_later": [], "_segmentLimit": 3}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"sender": "Badet"},
+        {"_sender": "Badet"},
+        {"sender": "Badet", "_later": [], "_segmentLimit": 3},
+    ],
+)
 def test_what_says_everything_itself_is_not_changed(content: dict[str, Any]) -> None:
     whole = handed_over(**content)
     assert SMS.completed(whole) is whole
 
 
 @pytest.mark.parametrize(("limit", "other", "fits"), [(1, 9, False), (9, 1, True)])
-async def test_a_text_that_is_measured_later_is_measured_by_the_limit_of_who_completed_it(limit: int, other: int, fits: bool) -> None:
+async def test_a_text_that_is_measured_later_is_measured_by_the_limit_of_who_completed_it(
+    limit: int, other: int, fits: bool
+) -> None:
     """``_later``: of a message nobody knows at its acceptance whether it will be an SMS."""
-    completed = build(SmsSettings(segment_limit=limit)).completed(handed_over(message="a" * 200, _later=["message"]))
-    found = await build(SmsSettings(segment_limit=other)).inspect(completed.content, (), Asked("2281"))
+    completed = build(SmsSettings(segment_limit=limit)).completed(
+        handed_over(message="a" * 200, _later=["message"])
+    )
+    found = await build(SmsSettings(segment_limit=other)).inspect(
+        completed.content, (), RequestContext("2281")
+    )
     assert (found == []) is fits

@@ -11,7 +11,7 @@ from tests.channels.sms.stage import ServerStage, account, channel, draft, json,
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Hook, Report
+from utskick.domain.channel import ProviderCallback, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured, Sent, Uncertain
@@ -30,7 +30,9 @@ ANSWERS = {
 
 @pytest.fixture
 async def stage() -> AsyncIterator[ServerStage]:
-    stage = await ServerStage("elks", ANSWERS, carries_key=True, receipt_secret=SECRET + "/&").open()
+    stage = await ServerStage(
+        "elks", ANSWERS, carries_key=True, receipt_secret=SECRET + "/&"
+    ).open()
     yield stage
     await stage.close()
 
@@ -63,8 +65,14 @@ async def test_the_address_may_end_with_the_version(stage: ServerStage) -> None:
 
 
 @pytest.mark.parametrize("missing", ["public_url", "receipt_secret"])
-async def test_no_report_is_asked_for_where_none_could_come(stage: ServerStage, missing: str) -> None:
-    members = account("elks", str(stage.server.make_url("/")), **({} if missing == "receipt_secret" else {"receipt_secret": SECRET}))
+async def test_no_report_is_asked_for_where_none_could_come(
+    stage: ServerStage, missing: str
+) -> None:
+    members = account(
+        "elks",
+        str(stage.server.make_url("/")),
+        **({} if missing == "receipt_secret" else {"receipt_secret": SECRET}),
+    )
     public_url = None if missing == "public_url" else "https://utskick.example.se"
     quiet = build(SmsSettings(public_url=public_url, accounts={"elks": members}))
     await quiet.send(draft(), new_id(), "elks")
@@ -89,18 +97,33 @@ ELKS = channel(elks=account("elks", "http://127.0.0.1:9", receipt_secret=SECRET)
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("sent", Report.SENT), ("delivered", Report.DELIVERED), ("failed", Report.FAILED), ("asleep", Report.UNKNOWN)]
+    ("word", "expected"),
+    [
+        ("sent", Report.SENT),
+        ("delivered", Report.DELIVERED),
+        ("failed", Report.FAILED),
+        ("asleep", Report.UNKNOWN),
+    ],
 )
 def test_the_status_of_a_report_decides(word: str, expected: Report) -> None:
-    (receipt,) = ELKS.read_receipt(Hook("elks", SECRET, {}, {}, f"id=s1&status={word}".encode()))
-    assert (receipt.provider, receipt.report, receipt.reference, receipt.key) == ("46elks", expected, "s1", None)
+    (receipt,) = ELKS.read_receipt(
+        ProviderCallback("elks", SECRET, {}, {}, f"id=s1&status={word}".encode())
+    )
+    assert (receipt.provider, receipt.report, receipt.reference, receipt.key) == (
+        "46elks",
+        expected,
+        "s1",
+        None,
+    )
     assert (receipt.reason is not None) == (expected is Report.FAILED)
 
 
 def test_a_report_names_the_delivery_by_its_address_and_its_time_in_utc() -> None:
     key = new_id()
     body = b"id=s1&status=delivered&delivered=2024-02-25T15%3A54%3A39.254000"
-    (receipt,) = ELKS.read_receipt(Hook("elks", SECRET, {}, {"delivery": str(key)}, body))
+    (receipt,) = ELKS.read_receipt(
+        ProviderCallback("elks", SECRET, {}, {"delivery": str(key)}, body)
+    )
     assert receipt.key == key
     assert receipt.at == datetime(2024, 2, 25, 15, 54, 39, 254000, tzinfo=UTC)
 
@@ -108,4 +131,4 @@ def test_a_report_names_the_delivery_by_its_address_and_its_time_in_utc() -> Non
 @pytest.mark.parametrize("body", [b"", b"\xff\x00", b"{}", b"id=s1", b"status=sent"])
 def test_garbage_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
-        ELKS.read_receipt(Hook("elks", SECRET, {}, {}, body))
+        ELKS.read_receipt(ProviderCallback("elks", SECRET, {}, {}, body))

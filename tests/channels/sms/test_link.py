@@ -13,7 +13,7 @@ import pytest
 from tests.channels.sms.stage import ServerStage, account, channel, json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.link import by_code, by_report
-from utskick.domain.channel import Hook, Report
+from utskick.domain.channel import ProviderCallback, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
@@ -53,7 +53,10 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize(("codes", "kind"), [(ACCEPTED, Sent), (TEMPORARY, Deferred), (PERMANENT, Rejected), (OURS, Misconfigured)])
+@pytest.mark.parametrize(
+    ("codes", "kind"),
+    [(ACCEPTED, Sent), (TEMPORARY, Deferred), (PERMANENT, Rejected), (OURS, Misconfigured)],
+)
 def test_every_code_has_its_class(codes: list[int], kind: type) -> None:
     for code in codes:
         outcome = by_code(code, "abc")
@@ -82,7 +85,10 @@ async def test_the_request_is_the_one_that_link_documents(stage: ServerStage) ->
     key = new_id()
     await stage.send(key, sender="Sundsvall", priority="HIGH")
     assert (stage.calls[0].method, stage.calls[0].path) == ("POST", "/sms/send")
-    assert stage.calls[0].headers["Authorization"] == "Basic bXVuaWNpcGFsaXR5OmNvcnJlY3QtaG9yc2UtYmF0dGVyeQ=="
+    assert (
+        stage.calls[0].headers["Authorization"]
+        == "Basic bXVuaWNpcGFsaXR5OmNvcnJlY3QtaG9yc2UtYmF0dGVyeQ=="
+    )
     assert stage.calls[0].headers["Content-Type"] == "application/json"
     assert stage.asked() == {
         "platformId": "SMSC",
@@ -98,7 +104,9 @@ async def test_the_request_is_the_one_that_link_documents(stage: ServerStage) ->
     }
 
 
-async def test_the_default_sender_and_the_normal_priority_go_out_when_none_were_given(stage: ServerStage) -> None:
+async def test_the_default_sender_and_the_normal_priority_go_out_when_none_were_given(
+    stage: ServerStage,
+) -> None:
     await stage.send(new_id())
     assert (stage.asked()["source"], stage.asked()["priority"]) == ("Utskick", "NORMAL")
 
@@ -133,17 +141,26 @@ async def test_a_yes_in_a_400_is_no_yes(stage: ServerStage) -> None:
     assert not isinstance(await stage.send(new_id()), Sent)
 
 
-def report(members: object, account_name: str = "link") -> Hook:
-    return Hook(account_name, SECRET, {}, {}, orjson.dumps(members))
+def report(members: object, account_name: str = "link") -> ProviderCallback:
+    return ProviderCallback(account_name, SECRET, {}, {}, orjson.dumps(members))
 
 
 LINK = channel(link=account("link", "http://127.0.0.1:9", receipt_secret=SECRET))
 
 
 def test_a_report_of_one_part_names_the_delivery_and_the_whole_message() -> None:
-    said = {"refId": "0190b1c2-0000-7000-8000-000000000001", "id": "abc$1", "timestamp": "2024-02-25T15:54:39+01:00", "resultCode": 1001}
+    said = {
+        "refId": "0190b1c2-0000-7000-8000-000000000001",
+        "id": "abc$1",
+        "timestamp": "2024-02-25T15:54:39+01:00",
+        "resultCode": 1001,
+    }
     (receipt,) = LINK.read_receipt(report(said))
-    assert (receipt.provider, receipt.report, receipt.reference) == ("link", Report.DELIVERED, "abc")
+    assert (receipt.provider, receipt.report, receipt.reference) == (
+        "link",
+        Report.DELIVERED,
+        "abc",
+    )
     assert receipt.key == UUID("0190b1c2-0000-7000-8000-000000000001")
     assert receipt.at == datetime(2024, 2, 25, 14, 54, 39, tzinfo=UTC)
     assert receipt.reason is None
@@ -167,17 +184,30 @@ def test_the_code_of_a_report_decides(code: int, expected: Report) -> None:
 
 
 def test_a_report_with_a_foreign_reference_still_names_the_message() -> None:
-    (receipt,) = LINK.read_receipt(report({"refId": "not ours", "id": "abc", "resultCode": 1001, "timestamp": "yesterday"}))
+    (receipt,) = LINK.read_receipt(
+        report({"refId": "not ours", "id": "abc", "resultCode": 1001, "timestamp": "yesterday"})
+    )
     assert (receipt.key, receipt.reference, receipt.at) == (None, "abc", None)
 
 
 def test_a_time_without_zone_is_not_guessed() -> None:
-    (receipt,) = LINK.read_receipt(report({"id": "abc", "resultCode": 1001, "timestamp": "2024-02-25T15:54:39"}))
+    (receipt,) = LINK.read_receipt(
+        report({"id": "abc", "resultCode": 1001, "timestamp": "2024-02-25T15:54:39"})
+    )
     assert receipt.at is None
 
 
 @pytest.mark.parametrize(
-    "said", [[], None, {}, {"resultCode": 1001}, {"id": "abc"}, {"id": "abc", "resultCode": "1001"}, {"id": "$0", "resultCode": 1}]
+    "said",
+    [
+        [],
+        None,
+        {},
+        {"resultCode": 1001},
+        {"id": "abc"},
+        {"id": "abc", "resultCode": "1001"},
+        {"id": "$0", "resultCode": 1},
+    ],
 )
 def test_garbage_is_unreadable(said: object) -> None:
     with pytest.raises(Unreadable):
@@ -186,4 +216,4 @@ def test_garbage_is_unreadable(said: object) -> None:
 
 def test_a_body_that_is_no_json_is_unreadable() -> None:
     with pytest.raises(Unreadable):
-        LINK.read_receipt(Hook("link", SECRET, {}, {}, b"\xff\x00"))
+        LINK.read_receipt(ProviderCallback("link", SECRET, {}, {}, b"\xff\x00"))

@@ -20,7 +20,7 @@ from utskick.channels.sms.requests import (
 )
 from utskick.domain.errors import Invalid, Unreadable
 from utskick.domain.recipient import Recipient, national_to_msisdn
-from utskick.domain.rules import MSISDN_MESSAGE, refusal
+from utskick.domain.validators import MSISDN_MESSAGE, refusal
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 ONE = {"mobileNumber": "+46701740605", "message": "Hej"}
@@ -54,13 +54,23 @@ def is_unreadable(model: type[BaseModel], body: str | bytes) -> bool:
         ({"message": "a\x00b"}, "message", "must not contain the character NUL"),
         ({"party": {"partyId": "anna"}}, "party.partyId", "not a valid UUID"),
         ({"party": {"partyId": "1-1-1-1-1"}}, "party.partyId", "not a valid UUID"),
-        ({"party": {"externalReferences": [{"key": "", "value": "x"}]}}, "party.externalReferences[0].key", "must not be blank"),
-        ({"party": {"externalReferences": [{"key": "x"}]}}, "party.externalReferences[0].value", "must not be blank"),
+        (
+            {"party": {"externalReferences": [{"key": "", "value": "x"}]}},
+            "party.externalReferences[0].key",
+            "must not be blank",
+        ),
+        (
+            {"party": {"externalReferences": [{"key": "x"}]}},
+            "party.externalReferences[0].value",
+            "must not be blank",
+        ),
         ({"department": "a\x00b"}, "department", "must not contain the character NUL"),
         ({"reference": "x" * 65}, "reference", "must be 1-64 printable characters"),
     ],
 )
-def test_a_bad_member_of_an_sms_is_told_in_the_contracts_words(members: dict[str, Any], field: str, message: str) -> None:
+def test_a_bad_member_of_an_sms_is_told_in_the_contracts_words(
+    members: dict[str, Any], field: str, message: str
+) -> None:
     assert violations(SmsRequest, {**ONE, **members}) == [(field, message)]
 
 
@@ -71,19 +81,41 @@ def test_a_bad_member_of_an_sms_is_told_in_the_contracts_words(members: dict[str
         ({"parties": None}, "parties", "must not be empty"),
         ({"parties": [{"mobileNumber": "0701740605"}]}, "parties[0].mobileNumber", MSISDN_MESSAGE),
         ({"parties": [{}]}, "parties[0].mobileNumber", MSISDN_MESSAGE),
-        ({"parties": [{"mobileNumber": "+46701740605", "partyId": ""}]}, "parties[0].partyId", "not a valid UUID"),
-        ({"parties": [{"mobileNumber": "+46701740605", "reference": "a\nb"}]}, "parties[0].reference", "must be 1-64 printable characters"),
-        ({"parties": [{"mobileNumber": "+46701740605"}] * (MOST_PARTIES + 1)}, "parties", "size must be between 1 and 100000"),
+        (
+            {"parties": [{"mobileNumber": "+46701740605", "partyId": ""}]},
+            "parties[0].partyId",
+            "not a valid UUID",
+        ),
+        (
+            {"parties": [{"mobileNumber": "+46701740605", "reference": "a\nb"}]},
+            "parties[0].reference",
+            "must be 1-64 printable characters",
+        ),
+        (
+            {"parties": [{"mobileNumber": "+46701740605"}] * (MOST_PARTIES + 1)},
+            "parties",
+            "size must be between 1 and 100000",
+        ),
     ],
 )
-def test_a_bad_member_of_a_batch_is_told_in_the_contracts_words(members: dict[str, Any], field: str, message: str) -> None:
+def test_a_bad_member_of_a_batch_is_told_in_the_contracts_words(
+    members: dict[str, Any], field: str, message: str
+) -> None:
     assert violations(SmsBatchRequest, {**MANY, **members}) == [(field, message)]
 
 
 def test_everything_that_is_missing_is_told_at_once() -> None:
-    assert violations(SmsRequest, {}) == [("message", "must not be blank"), ("mobileNumber", MSISDN_MESSAGE)]
-    assert violations(SmsBatchRequest, {}) == [("message", "must not be blank"), ("parties", "must not be empty")]
-    assert violations(ShortSmsBatchRequest, {"message": "Hej", "parties": [{}]}) == [("parties[0].mobileNumber", MSISDN_MESSAGE)]
+    assert violations(SmsRequest, {}) == [
+        ("message", "must not be blank"),
+        ("mobileNumber", MSISDN_MESSAGE),
+    ]
+    assert violations(SmsBatchRequest, {}) == [
+        ("message", "must not be blank"),
+        ("parties", "must not be empty"),
+    ]
+    assert violations(ShortSmsBatchRequest, {"message": "Hej", "parties": [{}]}) == [
+        ("parties[0].mobileNumber", MSISDN_MESSAGE)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,31 +136,49 @@ def test_what_is_of_the_wrong_form_is_unreadable(body: str | bytes) -> None:
 
 
 def test_nulls_and_unknown_members_are_taken() -> None:
-    nothing = dict.fromkeys(("party", "sender", "priority", "department", "reference", "sendAt", "validUntil"))
-    assert SmsRequest.model_validate({**ONE, **nothing, "flash": True}) == SmsRequest.model_validate(ONE)
+    nothing = dict.fromkeys(
+        ("party", "sender", "priority", "department", "reference", "sendAt", "validUntil")
+    )
+    assert SmsRequest.model_validate(
+        {**ONE, **nothing, "flash": True}
+    ) == SmsRequest.model_validate(ONE)
 
 
 def test_a_batch_tells_its_recipients_in_order() -> None:
-    parties = [{"partyId": ANNA, "mobileNumber": "+46701740605", "reference": "row 1"}, {"partyId": None, "mobileNumber": "+4712345678"}]
+    parties = [
+        {"partyId": ANNA, "mobileNumber": "+46701740605", "reference": "row 1"},
+        {"partyId": None, "mobileNumber": "+4712345678"},
+    ]
     request = SmsBatchRequest.model_validate({**MANY, "parties": parties})
-    assert list(request.recipients()) == [Recipient("+46701740605", ANNA, "row 1"), Recipient("+4712345678")]
+    assert list(request.recipients()) == [
+        Recipient("+46701740605", ANNA, "row 1"),
+        Recipient("+4712345678"),
+    ]
 
 
 def test_the_short_form_takes_national_numbers_and_people_by_any_id() -> None:
-    one = ShortSmsRequest.model_validate({"mobileNumber": "070-174 06 05", "personId": "435rfret45", "message": "Hej"})
+    one = ShortSmsRequest.model_validate(
+        {"mobileNumber": "070-174 06 05", "personId": "435rfret45", "message": "Hej"}
+    )
     assert list(one.recipients()) == [Recipient("+46701740605", "435rfret45")]
-    many = ShortSmsBatchRequest.model_validate({"message": "Hej", "parties": [{"mobileNumber": "0046701740605", "personId": "b"}]})
+    many = ShortSmsBatchRequest.model_validate(
+        {"message": "Hej", "parties": [{"mobileNumber": "0046701740605", "personId": "b"}]}
+    )
     assert list(many.recipients()) == [Recipient("+46701740605", "b")]
 
 
 @pytest.mark.parametrize("number", ["", "070", "anna", "+46", "07017406050000000"])
 def test_the_short_form_refuses_what_is_no_number(number: str) -> None:
-    assert violations(ShortSmsRequest, {"mobileNumber": number, "message": "Hej"}) == [("mobileNumber", MSISDN_MESSAGE)]
+    assert violations(ShortSmsRequest, {"mobileNumber": number, "message": "Hej"}) == [
+        ("mobileNumber", MSISDN_MESSAGE)
+    ]
 
 
 def as_msisdn(text: str) -> str | None:
     try:
-        return ShortSmsRequest.model_validate({"mobileNumber": text, "message": "Hej"}).mobile_number
+        return ShortSmsRequest.model_validate(
+            {"mobileNumber": text, "message": "Hej"}
+        ).mobile_number
     except ValidationError:
         return None
 
@@ -141,7 +191,14 @@ def test_the_short_way_reads_a_number_as_the_long_way_does(text: str) -> None:
 @pytest.mark.parametrize("model", [SmsBatchRequest, ShortSmsBatchRequest])
 def test_a_hundred_thousand_recipients_are_read_in_moments(model: type[BaseModel]) -> None:
     prefix = "+4670" if model is SmsBatchRequest else "070-"
-    body = orjson.dumps({"message": "Hej", "parties": [{"mobileNumber": f"{prefix}{number:07d}"} for number in range(MOST_PARTIES)]})
+    body = orjson.dumps(
+        {
+            "message": "Hej",
+            "parties": [
+                {"mobileNumber": f"{prefix}{number:07d}"} for number in range(MOST_PARTIES)
+            ],
+        }
+    )
     began = process_time()
     model.model_validate_json(body)
     # Measured 0.4 s; the bound is for a machine with other work to do.

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.channels.sms.segments import BASIC, EXTENSION, TYPOGRAPHIC, measure, split, with_line_feeds
+from utskick.channels.sms.segments import (
+    BASIC,
+    EXTENSION,
+    TYPOGRAPHIC,
+    measure,
+    split,
+    with_line_feeds,
+)
 
 SAMI = "áčđŋšŧž"
 

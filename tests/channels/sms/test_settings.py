@@ -23,11 +23,17 @@ def refused(**members: Any) -> str:
 
 
 def test_an_empty_section_is_whole() -> None:
-    assert (SmsSettings().sender, SmsSettings().segment_limit, SmsSettings().accounts) == ("Utskick", 10, {})
+    assert (SmsSettings().sender, SmsSettings().segment_limit, SmsSettings().accounts) == (
+        "Utskick",
+        10,
+        {},
+    )
 
 
 def test_the_three_providers_are_known_by_their_names() -> None:
-    settings = SmsSettings(accounts={name: account(name, BASE + "/") for name in ("link", "telia", "elks")})
+    settings = SmsSettings(
+        accounts={name: account(name, BASE + "/") for name in ("link", "telia", "elks")}
+    )
     assert [a.provider for a in settings.accounts.values()] == ["link", "telia", "46elks"]
     assert settings.accounts["link"].url == BASE
     assert SECRET not in repr(settings)
@@ -42,9 +48,15 @@ def test_the_three_providers_are_known_by_their_names() -> None:
         ({"public_url": "utskick.example.se"}, "must be a whole address"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
         ({"accounts": {"a/b": account("link", BASE)}}, "should match pattern"),
-        ({"accounts": {"a": account("link", BASE, provider="twilio")}}, "'link', 'telia', '46elks', 'smpp'"),
+        (
+            {"accounts": {"a": account("link", BASE, provider="twilio")}},
+            "'link', 'telia', '46elks', 'smpp'",
+        ),
         ({"accounts": {"a": account("link", BASE, passwrod=SECRET)}}, "passwrod"),
-        ({"accounts": {"a": account("link", f"https://u:{SECRET}@sms.example.se")}}, "without user"),
+        (
+            {"accounts": {"a": account("link", f"https://u:{SECRET}@sms.example.se")}},
+            "without user",
+        ),
         ({"accounts": {"a": account("link", BASE, receipt_secret="")}}, "receipt_secret"),
         ({"accounts": {"a": account("link", BASE, concurrency=0)}}, "concurrency"),
         ({"accounts": {"a": account("telia", BASE, deduplicates=True)}}, "carries no reference"),
@@ -56,7 +68,14 @@ def test_what_is_wrong_is_said_and_no_secret_with_it(members: dict[str, Any], wo
 
 
 def smpp(**more: Any) -> dict[str, Any]:
-    return {"provider": "smpp", "host": "smsc.example.se", "port": 3550, "system_id": "municipality", "password": SECRET, **more}
+    return {
+        "provider": "smpp",
+        "host": "smsc.example.se",
+        "port": 3550,
+        "system_id": "municipality",
+        "password": SECRET,
+        **more,
+    }
 
 
 def test_an_smpp_account_is_secured_unless_plain_is_said() -> None:

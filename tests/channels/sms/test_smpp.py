@@ -1,4 +1,5 @@
-"""SMPP: the provider contract, every answer that a message centre can give, and what becomes of a lost session."""
+"""SMPP: the provider contract, every answer that a message centre can give, and what becomes of a
+lost session."""
 
 from __future__ import annotations
 
@@ -28,7 +29,14 @@ from tests.channels.sms.stage import draft
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.segments import measure
-from utskick.channels.sms.smpp.statuses import DEFERRED, MISCONFIGURED, NAMES, REJECTED, of_bind, of_message
+from utskick.channels.sms.smpp.command_status import (
+    DEFERRED,
+    MISCONFIGURED,
+    NAMES,
+    REJECTED,
+    of_bind,
+    of_message,
+)
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 
@@ -97,20 +105,28 @@ async def channel(centre: ScriptedCentre) -> AsyncIterator[SmsChannel]:
     await channel.close()
 
 
-async def test_the_bind_and_the_message_are_the_ones_that_the_specification_prints(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_the_bind_and_the_message_are_the_ones_that_the_specification_prints(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     assert await send(channel, new_id(), "Hej ä €", priority="HIGH") == Sent("id-1")
     bind, submit = centre.requests
     assert bind == (BIND, 1, b"municipality\0" + SECRET.encode() + b"\0\0\x34\0\0\0")
     assert submit == (
         SUBMIT,
         2,
-        b"\0" + b"\x05\x00Utskick\0" + b"\x01\x0146701740605\0" + b"\0\0\x01\0\0\x01\0\0\0" + b"\x08Hej \x7b \x1b\x65",
+        b"\0"
+        + b"\x05\x00Utskick\0"
+        + b"\x01\x0146701740605\0"
+        + b"\0\0\x01\0\0\x01\0\0\0"
+        + b"\x08Hej \x7b \x1b\x65",
     )
 
 
 async def test_one_session_serves_all(channel: SmsChannel, centre: ScriptedCentre) -> None:
     outcomes = await asyncio.gather(*(send(channel, new_id()) for _ in range(40)))
-    assert sorted(o.reference or "" for o in outcomes if isinstance(o, Sent)) == sorted(f"id-{n}" for n in range(1, 41))
+    assert sorted(o.reference or "" for o in outcomes if isinstance(o, Sent)) == sorted(
+        f"id-{n}" for n in range(1, 41)
+    )
     assert centre.binds == 1
 
 
@@ -147,24 +163,36 @@ async def test_a_text_is_cut_as_it_is_counted(
     for at, (submit, piece) in enumerate(zip(centre.submits, pieces, strict=True), start=1):
         header = b"" if total == 1 else bytes((5, 0, 3, key.int & 0xFF, total, at))
         assert submit.short_message == header + piece
-        assert (submit.data_coding, submit.esm_class, submit.registered_delivery) == (coding, 0x40 if total > 1 else 0, 1)
+        assert (submit.data_coding, submit.esm_class, submit.registered_delivery) == (
+            coding,
+            0x40 if total > 1 else 0,
+            1,
+        )
 
 
 async def test_a_long_text_goes_whole_where_the_account_wants_it_so(centre: ScriptedCentre) -> None:
     channel = channel_to(centre.port, long_messages="payload")
     assert await send(channel, new_id(), "x" * 400) == Sent("id-1")
     [submit] = centre.submits
-    assert (submit.short_message, submit.esm_class, [(t.tag, t.value) for t in submit.tlvs]) == (b"", 0, [(0x0424, b"x" * 400)])
+    assert (submit.short_message, submit.esm_class, [(t.tag, t.value) for t in submit.tlvs]) == (
+        b"",
+        0,
+        [(0x0424, b"x" * 400)],
+    )
     await channel.close()
 
 
 @pytest.mark.parametrize("second", [0x58, 0x0B, SILENCE, CLOSE])
-async def test_a_message_that_was_taken_in_part_is_uncertain(channel: SmsChannel, centre: ScriptedCentre, second: int | str) -> None:
+async def test_a_message_that_was_taken_in_part_is_uncertain(
+    channel: SmsChannel, centre: ScriptedCentre, second: int | str
+) -> None:
     centre.answers = [0, second]
     assert isinstance(await send(channel, new_id(), "x" * 400), Uncertain)
 
 
-async def test_of_a_message_whose_first_part_is_refused_nothing_else_is_sent(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_of_a_message_whose_first_part_is_refused_nothing_else_is_sent(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.answers = [0x58, 0]
     assert isinstance(await send(channel, new_id(), "x" * 400), Deferred)
     assert len(centre.submits) == 1
@@ -179,7 +207,9 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("status", "kind"), KINDS)
-async def test_every_status_has_its_class(channel: SmsChannel, centre: ScriptedCentre, status: int, kind: type) -> None:
+async def test_every_status_has_its_class(
+    channel: SmsChannel, centre: ScriptedCentre, status: int, kind: type
+) -> None:
     centre.answers = [status, 0]
     outcome = await send(channel, new_id())
     assert isinstance(outcome, kind)
@@ -196,7 +226,14 @@ def test_no_status_stands_in_two_tables_and_each_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(0x0E, Misconfigured), (0x05, Deferred), (0x14, Deferred), (0x400, Misconfigured), (0x0B, Misconfigured)]
+    ("status", "kind"),
+    [
+        (0x0E, Misconfigured),
+        (0x05, Deferred),
+        (0x14, Deferred),
+        (0x400, Misconfigured),
+        (0x0B, Misconfigured),
+    ],
 )
 def test_a_refused_bind_has_sent_nothing(status: int, kind: type) -> None:
     assert isinstance(of_bind(status), kind)
@@ -207,7 +244,9 @@ def test_a_nack_that_says_that_all_is_well_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("command", [0x8000_0000, 0x8000_0021])
-async def test_an_answer_to_something_else_is_no_yes(channel: SmsChannel, centre: ScriptedCentre, command: int) -> None:
+async def test_an_answer_to_something_else_is_no_yes(
+    channel: SmsChannel, centre: ScriptedCentre, command: int
+) -> None:
     centre.answers = [SILENCE]
     sending = asyncio.create_task(send(channel, new_id()))
     await until(lambda: centre.submits)
@@ -215,7 +254,9 @@ async def test_an_answer_to_something_else_is_no_yes(channel: SmsChannel, centre
     assert isinstance(await sending, Uncertain)
 
 
-async def test_answers_find_their_questions_in_any_order(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_answers_find_their_questions_in_any_order(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.answers = [SILENCE]
     sending = [asyncio.create_task(send(channel, new_id())) for _ in range(3)]
     await until(lambda: len(centre.submits) == 3)
@@ -224,7 +265,9 @@ async def test_answers_find_their_questions_in_any_order(channel: SmsChannel, ce
     assert [await each for each in sending] == [Sent("nr-2"), Sent("nr-3"), Sent("nr-4")]
 
 
-async def test_an_answer_that_comes_too_late_is_nobodys(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_an_answer_that_comes_too_late_is_nobodys(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.answers = [SILENCE, 0]
     assert isinstance(await send(channel, new_id()), Uncertain)
     centre.say(pdu(SUBMIT | ANSWER, 0, 2, b"late\0"))
@@ -246,14 +289,18 @@ async def test_what_waits_when_the_session_is_lost_is_uncertain_and_the_next_one
     assert centre.binds == 2
 
 
-async def test_a_refused_bind_is_not_repeated_at_once(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_refused_bind_is_not_repeated_at_once(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.bind_status = 0x0E
     outcomes = [await send(channel, new_id()) for _ in range(5)]
     assert all(isinstance(o, Misconfigured) for o in outcomes)
     assert centre.binds == 1
 
 
-async def test_while_nobody_knocks_it_is_said_when_to_come_again(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_while_nobody_knocks_it_is_said_when_to_come_again(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     await centre.close()
     assert isinstance(await send(channel, new_id()), Deferred)
     second = await send(channel, new_id())
@@ -263,7 +310,9 @@ async def test_while_nobody_knocks_it_is_said_when_to_come_again(channel: SmsCha
     await centre.start()
 
 
-async def test_a_login_that_is_not_answered_defers(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_login_that_is_not_answered_defers(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.bind_status = SILENCE
     assert isinstance(await send(channel, new_id()), Deferred)
 
@@ -280,14 +329,18 @@ async def test_a_session_that_does_not_answer_is_given_up(centre: ScriptedCentre
     await channel.close()
 
 
-async def test_the_centres_own_questions_are_answered(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_the_centres_own_questions_are_answered(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     await send(channel, new_id())
     centre.say(pdu(ENQUIRE, 0, 7) + pdu(0x0102, 0, 8))
     await until(lambda: centre.answered(ENQUIRE))
     await until(lambda: (0x8000_0000, 3, b"") in centre.requests)
 
 
-async def test_a_centre_that_unbinds_is_bound_to_anew(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_centre_that_unbinds_is_bound_to_anew(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     await send(channel, new_id())
     centre.say(pdu(UNBIND, 0, 7))
     await until(lambda: centre.answered(UNBIND))
@@ -302,14 +355,18 @@ async def test_closing_unbinds(centre: ScriptedCentre) -> None:
     assert centre.requests[-1][0] == UNBIND
 
 
-async def test_a_senders_name_that_smpp_cannot_carry_goes_another_way(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_senders_name_that_smpp_cannot_carry_goes_another_way(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     outcome = await send(channel, new_id(), sender="Café")
     assert isinstance(outcome, Misconfigured)
     assert not centre.requests
 
 
 @pytest.mark.parametrize(("deduplicates", "rule"), [(False, "hold"), (True, "resend")])
-def test_what_is_uncertain_is_held_unless_the_centre_knows_it_again(deduplicates: bool, rule: str) -> None:
+def test_what_is_uncertain_is_held_unless_the_centre_knows_it_again(
+    deduplicates: bool, rule: str
+) -> None:
     assert channel_to(9, deduplicates=deduplicates).when_uncertain("smpp", draft()) == rule
 
 

@@ -1,4 +1,5 @@
-"""SMPP against a message centre that nobody here wrote, and that shares no line with ours: node-smpp, in a process of its own, over TLS."""
+"""SMPP against a message centre that nobody here wrote, and that shares no line with ours:
+node-smpp, in a process of its own, over TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.mailbox import MailServer
+from utskick.sandbox.smtp_server import MailServer
 
 HERE = Path(__file__).parent / "centre"
 MODULES = Path(os.environ.get("UTSKICK_NODE_MODULES", HERE / "node_modules"))
@@ -45,7 +46,13 @@ class NodeCentre:
         await certified.close()
         self.ca_file = certified.ca_file
         self.process = await asyncio.create_subprocess_exec(
-            *("node", str(HERE / "centre.js"), SECRET, str(folder / "mailbox-key.pem"), str(self.ca_file)),
+            *(
+                "node",
+                str(HERE / "centre.js"),
+                SECRET,
+                str(folder / "mailbox-key.pem"),
+                str(self.ca_file),
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "NODE_PATH": str(MODULES)},
@@ -78,7 +85,14 @@ async def centre(tmp_path: Path) -> AsyncIterator[NodeCentre]:
 
 def channel_of(centre: NodeCentre, **more: Any) -> SmsChannel:
     return channel_to(
-        centre.port, **{"security": "tls", "ca_file": str(centre.ca_file), "response_timeout": 1, "connect_timeout": 3, **more}
+        centre.port,
+        **{
+            "security": "tls",
+            "ca_file": str(centre.ca_file),
+            "response_timeout": 1,
+            "connect_timeout": 3,
+            **more,
+        },
     )
 
 
@@ -90,22 +104,35 @@ async def test_a_message_goes_out_and_its_receipt_comes_back(centre: NodeCentre)
     await until(lambda: centre.of("deliver_sm_resp"))
     assert centre.of("bind") == [{"seen": "bind", "known": True, "version": 0x34}]
     [submit] = centre.of("submit_sm")
-    assert (submit["to"], submit["from"], submit["ton"], submit["wanted"]) == ("46701740605", "Utskick", 5, 1)
+    assert (submit["to"], submit["from"], submit["ton"], submit["wanted"]) == (
+        "46701740605",
+        "Utskick",
+        5,
+        1,
+    )
     assert (submit["text"], submit["coding"], submit["esm"]) == ("Hej å ä ö € {[~]}", 0, 0)
-    assert centre.of("deliver_sm_resp") == [{"seen": "deliver_sm_resp", "id": "node-1", "status": 0}]
+    assert centre.of("deliver_sm_resp") == [
+        {"seen": "deliver_sm_resp", "id": "node-1", "status": 0}
+    ]
     assert [(r.report, r.reference) for _, r in desk.kept] == [(Report.DELIVERED, "node-1")]
     await channel.close()
     await until(lambda: centre.of("unbind"))
 
 
-@pytest.mark.parametrize(("text", "coding"), [("Långt meddelande €. " * 20, 0), ("Длинное сообщение 🐻. " * 10, 8)])
-async def test_a_long_message_is_put_together_by_somebody_elses_code(centre: NodeCentre, text: str, coding: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "coding"), [("Långt meddelande €. " * 20, 0), ("Длинное сообщение 🐻. " * 10, 8)]
+)
+async def test_a_long_message_is_put_together_by_somebody_elses_code(
+    centre: NodeCentre, text: str, coding: int
+) -> None:
     channel, key = channel_of(centre), new_id()
     assert isinstance(await send(channel, key, text), Sent)
     submits = sorted(centre.of("submit_sm"), key=lambda each: each["udh"])
     assert "".join(each["text"] for each in submits) == text
     total = len(submits)
-    assert [each["udh"] for each in submits] == [[f"0003{key.int & 0xFF:02x}{total:02x}{at:02x}"] for at in range(1, total + 1)]
+    assert [each["udh"] for each in submits] == [
+        [f"0003{key.int & 0xFF:02x}{total:02x}{at:02x}"] for at in range(1, total + 1)
+    ]
     assert {(each["coding"], each["esm"]) for each in submits} == {(coding, 0x40)}
     await channel.close()
 
@@ -124,7 +151,9 @@ async def test_its_answers_are_understood(centre: NodeCentre, last: str, kind: t
     await channel.close()
 
 
-async def test_a_wrong_password_and_a_certificate_of_nobodys_are_our_mistake(centre: NodeCentre) -> None:
+async def test_a_wrong_password_and_a_certificate_of_nobodys_are_our_mistake(
+    centre: NodeCentre,
+) -> None:
     wrong, trusting = channel_of(centre, password="wrong"), channel_of(centre, ca_file=None)
     for channel, code in ((wrong, "refused-login"), (trusting, "tls")):
         outcome = await send(channel, new_id())

@@ -10,11 +10,21 @@ import smpp34
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.channels.sms.smsc import DELIVER, SILENCE, Desk, ScriptedCentre, channel_to, pdu, receipt_text, send, until
+from tests.channels.sms.smsc import (
+    DELIVER,
+    SILENCE,
+    Desk,
+    ScriptedCentre,
+    channel_to,
+    pdu,
+    receipt_text,
+    send,
+    until,
+)
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
-from utskick.domain.channel import Hook, Receipt, Report
+from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
@@ -51,13 +61,17 @@ async def answers(centre: ScriptedCentre) -> list[int]:
     return [status for _, status, _ in centre.answered(DELIVER)]
 
 
-async def test_a_receipt_is_handed_over_with_its_account(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_receipt_is_handed_over_with_its_account(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     centre.deliver(receipt_text("id-1"))
     assert await answers(centre) == [OK]
     assert desk.kept == [("smpp", Receipt("smpp", Report.DELIVERED, None, "id-1", None))]
 
 
-async def test_a_receipt_is_answered_only_when_it_has_been_kept(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_receipt_is_answered_only_when_it_has_been_kept(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     desk.open.clear()
     centre.deliver(receipt_text("id-1"))
     assert isinstance(await send(channel, new_id()), Sent)  # the session goes on meanwhile
@@ -66,7 +80,9 @@ async def test_a_receipt_is_answered_only_when_it_has_been_kept(channel: SmsChan
     assert await answers(centre) == [OK]
 
 
-async def test_a_receipt_that_cannot_be_kept_is_asked_for_again(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_receipt_that_cannot_be_kept_is_asked_for_again(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     desk.closed = True
     centre.deliver(receipt_text("id-1"))
     assert await answers(centre) == [COME_AGAIN]
@@ -76,7 +92,9 @@ async def test_a_receipt_that_cannot_be_kept_is_asked_for_again(channel: SmsChan
     assert len(desk.kept) == 1
 
 
-async def test_a_flood_of_receipts_is_not_taken_at_once(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_flood_of_receipts_is_not_taken_at_once(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     desk.open.clear()
     for number in range(1, 71):
         centre.deliver(receipt_text(f"id-{number}"), number=number)
@@ -86,7 +104,9 @@ async def test_a_flood_of_receipts_is_not_taken_at_once(channel: SmsChannel, cen
     await until(lambda: len(desk.kept) == 64)
 
 
-async def test_a_receipt_that_is_being_kept_when_we_close_is_still_answered(centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_receipt_that_is_being_kept_when_we_close_is_still_answered(
+    centre: ScriptedCentre, desk: Desk
+) -> None:
     channel = channel_to(centre.port)
     channel.report_to(desk.keep)
     await channel.start()
@@ -111,42 +131,59 @@ async def test_where_nobody_keeps_receipts_the_centre_does(centre: ScriptedCentr
     await channel.close()
 
 
-async def test_a_lost_session_is_bound_anew_without_anything_to_send(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_lost_session_is_bound_anew_without_anything_to_send(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     centre.hang_up()
     await until(lambda: centre.binds == 2)
     centre.deliver(receipt_text("id-1"))
     assert await answers(centre) == [OK]
 
 
-async def test_a_centre_that_comes_back_is_found_again(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_centre_that_comes_back_is_found_again(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     await centre.close()
     await asyncio.sleep(0.05)
     await centre.start()
     await until(lambda: centre.binds == 2)
 
 
-async def test_a_receipt_of_any_part_speaks_of_the_message(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_a_receipt_of_any_part_speaks_of_the_message(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     assert await send(channel, new_id(), "x" * 400) == Sent("id-1")
     for number in (3, 1, 2):
         centre.deliver(receipt_text(f"id-{number}"), number=number)
     centre.deliver(receipt_text("of-another-worker"), number=4)
     await until(lambda: len(desk.kept) == 4)
-    assert [receipt.reference for _, receipt in desk.kept] == ["id-1", "id-1", "id-1", "of-another-worker"]
+    assert [receipt.reference for _, receipt in desk.kept] == [
+        "id-1",
+        "id-1",
+        "id-1",
+        "of-another-worker",
+    ]
 
 
-async def test_what_a_citizen_writes_is_not_taken_for_a_receipt(channel: SmsChannel, centre: ScriptedCentre, desk: Desk) -> None:
+async def test_what_a_citizen_writes_is_not_taken_for_a_receipt(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk
+) -> None:
     centre.deliver(receipt_text("id-1"), esm_class=0)
     assert await answers(centre) == [NOT_TAKEN]
     assert desk.kept == []
 
 
 @pytest.mark.parametrize("text", [b"", b"sub:001 stat:DELIVRD", b"\xff\xfe\x00"])
-async def test_a_receipt_of_no_message_is_not_taken(channel: SmsChannel, centre: ScriptedCentre, desk: Desk, text: bytes) -> None:
+async def test_a_receipt_of_no_message_is_not_taken(
+    channel: SmsChannel, centre: ScriptedCentre, desk: Desk, text: bytes
+) -> None:
     centre.deliver(text)
     assert await answers(centre) == [NOT_TAKEN]
 
 
-async def test_a_receipt_that_is_no_pdu_inside_is_not_taken_and_the_session_lives(channel: SmsChannel, centre: ScriptedCentre) -> None:
+async def test_a_receipt_that_is_no_pdu_inside_is_not_taken_and_the_session_lives(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
     centre.say(pdu(DELIVER, 0, 1, b"abc"))
     assert await answers(centre) == [NOT_TAKEN]
     assert isinstance(await send(channel, new_id()), Sent)
@@ -178,10 +215,21 @@ def test_the_state_in_the_text_decides(stat: str, report: Report, code: str | No
 
 @pytest.mark.parametrize(
     ("state", "report"),
-    [(1, Report.SENT), (2, Report.DELIVERED), (3, Report.FAILED), (5, Report.FAILED), (7, Report.UNKNOWN), (8, Report.FAILED)],
+    [
+        (1, Report.SENT),
+        (2, Report.DELIVERED),
+        (3, Report.FAILED),
+        (5, Report.FAILED),
+        (7, Report.UNKNOWN),
+        (8, Report.FAILED),
+    ],
 )
 def test_the_optional_parameters_decide_before_the_text(state: int, report: Report) -> None:
-    tlvs = [smpp34.Tlv(RECEIPTED, b"right\0"), smpp34.Tlv(STATE, bytes((state,))), smpp34.Tlv(0x0423, b"\x03\x00\xff")]
+    tlvs = [
+        smpp34.Tlv(RECEIPTED, b"right\0"),
+        smpp34.Tlv(STATE, bytes((state,))),
+        smpp34.Tlv(0x0423, b"\x03\x00\xff"),
+    ]
     message = smpp34.DeliverSm("a", "b", receipt_text("wrong", "EXPIRED"), tlvs=tlvs)
     assert is_receipt(message)
     word = word_of(message)
@@ -190,7 +238,9 @@ def test_the_optional_parameters_decide_before_the_text(state: int, report: Repo
 
 
 def test_a_receipt_may_stand_in_the_payload() -> None:
-    message = smpp34.DeliverSm("a", "b", b"", esm_class=4, tlvs=[smpp34.Tlv(PAYLOAD, receipt_text("x-1"))])
+    message = smpp34.DeliverSm(
+        "a", "b", b"", esm_class=4, tlvs=[smpp34.Tlv(PAYLOAD, receipt_text("x-1"))]
+    )
     word = word_of(message)
     assert word is not None
     assert word.reference == "x-1"
@@ -212,11 +262,15 @@ def test_no_text_breaks_the_reading(text: bytes) -> None:
 
 async def test_nobody_reports_for_the_centre_by_http(channel: SmsChannel) -> None:
     with pytest.raises(Unauthorized):
-        channel.read_receipt(Hook("smpp", SECRET, {}, {}, receipt_text("id-1")))
+        channel.read_receipt(ProviderCallback("smpp", SECRET, {}, {}, receipt_text("id-1")))
 
 
 async def test_nothing_is_logged_of_people(
-    channel: SmsChannel, centre: ScriptedCentre, desk: Desk, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    channel: SmsChannel,
+    centre: ScriptedCentre,
+    desk: Desk,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with caplog.at_level(0):
         await send(channel, new_id())

@@ -1,4 +1,5 @@
-"""SMPP against a message centre that nobody here wrote: the server of smpp34 (Rust), whose codec the channel uses, too."""
+"""SMPP against a message centre that nobody here wrote: the server of smpp34 (Rust), whose codec
+the channel uses, too."""
 
 from __future__ import annotations
 
@@ -78,7 +79,9 @@ async def channel(centre: Centre, desk: Desk) -> AsyncIterator[SmsChannel]:
 
 async def test_many_messages_go_over_one_bind(channel: SmsChannel, centre: Centre) -> None:
     outcomes = await asyncio.gather(*(send(channel, new_id()) for _ in range(100)))
-    assert {o.reference for o in outcomes if isinstance(o, Sent)} == {f"rust-{n}" for n in range(1, 101)}
+    assert {o.reference for o in outcomes if isinstance(o, Sent)} == {
+        f"rust-{n}" for n in range(1, 101)
+    }
     assert len(centre.sessions) == 1
     assert centre.sessions[0].system_id == "municipality"
 
@@ -88,27 +91,45 @@ async def test_a_long_message_arrives_whole(channel: SmsChannel, centre: Centre)
     parts = {each.short_message[5]: each.short_message[6:] for each in centre.submits}
     assert {each.short_message[:3] for each in centre.submits} == {b"\x05\x00\x03"}
     whole = b"".join(parts[at] for at in sorted(parts))
-    assert whole.translate(bytes.maketrans(b"\x0f\x7b\x7c", b"\xe5\xe4\xf6")).decode("latin-1") == TEXT
+    assert (
+        whole.translate(bytes.maketrans(b"\x0f\x7b\x7c", b"\xe5\xe4\xf6")).decode("latin-1") == TEXT
+    )
 
 
-@pytest.mark.parametrize(("verdict", "kind"), [(smpp34.ESME_RTHROTTLED, Deferred), (smpp34.ESME_RINVDSTADR, Rejected)])
-async def test_a_refusal_is_understood(channel: SmsChannel, centre: Centre, verdict: int, kind: type) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "kind"), [(smpp34.ESME_RTHROTTLED, Deferred), (smpp34.ESME_RINVDSTADR, Rejected)]
+)
+async def test_a_refusal_is_understood(
+    channel: SmsChannel, centre: Centre, verdict: int, kind: type
+) -> None:
     centre.verdict = verdict
     assert isinstance(await send(channel, new_id()), kind)
 
 
-async def test_a_receipt_comes_back_and_is_answered(channel: SmsChannel, centre: Centre, desk: Desk) -> None:
+async def test_a_receipt_comes_back_and_is_answered(
+    channel: SmsChannel, centre: Centre, desk: Desk
+) -> None:
     await send(channel, new_id())
-    tlvs = [smpp34.Tlv(smpp34.TLV_RECEIPTED_MESSAGE_ID, b"rust-1\0"), smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x02")]
+    tlvs = [
+        smpp34.Tlv(smpp34.TLV_RECEIPTED_MESSAGE_ID, b"rust-1\0"),
+        smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\x02"),
+    ]
     for text, more in ((receipt_text("rust-1"), []), (b"", tlvs)):
         answer = await centre.sessions[0].deliver_sm(
-            destination_addr="Utskick", source_addr="46701740605", esm_class=4, short_message=text, tlvs=more
+            destination_addr="Utskick",
+            source_addr="46701740605",
+            esm_class=4,
+            short_message=text,
+            tlvs=more,
         )
         assert answer.is_success
     assert [(r.report, r.reference) for _, r in desk.kept] == [(Report.DELIVERED, "rust-1")] * 2
     desk.closed = True
     answer = await centre.sessions[0].deliver_sm(
-        destination_addr="Utskick", source_addr="46701740605", esm_class=4, short_message=receipt_text("rust-1")
+        destination_addr="Utskick",
+        source_addr="46701740605",
+        esm_class=4,
+        short_message=receipt_text("rust-1"),
     )
     assert answer.command_status == 0x64
 

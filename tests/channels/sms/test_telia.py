@@ -10,18 +10,25 @@ from aiohttp import web
 
 from tests.channels.sms.stage import ServerStage, json, text
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.domain.channel import Hook
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
-from utskick.outgoing.calls import Outgoing, Timeouts
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.http_client import Outgoing, Timeouts
+from utskick.outgoing.token import Token, TokenSource
 
 ANSWERS = {
     "well": lambda: web.Response(status=204),
     "temporary": json(500, {"httpCode": 500, "message": "Internal server error"}),
     "login": text(401, "no"),
-    "refuse": json(400, {"httpCode": 400, "message": "Bad Request", "technicalDetails": {"rootCode": 4711, "rootCause": "x"}}),
+    "refuse": json(
+        400,
+        {
+            "httpCode": 400,
+            "message": "Bad Request",
+            "technicalDetails": {"rootCode": 4711, "rootCause": "x"},
+        },
+    ),
     "bare-refusal": text(400, "<html>"),
 }
 
@@ -69,12 +76,18 @@ async def test_one_token_serves_many_calls_at_once(stage: ServerStage) -> None:
     assert stage.tokens_given == 1
 
 
-async def test_a_refused_token_is_renewed_once_and_the_call_repeated_once(stage: ServerStage) -> None:
+async def test_a_refused_token_is_renewed_once_and_the_call_repeated_once(
+    stage: ServerStage,
+) -> None:
     await stage.send(new_id())
     await stage.misbehave("login")
     assert isinstance(await stage.send(new_id()), Misconfigured)
     assert stage.tokens_given == 2
-    assert [call.headers["Authorization"] for call in stage.calls] == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+    assert [call.headers["Authorization"] for call in stage.calls] == [
+        "Bearer token-1",
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
 
 
 async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> None:
@@ -97,7 +110,9 @@ async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> N
         (json(400, {"error": "unauthorized_client"}), Misconfigured),
     ],
 )
-async def test_without_a_token_nothing_was_sent(stage: ServerStage, answer: object, kind: type) -> None:
+async def test_without_a_token_nothing_was_sent(
+    stage: ServerStage, answer: object, kind: type
+) -> None:
     stage.token_answers = [answer]  # type: ignore[list-item]
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
@@ -125,12 +140,19 @@ async def test_a_refusal_without_words_is_still_one(stage: ServerStage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "passed", "tokens"), [(3600, 3569, 1), (3600, 3571, 2), (60, 53, 1), (60, 55, 2), (None, 269, 1), (None, 271, 2)]
+    ("life", "passed", "tokens"),
+    [(3600, 3569, 1), (3600, 3571, 2), (60, 53, 1), (60, 55, 2), (None, 269, 1), (None, 271, 2)],
 )
-async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int | None, passed: float, tokens: int) -> None:
-    stage.token_answers = [json(200, {"access_token": "first", **({"expires_in": life} if life else {})})]
+async def test_a_token_is_renewed_before_its_end(
+    stage: ServerStage, life: int | None, passed: float, tokens: int
+) -> None:
+    stage.token_answers = [
+        json(200, {"access_token": "first", **({"expires_in": life} if life else {})})
+    ]
     wire, now = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]
-    token = Token(Grant(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0])
+    token = Token(
+        TokenSource(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0]
+    )
     assert await token.get() == "first"
     now[0] += passed
     await token.get()
@@ -140,7 +162,7 @@ async def test_a_token_is_renewed_before_its_end(stage: ServerStage, life: int |
 
 async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: ServerStage) -> None:
     wire = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3))
-    token = Token(Grant(str(stage.server.make_url("/token")), "me", SECRET), wire)
+    token = Token(TokenSource(str(stage.server.make_url("/token")), "me", SECRET), wire)
     assert await token.get() == "token-1"
     for _ in range(2):
         token.refuse("token-1")
@@ -150,4 +172,4 @@ async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: Se
 
 async def test_there_are_no_reports_to_read(stage: ServerStage) -> None:
     with pytest.raises(Unreadable):
-        stage.channel.read_receipt(Hook("telia", SECRET, {}, {}, b"{}"))
+        stage.channel.read_receipt(ProviderCallback("telia", SECRET, {}, {}, b"{}"))

@@ -1,4 +1,5 @@
-"""``smbclient`` is a package, and beside it a script that impacket installs; pytest puts the folder of scripts before the packages."""
+"""``smbclient`` is a package, and beside it a script that impacket installs; pytest puts the folder
+of scripts before the packages."""
 
 from __future__ import annotations
 

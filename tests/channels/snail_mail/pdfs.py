@@ -19,7 +19,12 @@ def saved(pdf: pikepdf.Pdf, **how: object) -> bytes:
     return written.getvalue()
 
 
-def letter(pages: int = 1, size: tuple[float, float] = A4, rotate: int = 0, ink: Callable[[int], bytes] | None = None) -> bytes:
+def letter(
+    pages: int = 1,
+    size: tuple[float, float] = A4,
+    rotate: int = 0,
+    ink: Callable[[int], bytes] | None = None,
+) -> bytes:
     """``ink``: the content stream of each page, by its number."""
     pdf = pikepdf.new()
     for number in range(1, pages + 1):
@@ -33,10 +38,18 @@ def letter(pages: int = 1, size: tuple[float, float] = A4, rotate: int = 0, ink:
 
 def box(left: float, top: float, width: float, height: float, grey: float = 0.0) -> bytes:
     """A filled rectangle, in millimetres from the upper left corner of an A4 page."""
-    return b"%f g %f %f %f %f re f\n" % (grey, left * MM, (A4[1] - top - height) * MM, width * MM, height * MM)
+    return b"%f g %f %f %f %f re f\n" % (
+        grey,
+        left * MM,
+        (A4[1] - top - height) * MM,
+        width * MM,
+        height * MM,
+    )
 
 
-def changed(change: Callable[[pikepdf.Pdf], object], data: bytes | None = None, **how: object) -> bytes:
+def changed(
+    change: Callable[[pikepdf.Pdf], object], data: bytes | None = None, **how: object
+) -> bytes:
     with pikepdf.open(io.BytesIO(data or letter())) as pdf:
         change(pdf)
         return saved(pdf, **how)
@@ -46,7 +59,11 @@ def many_pages(count: int) -> bytes:
     """Written by hand, because it is faster (ISO 32000-1 section 7.5)."""
     kids = b" ".join(b"%d 0 R" % number for number in range(3, count + 3))
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"
-    bodies = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count %d/Kids[%b]>>" % (count, kids), *[page] * count]
+    bodies = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count %d/Kids[%b]>>" % (count, kids),
+        *[page] * count,
+    ]
     written, places = [b"%PDF-1.4\n"], []
     at = len(written[0])
     for number, body in enumerate(bodies, 1):
@@ -55,11 +72,19 @@ def many_pages(count: int) -> bytes:
         at += len(written[-1])
     size = len(bodies) + 1
     head = b"xref\n0 %d\n0000000000 65535 f \n" % size
-    return b"".join([*written, head, *places, b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, at)])
+    return b"".join(
+        [
+            *written,
+            head,
+            *places,
+            b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, at),
+        ]
+    )
 
 
 def repeated(first: bytes, block: bytes, times: int) -> bytes:
-    """The deflated form of ``first`` and of many equal blocks after it, of which only one has to be packed (RFC 1951 section 3.2)."""
+    """The deflated form of ``first`` and of many equal blocks after it, of which only one has to be
+    packed (RFC 1951 section 3.2)."""
     packer = zlib.compressobj(9)
     begun = packer.compress(first) + packer.flush(zlib.Z_FULL_FLUSH)
     once = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -79,12 +104,19 @@ def opening_script(pdf: pikepdf.Pdf) -> None:
 
 
 def named_script(pdf: pikepdf.Pdf) -> None:
-    tree = Dictionary(Names=Array([String("a"), _action("JavaScript", JS=pdf.make_stream(b"app.alert(1)"))]))
+    tree = Dictionary(
+        Names=Array([String("a"), _action("JavaScript", JS=pdf.make_stream(b"app.alert(1)"))])
+    )
     pdf.Root.Names = Dictionary(JavaScript=pdf.make_indirect(tree))
 
 
 def launching_link(pdf: pikepdf.Pdf) -> None:
-    link = Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=[0, 0, 10, 10], A=_action("Launch", F=String("calc.exe")))
+    link = Dictionary(
+        Type=Name.Annot,
+        Subtype=Name.Link,
+        Rect=[0, 0, 10, 10],
+        A=_action("Launch", F=String("calc.exe")),
+    )
     pdf.pages[0].Annots = Array([link])
 
 
@@ -107,7 +139,10 @@ def file_annotation(pdf: pikepdf.Pdf) -> None:
     pdf.pages[0].Annots = Array(
         [
             Dictionary(
-                Type=Name.Annot, Subtype=Name.FileAttachment, Rect=[0, 0, 9, 9], FS=Dictionary(Type=Name.Filespec, EF=Dictionary(F=stream))
+                Type=Name.Annot,
+                Subtype=Name.FileAttachment,
+                Rect=[0, 0, 9, 9],
+                FS=Dictionary(Type=Name.Filespec, EF=Dictionary(F=stream)),
             )
         ]
     )
@@ -122,7 +157,14 @@ def harmless_words(pdf: pikepdf.Pdf) -> None:
     """What a search for words would take for a script."""
     pdf.docinfo.Title = String("Om /JavaScript, /JS och /EmbeddedFile (en kurs)")
     pdf.pages[0].Annots = Array(
-        [Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=[0, 0, 9, 9], A=_action("URI", URI=String("https://example.se")))]
+        [
+            Dictionary(
+                Type=Name.Annot,
+                Subtype=Name.Link,
+                Rect=[0, 0, 9, 9],
+                A=_action("URI", URI=String("https://example.se")),
+            )
+        ]
     )
 
 
@@ -142,16 +184,26 @@ def object_stream_bomb() -> bytes:
     packed = zlib.compress(repeated(b"1 0 ", b" " * 1_000_000, 2000), 9)
     head = b"%PDF-1.5\n"
     holder = (
-        b"4 0 obj\n<</Type/ObjStm/N 1/First 4/Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n" % len(packed)
+        b"4 0 obj\n<</Type/ObjStm/N 1/First 4/Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n"
+        % len(packed)
         + packed
         + b"\nendstream\nendobj\n"
     )
     rows = (
-        b"\x00\x00\x00\x00\xff" + b"\x02\x00\x00\x04\x00" + b"\x00\x00\x00\x00\xff" * 2 + b"\x01" + len(head).to_bytes(3, "big") + b"\x00"
+        b"\x00\x00\x00\x00\xff"
+        + b"\x02\x00\x00\x04\x00"
+        + b"\x00\x00\x00\x00\xff" * 2
+        + b"\x01"
+        + len(head).to_bytes(3, "big")
+        + b"\x00"
     )
     at = len(head) + len(holder)
     rows += b"\x01" + at.to_bytes(3, "big") + b"\x00"
-    table = b"5 0 obj\n<</Type/XRef/Size 6/W[1 3 1]/Root 1 0 R/Length %d>>stream\n" % len(rows) + rows + b"\nendstream\nendobj\n"
+    table = (
+        b"5 0 obj\n<</Type/XRef/Size 6/W[1 3 1]/Root 1 0 R/Length %d>>stream\n" % len(rows)
+        + rows
+        + b"\nendstream\nendobj\n"
+    )
     return head + holder + table + b"startxref\n%d\n%%%%EOF\n" % at
 
 
@@ -159,7 +211,9 @@ def nested_forms() -> bytes:
     """Each form draws the next one ten times: 10^9 rectangles in a few kilobytes."""
 
     def change(pdf: pikepdf.Pdf) -> None:
-        inner = pdf.make_stream(b"0 0 1 1 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 600, 850])
+        inner = pdf.make_stream(
+            b"0 0 1 1 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 600, 850]
+        )
         for _ in range(9):
             inner = pdf.make_stream(
                 b"/X Do " * 10,
@@ -179,7 +233,13 @@ def pixel_flood() -> bytes:
 
     def change(pdf: pikepdf.Pdf) -> None:
         image = pdf.make_stream(
-            b"", Type=Name.XObject, Subtype=Name.Image, Width=40_000, Height=40_000, BitsPerComponent=8, ColorSpace=Name.DeviceRGB
+            b"",
+            Type=Name.XObject,
+            Subtype=Name.Image,
+            Width=40_000,
+            Height=40_000,
+            BitsPerComponent=8,
+            ColorSpace=Name.DeviceRGB,
         )
         image.write(repeated(b"", bytes(1_000_000), 100), filter=Name.FlateDecode)
         pdf.pages[0].Resources = Dictionary(XObject=Dictionary(X=image))

@@ -14,9 +14,9 @@ from utskick.channels.snail_mail.channel import SnailMailChannel, build
 from utskick.channels.snail_mail.settings import SnailMailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import Contact, Hidden, LegalId, Neighbours, PostalAddress
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred
-from utskick.domain.people import Contact, Hidden, LegalId, Neighbours, PostalAddress
 from utskick.domain.recipient import Recipient
 
 BATCH = "0190b1c2-0000-7000-8000-000000000001"
@@ -46,7 +46,9 @@ class People:
     async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> dict[str, LegalId]:
         return {}
 
-    async def contacts(self, municipality_id: str, party_id: str, filters: Any) -> Sequence[Contact]:
+    async def contacts(
+        self, municipality_id: str, party_id: str, filters: Any
+    ) -> Sequence[Contact]:
         return ()
 
 
@@ -67,16 +69,24 @@ class NoDevices:
 
 
 def channel(people: People | None = None, **section: Any) -> SnailMailChannel:
-    return build(SnailMailSettings.model_validate(section), Neighbours(people or People(), NoDevices()))
+    return build(
+        SnailMailSettings.model_validate(section), Neighbours(people or People(), NoDevices())
+    )
 
 
 def to_folder(folder: Path, **section: Any) -> SnailMailChannel:
     folder.mkdir(exist_ok=True)
-    return channel(accounts={"house": {"provider": "folder", "path": str(folder), "profile": "free-v2"}}, **section)
+    return channel(
+        accounts={"house": {"provider": "folder", "path": str(folder), "profile": "free-v2"}},
+        **section,
+    )
 
 
 def content(*attachments: Attachment, envelope: str | None = None, **more: Any) -> dict[str, Any]:
-    told = [{"filename": a.name, "contentType": "application/pdf", "digest": a.digest.hex()} for a in attachments]
+    told = [
+        {"filename": a.name, "contentType": "application/pdf", "digest": a.digest.hex()}
+        for a in attachments
+    ]
     told = [{**one, "envelopeType": envelope} for one in told] if envelope else told
     return {"department": "Kultur", **({"attachments": told} if told else {}), **more}
 
@@ -85,7 +95,12 @@ def pdf(name: str = "beslut.pdf", data: bytes = PDF) -> Attachment:
     return Attachment.of(name, "application/pdf", data)
 
 
-def asked(address: dict[str, Any] | None = None, party: str | None = None, *attachments: Attachment, **more: Any) -> Draft:
+def asked(
+    address: dict[str, Any] | None = None,
+    party: str | None = None,
+    *attachments: Attachment,
+    **more: Any,
+) -> Draft:
     """A letter before ``prepare``."""
     enclosed = attachments or (pdf(),)
     destination = orjson.dumps(address).decode() if address else ""
@@ -94,14 +109,19 @@ def asked(address: dict[str, Any] | None = None, party: str | None = None, *atta
 
 def prepared(*attachments: Attachment, address: dict[str, Any] | None = None, **more: Any) -> Draft:
     """A letter as a hand-over gets it."""
-    from utskick.domain.addressee import Addressee
+    from utskick.domain.postal_recipient import Addressee
 
     frozen = Addressee.read(ANNA if address is None else address).freeze()
     enclosed = attachments if attachments or more.get("text") else (pdf(),)
     return Draft("2281", content(*enclosed, **more), Recipient(""), enclosed, frozen=frozen)
 
 
-def batch(*letters: Draft, sequence: int | None = None, sent_by: str | None = "joe01doe", ids: Sequence[UUID] = ()) -> Draft:
+def batch(
+    *letters: Draft,
+    sequence: int | None = None,
+    sent_by: str | None = "joe01doe",
+    ids: Sequence[UUID] = (),
+) -> Draft:
     """The hand-over of letters; ``ids``: their deliveries."""
     keys = list(ids) or [new_id() for _ in letters]
 
@@ -109,8 +129,19 @@ def batch(*letters: Draft, sequence: int | None = None, sent_by: str | None = "j
         for key, one in zip(keys, letters, strict=True):
             yield key, one
 
-    told = {"batchId": BATCH, "sequence": sequence, "sentBy": sent_by, "municipalityId": "2281", "department": "Kultur"}
-    return Draft("2281", {name: value for name, value in told.items() if value is not None}, Recipient(""), letters=read)
+    told = {
+        "batchId": BATCH,
+        "sequence": sequence,
+        "sentBy": sent_by,
+        "municipalityId": "2281",
+        "department": "Kultur",
+    }
+    return Draft(
+        "2281",
+        {name: value for name, value in told.items() if value is not None},
+        Recipient(""),
+        letters=read,
+    )
 
 
 def files(root: Path) -> list[str]:

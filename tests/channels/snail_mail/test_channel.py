@@ -1,4 +1,5 @@
-"""Where a letter goes: the address that was given, the register's, or nowhere; and what the channel says of itself."""
+"""Where a letter goes: the address that was given, the register's, or nowhere; and what the channel
+says of itself."""
 
 from __future__ import annotations
 
@@ -9,19 +10,31 @@ import orjson
 import pytest
 
 from tests.channels.snail_mail import pdfs
-from tests.channels.snail_mail.stage import ANNA, BATCH, People, asked, batch, channel, pdf, prepared, to_folder
+from tests.channels.snail_mail.stage import (
+    ANNA,
+    BATCH,
+    People,
+    asked,
+    batch,
+    channel,
+    pdf,
+    prepared,
+    to_folder,
+)
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.addressee import Addressee, capitalised, postal_code_of
-from utskick.domain.channel import Asked, Draft
+from utskick.domain.channel import Draft, RequestContext
+from utskick.domain.directory_ports import Hidden, PostalAddress
 from utskick.domain.errors import NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected
-from utskick.domain.people import Hidden, PostalAddress
-from utskick.domain.preparing import READY, Gathered
+from utskick.domain.postal_recipient import Addressee, capitalised, postal_code_of
+from utskick.domain.preparation import READY, Gathered
 from utskick.domain.recipient import Recipient
 
 PARTY = "6a5c3d04-412d-11ec-973a-0242ac130003"
-REGISTERED = PostalAddress("ANNA-KARIN", "ÅBERG", None, None, "STORGATAN 12A LGH 1101", None, "85230", "SUNDSVALL")
+REGISTERED = PostalAddress(
+    "ANNA-KARIN", "ÅBERG", None, None, "STORGATAN 12A LGH 1101", None, "85230", "SUNDSVALL"
+)
 
 
 async def test_a_given_address_is_fixed_and_nobody_is_asked() -> None:
@@ -43,13 +56,19 @@ async def test_an_address_of_the_register_is_capitalised() -> None:
     people = People(**{PARTY: REGISTERED})
     ready = await channel(people).prepare(asked(None, PARTY), new_id())
     assert isinstance(ready, Gathered)
-    assert Addressee.thaw(ready.frozen).lines() == ["Anna-Karin Åberg", "Storgatan 12A Lgh 1101", "852 30  SUNDSVALL"]
+    assert Addressee.thaw(ready.frozen).lines() == [
+        "Anna-Karin Åberg",
+        "Storgatan 12A Lgh 1101",
+        "852 30  SUNDSVALL",
+    ]
     assert people.asked == [("2281", PARTY)]
 
 
 async def test_a_protected_identity_is_never_printed_and_the_reason_says_so() -> None:
     for envelope in (None, "WINDOWED"):
-        outcome = await channel(People(**{PARTY: Hidden.PROTECTED})).prepare(asked(None, PARTY, envelope=envelope), new_id())
+        outcome = await channel(People(**{PARTY: Hidden.PROTECTED})).prepare(
+            asked(None, PARTY, envelope=envelope), new_id()
+        )
         assert isinstance(outcome, Rejected)
         assert outcome.reason.code == "undeliverable-protected-identity"
         assert "protected identity" in outcome.reason.sentence
@@ -59,12 +78,22 @@ async def test_a_protected_identity_is_never_printed_and_the_reason_says_so() ->
     ("found", "code"),
     [
         (Hidden.NONE, "undeliverable-no-address"),
-        (PostalAddress("Anna", "Åberg", street="Storgatan 1", city="Sundsvall"), "undeliverable-incomplete-address"),
-        (PostalAddress("Anna", "Åberg", street="Storgatan 1", postal_code="99", city="Sundsvall"), "undeliverable-incomplete-address"),
+        (
+            PostalAddress("Anna", "Åberg", street="Storgatan 1", city="Sundsvall"),
+            "undeliverable-incomplete-address",
+        ),
+        (
+            PostalAddress(
+                "Anna", "Åberg", street="Storgatan 1", postal_code="99", city="Sundsvall"
+            ),
+            "undeliverable-incomplete-address",
+        ),
         (PostalAddress(), "undeliverable-incomplete-address"),
     ],
 )
-async def test_without_a_whole_address_in_the_register_nothing_is_printed(found: PostalAddress | Hidden, code: str) -> None:
+async def test_without_a_whole_address_in_the_register_nothing_is_printed(
+    found: PostalAddress | Hidden, code: str
+) -> None:
     outcome = await channel(People(**{PARTY: found})).prepare(asked(None, PARTY), new_id())
     assert isinstance(outcome, Rejected)
     assert outcome.reason.code == code
@@ -77,7 +106,10 @@ async def test_a_windowed_pdf_needs_no_address_of_ours() -> None:
         assert isinstance(ready, Gathered)
         assert Addressee.thaw(ready.frozen).lines() == []
     for more in ({"coverPage": True}, {"text": "Hej"}):
-        assert isinstance(await channel().prepare(asked(None, PARTY, envelope="WINDOWED", **more), new_id()), Rejected)
+        assert isinstance(
+            await channel().prepare(asked(None, PARTY, envelope="WINDOWED", **more), new_id()),
+            Rejected,
+        )
 
 
 async def test_a_register_that_cannot_tell_now_is_asked_later() -> None:
@@ -99,8 +131,12 @@ async def test_a_hand_over_is_ready() -> None:
 async def test_pdfs_are_looked_at_also_when_nobody_is_named() -> None:
     letters = channel()
     try:
-        bad = [pdf(), pdf("b.pdf", b"hej"), pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5)))]
-        told = await letters.inspect({"department": "Kultur"}, bad, Asked("2281"))
+        bad = [
+            pdf(),
+            pdf("b.pdf", b"hej"),
+            pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5))),
+        ]
+        told = await letters.inspect({"department": "Kultur"}, bad, RequestContext("2281"))
     finally:
         await letters.close()
     assert [(v.field, v.message.partition(" mm")[0]) for v in told] == [
@@ -112,8 +148,15 @@ async def test_pdfs_are_looked_at_also_when_nobody_is_named() -> None:
 async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
     letters = channel(limits={"page_limit": 2})
     try:
-        assert await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 20}, [], Asked("2281")) == []
-        (told,) = await letters.inspect({"department": "Kultur", "text": "Hej\n\n" * 400}, [], Asked("2281"))
+        assert (
+            await letters.inspect(
+                {"department": "Kultur", "text": "Hej\n\n" * 20}, [], RequestContext("2281")
+            )
+            == []
+        )
+        (told,) = await letters.inspect(
+            {"department": "Kultur", "text": "Hej\n\n" * 400}, [], RequestContext("2281")
+        )
     finally:
         await letters.close()
     assert told.field == "text"
@@ -122,7 +165,9 @@ async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
 
 async def test_a_character_that_no_font_has_is_named() -> None:
     letters = channel()
-    (told,) = await letters.inspect({"department": "Kultur", "text": "Hej \U0001f600"}, [], Asked("2281"))
+    (told,) = await letters.inspect(
+        {"department": "Kultur", "text": "Hej \U0001f600"}, [], RequestContext("2281")
+    )
     assert (told.field, told.message.rpartition(": ")[2]) == ("text", "U+1F600")
 
 
@@ -146,16 +191,25 @@ def test_a_hand_over_stays_with_the_house_that_prints_for_the_municipality() -> 
     assert letters.able(replace(batch(prepared()), municipality_id="2260")) == ("theirs",)
     assert channel().able(batch(prepared())) == ()
     with pytest.raises(NotBuilt, match=r"\[snail_mail\]"):
-        channel(accounts={"theirs": accounts["theirs"]}).plan(SnailMailRequest.model_construct(), Asked("2281"))
+        channel(accounts={"theirs": accounts["theirs"]}).plan(
+            SnailMailRequest.model_construct(), RequestContext("2281")
+        )
 
 
 async def test_pdfs_are_looked_at_as_the_municipalitys_house_needs() -> None:
-    accounts = {"free": {"provider": "folder", "path": "a", "profile": "free-v2", "municipalities": ["2281"]}}
+    accounts = {
+        "free": {
+            "provider": "folder",
+            "path": "a",
+            "profile": "free-v2",
+            "municipalities": ["2281"],
+        }
+    }
     letters = channel(accounts=accounts)
     marked = [pdf("c.pdf", pdfs.letter(ink=lambda number: pdfs.box(100, 280, 40, 5)))]
     try:
-        assert await letters.inspect({}, marked, Asked("2281")) == []
-        assert len(await letters.inspect({}, marked, Asked("2260"))) == 1
+        assert await letters.inspect({}, marked, RequestContext("2281")) == []
+        assert len(await letters.inspect({}, marked, RequestContext("2260"))) == 1
     finally:
         await letters.close()
 
@@ -202,7 +256,9 @@ def test_postal_codes_as_people_write_them(written: str, digits: str | None) -> 
         (None, None),
     ],
 )
-def test_each_word_of_the_register_gets_a_capital(registered: str | None, printed: str | None) -> None:
+def test_each_word_of_the_register_gets_a_capital(
+    registered: str | None, printed: str | None
+) -> None:
     assert capitalised(registered) == printed
 
 
@@ -210,13 +266,24 @@ def test_each_word_of_the_register_gets_a_capital(registered: str | None, printe
     ("members", "lines"),
     [
         (ANNA, ["Anna Åberg", "Storgatan 1 lgh 1101", "852 30  SUNDSVALL"]),
-        ({**ANNA, "careOf": "Berg"}, ["Anna Åberg", "c/o Berg", "Storgatan 1 lgh 1101", "852 30  SUNDSVALL"]),
-        ({**ANNA, "organizationName": "Bolaget AB"}, ["Bolaget AB", "Anna Åberg", "Storgatan 1 lgh 1101", "852 30  SUNDSVALL"]),
-        ({**ANNA, "country": "Norge", "zipCode": "0150", "city": "Oslo"}, ["Anna Åberg", "Storgatan 1 lgh 1101", "0150  Oslo", "NORGE"]),
+        (
+            {**ANNA, "careOf": "Berg"},
+            ["Anna Åberg", "c/o Berg", "Storgatan 1 lgh 1101", "852 30  SUNDSVALL"],
+        ),
+        (
+            {**ANNA, "organizationName": "Bolaget AB"},
+            ["Bolaget AB", "Anna Åberg", "Storgatan 1 lgh 1101", "852 30  SUNDSVALL"],
+        ),
+        (
+            {**ANNA, "country": "Norge", "zipCode": "0150", "city": "Oslo"},
+            ["Anna Åberg", "Storgatan 1 lgh 1101", "0150  Oslo", "NORGE"],
+        ),
         ({}, []),
     ],
 )
-def test_an_address_has_no_empty_line_and_no_null(members: dict[str, str], lines: list[str]) -> None:
+def test_an_address_has_no_empty_line_and_no_null(
+    members: dict[str, str], lines: list[str]
+) -> None:
     assert Addressee.read(members).lines() == lines
 
 

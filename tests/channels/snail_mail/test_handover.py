@@ -1,4 +1,5 @@
-"""What a printing house finds: whole folders in today's layout, each once, whatever broke on the way."""
+"""What a printing house finds: whole folders in today's layout, each once, whatever broke on the
+way."""
 
 from __future__ import annotations
 
@@ -23,10 +24,10 @@ from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf, prepared, to_folder
 from utskick.channels.snail_mail.folder import Folder, fault_of
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.letters import Bench
-from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, Layout, Limits
-from utskick.channels.snail_mail.target import Fault, forbidden
+from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
+from utskick.channels.snail_mail.storage import StorageFault, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
@@ -49,14 +50,21 @@ def rows(root: Path, path: str, encoding: str = "iso-8859-1") -> list[list[str]]
 
 def sums_hold(folder: Path) -> bool:
     """By the tool that a printing house would use."""
-    done = subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, check=False
+    )
     listed = {line.split("  ", 1)[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
-    return done.returncode == 0 and listed == {path.name for path in folder.iterdir()} - {"SHA256SUMS", "KLAR"}
+    return done.returncode == 0 and listed == {path.name for path in folder.iterdir()} - {
+        "SHA256SUMS",
+        "KLAR",
+    }
 
 
 async def test_the_layout_is_todays_with_sums_a_manifest_and_a_marker(tmp_path: Path) -> None:
     key = new_id()
-    assert await hand_over(tmp_path, batch(prepared(), prepared(address=OTHER)), key) == Sent(f"joe01doe_{BATCH}")
+    assert await hand_over(tmp_path, batch(prepared(), prepared(address=OTHER)), key) == Sent(
+        f"joe01doe_{BATCH}"
+    )
     assert files(tmp_path) == [
         f"{HOME}/KLAR",
         f"{HOME}/SHA256SUMS",
@@ -78,16 +86,44 @@ async def test_the_layout_is_todays_with_sums_a_manifest_and_a_marker(tmp_path: 
 
 async def test_the_manifest_says_what_the_list_has_no_column_for(tmp_path: Path) -> None:
     ids = [new_id(), new_id()]
-    company = {**ANNA, "organizationName": "Bolaget AB", "organizationNumber": "5560000000", "country": "Norge"}
-    two = prepared(pdf("a.pdf", letter(2)), pdf("b.pdf"), address=company, deviation="A4", envelope="WINDOWED")
+    company = {
+        **ANNA,
+        "organizationName": "Bolaget AB",
+        "organizationNumber": "5560000000",
+        "country": "Norge",
+    }
+    two = prepared(
+        pdf("a.pdf", letter(2)), pdf("b.pdf"), address=company, deviation="A4", envelope="WINDOWED"
+    )
     await hand_over(tmp_path, batch(prepared(), two, ids=ids, sequence=2))
     manifest = orjson.loads((tmp_path / f"{HOME}_2" / "manifest.json").read_bytes())
-    assert (manifest["batchId"], manifest["sequence"], manifest["municipalityId"]) == (BATCH, 2, "2281")
+    assert (manifest["batchId"], manifest["sequence"], manifest["municipalityId"]) == (
+        BATCH,
+        2,
+        "2281",
+    )
     first, second = manifest["letters"]
-    assert (first["delivery"], first["pages"], first["envelope"], first["inAddressList"]) == (str(ids[0]), 1, "PLAIN", True)
-    assert (second["delivery"], second["pages"], second["envelope"], second["inAddressList"]) == (str(ids[1]), 3, "WINDOWED", False)
-    assert (second["organizationNumber"], second["country"], second["deviation"]) == ("5560000000", "Norge", "A4")
-    assert [(file["file"], file["pages"]) for file in second["files"]] == [("a.pdf", 2), ("b.pdf", 1)]
+    assert (first["delivery"], first["pages"], first["envelope"], first["inAddressList"]) == (
+        str(ids[0]),
+        1,
+        "PLAIN",
+        True,
+    )
+    assert (second["delivery"], second["pages"], second["envelope"], second["inAddressList"]) == (
+        str(ids[1]),
+        3,
+        "WINDOWED",
+        False,
+    )
+    assert (second["organizationNumber"], second["country"], second["deviation"]) == (
+        "5560000000",
+        "Norge",
+        "A4",
+    )
+    assert [(file["file"], file["pages"]) for file in second["files"]] == [
+        ("a.pdf", 2),
+        ("b.pdf", 1),
+    ]
     assert "null" not in (tmp_path / f"{HOME}_2" / "manifest.json").read_text()
 
 
@@ -95,7 +131,11 @@ async def test_windowed_letters_have_no_row_unless_the_layout_wants_all(tmp_path
     draft = batch(prepared(envelope="WINDOWED"))
     await hand_over(tmp_path / "a", draft)
     assert not [name for name in files(tmp_path / "a") if name.endswith(".csv")]
-    await hand_over(tmp_path / "b", draft, layout={"rows": "all", "columns": ["fil", "land"], "line_end": "crlf"})
+    await hand_over(
+        tmp_path / "b",
+        draft,
+        layout={"rows": "all", "columns": ["fil", "land"], "line_end": "crlf"},
+    )
     assert rows(tmp_path / "b", f"{HOME}/sandlista-beslut.csv")[1] == [
         "Anna Åberg",
         "",
@@ -108,8 +148,15 @@ async def test_windowed_letters_have_no_row_unless_the_layout_wants_all(tmp_path
     ]
 
 
-async def test_letters_of_several_folders_and_departments_have_one_folder_each(tmp_path: Path) -> None:
-    drafts = [prepared(), prepared(department="Skola"), prepared(folderName="Kallelser"), prepared(department="SKOLA")]
+async def test_letters_of_several_folders_and_departments_have_one_folder_each(
+    tmp_path: Path,
+) -> None:
+    drafts = [
+        prepared(),
+        prepared(department="Skola"),
+        prepared(folderName="Kallelser"),
+        prepared(department="SKOLA"),
+    ]
     assert await hand_over(tmp_path, batch(*drafts)) == Sent(f"joe01doe_{BATCH}")
     folders = {name.rpartition("/")[0] for name in files(tmp_path)}
     assert folders == {HOME, f"Skola/joe01doe_{BATCH}", f"Kallelser/{HOME}"}
@@ -118,8 +165,16 @@ async def test_letters_of_several_folders_and_departments_have_one_folder_each(t
 
 
 async def test_a_shared_pdf_is_written_once_where_the_layout_says_so(tmp_path: Path) -> None:
-    await hand_over(tmp_path, batch(prepared(), prepared(), prepared(pdf(data=letter(2)))), layout={"shared": "once", "columns": ["fil"]})
-    assert [row[-1] for row in rows(tmp_path, f"{HOME}/sandlista-beslut.csv")[1:]] == ["beslut.pdf", "beslut.pdf", "beslut-2.pdf"]
+    await hand_over(
+        tmp_path,
+        batch(prepared(), prepared(), prepared(pdf(data=letter(2)))),
+        layout={"shared": "once", "columns": ["fil"]},
+    )
+    assert [row[-1] for row in rows(tmp_path, f"{HOME}/sandlista-beslut.csv")[1:]] == [
+        "beslut.pdf",
+        "beslut.pdf",
+        "beslut-2.pdf",
+    ]
     assert len([name for name in files(tmp_path) if name.endswith(".pdf")]) == 2
     assert sums_hold(tmp_path / HOME)
 
@@ -130,20 +185,45 @@ async def test_names_outside_latin_1_are_readable_in_it_and_whole_in_utf_8(tmp_p
     await hand_over(tmp_path / "utf", draft, layout={"encoding": "utf-8"})
     assert rows(tmp_path / "latin", f"{HOME}/sandlista-beslut.csv")[1][0] == "Anna Simic"
     assert rows(tmp_path / "utf", f"{HOME}/sandlista-beslut.csv", "utf-8")[1][0] == "Anna Šimić"
-    assert orjson.loads((tmp_path / "latin" / HOME / "manifest.json").read_bytes())["letters"][0]["name"] == "Anna Šimić"
+    assert (
+        orjson.loads((tmp_path / "latin" / HOME / "manifest.json").read_bytes())["letters"][0][
+            "name"
+        ]
+        == "Anna Šimić"
+    )
 
 
 NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
-    st.sampled_from(["..", "../..", "/etc/passwd", ".utskick", "a/b", "KLAR", "SHA256SUMS", "manifest.json", "sandlista-x.csv", "CON"]),
+    st.sampled_from(
+        [
+            "..",
+            "../..",
+            "/etc/passwd",
+            ".utskick",
+            "a/b",
+            "KLAR",
+            "SHA256SUMS",
+            "manifest.json",
+            "sandlista-x.csv",
+            "CON",
+        ]
+    ),
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(folder=NAMES, department=NAMES, file=NAMES, sent_by=NAMES)
-def test_no_name_reaches_outside_and_none_is_lost(tmp_path: Path, folder: str, department: str, file: str, sent_by: str) -> None:
+def test_no_name_reaches_outside_and_none_is_lost(
+    tmp_path: Path, folder: str, department: str, file: str, sent_by: str
+) -> None:
     root = tmp_path / str(time.perf_counter_ns())
-    drafts = [prepared(pdf(file), pdf(file, letter(2)), folderName=folder, department=department) for _ in range(2)]
+    drafts = [
+        prepared(pdf(file), pdf(file, letter(2)), folderName=folder, department=department)
+        for _ in range(2)
+    ]
     assert isinstance(asyncio.run(hand_over(root, batch(*drafts, sent_by=sent_by))), Sent)
     assert {path.name for path in tmp_path.iterdir()} >= {root.name}
     found = files(root)
@@ -162,7 +242,9 @@ async def test_a_repeat_changes_nothing(tmp_path: Path) -> None:
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in files(tmp_path)} == before
 
 
-async def test_a_repeat_prints_nothing_twice_when_the_house_has_taken_the_folder_away(tmp_path: Path) -> None:
+async def test_a_repeat_prints_nothing_twice_when_the_house_has_taken_the_folder_away(
+    tmp_path: Path,
+) -> None:
     key, draft = new_id(), batch(prepared())
     await hand_over(tmp_path, draft, key)
     os.rename(tmp_path / "Kultur", tmp_path.parent / f"taken-{key}")
@@ -170,7 +252,9 @@ async def test_a_repeat_prints_nothing_twice_when_the_house_has_taken_the_folder
     assert files(tmp_path) == []
 
 
-async def test_a_repeat_knows_its_folder_by_the_marker_when_the_memory_is_gone(tmp_path: Path) -> None:
+async def test_a_repeat_knows_its_folder_by_the_marker_when_the_memory_is_gone(
+    tmp_path: Path,
+) -> None:
     key, draft = new_id(), batch(prepared())
     await hand_over(tmp_path, draft, key)
     subprocess.run(["rm", "-r", str(tmp_path / ".utskick")], check=True)
@@ -183,7 +267,10 @@ async def test_anothers_folder_of_the_same_name_is_left_alone(tmp_path: Path) ->
     keys = [new_id(), new_id()]
     for key in (*keys, *keys):
         assert isinstance(await hand_over(tmp_path, batch(prepared()), key), Sent)
-    assert sorted(path.name for path in (tmp_path / "Kultur").iterdir()) == [f"joe01doe_{BATCH}", f"joe01doe_{BATCH}-{keys[1].hex[-8:]}"]
+    assert sorted(path.name for path in (tmp_path / "Kultur").iterdir()) == [
+        f"joe01doe_{BATCH}",
+        f"joe01doe_{BATCH}-{keys[1].hex[-8:]}",
+    ]
 
 
 async def test_old_memories_are_swept_away_and_young_ones_are_not(tmp_path: Path) -> None:
@@ -239,18 +326,26 @@ def whole(root: Path) -> bool:
 
 
 def quick_sums_hold(folder: Path) -> bool:
-    listed = dict(reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    listed = dict(
+        reversed(line.split("  ", 1)) for line in (folder / "SHA256SUMS").read_text().splitlines()
+    )
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    return listed == {name: digest for name, digest in found.items() if name not in ("SHA256SUMS", "KLAR")}
+    return listed == {
+        name: digest for name, digest in found.items() if name not in ("SHA256SUMS", "KLAR")
+    }
 
 
 THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten"))
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("fault", [Crash(), Fault("target-full", "full")], ids=["crash", "fault"])
-async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(tmp_path: Path, fault: BaseException, after: bool) -> None:
-    inspection = Inspection(Limits())
+@pytest.mark.parametrize(
+    "fault", [Crash(), StorageFault("target-full", "full")], ids=["crash", "fault"]
+)
+async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
+    tmp_path: Path, fault: BaseException, after: bool
+) -> None:
+    inspection = PreflightClient(Limits())
     bench = Bench(PROFILES["free-v2"], inspection)
     step, struck = 0, True
     while struck:
@@ -259,15 +354,24 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(tmp_path:
         root.mkdir()
         frail = Frail(root, step, after=after, fault=fault)
         try:
-            outcome: Outcome | None = await HandOver(frail, Layout(), bench, key).run(batch(*THREE))
+            outcome: Outcome | None = await HandOver(frail, HandoverLayout(), bench, key).run(
+                batch(*THREE)
+            )
         except Crash:
             outcome = None
         struck = frail.struck
         assert whole(root)
         assert isinstance(outcome, Sent | Uncertain | None) or not files(root)
         taken = files(root)
-        subprocess.run(f"mkdir ../taken-{step}; mv * ../taken-{step}/ 2>/dev/null", shell=True, cwd=root, check=False)
-        again = await HandOver(Folder(FolderAccount(provider="folder", path=str(root))), Layout(), bench, key).run(batch(*THREE))
+        subprocess.run(
+            f"mkdir ../taken-{step}; mv * ../taken-{step}/ 2>/dev/null",
+            shell=True,
+            cwd=root,
+            check=False,
+        )
+        again = await HandOver(
+            Folder(FolderAccount(provider="folder", path=str(root))), HandoverLayout(), bench, key
+        ).run(batch(*THREE))
         assert isinstance(again, Sent)
         assert whole(root)
         seen = taken + files(root)
@@ -297,18 +401,22 @@ class Overtaken(Folder):
 
     async def write(self, path: str, data: bytes) -> None:
         await self._other()
-        raise Fault("target-full", "full")
+        raise StorageFault("target-full", "full")
 
 
-async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(tmp_path: Path) -> None:
-    key, bench = new_id(), Bench(PROFILES["free-v2"], Inspection(Limits()))
+async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(
+    tmp_path: Path,
+) -> None:
+    key, bench = new_id(), Bench(PROFILES["free-v2"], PreflightClient(Limits()))
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
-        frail = Frail(tmp_path, 25, after=True, fault=Fault("unreachable", "gone"))
-        return await HandOver(frail, Layout(), bench, key).run(batch(*THREE))
+        frail = Frail(tmp_path, 25, after=True, fault=StorageFault("unreachable", "gone"))
+        return await HandOver(frail, HandoverLayout(), bench, key).run(batch(*THREE))
 
-    outcome = await HandOver(Overtaken(tmp_path, half), Layout(), bench, key).run(batch(prepared()))
+    outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), bench, key).run(
+        batch(prepared())
+    )
     assert isinstance(outcome, Deferred)
     taken = files(tmp_path)
     assert 0 < len([name for name in taken if name.endswith("KLAR")]) < 3
@@ -330,19 +438,23 @@ class Locked(Folder):
         await super().make(path)
 
 
-async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(tmp_path: Path) -> None:
-    bench = Bench(PROFILES["free-v2"], Inspection(Limits()))
+async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
     for name, expected in (("Kultur", Misconfigured), ("Skola", Uncertain)):
         (tmp_path / name).mkdir()
-        outcome = await HandOver(Locked(tmp_path / name, name), Layout(), bench, new_id()).run(batch(*THREE))
+        outcome = await HandOver(
+            Locked(tmp_path / name, name), HandoverLayout(), bench, new_id()
+        ).run(batch(*THREE))
         assert isinstance(outcome, expected)
         assert outcome.reason.code == "refused-access"
 
 
 async def test_a_full_disk_defers_leaves_nothing_and_the_repeat_works(tmp_path: Path) -> None:
-    bench = Bench(PROFILES["free-v2"], Inspection(Limits()))
-    frail = Frail(tmp_path, 4, after=False, fault=Fault("target-full", "full"))
-    outcome = await HandOver(frail, Layout(), bench, key := new_id()).run(batch(*THREE))
+    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
+    frail = Frail(tmp_path, 4, after=False, fault=StorageFault("target-full", "full"))
+    outcome = await HandOver(frail, HandoverLayout(), bench, key := new_id()).run(batch(*THREE))
     assert isinstance(outcome, Deferred)
     assert list((tmp_path / ".utskick" / str(key)).iterdir()) == []
     assert isinstance(await hand_over(tmp_path, batch(*THREE), key), Sent)

@@ -1,4 +1,5 @@
-"""The look at a PDF before anything is stored: what is refused, in which words, and at what cost."""
+"""The look at a PDF before anything is stored: what is refused, in which words, and at what
+cost."""
 
 from __future__ import annotations
 
@@ -14,24 +15,28 @@ from hypothesis import strategies as st
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
-from utskick.channels.snail_mail.children import Child
-from utskick.channels.snail_mail.inspection import Inspection
 from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
+from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.preflight_pool import Child
 from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
 
 STRICT = Profile(window=LEFT, zones=(POSTNORD, CITYMAIL))
-TOO_COMPLEX = "is too complex to be checked: it needs more time or memory than a letter of its size should"
+TOO_COMPLEX = (
+    "is too complex to be checked: it needs more time or memory than a letter of its size should"
+)
 
 
 @pytest.fixture
-async def inspection() -> AsyncIterator[Inspection]:
-    opened = Inspection(Limits())
+async def inspection() -> AsyncIterator[PreflightClient]:
+    opened = PreflightClient(Limits())
     yield opened
     await opened.close()
 
 
-async def findings(inspection: Inspection, data: bytes, profile: Profile = STRICT) -> Sequence[str]:
+async def findings(
+    inspection: PreflightClient, data: bytes, profile: Profile = STRICT
+) -> Sequence[str]:
     return (await inspection.look(Attachment.of("a.pdf", None, data), profile)).findings
 
 
@@ -43,7 +48,7 @@ def seen(data: bytes, looked: Looked = BOTH) -> Sequence[str]:
     return tuple(look(data, looked)["findings"])
 
 
-async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: Inspection) -> None:
+async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: PreflightClient) -> None:
     found = await inspection.look(Attachment.of("a.pdf", None, letter(3)), STRICT)
     assert (found.findings, found.pages) == ((), 3)
 
@@ -70,7 +75,13 @@ def test_an_encrypted_pdf_is_refused_with_and_without_a_password(user: str) -> N
 
 @pytest.mark.parametrize(
     "change",
-    [pdfs.opening_script, pdfs.named_script, pdfs.launching_link, pdfs.form_with_xfa, pdfs.hidden_script],
+    [
+        pdfs.opening_script,
+        pdfs.named_script,
+        pdfs.launching_link,
+        pdfs.form_with_xfa,
+        pdfs.hidden_script,
+    ],
     ids=lambda f: f.__name__,
 )
 @pytest.mark.parametrize("packed", [False, True])
@@ -82,7 +93,11 @@ def test_scripts_are_found_wherever_they_hang(change, packed: bool) -> None:
     assert told == ("holds a script or an action that a printed letter has no use for",)
 
 
-@pytest.mark.parametrize("change", [pdfs.embedded_file, pdfs.file_annotation, pdfs.unnamed_file], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [pdfs.embedded_file, pdfs.file_annotation, pdfs.unnamed_file],
+    ids=lambda f: f.__name__,
+)
 def test_embedded_files_are_found(change) -> None:
     assert seen(changed(change)) == ("holds an embedded file or medium",)
 
@@ -102,11 +117,13 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
-    inspection = Inspection(Limits(page_limit=2, size_limit=5000))
+    inspection = PreflightClient(Limits(page_limit=2, size_limit=5000))
     try:
         assert await findings(inspection, letter(2)) == ()
         assert await findings(inspection, letter(3)) == ("has 3 pages, and the limit is 2",)
-        assert await findings(inspection, letter() + b" " * 5000) == (f"is {len(letter()) + 5000} bytes, and the limit is 5000",)
+        assert await findings(inspection, letter() + b" " * 5000) == (
+            f"is {len(letter()) + 5000} bytes, and the limit is 5000",
+        )
     finally:
         await inspection.close()
 
@@ -118,14 +135,18 @@ def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
         "for PostNord's sorting code (150 x 30 mm, bottom right)",
     )
     (told,) = seen(letter(ink=lambda number: box(190, 2, 10, 4)))
-    assert told.startswith("page 1: something is printed 190-200 mm from the left and 2-6 mm from the top")
+    assert told.startswith(
+        "page 1: something is printed 190-200 mm from the left and 2-6 mm from the top"
+    )
     assert "CityMail" in told
 
 
-async def test_zones_of_every_page_where_the_profile_says_so(inspection: Inspection) -> None:
+async def test_zones_of_every_page_where_the_profile_says_so(inspection: PreflightClient) -> None:
     data = letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b"")
     assert await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,))) == ()
-    (told,) = await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all"))
+    (told,) = await findings(
+        inspection, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all")
+    )
     assert told.startswith("page 3: something is printed 100-140 mm")
 
 
@@ -144,9 +165,15 @@ def test_what_leaves_no_ink_in_the_zone_is_no_finding(ink: bytes) -> None:
     assert seen(letter(ink=lambda number: ink)) == ()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(left=st.floats(61, 200), top=st.floats(268, 290), width=st.floats(1, 9), height=st.floats(1, 6))
-def test_every_mark_in_the_zone_is_found_where_it_is(left: float, top: float, width: float, height: float) -> None:
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    left=st.floats(61, 200), top=st.floats(268, 290), width=st.floats(1, 9), height=st.floats(1, 6)
+)
+def test_every_mark_in_the_zone_is_found_where_it_is(
+    left: float, top: float, width: float, height: float
+) -> None:
     zone = PROFILES["postnord-v2"].zones[0]
     looked = Looked(50, [(zone.name, zone.x, zone.y, zone.width, zone.height, False)])
     (told,) = look(letter(ink=lambda number: box(left, top, width, height)), looked)["findings"]
@@ -159,8 +186,12 @@ def test_annotations_and_form_fields_are_ink_too() -> None:
     from pikepdf import Array, Dictionary, Name
 
     def stamp(pdf) -> None:
-        look = pdf.make_stream(b"0 g 0 0 50 20 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 50, 20])
-        stamp = Dictionary(Type=Name.Annot, Subtype=Name.Stamp, Rect=[400, 30, 450, 50], F=4, AP=Dictionary(N=look))
+        look = pdf.make_stream(
+            b"0 g 0 0 50 20 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 50, 20]
+        )
+        stamp = Dictionary(
+            Type=Name.Annot, Subtype=Name.Stamp, Rect=[400, 30, 450, 50], F=4, AP=Dictionary(N=look)
+        )
         pdf.pages[0].Annots = Array([pdf.make_indirect(stamp)])
 
     (told,) = seen(changed(stamp))
@@ -172,17 +203,20 @@ BOMBS = {
     "content": (pdfs.content_bomb, TOO_COMPLEX),
     "object-stream": (pdfs.object_stream_bomb, (TOO_COMPLEX, "is damaged and cannot be read")),
     "nested-forms": (pdfs.nested_forms, TOO_COMPLEX),
-    "pixel-flood": (pdfs.pixel_flood, "page 1 holds pictures of 4800 MB when unpacked, and the limit is 108 MB"),
+    "pixel-flood": (
+        pdfs.pixel_flood,
+        "page 1 holds pictures of 4800 MB when unpacked, and the limit is 108 MB",
+    ),
     "circular-pages": (pdfs.circular_pages, "is damaged and cannot be read"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
-async def test_bombs_are_refused_within_300_ms(inspection: Inspection, name: str) -> None:
+async def test_bombs_are_refused_within_300_ms(inspection: PreflightClient, name: str) -> None:
     make, expected = BOMBS[name]
     data = make()
     begun = processor_time()
-    await findings(other := Inspection(Limits()), letter())
+    await findings(other := PreflightClient(Limits()), letter())
     await other.close()
     start = processor_time() - begun
     took, spent = [], []
@@ -206,7 +240,7 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspection) -> None:
+async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: PreflightClient) -> None:
     await findings(inspection, letter())
     (child,) = inspection.children.idle
     limits = Path(f"/proc/{child._process.pid}/limits").read_text()
@@ -215,19 +249,23 @@ async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Inspect
     assert MEMORY == 200 * 1024 * 1024
 
 
-async def test_a_pdf_is_looked_at_once(inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pdf_is_looked_at_once(
+    inspection: PreflightClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = pdfs.nested_forms()
     assert await findings(inspection, data) == (TOO_COMPLEX,)
     monkeypatch.setattr(Child, "ask", None)
     assert await findings(inspection, data) == (TOO_COMPLEX,)
 
 
-async def test_many_at_once_wait_for_their_turn(inspection: Inspection) -> None:
+async def test_many_at_once_wait_for_their_turn(inspection: PreflightClient) -> None:
     told = await asyncio.gather(*(findings(inspection, letter(number)) for number in range(1, 30)))
     assert told == [()] * 29
 
 
-async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: Inspection) -> None:
+async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(
+    inspection: PreflightClient,
+) -> None:
     await findings(inspection, letter())
     (child,) = inspection.children.idle
     begun = asyncio.create_task(findings(inspection, pdfs.nested_forms()))
@@ -240,8 +278,10 @@ async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(inspection: 
     assert await findings(inspection, letter(4)) == ()
 
 
-async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(inspection: Inspection) -> None:
-    other = Inspection(Limits(page_limit=1))
+async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(
+    inspection: PreflightClient,
+) -> None:
+    other = PreflightClient(Limits(page_limit=1))
     assert await findings(other, letter(2)) == ("has 2 pages, and the limit is 1",)
     (child,) = other.children.idle
     assert await findings(inspection, letter(2)) == ()

@@ -112,17 +112,29 @@ class SftpStage:
         self.root.mkdir()
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.server = await asyncssh.listen(
-            "127.0.0.1", 0, server_host_keys=[key], server_factory=lambda: Door(self), sftp_factory=lambda chan: Server(chan, self)
+            "127.0.0.1",
+            0,
+            server_host_keys=[key],
+            server_factory=lambda: Door(self),
+            sftp_factory=lambda chan: Server(chan, self),
         )
-        (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.server.get_port()} {key.export_public_key().decode()}")
+        (self.folder / "known_hosts").write_text(
+            f"[127.0.0.1]:{self.server.get_port()} {key.export_public_key().decode()}"
+        )
         self.channel = channel(accounts={"house": self.account()})
         return self
 
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
-            "provider": "sftp", "host": "127.0.0.1", "port": self.server.get_port(), "username": "municipality", "password": SECRET,
-            "known_hosts": self.folder / "known_hosts", **PATIENCE, "profile": "free-v2",
-        }  # fmt: skip
+            "provider": "sftp",
+            "host": "127.0.0.1",
+            "port": self.server.get_port(),
+            "username": "municipality",
+            "password": SECRET,
+            "known_hosts": self.folder / "known_hosts",
+            **PATIENCE,
+            "profile": "free-v2",
+        }
         return {name: value for name, value in {**members, **more}.items() if value is not None}
 
     async def misbehave(self, how: str) -> None:
@@ -154,7 +166,8 @@ class TestSftp(ProviderContract):
         return stage
 
     async def test_a_refused_recipient_is_rejected(self, stage: SftpStage) -> None:
-        """A printing house refuses no letter: what it can refuse is the account's right to write."""
+        """A printing house refuses no letter: what it can refuse is the account's right to
+        write."""
         await stage.misbehave("refuse")
         assert isinstance(await stage.send(new_id()), Misconfigured)
 
@@ -164,7 +177,9 @@ class TestSftp(ProviderContract):
         assert isinstance(await stage.send(new_id()), Uncertain)
 
     @pytest.mark.parametrize("how", ["garbage", "oversized"])
-    async def test_an_answer_that_nobody_understands_is_checked_by_looking(self, stage: SftpStage, how: str) -> None:
+    async def test_an_answer_that_nobody_understands_is_checked_by_looking(
+        self, stage: SftpStage, how: str
+    ) -> None:
         """Other than a message, a folder can be seen to have arrived."""
         await stage.misbehave(how)
         assert await stage.send(new_id()) == Sent(f"joe01doe_{BATCH}")
@@ -179,7 +194,9 @@ async def test_a_root_that_is_not_there_is_our_mistake(stage: SftpStage) -> None
 
 
 @pytest.mark.parametrize("how", ["temporary", "cut", "refuse", "throttle"])
-async def test_full_or_gone_in_the_middle_shows_nothing_and_is_resumed(stage: SftpStage, how: str) -> None:
+async def test_full_or_gone_in_the_middle_shows_nothing_and_is_resumed(
+    stage: SftpStage, how: str
+) -> None:
     key = new_id()
     await stage.misbehave(how)
     outcome = await stage.send(key)
@@ -217,7 +234,9 @@ async def test_every_file_is_on_disk_where_the_server_can_say_so(stage: SftpStag
     assert 0 < stage.syncs < 7
 
 
-async def test_a_server_that_known_hosts_does_not_name_gets_neither_login_nor_letters(stage: SftpStage) -> None:
+async def test_a_server_that_known_hosts_does_not_name_gets_neither_login_nor_letters(
+    stage: SftpStage,
+) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     (stage.folder / "known_hosts").write_text(f"[127.0.0.1]:{stage.server.get_port()} {other}")
     outcome = await stage.send(new_id())
@@ -262,16 +281,26 @@ async def test_a_look_logs_in(stage: SftpStage) -> None:
 @pytest.mark.parametrize("missing", ["known_hosts", "password"])
 def test_settings_without_a_host_key_or_a_login_are_refused(tmp_path: Path, missing: str) -> None:
     (tmp_path / "known").write_text("")
-    account = {"provider": "sftp", "host": "h", "username": "u", "password": SECRET, "known_hosts": tmp_path / "known"}
+    account = {
+        "provider": "sftp",
+        "host": "h",
+        "username": "u",
+        "password": SECRET,
+        "known_hosts": tmp_path / "known",
+    }
     SnailMailSettings.model_validate({"accounts": {"a": account}})
     with pytest.raises(ValueError, match=missing) as fault:
-        SnailMailSettings.model_validate({"accounts": {"a": {k: v for k, v in account.items() if k != missing}}})
+        SnailMailSettings.model_validate(
+            {"accounts": {"a": {k: v for k, v in account.items() if k != missing}}}
+        )
     assert SECRET not in str(fault.value)
 
 
 def test_a_profile_that_nobody_wrote_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no profile of this name"):
-        SnailMailSettings.model_validate({"accounts": {"a": {"provider": "folder", "path": "x", "profile": "another"}}})
+        SnailMailSettings.model_validate(
+            {"accounts": {"a": {"provider": "folder", "path": "x", "profile": "another"}}}
+        )
 
 
 async def test_many_letters_are_handed_over(stage: SftpStage) -> None:
@@ -282,8 +311,16 @@ async def test_many_letters_are_handed_over(stage: SftpStage) -> None:
 async def test_a_key_and_the_servers_need_no_file(stage: SftpStage) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     stage.client_key = key.convert_to_public()
-    said = {"key": key.export_private_key("pkcs8-pem", passphrase=SECRET).decode(), "key_passphrase": SECRET}
-    account = stage.account(password=None, known_hosts=None, host_keys=(stage.folder / "known_hosts").read_text(), **said)
+    said = {
+        "key": key.export_private_key("pkcs8-pem", passphrase=SECRET).decode(),
+        "key_passphrase": SECRET,
+    }
+    account = stage.account(
+        password=None,
+        known_hosts=None,
+        host_keys=(stage.folder / "known_hosts").read_text(),
+        **said,
+    )
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     strange = {**account, "host_keys": f"[127.0.0.1]:{stage.server.get_port()} {other}"}
     letters = channel(accounts={"house": account, "strange": strange})
@@ -306,13 +343,31 @@ PUBLIC = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode
         ({"key": PUBLIC}, "key", "must be a private key of SSH"),
         ({"key": SECRET, "key_file": __file__}, "key", "must be left out where key_file is set"),
         ({"host_keys": "nothing"}, "host_keys", "must be lines as in known_hosts"),
-        ({"host_keys": f"other.example.se {PUBLIC}"}, "host_keys", "must name a key of the server: [h]:2022"),
+        (
+            {"host_keys": f"other.example.se {PUBLIC}"},
+            "host_keys",
+            "must name a key of the server: [h]:2022",
+        ),
         ({"host_keys": "[h]:2022 ssh-ed25519 AAAA"}, "host_keys", "must name a key of the server"),
-        ({"host_keys": f"[h]:2022 {PUBLIC}", "known_hosts": __file__}, "host_keys", "must be left out where known_hosts is set"),
+        (
+            {"host_keys": f"[h]:2022 {PUBLIC}", "known_hosts": __file__},
+            "host_keys",
+            "must be left out where known_hosts is set",
+        ),
     ],
 )
-def test_keys_that_cannot_be_used_are_told_when_the_settings_are_read(more: dict[str, Any], place: str, words: str) -> None:
-    account = {"provider": "sftp", "host": "h", "port": 2022, "username": "u", "password": SECRET, "accept_any_host_key": True, **more}
+def test_keys_that_cannot_be_used_are_told_when_the_settings_are_read(
+    more: dict[str, Any], place: str, words: str
+) -> None:
+    account = {
+        "provider": "sftp",
+        "host": "h",
+        "port": 2022,
+        "username": "u",
+        "password": SECRET,
+        "accept_any_host_key": True,
+        **more,
+    }
     with pytest.raises(ValidationError) as fault:
         SnailMailSettings.model_validate({"accounts": {"a": account}})
     (told,) = fault.value.errors()

@@ -1,4 +1,5 @@
-"""SMB against a real server on 127.0.0.1 (impacket's, which signs but cannot encrypt), with a line in between that can be cut."""
+"""SMB against a real server on 127.0.0.1 (impacket's, which signs but cannot encrypt), with a line
+in between that can be cut."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Sent, Uncertain
 
 HOME = f"Kultur/joe01doe_{BATCH}"
-#: MS-SMB2 section 2.2.1.2: SET_INFO and WRITE, at byte 12 of the header, behind four bytes of length.
+#: MS-SMB2 section 2.2.1.2: SET_INFO and WRITE, at byte 12 of the header, behind four bytes of
+#: length.
 SET_INFO, WRITE = 0x11, 0x09
 
 
 class Line:
-    """Bytes from client to server and back, until it is told to be cut or to fall silent at a command that holds some words."""
+    """Bytes from client to server and back, until it is told to be cut or to fall silent at a
+    command that holds some words."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -81,15 +84,25 @@ class Stage:
 
     def account(self, **more: Any) -> dict[str, Any]:
         members = {
-            "provider": "smb", "host": "127.0.0.1", "port": self.line.port, "share": "PRINT", "username": "municipality",
-            "password": SECRET, "encrypt": False, "path": self.root.name, **PATIENCE, "profile": "free-v2",
-        }  # fmt: skip
+            "provider": "smb",
+            "host": "127.0.0.1",
+            "port": self.line.port,
+            "share": "PRINT",
+            "username": "municipality",
+            "password": SECRET,
+            "encrypt": False,
+            "path": self.root.name,
+            **PATIENCE,
+            "profile": "free-v2",
+        }
         return {**members, **more}
 
     async def send(self, key: Any = None, *letters: Any, **more: Any) -> Outcome:
         opened = channel(accounts={"house": self.account(**more)})
         try:
-            return await opened.send(batch(*(letters or (prepared(), prepared()))), key or new_id(), "house")
+            return await opened.send(
+                batch(*(letters or (prepared(), prepared()))), key or new_id(), "house"
+            )
         finally:
             await opened.close()
 
@@ -103,7 +116,8 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """It says NO_SUCH_FILE where Windows and Samba say OBJECT_NAME_NOT_FOUND (MS-FSA section 2.1.5.1), and is taught to."""
+    """It says NO_SUCH_FILE where Windows and Samba say OBJECT_NAME_NOT_FOUND (MS-FSA section
+    2.1.5.1), and is taught to."""
     share, port = tmp_path_factory.mktemp("share"), free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(smbserver, "STATUS_NO_SUCH_FILE", STATUS_OBJECT_NAME_NOT_FOUND)
@@ -145,7 +159,10 @@ async def test_anothers_folder_of_the_same_name_is_left_alone(stage: Stage) -> N
     keys = [new_id(), new_id()]
     for key in keys:
         assert isinstance(await stage.send(key), Sent)
-    assert sorted(os.listdir(stage.root / "Kultur")) == [f"joe01doe_{BATCH}", f"joe01doe_{BATCH}-{keys[1].hex[-8:]}"]
+    assert sorted(os.listdir(stage.root / "Kultur")) == [
+        f"joe01doe_{BATCH}",
+        f"joe01doe_{BATCH}-{keys[1].hex[-8:]}",
+    ]
 
 
 async def test_a_path_below_the_share_is_the_root(stage: Stage) -> None:

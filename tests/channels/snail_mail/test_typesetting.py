@@ -1,4 +1,5 @@
-"""Letters from text and cover pages: the address is in the window, whoever it is, and the text says what was asked."""
+"""Letters from text and cover pages: the address is in the window, whoever it is, and the text says
+what was asked."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ from hypothesis import strategies as st
 
 from tests.channels.snail_mail.stage import ANNA, BATCH, batch, prepared, to_folder
 from utskick.channels.snail_mail.preflight import Looked, look
-from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, Window
-from utskick.channels.snail_mail.typesetting import Page, Press, Undrawable
-from utskick.domain.addressee import Addressee
+from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, EnvelopeWindow
+from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter, Undrawable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
+from utskick.domain.postal_recipient import Addressee
 
-PRESS = Press()
+PRESS = LetterTypesetter()
 LINES = Addressee.read({**ANNA, "careOf": "Berg"}).lines()
 LONG = [
     "Stiftelsen för " + "mycket långa namn i " * 4,
@@ -52,31 +53,45 @@ def words(data: bytes) -> str:
     return told.replace("\r\n", "\n")
 
 
-def within(box: tuple[float, float, float, float], window: Window) -> bool:
+def within(box: tuple[float, float, float, float], window: EnvelopeWindow) -> bool:
     left, top, right, bottom = box
-    return window.left <= left and window.top <= top and right <= window.left + window.width and bottom <= window.top + window.height
+    return (
+        window.left <= left
+        and window.top <= top
+        and right <= window.left + window.width
+        and bottom <= window.top + window.height
+    )
 
 
-SMALL = Window(left=20, top=50, width=60, height=20)
+SMALL = EnvelopeWindow(left=20, top=50, width=60, height=20)
 
 
-@pytest.mark.parametrize(("window", "lines"), [(LEFT, LINES), (RIGHT, LINES), (SMALL, LINES), (LEFT, LONG), (RIGHT, LONG)])
-def test_the_address_lies_inside_the_window(window: Window, lines: list[str]) -> None:
-    data = PRESS.set(Page(window, lines))
+@pytest.mark.parametrize(
+    ("window", "lines"),
+    [(LEFT, LINES), (RIGHT, LINES), (SMALL, LINES), (LEFT, LONG), (RIGHT, LONG)],
+)
+def test_the_address_lies_inside_the_window(window: EnvelopeWindow, lines: list[str]) -> None:
+    data = PRESS.set(LetterPage(window, lines))
     assert within(ink(data), window)
     told = " ".join(words(data).replace("\u200b", "").split())
     assert all(word[:10] in told for line in lines for word in line.split())
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_no_address_leaves_the_window(lines: list[str]) -> None:
-    data = PRESS.set(Page(RIGHT, ["Anna", *lines]))
+    data = PRESS.set(LetterPage(RIGHT, ["Anna", *lines]))
     assert within(ink(data), RIGHT)
 
 
 def test_the_usual_address_is_large_and_begins_at_the_windows_edge() -> None:
-    left, top, _, bottom = ink(PRESS.set(Page(LEFT, LINES)))
+    left, top, _, bottom = ink(PRESS.set(LetterPage(LEFT, LINES)))
     assert left - LEFT.left < 3.5
     assert top - LEFT.top < 5
     assert bottom - top > 15
@@ -85,50 +100,78 @@ def test_the_usual_address_is_large_and_begins_at_the_windows_edge() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.sampled_from("#$*_`\\[]{}<>@=-+/~\"' \n\tab1å😀"), max_size=200))
 def test_no_text_is_taken_for_markup(text: str) -> None:
-    PRESS.set(Page(LEFT, [text or "-"], text, text, text))
+    PRESS.set(LetterPage(LEFT, [text or "-"], text, text, text))
 
 
 def test_markup_is_printed_as_it_was_written() -> None:
     said = '#panic("x") *fet* $x$ [a](b) = Rubrik // borta'
-    told = words(PRESS.set(Page(LEFT, LINES, "Kultur", "#subject", said)))
+    told = words(PRESS.set(LetterPage(LEFT, LINES, "Kultur", "#subject", said)))
     assert said in told
     assert "#subject" in told
     assert "Kultur" in told
 
 
 def test_paragraphs_and_lines_are_kept() -> None:
-    told = words(PRESS.set(Page(LEFT, LINES, text="Hej!\r\n\r\nRad ett\nRad två\n\nHälsningar")))
-    assert [line for line in told.split("\n") if line][-4:] == ["Hej!", "Rad ett", "Rad två", "Hälsningar"]
+    told = words(
+        PRESS.set(LetterPage(LEFT, LINES, text="Hej!\r\n\r\nRad ett\nRad två\n\nHälsningar"))
+    )
+    assert [line for line in told.split("\n") if line][-4:] == [
+        "Hej!",
+        "Rad ett",
+        "Rad två",
+        "Hälsningar",
+    ]
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_no_page_of_a_long_letter_touches_a_zone(name: str) -> None:
     profile = PROFILES[name]
-    data = PRESS.set(Page(profile.window, LONG, "Kultur- och fritidsförvaltningen", "Ämne " * 20, "Å lång rad. " * 3000))
+    data = PRESS.set(
+        LetterPage(
+            profile.window,
+            LONG,
+            "Kultur- och fritidsförvaltningen",
+            "Ämne " * 20,
+            "Å lång rad. " * 3000,
+        )
+    )
     told = look(
         data,
-        Looked(50, [(z.name, z.x, z.y, z.width, z.height, True) for z in PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones]),
+        Looked(
+            50,
+            [
+                (z.name, z.x, z.y, z.width, z.height, True)
+                for z in PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones
+            ],
+        ),
     )
     assert told["findings"] == []
     assert told["pages"] > 3
 
 
 def test_it_is_pdf_a_2b_and_always_the_same() -> None:
-    page = Page(LEFT, LINES, "Kultur", "Ämne", "Text", datetime(2026, 3, 1, tzinfo=UTC))
+    page = LetterPage(LEFT, LINES, "Kultur", "Ämne", "Text", datetime(2026, 3, 1, tzinfo=UTC))
     data = PRESS.set(page)
-    assert data == Press().set(page)
+    assert data == LetterTypesetter().set(page)
     with pikepdf.open(io.BytesIO(data)) as opened:
         assert opened.open_metadata().pdfa_status == "2B"
         assert str(opened.docinfo["/CreationDate"]).startswith("D:20260301")
-        fonts = {str(font["/BaseFont"]) for page in opened.pages for font in page.resources.Font.values()}
+        fonts = {
+            str(font["/BaseFont"]) for page in opened.pages for font in page.resources.Font.values()
+        }
     assert all("Libertinus" in font for font in fonts)
 
 
 async def test_a_cover_page_and_a_letter_of_text_are_handed_over(tmp_path: Path) -> None:
     channel = to_folder(tmp_path)
-    covered, written = prepared(coverPage=True), prepared(text="Välkommen!", subject="Kallelse", coverPage=True)
+    covered, written = (
+        prepared(coverPage=True),
+        prepared(text="Välkommen!", subject="Kallelse", coverPage=True),
+    )
     try:
-        assert isinstance(await channel.send(batch(covered, written, prepared()), new_id(), "house"), Sent)
+        assert isinstance(
+            await channel.send(batch(covered, written, prepared()), new_id(), "house"), Sent
+        )
     finally:
         await channel.close()
     letters = orjson.loads((tmp_path / HOME / "manifest.json").read_bytes())["letters"]
@@ -144,17 +187,17 @@ async def test_a_cover_page_and_a_letter_of_text_are_handed_over(tmp_path: Path)
 
 
 def test_what_no_font_has_is_spelled_in_a_name_and_told_of_in_a_text() -> None:
-    told = words(PRESS.set(Page(LEFT, ["Anna 😀 中", "ﷺ𝕏"])))
+    told = words(PRESS.set(LetterPage(LEFT, ["Anna 😀 中", "ﷺ𝕏"])))
     assert "Anna [U+1F600] [U+4E2D]" in told
     with pytest.raises(Undrawable) as fault:
-        PRESS.set_strictly(Page(LEFT, ["Anna"], text="Hej 😀"))
+        PRESS.set_strictly(LetterPage(LEFT, ["Anna"], text="Hej 😀"))
     assert fault.value.characters == "😀"
-    assert "U+1F600" not in words(PRESS.set(Page(LEFT, ["Ж Ω é ł"])))
+    assert "U+1F600" not in words(PRESS.set(LetterPage(LEFT, ["Ж Ω é ł"])))
 
 
 def test_a_page_does_not_load_the_fonts_again() -> None:
-    PRESS.set(Page(LEFT, LINES))
+    PRESS.set(LetterPage(LEFT, LINES))
     begun = time.process_time()
     for number in range(20):
-        PRESS.set(Page(LEFT, [*LINES, str(number)]))
+        PRESS.set(LetterPage(LEFT, [*LINES, str(number)]))
     assert (time.process_time() - begun) / 20 < 0.2

@@ -1,4 +1,5 @@
-"""Open-E of the test: a real server on 127.0.0.1 that answers as told, and the real channel in front of it."""
+"""Open-E of the test: a real server on 127.0.0.1 that answers as told, and the real channel in
+front of it."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from aiohttp.test_utils import TestServer
 
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.web_message.channel import WebMessageChannel, build
-from utskick.channels.web_message.envelope import NAMESPACE, SOAP
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
 from utskick.domain.channel import Draft
+from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
-from utskick.domain.people import LegalId
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import ANSWER_LIMIT
+from utskick.outgoing.http_client import ANSWER_LIMIT
 
 NOW = datetime(2026, 1, 1, 11, tzinfo=UTC)
 ANNA, NOBODY = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130009"
@@ -35,22 +36,46 @@ class Directory:
         self.away: Deferred | None = None
         self.asked: list[tuple[str, Sequence[str]]] = []
 
-    async def legal_ids(self, municipality_id: str, party_ids: Sequence[str]) -> Mapping[str, LegalId] | Deferred:
+    async def legal_ids(
+        self, municipality_id: str, party_ids: Sequence[str]
+    ) -> Mapping[str, LegalId] | Deferred:
         self.asked.append((municipality_id, party_ids))
-        return self.away or {party_id: LegalId(NUMBER) for party_id in party_ids if party_id == ANNA}
+        return self.away or {
+            party_id: LegalId(NUMBER) for party_id in party_ids if party_id == ANNA
+        }
 
 
-def account(url: str = "http://127.0.0.1:9", instance: str = "EXTERNAL", **more: Any) -> dict[str, Any]:
-    members = {"provider": "open-e", "instance": instance, "url": url, "username": "utskick", "password": SECRET}
+def account(
+    url: str = "http://127.0.0.1:9", instance: str = "EXTERNAL", **more: Any
+) -> dict[str, Any]:
+    members = {
+        "provider": "open-e",
+        "instance": instance,
+        "url": url,
+        "username": "utskick",
+        "password": SECRET,
+    }
     return {**members, **PATIENCE, **more}
 
 
-def channel(directory: Directory | None = None, limits: Mapping[str, int] | None = None, **accounts: dict[str, Any]) -> WebMessageChannel:
-    return build(WebMessageSettings.model_validate({**(limits or {}), "accounts": accounts}), directory or Directory(), lambda: NOW)
+def channel(
+    directory: Directory | None = None,
+    limits: Mapping[str, int] | None = None,
+    **accounts: dict[str, Any],
+) -> WebMessageChannel:
+    return build(
+        WebMessageSettings.model_validate({**(limits or {}), "accounts": accounts}),
+        directory or Directory(),
+        lambda: NOW,
+    )
 
 
 def draft(case: str = "102251", party_id: str | None = None, **content: Any) -> Draft:
-    members = {"party": {"externalReferences": [{"key": "flowInstanceId", "value": case}]}, "message": "Ditt ärende är klart.", **content}
+    members = {
+        "party": {"externalReferences": [{"key": "flowInstanceId", "value": case}]},
+        "message": "Ditt ärende är klart.",
+        **content,
+    }
     return Draft("2281", members, Recipient(case, party_id), frozen=NOW.isoformat().encode())
 
 
@@ -61,11 +86,17 @@ def soap(status: int, inner: str) -> Make:
 
 def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Make:
     named = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
-    return soap(status, f"<S:Fault><faultcode>{code}</faultcode><faultstring>Anna 199001012385</faultstring>{named}</S:Fault>")
+    return soap(
+        status,
+        f"<S:Fault><faultcode>{code}</faultcode><faultstring>Anna 199001012385</faultstring>{named}</S:Fault>",
+    )
 
 
 def yes(message_id: str = "151", operation: str = "addMessage") -> Make:
-    return soap(200, f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>')
+    return soap(
+        200,
+        f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
+    )
 
 
 def raw(data: bytes, status: int = 200) -> Make:
@@ -94,21 +125,30 @@ ANSWERS: dict[str, Make] = {
     "version": fault(code="S:VersionMismatch"),
     "fault-in-200": fault("FlowInstanceNotFoundFault", status=200),
     "foreign-detail": soap(
-        500, '<S:Fault><faultcode>S:Server</faultcode><detail><FlowInstanceNotFoundFault xmlns="urn:x"/></detail></S:Fault>'
+        500,
+        '<S:Fault><faultcode>S:Server</faultcode><detail><FlowInstanceNotFoundFault xmlns="urn:x"/></detail></S:Fault>',
     ),
     "other-operation": yes(operation="addEvent"),
     "no-id": yes(""),
     "word-id": yes("one"),
-    "yes-in-500": soap(500, f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID></addMessageResponse>'),
+    "yes-in-500": soap(
+        500,
+        f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID></addMessageResponse>',
+    ),
     "empty": raw(b""),
     "not-xml": raw(b"\xff\xfe not xml"),
-    "two-in-body": soap(200, f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID></addMessageResponse><x/>'),
+    "two-in-body": soap(
+        200,
+        f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID></addMessageResponse><x/>',
+    ),
     "no-body": raw(f'<S:Envelope xmlns:S="{SOAP}"/>'.encode()),
     "bomb": raw(BOMB.encode()),
     "bomb-utf16": raw(BOMB.replace('"1.0"?', '"1.0" encoding="UTF-16"?').encode("utf-16")),
     "bomb-500": raw(BOMB.encode(), 500),
     "entity": raw(declared('<!ENTITY e "151">', "&e;").encode()),
-    "file": raw(declared('<!ENTITY e SYSTEM "file:///proc/sys/kernel/ngroups_max">', "&e;").encode()),
+    "file": raw(
+        declared('<!ENTITY e SYSTEM "file:///proc/sys/kernel/ngroups_max">', "&e;").encode()
+    ),
     "declaration": raw(declared("", "151").encode()),
     "10-megabytes": raw(b"<x>" + b"x" * 10_000_000 + b"</x>"),
     "deep": raw(b"<x>" * 100_000),

@@ -1,4 +1,5 @@
-"""The channel's own work: plans, limits, instances, on whose behalf, what is frozen, what history shows, what a look finds."""
+"""The channel's own work: plans, limits, instances, on whose behalf, what is frozen, what history
+shows, what a look finds."""
 
 from __future__ import annotations
 
@@ -12,18 +13,28 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
-from tests.channels.web_message.stage import ANNA, NOBODY, NOW, NUMBER, Directory, OpenEStage, account, channel, draft
+from tests.channels.web_message.stage import (
+    ANNA,
+    NOBODY,
+    NOW,
+    NUMBER,
+    Directory,
+    OpenEStage,
+    account,
+    channel,
+    draft,
+)
 from tests.contracts.provider import SECRET
 from utskick.channels.web_message.channel import WebMessageChannel
-from utskick.channels.web_message.envelope import NAMESPACE
 from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import NAMESPACE
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Channel, Draft, Priority
+from utskick.domain.channel import Account, Channel, Draft, Priority, RequestContext
 from utskick.domain.errors import Invalid, NotBuilt
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent
-from utskick.domain.preparing import READY, Ready
+from utskick.domain.preparation import READY, Ready
 from utskick.domain.recipient import Recipient
 
 CASE = [{"key": "flowInstanceId", "value": "0102251"}]
@@ -36,19 +47,29 @@ WEB = channel(
 
 
 def one(**members: Any) -> WebMessageRequest:
-    return WebMessageRequest.model_validate({"party": {"externalReferences": CASE}, "message": "Hej", **members})
+    return WebMessageRequest.model_validate(
+        {"party": {"externalReferences": CASE}, "message": "Hej", **members}
+    )
 
 
 def files(*contents: bytes) -> list[dict[str, str]]:
     return [
-        {"fileName": f"{number}.pdf", "mimeType": "application/pdf", "base64Data": b64encode(data).decode()}
+        {
+            "fileName": f"{number}.pdf",
+            "mimeType": "application/pdf",
+            "base64Data": b64encode(data).decode(),
+        }
         for number, data in enumerate(contents)
     ]
 
 
 def test_it_is_a_channel() -> None:
     seen: Channel = WEB
-    assert (seen.name, seen.message_type, seen.integration) == ("web_message", "WEB_MESSAGE", "OepIntegrator")
+    assert (seen.name, seen.message_type, seen.integration) == (
+        "web_message",
+        "WEB_MESSAGE",
+        "OepIntegrator",
+    )
     assert [(f.path, f.operation, f.short, f.many, f.limit) for f in seen.forms] == [
         ("webmessage", "sendWebMessage", None, False, 96 << 20)
     ]
@@ -69,7 +90,7 @@ def test_a_plan_keeps_all_that_was_said() -> None:
         sendAt="2024-02-25T08:00:00",
         validUntil="2024-02-25T20:00:00+01:00",
     )
-    plan = WEB.plan(request, Asked("2281"))
+    plan = WEB.plan(request, RequestContext("2281"))
     attachment = Attachment.of("0.pdf", "application/pdf", b"%PDF")
     assert plan.attachments == (attachment,)
     assert plan.content == {
@@ -78,18 +99,27 @@ def test_a_plan_keeps_all_that_was_said() -> None:
         "sender": {"userId": "joe01doe"},
         "sendAsOwner": False,
         "oepInstance": "INTERNAL",
-        "attachments": [{"fileName": "0.pdf", "mimeType": "application/pdf", "digest": attachment.digest.hex()}],
+        "attachments": [
+            {"fileName": "0.pdf", "mimeType": "application/pdf", "digest": attachment.digest.hex()}
+        ],
         "priority": "HIGH",
         "department": "BoU",
     }
     assert (list(plan.recipients), list(plan.entries)) == ([Recipient("102251", ANNA)], [0])
     assert (plan.priority, plan.department, plan.reference) == (Priority.HIGH, "BoU", "row 7")
-    assert (plan.send_at, plan.valid_until) == (datetime(2024, 2, 25, 7, tzinfo=UTC), datetime(2024, 2, 25, 19, tzinfo=UTC))
+    assert (plan.send_at, plan.valid_until) == (
+        datetime(2024, 2, 25, 7, tzinfo=UTC),
+        datetime(2024, 2, 25, 19, tzinfo=UTC),
+    )
 
 
 def test_history_shows_the_request_as_it_was_made() -> None:
-    request = one(party={"partyId": ANNA, "externalReferences": CASE}, sendAsOwner=True, attachments=files(b"%PDF", b"x"))
-    plan = WEB.plan(request, Asked("2281"))
+    request = one(
+        party={"partyId": ANNA, "externalReferences": CASE},
+        sendAsOwner=True,
+        attachments=files(b"%PDF", b"x"),
+    )
+    plan = WEB.plan(request, RequestContext("2281"))
     whole = Draft("2281", plan.content, plan.recipients[0], plan.attachments)
     assert WEB.show(whole) == {
         "party": {"partyId": ANNA, "externalReferences": CASE},
@@ -98,13 +128,18 @@ def test_history_shows_the_request_as_it_was_made() -> None:
         "attachments": files(b"%PDF", b"x"),
     }
     light = WEB.show(replace(whole, attachments=()))["attachments"]
-    assert light == [{"fileName": f"{number}.pdf", "mimeType": "application/pdf"} for number in (0, 1)]
+    assert light == [
+        {"fileName": f"{number}.pdf", "mimeType": "application/pdf"} for number in (0, 1)
+    ]
     assert "digest" in plan.content["attachments"][0]
 
 
 def test_a_request_with_the_least_is_shown_with_the_least() -> None:
-    plan = WEB.plan(one(), Asked("2281"))
-    assert WEB.show(Draft("2281", plan.content, plan.recipients[0])) == {"party": {"externalReferences": CASE}, "message": "Hej"}
+    plan = WEB.plan(one(), RequestContext("2281"))
+    assert WEB.show(Draft("2281", plan.content, plan.recipients[0])) == {
+        "party": {"externalReferences": CASE},
+        "message": "Hej",
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,9 +157,11 @@ def test_a_request_with_the_least_is_shown_with_the_least() -> None:
         ),
     ],
 )
-def test_more_than_is_carried_is_refused_at_acceptance(contents: tuple[bytes, ...], expected: list[tuple[str, str]]) -> None:
+def test_more_than_is_carried_is_refused_at_acceptance(
+    contents: tuple[bytes, ...], expected: list[tuple[str, str]]
+) -> None:
     try:
-        WEB.plan(one(attachments=files(*contents)), Asked("2281"))
+        WEB.plan(one(attachments=files(*contents)), RequestContext("2281"))
         found = []
     except Invalid as fault:
         found = [(violation.field, violation.message) for violation in fault.violations]
@@ -145,7 +182,7 @@ def test_the_instance_is_the_municipalitys_own_else_the_one_for_all() -> None:
 
 def test_an_instance_that_is_not_there_is_told_before_anything_is_stored() -> None:
     with pytest.raises(NotBuilt):
-        WEB.plan(one(oepInstance="INTERNAL"), Asked("2260"))
+        WEB.plan(one(oepInstance="INTERNAL"), RequestContext("2260"))
 
 
 def test_an_uncertain_message_is_held() -> None:
@@ -168,7 +205,7 @@ def test_wrong_settings_are_told_without_the_password(accounts: dict[str, Any]) 
     assert SECRET not in str(fault.value)
 
 
-# -- before the call ------------------------------------------------------------------------------------------------
+# -- before the call ----------------------------------------
 
 
 async def test_the_time_in_the_case_is_fixed_at_the_first_attempt() -> None:
@@ -188,7 +225,9 @@ def owned(directory: Directory) -> WebMessageChannel:
 
 
 async def test_a_known_owner_is_not_frozen(owned: WebMessageChannel) -> None:
-    prepared = await owned.prepare(replace(draft(party_id=ANNA, sendAsOwner=True), frozen=None), new_id())
+    prepared = await owned.prepare(
+        replace(draft(party_id=ANNA, sendAsOwner=True), frozen=None), new_id()
+    )
     assert isinstance(prepared, Ready)
     assert prepared.frozen is not None
     assert NUMBER.encode() not in prepared.frozen
@@ -200,18 +239,22 @@ async def test_an_unknown_owner_ends_before_the_call(owned: WebMessageChannel) -
     assert outcome.reason.code == "no-legal-id"
 
 
-async def test_a_directory_that_is_away_is_waited_for(owned: WebMessageChannel, directory: Directory) -> None:
+async def test_a_directory_that_is_away_is_waited_for(
+    owned: WebMessageChannel, directory: Directory
+) -> None:
     directory.away = Deferred(Reason("directory-away", "the directory cannot be asked now"))
     assert await owned.prepare(draft(party_id=ANNA, sendAsOwner=True), new_id()) == directory.away
 
 
-async def test_nobody_is_looked_up_who_does_not_write_as_owner(owned: WebMessageChannel, directory: Directory) -> None:
+async def test_nobody_is_looked_up_who_does_not_write_as_owner(
+    owned: WebMessageChannel, directory: Directory
+) -> None:
     await owned.prepare(draft(party_id=ANNA), new_id())
     await owned.prepare(draft(sendAsOwner=True, sender={"userId": "joe"}), new_id())
     assert directory.asked == []
 
 
-# -- on whose behalf ------------------------------------------------------------------------------------------------
+# -- on whose behalf ----------------------------------------
 
 
 @pytest.fixture
@@ -227,24 +270,49 @@ def said(stage: OpenEStage) -> dict[str, Any]:
     inner, ns = root[0][0], {"o": NAMESPACE}
     nil = "{http://www.w3.org/2001/XMLSchema-instance}nil"
     principal = inner.find("o:principal", ns)
-    members = {e.tag.rpartition("}")[2]: None if e.get(nil) == "true" else e.text for e in principal} if principal is not None else None
-    return {"operation": inner.tag.rpartition("}")[2], "user": inner.findtext("o:message/o:userID", namespaces=ns), "principal": members}
+    members = (
+        {e.tag.rpartition("}")[2]: None if e.get(nil) == "true" else e.text for e in principal}
+        if principal is not None
+        else None
+    )
+    return {
+        "operation": inner.tag.rpartition("}")[2],
+        "user": inner.findtext("o:message/o:userID", namespaces=ns),
+        "principal": members,
+    }
 
 
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (draft(sender={"userId": "joe"}), {"operation": "addMessage", "user": "joe", "principal": {"userID": "joe"}}),
-        (draft(party_id=ANNA), {"operation": "addMessage", "user": ANNA, "principal": {"userID": ANNA}}),
-        (draft(party_id=ANNA, sender={"userId": "joe"}), {"operation": "addMessage", "user": "joe", "principal": {"userID": "joe"}}),
+        (
+            draft(sender={"userId": "joe"}),
+            {"operation": "addMessage", "user": "joe", "principal": {"userID": "joe"}},
+        ),
+        (
+            draft(party_id=ANNA),
+            {"operation": "addMessage", "user": ANNA, "principal": {"userID": ANNA}},
+        ),
+        (
+            draft(party_id=ANNA, sender={"userId": "joe"}),
+            {"operation": "addMessage", "user": "joe", "principal": {"userID": "joe"}},
+        ),
         (draft(sender={}), {"operation": "addMessage", "user": "utskick", "principal": None}),
         (
             draft(party_id=ANNA, sendAsOwner=True),
-            {"operation": "addMessageAsOwner", "user": ANNA, "principal": {"userID": None, "citizenID": NUMBER}},
+            {
+                "operation": "addMessageAsOwner",
+                "user": ANNA,
+                "principal": {"userID": None, "citizenID": NUMBER},
+            },
         ),
         (
             draft(sendAsOwner=True, sender={"userId": "joe"}),
-            {"operation": "addMessageAsOwner", "user": "joe", "principal": {"userID": "joe", "citizenID": None}},
+            {
+                "operation": "addMessageAsOwner",
+                "user": "joe",
+                "principal": {"userID": "joe", "citizenID": None},
+            },
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from tests.channels.web_message.stage import ANNA, NOBODY, NUMBER, OpenEStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
-from utskick.channels.web_message.envelope import NAMESPACE
+from utskick.channels.web_message.soap_request import NAMESPACE
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent, Uncertain
 
@@ -59,7 +59,9 @@ async def test_the_request_is_the_one_that_the_binding_describes(stage: OpenESta
         ("504", Uncertain, "gateway-lost-answer", "504"),
     ],
 )
-async def test_every_fault_has_its_class(stage: OpenEStage, how: str, kind: type, code: str, provider_code: str) -> None:
+async def test_every_fault_has_its_class(
+    stage: OpenEStage, how: str, kind: type, code: str, provider_code: str
+) -> None:
     await stage.misbehave(how)
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
@@ -76,7 +78,17 @@ async def test_a_faults_own_words_are_not_repeated(stage: OpenEStage) -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        *("no-id", "word-id", "other-operation", "as-owner", "empty", "not-xml", "two-in-body", "no-body", "deep"),
+        *(
+            "no-id",
+            "word-id",
+            "other-operation",
+            "as-owner",
+            "empty",
+            "not-xml",
+            "two-in-body",
+            "no-body",
+            "deep",
+        ),
         *("bomb", "bomb-utf16", "entity", "file", "declaration", "10-megabytes"),
     ],
 )
@@ -101,7 +113,9 @@ async def test_a_message_as_owner_is_answered_by_its_own_element(stage: OpenESta
     assert isinstance(await stage.send(new_id(), sent), Uncertain)
 
 
-async def test_the_owners_number_is_looked_up_at_every_attempt_and_goes_only_into_citizen_id(stage: OpenEStage) -> None:
+async def test_the_owners_number_is_looked_up_at_every_attempt_and_goes_only_into_citizen_id(
+    stage: OpenEStage,
+) -> None:
     await stage.send(new_id(), draft(party_id=ANNA, sendAsOwner=True))
     assert stage.directory.asked == [("2281", [ANNA])]
     root = ElementTree.fromstring(stage.bodies[0])
@@ -119,7 +133,9 @@ async def test_an_unknown_owner_is_not_written_for(stage: OpenEStage, party_id: 
 
 async def test_a_directory_that_is_away_defers(stage: OpenEStage) -> None:
     stage.directory.away = Deferred(Reason("directory-away", "the directory cannot be asked now"))
-    assert await stage.send(new_id(), draft(party_id=ANNA, sendAsOwner=True)) == stage.directory.away
+    assert (
+        await stage.send(new_id(), draft(party_id=ANNA, sendAsOwner=True)) == stage.directory.away
+    )
     assert not stage.calls
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from utskick.channels.web_message.requests import ExternalReference, WebMessageRequest, case_of
 from utskick.domain.errors import Invalid, Unreadable
-from utskick.domain.rules import refusal
+from utskick.domain.validators import refusal
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 CASE = [{"key": "flowInstanceId", "value": "102251"}]
@@ -51,10 +51,26 @@ def one(**members: Any) -> WebMessageRequest:
         ({"party": {}}, "party.externalReferences", NO_CASE),
         ({"party": {"externalReferences": None}}, "party.externalReferences", NO_CASE),
         ({"party": {"externalReferences": []}}, "party.externalReferences", NO_CASE),
-        ({"party": {"externalReferences": [{"key": "flowInstanceId", "value": "356t4r34f"}]}}, "party.externalReferences", NO_CASE),
-        ({"party": {"externalReferences": [{"key": "", "value": "x"}]}}, "party.externalReferences[0].key", "must not be blank"),
-        ({"party": {"externalReferences": [{"key": "x"}]}}, "party.externalReferences[0].value", "must not be blank"),
-        ({"party": {"externalReferences": CASE, "partyId": "anna"}}, "party.partyId", "not a valid UUID"),
+        (
+            {"party": {"externalReferences": [{"key": "flowInstanceId", "value": "356t4r34f"}]}},
+            "party.externalReferences",
+            NO_CASE,
+        ),
+        (
+            {"party": {"externalReferences": [{"key": "", "value": "x"}]}},
+            "party.externalReferences[0].key",
+            "must not be blank",
+        ),
+        (
+            {"party": {"externalReferences": [{"key": "x"}]}},
+            "party.externalReferences[0].value",
+            "must not be blank",
+        ),
+        (
+            {"party": {"externalReferences": CASE, "partyId": "anna"}},
+            "party.partyId",
+            "not a valid UUID",
+        ),
         ({"message": " \n"}, "message", "must not be blank"),
         ({"message": None}, "message", "must not be blank"),
         ({"message": "a\x0bb"}, "message", "must not contain characters that XML cannot hold"),
@@ -66,10 +82,26 @@ def one(**members: Any) -> WebMessageRequest:
         ({"attachments": []}, "attachments", COUNT),
         ({"attachments": [FILE] * 11}, "attachments", COUNT),
         ({"attachments": [{}]}, "attachments[0].base64Data", "not a valid BASE64-encoded string"),
-        ({"attachments": [FILE, {**FILE, "base64Data": "JVB ERg"}]}, "attachments[1].base64Data", "not a valid BASE64-encoded string"),
-        ({"attachments": [{**FILE, "base64Data": ""}]}, "attachments[0].base64Data", "not a valid BASE64-encoded string"),
-        ({"attachments": [{**FILE, "fileName": "a\r\nb"}]}, "attachments[0].fileName", "must not contain control characters"),
-        ({"attachments": [{**FILE, "fileName": "a" * 256}]}, "attachments[0].fileName", "must not be longer than 255 characters"),
+        (
+            {"attachments": [FILE, {**FILE, "base64Data": "JVB ERg"}]},
+            "attachments[1].base64Data",
+            "not a valid BASE64-encoded string",
+        ),
+        (
+            {"attachments": [{**FILE, "base64Data": ""}]},
+            "attachments[0].base64Data",
+            "not a valid BASE64-encoded string",
+        ),
+        (
+            {"attachments": [{**FILE, "fileName": "a\r\nb"}]},
+            "attachments[0].fileName",
+            "must not contain control characters",
+        ),
+        (
+            {"attachments": [{**FILE, "fileName": "a" * 256}]},
+            "attachments[0].fileName",
+            "must not be longer than 255 characters",
+        ),
         ({"reference": "x" * 65}, "reference", "must be 1-64 printable characters"),
     ],
 )
@@ -79,19 +111,40 @@ def test_a_broken_rule_is_told(members: dict[str, Any], field: str, message: str
 
 @pytest.mark.parametrize(
     ("party_id", "sender", "message"),
-    [(None, None, NEITHER), (None, {}, NEITHER), (None, {"userId": None}, NEITHER), (ANNA, {"userId": "joe01doe"}, BOTH)],
+    [
+        (None, None, NEITHER),
+        (None, {}, NEITHER),
+        (None, {"userId": None}, NEITHER),
+        (ANNA, {"userId": "joe01doe"}, BOTH),
+    ],
 )
-def test_a_message_as_owner_has_one_owner(party_id: str | None, sender: dict[str, Any] | None, message: str) -> None:
-    body = {**ONE, "party": {"partyId": party_id, "externalReferences": CASE}, "sender": sender, "sendAsOwner": True}
+def test_a_message_as_owner_has_one_owner(
+    party_id: str | None, sender: dict[str, Any] | None, message: str
+) -> None:
+    body = {
+        **ONE,
+        "party": {"partyId": party_id, "externalReferences": CASE},
+        "sender": sender,
+        "sendAsOwner": True,
+    }
     assert violations(body) == [("webMessageRequest", message), ("webMessageRequest", WHOLE)]
 
 
 @pytest.mark.parametrize(
-    ("as_owner", "party_id", "user"), [(True, ANNA, None), (True, None, "joe"), (False, ANNA, "joe"), (None, None, None)]
+    ("as_owner", "party_id", "user"),
+    [(True, ANNA, None), (True, None, "joe"), (False, ANNA, "joe"), (None, None, None)],
 )
 def test_who_may_write(as_owner: bool | None, party_id: str | None, user: str | None) -> None:
-    request = one(party={"partyId": party_id, "externalReferences": CASE}, sender={"userId": user}, sendAsOwner=as_owner)
-    assert (request.send_as_owner, request.party.party_id, request.user) == (as_owner, party_id, user)
+    request = one(
+        party={"partyId": party_id, "externalReferences": CASE},
+        sender={"userId": user},
+        sendAsOwner=as_owner,
+    )
+    assert (request.send_as_owner, request.party.party_id, request.user) == (
+        as_owner,
+        party_id,
+        user,
+    )
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
@@ -104,18 +157,38 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "attachments": [],
     }
     assert {field for field, _ in violations(body)} == {
-        *("party.partyId", "party.externalReferences", "message", "webMessageRequest", "oepInstance", "attachments")
+        *(
+            "party.partyId",
+            "party.externalReferences",
+            "message",
+            "webMessageRequest",
+            "oepInstance",
+            "attachments",
+        )
     }
-    assert sorted(violations({})) == [("message", "must not be blank"), ("party", "must not be null")]
+    assert sorted(violations({})) == [
+        ("message", "must not be blank"),
+        ("party", "must not be null"),
+    ]
     assert sorted(violations({"sendAsOwner": True})) == [
-        *(("message", "must not be blank"), ("party", "must not be null"), ("webMessageRequest", NEITHER), ("webMessageRequest", WHOLE))
+        *(
+            ("message", "must not be blank"),
+            ("party", "must not be null"),
+            ("webMessageRequest", NEITHER),
+            ("webMessageRequest", WHOLE),
+        )
     ]
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        *({**ONE, "priority": "high"}, {**ONE, "sendAsOwner": "maybe"}, {**ONE, "party": []}, {**ONE, "sender": "joe"}),
+        *(
+            {**ONE, "priority": "high"},
+            {**ONE, "sendAsOwner": "maybe"},
+            {**ONE, "party": []},
+            {**ONE, "sender": "joe"},
+        ),
         *({**ONE, "sendAt": "soon"}, {**ONE, "attachments": {}}, [], None),
     ],
 )
@@ -168,5 +241,7 @@ def test_every_positive_number_of_32_bits_is_a_case(case: int) -> None:
     ],
 )
 def test_an_attachment_without_a_name_is_given_one(members: dict[str, Any], name: str) -> None:
-    (found,) = one(attachments=[{"base64Data": b64encode(b"%PDF").decode(), **members}]).attachments or []
+    (found,) = (
+        one(attachments=[{"base64Data": b64encode(b"%PDF").decode(), **members}]).attachments or []
+    )
     assert (found.decoded(2).name, found.decoded(2).data) == (name, b"%PDF")

@@ -8,17 +8,19 @@ from typing import Final
 
 import pytest
 
-from utskick.cli.demo.ledgers import Asked, Comparison, Copy, Wording, compare
+from utskick.cli.demo.ledgers import Comparison, Copy, RequestedDelivery, Wording, compare
 from utskick.domain.status import Status
 from utskick_client import DeliveryEvent, DeliveryResult
 
-ASKED: Final = Asked("sms", "+46701740605", "d-1", Wording("Hej"))
+ASKED: Final = RequestedDelivery("sms", "+46701740605", "d-1", Wording("Hej"))
 COPY: Final = Copy("sms", "+46701740605", "d-1", Wording("Hej"))
 
 
 def told(status: Status, *events: str) -> DeliveryResult:
     story = tuple(DeliveryEvent(timestamp=datetime(2026, 1, 1), status=word) for word in events)
-    return DeliveryResult(delivery_id="d-1", message_type="SMS", lifecycle=status, attempts=1, events=story)
+    return DeliveryResult(
+        delivery_id="d-1", message_type="SMS", lifecycle=status, attempts=1, events=story
+    )
 
 
 def compared(delivery: DeliveryResult, *copies: Copy) -> Comparison:
@@ -37,7 +39,9 @@ def test_one_copy_of_what_was_asked_for_agrees(status: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.EXPIRED, Status.UNCERTAIN])
-def test_no_copy_agrees_with_a_delivery_that_was_not_or_may_not_have_been_sent(status: Status) -> None:
+def test_no_copy_agrees_with_a_delivery_that_was_not_or_may_not_have_been_sent(
+    status: Status,
+) -> None:
     assert compared(told(status)).agree
 
 
@@ -61,7 +65,14 @@ def test_a_second_copy_counts_as_doubled_unless_uncertainty_was_reported() -> No
 
 
 @pytest.mark.parametrize(
-    "wording", [Wording("hej"), Wording("Hej "), Wording("Hej", "x"), Wording("Hej", None, "<p>"), Wording("Hej", files=(("a", "b"),))]
+    "wording",
+    [
+        Wording("hej"),
+        Wording("Hej "),
+        Wording("Hej", "x"),
+        Wording("Hej", None, "<p>"),
+        Wording("Hej", files=(("a", "b"),)),
+    ],
 )
 def test_another_wording_is_seen(wording: Wording) -> None:
     found = compared(told(Status.SENT), replace(COPY, wording=wording))
@@ -73,7 +84,14 @@ def test_a_delivery_that_still_moves_is_seen() -> None:
     assert (found.agree, faults(found)) == (False, {"unsettled"})
 
 
-@pytest.mark.parametrize("stray", [replace(COPY, recipient="+46701740606"), replace(COPY, key="d-2"), replace(COPY, channel="email")])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        replace(COPY, recipient="+46701740606"),
+        replace(COPY, key="d-2"),
+        replace(COPY, channel="email"),
+    ],
+)
 def test_a_copy_that_nobody_asked_for_is_seen(stray: Copy) -> None:
     found = compared(told(Status.SENT), COPY, stray)
     assert (found.agree, found.unasked) == (False, 1)

@@ -1,11 +1,19 @@
-"""Client of Utskick's HTTP API: typed, synchronous and asynchronous, with retries that never send twice."""
+"""Client of Utskick's HTTP API: typed, synchronous and asynchronous, with retries that never send
+twice."""
 
 from __future__ import annotations
 
 from utskick_client.asynchronous import AsyncUtskickClient
 from utskick_client.calls import Manner
 from utskick_client.credentials import ClientCredentials
-from utskick_client.errors import NoAnswer, NotUtskick, Refused, Unsendable, UtskickClientError, Violation
+from utskick_client.errors import (
+    NoAnswer,
+    NotUtskick,
+    Refused,
+    Unsendable,
+    UtskickClientError,
+    Violation,
+)
 from utskick_client.letters import (
     DigitalInvoice,
     DigitalMail,
@@ -38,7 +46,15 @@ from utskick_client.messages import (
     WebMessageAttachment,
     WebMessageSender,
 )
-from utskick_client.parts import Address, DigitalSender, EmailSender, ExternalReference, Parties, Party, SupportInfo
+from utskick_client.parts import (
+    Address,
+    DigitalSender,
+    EmailSender,
+    ExternalReference,
+    Parties,
+    Party,
+    SupportInfo,
+)
 from utskick_client.reading import Days
 from utskick_client.reports import (
     Counter,

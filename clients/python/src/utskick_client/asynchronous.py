@@ -11,18 +11,30 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from utskick_client.calls import Call, Flow
-from utskick_client.methods import Methods
+from utskick_client.methods import AsynchronousClient, Methods
 from utskick_client.session import Session, Token, fault_of, is_event_stream, who
-from utskick_client.steps import Fault, Item, Next, Patience, Pause, Reply, Request, Send, Step, Tries
+from utskick_client.steps import (
+    Fault,
+    Item,
+    Next,
+    Patience,
+    Pause,
+    Reply,
+    Request,
+    Send,
+    Step,
+    Tries,
+)
 
 T = TypeVar("T")
 
 
-class AsyncUtskickClient(Methods):
-    """``async with AsyncUtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or ``NoAnswer``.
+class AsyncUtskickClient(Methods, AsynchronousClient):
+    """``async with AsyncUtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or
+    ``NoAnswer``.
 
-    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name. ``http``: a client of your own, for
-    proxies, certificates, and limits; it is not closed here.
+    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name.
+    ``http``: a client of your own, for proxies, certificates, and limits; it is not closed here.
     """
 
     def __init__(  # noqa: PLR0913 - what a user of the package sees: names say more than an object of settings
@@ -36,7 +48,9 @@ class AsyncUtskickClient(Methods):
         patience: Patience = Patience(),
         http: httpx2.AsyncClient | None = None,
     ) -> None:
-        self._session = Session.of(url, municipality, who=who(origin, sent_by), token=token, patience=patience)
+        self._session = Session.of(
+            url, municipality, who=who(origin, sent_by), token=token, patience=patience
+        )
         self._tries = Tries(patience)
         self._http = http or httpx2.AsyncClient()
         self._owned = http is None
@@ -44,7 +58,12 @@ class AsyncUtskickClient(Methods):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, _kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -92,7 +111,12 @@ class _Line:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, _kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         await self._stack.aclose()
 
     async def carry_out(self, step: Step) -> Any:
@@ -114,7 +138,11 @@ class _Line:
             response = await self._http.send(built, auth=self._session.auth, stream=True)
             self._stack.push_async_callback(response.aclose)
             if streamed and response.status_code < 300:
-                pieces: Any = aiter(httpx2.EventSource(response) if is_event_stream(response) else response.aiter_bytes())
+                pieces: Any = aiter(
+                    httpx2.EventSource(response)
+                    if is_event_stream(response)
+                    else response.aiter_bytes()
+                )
                 self._pieces = await self._stack.enter_async_context(aclosing(pieces))
                 return Reply(response.status_code, response.headers, b"")
             return Reply(response.status_code, response.headers, await response.aread())

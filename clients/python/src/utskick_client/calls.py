@@ -36,8 +36,9 @@ class Flow(Generic[T]):
 class Manner:
     """How a message is sent.
 
-    ``key``: the Idempotency-Key, up to 255 characters; one is made where None. The same key never sends twice within 24 hours.
-    ``wait``: for the provider's answer, some seconds; False: only until it has been accepted. Batches are never waited for.
+    ``key``: the Idempotency-Key, up to 255 characters; one is made where None. The same key never
+    sends twice within 24 hours. ``wait``: for the provider's answer, some seconds; False: only
+    until it has been accepted. Batches are never waited for.
     """
 
     key: str | None = None
@@ -60,10 +61,12 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-# -- sending --------------------------------------------------------------------------------------------------------------
+# -- sending ----------------------------------------
 
 
-def sent_one(path: str, body: Body, manner: Manner, query: Mapping[str, str] | None = None) -> Call[MessageResult]:
+def sent_one(
+    path: str, body: Body, manner: Manner, query: Mapping[str, str] | None = None
+) -> Call[MessageResult]:
     return _sent(MessageResult, path, body, manner, query)
 
 
@@ -74,28 +77,40 @@ def sent_many(path: str, body: Body, manner: Manner) -> Call[BatchResult]:
 S = TypeVar("S", MessageResult, BatchResult)
 
 
-def _sent(kind: type[S], path: str, body: Body, manner: Manner, query: Mapping[str, str] | None) -> Call[S]:
+def _sent(
+    kind: type[S], path: str, body: Body, manner: Manner, query: Mapping[str, str] | None
+) -> Call[S]:
     key = manner.key or str(uuid4())
     asked = {**(query or {}), **({} if manner.wait else {"async": "true"})}
     request = Request("POST", path, asked, encoded(body), key=key, repeat=Repeat.KEYED)
 
     def result(reply: Reply) -> S:
-        return replace(read(kind, reply.json()), key=key, replayed=reply.headers.get("idempotency-replayed") == "true")
+        return replace(
+            read(kind, reply.json()),
+            key=key,
+            replayed=reply.headers.get("idempotency-replayed") == "true",
+        )
 
     return Call(request, result)
 
 
-# -- reading --------------------------------------------------------------------------------------------------------------
+# -- reading ----------------------------------------
 
 
 def got(kind: type[R], path: str, query: Mapping[str, str] | None = None) -> Call[R]:
     return Call(Request("GET", path, query or {}), lambda reply: read(kind, reply.json()))
 
 
-def got_list(kind: type[R], path: str, query: Mapping[str, str] | None = None) -> Call[tuple[R, ...]]:
+def got_list(
+    kind: type[R], path: str, query: Mapping[str, str] | None = None
+) -> Call[tuple[R, ...]]:
     return Call(Request("GET", path, query or {}), lambda reply: read_list(kind, reply.json()))
 
 
 def posted(kind: type[R], path: str, body: Any) -> Call[R]:
-    """Not made again where it may have been carried out: the service would do it twice, or refuse the second."""
-    return Call(Request("POST", path, body=encoded(body), repeat=Repeat.NEVER), lambda reply: read(kind, reply.json()))
+    """Not made again where it may have been carried out: the service would do it twice, or refuse
+    the second."""
+    return Call(
+        Request("POST", path, body=encoded(body), repeat=Repeat.NEVER),
+        lambda reply: read(kind, reply.json()),
+    )

@@ -1,4 +1,5 @@
-"""An access token by client credentials (RFC 6749 section 4.4): fetched once, shared by all calls, renewed before it ends."""
+"""An access token by client credentials (RFC 6749 section 4.4): fetched once, shared by all calls,
+renewed before it ends."""
 
 from __future__ import annotations
 
@@ -14,19 +15,23 @@ import httpx2
 
 from utskick_client.errors import NotUtskick, Refused
 
-#: Seconds that a token is trusted when the answer names no life, and how long before its end it is renewed: at most this part of it.
+#: Seconds that a token is trusted when the answer names no life, and how long before its end it is
+#: renewed: at most this part of it.
 _UNSAID: Final = 300.0
 _MARGIN, _PART = 30.0, 0.1
 
 
 class ClientCredentials(httpx2.Auth):
-    """``token`` of a client: ``ClientCredentials("https://utskick.example.se/oauth2/token", "skolappen", secret)``.
+    """``token`` of a client: ``ClientCredentials("https://utskick.example.se/oauth2/token",
+    "skolappen", secret)``.
 
-    ``scope``: words with spaces between; None: all that the client may. May be shared by several clients, threads and tasks. A call
-    raises ``Refused`` where no token is given.
+    ``scope``: words with spaces between; None: all that the client may. May be shared by several
+    clients, threads and tasks. A call raises ``Refused`` where no token is given.
     """
 
-    def __init__(self, token_url: str, client_id: str, client_secret: str, *, scope: str | None = None) -> None:
+    def __init__(
+        self, token_url: str, client_id: str, client_secret: str, *, scope: str | None = None
+    ) -> None:
         self._url = token_url
         self._login = httpx2.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
         self._form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
@@ -38,7 +43,9 @@ class ClientCredentials(httpx2.Auth):
     def __repr__(self) -> str:
         return f"ClientCredentials({self._url!r}, …)"
 
-    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+    def sync_auth_flow(
+        self, request: httpx2.Request
+    ) -> Generator[httpx2.Request, httpx2.Response, None]:
         for again in (False, True):
             with self._lock:
                 if (token := self._valid()) is None:
@@ -50,7 +57,9 @@ class ClientCredentials(httpx2.Auth):
             if again or not self._is_refused(response, token):
                 return
 
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         for again in (False, True):
             async with self._async_lock():
                 if (token := self._valid()) is None:
@@ -75,7 +84,13 @@ class ClientCredentials(httpx2.Auth):
     def _asking(self, cause: httpx2.Request) -> httpx2.Request:
         """With the time-outs of the request that needs the token."""
         limits = {name: value for name, value in cause.extensions.items() if name == "timeout"}
-        asked = httpx2.Request("POST", self._url, data=self._form, headers={"Accept": "application/json"}, extensions=limits)
+        asked = httpx2.Request(
+            "POST",
+            self._url,
+            data=self._form,
+            headers={"Accept": "application/json"},
+            extensions=limits,
+        )
         return next(self._login.auth_flow(asked))
 
     def _taken(self, answer: httpx2.Response) -> str:
@@ -85,12 +100,17 @@ class ClientCredentials(httpx2.Auth):
         except ValueError:
             said = None
         if not isinstance(said, dict):
-            raise NotUtskick(f"what answers at {self._url} gives out no tokens: it does not speak JSON")
+            raise NotUtskick(
+                f"what answers at {self._url} gives out no tokens: it does not speak JSON"
+            )
         value, life = said.get("access_token"), said.get("expires_in")
         if answer.status_code != 200 or not isinstance(value, str):
             raise _refused(answer.status_code, said)
         seconds = float(life) if isinstance(life, int | float) and life > 0 else _UNSAID
-        self._value, self._renew_at = value, time.monotonic() + seconds - min(_MARGIN, seconds * _PART)
+        self._value, self._renew_at = (
+            value,
+            time.monotonic() + seconds - min(_MARGIN, seconds * _PART),
+        )
         return value
 
     def _is_refused(self, response: httpx2.Response, token: str) -> bool:
@@ -105,4 +125,11 @@ class ClientCredentials(httpx2.Auth):
 def _refused(status: int, said: dict[str, object]) -> Refused:
     """In the shape of a problem: the token endpoint has words of its own (RFC 6749 section 5.2)."""
     why = said.get("error_description") or said.get("detail") or said.get("error")
-    return Refused(status, {"title": "No Token", "detail": str(why or "the credentials were refused"), "code": said.get("error")})
+    return Refused(
+        status,
+        {
+            "title": "No Token",
+            "detail": str(why or "the credentials were refused"),
+            "code": said.get("error"),
+        },
+    )

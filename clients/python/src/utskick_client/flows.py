@@ -11,7 +11,19 @@ from utskick_client.calls import Call, Flow, path_of
 from utskick_client.errors import NoAnswer, Refused
 from utskick_client.reports import EventPage, UserBatch, UserBatches, UserMessage, UserMessages
 from utskick_client.results import BatchProgress
-from utskick_client.steps import Fault, Item, Next, Pause, Reply, Request, Send, Step, Tries, lost, refusal
+from utskick_client.steps import (
+    Fault,
+    Item,
+    Next,
+    Pause,
+    Reply,
+    Request,
+    Send,
+    Step,
+    Tries,
+    lost,
+    refusal,
+)
 from utskick_client.wire import decoded, read
 
 Steps = Generator[Step, Any, None]
@@ -25,24 +37,37 @@ _QUIET: Final = 45.0
 _AWAY: Final = frozenset({502, 503, 504})
 
 
-# -- pages ----------------------------------------------------------------------------------------------------------------
+# -- pages ----------------------------------------
 
 
 def all_user_batches(user_id: str, *, limit: int = 100) -> Flow[UserBatch]:
-    """All batches that somebody sent in the last 30 days, newest first; ``limit``: how many are asked for at a time."""
-    return Flow(lambda tries: _pages(tries, lambda n: reading.user_batches(user_id, page=n, limit=limit), lambda page: page.batches))
-
-
-def all_user_messages(user_id: str, *, batch_id: str | None = None, limit: int = 100) -> Flow[UserMessage]:
-    """All messages that somebody sent in the last 30 days."""
+    """All batches that somebody sent in the last 30 days, newest first; ``limit``: how many are
+    asked for at a time."""
     return Flow(
         lambda tries: _pages(
-            tries, lambda n: reading.user_messages(user_id, batch_id=batch_id, page=n, limit=limit), lambda page: page.messages
+            tries,
+            lambda n: reading.user_batches(user_id, page=n, limit=limit),
+            lambda page: page.batches,
         )
     )
 
 
-def _pages(tries: Tries, ask: Callable[[int], Call[P]], items: Callable[[P], tuple[Any, ...]]) -> Steps:
+def all_user_messages(
+    user_id: str, *, batch_id: str | None = None, limit: int = 100
+) -> Flow[UserMessage]:
+    """All messages that somebody sent in the last 30 days."""
+    return Flow(
+        lambda tries: _pages(
+            tries,
+            lambda n: reading.user_messages(user_id, batch_id=batch_id, page=n, limit=limit),
+            lambda page: page.messages,
+        )
+    )
+
+
+def _pages(
+    tries: Tries, ask: Callable[[int], Call[P]], items: Callable[[P], tuple[Any, ...]]
+) -> Steps:
     number = 1
     while True:
         call = ask(number)
@@ -54,8 +79,11 @@ def _pages(tries: Tries, ask: Callable[[int], Call[P]], items: Callable[[P], tup
         number += 1
 
 
-def follow_events(after: str | None = None, *, origin: str | None = None, every: float | None = None) -> Flow[EventPage]:
-    """Pages of the feed that have events, from ``after`` on. Keep ``page.next`` when a page has been dealt with: from there it goes on.
+def follow_events(
+    after: str | None = None, *, origin: str | None = None, every: float | None = None
+) -> Flow[EventPage]:
+    """Pages of the feed that have events, from ``after`` on. Keep ``page.next`` when a page has
+    been dealt with: from there it goes on.
 
     ``every``: seconds between two looks when there is nothing new; None: end there.
     """
@@ -75,11 +103,12 @@ def _feed(tries: Tries, after: str | None, origin: str | None, every: float | No
             yield Pause(every)
 
 
-# -- files ----------------------------------------------------------------------------------------------------------------
+# -- files ----------------------------------------
 
 
 def attachment_chunks(message_id: str, file_name: str) -> Flow[bytes]:
-    """A file of a message, piece by piece. Raises ``NoAnswer`` where the connection is lost before its end."""
+    """A file of a message, piece by piece. Raises ``NoAnswer`` where the connection is lost before
+    its end."""
     return Flow(lambda tries: _chunks(tries, reading.attachment_request(message_id, file_name)))
 
 
@@ -94,14 +123,16 @@ def _chunks(tries: Tries, request: Request) -> Steps:
         yield Item(piece)
 
 
-# -- live progress --------------------------------------------------------------------------------------------------------
+# -- live progress ----------------------------------------
 
 
 def watch_batch(batch_id: str, *, follow: bool = False) -> Flow[BatchProgress]:
-    """The counts of a batch, at once and whenever they have changed, until nothing moves of itself any more.
+    """The counts of a batch, at once and whenever they have changed, until nothing moves of itself
+    any more.
 
-    ``follow``: go on after that, for receipts that may still come, until you leave. A stream that breaks off is asked for again; a service
-    that is away is waited for, as long as ``Patience.absence`` says.
+    ``follow``: go on after that, for receipts that may still come, until you leave. A stream that
+    breaks off is asked for again; a service that is away is waited for, as long as
+    ``Patience.absence`` says.
     """
     return Flow(lambda tries: _Watching(tries, batch_id, follow=follow).steps())
 
@@ -113,7 +144,13 @@ class _Watching:
         self._absence = tries.patience.absence
         self._follow = follow
         query = {"follow": "true"} if follow else {}
-        self._request = Request("GET", path_of("status", "batch", batch_id, "events"), query, accept="text/event-stream", quiet=_QUIET)
+        self._request = Request(
+            "GET",
+            path_of("status", "batch", batch_id, "events"),
+            query,
+            accept="text/event-stream",
+            quiet=_QUIET,
+        )
         self._seen: BatchProgress | None = None
         self._pause = _AGAIN
         self._heard = time.monotonic()

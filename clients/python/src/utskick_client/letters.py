@@ -1,4 +1,5 @@
-"""Bodies of what is read as a letter: digital mail, digital invoices, letters that find their way, and paper."""
+"""Bodies of what is read as a letter: digital mail, digital invoices, letters that find their way,
+and paper."""
 
 from __future__ import annotations
 
@@ -8,7 +9,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from utskick_client.parts import Address, DigitalSender, ExternalReference, Parties, Party, Priority, Sending
+from utskick_client.parts import (
+    Address,
+    DigitalSender,
+    ExternalReference,
+    Parties,
+    Party,
+    Priority,
+    Sending,
+)
 from utskick_client.wire import Body, Wire, base64_of
 
 ContentType = Literal["text/plain", "text/html"]
@@ -44,7 +53,8 @@ class OfficialMatter(Body):
 
 @dataclass(frozen=True)
 class DigitalMail(Sending):
-    """A digital mail to one or more parties. ``body``: text, or HTML as it is; it is put into base64 here."""
+    """A digital mail to one or more parties. ``body``: text, or HTML as it is; it is put into
+    base64 here."""
 
     party: Parties
     subject: str | None = None
@@ -84,7 +94,8 @@ class InvoiceDetails(Body):
 
 @dataclass(frozen=True)
 class DigitalInvoice(Sending):
-    """An invoice or a reminder to one party. ``reference``: of the invoice; ``message_reference``: the caller's own for the sending."""
+    """An invoice or a reminder to one party. ``reference``: of the invoice; ``message_reference``:
+    the caller's own for the sending."""
 
     party: InvoiceParty
     type: Literal["INVOICE", "REMINDER"]
@@ -116,7 +127,8 @@ class LetterAttachment(Body):
 
 @dataclass(frozen=True)
 class Letter(Body):
-    """A letter to any number of people: to the digital mailbox, and on paper when that is known not to have arrived."""
+    """A letter to any number of people: to the digital mailbox, and on paper when that is known not
+    to have arrived."""
 
     party: LetterParty
     department: str

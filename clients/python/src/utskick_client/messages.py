@@ -1,4 +1,5 @@
-"""Bodies of messages that are read on a screen: SMS, e-mail, web messages, Slack, push, and by the ways that people have chosen."""
+"""Bodies of messages that are read on a screen: SMS, e-mail, web messages, Slack, push, and by the
+ways that people have chosen."""
 
 from __future__ import annotations
 
@@ -9,12 +10,13 @@ from typing import Annotated, Literal
 from utskick_client.parts import EmailSender, ExternalReference, Parties, Party, Sending
 from utskick_client.wire import Body, Wire, base64_of
 
-# -- SMS ------------------------------------------------------------------------------------------------------------------
+# -- SMS ----------------------------------------
 
 
 @dataclass(frozen=True)
 class Sms(Sending):
-    """One SMS. ``mobile_number``: in E.164, ``+46701740605``. ``sender``: 3-11 characters, the municipality's own where None."""
+    """One SMS. ``mobile_number``: in E.164, ``+46701740605``. ``sender``: 3-11 characters, the
+    municipality's own where None."""
 
     mobile_number: str
     message: str
@@ -42,7 +44,7 @@ class SmsBatch(Sending):
     department: str | None = None
 
 
-# -- e-mail ---------------------------------------------------------------------------------------------------------------
+# -- e-mail ----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class EmailAttachment(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class EmailContent(Sending):
-    """What one e-mail and a batch of them have in common. ``html_message``: HTML as text, or the bytes of a page; it becomes base64.
+    """What one e-mail and a batch of them have in common. ``html_message``: HTML as text, or the
+    bytes of a page; it becomes base64.
 
     ``headers``: Message-ID, In-Reply-To, References, Auto-Submitted (contract section 7).
     """
@@ -95,7 +98,7 @@ class EmailBatch(EmailContent):
     parties: Sequence[EmailRecipient]
 
 
-# -- Open-E, Slack, push ----------------------------------------------------------------------------------------------------
+# -- Open-E, Slack, push ----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class WebMessageAttachment(Body):
 
 @dataclass(frozen=True)
 class WebMessage(Sending):
-    """A message into a case of Open-E. ``party``: with the external reference ``flowInstanceId`` that names the case."""
+    """A message into a case of Open-E. ``party``: with the external reference ``flowInstanceId``
+    that names the case."""
 
     party: Party
     message: str
@@ -139,7 +143,8 @@ class Slack(Sending):
 
 @dataclass(frozen=True)
 class Push(Sending):
-    """A notification to all devices of some parties. ``ttl``: seconds. ``topic``: a newer one takes the place of an older."""
+    """A notification to all devices of some parties. ``ttl``: seconds. ``topic``: a newer one takes
+    the place of an older."""
 
     party: Parties
     title: str
@@ -151,7 +156,7 @@ class Push(Sending):
     department: str | None = None
 
 
-# -- by the ways that people have chosen --------------------------------------------------------------------------------------
+# -- by the ways that people have chosen ----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,8 @@ class MessageSender(Body):
 
 @dataclass(frozen=True)
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too. ``html_message``: as in an e-mail."""
+    """One message to one person. ``filters``: which of their delegates are asked too.
+    ``html_message``: as in an e-mail."""
 
     party: MessageParty
     message: str

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from utskick_client import flows, reading, sending
 from utskick_client.calls import Call, Flow
-
-if TYPE_CHECKING:
-    from utskick_client.asynchronous import AsyncUtskickClient
-    from utskick_client.sync import UtskickClient
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class SynchronousClient:
+    """Marks the client whose methods return results."""
+
+
+class AsynchronousClient:
+    """Marks the client whose methods are awaited."""
+
+
 class Method(Generic[P, T]):
-    """A method that makes a call: of the synchronous client it gives the result, of the asynchronous one it is to be awaited."""
+    """A method that makes a call: of the synchronous client it gives the result, of the
+    asynchronous one it is to be awaited."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
         self._build = build
@@ -27,9 +32,9 @@ class Method(Generic[P, T]):
     @overload
     def __get__(self, client: None, _owner: type) -> Self: ...
     @overload
-    def __get__(self, client: UtskickClient, _owner: type) -> Callable[P, T]: ...
+    def __get__(self, client: SynchronousClient, _owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: AsyncUtskickClient, _owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, client: AsynchronousClient, _owner: type) -> Callable[P, Awaitable[T]]: ...
     def __get__(self, client: Any, _owner: type) -> Any:
         if client is None:
             return self
@@ -51,9 +56,13 @@ class Iteration(Generic[P, T]):
     @overload
     def __get__(self, client: None, _owner: type) -> Self: ...
     @overload
-    def __get__(self, client: UtskickClient, _owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    def __get__(
+        self, client: SynchronousClient, _owner: type
+    ) -> Callable[P, Generator[T, None, None]]: ...
     @overload
-    def __get__(self, client: AsyncUtskickClient, _owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(
+        self, client: AsynchronousClient, _owner: type
+    ) -> Callable[P, AsyncGenerator[T, None]]: ...
     def __get__(self, client: Any, _owner: type) -> Any:
         if client is None:
             return self

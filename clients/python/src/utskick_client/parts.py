@@ -82,8 +82,9 @@ class EmailSender(Body):
 class Sending(Body):
     """What may be said of nearly every sending itself.
 
-    ``reference``: 1-64 characters of the caller's own; it comes back with the answer, the status, history and events.
-    ``send_at``, ``valid_until``: without a time zone they are Swedish local time.
+    ``reference``: 1-64 characters of the caller's own; it comes back with the answer, the status,
+    history and events. ``send_at``, ``valid_until``: without a time zone they are Swedish local
+    time.
     """
 
     priority: Priority | None = None

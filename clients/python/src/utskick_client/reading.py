@@ -1,4 +1,5 @@
-"""The calls that read: status, history, users, statistics, and the feed; a person's decision, and webhooks."""
+"""The calls that read: status, history, users, statistics, and the feed; a person's decision, and
+webhooks."""
 
 from __future__ import annotations
 
@@ -21,7 +22,13 @@ from utskick_client.reports import (
     Webhook,
     WebhookSecret,
 )
-from utskick_client.results import Attachment, BatchResult, DeliveryResult, HistoryEntry, MessageResult
+from utskick_client.results import (
+    Attachment,
+    BatchResult,
+    DeliveryResult,
+    HistoryEntry,
+    MessageResult,
+)
 from utskick_client.steps import Repeat, Reply, Request
 from utskick_client.wire import Result, encoded, read
 
@@ -39,12 +46,14 @@ class Days:
         return {**query_of(**more), **query_of(from_=self.since, to=self.until)}
 
 
-# -- status ---------------------------------------------------------------------------------------------------------------
+# -- status ----------------------------------------
 
 
 def batch_status(batch_id: str, *, messages: bool = True) -> Call[BatchResult]:
     """``messages`` False: only the counts."""
-    return got(BatchResult, path_of("status", "batch", batch_id), {} if messages else {"messages": "false"})
+    return got(
+        BatchResult, path_of("status", "batch", batch_id), {} if messages else {"messages": "false"}
+    )
 
 
 def message_status(message_id: str) -> Call[MessageResult]:
@@ -57,12 +66,17 @@ def delivery_status(delivery_id: str) -> Call[DeliveryResult]:
     return got(DeliveryResult, path_of("status", "delivery", delivery_id))
 
 
-def resolve_delivery(delivery_id: str, decision: Literal["resend", "give-up"]) -> Call[DeliveryResult]:
-    """Decide on a delivery that is held in doubt: send it once more, knowing that it may be the second copy, or leave it."""
-    return posted(DeliveryResult, path_of("deliveries", delivery_id, "resolve"), {"decision": decision})
+def resolve_delivery(
+    delivery_id: str, decision: Literal["resend", "give-up"]
+) -> Call[DeliveryResult]:
+    """Decide on a delivery that is held in doubt: send it once more, knowing that it may be the
+    second copy, or leave it."""
+    return posted(
+        DeliveryResult, path_of("deliveries", delivery_id, "resolve"), {"decision": decision}
+    )
 
 
-# -- history --------------------------------------------------------------------------------------------------------------
+# -- history ----------------------------------------
 
 
 def conversation_history(party_id: str, days: Days = Days()) -> Call[tuple[HistoryEntry, ...]]:
@@ -81,7 +95,12 @@ def message_metadata(message_id: str) -> Call[tuple[HistoryEntry, ...]]:
 
 
 def attachment_request(message_id: str, file_name: str) -> Request:
-    return Request("GET", path_of("messages", message_id, "attachments"), query_of(fileName=file_name), accept="*/*")
+    return Request(
+        "GET",
+        path_of("messages", message_id, "attachments"),
+        query_of(fileName=file_name),
+        accept="*/*",
+    )
 
 
 def attachment(message_id: str, file_name: str) -> Call[Attachment]:
@@ -90,12 +109,14 @@ def attachment(message_id: str, file_name: str) -> Call[Attachment]:
     def file(reply: Reply) -> Attachment:
         headers = Message()
         headers["Content-Type"] = reply.headers.get("content-type", "application/octet-stream")
-        return Attachment(name=file_name, content_type=headers.get_content_type(), content=reply.body)
+        return Attachment(
+            name=file_name, content_type=headers.get_content_type(), content=reply.body
+        )
 
     return Call(attachment_request(message_id, file_name), file)
 
 
-# -- users ----------------------------------------------------------------------------------------------------------------
+# -- users ----------------------------------------
 
 
 def user_batches(user_id: str, *, page: int = 1, limit: int = 15) -> Call[UserBatches]:
@@ -103,9 +124,15 @@ def user_batches(user_id: str, *, page: int = 1, limit: int = 15) -> Call[UserBa
     return got(UserBatches, path_of("users", user_id, "batches"), query_of(page=page, limit=limit))
 
 
-def user_messages(user_id: str, *, batch_id: str | None = None, page: int = 1, limit: int = 15) -> Call[UserMessages]:
+def user_messages(
+    user_id: str, *, batch_id: str | None = None, page: int = 1, limit: int = 15
+) -> Call[UserMessages]:
     """The messages that somebody sent in the last 30 days, one page of them."""
-    return got(UserMessages, path_of("users", user_id, "messages"), query_of(batchId=batch_id, page=page, limit=limit))
+    return got(
+        UserMessages,
+        path_of("users", user_id, "messages"),
+        query_of(batchId=batch_id, page=page, limit=limit),
+    )
 
 
 def user_message(user_id: str, message_id: str) -> Call[UserMessage]:
@@ -113,7 +140,7 @@ def user_message(user_id: str, message_id: str) -> Call[UserMessage]:
     return got(UserMessage, path_of("users", user_id, "messages", message_id))
 
 
-# -- statistics -------------------------------------------------------------------------------------------------------------
+# -- statistics ----------------------------------------
 
 
 def statistics(days: Days = Days(), *, message_type: str | None = None) -> Call[Statistics]:
@@ -133,25 +160,44 @@ def delivery_status_statistics(
     days: Days = Days(), *, department: str | None = None, origin: str | None = None
 ) -> Call[DeliveryStatusStatistics]:
     """Letters and SMS of a department, of a system, or of all."""
-    return got(DeliveryStatusStatistics, "statistics/delivery-status", days.query(department=department, origin=origin))
+    return got(
+        DeliveryStatusStatistics,
+        "statistics/delivery-status",
+        days.query(department=department, origin=origin),
+    )
 
 
-# -- the feed and webhooks --------------------------------------------------------------------------------------------------
+# -- the feed and webhooks ----------------------------------------
 
 
-def events(after: str | None = None, *, limit: int | None = None, origin: str | None = None) -> Call[EventPage]:
-    """A page of the feed. ``after``: the ``next`` of the page before; None: the oldest that is kept."""
+def events(
+    after: str | None = None, *, limit: int | None = None, origin: str | None = None
+) -> Call[EventPage]:
+    """A page of the feed. ``after``: the ``next`` of the page before; None: the oldest that is
+    kept."""
     return got(EventPage, "events", query_of(after=after, limit=limit, origin=origin))
 
 
-def create_webhook(url: str, statuses: Sequence[str] | None = None, description: str | None = None) -> Call[Webhook]:
-    """For the client's origin. ``statuses``: of which lifecycles it is told; None: of all. Keep the ``secret``: only this answer has it."""
-    given = {"url": url, "statuses": list(statuses) if statuses is not None else None, "description": description}
-    return posted(Webhook, "webhooks", {name: value for name, value in given.items() if value is not None})
+def create_webhook(
+    url: str, statuses: Sequence[str] | None = None, description: str | None = None
+) -> Call[Webhook]:
+    """For the client's origin. ``statuses``: of which lifecycles it is told; None: of all. Keep the
+    ``secret``: only this answer has it."""
+    given = {
+        "url": url,
+        "statuses": list(statuses) if statuses is not None else None,
+        "description": description,
+    }
+    return posted(
+        Webhook, "webhooks", {name: value for name, value in given.items() if value is not None}
+    )
 
 
 def _told(kind: type[R], webhook_id: str, what: str, repeat: Repeat) -> Call[R]:
-    return Call(Request("POST", path_of("webhooks", webhook_id, what), repeat=repeat), lambda reply: read(kind, reply.json()))
+    return Call(
+        Request("POST", path_of("webhooks", webhook_id, what), repeat=repeat),
+        lambda reply: read(kind, reply.json()),
+    )
 
 
 def enable_webhook(webhook_id: str) -> Call[Webhook]:
@@ -181,16 +227,26 @@ def webhook(webhook_id: str) -> Call[Webhook]:
 
 def delete_webhook(webhook_id: str) -> Call[None]:
     """It is told no more."""
-    return Call(Request("DELETE", path_of("webhooks", webhook_id), repeat=Repeat.NEVER), lambda _: None)
+    return Call(
+        Request("DELETE", path_of("webhooks", webhook_id), repeat=Repeat.NEVER), lambda _: None
+    )
 
 
-# -- all else -------------------------------------------------------------------------------------------------------------
+# -- all else ----------------------------------------
 
 
-def request(method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Call[Any]:
-    """A call that has no method here, as the directory's: ``path`` below the municipality; the JSON of the answer, None without one.
+def request(
+    method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+) -> Call[Any]:
+    """A call that has no method here, as the directory's: ``path`` below the municipality; the JSON
+    of the answer, None without one.
 
     Made again like any other where it is a GET or a PUT.
     """
     repeat = Repeat.ALWAYS if method in ("GET", "PUT") else Repeat.NEVER
-    return Call(Request(method, path, query or {}, encoded(body) if body is not None else None, repeat=repeat), lambda reply: reply.json())
+    return Call(
+        Request(
+            method, path, query or {}, encoded(body) if body is not None else None, repeat=repeat
+        ),
+        lambda reply: reply.json(),
+    )

@@ -1,4 +1,5 @@
-"""What a municipality has sent, seen from the side: by user, in numbers, as a feed; and the webhooks that tell of it."""
+"""What a municipality has sent, seen from the side: by user, in numbers, as a feed; and the
+webhooks that tell of it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Annotated
 from utskick_client.results import Reason
 from utskick_client.wire import Result, Wire
 
-# -- a user's -------------------------------------------------------------------------------------------------------------
+# -- a user's ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Paging(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBatchStatus(Result):
-    """Messages with a delivery that was sent, without one, and those that are still on their way."""
+    """Messages with a delivery that was sent, without one, and those that are still on their
+    way."""
 
     successful: int
     unsuccessful: int
@@ -90,7 +92,8 @@ class UserAttachment(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(Result):
-    """A message that somebody sent. ``erased``: the key of its month was destroyed; nothing of its content is there."""
+    """A message that somebody sent. ``erased``: the key of its month was destroyed; nothing of its
+    content is there."""
 
     message_id: str
     issuer: str | None = None
@@ -113,7 +116,7 @@ class UserMessages(Result):
     paging: Annotated[Paging, Wire("_meta")]
 
 
-# -- in numbers -----------------------------------------------------------------------------------------------------------
+# -- in numbers ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,8 @@ class DepartmentStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStatusStatistics(Result):
-    """Letters and SMS; origin and department as they were asked for. ``letter``: those that could go by no way."""
+    """Letters and SMS; origin and department as they were asked for. ``letter``: those that could
+    go by no way."""
 
     origin: Annotated[str | None, Wire("ORIGIN")] = None
     department: Annotated[str | None, Wire("DEPARTMENT")] = None
@@ -192,12 +196,13 @@ class DeliveryStatusStatistics(Result):
     letter: Annotated[Counter | None, Wire("LETTER")] = None
 
 
-# -- the feed and webhooks --------------------------------------------------------------------------------------------------
+# -- the feed and webhooks ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent(Result):
-    """Something that happened to a delivery. ``position``: where it stands in the feed; opaque, and may be given as ``after``."""
+    """Something that happened to a delivery. ``position``: where it stands in the feed; opaque, and
+    may be given as ``after``."""
 
     position: str
     delivery_id: str
@@ -215,7 +220,8 @@ class FeedEvent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPage(Result):
-    """``next``: what to give as ``after`` the next time. ``more``: the next page can be had at once."""
+    """``next``: what to give as ``after`` the next time. ``more``: the next page can be had at
+    once."""
 
     events: tuple[FeedEvent, ...]
     next: str
@@ -224,7 +230,8 @@ class EventPage(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookFault(Result):
-    """A call of the service that went wrong. ``status``: what was answered, None where nothing was."""
+    """A call of the service that went wrong. ``status``: what was answered, None where nothing
+    was."""
 
     at: datetime
     status: int | None = None
@@ -241,10 +248,12 @@ class WebhookStop(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook(Result):
-    """An address that is told of deliveries. ``statuses``: of which lifecycles, empty: of all. ``state``: ``enabled`` or ``disabled``.
+    """An address that is told of deliveries. ``statuses``: of which lifecycles, empty: of all.
+    ``state``: ``enabled`` or ``disabled``.
 
-    ``secret``: told once, when it is made; the signatures are made with it. ``waiting``: events that it has not been told, where one
-    webhook was asked for; ``waiting_more``: there are more than were counted.
+    ``secret``: told once, when it is made; the signatures are made with it. ``waiting``: events
+    that it has not been told, where one webhook was asked for; ``waiting_more``: there are more
+    than were counted.
     """
 
     id: str

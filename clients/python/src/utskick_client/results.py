@@ -1,4 +1,5 @@
-"""What became of messages: the contract's results, with Utskick's own members beside them. Unknown members stand in ``raw``."""
+"""What became of messages: the contract's results, with Utskick's own members beside them. Unknown
+members stand in ``raw``."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ class Lifecycle(StrEnum):
 
 
 #: What no longer moves of itself; a receipt or a person may still move it.
-SETTLED: Final[frozenset[str]] = frozenset({"sent", "delivered", "failed", "uncertain", "expired", "cancelled"})
+SETTLED: Final[frozenset[str]] = frozenset(
+    {"sent", "delivered", "failed", "uncertain", "expired", "cancelled"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class Reason(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryEvent(Result):
-    """A line of a delivery's story. ``timestamp``: Swedish local time, as everywhere in the contract."""
+    """A line of a delivery's story. ``timestamp``: Swedish local time, as everywhere in the
+    contract."""
 
     timestamp: datetime
     status: str
@@ -55,7 +59,8 @@ class DeliveryEvent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult(Result):
-    """``status``: the contract's word; None: accepted, and not waited for. ``lifecycle``: Utskick's own (``Lifecycle``)."""
+    """``status``: the contract's word; None: accepted, and not waited for. ``lifecycle``: Utskick's
+    own (``Lifecycle``)."""
 
     delivery_id: str
     message_type: str = ""
@@ -88,7 +93,8 @@ class SmsMeasure(Result):
 class MessageResult(Result):
     """A message and its deliveries.
 
-    ``key``: the Idempotency-Key of the call that sent it. ``replayed``: that key was used before; nothing new was sent.
+    ``key``: the Idempotency-Key of the call that sent it. ``replayed``: that key was used before;
+    nothing new was sent.
     """
 
     message_id: str
@@ -102,7 +108,8 @@ class MessageResult(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult(Result):
-    """A batch; ``messages`` in the order of the request. ``counts``: deliveries by lifecycle, where the call tells them."""
+    """A batch; ``messages`` in the order of the request. ``counts``: deliveries by lifecycle, where
+    the call tells them."""
 
     batch_id: str
     messages: tuple[MessageResult, ...] = ()
@@ -124,7 +131,8 @@ class BatchResult(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProgress(Result):
-    """The counts of a batch at one moment. ``settled``: deliveries that no longer move of themselves."""
+    """The counts of a batch at one moment. ``settled``: deliveries that no longer move of
+    themselves."""
 
     batch_id: str
     counts: Mapping[str, int]

@@ -1,4 +1,5 @@
-"""The calls that send. Each carries an Idempotency-Key, so that it can be made again without sending twice."""
+"""The calls that send. Each carries an Idempotency-Key, so that it can be made again without
+sending twice."""
 
 from __future__ import annotations
 
@@ -6,7 +7,16 @@ from collections.abc import Sequence
 
 from utskick_client.calls import Call, Manner, path_of, query_of, sent_many, sent_one
 from utskick_client.letters import DigitalInvoice, DigitalMail, Letter, SnailMail
-from utskick_client.messages import Email, EmailBatch, Messages, Push, Slack, Sms, SmsBatch, WebMessage
+from utskick_client.messages import (
+    Email,
+    EmailBatch,
+    Messages,
+    Push,
+    Slack,
+    Sms,
+    SmsBatch,
+    WebMessage,
+)
 from utskick_client.results import BatchResult, Mailbox, MessageResult
 from utskick_client.steps import Request
 from utskick_client.wire import encoded, read_list
@@ -37,9 +47,16 @@ def send_web_message(message: WebMessage, manner: Manner = Manner()) -> Call[Mes
     return sent_one("webmessage", message, manner)
 
 
-def send_digital_mail(mail: DigitalMail, manner: Manner = Manner(), *, organization_number: str | None = None) -> Call[BatchResult]:
-    """A digital mail. ``organization_number``: who sends it; without it, the (deprecated) call for the contract's own."""
-    path = path_of(organization_number, "digital-mail") if organization_number is not None else "digital-mail"
+def send_digital_mail(
+    mail: DigitalMail, manner: Manner = Manner(), *, organization_number: str | None = None
+) -> Call[BatchResult]:
+    """A digital mail. ``organization_number``: who sends it; without it, the (deprecated) call for
+    the contract's own."""
+    path = (
+        path_of(organization_number, "digital-mail")
+        if organization_number is not None
+        else "digital-mail"
+    )
     return sent_many(path, mail, manner)
 
 
@@ -68,8 +85,11 @@ def send_push(push: Push, manner: Manner = Manner()) -> Call[BatchResult]:
     return sent_many("push", push, manner)
 
 
-def send_snail_mail(letter: SnailMail, batch_id: str, manner: Manner = Manner()) -> Call[MessageResult]:
-    """One letter on paper into a print batch of your own (a UUID); ``close_snail_mail_batch`` follows the last one."""
+def send_snail_mail(
+    letter: SnailMail, batch_id: str, manner: Manner = Manner()
+) -> Call[MessageResult]:
+    """One letter on paper into a print batch of your own (a UUID); ``close_snail_mail_batch``
+    follows the last one."""
     return sent_one("snail-mail", letter, manner, query_of(batchId=batch_id))
 
 

@@ -14,11 +14,18 @@ from httpx2._client import UseClientDefault
 from utskick_client.errors import Unsendable
 from utskick_client.steps import Fault, Patience, Request, is_header
 
-#: A bearer token, something that gives the one that is valid now, or any authentication of httpx2 (``ClientCredentials`` is one).
+#: A bearer token, something that gives the one that is valid now, or any authentication of httpx2
+#: (``ClientCredentials`` is one).
 Token = str | Callable[[], str] | httpx2.Auth
 
 #: Faults of a request that never left.
-_NOT_LEFT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
+_NOT_LEFT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,26 @@ class Session:
     patience: Patience
 
     @classmethod
-    def of(cls, url: str, municipality: str, *, who: Mapping[str, str | None], token: Token | None, patience: Patience) -> Session:
-        """Raises ``Unsendable`` where the address or the municipality cannot be one. ``who``: headers; None: not told."""
+    def of(
+        cls,
+        url: str,
+        municipality: str,
+        *,
+        who: Mapping[str, str | None],
+        token: Token | None,
+        patience: Patience,
+    ) -> Session:
+        """Raises ``Unsendable`` where the address or the municipality cannot be one. ``who``:
+        headers; None: not told."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Unsendable(f"{url} is no address of a service: write it like https://utskick.example.se")
+            raise Unsendable(
+                f"{url} is no address of a service: write it like https://utskick.example.se"
+            )
         if not re.fullmatch(r"[0-9]{4}", municipality):
-            raise Unsendable(f"{municipality} is no municipality id: that is four digits, like 2281")
+            raise Unsendable(
+                f"{municipality} is no municipality id: that is four digits, like 2281"
+            )
         headers = {name: value for name, value in who.items() if value is not None}
         for name, value in headers.items():
             if not is_header(value):
@@ -51,8 +71,13 @@ class Session:
             "url": f"{self.base}/{request.path}",
             "params": dict(request.query) or None,
             "content": request.body,
-            "headers": {name.encode(): value.encode() for name, value in (*self.headers.items(), *request.headers.items())},
-            "timeout": httpx2.Timeout(request.quiet or self.patience.read, connect=self.patience.connect),
+            "headers": {
+                name.encode(): value.encode()
+                for name, value in (*self.headers.items(), *request.headers.items())
+            },
+            "timeout": httpx2.Timeout(
+                request.quiet or self.patience.read, connect=self.patience.connect
+            ),
         }
 
 
@@ -68,7 +93,10 @@ def fault_of(fault: httpx2.HTTPError) -> Fault:
 
 
 def is_event_stream(response: httpx2.Response) -> bool:
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+    return (
+        response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        == "text/event-stream"
+    )
 
 
 class _Bearer(httpx2.Auth):
@@ -77,7 +105,9 @@ class _Bearer(httpx2.Auth):
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+    def auth_flow(
+        self, request: httpx2.Request
+    ) -> Generator[httpx2.Request, httpx2.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._token()}"
         yield request
 

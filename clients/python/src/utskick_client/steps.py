@@ -1,7 +1,8 @@
-"""What a call does, step by step, without doing it: the two clients carry the steps out, each in its way.
+"""What a call does, step by step, without doing it: the two clients carry the steps out, each in
+its way.
 
-A plan is a generator: it yields a step, is sent what came of it, and in the end returns its result. So what is to be tried again, when and
-how often stands here once, for both clients.
+A plan is a generator: it yields a step, is sent what came of it, and in the end returns its result.
+So what is to be tried again, when and how often stands here once, for both clients.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ T = TypeVar("T")
 
 def is_header(value: str) -> bool:
     """Whether it can be the value of a header (RFC 9110 section 5.5)."""
-    return 0 < len(value) <= 255 and value == value.strip() and not any(ch < " " or ch == "\x7f" for ch in value)
+    return (
+        0 < len(value) <= 255
+        and value == value.strip()
+        and not any(ch < " " or ch == "\x7f" for ch in value)
+    )
 
 
 class Repeat(Enum):
@@ -36,7 +41,8 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``path``: below the municipality. ``key``: the Idempotency-Key. ``quiet``: seconds to wait for the next bytes, None: as usual."""
+    """``path``: below the municipality. ``key``: the Idempotency-Key. ``quiet``: seconds to wait
+    for the next bytes, None: as usual."""
 
     method: str
     path: str
@@ -83,7 +89,8 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make a request, read the whole answer → ``Reply | Fault``. ``streamed``: a 2xx is left open, for ``Next``."""
+    """Make a request, read the whole answer → ``Reply | Fault``. ``streamed``: a 2xx is left open,
+    for ``Next``."""
 
     request: Request
     streamed: bool = False
@@ -91,7 +98,8 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next piece of the open stream → an event, or bytes; None at its end, ``Fault`` where it breaks off."""
+    """The next piece of the open stream → an event, or bytes; None at its end, ``Fault`` where it
+    breaks off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +122,11 @@ Plan = Generator[Step, Any, T]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a call is made, the first pause between (s, then doubling), and the longest pause that the service may ask for.
+    """How often a call is made, the first pause between (s, then doubling), and the longest pause
+    that the service may ask for.
 
-    ``connect``, ``read``: seconds to wait for a connection, and for the next bytes of an answer. ``absence``: how long (s) those who watch
-    wait for a service that is away.
+    ``connect``, ``read``: seconds to wait for a connection, and for the next bytes of an answer.
+    ``absence``: how long (s) those who watch wait for a service that is away.
     """
 
     tries: int = 4
@@ -162,7 +171,9 @@ class Tries:
         raise Unsendable("tries must be at least 1")
 
     def _pause(self, attempt: int) -> float:
-        return self.patience.pause * 2.0 ** (attempt - 1) * (1 - _JITTER + 2 * _JITTER * self.chance())
+        return (
+            self.patience.pause * 2.0 ** (attempt - 1) * (1 - _JITTER + 2 * _JITTER * self.chance())
+        )
 
 
 def refusal(reply: Reply) -> Refused:
@@ -171,7 +182,9 @@ def refusal(reply: Reply) -> Refused:
         found = reply.json()
     except NotUtskick:
         found = None
-    return Refused(reply.status, found if isinstance(found, dict) else {}, reply.headers.get("x-request-id"))
+    return Refused(
+        reply.status, found if isinstance(found, dict) else {}, reply.headers.get("x-request-id")
+    )
 
 
 def lost(request: Request, *, left: bool) -> NoAnswer:

@@ -11,18 +11,30 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from utskick_client.calls import Call, Flow
-from utskick_client.methods import Methods
+from utskick_client.methods import Methods, SynchronousClient
 from utskick_client.session import Session, Token, fault_of, is_event_stream, who
-from utskick_client.steps import Fault, Item, Next, Patience, Pause, Reply, Request, Send, Step, Tries
+from utskick_client.steps import (
+    Fault,
+    Item,
+    Next,
+    Patience,
+    Pause,
+    Reply,
+    Request,
+    Send,
+    Step,
+    Tries,
+)
 
 T = TypeVar("T")
 
 
-class UtskickClient(Methods):
-    """``with UtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or ``NoAnswer``.
+class UtskickClient(Methods, SynchronousClient):
+    """``with UtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or
+    ``NoAnswer``.
 
-    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name. ``http``: a client of your own, for
-    proxies, certificates, and limits; it is not closed here.
+    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name.
+    ``http``: a client of your own, for proxies, certificates, and limits; it is not closed here.
     """
 
     def __init__(  # noqa: PLR0913 - what a user of the package sees: names say more than an object of settings
@@ -36,7 +48,9 @@ class UtskickClient(Methods):
         patience: Patience = Patience(),
         http: httpx2.Client | None = None,
     ) -> None:
-        self._session = Session.of(url, municipality, who=who(origin, sent_by), token=token, patience=patience)
+        self._session = Session.of(
+            url, municipality, who=who(origin, sent_by), token=token, patience=patience
+        )
         self._tries = Tries(patience)
         self._http = http or httpx2.Client()
         self._owned = http is None
@@ -44,7 +58,12 @@ class UtskickClient(Methods):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -92,7 +111,12 @@ class _Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _fault: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
         self._stack.close()
 
     def carry_out(self, step: Step) -> Any:
@@ -114,7 +138,11 @@ class _Line:
             response = self._http.send(built, auth=self._session.auth, stream=True)
             self._stack.callback(response.close)
             if streamed and response.status_code < 300:
-                self._pieces = iter(httpx2.EventSource(response) if is_event_stream(response) else response.iter_bytes())
+                self._pieces = iter(
+                    httpx2.EventSource(response)
+                    if is_event_stream(response)
+                    else response.iter_bytes()
+                )
                 return Reply(response.status_code, response.headers, b"")
             return Reply(response.status_code, response.headers, response.read())
         except httpx2.HTTPError as fault:

@@ -1,4 +1,5 @@
-"""Between our dataclasses and JSON: snake_case here, camelCase there; what is None is left out; what is unknown stays in ``raw``."""
+"""Between our dataclasses and JSON: snake_case here, camelCase there; what is None is left out;
+what is unknown stays in ``raw``."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from utskick_client.errors import NotUtskick, Unsendable
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How a field stands in JSON: ``Annotated[str, Wire("filename")]``. ``name`` None: not at all. ``encode``: how its value is written."""
+    """How a field stands in JSON: ``Annotated[str, Wire("filename")]``. ``name`` None: not at all.
+    ``encode``: how its value is written."""
 
     name: str | None
     encode: Callable[[Any], Any] | None = None
@@ -46,7 +48,15 @@ def members_of(kind: Any) -> tuple[Member, ...]:
         name = wire.name if wire is not None else camel(of.name)
         if name is not None:
             needed = of.default is MISSING and of.default_factory is MISSING
-            found.append(Member(of.name, name, hint, (wire.encode if wire is not None else None) or written, needed))
+            found.append(
+                Member(
+                    of.name,
+                    name,
+                    hint,
+                    (wire.encode if wire is not None else None) or written,
+                    needed,
+                )
+            )
     return tuple(found)
 
 
@@ -55,7 +65,7 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-# -- to JSON --------------------------------------------------------------------------------------------------------------
+# -- to JSON ----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,10 @@ class Body:
 
     def members(self) -> dict[str, Any]:
         """As JSON has it."""
-        found = [(member, getattr(self, member.attribute)) for member in members_of(cast(Hashable, type(self)))]
+        found = [
+            (member, getattr(self, member.attribute))
+            for member in members_of(cast(Hashable, type(self)))
+        ]
         return {member.name: member.encode(value) for member, value in found if value is not None}
 
 
@@ -91,21 +104,28 @@ def written(value: Any) -> Any:
 
 
 def encoded(value: Any) -> bytes:
-    """The same value gives the same bytes, on every machine. Raises ``Unsendable`` where JSON or UTF-8 has no such thing."""
+    """The same value gives the same bytes, on every machine. Raises ``Unsendable`` where JSON or
+    UTF-8 has no such thing."""
     try:
-        return json.dumps(written(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return json.dumps(
+            written(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode()
     except ValueError:
-        raise Unsendable("the body holds a number or a character that JSON in UTF-8 cannot hold") from None
+        raise Unsendable(
+            "the body holds a number or a character that JSON in UTF-8 cannot hold"
+        ) from None
 
 
-# -- from JSON ------------------------------------------------------------------------------------------------------------
+# -- from JSON ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """Part of an answer. ``raw``: all of it, with the members that this release does not know."""
 
-    raw: Annotated[Mapping[str, Any], Wire(None)] = field(default_factory=dict, repr=False, compare=False)
+    raw: Annotated[Mapping[str, Any], Wire(None)] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
 
 R = TypeVar("R", bound=Result)
@@ -117,32 +137,43 @@ def decoded(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:
-        raise NotUtskick("what answers there is not Utskick's API: it does not speak JSON") from None
+        raise NotUtskick(
+            "what answers there is not Utskick's API: it does not speak JSON"
+        ) from None
 
 
 def read(kind: type[R], members: Any) -> R:
     """Raises ``NotUtskick`` where a member that is always there is not."""
     if not isinstance(members, Mapping):
-        raise NotUtskick(f"what answers there is not Utskick's API: an object was expected, {kind.__name__}")
+        raise NotUtskick(
+            f"what answers there is not Utskick's API: an object was expected, {kind.__name__}"
+        )
     found: dict[str, Any] = {"raw": members}
     for attribute, name, reader, needed in _plan(cast(Hashable, kind)):
         value = members.get(name)
         if value is not None:
             found[attribute] = reader(value) if reader else value
         elif needed:
-            raise NotUtskick(f"what answers there is not Utskick's API: {kind.__name__} without {name}")
+            raise NotUtskick(
+                f"what answers there is not Utskick's API: {kind.__name__} without {name}"
+            )
     return kind(**found)
 
 
 def read_list(kind: type[R], items: Any) -> tuple[R, ...]:
     if not isinstance(items, list):
-        raise NotUtskick(f"what answers there is not Utskick's API: a list was expected, of {kind.__name__}")
+        raise NotUtskick(
+            f"what answers there is not Utskick's API: a list was expected, of {kind.__name__}"
+        )
     return tuple(read(kind, item) for item in items)
 
 
 @cache
 def _plan(kind: Any) -> tuple[tuple[str, str, Reader | None, bool], ...]:
-    return tuple((member.attribute, member.name, _reader(member.hint), member.needed) for member in members_of(kind))
+    return tuple(
+        (member.attribute, member.name, _reader(member.hint), member.needed)
+        for member in members_of(kind)
+    )
 
 
 def _reader(hint: Any) -> Reader | None:

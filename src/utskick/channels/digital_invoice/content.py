@@ -1,4 +1,5 @@
-"""The content that Kivra is sent (its API, content v2). The same delivery makes the same bytes at every attempt."""
+"""The content that Kivra is sent (its API, content v2). The same delivery makes the same bytes at
+every attempt."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from utskick.channels.digital_invoice.numbers import digits_of
+from utskick.channels.digital_invoice.check_digits import digits_of
 from utskick.domain.attachment import Attachment
 
 _TYPES: Final = {"INVOICE": "invoice", "REMINDER": "invoice.reminder"}
@@ -18,7 +19,8 @@ _METHODS: Final = {"BANKGIRO": "1", "PLUSGIRO": "2"}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Receiver:
-    """Fixed at the first attempt. ``ssn``: 12 digits; ``vat_number``: ``SE``, organisation number, ``01``; ``on``: the day it was made."""
+    """Fixed at the first attempt. ``ssn``: 12 digits; ``vat_number``: ``SE``, organisation number,
+    ``01``; ``on``: the day it was made."""
 
     member: str
     value: str
@@ -41,7 +43,11 @@ def written(receiver: Receiver, content: Mapping[str, Any], files: Sequence[Atta
         "type": _TYPES[content["type"]],
         "retain": False,
         "parts": [
-            {"name": file.name, "data": b64encode(file.data).decode(), "content_type": file.content_type or "application/pdf"}
+            {
+                "name": file.name,
+                "data": b64encode(file.data).decode(),
+                "content_type": file.content_type or "application/pdf",
+            }
             for file in files
         ],
     }

@@ -1,4 +1,5 @@
-"""Kivra's sender API: who can be reached, and the content for them (facts: Kivra, sections 5.1 and 5.2)."""
+"""Kivra's sender API: who can be reached, and the content for them (facts: Kivra, sections 5.1 and
+5.2)."""
 
 from __future__ import annotations
 
@@ -9,13 +10,21 @@ import orjson
 import structlog
 
 from utskick.channels.digital_invoice.settings import KivraAccount
-from utskick.domain.channel import Health
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.grouping import Groups
-from utskick.outgoing.memory import Memory
-from utskick.outgoing.reading import members, taken
-from utskick.outgoing.token import Grant, Token
+from utskick.domain.channel import AccountHealth
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
+from utskick.outgoing.batch_loader import Groups
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.token import Token, TokenSource
+from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +60,16 @@ class Kivra:
         self.name = name
         self.account = account
         self._wire = Outgoing(
-            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
+            concurrency=account.concurrency,
+            timeouts=Timeouts(account.connect_timeout, account.read_timeout),
+            tls=account.tls,
         )
-        grant = Grant(f"{account.url}/v1/auth", account.client_id, account.client_secret.get_secret_value(), account.scope)
+        grant = TokenSource(
+            f"{account.url}/v1/auth",
+            account.client_id,
+            account.client_secret.get_secret_value(),
+            account.scope,
+        )
         self._token = Token(grant, self._wire)
         self._base = f"{account.url}/v2/tenant/{account.tenant_key}"
         self._matches: Groups[bool] = Groups(self._match)
@@ -68,7 +84,13 @@ class Kivra:
         if isinstance(found, bool):
             self._known.put(ssn, found)
             return found
-        return found if found is not None else Deferred(Reason("garbage", "Kivra's answer about who can be reached cannot be understood"))
+        return (
+            found
+            if found is not None
+            else Deferred(
+                Reason("garbage", "Kivra's answer about who can be reached cannot be understood")
+            )
+        )
 
     async def _match(self, numbers: Sequence[str]) -> Mapping[str, bool] | Outcome:
         answer = await self._post("/usermatch/ssn", orjson.dumps({"list": list(numbers)}))
@@ -97,19 +119,21 @@ class Kivra:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        answer = await self._wire.call(Call(method, self._base + path, body, headers))
+        answer = await self._wire.call(HttpRequest(method, self._base + path, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """The tenant's own page: shows that address, login and tenant key fit together."""
         answer = await self._once("", None, "GET")
         if isinstance(answer, Answer) and taken(answer):
-            return Health(self.name, True, "Kivra knows the tenant")
+            return AccountHealth(self.name, True, "Kivra knows the tenant")
         outcome = by_status(answer) if isinstance(answer, Answer) else answer
         reason = getattr(outcome, "reason", None)
-        return Health(self.name, False, reason.sentence if reason else "Kivra does not answer as it should")
+        return AccountHealth(
+            self.name, False, reason.sentence if reason else "Kivra does not answer as it should"
+        )
 
     async def close(self) -> None:
         await self._matches.close()
@@ -119,7 +143,9 @@ class Kivra:
 def read(answer: Answer) -> Outcome:
     """What an answer to a content means, by Kivra's own code where there is one."""
     if taken(answer):
-        return Sent(answer.headers.get("kivra-objkey")) if answer.status == 201 else by_status(answer)
+        return (
+            Sent(answer.headers.get("kivra-objkey")) if answer.status == 201 else by_status(answer)
+        )
     code = _code(answer)
     if code is not None and (said := answer.headers.get("x-correlation-id")):
         log.info("kivra-refusal", code=code, correlation_id=said[:64])
@@ -129,7 +155,9 @@ def read(answer: Answer) -> Outcome:
     if code in OURS:
         return Misconfigured(Reason(OURS[code].code, OURS[code].sentence, code))
     if code == "40915":
-        return Uncertain(Reason("conflict", "Kivra says that such a content is there already", code))
+        return Uncertain(
+            Reason("conflict", "Kivra says that such a content is there already", code)
+        )
     return by_status(answer)
 
 
@@ -142,7 +170,13 @@ def _code(answer: Answer) -> str | None:
 def _unsent(outcome: Outcome) -> Outcome:
     """A question that failed has sent nothing, however it failed."""
     if isinstance(outcome, Uncertain):
-        return Deferred(Reason("no-match", "Kivra gave no usable answer about who can be reached", outcome.reason.provider_code))
+        return Deferred(
+            Reason(
+                "no-match",
+                "Kivra gave no usable answer about who can be reached",
+                outcome.reason.provider_code,
+            )
+        )
     if isinstance(outcome, Rejected):
         return Misconfigured(outcome.reason)
     return outcome

@@ -1,12 +1,20 @@
-"""From a request to a plan: every check digit and every date is looked at before anything is stored."""
+"""From a request to a plan: every check digit and every date is looked at before anything is
+stored."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Any
 
+from utskick.channels.digital_invoice.check_digits import (
+    digits_of,
+    is_bank_day,
+    is_bankgiro,
+    is_ocr,
+    is_plusgiro,
+    tells_its_length,
+)
 from utskick.channels.digital_invoice.content import Receiver, written
-from utskick.channels.digital_invoice.numbers import digits_of, is_bank_day, is_bankgiro, is_ocr, is_plusgiro, tells_its_length
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import Attachment
@@ -19,11 +27,17 @@ def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today
     """Raises ``Invalid`` with every broken rule."""
     files = tuple(file.decoded() for file in request.files)
     content = _content(request, files, settings)
-    violations = [*_file_faults(files), *(_payment_faults(request, settings, today) if request.is_payable else ())]
+    violations = [
+        *_file_faults(files),
+        *(_payment_faults(request, settings, today) if request.is_payable else ()),
+    ]
     size = len(written(Receiver("vat_number", "SE212000241101", today.isoformat()), content, files))
     if size > settings.content_limit:
         violations.append(
-            Violation("files", f"the invoice would be {size} bytes when encoded; at most {settings.content_limit} are carried")
+            Violation(
+                "files",
+                f"the invoice would be {size} bytes when encoded; at most {settings.content_limit} are carried",
+            )
         )
     if violations:
         raise Invalid(violations)
@@ -38,14 +52,19 @@ def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today
     )
 
 
-def _content(request: DigitalInvoiceRequest, files: tuple[Attachment, ...], settings: DigitalInvoiceSettings) -> dict[str, Any]:
+def _content(
+    request: DigitalInvoiceRequest, files: tuple[Attachment, ...], settings: DigitalInvoiceSettings
+) -> dict[str, Any]:
     """As history shows it; ``_amount`` and ``_subject`` are what is sent."""
     details = request.details.model_dump(mode="json", by_alias=True)
     content: dict[str, Any] = {
         "type": request.type,
         "payable": request.is_payable,
         "details": {**details, "amount": float(request.details.amount)},
-        "files": [{"contentType": f.content_type, "filename": f.name, "digest": f.digest.hex()} for f in files],
+        "files": [
+            {"contentType": f.content_type, "filename": f.name, "digest": f.digest.hex()}
+            for f in files
+        ],
         "_amount": f"{request.details.amount:.2f}",
         "_subject": request.subject or settings.subject,
     }
@@ -53,24 +72,41 @@ def _content(request: DigitalInvoiceRequest, files: tuple[Attachment, ...], sett
         if (value := getattr(request, name)) is not None:
             content[name] = value
     if request.party.external_references is not None:
-        content["party"] = {"externalReferences": [r.model_dump() for r in request.party.external_references]}
+        content["party"] = {
+            "externalReferences": [r.model_dump() for r in request.party.external_references]
+        }
     return content
 
 
 def _file_faults(files: tuple[Attachment, ...]) -> list[Violation]:
-    return [Violation(f"files[{i}].content", "must be a PDF") for i, file in enumerate(files) if not file.data.startswith(b"%PDF-")]
+    return [
+        Violation(f"files[{i}].content", "must be a PDF")
+        for i, file in enumerate(files)
+        if not file.data.startswith(b"%PDF-")
+    ]
 
 
-def _payment_faults(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today: date) -> list[Violation]:
+def _payment_faults(
+    request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today: date
+) -> list[Violation]:
     details, faults = request.details, []
     if details.due_date < today:
-        faults.append(Violation("details.dueDate", "must be a date in the present or in the future"))
+        faults.append(
+            Violation("details.dueDate", "must be a date in the present or in the future")
+        )
     elif not is_bank_day(details.due_date):
-        faults.append(Violation("details.dueDate", "must be a bank day: not a weekend or a holiday"))
-    is_right, form = (is_bankgiro, "7-8") if details.account_type == "BANKGIRO" else (is_plusgiro, "2-8")
+        faults.append(
+            Violation("details.dueDate", "must be a bank day: not a weekend or a holiday")
+        )
+    is_right, form = (
+        (is_bankgiro, "7-8") if details.account_type == "BANKGIRO" else (is_plusgiro, "2-8")
+    )
     if not is_right(details.account_number):
         faults.append(
-            Violation("details.accountNumber", f"must be a {details.account_type} number: {form} digits with a right check digit")
+            Violation(
+                "details.accountNumber",
+                f"must be a {details.account_type} number: {form} digits with a right check digit",
+            )
         )
     if details.payment_reference_type == "SE_OCR":
         faults += _ocr_faults(details.payment_reference, details.account_number, settings)
@@ -79,7 +115,17 @@ def _payment_faults(request: DigitalInvoiceRequest, settings: DigitalInvoiceSett
 
 def _ocr_faults(ocr: str, account: str, settings: DigitalInvoiceSettings) -> list[Violation]:
     if not is_ocr(ocr):
-        return [Violation("details.paymentReference", "must be an OCR number: 2-25 digits with a right check digit")]
+        return [
+            Violation(
+                "details.paymentReference",
+                "must be an OCR number: 2-25 digits with a right check digit",
+            )
+        ]
     if digits_of(account) in map(digits_of, settings.length_digit) and not tells_its_length(ocr):
-        return [Violation("details.paymentReference", "must have its number of digits, modulo 10, as the last digit but one")]
+        return [
+            Violation(
+                "details.paymentReference",
+                "must have its number of digits, modulo 10, as the last digit but one",
+            )
+        ]
     return []

@@ -1,4 +1,5 @@
-"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the provider to find out."""
+"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the
+provider to find out."""
 
 from __future__ import annotations
 
@@ -8,21 +9,21 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from utskick.channels.digital_invoice.numbers import LONGEST_REFERENCE
+from utskick.channels.digital_invoice.check_digits import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import ExternalReference, one_of
-from utskick.domain.rules import (
+from utskick.domain.request_parts import ExternalReference, one_of
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     OR_NULL,
     UTF8,
     Base64,
     Body,
+    Constraint,
     FreeLine,
     Line,
     Moment,
     Reference,
-    Rule,
     Uuid,
     decode_base64,
 )
@@ -32,7 +33,7 @@ HIGHEST: Final = Decimal("999999999.99")
 
 Amount = Annotated[
     Decimal,
-    Rule(
+    Constraint(
         (
             ("must be greater than 0", lambda amount: amount > 0),
             ("must be at most 999999999.99", lambda amount: amount <= HIGHEST),
@@ -43,12 +44,15 @@ Amount = Annotated[
 ]
 PaymentReference = Annotated[
     str,
-    Rule(
+    Constraint(
         (
             NOT_BLANK,
             CLEAN,
             UTF8,
-            (f"size must be between 1 and {LONGEST_REFERENCE}", lambda reference: len(reference) <= LONGEST_REFERENCE),
+            (
+                f"size must be between 1 and {LONGEST_REFERENCE}",
+                lambda reference: len(reference) <= LONGEST_REFERENCE,
+            ),
         ),
         "must not be blank",
         (("minLength", 1), ("maxLength", LONGEST_REFERENCE)),
@@ -74,19 +78,24 @@ class Details(Body):
     account_number: Line
 
 
-class File(Body, title="DigitalInvoiceFile"):
+class InvoiceFile(Body, title="DigitalInvoiceFile"):
     """A PDF, as BASE64."""
 
     content_type: Annotated[str, one_of("application/pdf")]
     content: Base64
-    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[
+        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+    ]
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
-Files = Rule(
-    (("must not be empty", bool), ("size must be between 1 and 10", lambda files: len(files) <= 10)),
+Files = Constraint(
+    (
+        ("must not be empty", bool),
+        ("size must be between 1 and 10", lambda files: len(files) <= 10),
+    ),
     "must not be empty",
     (("minItems", 1), ("maxItems", 10)),
 )
@@ -101,7 +110,7 @@ class DigitalInvoiceRequest(Body):
     reference: FreeLine | None = None
     payable: bool | None = Field(None, json_schema_extra={"default": True})
     details: Details
-    files: Annotated[list[File], Files]
+    files: Annotated[list[InvoiceFile], Files]
     message_reference: Reference | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None

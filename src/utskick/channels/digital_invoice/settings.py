@@ -6,15 +6,17 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from utskick.domain.rules import Line
-from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 
 class KivraAccount(HttpAccount):
-    """One tenant at Kivra. ``municipalities``: whose invoices it carries, all where empty. ``scope``: of the token, where Kivra names one.
+    """One tenant at Kivra. ``municipalities``: whose invoices it carries, all where empty.
+    ``scope``: of the token, where Kivra names one.
 
-    ``deduplicates``: Kivra knows a content again that is identical to the byte. True in production, not in its sandbox.
-    ``matched_seconds``: how long an answer about who can be reached is believed.
+    ``deduplicates``: Kivra knows a content again that is identical to the byte. True in production,
+    not in its sandbox. ``matched_seconds``: how long an answer about who can be reached is
+    believed.
     """
 
     provider: Literal["kivra"] = "kivra"
@@ -28,7 +30,8 @@ class KivraAccount(HttpAccount):
 
 
 class DigitalInvoiceSettings(ChannelSection):
-    """``content_limit``: bytes of one content as it goes over the wire. ``length_digit``: accounts whose OCR numbers tell their length."""
+    """``content_limit``: bytes of one content as it goes over the wire. ``length_digit``: accounts
+    whose OCR numbers tell their length."""
 
     #: All of them are looked at by ``plan`` alone; the subject is in the content.
     carried: ClassVar = frozenset({"subject", "content_limit", "length_digit"})

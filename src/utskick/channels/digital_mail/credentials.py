@@ -1,4 +1,5 @@
-"""A certificate and its key: what signs, what proves who we are to the other side, and how long it lasts."""
+"""A certificate and its key: what signs, what proves who we are to the other side, and how long it
+lasts."""
 
 from __future__ import annotations
 
@@ -17,19 +18,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from utskick.channels.digital_mail.elements import escaped
-from utskick.channels.digital_mail.pair import Unusable
+from utskick.channels.digital_mail.c14n import escaped
+from utskick.channels.digital_mail.key_pair import UnusableKey
 from utskick.channels.digital_mail.settings import OwnCertificate
-from utskick.channels.digital_mail.signature import Signer
-from utskick.outgoing.section import Trusting
+from utskick.channels.digital_mail.signature import XmlSigner
+from utskick.outgoing.settings_types import Trusting
 
 #: RFC 2253 section 2.3; every other attribute type is written by its number.
 _SHORT: Final = {
-    "2.5.4.3": "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU",
-    "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
-}  # fmt: skip
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+}
 _SPECIAL: Final = frozenset(',+"\\<>;')
-_PRINTABLE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
+_PRINTABLE: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?"
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,7 +49,7 @@ class Credentials:
     certificate: x509.Certificate
     chain: Sequence[x509.Certificate]
     key: RSAPrivateKey
-    signer: Signer
+    signer: XmlSigner
     fingerprint: str
 
     @property
@@ -47,18 +57,24 @@ class Credentials:
         return self.certificate.not_valid_after_utc
 
     def tls(self, peer: Trusting) -> ssl.SSLContext:
-        """Our side of TLS with this certificate, and with the authorities that ``peer`` is judged by."""
+        """Our side of TLS with this certificate, and with the authorities that ``peer`` is judged
+        by."""
         context = peer.tls() or ssl.create_default_context()
         self._load_into(context)
         return context
 
     def _load_into(self, context: ssl.SSLContext) -> None:
-        """The standard library reads keys from files only: it gets one that nobody else can read, for as long as that takes."""
+        """The standard library reads keys from files only: it gets one that nobody else can read,
+        for as long as that takes."""
         password = secrets.token_hex(32).encode()
         pem = self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password),
         )
-        chain = b"".join(c.public_bytes(serialization.Encoding.PEM) for c in (self.certificate, *self.chain))
+        chain = b"".join(
+            c.public_bytes(serialization.Encoding.PEM) for c in (self.certificate, *self.chain)
+        )
         handle, name = tempfile.mkstemp(prefix="utskick-")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -69,14 +85,20 @@ class Credentials:
 
 
 def load(own: OwnCertificate) -> Credentials:
-    """Raises ``Unusable``. Takes some milliseconds, and waits for the disk."""
+    """Raises ``UnusableKey``. Takes some milliseconds, and waits for the disk."""
     try:
         pair = own.opened()
     except OSError as fault:
-        raise Unusable(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
+        raise UnusableKey(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
     key, certificate = pair.key, pair.chain[0]
-    signer = Signer(lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()), key.key_size // 8, _key_info(certificate))
-    return Credentials(certificate, pair.chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex())
+    signer = XmlSigner(
+        lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()),
+        key.key_size // 8,
+        _key_info(certificate),
+    )
+    return Credentials(
+        certificate, pair.chain[1:], key, signer, certificate.fingerprint(hashes.SHA256()).hex()
+    )
 
 
 def _key_info(certificate: x509.Certificate) -> bytes:
@@ -88,8 +110,11 @@ def _key_info(certificate: x509.Certificate) -> bytes:
 
 
 def subject_name(name: x509.Name) -> str:
-    """A distinguished name as RFC 2253 writes it: the last part first, unknown attribute types by number and in hex."""
-    return ",".join("+".join(_attribute(attribute) for attribute in part) for part in reversed(name.rdns))
+    """A distinguished name as RFC 2253 writes it: the last part first, unknown attribute types by
+    number and in hex."""
+    return ",".join(
+        "+".join(_attribute(attribute) for attribute in part) for part in reversed(name.rdns)
+    )
 
 
 def _attribute(attribute: x509.NameAttribute[str | bytes]) -> str:

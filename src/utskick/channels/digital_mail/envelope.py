@@ -1,4 +1,5 @@
-"""The ``Delivery`` element: header, message, body and attachments, in the order of the schemas (Message, v2 and v3)."""
+"""The ``Delivery`` element: header, message, body and attachments, in the order of the schemas
+(Message, v2 and v3)."""
 
 from __future__ import annotations
 
@@ -7,12 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.channels.digital_mail import enclosures
-from utskick.channels.digital_mail.elements import element, optional
-from utskick.channels.digital_mail.enclosures import Enclosures
-from utskick.channels.digital_mail.namespaces import MATTER_3, MESSAGE, MESSAGE_2, SENDER
+from utskick.channels.digital_mail import attachments as enclosures
+from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.c14n import (
+    MATTER_3,
+    MESSAGE,
+    MESSAGE_2,
+    SENDER,
+    element,
+    optional,
+)
 from utskick.domain.attachment import Attachment
-from utskick.domain.rules import decode_base64
+from utskick.domain.validators import decode_base64
 
 #: Bytes of the whole SOAP envelope that an operator takes.
 LIMIT: Final = 2_097_152
@@ -22,7 +29,8 @@ _CLOSE: Final = b"</Message></Delivery>"
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What a delivery says besides its content. ``recipient`` and ``sender``: 12 digits; ``date``: of today, with its zone.
+    """What a delivery says besides its content. ``recipient`` and ``sender``: 12 digits; ``date``:
+    of today, with its zone.
 
     ``subject`` and ``support_info`` stand in where the content has none.
     """
@@ -36,7 +44,9 @@ class Letterhead:
     support_info: Mapping[str, str]
 
 
-def delivery(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment], cache: Enclosures) -> list[bytes]:
+def delivery(
+    head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment], cache: Enclosures
+) -> list[bytes]:
     """The element in pieces; joined they are its canonical form."""
     pieces = [_opening(head, content)]
     for described, file in _paired(content, files):
@@ -46,7 +56,10 @@ def delivery(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attac
 
 def length(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment]) -> int:
     """Bytes of the element, without encoding any attachment."""
-    attached = sum(enclosures.length(file, described["filename"]) for described, file in _paired(content, files))
+    attached = sum(
+        enclosures.length(file, described["filename"])
+        for described, file in _paired(content, files)
+    )
     return len(_opening(head, content)) + attached + len(_CLOSE)
 
 
@@ -59,7 +72,9 @@ def body_of(content: Mapping[str, Any]) -> bytes:
 
 
 def _opening(head: Letterhead, content: Mapping[str, Any]) -> bytes:
-    return "".join((_header(head, content), "<Message>", _message_header(head, content), _body(content))).encode()
+    return "".join(
+        (_header(head, content), "<Message>", _message_header(head, content), _body(content))
+    ).encode()
 
 
 def _header(head: Letterhead, content: Mapping[str, Any]) -> str:
@@ -112,7 +127,11 @@ def _matter(matter: Mapping[str, str] | None, date: str) -> str:
         return ""
     ids = "".join(
         optional(name, matter.get(member))
-        for name, member in (("EventId", "eventId"), ("OfficialMatterId", "id"), ("PrecedingEventId", "precedingEventId"))
+        for name, member in (
+            ("EventId", "eventId"),
+            ("OfficialMatterId", "id"),
+            ("PrecedingEventId", "precedingEventId"),
+        )
     )
     return "".join(
         (
@@ -130,9 +149,16 @@ def _matter(matter: Mapping[str, str] | None, date: str) -> str:
 def _body(content: Mapping[str, Any]) -> str:
     said = b64encode(body_of(content)).decode("ascii")
     kind = content.get("contentType") or "text/plain"
-    return f'<Body>{element("ContentType", kind, MESSAGE)}<Body xmlns="{MESSAGE}">{said}</Body></Body>'
+    return (
+        f'<Body>{element("ContentType", kind, MESSAGE)}<Body xmlns="{MESSAGE}">{said}</Body></Body>'
+    )
 
 
-def _paired(content: Mapping[str, Any], files: Sequence[Attachment]) -> list[tuple[Mapping[str, Any], Attachment]]:
+def _paired(
+    content: Mapping[str, Any], files: Sequence[Attachment]
+) -> list[tuple[Mapping[str, Any], Attachment]]:
     by_digest = {file.digest.hex(): file for file in files}
-    return [(described, by_digest[described["digest"]]) for described in content.get("attachments") or ()]
+    return [
+        (described, by_digest[described["digest"]])
+        for described in content.get("attachments") or ()
+    ]

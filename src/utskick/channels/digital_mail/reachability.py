@@ -1,4 +1,5 @@
-"""Whether somebody can be reached by digital mail, and if not, why: one table, the commonest cause first."""
+"""Whether somebody can be reached by digital mail, and if not, why: one table, the commonest cause
+first."""
 
 from __future__ import annotations
 
@@ -9,15 +10,17 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-from utskick.channels.digital_mail.answers import Standing
-from utskick.channels.digital_mail.settings import Operator
+from utskick.channels.digital_mail.settings import MailboxOperator
+from utskick.channels.digital_mail.soap_responses import Standing
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 
 #: From this age one may have a mailbox.
 ADULT: Final = 18
 
 NO_LEGAL_ID: Final = Reason("no-legal-id", "No legal id was found for the party")
-UNKNOWN: Final = Reason("not-in-register", "The register of mailboxes gave no answer for the recipient")
+UNKNOWN: Final = Reason(
+    "not-in-register", "The register of mailboxes gave no answer for the recipient"
+)
 NO_MAILBOX: Final = Reason("no-mailbox", "No service supplier available")
 PENDING: Final = Reason("pending", "Mailbox is pending activation")
 BLOCKED: Final = Reason("sender-blocked", "Sender not accepted by recipient")
@@ -25,9 +28,19 @@ MINOR: Final = Reason("minor", "Recipient is not an adult")
 UNSUPPORTED: Final = Reason("unsupported-operator", "Unsupported service supplier")
 NO_ADDRESS: Final = Reason("no-service-address", "Service address is blank")
 #: All that may be said against a delivery.
-AGAINST: Final = (NO_LEGAL_ID, UNKNOWN, NO_MAILBOX, PENDING, BLOCKED, MINOR, UNSUPPORTED, NO_ADDRESS)
+AGAINST: Final = (
+    NO_LEGAL_ID,
+    UNKNOWN,
+    NO_MAILBOX,
+    PENDING,
+    BLOCKED,
+    MINOR,
+    UNSUPPORTED,
+    NO_ADDRESS,
+)
 FOREIGN_ADDRESS: Final = Reason(
-    "address-not-allowed", "The register names an address that the settings do not allow for this operator (see operators.<id>.hosts)"
+    "address-not-allowed",
+    "The register names an address that the settings do not allow for this operator (see operators.<id>.hosts)",
 )
 
 
@@ -40,8 +53,11 @@ class Mailbox:
     address: str
 
 
-def verdict(standing: Standing | None, recipient: str, today: date, operators: Mapping[str, Operator]) -> Mailbox | Reason:
-    """``recipient``: 12 digits. *No mailbox* is asked first: FaR also says ``SenderAccepted`` false of those who have none."""
+def verdict(
+    standing: Standing | None, recipient: str, today: date, operators: Mapping[str, MailboxOperator]
+) -> Mailbox | Reason:
+    """``recipient``: 12 digits. *No mailbox* is asked first: FaR also says ``SenderAccepted`` false
+    of those who have none."""
     if standing is None:
         return UNKNOWN
     if standing.type == "Not" or standing.supplier is None:
@@ -63,15 +79,18 @@ def verdict(standing: Standing | None, recipient: str, today: date, operators: M
 
 
 def unreachable(reason: Reason) -> Outcome:
-    """What a reason against it means for a delivery. An address that is not allowed is for our own people to look into.
+    """What a reason against it means for a delivery. An address that is not allowed is for our own
+    people to look into.
 
-    Not polite: the peer calls this FAILED and answers 404 (contract Q28); its NOT_SENT is only an operator's Delivered=false.
+    Not polite: the peer calls this FAILED and answers 404 (contract Q28); its NOT_SENT is only an
+    operator's Delivered=false.
     """
     return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason)
 
 
-def is_allowed(address: str, operator: Operator) -> bool:
-    """An address that came from outside is called only where it is https, on a host of the list, and nothing but an address."""
+def is_allowed(address: str, operator: MailboxOperator) -> bool:
+    """An address that came from outside is called only where it is https, on a host of the list,
+    and nothing but an address."""
     if re.search(r"[\s\\@#\x00-\x20]", address):
         return False
     try:
@@ -83,7 +102,8 @@ def is_allowed(address: str, operator: Operator) -> bool:
 
 
 def is_minor(recipient: str, today: date) -> bool:
-    """By the date in a personal or coordination number (day + 60); organisations are of age. A date that is none proves nothing."""
+    """By the date in a personal or coordination number (day + 60); organisations are of age. A date
+    that is none proves nothing."""
     if recipient.startswith("16"):
         return False
     year, month, day = int(recipient[:4]), int(recipient[4:6]), int(recipient[6:8])

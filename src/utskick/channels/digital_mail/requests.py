@@ -1,4 +1,5 @@
-"""The bodies: a digital mail to one or more parties (contract 4.6), and the question who has a mailbox (contract 4.7)."""
+"""The bodies: a digital mail to one or more parties (contract 4.6), and the question who has a
+mailbox (contract 4.7)."""
 
 from __future__ import annotations
 
@@ -8,18 +9,28 @@ from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationErro
 from pydantic_core import InitErrorDetails
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import XML, Department, DigitalSender, ExternalReference, FileContent, Line255, crowd, line_up_to, one_of
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import (
+from utskick.domain.request_parts import (
+    XML,
+    Department,
+    DigitalSender,
+    ExternalReference,
+    FileContent,
+    Line255,
+    crowd,
+    line_up_to,
+    one_of,
+)
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     OR_NULL,
     UTF8,
     Body,
+    Constraint,
     FreeText,
     Moment,
     Reference,
-    Rule,
     Uuid,
     broken,
     decode_base64,
@@ -29,7 +40,9 @@ from utskick.domain.rules import (
 #: Recipients of one request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
-Filename = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))]
+Filename = Annotated[
+    str, Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))
+]
 Crowd = crowd(MOST_PARTIES)
 
 
@@ -52,9 +65,11 @@ class FileAttachment(Body, title="DigitalMailAttachment"):
 
 
 class OfficialMatter(Body):
-    """The case that the message belongs to ("kundärende"): a mailbox can then show its messages together.
+    """The case that the message belongs to ("kundärende"): a mailbox can then show its messages
+    together.
 
-    ``id``: the case number; ``eventId``: of this message within the case; ``precedingEventId``: of an earlier one.
+    ``id``: the case number; ``eventId``: of this message within the case; ``precedingEventId``: of
+    an earlier one.
     """
 
     id: Line255 | None = None
@@ -68,8 +83,9 @@ class OfficialMatter(Body):
 class DigitalMailRequest(Body):
     """A digital mail to one or more parties.
 
-    Additional members: ``headerReference`` (the delivery's Reference, which operators and recipients may see), ``officialMatter``,
-    ``reply`` and ``receiptRequest`` as Mina Meddelanden knows them, and those of every sending form.
+    Additional members: ``headerReference`` (the delivery's Reference, which operators and
+    recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` as Mina Meddelanden
+    knows them, and those of every sending form.
     """
 
     party: Party
@@ -98,9 +114,13 @@ class DigitalMailRequest(Body):
             made = handler(data)
         except ValidationError as fault:
             faults = [_again(error) for error in fault.errors(include_url=False)]
-        said, kind = (data.get("body"), data.get("contentType")) if isinstance(data, dict) else (None, None)
+        said, kind = (
+            (data.get("body"), data.get("contentType")) if isinstance(data, dict) else (None, None)
+        )
         if isinstance(said, str) and said.strip() and kind is None:
-            faults.append(_fault(("contentType",), "contentType must be set when body is provided", kind))
+            faults.append(
+                _fault(("contentType",), "contentType must be set when body is provided", kind)
+            )
         if isinstance(said, str) and said.strip() and kind == "text/html" and not is_base64(said):
             faults.append(_fault(("body",), "not a valid BASE64-encoded string", said))
         if made is None or faults:
@@ -111,19 +131,31 @@ class DigitalMailRequest(Body):
         return [Recipient("", party_id) for party_id in self.party.party_ids]
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without parties and attachments; empty text counts as none given."""
+        """The JSON members that history shows, without parties and attachments; empty text counts
+        as none given."""
         shown = {
-            "sender", "subject", "department", "content_type", "body", "header_reference", "official_matter", "reply", "receipt_request",
+            "sender",
+            "subject",
+            "department",
+            "content_type",
+            "body",
+            "header_reference",
+            "official_matter",
+            "reply",
+            "receipt_request",
             "priority",
-        }  # fmt: skip
+        }
         members = self.model_dump(by_alias=True, exclude_none=True, include=shown)
         if self.party.external_references is not None:
-            members["party"] = {"externalReferences": [pair.model_dump() for pair in self.party.external_references]}
+            members["party"] = {
+                "externalReferences": [pair.model_dump() for pair in self.party.external_references]
+            }
         return members
 
 
 class MailboxesRequest(RootModel[list[Uuid]]):
-    """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as those of a parameter."""
+    """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as
+    those of a parameter."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -137,7 +169,9 @@ class MailboxesRequest(RootModel[list[Uuid]]):
         if made is not None and not made.root:
             faults.append(_fault(("getMailboxes.partyIds",), "must not be empty", []))
         if made is not None and len({party_id.lower() for party_id in made.root}) < len(made.root):
-            faults.append(_fault(("getMailboxes.partyIds",), "must only contain unique elements", []))
+            faults.append(
+                _fault(("getMailboxes.partyIds",), "must only contain unique elements", [])
+            )
         if made is None or faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return made
@@ -152,10 +186,16 @@ def _again(error: Any) -> InitErrorDetails:
     kind = error["type"]
     if kind == "violation":
         kind = broken(*error["ctx"]["messages"])
-    return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {}))
+    return InitErrorDetails(
+        type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
+    )
 
 
 def _of_parameter(error: Any) -> InitErrorDetails:
     if error["loc"]:
-        return _fault(("getMailboxes.partyIds", *error["loc"], "<list element>"), "not a valid UUID", error["input"])
+        return _fault(
+            ("getMailboxes.partyIds", *error["loc"], "<list element>"),
+            "not a valid UUID",
+            error["input"],
+        )
     return _again(error)

@@ -1,4 +1,5 @@
-"""The section of the settings: which organisations send, with which certificates, and to which mailbox operators."""
+"""The section of the settings: which organisations send, with which certificates, and to which
+mailbox operators."""
 
 from __future__ import annotations
 
@@ -7,10 +8,32 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from utskick.channels.digital_mail.pair import Pair, Unusable, from_pem, from_pkcs12, read_key
-from utskick.outgoing.section import UNSEEN, AccountName, Certificates, ChannelSection, HttpAccount, Secret, Section, fault_at
+from utskick.channels.digital_mail.key_pair import (
+    KeyPair,
+    UnusableKey,
+    from_pem,
+    from_pkcs12,
+    read_key,
+)
+from utskick.outgoing.settings_types import (
+    UNSEEN,
+    AccountName,
+    Certificates,
+    ChannelSection,
+    HttpAccount,
+    Secret,
+    Section,
+    fault_at,
+)
 
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?\Z")
 
@@ -23,7 +46,9 @@ Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
 def _host(text: str) -> str:
     if not _HOST.match(text.lower()):
-        raise ValueError("must be a host name, with a port where it is not 443: mm.example.se, mm.example.se:8443")
+        raise ValueError(
+            "must be a host name, with a port where it is not 443: mm.example.se, mm.example.se:8443"
+        )
     return text.lower().removesuffix(":443")
 
 
@@ -35,13 +60,23 @@ class SupportInfo(Section):
     """Whom the citizen can ask (Message.xsd v3, SupportInfo)."""
 
     text: Annotated[_Line, Field(max_length=1024)]
-    email_address: Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+\.[^\s@]+$", max_length=256)] | None = None
+    email_address: (
+        Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+\.[^\s@]+$", max_length=256)]
+        | None
+    ) = None
     phone_number: Annotated[_Line, Field(max_length=255)] | None = None
-    url: Annotated[str, StringConstraints(pattern=r"^[^\s<>\"{}|\\^`]+$", max_length=255)] | None = None
+    url: (
+        Annotated[str, StringConstraints(pattern=r"^[^\s<>\"{}|\\^`]+$", max_length=255)] | None
+    ) = None
 
     def members(self) -> dict[str, str]:
         """As a request would say it."""
-        said = {"text": self.text, "emailAddress": self.email_address, "phoneNumber": self.phone_number, "url": self.url}
+        said = {
+            "text": self.text,
+            "emailAddress": self.email_address,
+            "phoneNumber": self.phone_number,
+            "url": self.url,
+        }
         return {name: value for name, value in said.items() if value}
 
 
@@ -56,10 +91,12 @@ def _base64(secret: SecretStr) -> SecretStr:
 
 
 class OwnCertificate(Section):
-    """A certificate with its RSA key: both in PEM (the certificate with its chain, if any), or one PKCS #12 file.
+    """A certificate with its RSA key: both in PEM (the certificate with its chain, if any), or one
+    PKCS #12 file.
 
-    Each is a file (``certificate_file``, ``key_file``, ``pkcs12_file``), read when it is first needed, or stands here: ``certificate``
-    and ``key`` in PEM, ``pkcs12`` in BASE64. ``password`` opens the key.
+    Each is a file (``certificate_file``, ``key_file``, ``pkcs12_file``), read when it is first
+    needed, or stands here: ``certificate`` and ``key`` in PEM, ``pkcs12`` in BASE64. ``password``
+    opens the key.
     """
 
     certificate_file: Path | None = None
@@ -80,7 +117,7 @@ class OwnCertificate(Section):
             )
         try:
             self._try()
-        except Unusable as fault:
+        except UnusableKey as fault:
             raise fault_at(container or "key", f"cannot be used: {fault}") from None
         return self
 
@@ -91,13 +128,17 @@ class OwnCertificate(Section):
         elif self.key is not None:
             read_key(self.key.get_secret_value().encode(), self._password)
 
-    def opened(self) -> Pair:
-        """Reads the files, where it is files. Raises ``Unusable`` and ``OSError``."""
+    def opened(self) -> KeyPair:
+        """Reads the files, where it is files. Raises ``UnusableKey`` and ``OSError``."""
         if self.pkcs12_file is not None:
             return from_pkcs12(self.pkcs12_file.read_bytes(), self._password)
         if self.pkcs12 is not None:
             return from_pkcs12(b64decode(self.pkcs12.get_secret_value()), self._password)
-        certificate = self.certificate.encode() if self.certificate is not None else _read(self.certificate_file)
+        certificate = (
+            self.certificate.encode()
+            if self.certificate is not None
+            else _read(self.certificate_file)
+        )
         key = self.key.get_secret_value().encode() if self.key is not None else _read(self.key_file)
         return from_pem(certificate, key, self._password)
 
@@ -111,11 +152,13 @@ def _read(path: Path | None) -> bytes:
     return path.read_bytes()
 
 
-class Sender(OwnCertificate):
-    """An organisation that sends. ``name``: as the citizen sees it; ``municipality``: whose callers may send for it.
+class SendingOrganisation(OwnCertificate):
+    """An organisation that sends. ``name``: as the citizen sees it; ``municipality``: whose callers
+    may send for it.
 
-    ``support_info``: for those who give none. ``former``: certificates that were used until lately. A delivery that was begun with one of
-    them is repeated with it, because only a repeat equal to the byte is known again by the operator.
+    ``support_info``: for those who give none. ``former``: certificates that were used until lately.
+    A delivery that was begun with one of them is repeated with it, because only a repeat equal to
+    the byte is known again by the operator.
     """
 
     name: Annotated[_Line, Field(min_length=2, max_length=256)]
@@ -124,10 +167,12 @@ class Sender(OwnCertificate):
     former: tuple[OwnCertificate, ...] = ()
 
 
-class Operator(Section):
-    """A mailbox operator. ``hosts``: where its service may lie, all others are refused, whatever the register says.
+class MailboxOperator(Section):
+    """A mailbox operator. ``hosts``: where its service may lie, all others are refused, whatever
+    the register says.
 
-    ``deduplicates``: the operator says that it knows a repeated delivery again, and puts no second copy into the mailbox.
+    ``deduplicates``: the operator says that it knows a repeated delivery again, and puts no second
+    copy into the mailbox.
     """
 
     name: Annotated[_Line, Field(min_length=1)]
@@ -136,13 +181,16 @@ class Operator(Section):
 
 
 class MinaMeddelandenAccount(HttpAccount):
-    """Mina Meddelanden v3. ``url``: the Recipient service (FaR). ``senders``: by organisation number; ``operators``: by supplier id.
+    """Mina Meddelanden v3. ``url``: the Recipient service (FaR). ``senders``: by organisation
+    number; ``operators``: by supplier id.
 
-    ``lookup_timeout`` in seconds, for the Recipient service; ``read_timeout`` is that for operators. ``reachable_seconds``: for how long
-    an answer of the Recipient service is trusted, 0 not at all.
+    ``lookup_timeout`` in seconds, for the Recipient service; ``read_timeout`` is that for
+    operators. ``reachable_seconds``: for how long an answer of the Recipient service is trusted, 0
+    not at all.
 
-    ``newest_tls``: in TLS 1.3 a server judges our certificate after the request may have left (RFC 8446 section 2), so that a certificate
-    which is no longer taken would leave every delivery in doubt; in TLS 1.2 that is known before anything is sent.
+    ``newest_tls``: in TLS 1.3 a server judges our certificate after the request may have left (RFC
+    8446 section 2), so that a certificate which is no longer taken would leave every delivery in
+    doubt; in TLS 1.2 that is known before anything is sent.
     """
 
     provider: Literal["minameddelanden"]
@@ -150,8 +198,8 @@ class MinaMeddelandenAccount(HttpAccount):
     lookup_timeout: float = Field(30.0, gt=0)
     reachable_seconds: float = Field(300.0, ge=0)
     newest_tls: Literal["1.2", "1.3"] = "1.2"
-    senders: Annotated[dict[Organization, Sender], Field(min_length=1)]
-    operators: Annotated[dict[SupplierId, Operator], Field(min_length=1)]
+    senders: Annotated[dict[Organization, SendingOrganisation], Field(min_length=1)]
+    operators: Annotated[dict[SupplierId, MailboxOperator], Field(min_length=1)]
 
     @field_validator("url")
     @classmethod
@@ -162,9 +210,11 @@ class MinaMeddelandenAccount(HttpAccount):
 
 
 class DigitalMailSettings(ChannelSection):
-    """``organization``: who sends for those who name no organisation; None: the municipality's own, where its accounts have one of it.
+    """``organization``: who sends for those who name no organisation; None: the municipality's own,
+    where its accounts have one of it.
 
-    ``subject``, ``support_info``: for messages that have none of their own; a sender's ``support_info`` goes before the latter.
+    ``subject``, ``support_info``: for messages that have none of their own; a sender's
+    ``support_info`` goes before the latter.
     """
 
     carried: ClassVar = frozenset({"organization", "subject", "support_info"})
@@ -178,5 +228,10 @@ class DigitalMailSettings(ChannelSection):
         """None: nobody has said who it is."""
         if self.organization is not None:
             return self.organization
-        own = {number for a in self.accounts.values() for number, sender in a.senders.items() if sender.municipality == municipality_id}
+        own = {
+            number
+            for a in self.accounts.values()
+            for number, sender in a.senders.items()
+            if sender.municipality == municipality_id
+        }
         return own.pop() if len(own) == 1 else None

@@ -1,7 +1,9 @@
-"""The two signatures of a sealed delivery (XML Signature, enveloped, RSA-SHA256), made by joining strings: no tree is built.
+"""The two signatures of a sealed delivery (XML Signature, enveloped, RSA-SHA256), made by joining
+strings: no tree is built.
 
-Signed are two documents: ``SignedDelivery``, and ``SealedDelivery``, which is the first with its signature and the seal. On the wire
-the outer one is named ``deliverSecure``; whoever checks names it back.
+Signed are two documents: ``SignedDelivery``, and ``SealedDelivery``, which is the first with its
+signature and the seal. On the wire the outer one is named ``deliverSecure``; whoever checks names
+it back.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from utskick.channels.digital_mail.namespaces import DSIG, MESSAGE, MESSAGE_3, SERVICE_3, SOAP
+from utskick.channels.digital_mail.c14n import DSIG, MESSAGE, MESSAGE_3, SERVICE_3, SOAP
 
 _INFO_OPEN: Final = f'<SignedInfo xmlns="{DSIG}">'.encode()
-#: Inside ``Signature`` the namespace is inherited, and Exclusive XML Canonicalization writes it all the same where SignedInfo is the apex.
+#: Inside ``Signature`` the namespace is inherited, and Exclusive XML Canonicalization writes it all
+#: the same where SignedInfo is the apex.
 _INFO_OPEN_INSIDE: Final = b"<SignedInfo>"
 _METHODS: Final = (
     b'<CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>'
@@ -30,22 +33,35 @@ _SIGNED_OPEN: Final = f'<SignedDelivery xmlns="{MESSAGE_3}">'.encode()
 _SIGNED_CLOSE: Final = b"</SignedDelivery>"
 _SEALED_OPEN: Final = f'<SealedDelivery xmlns="{MESSAGE_3}"><SignedDelivery>'.encode()
 _SEALED_CLOSE: Final = b"</SealedDelivery>"
-_SEAL_INSIDE: Final = (
-    f'<ReceivedTime xmlns="{MESSAGE}">%s</ReceivedTime><SignaturesOK xmlns="{MESSAGE}">true</SignaturesOK></Seal>'.encode()
-)
+_SEAL_INSIDE: Final = f'<ReceivedTime xmlns="{MESSAGE}">%s</ReceivedTime><SignaturesOK xmlns="{MESSAGE}">true</SignaturesOK></Seal>'.encode()
 # No prefix is declared around the signed part: a verifier that cuts it out can drag nothing along.
-_WIRE_OPEN: Final = f'<Envelope xmlns="{SOAP}"><Body><deliverSecure xmlns="{SERVICE_3}"><deliverSecure>'.encode() + _SIGNED_OPEN
+_WIRE_OPEN: Final = (
+    f'<Envelope xmlns="{SOAP}"><Body><deliverSecure xmlns="{SERVICE_3}"><deliverSecure>'.encode()
+    + _SIGNED_OPEN
+)
 _WIRE_SEAL: Final = f'<Seal xmlns="{MESSAGE_3}">'.encode()
 _WIRE_CLOSE: Final = b"</deliverSecure></deliverSecure></Body></Envelope>"
 
 #: All that stands in an envelope besides what a ``Sealing`` is given and what its signer writes.
 _FRAME: Final = b"\0".join(
-    (_INFO_OPEN, _METHODS, _INFO_CLOSE, _SIGNATURE_OPEN, _SIGNED_OPEN, _SEALED_OPEN, _SEAL_INSIDE, _WIRE_OPEN, _WIRE_SEAL, _WIRE_CLOSE)
+    (
+        _INFO_OPEN,
+        _METHODS,
+        _INFO_CLOSE,
+        _SIGNATURE_OPEN,
+        _SIGNED_OPEN,
+        _SEALED_OPEN,
+        _SEAL_INSIDE,
+        _WIRE_OPEN,
+        _WIRE_SEAL,
+        _WIRE_CLOSE,
+    )
 )
 
 
-class Signer:
-    """``sign``: PKCS #1 v1.5 over SHA-256, of ``size`` bytes. ``key_info``: who signs, as the KeyInfo element."""
+class XmlSigner:
+    """``sign``: PKCS #1 v1.5 over SHA-256, of ``size`` bytes. ``key_info``: who signs, as the
+    KeyInfo element."""
 
     def __init__(self, sign: Callable[[bytes], bytes], size: int, key_info: bytes) -> None:
         self._sign = sign
@@ -58,20 +74,38 @@ class Signer:
         said = _METHODS + b64encode(digest) + _INFO_CLOSE
         value = b64encode(self._sign(_INFO_OPEN + said))
         return b"".join(
-            (_SIGNATURE_OPEN, _INFO_OPEN_INSIDE, said, b"<SignatureValue>", value, b"</SignatureValue>", self._key_info, b"</Signature>")
+            (
+                _SIGNATURE_OPEN,
+                _INFO_OPEN_INSIDE,
+                said,
+                b"<SignatureValue>",
+                value,
+                b"</SignatureValue>",
+                self._key_info,
+                b"</Signature>",
+            )
         )
 
     @property
     def length(self) -> int:
         """Bytes of one Signature element."""
-        fixed = len(_SIGNATURE_OPEN) + len(_INFO_OPEN_INSIDE) + len(_METHODS) + 44 + len(_INFO_CLOSE) + 33 + len(b"</Signature>")
+        fixed = (
+            len(_SIGNATURE_OPEN)
+            + len(_INFO_OPEN_INSIDE)
+            + len(_METHODS)
+            + 44
+            + len(_INFO_CLOSE)
+            + 33
+            + len(b"</Signature>")
+        )
         return fixed + (self._size + 2) // 3 * 4 + len(self._key_info)
 
 
 class Sealing:
-    """One delivery on its way to becoming an envelope. ``delivery``: its ``Delivery`` element in pieces; ``date``: of the seal."""
+    """One delivery on its way to becoming an envelope. ``delivery``: its ``Delivery`` element in
+    pieces; ``date``: of the seal."""
 
-    def __init__(self, delivery: Sequence[bytes], date: str, signer: Signer) -> None:
+    def __init__(self, delivery: Sequence[bytes], date: str, signer: XmlSigner) -> None:
         self._delivery = delivery
         self._seal = _SEAL_INSIDE % date.encode()
         self._signer = signer
@@ -81,22 +115,50 @@ class Sealing:
     def fingerprint(self) -> bytes:
         """SHA-256 over all that the envelope is made of.
 
-        PKCS #1 v1.5 signatures are deterministic (RFC 8017 section 8.2.1), so equal fingerprints mean envelopes equal to the byte,
-        and to find that out costs one pass over the delivery and no RSA operation.
+        PKCS #1 v1.5 signatures are deterministic (RFC 8017 section 8.2.1), so equal fingerprints
+        mean envelopes equal to the byte, and to find that out costs one pass over the delivery and
+        no RSA operation.
         """
         return hashlib.sha256(self._first + self._seal + self._signer.frame).digest()
 
     def envelope(self) -> bytes:
         """The whole SOAP envelope, signed and sealed."""
         inner = self._signer.signature(self._first)
-        second = _digest((_SEALED_OPEN, *self._delivery, inner, _SIGNED_CLOSE, b"<Seal>", self._seal, _SEALED_CLOSE))
+        second = _digest(
+            (
+                _SEALED_OPEN,
+                *self._delivery,
+                inner,
+                _SIGNED_CLOSE,
+                b"<Seal>",
+                self._seal,
+                _SEALED_CLOSE,
+            )
+        )
         outer = self._signer.signature(second)
-        return b"".join((_WIRE_OPEN, *self._delivery, inner, _SIGNED_CLOSE, _WIRE_SEAL, self._seal, outer, _WIRE_CLOSE))
+        return b"".join(
+            (
+                _WIRE_OPEN,
+                *self._delivery,
+                inner,
+                _SIGNED_CLOSE,
+                _WIRE_SEAL,
+                self._seal,
+                outer,
+                _WIRE_CLOSE,
+            )
+        )
 
 
 def envelope_length(delivery: int, date: str, signature: int) -> int:
     """Bytes of an envelope whose ``Delivery`` element and signatures have these lengths."""
-    around = len(_WIRE_OPEN) + len(_SIGNED_CLOSE) + len(_WIRE_SEAL) + len(_SEAL_INSIDE % date.encode()) + len(_WIRE_CLOSE)
+    around = (
+        len(_WIRE_OPEN)
+        + len(_SIGNED_CLOSE)
+        + len(_WIRE_SEAL)
+        + len(_SEAL_INSIDE % date.encode())
+        + len(_WIRE_CLOSE)
+    )
     return delivery + around + 2 * signature
 
 

@@ -1,4 +1,5 @@
-"""E-mail addresses as they travel: the domain in ASCII (RFC 5890), the local part as it was written."""
+"""E-mail addresses as they travel: the domain in ASCII (RFC 5890), the local part as it was
+written."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import re
 
 import idna
 
-#: RFC 5321 section 4.5.3.1: 256 octets for a path, its two angle brackets included; 64 for the local part.
+#: RFC 5321 section 4.5.3.1: 256 octets for a path, its two angle brackets included; 64 for the
+#: local part.
 _LONGEST = 254
 _LONGEST_LOCAL = 64
 #: RFC 1035 section 2.3.4, with the underscore that some hosts carry all the same.
@@ -20,7 +22,8 @@ def wire_domain(domain: str) -> str:
 
 
 def wire_address(address: str) -> str:
-    """With its domain as it is written in the DNS. Raises ``ValueError`` as ``wire_domain`` does."""
+    """With its domain as it is written in the DNS. Raises ``ValueError`` as ``wire_domain``
+    does."""
     local, _, domain = address.rpartition("@")
     return f"{local}@{wire_domain(domain)}"
 
@@ -30,10 +33,11 @@ def domain_of(address: str) -> str:
 
 
 def is_deliverable(address: str) -> bool:
-    """Whether the address can stand in an envelope and in a header, and mean the same to every reader.
+    """Whether the address can stand in an envelope and in a header, and mean the same to every
+    reader.
 
-    Encoded words have no place in an address (RFC 2047 section 5), and readers that decode them there have been led to
-    deliver elsewhere; invisible characters serve only to deceive.
+    Encoded words have no place in an address (RFC 2047 section 5), and readers that decode them
+    there have been led to deliver elsewhere; invisible characters serve only to deceive.
     """
     if "=?" in address or not address.isprintable():
         return False
@@ -42,4 +46,8 @@ def is_deliverable(address: str) -> bool:
     except ValueError:
         return False
     octets = len(local.encode())
-    return octets <= _LONGEST_LOCAL and octets + 1 + len(domain) <= _LONGEST and all(map(_LABEL.match, domain.split(".")))
+    return (
+        octets <= _LONGEST_LOCAL
+        and octets + 1 + len(domain) <= _LONGEST
+        and all(map(_LABEL.match, domain.split(".")))
+    )

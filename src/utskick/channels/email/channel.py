@@ -11,15 +11,23 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
-from utskick.channels.email.carrier import Carrier
+from utskick.channels.email.dkim import ROOM, Signatures
 from utskick.channels.email.graph import Graph
-from utskick.channels.email.mime import Encoded, Mail, compose, measured
+from utskick.channels.email.mime import ComposedMail, Encoded, compose, measured
 from utskick.channels.email.planning import foreign_sender, own_domains, plan
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
-from utskick.channels.email.signature import ROOM, Signatures
 from utskick.channels.email.smtp import Smtp
+from utskick.channels.email.transport import Carrier
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
@@ -30,7 +38,7 @@ _NO_KEY = UUID(int=0)
 _ROOM_FOR_FIELDS = 131_072
 
 FORMS = (
-    Form(
+    SendEndpoint(
         path="email",
         operation="sendEmail",
         summary="Send an e-mail",
@@ -39,7 +47,7 @@ FORMS = (
         many=False,
         limit=32 * _MIB,
     ),
-    Form(
+    SendEndpoint(
         path="email/batch",
         operation="sendEmailBatch",
         summary="Send an e-mail to many recipients",
@@ -52,7 +60,7 @@ FORMS = (
 )
 
 
-class EmailChannel(Plain):
+class EmailChannel(ChannelDefaults):
     """Plans, composes, signs and hands over to the accounts."""
 
     name = "email"
@@ -64,40 +72,68 @@ class EmailChannel(Plain):
         self._settings = settings
         self._signatures = Signatures(dict(settings.dkim))
         self._encoded = Encoded()
-        self._carriers = {name: _carrier(name, account) for name, account in settings.accounts.items()}
-        self.accounts = tuple(Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in settings.accounts.items())
+        self._carriers = {
+            name: _carrier(name, account) for name, account in settings.accounts.items()
+        }
+        self.accounts = tuple(
+            Account(name, a.provider, a.priority, a.concurrency, a.rate)
+            for name, a in settings.accounts.items()
+        )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not self._carriers:
-            raise NotBuilt("no e-mail account is configured for this municipality; see the settings of [email]")
-        return plan(cast(requests.AnyEmailRequest, request), asked.municipality_id, self._settings, ROOM if self._settings.dkim else 0)
+            raise NotBuilt(
+                "no e-mail account is configured for this municipality; see the settings of [email]"
+            )
+        return plan(
+            cast(requests.AnyEmailRequest, request),
+            asked.municipality_id,
+            self._settings,
+            ROOM if self._settings.dkim else 0,
+        )
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
-        """Of what another channel's request hands over: a sender that the municipality may send from."""
+    async def inspect(
+        self,
+        content: Mapping[str, Any],
+        attachments: Sequence[Attachment],  # noqa: ARG002
+        asked: RequestContext,  # noqa: ARG002
+    ) -> list[Violation]:
+        """Of what another channel's request hands over: a sender that the municipality may send
+        from."""
         sender = content.get("_sender")
         if sender is None:
             return []
-        return foreign_sender("sender.email.address", sender["address"], own_domains(content, self._settings))
+        return foreign_sender(
+            "sender.email.address", sender["address"], own_domains(content, self._settings)
+        )
 
     def completed(self, draft: Draft) -> Draft:
-        """``_sender`` for those who name none; which domains it may be of along with it where that may be asked again (``_later``)."""
+        """``_sender`` for those who name none; which domains it may be of along with it where that
+        may be asked again (``_later``)."""
         whole = self._whole(draft)
         if "_later" not in whole.content or "_domains" in whole.content:
             return whole
-        return replace(whole, content={**whole.content, "_domains": own_domains(whole.content, self._settings)})
+        return replace(
+            whole, content={**whole.content, "_domains": own_domains(whole.content, self._settings)}
+        )
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        """Those that take a mail of its size. Where none does, all of them: each of them says so itself."""
+        """Those that take a mail of its size. Where none does, all of them: each of them says so
+        itself."""
         names = self._settings.in_order
         limits = {name: self._carriers[name].largest for name in names}
         limited = [limit for limit in limits.values() if limit is not None]
         if not limited or _surely_within(draft, min(limited)):
             return names
         size = measured(self._whole(draft), _NO_KEY)
-        return tuple(name for name in names if (limit := limits[name]) is None or size <= limit) or names
+        return (
+            tuple(name for name in names if (limit := limits[name]) is None or size <= limit)
+            or names
+        )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """A second copy carries the same Message-ID and the same bytes: readers show one, or two that are identical."""
+        """A second copy carries the same Message-ID and the same bytes: readers show one, or two
+        that are identical."""
         return "resend"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
@@ -107,12 +143,16 @@ class EmailChannel(Plain):
         whole = self._whole(draft)
         signed = not carrier.signs and self._signatures.covers(whole.content["_sender"]["address"])
         make = self._signed if signed else self._unsigned
-        return await carrier.send(await asyncio.to_thread(make, whole, key) if signed or _is_heavy(whole) else make(whole, key))
+        return await carrier.send(
+            await asyncio.to_thread(make, whole, key)
+            if signed or _is_heavy(whole)
+            else make(whole, key)
+        )
 
-    def _unsigned(self, draft: Draft, key: UUID) -> Mail:
+    def _unsigned(self, draft: Draft, key: UUID) -> ComposedMail:
         return compose(draft, key, self._encoded)
 
-    def _signed(self, draft: Draft, key: UUID) -> Mail:
+    def _signed(self, draft: Draft, key: UUID) -> ComposedMail:
         return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
 
     def _whole(self, draft: Draft) -> Draft:
@@ -128,14 +168,18 @@ class EmailChannel(Plain):
         attached = members.pop("attachments", None)
         if draft.recipient.party_id is not None:
             party = {"partyId": draft.recipient.party_id, **party}
-        shown = {"emailAddress": draft.recipient.destination, **members, "sender": dict(draft.content["_sender"])}
+        shown = {
+            "emailAddress": draft.recipient.destination,
+            **members,
+            "sender": dict(draft.content["_sender"]),
+        }
         if party:
             shown["party"] = party
         if attached:
             shown["attachments"] = listed(attached, draft.attachments)
         return shown
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(carrier.look() for carrier in self._carriers.values())))
 
     async def close(self) -> None:
@@ -144,18 +188,26 @@ class EmailChannel(Plain):
 
 def _is_heavy(draft: Draft) -> bool:
     """Whether composing would keep the event loop from its other work."""
-    return sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "") > 65_536
+    return (
+        sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "")
+        > 65_536
+    )
 
 
 def _surely_within(draft: Draft, octets: int) -> bool:
-    """Told without composing. A character takes at most 12 octets, an octet of an attachment less than 2; plain text that is made from
-    HTML may be of any length.
+    """Told without composing. A character takes at most 12 octets, an octet of an attachment less
+    than 2; plain text that is made from HTML may be of any length.
     """
     content = draft.content
     if content.get("htmlMessage") and not content.get("message"):
         return False
     texts = sum(len(content.get(name) or "") for name in ("subject", "message", "htmlMessage"))
-    return 12 * texts + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments) + _ROOM_FOR_FIELDS <= octets
+    return (
+        12 * texts
+        + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments)
+        + _ROOM_FOR_FIELDS
+        <= octets
+    )
 
 
 def _carrier(name: str, account: AccountSettings | GraphAccount) -> Carrier:

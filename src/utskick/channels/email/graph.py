@@ -1,6 +1,8 @@
-"""Microsoft Graph: the mail as we composed it, by ``sendMail`` in MIME form, so that every header and both bodies survive.
+"""Microsoft Graph: the mail as we composed it, by ``sendMail`` in MIME form, so that every header
+and both bodies survive.
 
-Source: learn.microsoft.com/graph, "user: sendMail", "Send messages with MIME content", "Microsoft Graph error responses".
+Source: learn.microsoft.com/graph, "user: sendMail", "Send messages with MIME content", "Microsoft
+Graph error responses".
 """
 
 from __future__ import annotations
@@ -9,41 +11,71 @@ from base64 import b64encode
 from typing import Any, Final
 from urllib.parse import quote
 
-from utskick.channels.email.mime import Mail
+from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import GraphAccount
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.reading import members
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.parsing import members
+from utskick.outgoing.token import Token, TokenSource
 
 _RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph refused the recipient's address")
-_SIZE: Final = Reason("too-large", "the message is larger than Microsoft Graph takes in one request")
+_SIZE: Final = Reason(
+    "too-large", "the message is larger than Microsoft Graph takes in one request"
+)
 _CONTENT: Final = Reason("refused-content", "Microsoft Graph refused the message")
-_MAILBOX: Final = Reason("no-mailbox", "the sending mailbox does not exist at Microsoft, or cannot be used over Graph")
-_PERMISSION: Final = Reason("refused-login", "the application may not send mail from this mailbox (Mail.Send)")
+_MAILBOX: Final = Reason(
+    "no-mailbox", "the sending mailbox does not exist at Microsoft, or cannot be used over Graph"
+)
+_PERMISSION: Final = Reason(
+    "refused-login", "the application may not send mail from this mailbox (Mail.Send)"
+)
 _SENDER: Final = Reason("refused-sender", "the mailbox may not send from the address in From")
 _THROTTLED: Final = Reason("throttled", "Microsoft Graph asked us to slow down")
 _FAULT: Final = Reason("provider-fault", "Microsoft Graph had a fault of its own")
 
-#: What ``error.code`` says, whatever the status beside it: Graph's own words, and those of Exchange behind it.
+#: What ``error.code`` says, whatever the status beside it: Graph's own words, and those of Exchange
+#: behind it.
 REJECTED: Final = {
     **dict.fromkeys(("ErrorInvalidRecipients", "ErrorInvalidSmtpAddress"), _RECIPIENT),
-    **dict.fromkeys(("ErrorMessageSizeExceeded", "ErrorAttachmentSizeLimitExceeded", "RequestEntityTooLarge"), _SIZE),
-    **dict.fromkeys(("ErrorMimeContentInvalid", "ErrorMimeContentInvalidBase64String", "ErrorMimeContentConversionFailed"), _CONTENT),
+    **dict.fromkeys(
+        ("ErrorMessageSizeExceeded", "ErrorAttachmentSizeLimitExceeded", "RequestEntityTooLarge"),
+        _SIZE,
+    ),
+    **dict.fromkeys(
+        (
+            "ErrorMimeContentInvalid",
+            "ErrorMimeContentInvalidBase64String",
+            "ErrorMimeContentConversionFailed",
+        ),
+        _CONTENT,
+    ),
 }
 MISCONFIGURED: Final = {
     **dict.fromkeys(("ErrorSendAsDenied", "ErrorMessageSubmissionBlocked"), _SENDER),
-    **dict.fromkeys(("ErrorAccessDenied", "Authorization_RequestDenied", "accessDenied"), _PERMISSION),
-    **dict.fromkeys(("MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI", "ErrorQuotaExceeded"), _MAILBOX),
-    **dict.fromkeys(("ErrorInvalidUser", "ErrorNonExistentMailbox", "ErrorAccountDisabled"), _MAILBOX),
+    **dict.fromkeys(
+        ("ErrorAccessDenied", "Authorization_RequestDenied", "accessDenied"), _PERMISSION
+    ),
+    **dict.fromkeys(
+        ("MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI", "ErrorQuotaExceeded"),
+        _MAILBOX,
+    ),
+    **dict.fromkeys(
+        ("ErrorInvalidUser", "ErrorNonExistentMailbox", "ErrorAccountDisabled"), _MAILBOX
+    ),
     **dict.fromkeys(("ResourceNotFound", "Request_ResourceNotFound"), _MAILBOX),
 }
 DEFERRED: Final = {
-    **dict.fromkeys(("ApplicationThrottled", "TooManyRequests", "activityLimitReached"), _THROTTLED),
+    **dict.fromkeys(
+        ("ApplicationThrottled", "TooManyRequests", "activityLimitReached"), _THROTTLED
+    ),
     **dict.fromkeys(("ErrorExceededMessageLimit", "ErrorSubmissionQuotaExceeded"), _THROTTLED),
-    **dict.fromkeys(("ErrorServerBusy", "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"), _FAULT),
-    **dict.fromkeys(("MailboxInfoStale", "ErrorInternalServerTransientError", "serviceNotAvailable"), _FAULT),
+    **dict.fromkeys(
+        ("ErrorServerBusy", "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"), _FAULT
+    ),
+    **dict.fromkeys(
+        ("MailboxInfoStale", "ErrorInternalServerTransientError", "serviceNotAvailable"), _FAULT
+    ),
 }
 
 
@@ -56,23 +88,31 @@ class Graph:
         self._name = name
         self._account = account
         self._wire = Outgoing(
-            concurrency=account.concurrency, timeouts=Timeouts(account.connect_timeout, account.read_timeout), tls=account.tls
+            concurrency=account.concurrency,
+            timeouts=Timeouts(account.connect_timeout, account.read_timeout),
+            tls=account.tls,
         )
-        grant = Grant(account.token_url, account.client_id, account.client_secret.get_secret_value(), account.scope)
+        grant = TokenSource(
+            account.token_url,
+            account.client_id,
+            account.client_secret.get_secret_value(),
+            account.scope,
+        )
         self._token = Token(grant, self._wire)
 
     @property
     def largest(self) -> int:
         return self._account.largest
 
-    async def send(self, mail: Mail) -> Outcome:
+    async def send(self, mail: ComposedMail) -> Outcome:
         if len(mail.data) > self.largest:
             return Rejected(_SIZE)
         body = b64encode(mail.data)
         url = f"{self._account.url}/users/{quote(self._account.mailbox or mail.sender, safe='@')}/sendMail"
         answer = await self._post(url, body)
         if isinstance(answer, Answer) and answer.status == 401:
-            # A 401 was not sent: the token ended before its time, and a second try with a new one doubles nothing.
+            # A 401 was not sent: the token ended before its time, and a second try with a new one
+            # doubles nothing.
             answer = await self._post(url, body)
         return _read(answer) if isinstance(answer, Answer) else answer
 
@@ -80,19 +120,29 @@ class Graph:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/plain", "Accept": "application/json"}
-        answer = await self._wire.call(Call("POST", url, body, headers))
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "text/plain",
+            "Accept": "application/json",
+        }
+        answer = await self._wire.call(HttpRequest("POST", url, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """A token is all that can be asked for with the one permission that sending needs."""
         token = await self._token.get()
         if isinstance(token, str):
-            return Health(self._name, True, "Microsoft's login service knows the application")
+            return AccountHealth(
+                self._name, True, "Microsoft's login service knows the application"
+            )
         reason = getattr(token, "reason", None)
-        return Health(self._name, False, reason.sentence if reason else "Microsoft's login service does not answer")
+        return AccountHealth(
+            self._name,
+            False,
+            reason.sentence if reason else "Microsoft's login service does not answer",
+        )
 
     async def close(self) -> None:
         await self._wire.close()

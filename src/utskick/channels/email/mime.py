@@ -1,4 +1,5 @@
-"""A draft as an Internet message: the same bytes on every attempt, so that a second copy is the first one."""
+"""A draft as an Internet message: the same bytes on every attempt, so that a second copy is the
+first one."""
 
 from __future__ import annotations
 
@@ -14,16 +15,18 @@ from threading import Lock
 from uuid import UUID
 
 from utskick.channels.email.addresses import domain_of, wire_address
-from utskick.channels.email.fields import disposition, field, mailbox, words
-from utskick.channels.email.headers import wire_headers
-from utskick.channels.email.plain import text_of
+from utskick.channels.email.custom_headers import wire_headers
+from utskick.channels.email.header_encoding import disposition, field, mailbox, words
+from utskick.channels.email.html_to_text import text_of
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.clock import utc_now
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105 (RFC 2045 section 5.1)
-_MEDIA_TYPE = re.compile(rf"({_TOKEN})/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")){{0,4}}\Z")
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105
+_MEDIA_TYPE = re.compile(
+    rf"({_TOKEN})/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")){{0,4}}\Z"
+)
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n", "image/png"),
@@ -40,7 +43,7 @@ _KEPT = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class ComposedMail:
     """RFC 5321 section 2.3.1: an envelope and its content, lines ending in CRLF."""
 
     sender: str
@@ -54,9 +57,11 @@ class Mail:
 
 
 class Encoded:
-    """Attachments as parts of a message, made once for all the messages that carry them. Bounded by ``limit`` bytes.
+    """Attachments as parts of a message, made once for all the messages that carry them. Bounded by
+    ``limit`` bytes.
 
-    Messages are composed in threads when they are large, so what is kept is changed by one at a time.
+    Messages are composed in threads when they are large, so what is kept is changed by one at a
+    time.
     """
 
     def __init__(self, limit: int = _KEPT) -> None:
@@ -81,8 +86,9 @@ class Encoded:
         return part
 
 
-def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
-    """``key`` names the message: its id and its boundaries come from it, its date from the draft."""
+def compose(draft: Draft, key: UUID, encoded: Encoded) -> ComposedMail:
+    """``key`` names the message: its id and its boundaries come from it, its date from the
+    draft."""
     content = draft.content
     sender = content["_sender"]
     given = wire_headers(content.get("headers") or {})
@@ -92,8 +98,14 @@ def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
         *([field("Reply-To", mailbox(None, sender["replyTo"]))] if sender.get("replyTo") else []),
         field("Subject", words(content["subject"])),
         field("Date", _date(draft.created_at)),
-        field("Message-ID", given.get("Message-ID", [f"<{key}@{domain_of(sender['address'])}>"])[0]),
-        *(field(name, "\r\n ".join(given[name])) for name in ("In-Reply-To", "References") if name in given),
+        field(
+            "Message-ID", given.get("Message-ID", [f"<{key}@{domain_of(sender['address'])}>"])[0]
+        ),
+        *(
+            field(name, "\r\n ".join(given[name]))
+            for name in ("In-Reply-To", "References")
+            if name in given
+        ),
         field("Auto-Submitted", "auto-generated"),
         field("MIME-Version", "1.0"),
     ]
@@ -102,13 +114,17 @@ def compose(draft: Draft, key: UUID, encoded: Encoded) -> Mail:
         parts = (*([body] if body else []), *(encoded.part(a) for a in draft.attachments))
         body = _multipart("mixed", f"=_m_{key.hex}", parts)
     data = b"".join(fields) + (body or _text("plain", ""))
-    return Mail(wire_address(sender["address"]), wire_address(draft.recipient.destination), data)
+    return ComposedMail(
+        wire_address(sender["address"]), wire_address(draft.recipient.destination), data
+    )
 
 
 def measured(draft: Draft, key: UUID) -> int:
     """Bytes of the composed message, found without composing its attachments."""
     heads = tuple(Attachment.of(a.name, a.content_type, a.data[:_HEAD]) for a in draft.attachments)
-    bodies = sum(_base64_size(len(a.data)) - _base64_size(len(a.data[:_HEAD])) for a in draft.attachments)
+    bodies = sum(
+        _base64_size(len(a.data)) - _base64_size(len(a.data[:_HEAD])) for a in draft.attachments
+    )
     return len(compose(replace(draft, attachments=heads), key, Encoded(0)).data) + bodies
 
 
@@ -122,18 +138,22 @@ def _date(moment: datetime | None) -> str:
 
 
 def _body(text: str, html: str | None, key: UUID) -> bytes | None:
-    """What is to be read, in as many forms as there are (RFC 2046 section 5.1.4: the richest last)."""
+    """What is to be read, in as many forms as there are (RFC 2046 section 5.1.4: the richest
+    last)."""
     if html is None:
         return _text("plain", text) if text else None
     markup = read_html(html)
     plain = text or text_of(markup)
     if not plain:
         return _text("html", markup)
-    return _multipart("alternative", f"=_a_{key.hex}", (_text("plain", plain), _text("html", markup)))
+    return _multipart(
+        "alternative", f"=_a_{key.hex}", (_text("plain", plain), _text("html", markup))
+    )
 
 
 def read_html(base64: str) -> str:
-    """UTF-8; what is not is read as browsers read HTML that names no encoding (WHATWG Encoding: windows-1252)."""
+    """UTF-8; what is not is read as browsers read HTML that names no encoding (WHATWG Encoding:
+    windows-1252)."""
     data = b64decode(base64 + "=" * (-len(base64) % 4))
     try:
         return data.decode("utf-8-sig")
@@ -145,8 +165,15 @@ def _text(subtype: str, text: str) -> bytes:
     """Lines end in CRLF (RFC 2046 section 4.1.1); all else comes back byte for byte."""
     data = _LINE_END.sub("\r\n", text).encode()
     quoted = _quoted_printable(data)
-    encoding, body = min((("quoted-printable", quoted), ("base64", _base64(data))), key=lambda form: len(form[1]))
-    return field("Content-Type", f"text/{subtype}; charset=utf-8") + field("Content-Transfer-Encoding", encoding) + b"\r\n" + body
+    encoding, body = min(
+        (("quoted-printable", quoted), ("base64", _base64(data))), key=lambda form: len(form[1])
+    )
+    return (
+        field("Content-Type", f"text/{subtype}; charset=utf-8")
+        + field("Content-Transfer-Encoding", encoding)
+        + b"\r\n"
+        + body
+    )
 
 
 def _quoted_printable(data: bytes) -> bytes:
@@ -158,7 +185,9 @@ def _quoted_printable(data: bytes) -> bytes:
 def _base64(data: bytes) -> bytes:
     """Lines of ``_BASE64_LINE`` characters (RFC 2045 section 6.8)."""
     encoded = b64encode(data)
-    return b"".join(encoded[at : at + _BASE64_LINE] + b"\r\n" for at in range(0, len(encoded), _BASE64_LINE))
+    return b"".join(
+        encoded[at : at + _BASE64_LINE] + b"\r\n" for at in range(0, len(encoded), _BASE64_LINE)
+    )
 
 
 def _attached(attachment: Attachment) -> bytes:
@@ -174,17 +203,27 @@ def _attached(attachment: Attachment) -> bytes:
 
 
 def media_type(attachment: Attachment) -> str:
-    """As given when it is one that may be encoded (RFC 2046 sections 5.1.1 and 5.2.1 forbid it for two), else by its first bytes."""
+    """As given when it is one that may be encoded (RFC 2046 sections 5.1.1 and 5.2.1 forbid it for
+    two), else by its first bytes."""
     given = attachment.content_type or ""
     named = _MEDIA_TYPE.match(given)
     if named and named[1].lower() not in ("message", "multipart"):
         return given
     if named:
         return "application/octet-stream"
-    return next((kind for magic, kind in _MAGIC if attachment.data.startswith(magic)), "application/octet-stream")
+    return next(
+        (kind for magic, kind in _MAGIC if attachment.data.startswith(magic)),
+        "application/octet-stream",
+    )
 
 
 def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
-    """``boundary`` holds "=_", which neither quoted-printable nor base64 can (RFC 2045 section 6.7)."""
+    """``boundary`` holds "=_", which neither quoted-printable nor base64 can (RFC 2045 section
+    6.7)."""
     head = field("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"')
-    return head + b"\r\n" + b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts) + b"--%b--\r\n" % boundary.encode()
+    return (
+        head
+        + b"\r\n"
+        + b"".join(b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts)
+        + b"--%b--\r\n" % boundary.encode()
+    )

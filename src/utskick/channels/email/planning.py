@@ -1,4 +1,5 @@
-"""From a request to a plan: who it is from, whom it goes to, what it says, and whether it may be sent."""
+"""From a request to a plan: who it is from, whom it goes to, what it says, and whether it may be
+sent."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from uuid import UUID
 
 from utskick.channels.email.addresses import domain_of, wire_address
 from utskick.channels.email.mime import Encoded, compose
-from utskick.channels.email.requests import AnyEmailRequest, EmailBatchRequest, EmailRequest, ShortEmailBatchRequest
+from utskick.channels.email.requests import (
+    AnyEmailRequest,
+    EmailBatchRequest,
+    EmailRequest,
+    ShortEmailBatchRequest,
+)
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft, Plan, Priority
@@ -18,20 +24,40 @@ from utskick.domain.recipient import once_each
 _NO_KEY = UUID(int=0)
 
 
-def plan(request: AnyEmailRequest, municipality_id: str, settings: EmailSettings, room: int) -> Plan:
+def plan(
+    request: AnyEmailRequest, municipality_id: str, settings: EmailSettings, room: int
+) -> Plan:
     """``room``: bytes to leave for a signature. Raises ``Invalid``."""
     attachments = _attachments(request)
-    content = {"subject": settings.subject, **request.content(), "_sender": _sender(request, settings)}
+    content = {
+        "subject": settings.subject,
+        **request.content(),
+        "_sender": _sender(request, settings),
+    }
     if attachments:
         content["attachments"] = [_described(a) for a in attachments]
     recipients, entries = once_each(request.recipients(), wire_address)
     violations = _sender_violations(request, settings)
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
-    size = len(compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data) + room
+    size = (
+        len(
+            compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data
+        )
+        + room
+    )
     limit = settings.limit
     if size > limit:
         said = f"the message would be {size} bytes when encoded; at most {limit} are carried"
-        violations.append(Violation("attachments" if attachments else "htmlMessage" if "htmlMessage" in content else "message", said))
+        violations.append(
+            Violation(
+                "attachments"
+                if attachments
+                else "htmlMessage"
+                if "htmlMessage" in content
+                else "message",
+                said,
+            )
+        )
     if violations:
         raise Invalid(violations)
     return Plan(
@@ -76,22 +102,36 @@ def _sender(request: AnyEmailRequest, settings: EmailSettings) -> dict[str, Any]
 def _sender_violations(request: AnyEmailRequest, settings: EmailSettings) -> list[Violation]:
     long = isinstance(request, EmailRequest | EmailBatchRequest)
     asked = (
-        (request.sender.address if request.sender else None) if isinstance(request, EmailRequest | EmailBatchRequest) else request.sender
+        (request.sender.address if request.sender else None)
+        if isinstance(request, EmailRequest | EmailBatchRequest)
+        else request.sender
     )
-    return [] if asked is None else foreign_sender("sender.address" if long else "sender", asked, settings.domains)
+    return (
+        []
+        if asked is None
+        else foreign_sender("sender.address" if long else "sender", asked, settings.domains)
+    )
 
 
 def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> list[Violation]:
     """Where there is a list of domains, a sender must be of one of them."""
     if domains is None or domain_of(address) in domains:
         return []
-    return [Violation(field, f"must be of a domain that the municipality may send from: [{', '.join(domains)}]")]
+    return [
+        Violation(
+            field,
+            f"must be of a domain that the municipality may send from: [{', '.join(domains)}]",
+        )
+    ]
 
 
 def own_domains(content: Mapping[str, Any], settings: EmailSettings) -> Sequence[str] | None:
-    """From which domains the sender of a content that another channel handed over may be, None: from every one. The default always may."""
+    """From which domains the sender of a content that another channel handed over may be, None:
+    from every one. The default always may."""
     if "_domains" in content:  # as it was completed by a channel of other settings
         found: Sequence[str] | None = content["_domains"]
         return found
     sender = content.get("_sender")
-    return None if sender is None or sender["address"] == settings.sender.address else settings.domains
+    return (
+        None if sender is None or sender["address"] == settings.sender.address else settings.domains
+    )

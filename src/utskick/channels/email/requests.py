@@ -1,4 +1,5 @@
-"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short one (contract 0.1, 4.3, 4.4)."""
+"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short
+one (contract 0.1, 4.3, 4.4)."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from utskick.channels.email.addresses import is_deliverable
-from utskick.channels.email.headers import check_headers
-from utskick.domain import rules
+from utskick.channels.email.custom_headers import check_headers
+from utskick.domain import validators as rules
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import Department, ExternalReference
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import (
+from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.validators import (
     Base64,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Line,
@@ -22,7 +24,6 @@ from utskick.domain.rules import (
     NotEmpty,
     Person,
     Reference,
-    Rule,
     Text,
     Uuid,
     decode_base64,
@@ -33,20 +34,26 @@ BATCH_LIMIT = 100_000
 
 _WELL_FORMED = "must be a well-formed email address"
 
-Email = Annotated[rules.Email, Rule(((_WELL_FORMED, is_deliverable),), "must not be blank")]
-ReplyTo = Annotated[rules.OptionalEmail, Rule(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))]
-#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no more.
+Email = Annotated[rules.Email, Constraint(((_WELL_FORMED, is_deliverable),), "must not be blank")]
+ReplyTo = Annotated[
+    rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))
+]
+#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no
+#: more.
 _LONGEST = 1000
 Title = Annotated[
     Line,
-    Rule(
+    Constraint(
         ((f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),),
         "must not be blank",
         (("maxLength", _LONGEST),),
     ),
 ]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
-_BatchSize = Rule(((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),), schema=(("maxItems", BATCH_LIMIT),))
+_BatchSize = Constraint(
+    ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),),
+    schema=(("maxItems", BATCH_LIMIT),),
+)
 
 
 class EmailParty(Body, title="EmailRequestParty"):
@@ -100,7 +107,11 @@ class _Content(_Sending):
 
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows, without recipients, sender and attachments."""
-        return self.model_dump(by_alias=True, exclude_none=True, include={"subject", "message", "html_message", "headers"})
+        return self.model_dump(
+            by_alias=True,
+            exclude_none=True,
+            include={"subject", "message", "html_message", "headers"},
+        )
 
 
 class EmailRequest(_Content):
@@ -113,7 +124,10 @@ class EmailRequest(_Content):
         told = self.party.external_references if self.party else None
         if told is None:
             return super().content()
-        return {"party": {"externalReferences": [r.model_dump() for r in told]}, **super().content()}
+        return {
+            "party": {"externalReferences": [r.model_dump() for r in told]},
+            **super().content(),
+        }
 
     def recipients(self) -> list[Recipient]:
         return [Recipient(self.email_address, self.party.party_id if self.party else None)]

@@ -11,10 +11,19 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import wire_domain
-from utskick.channels.email.signing_key import readable
+from utskick.channels.email.dkim_key import readable
 from utskick.domain.recipient import is_email
-from utskick.domain.rules import Line
-from utskick.outgoing.section import Address, Certificates, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import (
+    Address,
+    Certificates,
+    ChannelSection,
+    Filled,
+    HttpAccount,
+    Secret,
+    Section,
+    fault_at,
+)
 
 _HELO = re.compile(r"[!-~]{1,255}\Z")
 
@@ -41,14 +50,15 @@ def _mailbox(address: str) -> str:
     return address
 
 
-class Sender(requests.Sender):
+class DefaultSender(requests.Sender):
     """Whom a message is from when its request does not say."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class SigningKey(Section):
-    """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under ``<selector>._domainkey.<domain>``.
+class DkimKey(Section):
+    """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under
+    ``<selector>._domainkey.<domain>``.
 
     The key stands in a file (``key_file``), or here (``key``).
     """
@@ -71,7 +81,8 @@ class SigningKey(Section):
 class AccountSettings(Section):
     """One submission server (RFC 6409). Times in seconds, ``rate`` in messages a second.
 
-    ``ca_file``, or its contents in ``ca``: the authorities that its certificate is judged by, instead of the public ones.
+    ``ca_file``, or its contents in ``ca``: the authorities that its certificate is judged by,
+    instead of the public ones.
     """
 
     provider: Literal["smtp"] = "smtp"
@@ -106,10 +117,12 @@ class AccountSettings(Section):
 
 
 class GraphAccount(HttpAccount):
-    """Microsoft Graph (application permission Mail.Send). ``mailbox``: who sends; None: the sender's own address.
+    """Microsoft Graph (application permission Mail.Send). ``mailbox``: who sends; None: the
+    sender's own address.
 
-    ``request_limit``: bytes of a request, 4 MB at Microsoft. A mail may have three quarters of it; a larger one is not given to this
-    account, and is refused at the door where a municipality has no other.
+    ``request_limit``: bytes of a request, 4 MB at Microsoft. A mail may have three quarters of it;
+    a larger one is not given to this account, and is refused at the door where a municipality has
+    no other.
     """
 
     provider: Literal["graph"]
@@ -136,32 +149,43 @@ class GraphAccount(HttpAccount):
 
 
 def _provider(account: Any) -> Any:
-    return account.get("provider", "smtp") if isinstance(account, dict) else getattr(account, "provider", None)
+    return (
+        account.get("provider", "smtp")
+        if isinstance(account, dict)
+        else getattr(account, "provider", None)
+    )
 
 
 #: An account that names no provider is one of SMTP.
-Account = Annotated[Annotated[AccountSettings, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")], Discriminator(_provider)]
+Account = Annotated[
+    Annotated[AccountSettings, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")],
+    Discriminator(_provider),
+]
 
 
 class EmailSettings(ChannelSection):
-    """``domains``: from which a unit may send, None: from every one; a subdomain counts only when written.
+    """``domains``: from which a unit may send, None: from every one; a subdomain counts only when
+    written.
 
-    ``subject``: what a message in the short form is given when it has none. ``message_limit``: bytes of the whole message.
+    ``subject``: what a message in the short form is given when it has none. ``message_limit``:
+    bytes of the whole message.
     """
 
     carried: ClassVar = frozenset({"sender", "domains", "subject", "message_limit"})
 
-    sender: Sender = Sender(name="Utskick", address="noreply@utskick.example")
+    sender: DefaultSender = DefaultSender(name="Utskick", address="noreply@utskick.example")
     domains: list[Domain] | None = None
     subject: Line = "Meddelande"
     message_limit: int = Field(20 * 1024 * 1024, gt=0)
     accounts: dict[str, Account] = {}
-    dkim: dict[Domain, SigningKey] = {}
+    dkim: dict[Domain, DkimKey] = {}
 
     @model_validator(mode="after")
     def _has_a_sender(self) -> Self:
         if self.accounts and "sender" not in self.model_fields_set:
-            raise ValueError("sender is needed where there are accounts: the name and address of those who name none")
+            raise ValueError(
+                "sender is needed where there are accounts: the name and address of those who name none"
+            )
         return self
 
     @property
@@ -171,9 +195,13 @@ class EmailSettings(ChannelSection):
 
     @property
     def limit(self) -> int:
-        """Bytes of a whole message: our own limit, or that of the account that takes the largest one."""
+        """Bytes of a whole message: our own limit, or that of the account that takes the largest
+        one."""
         limits = [_largest(account) for account in self.accounts.values()]
-        return min(self.message_limit, max((limit or self.message_limit for limit in limits), default=self.message_limit))
+        return min(
+            self.message_limit,
+            max((limit or self.message_limit for limit in limits), default=self.message_limit),
+        )
 
 
 def _largest(account: AccountSettings | GraphAccount) -> int | None:

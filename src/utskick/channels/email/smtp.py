@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from utskick.channels.email.connections import Connection, Connections
-from utskick.channels.email.mime import Mail
+from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import AccountSettings
-from utskick.channels.email.verdicts import Step, verdict
-from utskick.domain.channel import Health
+from utskick.channels.email.smtp_pool import Connections, SmtpConnection
+from utskick.channels.email.smtp_replies import Step, verdict
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 
-_LOST = Deferred(Reason("connection-lost", "the connection to the mail server was lost before the message was sent"))
+_LOST = Deferred(
+    Reason(
+        "connection-lost", "the connection to the mail server was lost before the message was sent"
+    )
+)
 
 
 class Smtp:
@@ -25,18 +29,23 @@ class Smtp:
         self._connections = Connections(account)
         self._turns = asyncio.Semaphore(account.concurrency)
 
-    async def send(self, mail: Mail) -> Outcome:
-        """One attempt. A connection that had gone stale before anything of the message left is replaced once."""
+    async def send(self, mail: ComposedMail) -> Outcome:
+        """One attempt. A connection that had gone stale before anything of the message left is
+        replaced once."""
         async with self._turns:
             connection = await self._connections.take()
-            if isinstance(connection, Connection) and connection.used:
+            if isinstance(connection, SmtpConnection) and connection.used:
                 outcome = await self._transact(connection, mail)
                 if outcome != _LOST and not _closing(outcome):
                     return outcome
                 connection = await self._connections.open()
-            return await self._transact(connection, mail) if isinstance(connection, Connection) else connection
+            return (
+                await self._transact(connection, mail)
+                if isinstance(connection, SmtpConnection)
+                else connection
+            )
 
-    async def _transact(self, connection: Connection, mail: Mail) -> Outcome:
+    async def _transact(self, connection: SmtpConnection, mail: ComposedMail) -> Outcome:
         try:
             outcome = await _transaction(connection, mail)
         except BaseException:  # cancelled, or a bug: nobody knows where the conversation stands
@@ -45,15 +54,21 @@ class Smtp:
         self._connections.give(connection)
         return outcome
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """Connect, greet, secure, log in; then NOOP."""
         connection = await self._connections.open()
-        if not isinstance(connection, Connection):
-            return Health(self._name, False, _sentence(connection))
+        if not isinstance(connection, SmtpConnection):
+            return AccountHealth(self._name, False, _sentence(connection))
         reply = await connection.say(b"NOOP")
         await connection.leave()
         ok = reply is not None and reply.code == 250
-        return Health(self._name, ok, "the mail server answers" if ok else "the mail server took our connection and then did not answer")
+        return AccountHealth(
+            self._name,
+            ok,
+            "the mail server answers"
+            if ok
+            else "the mail server took our connection and then did not answer",
+        )
 
     async def close(self) -> None:
         await self._connections.close()
@@ -64,10 +79,14 @@ def _closing(outcome: Outcome) -> bool:
 
 
 def _sentence(outcome: Outcome) -> str:
-    return outcome.reason.sentence if isinstance(outcome, Deferred | Misconfigured) else "the mail server cannot be used"
+    return (
+        outcome.reason.sentence
+        if isinstance(outcome, Deferred | Misconfigured)
+        else "the mail server cannot be used"
+    )
 
 
-async def _transaction(connection: Connection, mail: Mail) -> Outcome:
+async def _transaction(connection: SmtpConnection, mail: ComposedMail) -> Outcome:
     """MAIL, RCPT, DATA and the content (RFC 5321 section 3.3)."""
     refusal = _beyond(connection, mail)
     if refusal is not None:
@@ -89,7 +108,7 @@ async def _transaction(connection: Connection, mail: Mail) -> Outcome:
     return await connection.hand_over(_transparent(mail.data))
 
 
-def _beyond(connection: Connection, mail: Mail) -> Outcome | None:
+def _beyond(connection: SmtpConnection, mail: ComposedMail) -> Outcome | None:
     """What the server has said that it cannot do, and need not be asked."""
     if 0 < connection.size_limit < len(mail.data):
         return Rejected(Reason("too-large", "the message is larger than the mail server takes"))

@@ -1,6 +1,8 @@
-"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper when that is known not to have arrived.
+"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper
+when that is known not to have arrived.
 
-The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on paper ever comes here.
+The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on
+paper ever comes here.
 """
 
 from __future__ import annotations
@@ -14,16 +16,25 @@ from utskick.channels.letter.planning import DIGITAL, PAPER, plan
 from utskick.channels.letter.requests import LetterRequest
 from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.outcome import Outcome, Reason, Rejected
-from utskick.domain.preparing import Prepared
+from utskick.domain.preparation import Prepared
 
 _ONLY_DIGITAL: Final = Reason(
-    "undeliverable-only-digital", "Only DIGITAL_MAIL delivery allowed and party id unset/address set"
+    "undeliverable-only-digital",
+    "Only DIGITAL_MAIL delivery allowed and party id unset/address set",
 )  # the contract's words (L5)
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "letter",
         "sendLetter",
         "Send a letter: to a digital mailbox where there is one, else on paper",
@@ -36,20 +47,20 @@ FORMS: Final = (
 )
 
 
-class LetterChannel(Plain):
+class LetterChannel(ChannelDefaults):
     """``domain.channel.Channel`` for letters."""
 
     name = "letter"
     message_type = "LETTER"
     integration = "Letter"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = (DIGITAL, PAPER)
 
     def __init__(self, settings: LetterSettings) -> None:
         self._settings = settings
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, LetterRequest):
             raise TypeError(f"{type(request).__name__} is no letter")
         return plan(request, self._settings)
@@ -70,7 +81,7 @@ class LetterChannel(Plain):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {**shown, "attachments": listed(shown["attachments"], draft.attachments)}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return []
 
 

@@ -1,4 +1,5 @@
-"""From a letter to a plan: by which ways each recipient may be reached, and what each way is given (contract section 6.2)."""
+"""From a letter to a plan: by which ways each recipient may be reached, and what each way is given
+(contract section 6.2)."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ import orjson
 
 from utskick.channels.letter.requests import LetterRequest, Mode
 from utskick.channels.letter.settings import LetterSettings
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient, once_each
 
 DIGITAL: Final = "digital_mail"
@@ -21,7 +22,14 @@ PAPER: Final = "snail_mail"
 def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
     """Raises ``Invalid`` with every broken rule."""
     if not request.party.party_ids and not request.party.addresses:
-        raise Invalid([Violation("party", "partyIds or addresses is needed: there is nobody to send the letter to")])
+        raise Invalid(
+            [
+                Violation(
+                    "party",
+                    "partyIds or addresses is needed: there is nobody to send the letter to",
+                )
+            ]
+        )
     attachments = tuple(a.decoded() for a in request.attachments)
     legs = _legs(request, attachments, settings)
     if faults := _address_faults(request) if PAPER in legs else []:
@@ -29,7 +37,11 @@ def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
     recipients, entries = once_each(_recipients(request, tuple(legs)))
     alone = len(recipients) == 1
     return Plan(
-        content={**request.said(), "attachments": _described(request, attachments, None), "_legs": legs},
+        content={
+            **request.said(),
+            "attachments": _described(request, attachments, None),
+            "_legs": legs,
+        },
         recipients=recipients,
         entries=entries,
         attachments=attachments,
@@ -47,11 +59,13 @@ def _priority(request: LetterRequest, *, alone: bool) -> Priority:
 
 
 def _recipients(request: LetterRequest, ways: tuple[str, ...]) -> list[Recipient]:
-    """People first, then addresses, as the contract numbers them. An address without a way on paper fails as a letter (L5)."""
+    """People first, then addresses, as the contract numbers them. An address without a way on paper
+    fails as a letter (L5)."""
     people = [Recipient("", party_id, legs=ways) for party_id in request.party.party_ids or ()]
     paper = tuple(way for way in ways if way == PAPER)
     places = [
-        Recipient(orjson.dumps(a.model_dump(by_alias=True, exclude_none=True)).decode(), legs=paper) for a in request.party.addresses or ()
+        Recipient(orjson.dumps(a.model_dump(by_alias=True, exclude_none=True)).decode(), legs=paper)
+        for a in request.party.addresses or ()
     ]
     return [*people, *places]
 
@@ -64,32 +78,49 @@ def _address_faults(request: LetterRequest) -> list[Violation]:
     ]
 
 
-def _legs(request: LetterRequest, attachments: tuple[Attachment, ...], settings: LetterSettings) -> dict[str, Any]:
-    """What each way is given, in the order in which they are tried. A way that no attachment may go by is none."""
+def _legs(
+    request: LetterRequest, attachments: tuple[Attachment, ...], settings: LetterSettings
+) -> dict[str, Any]:
+    """What each way is given, in the order in which they are tried. A way that no attachment may go
+    by is none."""
     legs: dict[str, Any] = {}
     if digital := _indexes(request, "DIGITAL_MAIL"):
-        content = request.model_dump(by_alias=True, exclude_none=True, include={"subject", "sender", "content_type", "body", "department"})
+        content = request.model_dump(
+            by_alias=True,
+            exclude_none=True,
+            include={"subject", "sender", "content_type", "body", "department"},
+        )
         content.setdefault("subject", settings.subject)
         if "body" in content:
             content.setdefault("contentType", "text/plain")
         content["attachments"] = _described(request, attachments, digital)
         legs[DIGITAL] = {"content": content, "attachments": digital}
     if paper := _indexes(request, "SNAIL_MAIL"):
-        content = request.model_dump(by_alias=True, exclude_none=True, include={"department", "deviation"})
+        content = request.model_dump(
+            by_alias=True, exclude_none=True, include={"department", "deviation"}
+        )
         content["attachments"] = _described(request, attachments, paper)
         legs[PAPER] = {"content": content, "attachments": paper}
     return legs
 
 
 def _indexes(request: LetterRequest, mode: Mode) -> list[int]:
-    return [index for index, attachment in enumerate(request.attachments) if attachment.goes_by(mode)]
+    return [
+        index for index, attachment in enumerate(request.attachments) if attachment.goes_by(mode)
+    ]
 
 
-def _described(request: LetterRequest, attachments: tuple[Attachment, ...], chosen: list[int] | None) -> list[dict[str, Any]]:
+def _described(
+    request: LetterRequest, attachments: tuple[Attachment, ...], chosen: list[int] | None
+) -> list[dict[str, Any]]:
     """The attachments as content names them; of the whole letter with the way that each may go."""
     told = []
     for index, attachment in enumerate(attachments):
-        members = {"filename": attachment.name, "contentType": "application/pdf", "digest": attachment.digest.hex()}
+        members = {
+            "filename": attachment.name,
+            "contentType": "application/pdf",
+            "digest": attachment.digest.hex(),
+        }
         if chosen is None:
             told.append({"deliveryMode": request.attachments[index].delivery_mode, **members})
         elif index in chosen:

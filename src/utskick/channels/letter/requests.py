@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import AddressBody, DigitalSender, ExternalReference, FileContent, NeededDepartment, crowd, one_of
-from utskick.domain.rules import (
+from utskick.domain.request_parts import (
+    AddressBody,
+    DigitalSender,
+    ExternalReference,
+    FileContent,
+    NeededDepartment,
+    crowd,
+    one_of,
+)
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     UTF8,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Moment,
     Reference,
-    Rule,
     Uuid,
     decode_base64,
 )
@@ -28,7 +36,8 @@ Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
 
 
 class LetterParty(Body):
-    """To whom: people by their party id (digital first, where they can be reached so), and plain addresses (paper)."""
+    """To whom: people by their party id (digital first, where they can be reached so), and plain
+    addresses (paper)."""
 
     party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = None
     addresses: Annotated[list[AddressBody], crowd(MOST_RECIPIENTS, least=0)] | None = None
@@ -39,7 +48,9 @@ class LetterAttachment(Body):
     """A PDF, as BASE64, and by which way it may go."""
 
     delivery_mode: Mode
-    filename: Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+    filename: Annotated[
+        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+    ]
     content_type: Annotated[str, one_of("application/pdf")] | None = None
     content: FileContent
 
@@ -70,5 +81,7 @@ class LetterRequest(Body):
         members = {"subject", "sender", "content_type", "body", "department", "deviation"}
         content = self.model_dump(by_alias=True, exclude_none=True, include=members)
         if self.party.external_references is not None:
-            content["party"] = {"externalReferences": [r.model_dump() for r in self.party.external_references]}
+            content["party"] = {
+                "externalReferences": [r.model_dump() for r in self.party.external_references]
+            }
         return content

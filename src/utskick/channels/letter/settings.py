@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from utskick.domain.rules import Line
-from utskick.outgoing.section import ChannelSection
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import ChannelSection
 
 
 class LetterSettings(ChannelSection):
-    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail section (``organization``)."""
+    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail
+    section (``organization``)."""
 
     carried: ClassVar = frozenset({"subject"})
 

@@ -1,4 +1,5 @@
-"""The message: goes by every way that the person has chosen in their contact settings, or says that there is none (contract 6.1)."""
+"""The message: goes by every way that the person has chosen in their contact settings, or says that
+there is none (contract 6.1)."""
 
 from __future__ import annotations
 
@@ -10,10 +11,19 @@ from pydantic import BaseModel
 
 from utskick.channels.message.requests import Message, MessageRequest
 from utskick.channels.message.settings import MessageSettings
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    Priority,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
+from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
-from utskick.domain.people import Contact, Directory, Method
-from utskick.domain.preparing import Prepared, Route, Routed
+from utskick.domain.preparation import Prepared, Route, Routed
 from utskick.domain.recipient import Recipient, national_to_msisdn
 
 #: A contact method's channel.
@@ -21,13 +31,15 @@ CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"
 
 _NO_SETTINGS: Final = Reason("no-contact-settings", "no contact settings are known for the person")
 _NOT_WANTED: Final = Reason("no-contact-wanted", "the person does not want to be contacted")
-_UNKNOWN: Final = Reason("undeliverable-unknown-method", "the person's contact settings name no way that is known here")
+_UNKNOWN: Final = Reason(
+    "undeliverable-unknown-method", "the person's contact settings name no way that is known here"
+)
 
 #: A text that is too long for an SMS is no fault of a message that may go by e-mail.
 _LATER: Final = ["message", "title"]
 
 FORMS: Final = (
-    Form(
+    SendEndpoint(
         "messages",
         "sendMessages",
         "Send messages by the ways that their recipients have chosen",
@@ -39,13 +51,14 @@ FORMS: Final = (
 )
 
 
-class MessageChannel(Plain):
-    """``domain.channel.Channel`` for messages. Its deliveries are questions; their answers are deliveries by other channels."""
+class MessageChannel(ChannelDefaults):
+    """``domain.channel.Channel`` for messages. Its deliveries are questions; their answers are
+    deliveries by other channels."""
 
     name = "message"
     message_type = "MESSAGE"
     integration = "ContactSettings"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = tuple(CHANNELS.values())
     ahead = 200
@@ -54,16 +67,21 @@ class MessageChannel(Plain):
         self._settings = settings
         self._directory = directory
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:  # noqa: ARG002
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, MessageRequest):
             raise TypeError(f"{type(request).__name__} is no request for messages")
         alone = len(request.messages) == 1
         urgent = request.priority == "HIGH"
         return Plan(
             content={},
-            recipients=[Recipient("", m.party.party_id, m.reference, content=self._content(m)) for m in request.messages],
+            recipients=[
+                Recipient("", m.party.party_id, m.reference, content=self._content(m))
+                for m in request.messages
+            ],
             entries=range(len(request.messages)),
-            priority=(Priority.HIGH if urgent else Priority.NORMAL) if alone else (Priority.NORMAL if urgent else Priority.BULK),
+            priority=(Priority.HIGH if urgent else Priority.NORMAL)
+            if alone
+            else (Priority.NORMAL if urgent else Priority.BULK),
             reference=request.reference,
             send_at=request.send_at,
             valid_until=request.valid_until,
@@ -74,19 +92,41 @@ class MessageChannel(Plain):
         """With what each way is given; which of them are taken is not known yet."""
         said, sender = message.said(), message.sender
         party = {"party": said["party"]} if "party" in said else {}
-        sms = {"message": message.message, **party, **({"sender": sender.sms.name} if sender and sender.sms else {})}
-        email = {"subject": message.subject or self._settings.subject, "message": message.message, **party}
+        sms = {
+            "message": message.message,
+            **party,
+            **({"sender": sender.sms.name} if sender and sender.sms else {}),
+        }
+        email = {
+            "subject": message.subject or self._settings.subject,
+            "message": message.message,
+            **party,
+        }
         if message.html_message is not None:
             email["htmlMessage"] = message.html_message
         if sender is not None and sender.email is not None:
-            email["_sender"] = {k: v for k, v in sender.email.model_dump(by_alias=True).items() if v}
-        push = {"title": message.subject or self._settings.subject, "message": message.message, **party}
+            email["_sender"] = {
+                k: v for k, v in sender.email.model_dump(by_alias=True).items() if v
+            }
+        push = {
+            "title": message.subject or self._settings.subject,
+            "message": message.message,
+            **party,
+        }
         legs = {"sms": sms, "email": email, "push": push}
-        return {**said, "_legs": {name: {"content": {**content, "_later": _LATER}, "attachments": []} for name, content in legs.items()}}
+        return {
+            **said,
+            "_legs": {
+                name: {"content": {**content, "_later": _LATER}, "attachments": []}
+                for name, content in legs.items()
+            },
+        }
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         assert draft.recipient.party_id is not None
-        found = await self._directory.contacts(draft.municipality_id, draft.recipient.party_id, draft.content.get("filters") or {})
+        found = await self._directory.contacts(
+            draft.municipality_id, draft.recipient.party_id, draft.content.get("filters") or {}
+        )
         if isinstance(found, Deferred):
             return found
         return _way(found)
@@ -104,7 +144,7 @@ class MessageChannel(Plain):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {**shown, "party": {"partyId": draft.recipient.party_id, **shown.get("party", {})}}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return []
 
 
@@ -114,13 +154,23 @@ def _way(contacts: Sequence[Contact]) -> Prepared:
     wanted = [contact for contact in contacts if not contact.disabled]
     if not wanted:
         return Rejected(_NOT_WANTED)
-    routes = tuple(dict.fromkeys(_route(contact.method, contact.destination) for contact in wanted if contact.method is not None))
+    routes = tuple(
+        dict.fromkeys(
+            _route(contact.method, contact.destination)
+            for contact in wanted
+            if contact.method is not None
+        )
+    )
     return Routed(routes) if routes else Rejected(_UNKNOWN)
 
 
 def _route(method: Method, destination: str) -> Route:
-    """Numbers are written as providers take them; of PUSH the destination is the party whose devices are meant."""
-    return Route(CHANNELS[method], (national_to_msisdn(destination) or destination) if method is Method.SMS else destination)
+    """Numbers are written as providers take them; of PUSH the destination is the party whose
+    devices are meant."""
+    return Route(
+        CHANNELS[method],
+        (national_to_msisdn(destination) or destination) if method is Method.SMS else destination,
+    )
 
 
 def build(settings: MessageSettings, directory: Directory) -> MessageChannel:

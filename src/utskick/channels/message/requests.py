@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from utskick.domain.bodies import ExternalReference, crowd
-from utskick.domain.rules import (
+from utskick.domain.request_parts import ExternalReference, crowd
+from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
     UTF8,
     Base64,
     Body,
+    Constraint,
     Email,
     FreeLine,
     FreeText,
     Moment,
     OptionalEmail,
     Reference,
-    Rule,
     Text,
     Uuid,
-)  # fmt: skip
+)
 
 MOST_MESSAGES: Final = 10_000
 Crowd = crowd(MOST_MESSAGES)
 SmsName = Annotated[
     str,
-    Rule(
+    Constraint(
         (NOT_BLANK, CLEAN, UTF8, ("size must be between 0 and 11", lambda name: len(name) <= 11)),
         "must not be blank",
         (("minLength", 1), ("maxLength", 11)),
     ),
 ]
-Name = Annotated[str, Rule((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))]
+Name = Annotated[
+    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+]
 
 
 class EmailSender(Body, title="Email"):
@@ -76,9 +78,15 @@ class Message(Body):
 
     def said(self) -> dict[str, Any]:
         """The members that history shows, without the party id."""
-        content = self.model_dump(by_alias=True, exclude_none=True, include={"filters", "sender", "subject", "message", "html_message"})
+        content = self.model_dump(
+            by_alias=True,
+            exclude_none=True,
+            include={"filters", "sender", "subject", "message", "html_message"},
+        )
         if self.party.external_references is not None:
-            content["party"] = {"externalReferences": [r.model_dump() for r in self.party.external_references]}
+            content["party"] = {
+                "externalReferences": [r.model_dump() for r in self.party.external_references]
+            }
         return content
 
 

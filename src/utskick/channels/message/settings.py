@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from utskick.domain.rules import Line
-from utskick.outgoing.section import ChannelSection
+from utskick.domain.validators import Line
+from utskick.outgoing.settings_types import ChannelSection
 
 
 class MessageSettings(ChannelSection):

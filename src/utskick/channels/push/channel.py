@@ -13,35 +13,54 @@ from pydantic import BaseModel
 
 from utskick.channels.push import payload
 from utskick.channels.push.fcm import Fcm
-from utskick.channels.push.provider import Provider, gone, is_gone
+from utskick.channels.push.provider import PushProvider, gone, is_gone
 from utskick.channels.push.requests import PushRequest
 from utskick.channels.push.settings import Account as AccountSettings
 from utskick.channels.push.settings import FcmAccount, PushSettings
 from utskick.channels.push.webpush import WebPush
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    Priority,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
+from utskick.domain.directory_ports import Neighbours, Subscription, SubscriptionLookup
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
-from utskick.domain.people import Neighbours, Subscription, Subscriptions
-from utskick.domain.preparing import READY, Prepared, Route, Routed
+from utskick.domain.preparation import READY, Prepared, Route, Routed
 from utskick.domain.recipient import once_each
 
-_NO_SUBSCRIPTION: Final = Rejected(Reason("no-subscription", "no device of the party takes push messages"))
+_NO_SUBSCRIPTION: Final = Rejected(
+    Reason("no-subscription", "no device of the party takes push messages")
+)
 _DEVICE: Final = "device:"
 
 FORMS: Final = (
-    Form("push", "sendPush", "Send a push message to the devices of parties", PushRequest, None, many=True, limit=8 * 1_048_576),
+    SendEndpoint(
+        "push",
+        "sendPush",
+        "Send a push message to the devices of parties",
+        PushRequest,
+        None,
+        many=True,
+        limit=8 * 1_048_576,
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class _OpenAccount:
     """One account: its settings, and its provider."""
 
     name: str
     settings: AccountSettings
-    provider: Provider
+    provider: PushProvider
 
     def serves(self, municipality_id: str) -> bool:
         return not self.settings.municipalities or municipality_id in self.settings.municipalities
@@ -50,33 +69,48 @@ class _Desk:
         return self.serves(municipality_id) and kind == self.settings.provider
 
 
-class PushChannel(Plain):
-    """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its answers are deliveries to devices."""
+class PushChannel(ChannelDefaults):
+    """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its
+    answers are deliveries to devices."""
 
     name = "push"
     message_type = "PUSH"
     integration = "Push"
-    forms: tuple[Form, ...] = FORMS
+    forms: tuple[SendEndpoint, ...] = FORMS
     legs: tuple[str, ...] = ("push",)
     ahead = 200
 
     def __init__(
-        self, settings: PushSettings, desks: Sequence[_Desk], subscriptions: Subscriptions, clock: Callable[[], datetime] = utc_now
+        self,
+        settings: PushSettings,
+        desks: Sequence[_OpenAccount],
+        subscriptions: SubscriptionLookup,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
         self._clock = clock
-        self._desks = {desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)}
+        self._desks = {
+            desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)
+        }
         self.accounts = tuple(
-            Account(name, d.settings.provider, d.settings.priority, d.settings.concurrency, d.settings.rate)
+            Account(
+                name,
+                d.settings.provider,
+                d.settings.priority,
+                d.settings.concurrency,
+                d.settings.rate,
+            )
             for name, d in self._desks.items()
         )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, PushRequest):
             raise TypeError(f"{type(request).__name__} is no push message")
         if not any(desk.serves(asked.municipality_id) for desk in self._desks.values()):
-            raise NotBuilt("no push account is configured for this municipality; see the settings of [push]")
+            raise NotBuilt(
+                "no push account is configured for this municipality; see the settings of [push]"
+            )
         content = {**request.content(), **self._unsaid(request.content())}
         if faults := payload.faults(content):
             raise Invalid(faults)
@@ -94,7 +128,12 @@ class PushChannel(Plain):
             valid_until=request.valid_until,
         )
 
-    async def inspect(self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: Asked) -> list[Violation]:  # noqa: ARG002
+    async def inspect(
+        self,
+        content: Mapping[str, Any],
+        attachments: Sequence[Attachment],  # noqa: ARG002
+        asked: RequestContext,  # noqa: ARG002
+    ) -> list[Violation]:
         """What another channel's request hands over must fit as our own must."""
         return payload.faults(content)
 
@@ -116,15 +155,26 @@ class PushChannel(Plain):
         found = await self._subscriptions.of(draft.municipality_id, party_id)
         if isinstance(found, Deferred):
             return found
-        return Routed(tuple(Route(self.name, destination_of(each)) for each in found)) if found else _NO_SUBSCRIPTION
+        return (
+            Routed(tuple(Route(self.name, destination_of(each)) for each in found))
+            if found
+            else _NO_SUBSCRIPTION
+        )
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         kind, _ = _device(draft)
-        return tuple(name for name, desk in self._desks.items() if desk.carries(draft.municipality_id, kind))
+        return tuple(
+            name for name, desk in self._desks.items() if desk.carries(draft.municipality_id, kind)
+        )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """A second copy is identical and has the same tag, so that the device shows one; with a topic the push service does that itself."""
-        return "resend" if draft.content.get("topic") or self._desks[account].settings.resend_uncertain else "hold"
+        """A second copy is identical and has the same tag, so that the device shows one; with a
+        topic the push service does that itself."""
+        return (
+            "resend"
+            if draft.content.get("topic") or self._desks[account].settings.resend_uncertain
+            else "hold"
+        )
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         _, subscription_id = _device(draft)
@@ -141,18 +191,26 @@ class PushChannel(Plain):
 
     def show(self, draft: Draft) -> dict[str, Any]:
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        party = {**({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}), **shown.pop("party", {})}
+        party = {
+            **({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}),
+            **shown.pop("party", {}),
+        }
         return {**({"party": party} if party else {}), **shown}
 
-    async def look(self) -> list[Health]:
-        return list(await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items())))
+    async def look(self) -> list[AccountHealth]:
+        return list(
+            await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items()))
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(desk.provider.close() for desk in self._desks.values()))
 
 
 def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
-    desks = [_Desk(name, account, _provider(account)) for name, account in settings.accounts.items()]
+    desks = [
+        _OpenAccount(name, account, _provider(account))
+        for name, account in settings.accounts.items()
+    ]
     return PushChannel(settings, desks, neighbours.subscriptions)
 
 
@@ -167,7 +225,7 @@ def _device(draft: Draft) -> tuple[str, str]:
     return kind, subscription_id
 
 
-def _provider(account: AccountSettings) -> Provider:
+def _provider(account: AccountSettings) -> PushProvider:
     return Fcm(account) if isinstance(account, FcmAccount) else WebPush(account)
 
 

@@ -1,4 +1,5 @@
-"""Which push services may be called. A subscription's endpoint comes from outside: without a guard it could name any machine (SSRF)."""
+"""Which push services may be called. A subscription's endpoint comes from outside: without a guard
+it could name any machine (SSRF)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Final
 
 from yarl import URL
 
-from utskick.outgoing.guard import origin_of
+from utskick.outgoing.address_guard import origin_of
 
 #: The push services of the browsers; ``*.`` stands for any names before.
 BROWSERS: Final = (
@@ -19,13 +20,17 @@ BROWSERS: Final = (
     "*.notify.windows.com",
     "*.push.apple.com",
 )
-_NAME: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
+_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])\Z"
+)
 
 
 class Endpoints:
-    """``hosts``: names (``push.example.com``), all below one (``*.example.com``), or ``*`` for every public one; by https on port 443.
+    """``hosts``: names (``push.example.com``), all below one (``*.example.com``), or ``*`` for
+    every public one; by https on port 443.
 
-    ``origins`` are allowed exactly as they are written, and wherever they lead: a push service on a network of our own.
+    ``origins`` are allowed exactly as they are written, and wherever they lead: a push service on a
+    network of our own.
     """
 
     def __init__(self, hosts: Sequence[str], origins: Sequence[str]) -> None:
@@ -35,7 +40,8 @@ class Endpoints:
         self.ours = frozenset((url.raw_host, url.port) for url in map(URL, origins))
 
     def allowed(self, endpoint: str) -> URL | None:
-        """The endpoint as it will be called; None where it must not be. Read by the client's own parser, so that both see one host."""
+        """The endpoint as it will be called; None where it must not be. Read by the client's own
+        parser, so that both see one host."""
         try:
             url = URL(endpoint)
             origin = origin_of(url)

@@ -8,9 +8,19 @@ from typing import Annotated, Any, Final, Literal
 
 from yarl import URL
 
-from utskick.domain.bodies import Department, ExternalReference, crowd
 from utskick.domain.recipient import Recipient
-from utskick.domain.rules import CLEAN, UTF8, Body, Line, Moment, Reference, Rule, Text, Uuid
+from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.validators import (
+    CLEAN,
+    UTF8,
+    Body,
+    Constraint,
+    Line,
+    Moment,
+    Reference,
+    Text,
+    Uuid,
+)
 
 MOST_PARTIES: Final = 100_000
 #: Four weeks, as the push services keep a message at most (seconds).
@@ -28,11 +38,14 @@ def _secure(value: str) -> bool:
     return url.scheme == "https" and bool(url.raw_host) and url.raw_user is None
 
 
-Link = Annotated[str, Rule((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),))]
+Link = Annotated[
+    str,
+    Constraint((("must be an https address", _secure), CLEAN, UTF8), schema=(("format", "uri"),)),
+]
 #: RFC 8030 section 5.4.
 Topic = Annotated[
     str,
-    Rule(
+    Constraint(
         (("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),),
         schema=(("pattern", "^[A-Za-z0-9_-]{1,32}$"),),
     ),
@@ -40,7 +53,7 @@ Topic = Annotated[
 #: RFC 8030 section 5.2, in seconds.
 Ttl = Annotated[
     int,
-    Rule(
+    Constraint(
         ((f"must be between 0 and {LONGEST_TTL}", lambda v: 0 <= v <= LONGEST_TTL),),
         schema=(("minimum", 0), ("maximum", LONGEST_TTL)),
     ),
@@ -56,7 +69,8 @@ class PushParty(Body):
 
 
 class PushRequest(Body):
-    """The same notification to all devices of some parties. ``topic``: a newer one of the same topic takes the place of an older."""
+    """The same notification to all devices of some parties. ``topic``: a newer one of the same
+    topic takes the place of an older."""
 
     party: PushParty
     title: Line
@@ -78,8 +92,21 @@ class PushRequest(Body):
     def content(self) -> dict[str, Any]:
         """The members that history shows, without the recipients."""
         said = self.model_dump(
-            by_alias=True, exclude_none=True, include={"title", "message", "url", "topic", "urgency", "ttl", "priority", "department"}
+            by_alias=True,
+            exclude_none=True,
+            include={
+                "title",
+                "message",
+                "url",
+                "topic",
+                "urgency",
+                "ttl",
+                "priority",
+                "department",
+            },
         )
         if self.party.external_references is not None:
-            said["party"] = {"externalReferences": [pair.model_dump() for pair in self.party.external_references]}
+            said["party"] = {
+                "externalReferences": [pair.model_dump() for pair in self.party.external_references]
+            }
         return said

@@ -1,4 +1,5 @@
-"""The push section of the settings: how long messages are kept for devices that are away, and the accounts."""
+"""The push section of the settings: how long messages are kept for devices that are away, and the
+accounts."""
 
 from __future__ import annotations
 
@@ -13,8 +14,18 @@ from utskick.channels.push.endpoints import BROWSERS
 from utskick.channels.push.requests import LONGEST_TTL
 from utskick.channels.push.service_account import ServiceAccount
 from utskick.channels.push.vapid import read_key
-from utskick.outgoing.guard import origin_of
-from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Section, fault_at
+from utskick.outgoing.address_guard import origin_of
+from utskick.outgoing.settings_types import (
+    UNSEEN,
+    AccountName,
+    Address,
+    ChannelSection,
+    Filled,
+    HttpAccount,
+    Secret,
+    Section,
+    fault_at,
+)
 
 _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 
@@ -22,7 +33,9 @@ _HOST: Final = re.compile(r"\*|(?:\*\.)?(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*")
 def _host(text: str) -> str:
     name = text.lower()
     if _HOST.fullmatch(name) is None:
-        raise ValueError("must be a name (push.example.com), all names below one (*.example.com), or * for every public one")
+        raise ValueError(
+            "must be a name (push.example.com), all names below one (*.example.com), or * for every public one"
+        )
     return name
 
 
@@ -35,11 +48,13 @@ def _origin(text: str) -> str:
 
 def _contact(text: str) -> str:
     if re.fullmatch(r"mailto:[^\s@]+@[^\s@]+|https://[^\s/]+\S*", text) is None:
-        raise ValueError("must be a mailto: or an https: address at which the push service finds somebody")
+        raise ValueError(
+            "must be a mailto: or an https: address at which the push service finds somebody"
+        )
     return text
 
 
-class _Account(Section):
+class _PushAccount(Section):
     """What both kinds have. ``municipalities``: whose messages it carries, all where empty."""
 
     priority: int = 1
@@ -50,11 +65,13 @@ class _Account(Section):
     municipalities: tuple[str, ...] = ()
 
 
-class WebPushAccount(_Account):
-    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web pages subscribe with.
+class WebPushAccount(_PushAccount):
+    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web
+    pages subscribe with.
 
-    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and ``origins``: see ``Endpoints``.
-    ``resend_uncertain``: send once more where no answer came. A device shows two that are alike as one, by their tag.
+    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and
+    ``origins``: see ``Endpoints``. ``resend_uncertain``: send once more where no answer came. A
+    device shows two that are alike as one, by their tag.
     """
 
     provider: Literal["webpush"]
@@ -82,10 +99,11 @@ def _service_account(secret: SecretStr) -> SecretStr:
 
 
 class FcmAccount(HttpAccount):
-    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud, read anew whenever a token is fetched;
-    or what is in it, as ``service_account``.
+    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud,
+    read anew whenever a token is fetched; or what is in it, as ``service_account``.
 
-    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as for browsers.
+    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as
+    for browsers.
     """
 
     provider: Literal["fcm"]
@@ -107,7 +125,8 @@ Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")
 
 
 class PushSettings(ChannelSection):
-    """``ttl``: seconds that a push service keeps a message for a device that is away, where the request does not say."""
+    """``ttl``: seconds that a push service keeps a message for a device that is away, where the
+    request does not say."""
 
     carried: ClassVar = frozenset({"ttl"})
 

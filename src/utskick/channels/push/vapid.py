@@ -11,10 +11,19 @@ from typing import Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, derive_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    derive_private_key,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
-#: Seconds that a token lives (RFC 8292 section 2: at most 24 hours), and how long before its end a new one is made.
+#: Seconds that a token lives (RFC 8292 section 2: at most 24 hours), and how long before its end a
+#: new one is made.
 LIFE: Final = 12 * 3600
 MARGIN: Final = 3600
 #: How many push services are remembered.
@@ -22,13 +31,20 @@ _ORIGINS: Final = 64
 
 
 def read_key(text: str) -> EllipticCurvePrivateKey:
-    """From PEM, or from the 32 bytes of the private key in base64url. Raises ``ValueError``, which tells nothing of what was found."""
+    """From PEM, or from the 32 bytes of the private key in base64url. Raises ``ValueError``, which
+    tells nothing of what was found."""
     try:
-        key = load_pem_private_key(text.encode(), None) if "-----BEGIN" in text else _from_octets(text.strip())
+        key = (
+            load_pem_private_key(text.encode(), None)
+            if "-----BEGIN" in text
+            else _from_octets(text.strip())
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise ValueError("must be a private key on P-256, in PEM without a password or as its 32 bytes in base64url") from None
+        raise ValueError(
+            "must be a private key on P-256, in PEM without a password or as its 32 bytes in base64url"
+        ) from None
     return key
 
 
@@ -40,7 +56,8 @@ def _from_octets(text: str) -> EllipticCurvePrivateKey:
 
 
 def from_base64url(text: str) -> bytes:
-    """RFC 7515 section 2, padding or not (and plain base64, as some libraries give it). Raises ``ValueError``."""
+    """RFC 7515 section 2, padding or not (and plain base64, as some libraries give it). Raises
+    ``ValueError``."""
     bare = text.rstrip("=")
     return b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
@@ -50,16 +67,23 @@ def to_base64url(octets: bytes) -> str:
 
 
 class Vapid:
-    """The identity of one account. ``key``: the key itself, or the file that it is read from when it is first needed."""
+    """The identity of one account. ``key``: the key itself, or the file that it is read from when
+    it is first needed."""
 
-    def __init__(self, key: EllipticCurvePrivateKey | Path, subject: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        key: EllipticCurvePrivateKey | Path,
+        subject: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._key = key
         self._subject = subject
         self._clock = clock
         self._made: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     def authorization(self, origin: str) -> str:
-        """The Authorization header for a push service (RFC 8292 section 3). Raises ``OSError`` or ``ValueError`` over the key file."""
+        """The Authorization header for a push service (RFC 8292 section 3). Raises ``OSError`` or
+        ``ValueError`` over the key file."""
         now, made = self._clock(), self._made.get(origin)
         if made is not None and made[0] > now:
             return made[1]

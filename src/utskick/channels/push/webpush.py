@@ -1,4 +1,5 @@
-"""Web Push: encrypted for one browser alone, handed to the push service that its subscription names (RFC 8030, RFC 8291)."""
+"""Web Push: encrypted for one browser alone, handed to the push service that its subscription names
+(RFC 8030, RFC 8291)."""
 
 from __future__ import annotations
 
@@ -8,21 +9,31 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import http_ece
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 
 from utskick.channels.push.endpoints import Endpoints
 from utskick.channels.push.payload import Notification
 from utskick.channels.push.provider import gone
 from utskick.channels.push.settings import WebPushAccount
 from utskick.channels.push.vapid import Vapid, from_base64url, read_key
-from utskick.domain.channel import Health
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.domain.rules import is_clean
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts, by_status
-from utskick.outgoing.guard import Guard, origin_of
+from utskick.domain.validators import is_clean
+from utskick.outgoing.address_guard import Guard, origin_of
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
 
-_FORBIDDEN: Final = Rejected(Reason("forbidden-address", "the subscription names a push service that the settings do not allow"))
-_BROKEN: Final = Rejected(Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription"))
+_FORBIDDEN: Final = Rejected(
+    Reason(
+        "forbidden-address", "the subscription names a push service that the settings do not allow"
+    )
+)
+_BROKEN: Final = Rejected(
+    Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription")
+)
 _KEY: Final = Misconfigured(Reason("vapid-key", "the VAPID key in the settings cannot be read"))
 _ACCEPTED: Final = frozenset({200, 201, 202})
 _GONE: Final = frozenset({404, 410})
@@ -34,18 +45,24 @@ _AUTH_OCTETS: Final = 16
 
 
 def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
-    """For the device with these keys (base64url), with a key of its own for every message (RFC 8291 section 3). Raises ``ValueError``."""
+    """For the device with these keys (base64url), with a key of its own for every message (RFC 8291
+    section 3). Raises ``ValueError``."""
     point, secret = from_base64url(p256dh), from_base64url(auth)
     if len(secret) != _AUTH_OCTETS:
         raise ValueError("auth must be 16 octets")
     encrypted: bytes = http_ece.encrypt(
-        plaintext, private_key=generate_private_key(SECP256R1()), dh=point, auth_secret=secret, version="aes128gcm"
+        plaintext,
+        private_key=generate_private_key(SECP256R1()),
+        dh=point,
+        auth_secret=secret,
+        version="aes128gcm",
     )
     return encrypted
 
 
 class WebPush:
-    """One VAPID identity. ``resolver``: what looks up the names of push services; the guard stands before it."""
+    """One VAPID identity. ``resolver``: what looks up the names of push services; the guard stands
+    before it."""
 
     def __init__(self, account: WebPushAccount, resolver: Guard | None = None) -> None:
         self._endpoints = Endpoints(account.hosts, account.origins)
@@ -69,20 +86,29 @@ class WebPush:
             body = encrypt(notification.shown(), address["p256dh"], address["auth"])
         except ValueError:
             return _BROKEN
-        answer = await self._wire.call(Call("POST", str(url), body, {"Authorization": authorization, **_headers(notification)}))
+        answer = await self._wire.call(
+            HttpRequest(
+                "POST", str(url), body, {"Authorization": authorization, **_headers(notification)}
+            )
+        )
         if not isinstance(answer, Answer):
             return answer
         if answer.status in (401, 403):
             self._vapid.refuse(origin)
         return read(answer)
 
-    async def look(self, name: str) -> Health:
-        """Push services are known by their subscriptions only; what can be looked at is our own key."""
+    async def look(self, name: str) -> AccountHealth:
+        """Push services are known by their subscriptions only; what can be looked at is our own
+        key."""
         try:
             self._vapid.key()
         except (OSError, ValueError):
-            return Health(name, False, _KEY.reason.sentence)
-        return Health(name, True, "the VAPID key can be used; which push services are called depends on the subscriptions")
+            return AccountHealth(name, False, _KEY.reason.sentence)
+        return AccountHealth(
+            name,
+            True,
+            "the VAPID key can be used; which push services are called depends on the subscriptions",
+        )
 
     async def close(self) -> None:
         await self._wire.close()

@@ -1,7 +1,9 @@
-"""A message as Slack's blocks: sections of mrkdwn, cut where it is seen least, and the text for notifications.
+"""A message as Slack's blocks: sections of mrkdwn, cut where it is seen least, and the text for
+notifications.
 
-Block Kit: at most 50 blocks in a message, at most 3 000 characters in a section. Slack does not say how it counts characters, so they are
-counted in UTF-16 units, which are never fewer. A code fence (three backticks) that spans a cut is not repeated after it.
+Block Kit: at most 50 blocks in a message, at most 3 000 characters in a section. Slack does not say
+how it counts characters, so they are counted in UTF-16 units, which are never fewer. A code fence
+(three backticks) that spans a cut is not repeated after it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ MOST_BLOCKS: Final = 50
 #: Characters of the fallback: beyond 4 000 Slack advises against more text.
 FALLBACK: Final = 4000
 
-#: What must not be torn: a link, a mention or a date in angle brackets, and the three entities of mrkdwn.
+#: What must not be torn: a link, a mention or a date in angle brackets, and the three entities of
+#: mrkdwn.
 _WHOLE: Final = re.compile(r"<[^<>\n]{1,2000}>|&(?:amp|lt|gt);")
 _LONGEST_WHOLE: Final = 2002
 
@@ -27,7 +30,8 @@ def units(text: str) -> int:
 
 
 def split(text: str, limit: int = SECTION) -> list[str]:
-    """Pieces of at most ``limit`` units each; the line end or space at a cut is left out, and so is a piece of nothing else."""
+    """Pieces of at most ``limit`` units each; the line end or space at a cut is left out, and so is
+    a piece of nothing else."""
     pieces = []
     while len(text) > limit or units(text) > limit:
         end, start = _cut(text, limit)
@@ -67,8 +71,11 @@ class _Wholes:
 
 
 def _cut(text: str, limit: int) -> tuple[int, int]:
-    """Where the piece ends, and where the next one starts: at a line end, else at a space, else where nothing is torn."""
-    end = sum(used <= limit for used in accumulate(2 if ch > "\uffff" else 1 for ch in text[:limit]))
+    """Where the piece ends, and where the next one starts: at a line end, else at a space, else
+    where nothing is torn."""
+    end = sum(
+        used <= limit for used in accumulate(2 if ch > "\uffff" else 1 for ch in text[:limit])
+    )
     wholes = _Wholes(text, end)
     for mark in "\n", " ":
         at = text.rfind(mark, end // 2, end + 1)
@@ -76,5 +83,7 @@ def _cut(text: str, limit: int) -> tuple[int, int]:
             at = text.rfind(mark, end // 2, torn)
         if at > 0:
             return at, at + 1
-    cut = wholes.torn(end) or end  # one that begins the piece and is longer than it can only be torn
+    cut = (
+        wholes.torn(end) or end
+    )  # one that begins the piece and is longer than it can only be torn
     return cut, cut

@@ -1,4 +1,5 @@
-"""The Slack channel: plans a request, chooses the municipality's account, posts with the request's token or the account's."""
+"""The Slack channel: plans a request, chooses the municipality's account, posts with the request's
+token or the account's."""
 
 from __future__ import annotations
 
@@ -12,19 +13,28 @@ from pydantic import BaseModel
 
 from utskick.channels.slack.blocks import blocks, fallback
 from utskick.channels.slack.requests import SlackRequest
+from utskick.channels.slack.responses import read
 from utskick.channels.slack.settings import SlackAccount, SlackSettings
-from utskick.channels.slack.verdicts import read
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    Priority,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import members
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.parsing import members
 
 _MIB: Final = 1_048_576
 
 
-class _Desk:
+class _OpenAccount:
     """One account: its settings, and its connections."""
 
     def __init__(self, name: str, settings: SlackAccount) -> None:
@@ -35,41 +45,80 @@ class _Desk:
         self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls)
 
     async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
-        return await self.wire.call(Call("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers))
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json; charset=utf-8",
+            "Accept": "application/json",
+        }
+        return await self.wire.call(
+            HttpRequest("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers)
+        )
 
-    async def look(self) -> Health:
-        """``auth.test`` says whether the token is good, and changes nothing; without one only the address can be tried."""
-        answer = await (self.post("auth.test", self.token, {}) if self.token else self.wire.call(Call("GET", self.settings.url)))
+    async def look(self) -> AccountHealth:
+        """``auth.test`` says whether the token is good, and changes nothing; without one only the
+        address can be tried."""
+        answer = await (
+            self.post("auth.test", self.token, {})
+            if self.token
+            else self.wire.call(HttpRequest("GET", self.settings.url))
+        )
         if not isinstance(answer, Answer):
             reason = getattr(answer, "reason", None)
-            return Health(self.name, False, reason.sentence if reason else "Slack does not answer")
+            return AccountHealth(
+                self.name, False, reason.sentence if reason else "Slack does not answer"
+            )
         if self.token is None:
-            return Health(self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try")
+            return AccountHealth(
+                self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try"
+            )
         ok = members(answer.body).get("ok") is True
-        return Health(self.name, ok, "Slack answers and takes the token" if ok else "Slack answers, and does not take the token")
+        return AccountHealth(
+            self.name,
+            ok,
+            "Slack answers and takes the token"
+            if ok
+            else "Slack answers, and does not take the token",
+        )
 
 
-class SlackChannel(Plain):
-    """``domain.channel.Channel`` for Slack. A recipient's destination is a channel of Slack's, by name or id."""
+class SlackChannel(ChannelDefaults):
+    """``domain.channel.Channel`` for Slack. A recipient's destination is a channel of Slack's, by
+    name or id."""
 
     name = "slack"
     message_type = "SLACK"
     integration = "Slack"
     failure_title = "Unable to send Slack message"
-    forms = (Form("slack", "sendToSlack", "Send a message to a Slack channel", SlackRequest, None, many=False, limit=_MIB),)
+    forms = (
+        SendEndpoint(
+            "slack",
+            "sendToSlack",
+            "Send a message to a Slack channel",
+            SlackRequest,
+            None,
+            many=False,
+            limit=_MIB,
+        ),
+    )
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
-        self._desks = {name: _Desk(name, account) for name, account in settings.accounts.items()}
-        self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
+        self._desks = {
+            name: _OpenAccount(name, account) for name, account in settings.accounts.items()
+        }
+        self.accounts = tuple(
+            Account(n, a.provider, a.priority, a.concurrency, a.rate)
+            for n, a in settings.accounts.items()
+        )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, SlackRequest):
             raise TypeError(f"{type(request).__name__} is no request for a message to Slack")
         desk = self._desk_of(asked.municipality_id)
         if desk is None:
-            raise NotBuilt("no Slack account is configured for this municipality; see the settings of [slack]")
+            raise NotBuilt(
+                "no Slack account is configured for this municipality; see the settings of [slack]"
+            )
         if request.token is None and desk.token is None:
             raise Invalid([Violation("token", "must not be blank")])
         return Plan(
@@ -84,7 +133,7 @@ class SlackChannel(Plain):
             secret=request.token.encode("ascii") if request.token else None,
         )
 
-    def _desk_of(self, municipality_id: str) -> _Desk | None:
+    def _desk_of(self, municipality_id: str) -> _OpenAccount | None:
         name = self._settings.account_of(municipality_id)
         return self._desks[name] if name is not None else None
 
@@ -103,11 +152,16 @@ class SlackChannel(Plain):
             return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
         brought = draft.content.get("_brought") is True
         if brought and not draft.secret:
-            # never another's token in its place: the message would come from somebody else, or go to another workspace
-            return Rejected(Reason("no-token", "the token that came with the request has been erased"))
+            # never another's token in its place: the message would come from somebody else, or go
+            # to another workspace
+            return Rejected(
+                Reason("no-token", "the token that came with the request has been erased")
+            )
         token = draft.secret.decode("ascii") if brought and draft.secret else desk.token
         if token is None:
-            return Misconfigured(Reason("no-token", "the municipality's token is no longer in the settings"))
+            return Misconfigured(
+                Reason("no-token", "the municipality's token is no longer in the settings")
+            )
         answer = await desk.post("chat.postMessage", token, _body(draft, key))
         return read(answer, brought=brought) if isinstance(answer, Answer) else answer
 
@@ -115,7 +169,7 @@ class SlackChannel(Plain):
         shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         return {"channel": draft.recipient.destination, **shown}
 
-    async def look(self) -> list[Health]:
+    async def look(self) -> list[AccountHealth]:
         return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
 
     async def close(self) -> None:
@@ -123,7 +177,8 @@ class SlackChannel(Plain):
 
 
 def _body(draft: Draft, key: UUID) -> dict[str, Any]:
-    """Slack's own defaults would turn names into mentions and addresses into previews; neither was asked for."""
+    """Slack's own defaults would turn names into mentions and addresses into previews; neither was
+    asked for."""
     text = draft.content["message"]
     return {
         "channel": draft.recipient.destination,

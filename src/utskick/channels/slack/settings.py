@@ -1,4 +1,5 @@
-"""The Slack section of the settings: one account for each municipality that has one, or one for all."""
+"""The Slack section of the settings: one account for each municipality that has one, or one for
+all."""
 
 from __future__ import annotations
 
@@ -8,13 +9,20 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from utskick.outgoing.section import UNSEEN, AccountName, Address, ChannelSection, HttpAccount
+from utskick.outgoing.settings_types import (
+    UNSEEN,
+    AccountName,
+    Address,
+    ChannelSection,
+    HttpAccount,
+)
 
 _TOKEN: Final = re.compile(r"[!-~]{1,512}\Z")
 
 
 def is_token(text: str) -> bool:
-    """Whether it can stand in a header (RFC 6750 section 2.1); what a token looks like besides is Slack's own matter."""
+    """Whether it can stand in a header (RFC 6750 section 2.1); what a token looks like besides is
+    Slack's own matter."""
     return _TOKEN.match(text) is not None
 
 
@@ -25,10 +33,12 @@ def _token(secret: SecretStr) -> SecretStr:
 
 
 class SlackAccount(HttpAccount):
-    """``municipality`` None: of all that have no account of their own. ``token``: for requests that bring none; it may be left out.
+    """``municipality`` None: of all that have no account of their own. ``token``: for requests that
+    bring none; it may be left out.
 
-    ``deduplicates``: the operator trusts Slack to know a ``client_msg_id`` again, so that an uncertain message is sent anew. Slack
-    remembers one only for some minutes, and documents it only by its errors; without this an uncertain message is held.
+    ``deduplicates``: the operator trusts Slack to know a ``client_msg_id`` again, so that an
+    uncertain message is sent anew. Slack remembers one only for some minutes, and documents it only
+    by its errors; without this an uncertain message is held.
     """
 
     provider: Literal["slack"]
@@ -47,7 +57,9 @@ class SlackSettings(ChannelSection):
     def _one_each(self) -> Self:
         owners = Counter(account.municipality or "all others" for account in self.accounts.values())
         if doubled := [owner for owner, count in owners.items() if count > 1]:
-            raise ValueError(f"each municipality has one account at most; more than one is of: {', '.join(doubled)}")
+            raise ValueError(
+                f"each municipality has one account at most; more than one is of: {', '.join(doubled)}"
+            )
         return self
 
     def account_of(self, municipality_id: str) -> str | None:

@@ -1,4 +1,5 @@
-"""LINK Mobility ("LINK Common"): JSON over HTTP Basic; the truth is in ``resultCode``, also in a 200 answer."""
+"""LINK Mobility ("LINK Common"): JSON over HTTP Basic; the truth is in ``resultCode``, also in a
+200 answer."""
 
 from __future__ import annotations
 
@@ -10,12 +11,20 @@ import orjson
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import LinkAccount
-from utskick.domain.channel import Hook, Receipt, Report
+from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import basic, members, moment, taken
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
+from utskick.outgoing.parsing import basic, members, moment, taken
 
 DELIVERED: Final = frozenset({1001, 1007})
 #: 1011 ("billed OK and sent to operator") is a yes; 1010 ("expired, no delivery report") is a no.
@@ -52,7 +61,9 @@ PERMANENT: Final = {
 
 _SENDER: Final = Reason("refused-sender", "the provider refused the sender of the message")
 _CHARGING: Final = Reason("refused-charging", "the provider could not charge the account")
-_ENCODING: Final = Reason("refused-encoding", "the provider cannot read the encoding of the message")
+_ENCODING: Final = Reason(
+    "refused-encoding", "the provider cannot read the encoding of the message"
+)
 _CONTENT: Final = Reason("refused-content", "the provider refused the form of the message")
 OURS: Final = {
     104: Reason("provider-configuration", "the account is wrongly set up at the provider"),
@@ -80,21 +91,30 @@ def by_code(code: int, reference: str | None, *, polite: bool = True) -> Outcome
         return Rejected(_said(PERMANENT[code], code), polite=polite)
     if code in OURS:
         return Misconfigured(_said(OURS[code], code))
-    return Uncertain(Reason("unknown-code", "the provider answered with a code that its table does not have", str(code)))
+    return Uncertain(
+        Reason(
+            "unknown-code",
+            "the provider answered with a code that its table does not have",
+            str(code),
+        )
+    )
 
 
 def by_report(code: int) -> tuple[Report, Reason | None]:
-    """What a result code says in a delivery report. A temporary one is not the last word: the operator may try again."""
+    """What a result code says in a delivery report. A temporary one is not the last word: the
+    operator may try again."""
     if code in ACCEPTED:
         return (Report.DELIVERED if code in DELIVERED else Report.SENT), None
     failing = PERMANENT.get(code) or OURS.get(code)
     if failing:
         return Report.FAILED, _said(failing, code)
-    passing = TEMPORARY.get(code, Reason("unknown-code", "the provider reported a code that its table does not have"))
+    passing = TEMPORARY.get(
+        code, Reason("unknown-code", "the provider reported a code that its table does not have")
+    )
     return Report.UNKNOWN, _said(passing, code)
 
 
-class Link:
+class LinkProvider:
     """One account at LINK."""
 
     def __init__(self, account: LinkAccount, wire: Outgoing) -> None:
@@ -111,7 +131,9 @@ class Link:
         return True
 
     async def send(self, sms: Sms, key: UUID) -> Outcome:
-        answer = await self._wire.call(Call("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers))
+        answer = await self._wire.call(
+            HttpRequest("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers)
+        )
         return _read(answer) if isinstance(answer, Answer) else answer
 
     def _body(self, sms: Sms, key: UUID) -> dict[str, Any]:
@@ -128,24 +150,37 @@ class Link:
             "priority": "HIGH" if sms.urgent else "NORMAL",
         }
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         said = members(hook.body)
         code, message_id, ref = said.get("resultCode"), said.get("id"), said.get("refId")
         key = parse_id(ref) if isinstance(ref, str) else None
         reference = _whole(message_id) if isinstance(message_id, str) else None
         if type(code) is not int or (key is None and reference is None):
-            raise Unreadable("a delivery report is a JSON object with resultCode, and with refId or id")
+            raise Unreadable(
+                "a delivery report is a JSON object with resultCode, and with refId or id"
+            )
         at = moment(said.get("timestamp"))
         report, reason = by_report(code)
         # A time without a zone is left out: LINK does not say which zone it would be.
-        return [Receipt("link", report, key, reference, at.astimezone(UTC) if at and at.tzinfo else None, reason)]
+        return [
+            Receipt(
+                "link",
+                report,
+                key,
+                reference,
+                at.astimezone(UTC) if at and at.tzinfo else None,
+                reason,
+            )
+        ]
 
 
 def _read(answer: Answer) -> Outcome:
     said = members(answer.body)
     code, message_id = said.get("resultCode"), said.get("messageId")
     if type(code) is int and (taken(answer) or (answer.status == 400 and code not in ACCEPTED)):
-        return by_code(code, _whole(message_id) if isinstance(message_id, str) else None, polite=taken(answer))
+        return by_code(
+            code, _whole(message_id) if isinstance(message_id, str) else None, polite=taken(answer)
+        )
     return by_status(answer)
 
 

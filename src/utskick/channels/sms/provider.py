@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from utskick.domain.channel import Hook, Receipt
+from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One SMS as every provider takes it: ``number`` in E.164, ``urgent`` where the caller said HIGH."""
+    """One SMS as every provider takes it: ``number`` in E.164, ``urgent`` where the caller said
+    HIGH."""
 
     sender: str
     number: str
@@ -20,7 +21,7 @@ class Sms:
     urgent: bool = False
 
 
-class Provider(Protocol):
+class SmsProvider(Protocol):
     """One provider account, spoken to."""
 
     def carries(self, number: str) -> bool:
@@ -31,6 +32,6 @@ class Provider(Protocol):
         """One attempt; ``key`` goes along where the protocol has room for it."""
         ...
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         """A report whose origin has been verified. Raises ``Unreadable``."""
         ...

@@ -1,4 +1,5 @@
-"""The bodies of an SMS and of a batch of them, with the municipality in the path and in the short form without."""
+"""The bodies of an SMS and of a batch of them, with the municipality in the path and in the short
+form without."""
 
 from __future__ import annotations
 
@@ -9,10 +10,21 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator
 
-from utskick.channels.sms.sender import SenderId
-from utskick.domain.bodies import Department, ExternalReference, crowd
+from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
-from utskick.domain.rules import MSISDN_MESSAGE, Body, Moment, Msisdn, Person, Reference, Rule, Text, Uuid, broken
+from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.validators import (
+    MSISDN_MESSAGE,
+    Body,
+    Constraint,
+    Moment,
+    Msisdn,
+    Person,
+    Reference,
+    Text,
+    Uuid,
+    broken,
+)
 
 MOST_PARTIES: Final = 100_000
 _PLAIN_MOBILE: Final = re.compile(r"07[02369][0-9]{7}\Z")
@@ -21,7 +33,8 @@ Crowd = crowd(MOST_PARTIES)
 
 
 def _national(text: str) -> str:
-    """A number in E.164. The plain mobile number goes a short way: reading 100 000 of them as *any* number takes seconds."""
+    """A number in E.164. The plain mobile number goes a short way: reading 100 000 of them as *any*
+    number takes seconds."""
     bare = text.replace(" ", "").replace("-", "")
     number = "+46" + bare[1:] if _PLAIN_MOBILE.match(bare) else national_to_msisdn(text)
     if number is None:
@@ -29,7 +42,7 @@ def _national(text: str) -> str:
     return number
 
 
-Number = Annotated[str, Rule((), MSISDN_MESSAGE), AfterValidator(_national)]
+Number = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_national)]
 
 
 class SmsBody(Body):
@@ -93,7 +106,10 @@ class SmsBatchRequest(SmsBody):
     parties: Annotated[list[SmsBatchParty], Crowd]
 
     def recipients(self) -> Iterator[Recipient]:
-        return (Recipient(party.mobile_number, party.party_id, party.reference) for party in self.parties)
+        return (
+            Recipient(party.mobile_number, party.party_id, party.reference)
+            for party in self.parties
+        )
 
 
 class ShortSmsRequest(SmsBody):
@@ -124,4 +140,7 @@ class ShortSmsBatchRequest(SmsBody):
     parties: Annotated[list[ShortSmsBatchParty], Crowd]
 
     def recipients(self) -> Iterator[Recipient]:
-        return (Recipient(party.mobile_number, party.person_id, party.reference) for party in self.parties)
+        return (
+            Recipient(party.mobile_number, party.person_id, party.reference)
+            for party in self.parties
+        )

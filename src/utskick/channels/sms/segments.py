@@ -1,4 +1,5 @@
-"""How many SMS a text takes, and where it is cut: 3GPP TS 23.038 (alphabets) and TS 23.040 section 9.2.3.24 (concatenation)."""
+"""How many SMS a text takes, and where it is cut: 3GPP TS 23.038 (alphabets) and TS 23.040 section
+9.2.3.24 (concatenation)."""
 
 from __future__ import annotations
 
@@ -6,10 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-#: TS 23.038 section 6.2.1, the default alphabet in the order of its codes, without the escape (0x1B).
-BASIC: Final = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
+#: TS 23.038 section 6.2.1, the default alphabet in the order of its codes, without the escape
+#: (0x1B).
+BASIC: Final = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 #: TS 23.038 section 6.2.1.1: each costs two septets, the escape and itself.
 EXTENSION: Final = "\f^{}\\[~]|€"
 
@@ -34,7 +34,8 @@ Encoding = Literal["GSM-7", "UCS-2"]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """``units``: septets or UTF-16 units, which is what a segment counts. ``notice``: advice to the sender, None where there is none."""
+    """``units``: septets or UTF-16 units, which is what a segment counts. ``notice``: advice to the
+    sender, None where there is none."""
 
     encoding: Encoding
     units: int
@@ -44,7 +45,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class _Alphabet:
-    """``alone``, ``joined``: units in a text of one segment, and in each of several. ``opens``: the first units of pairs."""
+    """``alone``, ``joined``: units in a text of one segment, and in each of several. ``opens``: the
+    first units of pairs."""
 
     encoding: Encoding
     alone: int
@@ -57,7 +59,8 @@ _UCS: Final = _Alphabet("UCS-2", 70, 67, ("\ud800", "\udbff"))
 
 
 def with_line_feeds(text: str) -> str:
-    """The only change that a text goes through: each line ends with one LF, which every phone and both alphabets know."""
+    """The only change that a text goes through: each line ends with one LF, which every phone and
+    both alphabets know."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -81,11 +84,15 @@ def split(text: str) -> list[str]:
     pieces = _cut(units, alphabet)
     if alphabet is _GSM:
         return [piece.replace(_ESCAPE, "") for piece in pieces]
-    return [piece.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass") for piece in pieces]
+    return [
+        piece.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
+        for piece in pieces
+    ]
 
 
 def _spell(text: str, *, gsm: bool) -> tuple[_Alphabet, str]:
-    """The text as one character per unit: escapes written out, or code points beyond the first plane as their two surrogates."""
+    """The text as one character per unit: escapes written out, or code points beyond the first
+    plane as their two surrogates."""
     if gsm:
         return _GSM, text.translate(_ESCAPES)
     return _UCS, _ASTRAL.sub(_surrogates, text)
@@ -116,9 +123,7 @@ def _notice(text: str, strangers: list[str], segments: int) -> str | None:
     _, units = _spell(text.translate(_PLAIN), gsm=True)
     names = ", ".join(f"U+{ord(ch):04X} ({ch})" for ch in strangers)
     without = len(_cut(units, _GSM))
-    return (
-        f"{names} can only be said in UCS-2, which takes {_count(segments)}; with plain characters instead it would be {_count(without)}."
-    )
+    return f"{names} can only be said in UCS-2, which takes {_count(segments)}; with plain characters instead it would be {_count(without)}."
 
 
 def _count(segments: int) -> str:

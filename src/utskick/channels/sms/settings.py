@@ -1,4 +1,5 @@
-"""The SMS section of the settings: who the sender is, how long a text may be, and the provider accounts."""
+"""The SMS section of the settings: who the sender is, how long a text may be, and the provider
+accounts."""
 
 from __future__ import annotations
 
@@ -7,18 +8,27 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from utskick.channels.sms.sender import SenderId
-from utskick.outgoing.section import AccountName, Address, ChannelSection, Filled, HttpAccount, Secret, Trusting
+from utskick.channels.sms.sender_id import SenderId
+from utskick.outgoing.settings_types import (
+    AccountName,
+    Address,
+    ChannelSection,
+    Filled,
+    HttpAccount,
+    Secret,
+    Trusting,
+)
 
 #: TS 23.040 section 9.2.3.24.1: the number of parts is one octet.
 MOST_SEGMENTS: Final = 255
 
 
-class _Account(HttpAccount):
+class _SmsAccount(HttpAccount):
     """What every SMS account has.
 
-    ``deduplicates``: the operator says that this gateway knows a reference of ours again and then sends nothing.
-    ``receipt_secret``: what the provider must show when it reports to us; without it every report is refused.
+    ``deduplicates``: the operator says that this gateway knows a reference of ours again and then
+    sends nothing. ``receipt_secret``: what the provider must show when it reports to us; without it
+    every report is refused.
     """
 
     deduplicates: bool = False
@@ -30,7 +40,7 @@ class _Account(HttpAccount):
         return self.receipt_secret is not None
 
 
-class LinkAccount(_Account):
+class LinkAccount(_SmsAccount):
     """LINK Mobility, LINK Common."""
 
     provider: Literal["link"]
@@ -41,7 +51,7 @@ class LinkAccount(_Account):
     delivery_reports: bool = True
 
 
-class TeliaAccount(_Account):
+class TeliaAccount(_SmsAccount):
     """Telia SmsSenderPremium 1.0.0."""
 
     provider: Literal["telia"]
@@ -52,11 +62,13 @@ class TeliaAccount(_Account):
     @model_validator(mode="after")
     def _carries_no_reference(self) -> Self:
         if self.deduplicates:
-            raise ValueError("deduplicates cannot be true: Telia's protocol carries no reference to know a message by")
+            raise ValueError(
+                "deduplicates cannot be true: Telia's protocol carries no reference to know a message by"
+            )
         return self
 
 
-class ElksAccount(_Account):
+class ElksAccount(_SmsAccount):
     """46elks."""
 
     provider: Literal["46elks"]
@@ -71,11 +83,13 @@ def _octets(text: str) -> str:
 
 
 class SmppAccount(Trusting):
-    """A message centre over SMPP 3.4, bound as transceiver. Times in seconds, ``rate`` in messages a second.
+    """A message centre over SMPP 3.4, bound as transceiver. Times in seconds, ``rate`` in messages
+    a second.
 
-    ``security``: TLS, unless "plain" is said. ``window``: requests on their way at a time, and so the account's concurrency.
-    ``enquire_link``: how often the session is asked whether it lives. ``source_ton``, ``source_npi``: what the sender is called to be
-    (SMPP 3.4 sections 5.2.5 and 5.2.6); 5 and 0 for a name. ``long_messages``: in segments with a user data header, or whole as
+    ``security``: TLS, unless "plain" is said. ``window``: requests on their way at a time, and so
+    the account's concurrency. ``enquire_link``: how often the session is asked whether it lives.
+    ``source_ton``, ``source_npi``: what the sender is called to be (SMPP 3.4 sections 5.2.5 and
+    5.2.6); 5 and 0 for a name. ``long_messages``: in segments with a user data header, or whole as
     message_payload. ``deduplicates`` as for the others.
     """
 
@@ -125,11 +139,14 @@ class SmppAccount(Trusting):
         return super().tls() or ssl.create_default_context()
 
 
-Account = Annotated[LinkAccount | TeliaAccount | ElksAccount | SmppAccount, Field(discriminator="provider")]
+Account = Annotated[
+    LinkAccount | TeliaAccount | ElksAccount | SmppAccount, Field(discriminator="provider")
+]
 
 
 class SmsSettings(ChannelSection):
-    """``sender``: of those who name none. ``public_url``: where providers can call us back, such as https://utskick.example.se."""
+    """``sender``: of those who name none. ``public_url``: where providers can call us back, such as
+    https://utskick.example.se."""
 
     carried: ClassVar = frozenset({"sender", "segment_limit"})
     #: Where the service is, and so where receipts come in, whoever sends.

@@ -1,4 +1,5 @@
-"""Telia SmsSenderPremium 1.0.0: Swedish mobile numbers only; no reference goes in, no message id and no report come out."""
+"""Telia SmsSenderPremium 1.0.0: Swedish mobile numbers only; no reference goes in, no message id
+and no report come out."""
 
 from __future__ import annotations
 
@@ -8,13 +9,13 @@ import orjson
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import TeliaAccount
-from utskick.domain.channel import Hook, Receipt
+from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
-from utskick.outgoing.calls import Answer, Call, Outgoing, by_status
-from utskick.outgoing.reading import members, taken
-from utskick.outgoing.token import Grant, Token
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
+from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.token import Token, TokenSource
 
 
 class Telia:
@@ -23,7 +24,12 @@ class Telia:
     def __init__(self, account: TeliaAccount, wire: Outgoing) -> None:
         self._wire = wire
         self._url = f"{account.url}/sendSms"
-        self._token = Token(Grant(account.token_url, account.client_id, account.client_secret.get_secret_value()), wire)
+        self._token = Token(
+            TokenSource(
+                account.token_url, account.client_id, account.client_secret.get_secret_value()
+            ),
+            wire,
+        )
 
     def carries(self, number: str) -> bool:
         return is_swedish_mobile(number)
@@ -39,7 +45,8 @@ class Telia:
         )
         answer = await self._post(body)
         if isinstance(answer, Answer) and answer.status == 401:
-            # A 401 was not sent: the token ended before its time, and a second try with a new one doubles nothing.
+            # A 401 was not sent: the token ended before its time, and a second try with a new one
+            # doubles nothing.
             answer = await self._post(body)
         return _read(answer) if isinstance(answer, Answer) else answer
 
@@ -47,14 +54,20 @@ class Telia:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
-        answer = await self._wire.call(Call("POST", self._url, body, headers))
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+        answer = await self._wire.call(HttpRequest("POST", self._url, body, headers))
         if isinstance(answer, Answer) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
-        raise Unreadable(f"the account {hook.account} has no delivery reports: Telia's protocol knows none")
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
+        raise Unreadable(
+            f"the account {hook.account} has no delivery reports: Telia's protocol knows none"
+        )
 
 
 def _read(answer: Answer) -> Outcome:
@@ -63,5 +76,9 @@ def _read(answer: Answer) -> Outcome:
     if answer.status == 400:
         details = members(answer.body).get("technicalDetails")
         root = details.get("rootCode") if isinstance(details, dict) else None
-        return Rejected(Reason("refused", "the provider refused the message", None if root is None else str(root)))
+        return Rejected(
+            Reason(
+                "refused", "the provider refused the message", None if root is None else str(root)
+            )
+        )
     return by_status(answer)

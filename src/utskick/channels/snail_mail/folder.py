@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from utskick.channels.snail_mail.settings import FolderAccount
-from utskick.channels.snail_mail.target import Denied, Fault, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import (
+    StorageAccessDenied,
+    StorageFault,
+    forbidden,
+    full,
+    gone,
+    missing,
+    taken,
+)
 
 T = TypeVar("T")
 
@@ -32,7 +40,10 @@ class Folder:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Folder]:
         if not await _do(self._root.is_dir):
-            raise Denied("no-folder", "the folder that the settings name is not there; it is not made, because it may be one to mount")
+            raise StorageAccessDenied(
+                "no-folder",
+                "the folder that the settings name is not there; it is not made, because it may be one to mount",
+            )
         yield self
 
     async def make(self, path: str) -> None:
@@ -60,7 +71,10 @@ class Folder:
 
 def _names(folder: Path) -> list[str]:
     with os.scandir(folder) as found:
-        return [entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in found]
+        return [
+            entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
+            for entry in found
+        ]
 
 
 def _written(path: Path, data: bytes) -> None:
@@ -71,7 +85,8 @@ def _written(path: Path, data: bytes) -> None:
 
 
 def _renamed(old: Path, new: Path) -> None:
-    """``rename`` replaces an empty folder: there is none, because nobody but this makes folders of such names, and it asks first."""
+    """``rename`` replaces an empty folder: there is none, because nobody but this makes folders of
+    such names, and it asks first."""
     if new.exists():
         raise FileExistsError(errno.EEXIST, "taken")
     _synced(old)
@@ -95,7 +110,7 @@ def _removed(path: Path) -> None:
             path.unlink()
 
 
-def fault_of(fault: OSError) -> Fault:
+def fault_of(fault: OSError) -> StorageFault:
     """The system's word, as a fault of ours."""
     known = _BY_ERRNO.get(fault.errno or 0)
     return known() if known else gone(fault)

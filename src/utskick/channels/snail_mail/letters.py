@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from utskick.channels.snail_mail.inspection import Found, Inspection
+from utskick.channels.snail_mail.preflight_client import PreflightClient, PreflightResult
 from utskick.channels.snail_mail.settings import Profile
-from utskick.channels.snail_mail.typesetting import Page, Press
-from utskick.domain.addressee import Addressee
+from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
+from utskick.domain.postal_recipient import Addressee
 
 Kind = Literal["cover", "text", "attachment"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class LetterPdf:
     """One PDF of a letter. ``pages``: None where it cannot be counted."""
 
     kind: Kind
@@ -40,24 +40,31 @@ class Letter:
     folder_name: str | None
     deviation: str | None
     windowed: bool
-    sheets: Sequence[Sheet]
+    sheets: Sequence[LetterPdf]
 
 
 class Bench:
     """Where letters are put together: the press, and who counts pages."""
 
-    def __init__(self, profile: Profile, inspection: Inspection) -> None:
+    def __init__(self, profile: Profile, inspection: PreflightClient) -> None:
         self._profile = profile
         self._inspection = inspection
-        self._press = Press()
+        self._press = LetterTypesetter()
         self._one_at_a_time = asyncio.Lock()
 
     async def letter(self, delivery: UUID, draft: Draft) -> Letter:
         content = draft.content
         addressee = Addressee.thaw(draft.frozen)
-        windowed = (_envelope(content) == "WINDOWED") or bool(content.get("text")) or bool(content.get("coverPage"))
+        windowed = (
+            (_envelope(content) == "WINDOWED")
+            or bool(content.get("text"))
+            or bool(content.get("coverPage"))
+        )
         sheets = [sheet for sheet in (await self._set(draft, addressee),) if sheet is not None]
-        sheets += [Sheet("attachment", a.name, a.data, a.digest, await self._pages(a)) for a in draft.attachments]
+        sheets += [
+            LetterPdf("attachment", a.name, a.data, a.digest, await self._pages(a))
+            for a in draft.attachments
+        ]
         return Letter(
             delivery=delivery,
             addressee=addressee,
@@ -68,8 +75,9 @@ class Bench:
             sheets=sheets,
         )
 
-    async def _set(self, draft: Draft, addressee: Addressee) -> Sheet | None:
-        """The letter of a text; its first page carries the address, so that a cover page is made only for PDFs alone."""
+    async def _set(self, draft: Draft, addressee: Addressee) -> LetterPdf | None:
+        """The letter of a text; its first page carries the address, so that a cover page is made
+        only for PDFs alone."""
         content, attachments = draft.content, draft.attachments
         if content.get("text"):
             kind, name = "text", "brev.pdf"
@@ -81,22 +89,30 @@ class Bench:
         page = self.page(content, addressee.lines())
         data = await self.press(replace(page, made=draft.created_at) if draft.created_at else page)
         made = Attachment.of(name, "application/pdf", data)
-        return Sheet("text" if kind == "text" else "cover", name, data, made.digest, await self._pages(made) if kind == "text" else 1)
+        return LetterPdf(
+            "text" if kind == "text" else "cover",
+            name,
+            data,
+            made.digest,
+            await self._pages(made) if kind == "text" else 1,
+        )
 
-    async def look(self, attachment: Attachment) -> Found:
+    async def look(self, attachment: Attachment) -> PreflightResult:
         """Raises ``OSError`` when no process can be started."""
         return await self._inspection.look(attachment, self._profile)
 
-    def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> Page:
+    def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> LetterPage:
         """What is set for a letter's content."""
-        sender, subject, text = (str(content.get(name) or "") for name in ("department", "subject", "text"))
-        return Page(self._profile.window, lines, sender, subject, text)
+        sender, subject, text = (
+            str(content.get(name) or "") for name in ("department", "subject", "text")
+        )
+        return LetterPage(self._profile.window, lines, sender, subject, text)
 
-    async def press(self, page: Page) -> bytes:
+    async def press(self, page: LetterPage) -> bytes:
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._press.set, page)
 
-    async def prove(self, page: Page) -> bytes:
+    async def prove(self, page: LetterPage) -> bytes:
         """As ``press``, but raises ``Undrawable``."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._press.set_strictly, page)

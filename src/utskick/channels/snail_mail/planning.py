@@ -8,15 +8,15 @@ from typing import Any
 import orjson
 
 from utskick.channels.snail_mail.requests import SnailMailRequest
-from utskick.domain.addressee import Addressee
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Asked, Plan, Priority
+from utskick.domain.channel import Plan, Priority, RequestContext
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import parse_id
+from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient
 
 
-def plan(request: SnailMailRequest, asked: Asked) -> Plan:
+def plan(request: SnailMailRequest, asked: RequestContext) -> Plan:
     """Raises ``Invalid`` with every broken rule."""
     violations = [*_nothing_to_print(request), *_other_than_pdf(request), *_address_faults(request)]
     if violations:
@@ -26,7 +26,8 @@ def plan(request: SnailMailRequest, asked: Asked) -> Plan:
         content=_content(request, attachments),
         recipients=[
             Recipient(
-                orjson.dumps(_address(request)).decode() if _address(request) else "", request.party.party_id if request.party else None
+                orjson.dumps(_address(request)).decode() if _address(request) else "",
+                request.party.party_id if request.party else None,
             )
         ],
         entries=[0],
@@ -42,7 +43,11 @@ def plan(request: SnailMailRequest, asked: Asked) -> Plan:
 
 def _nothing_to_print(request: SnailMailRequest) -> list[Violation]:
     """Contract Q25; a text may stand in for the attachments."""
-    return [] if request.attachments or request.has_text else [Violation("attachments", "must not be empty")]
+    return (
+        []
+        if request.attachments or request.has_text
+        else [Violation("attachments", "must not be empty")]
+    )
 
 
 def _other_than_pdf(request: SnailMailRequest) -> list[Violation]:
@@ -50,19 +55,26 @@ def _other_than_pdf(request: SnailMailRequest) -> list[Violation]:
     return [
         Violation(f"attachments[{index}].contentType", "must be application/pdf")
         for index, attachment in enumerate(request.attachments or ())
-        if (attachment.content_type or "application/pdf").partition(";")[0].strip().lower() != "application/pdf"
+        if (attachment.content_type or "application/pdf").partition(";")[0].strip().lower()
+        != "application/pdf"
     ]
 
 
 def _address_faults(request: SnailMailRequest) -> list[Violation]:
-    """An address that we print must be whole. Without one, the party's is looked up, or the PDF carries it in the envelope's window."""
+    """An address that we print must be whole. Without one, the party's is looked up, or the PDF
+    carries it in the envelope's window."""
     if not request.is_addressed_by_us:
         return []
     if _address(request):
         return Addressee.read(_address(request)).faults()
     if request.party is not None and request.party.party_id is not None:
         return []
-    return [Violation("address", "must not be null: a letter needs an address, or a party.partyId to look it up for")]
+    return [
+        Violation(
+            "address",
+            "must not be null: a letter needs an address, or a party.partyId to look it up for",
+        )
+    ]
 
 
 def _address(request: SnailMailRequest) -> dict[str, Any]:
@@ -71,20 +83,28 @@ def _address(request: SnailMailRequest) -> dict[str, Any]:
 
 
 def _content(request: SnailMailRequest, attachments: tuple[Attachment, ...]) -> dict[str, Any]:
-    content = request.model_dump(by_alias=True, exclude_none=True, include={"department", "deviation", "folder_name", "subject", "text"})
+    content = request.model_dump(
+        by_alias=True,
+        exclude_none=True,
+        include={"department", "deviation", "folder_name", "subject", "text"},
+    )
     if request.cover_page:
         content["coverPage"] = True
     if request.party is not None and request.party.external_references is not None:
-        content["party"] = {"externalReferences": [r.model_dump() for r in request.party.external_references]}
+        content["party"] = {
+            "externalReferences": [r.model_dump() for r in request.party.external_references]
+        }
     if attachments:
         content["attachments"] = [
-            described(attachment, asked.envelope_type) for attachment, asked in zip(attachments, request.attachments or (), strict=True)
+            described(attachment, asked.envelope_type)
+            for attachment, asked in zip(attachments, request.attachments or (), strict=True)
         ]
     return content
 
 
 def carries_address(content: Mapping[str, Any]) -> bool:
-    """Whether the PDFs of a stored letter show the address themselves, so that none has to be printed (an envelope with a window)."""
+    """Whether the PDFs of a stored letter show the address themselves, so that none has to be
+    printed (an envelope with a window)."""
     told = content.get("attachments") or []
     windowed = bool(told) and told[0].get("envelopeType") == "WINDOWED"
     return windowed and not content.get("text") and not content.get("coverPage")
@@ -92,5 +112,9 @@ def carries_address(content: Mapping[str, Any]) -> bool:
 
 def described(attachment: Attachment, envelope: str | None) -> dict[str, Any]:
     """An attachment as the stored content names it."""
-    members = {"filename": attachment.name, "contentType": "application/pdf", "digest": attachment.digest.hex()}
+    members = {
+        "filename": attachment.name,
+        "contentType": "application/pdf",
+        "digest": attachment.digest.hex(),
+    }
     return {**members, "envelopeType": envelope} if envelope else members

@@ -1,12 +1,15 @@
-"""The child process that opens PDFs, under limits of memory and processor time. Run as a file: it imports nothing of ours.
+"""The child process that opens PDFs, under limits of memory and processor time. Run as a file: it
+imports nothing of ours.
 
-A PDF is a program that somebody else wrote, so it is read only here. Requests come on stdin, answers go to stdout, each as a line of
-JSON; a request is followed by ``size`` bytes of PDF. A PDF that is over the limits of memory or time ends the child: the kernel does it,
-so nothing in the PDF can prevent it, and the parent (``inspection.py``) reads the silence as *too complex*.
+A PDF is a program that somebody else wrote, so it is read only here. Requests come on stdin,
+answers go to stdout, each as a line of JSON; a request is followed by ``size`` bytes of PDF. A PDF
+that is over the limits of memory or time ends the child: the kernel does it, so nothing in the PDF
+can prevent it, and the parent (``inspection.py``) reads the silence as *too complex*.
 
-The zones are looked at by rendering (PDFium, 100 dots an inch, greyscale), not by bounding boxes of the content streams: only ink counts
-on paper. A clipped image, white text, an annotation, a form field or a pattern has no box that would say what is seen there. The number
-of pages, and everything else that is cheap, is read first, and nothing is rendered of a PDF that is refused already.
+The zones are looked at by rendering (PDFium, 100 dots an inch, greyscale), not by bounding boxes of
+the content streams: only ink counts on paper. A clipped image, white text, an annotation, a form
+field or a pattern has no box that would say what is seen there. The number of pages, and everything
+else that is cheap, is read first, and nothing is rendered of a PDF that is refused already.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ import orjson
 import pikepdf
 import pypdfium2
 
-#: Bytes of address space: libraries and all. What a PDF of ``size_limit`` needs besides is far below.
+#: Bytes of address space: libraries and all. What a PDF of ``size_limit`` needs besides is far
+#: below.
 MEMORY: Final = 200 * 1_048_576
 _MM: Final = 72 / 25.4
 _DOTS: Final = 100
@@ -35,28 +39,56 @@ _A4, _TOLERANCE = (210.0, 297.0), 3.0
 _INK: Final = 200
 _MARKS: Final = bytes(1 if shade < _INK else 0 for shade in range(256))
 _MOST_OBJECTS: Final = 100_000
-#: Bytes of pictures, unpacked: an A4 page of 600 dots an inch in three colours. PDFium *leaves out* what it has no room for, and would find
-#: no ink there; so what would not fit into ``MEMORY`` is refused by its size. JPEG is unpacked line by line, and counts by a tenth.
+#: Bytes of pictures, unpacked: an A4 page of 600 dots an inch in three colours. PDFium *leaves out*
+#: what it has no room for, and would find
+#: no ink there; so what would not fit into ``MEMORY`` is refused by its size. JPEG is unpacked line
+#: by line, and counts by a tenth.
 _PICTURES: Final = 4960 * 7016 * 3 + 4_000_000
-_COLOURS: Final = {"/DeviceGray": 1, "/CalGray": 1, "/Indexed": 1, "/Separation": 1, "/DeviceRGB": 3, "/CalRGB": 3, "/Lab": 3}
+_COLOURS: Final = {
+    "/DeviceGray": 1,
+    "/CalGray": 1,
+    "/Indexed": 1,
+    "/Separation": 1,
+    "/DeviceRGB": 3,
+    "/CalRGB": 3,
+    "/Lab": 3,
+}
 
 _SUSPECT: Final = re.compile(
     rb"/(JavaScript|JS|Launch|ImportData|SubmitForm|XFA|RichMedia|EF|EmbeddedFile|FileAttachment|Movie|Sound|Rendition)\b"
 )
-_SCRIPT_ACTIONS: Final = {"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/Rendition", "/Movie", "/Sound"}
-_FILES: Final = {"/EmbeddedFile", "/FileAttachment", "/RichMedia", "/Movie", "/Sound", "/Screen", "/3D"}
+_SCRIPT_ACTIONS: Final = {
+    "/JavaScript",
+    "/Launch",
+    "/ImportData",
+    "/SubmitForm",
+    "/Rendition",
+    "/Movie",
+    "/Sound",
+}
+_FILES: Final = {
+    "/EmbeddedFile",
+    "/FileAttachment",
+    "/RichMedia",
+    "/Movie",
+    "/Sound",
+    "/Screen",
+    "/3D",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is looked at: ``pages`` at most, and the ``zones`` (name, x, y, width, height, every page) that must be empty."""
+    """What is looked at: ``pages`` at most, and the ``zones`` (name, x, y, width, height, every
+    page) that must be empty."""
 
     pages: int
     zones: Sequence[tuple[str, str, str, float, float, bool]]
 
 
 def look(data: bytes, looked: Looked) -> dict[str, Any]:
-    """``findings``: sentences that follow on a field's name; ``pages``: None where it cannot be read."""
+    """``findings``: sentences that follow on a field's name; ``pages``: None where it cannot be
+    read."""
     if b"%PDF-" not in data[:1024]:
         return {"findings": ["is no PDF"], "pages": None}
     try:
@@ -83,7 +115,9 @@ def _structure(pdf: pikepdf.Pdf, pages: int, looked: Looked) -> Iterator[str]:
         yield from _formats(pdf)
         yield from _active(pdf)
         last = pages if any(zone[5] for zone in looked.zones) else 1
-        yield from (said for number in range(last) for said in _pictures(pdf.pages[number], number + 1))
+        yield from (
+            said for number in range(last) for said in _pictures(pdf.pages[number], number + 1)
+        )
 
 
 def _formats(pdf: pikepdf.Pdf) -> Iterator[str]:
@@ -103,7 +137,8 @@ def _is_a4(width: float, height: float) -> bool:
 
 
 def _active(pdf: pikepdf.Pdf) -> Iterator[str]:
-    """Scripts and embedded files, wherever they hang: every object of the file is looked at, reachable or not."""
+    """Scripts and embedded files, wherever they hang: every object of the file is looked at,
+    reachable or not."""
     if len(pdf.objects) > _MOST_OBJECTS:
         yield f"has more than {_MOST_OBJECTS} objects"
         return
@@ -130,7 +165,11 @@ def _active_in(top: pikepdf.Object) -> Iterator[str]:
             obj = obj.stream_dict
         if isinstance(obj, pikepdf.Dictionary):
             keys = set(obj.keys())
-            names = {str(value) for key in ("/S", "/Type", "/Subtype") if isinstance(value := obj.get(key), pikepdf.Name)}
+            names = {
+                str(value)
+                for key in ("/S", "/Type", "/Subtype")
+                if isinstance(value := obj.get(key), pikepdf.Name)
+            }
             if keys & {"/JS", "/XFA"} or (names & _SCRIPT_ACTIONS and "/S" in keys):
                 yield "script"
             if "/EF" in keys or names & _FILES:
@@ -158,7 +197,12 @@ def _drawn(page: pikepdf.Page) -> Iterator[pikepdf.Stream]:
     waiting.append(pikepdf.Dictionary(Resources=resources))
     while waiting:
         holder = waiting.pop()
-        found = [*_values(holder, "/Resources", "/XObject"), *_values(holder, "/AP", "/N"), holder.get("/SMask"), holder.get("/Mask")]
+        found = [
+            *_values(holder, "/Resources", "/XObject"),
+            *_values(holder, "/AP", "/N"),
+            holder.get("/SMask"),
+            holder.get("/Mask"),
+        ]
         for drawn in found:
             if not isinstance(drawn, pikepdf.Stream) or drawn.objgen in seen:
                 continue
@@ -170,7 +214,9 @@ def _drawn(page: pikepdf.Page) -> Iterator[pikepdf.Stream]:
 
 def _values(holder: Any, *keys: str) -> list[Any]:
     for key in keys:
-        holder = holder.get(key) if isinstance(holder, pikepdf.Dictionary | pikepdf.Stream) else None
+        holder = (
+            holder.get(key) if isinstance(holder, pikepdf.Dictionary | pikepdf.Stream) else None
+        )
     return list(holder.values()) if isinstance(holder, pikepdf.Dictionary) else [holder]
 
 
@@ -180,9 +226,17 @@ def _unpacked(picture: pikepdf.Stream) -> float:
     name = str(space[0] if isinstance(space, pikepdf.Array) and len(space) else space)
     mask = bool(picture.get("/ImageMask", False))
     bits = 1 if mask else int(picture.get("/BitsPerComponent", 8))
-    colours = 1 if mask else int(space[1].get("/N", 4)) if name == "/ICCBased" and space is not None else _COLOURS.get(name, 4)
+    colours = (
+        1
+        if mask
+        else int(space[1].get("/N", 4))
+        if name == "/ICCBased" and space is not None
+        else _COLOURS.get(name, 4)
+    )
     filters = str(picture.get("/Filter"))
-    return math.ceil(points * bits * colours / 8) / (10 if "DCTDecode" in filters and "Flate" not in filters else 1)
+    return math.ceil(points * bits * colours / 8) / (
+        10 if "DCTDecode" in filters and "Flate" not in filters else 1
+    )
 
 
 def _zones(data: bytes, looked: Looked) -> Iterator[str]:
@@ -203,10 +257,15 @@ def _zones(data: bytes, looked: Looked) -> Iterator[str]:
         yield "is damaged and cannot be shown"
 
 
-def _in_zone(page: pypdfium2.PdfPage, number: int, zone: tuple[str, str, str, float, float, bool]) -> Iterator[str]:
+def _in_zone(
+    page: pypdfium2.PdfPage, number: int, zone: tuple[str, str, str, float, float, bool]
+) -> Iterator[str]:
     name, x, y, wide, high, _ = zone
     width, height = page.get_width(), page.get_height()
-    left, top = (width - wide * _MM if x == "right" else 0.0), (height - high * _MM if y == "bottom" else 0.0)
+    left, top = (
+        (width - wide * _MM if x == "right" else 0.0),
+        (height - high * _MM if y == "bottom" else 0.0),
+    )
     crop = (left, height - top - high * _MM, width - left - wide * _MM, top)
     if min(crop) < -1e-6:
         crop = (max(crop[0], 0.0), max(crop[1], 0.0), max(crop[2], 0.0), max(crop[3], 0.0))
@@ -214,7 +273,9 @@ def _in_zone(page: pypdfium2.PdfPage, number: int, zone: tuple[str, str, str, fl
     rows = bytes(bitmap.buffer).translate(_MARKS)
     stride, columns, lines = bitmap.stride, bitmap.width, bitmap.height
     bitmap.close()
-    marked = [line for line in range(lines) if b"\x01" in rows[line * stride : line * stride + columns]]
+    marked = [
+        line for line in range(lines) if b"\x01" in rows[line * stride : line * stride + columns]
+    ]
     if not marked:
         return
     spans = [rows[line * stride : line * stride + columns] for line in marked]
@@ -249,7 +310,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pikepdf.settings.set_qpdf_limits(flate_max_memory=48 * 1_048_576, run_length_max_memory=48 * 1_048_576)
+    pikepdf.settings.set_qpdf_limits(
+        flate_max_memory=48 * 1_048_576, run_length_max_memory=48 * 1_048_576
+    )
     sys.stdout.buffer.write(b'{"ready":true}\n')
     sys.stdout.buffer.flush()
     try:

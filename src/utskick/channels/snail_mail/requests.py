@@ -1,4 +1,5 @@
-"""The body that adds one letter to a print batch (contract section 4.11, with the members that its orchestrator drops)."""
+"""The body that adds one letter to a print batch (contract section 4.11, with the members that its
+orchestrator drops)."""
 
 from __future__ import annotations
 
@@ -8,16 +9,22 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import LONGEST_LINE, AddressBody, ExternalReference, NeededDepartment, at_most
-from utskick.domain.rules import (
+from utskick.domain.request_parts import (
+    LONGEST_LINE,
+    AddressBody,
+    ExternalReference,
+    NeededDepartment,
+    at_most,
+)
+from utskick.domain.validators import (
     Base64,
     Body,
+    Constraint,
     FreeLine,
     FreeText,
     Line,
     Moment,
     Reference,
-    Rule,
     Uuid,
     decode_base64,
 )
@@ -34,12 +41,21 @@ def is_folder_name(name: str) -> bool:
     return bool(name.strip()) and not _FORBIDDEN.search(name) and not name.endswith((" ", "."))
 
 
-FolderName = Annotated[FreeLine, Rule((("not a valid folder name", is_folder_name), at_most(LONGEST_LINE)))]
-Name = Annotated[Line, Rule((at_most(200),), "must not be blank", (("maxLength", 200),))]
-LetterText = Annotated[FreeText, Rule((at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))]
+FolderName = Annotated[
+    FreeLine, Constraint((("not a valid folder name", is_folder_name), at_most(LONGEST_LINE)))
+]
+Name = Annotated[Line, Constraint((at_most(200),), "must not be blank", (("maxLength", 200),))]
+LetterText = Annotated[
+    FreeText, Constraint((at_most(LONGEST_TEXT),), schema=(("maxLength", LONGEST_TEXT),))
+]
 Envelope = Literal["WINDOWED", "PLAIN"]
-Enclosed = Rule(
-    ((f"size must be between 0 and {MOST_ATTACHMENTS}", lambda value: len(value) <= MOST_ATTACHMENTS),),
+Enclosed = Constraint(
+    (
+        (
+            f"size must be between 0 and {MOST_ATTACHMENTS}",
+            lambda value: len(value) <= MOST_ATTACHMENTS,
+        ),
+    ),
     schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS)),
 )
 
@@ -52,7 +68,8 @@ class SnailMailParty(Body, title="SnailmailParty"):
 
 
 class SnailMailAttachment(Body, title="SnailmailAttachment"):
-    """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN, also when absent, when it does not."""
+    """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN,
+    also when absent, when it does not."""
 
     filename: Name
     content_type: FreeLine | None = None
@@ -74,7 +91,9 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
     attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = None
     subject: FreeLine | None = None
     text: LetterText | None = None
-    cover_page: bool = Field(False, description="An address page is put before the PDFs, for a windowed envelope")
+    cover_page: bool = Field(
+        False, description="An address page is put before the PDFs, for a windowed envelope"
+    )
     priority: Literal["HIGH", "NORMAL"] | None = None
     reference: Reference | None = None
     send_at: Moment | None = None
@@ -86,5 +105,11 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
 
     @property
     def is_addressed_by_us(self) -> bool:
-        """Whether the address comes into print from the request or the register: into the list, a cover page or a letter of text."""
-        return self.has_text or self.cover_page or not self.attachments or self.attachments[0].envelope_type != "WINDOWED"
+        """Whether the address comes into print from the request or the register: into the list, a
+        cover page or a letter of text."""
+        return (
+            self.has_text
+            or self.cover_page
+            or not self.attachments
+            or self.attachments[0].envelope_type != "WINDOWED"
+        )

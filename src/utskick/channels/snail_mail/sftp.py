@@ -1,4 +1,5 @@
-"""SFTP (SSH File Transfer Protocol version 3, draft-ietf-secsh-filexfer-02), with OpenSSH's ``fsync`` where the server has it."""
+"""SFTP (SSH File Transfer Protocol version 3, draft-ietf-secsh-filexfer-02), with OpenSSH's
+``fsync`` where the server has it."""
 
 from __future__ import annotations
 
@@ -11,9 +12,17 @@ from typing import Final, TypeVar
 
 import asyncssh
 
-from utskick.channels.snail_mail.settings import SftpAccount
-from utskick.channels.snail_mail.ssh_keys import host_keys, login_key
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.settings import SftpAccount, host_keys, login_key
+from utskick.channels.snail_mail.storage import (
+    Missing,
+    StorageAccessDenied,
+    StorageFault,
+    forbidden,
+    full,
+    gone,
+    missing,
+    taken,
+)
 
 T = TypeVar("T")
 #: Bytes of one write; several are on their way at once.
@@ -21,7 +30,13 @@ _BLOCK: Final = 262_144
 _FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _FORBIDDEN: Final = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
 _MISSING: Final = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
-_GONE: Final = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.Error, OSError, EOFError)
+_GONE: Final = (
+    asyncssh.SFTPConnectionLost,
+    asyncssh.SFTPNoConnection,
+    asyncssh.Error,
+    OSError,
+    EOFError,
+)
 
 
 class Sftp:
@@ -33,14 +48,14 @@ class Sftp:
         asyncssh.set_log_level(logging.ERROR)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Share]:
+    async def open(self) -> AsyncIterator[_SftpSession]:
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._account.connect_timeout):
                 client = await _said(connection.start_sftp_client())
-            yield _Share(client, self._account.path)
+            yield _SftpSession(client, self._account.path)
         except TimeoutError as fault:
-            raise Fault("no-answer", "the printing house did not answer in time") from fault
+            raise StorageFault("no-answer", "the printing house did not answer in time") from fault
         finally:
             connection.abort()
             with suppress(*_GONE):
@@ -65,11 +80,18 @@ class Sftp:
                 keepalive_interval=15,
             )
         except asyncssh.PermissionDenied as fault:
-            raise Denied("refused-login", "the printing house refused our login") from fault
+            raise StorageAccessDenied(
+                "refused-login", "the printing house refused our login"
+            ) from fault
         except asyncssh.HostKeyNotVerifiable as fault:
-            raise Denied("host-key", "the server that answers is not the printing house that known_hosts or host_keys names") from fault
+            raise StorageAccessDenied(
+                "host-key",
+                "the server that answers is not the printing house that known_hosts or host_keys names",
+            ) from fault
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, PermissionError) as fault:
-            raise Denied("key-file", "the key file of the account, or known_hosts, cannot be read") from fault
+            raise StorageAccessDenied(
+                "key-file", "the key file of the account, or known_hosts, cannot be read"
+            ) from fault
         except (*_GONE, ValueError) as fault:
             raise gone(fault) from fault
 
@@ -86,10 +108,14 @@ def _keys(account: SftpAccount) -> list[asyncssh.SSHKey] | None:
 def _known(account: SftpAccount) -> asyncssh.SSHKnownHosts | str | None:
     if account.accept_any_host_key:
         return None
-    return str(account.known_hosts) if account.host_keys is None else host_keys(account.host_keys, account.host, account.port)
+    return (
+        str(account.known_hosts)
+        if account.host_keys is None
+        else host_keys(account.host_keys, account.host, account.port)
+    )
 
 
-class _Share:
+class _SftpSession:
     """``Target`` on an open connection."""
 
     def __init__(self, client: asyncssh.SFTPClient, root: str) -> None:
@@ -106,7 +132,10 @@ class _Share:
         except Missing:
             above = posixpath.dirname(path)
             if not above:
-                raise Denied("no-folder", "the folder that the settings name is not there at the printing house") from None
+                raise StorageAccessDenied(
+                    "no-folder",
+                    "the folder that the settings name is not there at the printing house",
+                ) from None
             await self.make(above)
             await self._make_one(path)
 
@@ -115,7 +144,7 @@ class _Share:
             await _said(self._client.mkdir(self._at(path)))
         except Missing:
             raise
-        except Fault:
+        except StorageFault:
             if not await _said(self._client.isdir(self._at(path))):
                 raise
 
@@ -146,7 +175,7 @@ class _Share:
         """Version 3 refuses a new name that is there, with a code that says only that it failed."""
         try:
             await _said(self._client.rename(self._at(old), self._at(new)))
-        except Fault as fault:
+        except StorageFault as fault:
             if fault.reason.code != "target-fault":
                 raise
             if not await _said(self._client.exists(self._at(old))):
@@ -162,13 +191,21 @@ class _Share:
             return []
         folder = asyncssh.FILEXFER_TYPE_DIRECTORY
         named = ((str(entry.filename), entry.attrs.type == folder) for entry in found)
-        return [name + "/" if is_folder else name for name, is_folder in named if name not in (".", "..")]
+        return [
+            name + "/" if is_folder else name
+            for name, is_folder in named
+            if name not in (".", "..")
+        ]
 
     async def remove(self, path: str) -> None:
         at = self._at(path)
         try:
             kind = (await _said(self._client.lstat(at))).type
-            await _said(self._client.rmdir(at) if kind == asyncssh.FILEXFER_TYPE_DIRECTORY else self._client.remove(at))
+            await _said(
+                self._client.rmdir(at)
+                if kind == asyncssh.FILEXFER_TYPE_DIRECTORY
+                else self._client.remove(at)
+            )
         except Missing:
             return
 
@@ -188,6 +225,8 @@ async def _said(step: Awaitable[T]) -> T:
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as fault:
         raise gone(fault) from fault
     except asyncssh.SFTPError as fault:
-        raise Fault("target-fault", "the printing house could not write or rename") from fault
+        raise StorageFault(
+            "target-fault", "the printing house could not write or rename"
+        ) from fault
     except _GONE as fault:
         raise gone(fault) from fault

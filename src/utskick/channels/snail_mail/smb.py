@@ -1,4 +1,5 @@
-"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client blocks, so that it works in threads."""
+"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client
+blocks, so that it works in threads."""
 
 from __future__ import annotations
 
@@ -22,13 +23,30 @@ from smbprotocol.exceptions import (
 from smbprotocol.header import NtStatus
 
 from utskick.channels.snail_mail.settings import SmbAccount
-from utskick.channels.snail_mail.target import Denied, Fault, Missing, Taken, forbidden, full, gone, missing, taken
+from utskick.channels.snail_mail.storage import (
+    Missing,
+    NameTaken,
+    StorageAccessDenied,
+    StorageFault,
+    forbidden,
+    full,
+    gone,
+    missing,
+    taken,
+)
 
 T = TypeVar("T")
 
 _FULL: Final = {NtStatus.STATUS_DISK_FULL, 0xC0000044}  # and STATUS_QUOTA_EXCEEDED
-_MISSING: Final = {NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, 0xC000000F}  # and STATUS_NO_SUCH_FILE
-_TAKEN: Final = {NtStatus.STATUS_OBJECT_NAME_COLLISION, 0xC0000101}  # and STATUS_DIRECTORY_NOT_EMPTY
+_MISSING: Final = {
+    NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
+    NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
+    0xC000000F,
+}  # and STATUS_NO_SUCH_FILE
+_TAKEN: Final = {
+    NtStatus.STATUS_OBJECT_NAME_COLLISION,
+    0xC0000101,
+}  # and STATUS_DIRECTORY_NOT_EMPTY
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
 
 
@@ -46,14 +64,14 @@ class Smb:
             logging.getLogger(name).setLevel(logging.ERROR)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Share]:
+    async def open(self) -> AsyncIterator[_SmbSession]:
         account = self._account
         told: dict[str, Any] = {"port": account.port, "connection_cache": {}}
         await _do(lambda: self._log_in(told))
         root = rf"\\{account.host}\{account.share}"
         below = account.path.replace("/", "\\").strip("\\.")
         try:
-            yield _Share(rf"{root}\{below}" if below else root, told)
+            yield _SmbSession(rf"{root}\{below}" if below else root, told)
         finally:
             await _hang_up(told["connection_cache"])
 
@@ -72,16 +90,19 @@ class Smb:
 
 
 async def _hang_up(connections: dict[str, Any]) -> None:
-    """In good form where the server still answers; else the socket is closed, and threads that wait for it are free."""
+    """In good form where the server still answers; else the socket is closed, and threads that wait
+    for it are free."""
     with suppress(SMBException, OSError, ValueError, TimeoutError):
         async with asyncio.timeout(_FAREWELL):
-            await asyncio.to_thread(smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections)
+            await asyncio.to_thread(
+                smbclient.reset_connection_cache, fail_on_error=False, connection_cache=connections
+            )
     for connection in connections.values():
         with suppress(OSError, AttributeError):
             connection.transport.close()
 
 
-class _Share:
+class _SmbSession:
     """``Target`` on an open connection."""
 
     def __init__(self, root: str, told: dict[str, Any]) -> None:
@@ -99,7 +120,7 @@ class _Share:
             try:
                 await _do(partial(smbclient.stat, at, **self._told))
             except Missing:
-                with suppress(Taken):
+                with suppress(NameTaken):
                     await _do(partial(smbclient.mkdir, at, **self._told))
 
     async def write(self, path: str, data: bytes) -> None:
@@ -134,7 +155,10 @@ class _Share:
             return []
 
     def _names(self, path: str) -> list[str]:
-        return [entry.name + "/" if entry.is_dir() else entry.name for entry in smbclient.scandir(path, **self._told)]
+        return [
+            entry.name + "/" if entry.is_dir() else entry.name
+            for entry in smbclient.scandir(path, **self._told)
+        ]
 
     async def remove(self, path: str) -> None:
         with suppress(Missing):
@@ -149,11 +173,14 @@ class _Share:
 
 
 async def _do(step: Callable[[], T]) -> T:
-    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection could be made."""
+    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection
+    could be made."""
     try:
         return await asyncio.to_thread(step)
     except (SMBAuthenticationError, LogonFailure) as fault:
-        raise Denied("refused-login", "the printing house refused our login") from fault
+        raise StorageAccessDenied(
+            "refused-login", "the printing house refused our login"
+        ) from fault
     except AccessDenied as fault:
         raise forbidden() from fault
     except SMBOSError as fault:
@@ -166,15 +193,23 @@ async def _do(step: Callable[[], T]) -> T:
         raise gone(fault) from fault
 
 
-def _fault(fault: SMBOSError) -> Fault:
+def _fault(fault: SMBOSError) -> StorageFault:
     status = fault.ntstatus
-    for statuses, made in ((_FULL, full), (_MISSING, missing), (_TAKEN, taken), (_FORBIDDEN, forbidden)):
+    for statuses, made in (
+        (_FULL, full),
+        (_MISSING, missing),
+        (_TAKEN, taken),
+        (_FORBIDDEN, forbidden),
+    ):
         if status in statuses:
             return made()
-    return Fault("target-fault", "the printing house could not write or rename")
+    return StorageFault("target-fault", "the printing house could not write or rename")
 
 
-def _said(fault: SMBException) -> Fault:
+def _said(fault: SMBException) -> StorageFault:
     if "encrypt" in str(fault).lower() or "sign" in str(fault).lower():
-        return Denied("no-protection", "the printing house's server does not sign or encrypt, as the settings ask for")
+        return StorageAccessDenied(
+            "no-protection",
+            "the printing house's server does not sign or encrypt, as the settings ask for",
+        )
     return gone(fault)

@@ -1,7 +1,8 @@
-"""Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's window shows it.
+"""Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's
+window shows it.
 
-The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to rely on. The same input always gives the
-same bytes: the date in them is that of the message.
+The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to
+rely on. The same input always gives the same bytes: the date in them is that of the message.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Final
 import orjson
 import typst
 
-from utskick.channels.snail_mail.layout import spelled, transliterated
-from utskick.channels.snail_mail.settings import Window
+from utskick.channels.snail_mail.file_names import spelled, transliterated
+from utskick.channels.snail_mail.settings import EnvelopeWindow
 
 _LACKING: Final = re.compile(r'the text `?"(.*)"`? could not be displayed', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
@@ -28,10 +29,11 @@ _TEMPLATE: Final = Path(__file__).with_name("letter.typ").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter without ``text``; ``made``: its date."""
+class LetterPage:
+    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter
+    without ``text``; ``made``: its date."""
 
-    window: Window
+    window: EnvelopeWindow
     lines: Sequence[str]
     sender: str = ""
     subject: str = ""
@@ -47,14 +49,15 @@ class Undrawable(Exception):
         self.characters = characters
 
 
-class Press:
+class LetterTypesetter:
     """Not for two threads at once."""
 
     def __init__(self) -> None:
         self._compiler: typst.Compiler | None = None
 
-    def set(self, page: Page) -> bytes:
-        """The PDF. What no font has is spelled as in the address list (``layout.spelled``): a name is never a reason not to print."""
+    def set(self, page: LetterPage) -> bytes:
+        """The PDF. What no font has is spelled as in the address list (``layout.spelled``): a name
+        is never a reason not to print."""
         for _ in range(_TRIES):
             try:
                 return self.set_strictly(page)
@@ -62,7 +65,7 @@ class Press:
                 page = _spelled(page, fault.characters)
         return self.set_strictly(_latin(page))
 
-    def set_strictly(self, page: Page) -> bytes:
+    def set_strictly(self, page: LetterPage) -> bytes:
         """The PDF. Raises ``Undrawable``."""
         if self._compiler is None:
             self._compiler = typst.Compiler(ignore_system_fonts=True)
@@ -76,7 +79,13 @@ class Press:
         }
         given = {"said": orjson.dumps(said).decode()}
         try:
-            made = self._compiler.compile(_TEMPLATE, format="pdf", sys_inputs=given, pdf_standards=["a-2b"], timestamp=page.made)
+            made = self._compiler.compile(
+                _TEMPLATE,
+                format="pdf",
+                sys_inputs=given,
+                pdf_standards=["a-2b"],
+                timestamp=page.made,
+            )
         except typst.TypstError as fault:
             found = _LACKING.search(fault.message)
             if found is None:
@@ -87,21 +96,29 @@ class Press:
         return made
 
 
-def _spelled(page: Page, characters: str) -> Page:
+def _spelled(page: LetterPage, characters: str) -> LetterPage:
     """With these characters in another way."""
     table = {ord(ch): spelled(ch) for ch in characters}
     return _changed(page, lambda text: text.translate(table))
 
 
-def _latin(page: Page) -> Page:
+def _latin(page: LetterPage) -> LetterPage:
     return _changed(page, lambda text: transliterated(text, "iso-8859-1"))
 
 
-def _changed(page: Page, change: Callable[[str], str]) -> Page:
+def _changed(page: LetterPage, change: Callable[[str], str]) -> LetterPage:
     lines = [change(line) for line in page.lines]
-    return replace(page, lines=lines, sender=change(page.sender), subject=change(page.subject), text=change(page.text))
+    return replace(
+        page,
+        lines=lines,
+        sender=change(page.sender),
+        subject=change(page.subject),
+        text=change(page.text),
+    )
 
 
 def _breakable(line: str) -> str:
     """A word that is wider than a window may be broken anywhere (a zero-width space)."""
-    return " ".join("\u200b".join(word) if len(word) > _LONG_WORD else word for word in line.split(" "))
+    return " ".join(
+        "\u200b".join(word) if len(word) > _LONG_WORD else word for word in line.split(" ")
+    )

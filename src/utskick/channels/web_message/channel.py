@@ -1,4 +1,5 @@
-"""The channel of web messages: plans a request, finds the municipality's instance, says on whose behalf, and hands over."""
+"""The channel of web messages: plans a request, finds the municipality's instance, says on whose
+behalf, and hands over."""
 
 from __future__ import annotations
 
@@ -9,29 +10,47 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from utskick.channels.web_message.answers import UNKNOWN_CASE
-from utskick.channels.web_message.envelope import Principal, WebMessage
 from utskick.channels.web_message.open_e import OpenE
 from utskick.channels.web_message.requests import WebMessageRequest
 from utskick.channels.web_message.settings import WebMessageSettings
+from utskick.channels.web_message.soap_request import Principal, WebMessage
+from utskick.channels.web_message.soap_responses import UNKNOWN_CASE
 from utskick.domain.attachment import Attachment, listed
-from utskick.domain.channel import Account, Asked, Draft, Form, Health, Plain, Plan, Priority
+from utskick.domain.channel import (
+    Account,
+    AccountHealth,
+    Draft,
+    Plan,
+    Priority,
+    RequestContext,
+    SendEndpoint,
+)
+from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import Clock, utc_now
+from utskick.domain.directory_ports import LegalId, LegalIds
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
-from utskick.domain.people import LegalId, LegalIds
-from utskick.domain.preparing import READY, Prepared, Ready
+from utskick.domain.preparation import READY, Prepared, Ready
 from utskick.domain.recipient import Recipient
 
 _MIB: Final = 1_048_576
 _DEFAULT: Final = "EXTERNAL"
 FORMS: Final = (
-    Form("webmessage", "sendWebMessage", "Send a message in a case of Open-E", WebMessageRequest, None, many=False, limit=96 * _MIB),
+    SendEndpoint(
+        "webmessage",
+        "sendWebMessage",
+        "Send a message in a case of Open-E",
+        WebMessageRequest,
+        None,
+        many=False,
+        limit=96 * _MIB,
+    ),
 )
 
 
-class WebMessageChannel(Plain):
-    """``domain.channel.Channel`` for web messages. A recipient's destination is the number of a case (flowInstanceID)."""
+class WebMessageChannel(ChannelDefaults):
+    """``domain.channel.Channel`` for web messages. A recipient's destination is the number of a
+    case (flowInstanceID)."""
 
     name = "web_message"
     message_type = "WEB_MESSAGE"
@@ -39,20 +58,31 @@ class WebMessageChannel(Plain):
     forms = FORMS
     not_found = frozenset({UNKNOWN_CASE})
 
-    def __init__(self, settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now
+    ) -> None:
         self._settings = settings
         self._directory = directory
         self._clock = clock
-        self._instances = {name: OpenE(name, account) for name, account in settings.accounts.items()}
-        self.accounts = tuple(Account(n, a.provider, a.priority, a.concurrency, a.rate) for n, a in settings.accounts.items())
+        self._instances = {
+            name: OpenE(name, account) for name, account in settings.accounts.items()
+        }
+        self.accounts = tuple(
+            Account(n, a.provider, a.priority, a.concurrency, a.rate)
+            for n, a in settings.accounts.items()
+        )
 
-    def plan(self, request: BaseModel, asked: Asked) -> Plan:
+    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, WebMessageRequest):
             raise TypeError(f"{type(request).__name__} is no request for a web message")
         instance = request.oep_instance or _DEFAULT
         if self._settings.account_of(asked.municipality_id, instance) is None:
-            raise NotBuilt(f"no {instance} instance of Open-E is configured for this municipality; see the settings of [web_message]")
-        attachments = tuple(a.decoded(number) for number, a in enumerate(request.attachments or (), 1))
+            raise NotBuilt(
+                f"no {instance} instance of Open-E is configured for this municipality; see the settings of [web_message]"
+            )
+        attachments = tuple(
+            a.decoded(number) for number, a in enumerate(request.attachments or (), 1)
+        )
         if violations := self._too_large(attachments):
             raise Invalid(violations)
         content = request.content()
@@ -74,16 +104,25 @@ class WebMessageChannel(Plain):
         one, all_of_them = self._settings.attachment_limit, self._settings.total_limit
         sizes = [len(attachment.data) for attachment in attachments]
         found = [
-            Violation(f"attachments[{index}].base64Data", f"holds {size} bytes; at most {one} are carried")
+            Violation(
+                f"attachments[{index}].base64Data", f"holds {size} bytes; at most {one} are carried"
+            )
             for index, size in enumerate(sizes)
             if size > one
         ]
         if sum(sizes) > all_of_them:
-            found.append(Violation("attachments", f"hold {sum(sizes)} bytes together; at most {all_of_them} are carried"))
+            found.append(
+                Violation(
+                    "attachments",
+                    f"hold {sum(sizes)} bytes together; at most {all_of_them} are carried",
+                )
+            )
         return found
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        name = self._settings.account_of(draft.municipality_id, draft.content.get("oepInstance", _DEFAULT))
+        name = self._settings.account_of(
+            draft.municipality_id, draft.content.get("oepInstance", _DEFAULT)
+        )
         return (name,) if name is not None else ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
@@ -91,17 +130,22 @@ class WebMessageChannel(Plain):
         return "hold"
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
-        """Whether the owner is known, and the time that the case shows, the same at every attempt."""
+        """Whether the owner is known, and the time that the case shows, the same at every
+        attempt."""
         citizen = await self._citizen(draft)
         if isinstance(citizen, Deferred | Rejected):
             return citizen
-        return READY if draft.frozen is not None else Ready(self._clock().isoformat().encode("ascii"))
+        return (
+            READY if draft.frozen is not None else Ready(self._clock().isoformat().encode("ascii"))
+        )
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
         instance = self._instances.get(account)
         if instance is None:
             return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
-        citizen = await self._citizen(draft)  # once more: what is frozen is on disk, and a personal number is not to be
+        citizen = await self._citizen(
+            draft
+        )  # once more: what is frozen is on disk, and a personal number is not to be
         if isinstance(citizen, Deferred | Rejected):
             return citizen
         return await instance.send(self._message(draft, instance, citizen))
@@ -114,17 +158,24 @@ class WebMessageChannel(Plain):
         found = await self._directory.legal_ids(draft.municipality_id, [party_id])
         if isinstance(found, Deferred):
             return found
-        return found.get(party_id) or Rejected(Reason("no-legal-id", "nobody is known by this party id"))
+        return found.get(party_id) or Rejected(
+            Reason("no-legal-id", "nobody is known by this party id")
+        )
 
     def _message(self, draft: Draft, instance: OpenE, citizen: LegalId | None) -> WebMessage:
         content = draft.content
-        named, party_id = (content.get("sender") or {}).get("userId") or None, draft.recipient.party_id
+        named, party_id = (
+            (content.get("sender") or {}).get("userId") or None,
+            draft.recipient.party_id,
+        )
         as_owner = bool(content.get("sendAsOwner"))
         who = named if as_owner else named or party_id
         principal = Principal(who, citizen.number if citizen else None) if as_owner or who else None
         return WebMessage(
             case=int(draft.recipient.destination),
-            added=datetime.fromisoformat(draft.frozen.decode("ascii")) if draft.frozen else draft.created_at or self._clock(),
+            added=datetime.fromisoformat(draft.frozen.decode("ascii"))
+            if draft.frozen
+            else draft.created_at or self._clock(),
             text=content["message"],
             user=named or party_id or instance.user,
             principal=principal,
@@ -141,14 +192,18 @@ class WebMessageChannel(Plain):
             shown["attachments"] = listed(shown["attachments"], draft.attachments, "base64Data")
         return shown
 
-    async def look(self) -> list[Health]:
-        return list(await asyncio.gather(*(instance.look() for instance in self._instances.values())))
+    async def look(self) -> list[AccountHealth]:
+        return list(
+            await asyncio.gather(*(instance.look() for instance in self._instances.values()))
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(instance.close() for instance in self._instances.values()))
 
 
-def build(settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now) -> WebMessageChannel:
+def build(
+    settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now
+) -> WebMessageChannel:
     return WebMessageChannel(settings, directory, clock)
 
 

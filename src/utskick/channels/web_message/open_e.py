@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from utskick.channels.web_message.answers import read
-from utskick.channels.web_message.envelope import WebMessage, write
 from utskick.channels.web_message.settings import OpenEAccount
-from utskick.domain.channel import Health
+from utskick.channels.web_message.soap_request import WebMessage, write
+from utskick.channels.web_message.soap_responses import read
+from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome
-from utskick.outgoing.calls import Answer, Call, Outgoing, Timeouts
-from utskick.outgoing.reading import basic
+from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.parsing import basic
 
 _PATH: Final = "/api/callback"
 #: Bytes of attachments beyond which encoding them would keep the event loop from others.
@@ -19,7 +19,8 @@ _HEAVY: Final = 65_536
 
 
 class OpenE:
-    """By the account's settings. The protocol carries no reference of ours, so that nothing can be known again."""
+    """By the account's settings. The protocol carries no reference of ours, so that nothing can be
+    known again."""
 
     def __init__(self, name: str, account: OpenEAccount) -> None:
         self.name = name
@@ -38,18 +39,24 @@ class OpenE:
     async def send(self, message: WebMessage) -> Outcome:
         heavy = sum(len(attachment.data) for attachment in message.attachments) > _HEAVY
         body = await asyncio.to_thread(write, message) if heavy else write(message)
-        answer = await self._wire.call(Call("POST", self._url, body, self._headers))
+        answer = await self._wire.call(HttpRequest("POST", self._url, body, self._headers))
         return read(answer, message.operation) if isinstance(answer, Answer) else answer
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         """A GET changes nothing; what it is answered with only tells whether the login is good."""
-        answer = await self._wire.call(Call("GET", self._url, headers={"Authorization": self._headers["Authorization"]}))
+        answer = await self._wire.call(
+            HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]})
+        )
         if not isinstance(answer, Answer):
             reason = getattr(answer, "reason", None)
-            return Health(self.name, False, reason.sentence if reason else "Open-E does not answer")
+            return AccountHealth(
+                self.name, False, reason.sentence if reason else "Open-E does not answer"
+            )
         if answer.status in (401, 403):
-            return Health(self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})")
-        return Health(self.name, True, f"Open-E answers (HTTP {answer.status})")
+            return AccountHealth(
+                self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})"
+            )
+        return AccountHealth(self.name, True, f"Open-E answers (HTTP {answer.status})")
 
     async def close(self) -> None:
         await self._wire.close()

@@ -10,10 +10,21 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from utskick.channels.web_message.envelope import is_sayable
+from utskick.channels.web_message.soap_request import is_sayable
 from utskick.domain.attachment import Attachment
-from utskick.domain.bodies import Department, ExternalReference
-from utskick.domain.rules import Base64, Body, FreeLine, Moment, Reference, Rule, Text, Uuid, broken, decode_base64
+from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.validators import (
+    Base64,
+    Body,
+    Constraint,
+    FreeLine,
+    Moment,
+    Reference,
+    Text,
+    Uuid,
+    broken,
+    decode_base64,
+)
 
 MOST_ATTACHMENTS: Final = 10
 _LONGEST_NAME: Final = 255
@@ -25,14 +36,19 @@ _TYPES: Final = MimeTypes()
 
 _SAYABLE: Final = ("must not contain characters that XML cannot hold", is_sayable)
 _ONE_CASE: Final = f"must name one case: a reference with key flowInstanceId, and as its value a number from 1 to {_HIGHEST}"
-_COUNT: Final = f"Attachments must contain 1-{MOST_ATTACHMENTS} items when provided, or be null/omitted"
+_COUNT: Final = (
+    f"Attachments must contain 1-{MOST_ATTACHMENTS} items when provided, or be null/omitted"
+)
 _BOTH: Final = "Only one of partyId and userId can be set if sendAsOwner is true"
 _NEITHER: Final = "Both partyId and userId cannot be null if sendAsOwner is true"
 
 
 def case_of(references: Iterable[ExternalReference]) -> int | None:
-    """The case that the references name; None where they name none, several, or one that no case can have."""
-    values = {reference.value for reference in references if reference.key.lower() == "flowinstanceid"}
+    """The case that the references name; None where they name none, several, or one that no case
+    can have."""
+    values = {
+        reference.value for reference in references if reference.key.lower() == "flowinstanceid"
+    }
     numbers = {int(value) if _CASE.match(value) else 0 for value in values}
     if len(numbers) != 1:
         return None
@@ -44,7 +60,10 @@ class WebMessageParty(Body):
     """Whom the message concerns, and in which case."""
 
     party_id: Uuid | None = None
-    external_references: Annotated[list[ExternalReference], Rule(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE)]
+    external_references: Annotated[
+        list[ExternalReference],
+        Constraint(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE),
+    ]
 
     @property
     def case(self) -> int:
@@ -56,7 +75,7 @@ class WebMessageParty(Body):
 class WebMessageSender(Body):
     """Who wrote it: a user of Open-E."""
 
-    user_id: Annotated[FreeLine, Rule((_SAYABLE,))] | None = None
+    user_id: Annotated[FreeLine, Constraint((_SAYABLE,))] | None = None
 
 
 class WebMessageAttachment(Body):
@@ -65,8 +84,14 @@ class WebMessageAttachment(Body):
     file_name: (
         Annotated[
             FreeLine,
-            Rule(
-                (_SAYABLE, (f"must not be longer than {_LONGEST_NAME} characters", lambda v: len(v) <= _LONGEST_NAME)),
+            Constraint(
+                (
+                    _SAYABLE,
+                    (
+                        f"must not be longer than {_LONGEST_NAME} characters",
+                        lambda v: len(v) <= _LONGEST_NAME,
+                    ),
+                ),
                 schema=(("maxLength", _LONGEST_NAME),),
             ),
         ]
@@ -77,7 +102,11 @@ class WebMessageAttachment(Body):
 
     def decoded(self, number: int) -> Attachment:
         """Open-E demands a name; the contract does not."""
-        return Attachment.of(self.file_name or self._name(number), self.mime_type or None, decode_base64(self.base64_data))
+        return Attachment.of(
+            self.file_name or self._name(number),
+            self.mime_type or None,
+            decode_base64(self.base64_data),
+        )
 
     def _name(self, number: int) -> str:
         return f"bilaga-{number}{_TYPES.guess_extension(self.mime_type or '') or ''}"
@@ -85,11 +114,14 @@ class WebMessageAttachment(Body):
 
 Attachments = Annotated[
     list[WebMessageAttachment],
-    Rule(((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),), schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS))),
+    Constraint(
+        ((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),),
+        schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS)),
+    ),
 ]
 Instance = Annotated[
     str,
-    Rule(
+    Constraint(
         (("instance must be 'INTERNAL' or 'EXTERNAL'", lambda v: v in ("INTERNAL", "EXTERNAL")),),
         schema=(("enum", ("INTERNAL", "EXTERNAL")),),
     ),
@@ -100,7 +132,7 @@ class WebMessageRequest(Body):
     """A message in a case of Open-E."""
 
     party: WebMessageParty
-    message: Annotated[Text, Rule((_SAYABLE,), "must not be blank")]
+    message: Annotated[Text, Constraint((_SAYABLE,), "must not be blank")]
     sender: WebMessageSender | None = None
     send_as_owner: bool | None = Field(None, json_schema_extra={"default": False})
     oep_instance: Instance | None = None
@@ -117,7 +149,15 @@ class WebMessageRequest(Body):
 
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows, without the party's id and the attachments."""
-        members = {"party", "message", "sender", "send_as_owner", "oep_instance", "priority", "department"}
+        members = {
+            "party",
+            "message",
+            "sender",
+            "send_as_owner",
+            "oep_instance",
+            "priority",
+            "department",
+        }
         content = self.model_dump(by_alias=True, exclude_none=True, include=members)
         content["party"].pop("partyId", None)
         return content
@@ -125,11 +165,15 @@ class WebMessageRequest(Body):
     @model_validator(mode="wrap")
     @classmethod
     def _owned_by_one(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """The rule of the whole (``webMessageRequest``), told together with what is wrong with its members."""
+        """The rule of the whole (``webMessageRequest``), told together with what is wrong with its
+        members."""
         try:
             made = read(given)
         except ValidationError as fault:
-            lines = [*map(_line, fault.errors(include_url=False)), *_owner_faults(*_raw_owner(given))]
+            lines = [
+                *map(_line, fault.errors(include_url=False)),
+                *_owner_faults(*_raw_owner(given)),
+            ]
             raise ValidationError.from_exception_data(cls.__name__, lines) from None
         if lines := _owner_faults(made.send_as_owner, made.party.party_id, made.user):
             raise ValidationError.from_exception_data(cls.__name__, lines)
@@ -146,7 +190,10 @@ def _owner_faults(as_owner: object, party_id: object, user_id: object) -> list[I
 def _raw_owner(given: Any) -> Sequence[object]:
     """The three members as they came, wherever they have the form that they should."""
     members = given if isinstance(given, Mapping) else {}
-    party, sender = (value if isinstance(value, Mapping) else {} for value in (members.get("party"), members.get("sender")))
+    party, sender = (
+        value if isinstance(value, Mapping) else {}
+        for value in (members.get("party"), members.get("sender"))
+    )
     return members.get("sendAsOwner"), party.get("partyId"), sender.get("userId")
 
 

@@ -1,4 +1,5 @@
-"""The section of the settings for web messages: the municipalities' instances of Open-E, and how much may be attached."""
+"""The section of the settings for web messages: the municipalities' instances of Open-E, and how
+much may be attached."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from utskick.channels.web_message.envelope import is_sayable
-from utskick.outgoing.section import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.channels.web_message.soap_request import is_sayable
+from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
 
 _MIB: Final = 1_048_576
 
@@ -22,9 +23,11 @@ def _sayable(text: str) -> str:
 class OpenEAccount(HttpAccount):
     """One instance: ``INTERNAL`` for the municipality's own staff, ``EXTERNAL`` for citizens.
 
-    ``url``: of the platform, with or without ``/api/callback``. ``municipality`` None: of all that have no instance of this kind of their
-    own. ``user``: the userID of messages whose request names nobody; the login's user name where it is left out. ``read_receipts``:
-    newer versions of Open-E demand ``readReceiptEnabled`` in a message; None leaves it out, as older ones have no place for it.
+    ``url``: of the platform, with or without ``/api/callback``. ``municipality`` None: of all that
+    have no instance of this kind of their own. ``user``: the userID of messages whose request names
+    nobody; the login's user name where it is left out. ``read_receipts``: newer versions of Open-E
+    demand ``readReceiptEnabled`` in a message; None leaves it out, as older ones have no place for
+    it.
     """
 
     provider: Literal["open-e"]
@@ -39,7 +42,8 @@ class OpenEAccount(HttpAccount):
 
 
 class WebMessageSettings(ChannelSection):
-    """``attachment_limit``, ``total_limit``: bytes of one attachment, and of all of a message, as they are before they are encoded."""
+    """``attachment_limit``, ``total_limit``: bytes of one attachment, and of all of a message, as
+    they are before they are encoded."""
 
     carried: ClassVar = frozenset({"attachment_limit", "total_limit"})
 
@@ -49,12 +53,21 @@ class WebMessageSettings(ChannelSection):
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
-        kinds = Counter(f"{account.municipality or 'all others'} {account.instance}" for account in self.accounts.values())
+        kinds = Counter(
+            f"{account.municipality or 'all others'} {account.instance}"
+            for account in self.accounts.values()
+        )
         if doubled := [kind for kind, count in kinds.items() if count > 1]:
-            raise ValueError(f"each municipality has one instance of a kind at most; more than one is there of: {', '.join(doubled)}")
+            raise ValueError(
+                f"each municipality has one instance of a kind at most; more than one is there of: {', '.join(doubled)}"
+            )
         return self
 
     def account_of(self, municipality_id: str, instance: str) -> str | None:
         """The name of the municipality's own account, else of the one for all."""
-        by_owner = {account.municipality: name for name, account in self.accounts.items() if account.instance == instance}
+        by_owner = {
+            account.municipality: name
+            for name, account in self.accounts.items()
+            if account.instance == instance
+        }
         return by_owner.get(municipality_id, by_owner.get(None))

@@ -1,4 +1,5 @@
-"""Two ledgers, held against each other: what Utskick says of its deliveries, and what the citizens received. Pure."""
+"""Two ledgers, held against each other: what Utskick says of its deliveries, and what the citizens
+received. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedDelivery:
     """What somebody asked Utskick to send, and the delivery that it made of it.
 
-    ``recipient`` "": the delivery's id on the copy tells enough. ``row``: where it stands in the table, the channel's own where "".
+    ``recipient`` "": the delivery's id on the copy tells enough. ``row``: where it stands in the
+    table, the channel's own where "".
     """
 
     channel: str
@@ -39,7 +41,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What reached a citizen. ``key``: the delivery's id as it came over the wire, None where the protocol carries none."""
+    """What reached a citizen. ``key``: the delivery's id as it came over the wire, None where the
+    protocol carries none."""
 
     channel: str
     recipient: str
@@ -49,7 +52,8 @@ class Copy:
 
 @dataclass
 class Comparison:
-    """Ids of deliveries; ``unasked``: copies that nobody asked for. The ledgers agree when all but ``reported`` are empty."""
+    """Ids of deliveries; ``unasked``: copies that nobody asked for. The ledgers agree when all but
+    ``reported`` are empty."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -62,10 +66,20 @@ class Comparison:
 
     @property
     def agree(self) -> bool:
-        return not (self.lost or self.doubled or self.different or self.denied or self.unsettled or self.spoilt or self.unasked)
+        return not (
+            self.lost
+            or self.doubled
+            or self.different
+            or self.denied
+            or self.unsettled
+            or self.spoilt
+            or self.unasked
+        )
 
 
-def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]) -> Comparison:
+def compare(
+    asked: Iterable[RequestedDelivery], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]
+) -> Comparison:
     """``told``: what Utskick says, by delivery id."""
     received: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     by_key: dict[tuple[str, str | None], list[Copy]] = defaultdict(list)
@@ -75,7 +89,11 @@ def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: 
     found = Comparison()
     matched = 0
     for one in asked:
-        at_theirs = received[one.channel, one.recipient.lower()] if one.recipient else by_key[one.channel, one.delivery_id]
+        at_theirs = (
+            received[one.channel, one.recipient.lower()]
+            if one.recipient
+            else by_key[one.channel, one.delivery_id]
+        )
         theirs = [copy for copy in at_theirs if copy.key in (None, one.delivery_id)]
         matched += len(theirs)
         _judge(one, told[one.delivery_id], theirs, found)
@@ -83,7 +101,9 @@ def compare(asked: Iterable[Asked], told: Mapping[str, DeliveryResult], copies: 
     return found
 
 
-def _judge(asked: Asked, told: DeliveryResult, copies: Sequence[Copy], found: Comparison) -> None:
+def _judge(
+    asked: RequestedDelivery, told: DeliveryResult, copies: Sequence[Copy], found: Comparison
+) -> None:
     if told.lifecycle in _ARRIVED and not copies:
         found.lost.append(asked.delivery_id)
     if told.lifecycle in _GIVEN_UP and copies:

@@ -1,4 +1,5 @@
-"""What the demo sends by the other channels: digital mail, invoices, letters, web messages, Slack, push, and by people's own choice."""
+"""What the demo sends by the other channels: digital mail, invoices, letters, web messages, Slack,
+push, and by people's own choice."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import Final
 
-from utskick.channels.digital_invoice.numbers import is_bank_day
+from utskick.channels.digital_invoice.check_digits import is_bank_day
 from utskick.cli.demo import pdf, people
-from utskick.cli.demo.ledgers import Asked, Wording
-from utskick.cli.demo.people import Device, Person
+from utskick.cli.demo.ledgers import RequestedDelivery, Wording
+from utskick.cli.demo.people import DemoPhone, Person
 from utskick.domain.ids import new_id
 from utskick_client import (
     Address,
@@ -41,53 +42,80 @@ from utskick_client import (
 
 ORGANIZATION: Final = "2120002411"
 DECISION: Final = pdf.page(
-    ["Beslut om bygglov", "", "Byggnadsnämnden beviljar bygglov för altan.", "Avgift: 1 250 kr. Beslutet kan överklagas inom tre veckor."]
+    [
+        "Beslut om bygglov",
+        "",
+        "Byggnadsnämnden beviljar bygglov för altan.",
+        "Avgift: 1 250 kr. Beslutet kan överklagas inom tre veckor.",
+    ]
 )
-BILL: Final = pdf.page(["Faktura", "", "Förskola, november: 1 250,50 kr", "Bankgiro 991-2346, OCR 47118"])
+BILL: Final = pdf.page(
+    ["Faktura", "", "Förskola, november: 1 250,50 kr", "Bankgiro 991-2346, OCR 47118"]
+)
 _TEXT: Final = "Byggnadsnämnden har beviljat din ansökan om bygglov. Beslutet är bifogat."
 _SUBJECT: Final = "Beslut om bygglov – åäö"
 _AT_ONCE: Final = Manner(wait=False)
 
 #: The contract's type of a delivery → the channel that carried it.
 CHANNELS: Final = {
-    "SMS": "sms", "EMAIL": "email", "DIGITAL_MAIL": "digital_mail", "DIGITAL_INVOICE": "digital_invoice", "SNAIL_MAIL": "snail_mail",
-    "WEB_MESSAGE": "web_message", "SLACK": "slack", "PUSH": "push", "LETTER": "letter", "MESSAGE": "message",
-}  # fmt: skip
+    "SMS": "sms",
+    "EMAIL": "email",
+    "DIGITAL_MAIL": "digital_mail",
+    "DIGITAL_INVOICE": "digital_invoice",
+    "SNAIL_MAIL": "snail_mail",
+    "WEB_MESSAGE": "web_message",
+    "SLACK": "slack",
+    "PUSH": "push",
+    "LETTER": "letter",
+    "MESSAGE": "message",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What is to reach somebody by one channel. ``recipient``: as the sandbox's ledger names them, "" where the key tells enough."""
+class ExpectedDelivery:
+    """What is to reach somebody by one channel. ``recipient``: as the sandbox's ledger names them,
+    "" where the key tells enough."""
 
     recipient: str
     wording: Wording
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
-    """An accepted request. ``rows``: for each of its messages, what each channel that it may go by is to bring.
+class DemoMailing:
+    """An accepted request. ``rows``: for each of its messages, what each channel that it may go by
+    is to bring.
 
-    ``names``: the row of the table that a channel's deliveries stand in, where it is not the channel's own.
+    ``names``: the row of the table that a channel's deliveries stand in, where it is not the
+    channel's own.
     """
 
     label: str
     batch_id: str
-    rows: tuple[Mapping[str, Expected], ...]
+    rows: tuple[Mapping[str, ExpectedDelivery], ...]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    async def asked(self, client: AsyncUtskickClient) -> list[Asked]:
-        """The deliveries that came of it, when all has settled: which way a letter went is not known before."""
+    async def asked(self, client: AsyncUtskickClient) -> list[RequestedDelivery]:
+        """The deliveries that came of it, when all has settled: which way a letter went is not
+        known before."""
         batch = await client.batch_status(self.batch_id)
         found = []
         for row, message in zip(self.rows, batch.messages, strict=True):
             for delivery in message.deliveries:
                 channel = CHANNELS[delivery.message_type]
-                expected = row.get(channel, Expected("", Wording("")))
-                found.append(Asked(channel, expected.recipient, delivery.delivery_id, expected.wording, self.names.get(channel, channel)))
+                expected = row.get(channel, ExpectedDelivery("", Wording("")))
+                found.append(
+                    RequestedDelivery(
+                        channel,
+                        expected.recipient,
+                        delivery.delivery_id,
+                        expected.wording,
+                        self.names.get(channel, channel),
+                    )
+                )
         return found
 
 
-async def send(client: AsyncUtskickClient, viewer: str) -> list[Mailing]:
+async def send(client: AsyncUtskickClient, viewer: str) -> list[DemoMailing]:
     """All of them, one after the other; each is accepted when this returns."""
     return [
         await digital_mail(client),
@@ -95,7 +123,10 @@ async def send(client: AsyncUtskickClient, viewer: str) -> list[Mailing]:
         await letter(client),
         await snail_mail(client),
         *[await web_message(client, case) for case in (1001, 1002, 1003, 404404)],
-        *[await slack(client, channel) for channel in ("#drift", "#vatten", "#ratelimited", "#archived")],
+        *[
+            await slack(client, channel)
+            for channel in ("#drift", "#vatten", "#ratelimited", "#archived")
+        ],
         await push(client, viewer),
         await by_choice(client, viewer),
     ]
@@ -105,21 +136,35 @@ def _digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-def _mail(person: Person) -> Expected:
-    return Expected(person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),)))
+def _mail(person: Person) -> ExpectedDelivery:
+    return ExpectedDelivery(
+        person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),))
+    )
 
 
-def _paper() -> Expected:
-    return Expected("", Wording("", None, None, (("", _digest(DECISION)),)))
+def _paper() -> ExpectedDelivery:
+    return ExpectedDelivery("", Wording("", None, None, (("", _digest(DECISION)),)))
 
 
-async def digital_mail(client: AsyncUtskickClient) -> Mailing:
-    """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose operator asks to slow down."""
+async def digital_mail(client: AsyncUtskickClient) -> DemoMailing:
+    """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose
+    operator asks to slow down."""
     crowd = [await people.enter(client, serial) for serial in range(1, 17)]
-    crowd += [await people.enter(client, 20 + i, magic) for i, magic in enumerate(("10", "20", "25", "27"))]
-    mail = DigitalMail(Parties([p.party_id for p in crowd]), _SUBJECT, _TEXT, "text/plain", [Pdf("beslut.pdf", DECISION)])
+    crowd += [
+        await people.enter(client, 20 + i, magic)
+        for i, magic in enumerate(("10", "20", "25", "27"))
+    ]
+    mail = DigitalMail(
+        Parties([p.party_id for p in crowd]),
+        _SUBJECT,
+        _TEXT,
+        "text/plain",
+        [Pdf("beslut.pdf", DECISION)],
+    )
     accepted = await client.send_digital_mail(mail, _AT_ONCE, organization_number=ORGANIZATION)
-    return Mailing("digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd))
+    return DemoMailing(
+        "digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd)
+    )
 
 
 def due(today: date) -> date:
@@ -130,71 +175,132 @@ def due(today: date) -> date:
     return day
 
 
-async def invoice(client: AsyncUtskickClient, serial: int) -> Mailing:
+async def invoice(client: AsyncUtskickClient, serial: int) -> DemoMailing:
     person = await people.enter(client, serial)
     day = due(date.today())
     details = InvoiceDetails(
-        amount=1250.5, due_date=day, payment_reference_type="SE_OCR", payment_reference="47118", account_type="BANKGIRO",
+        amount=1250.5,
+        due_date=day,
+        payment_reference_type="SE_OCR",
+        payment_reference="47118",
+        account_type="BANKGIRO",
         account_number="991-2346",
-    )  # fmt: skip
-    bill = DigitalInvoice(InvoiceParty(person.party_id), "INVOICE", details, [Pdf("faktura.pdf", BILL)], "Faktura förskola")
+    )
+    bill = DigitalInvoice(
+        InvoiceParty(person.party_id),
+        "INVOICE",
+        details,
+        [Pdf("faktura.pdf", BILL)],
+        "Faktura förskola",
+    )
     accepted = await client.send_digital_invoice(bill, _AT_ONCE)
-    wording = Wording(f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),))
-    return Mailing("digital invoice", accepted.batch_id or "", ({"digital_invoice": Expected(person.number, wording)},))
+    wording = Wording(
+        f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),)
+    )
+    return DemoMailing(
+        "digital invoice",
+        accepted.batch_id or "",
+        ({"digital_invoice": ExpectedDelivery(person.number, wording)},),
+    )
 
 
-async def letter(client: AsyncUtskickClient) -> Mailing:
-    """To mailboxes, to people who have none but a home, to one who has neither, and to two plain addresses."""
+async def letter(client: AsyncUtskickClient) -> DemoMailing:
+    """To mailboxes, to people who have none but a home, to one who has neither, and to two plain
+    addresses."""
     digital = [await people.enter(client, serial) for serial in range(30, 36)]
     paper = [await people.enter(client, serial, "10") for serial in range(40, 43)]
     nowhere = [await people.enter(client, 50, "10", address={}, protected=True)]
     addresses = [
-        Address(first_name="Nils", last_name="Ek", address="Storgatan 1", zip_code="852 30", city="Sundsvall"),
-        Address(organization_name="Åkeriet i Njurunda AB", address="Åkargatan 4", zip_code="862 30", city="Kvissleby"),
+        Address(
+            first_name="Nils",
+            last_name="Ek",
+            address="Storgatan 1",
+            zip_code="852 30",
+            city="Sundsvall",
+        ),
+        Address(
+            organization_name="Åkeriet i Njurunda AB",
+            address="Åkargatan 4",
+            zip_code="862 30",
+            city="Kvissleby",
+        ),
     ]
     party = LetterParty([p.party_id for p in (*digital, *paper, *nowhere)], addresses)
     attached = [LetterAttachment("beslut.pdf", DECISION)]
-    accepted = await client.send_letter(Letter(party, "Stadsbyggnad", attached, _SUBJECT, _TEXT, "text/plain"), _AT_ONCE)
-    rows = [{"digital_mail": _mail(p), "snail_mail": _paper()} for p in (*digital, *paper, *nowhere)]
+    accepted = await client.send_letter(
+        Letter(party, "Stadsbyggnad", attached, _SUBJECT, _TEXT, "text/plain"), _AT_ONCE
+    )
+    rows = [
+        {"digital_mail": _mail(p), "snail_mail": _paper()} for p in (*digital, *paper, *nowhere)
+    ]
     rows += [{"snail_mail": _paper()} for _ in addresses]
-    names = {"digital_mail": "letter: mailbox", "snail_mail": "letter: paper", "letter": "letter: no way"}
-    return Mailing("letters", accepted.batch_id, tuple(rows), names)
+    names = {
+        "digital_mail": "letter: mailbox",
+        "snail_mail": "letter: paper",
+        "letter": "letter: no way",
+    }
+    return DemoMailing("letters", accepted.batch_id, tuple(rows), names)
 
 
-async def snail_mail(client: AsyncUtskickClient) -> Mailing:
+async def snail_mail(client: AsyncUtskickClient) -> DemoMailing:
     """Three letters that gather in a batch of the caller's, which is then closed."""
     batch_id = str(new_id())
     for i in range(3):
-        address = Address(first_name="Eva", last_name="Norberg", address=f"Ängsvägen {i + 1}", zip_code="856 33", city="Sundsvall")
-        letter = SnailMail("Stadsbyggnad", address, attachments=[SnailMailAttachment(f"beslut-{i + 1}.pdf", DECISION)])
+        address = Address(
+            first_name="Eva",
+            last_name="Norberg",
+            address=f"Ängsvägen {i + 1}",
+            zip_code="856 33",
+            city="Sundsvall",
+        )
+        letter = SnailMail(
+            "Stadsbyggnad",
+            address,
+            attachments=[SnailMailAttachment(f"beslut-{i + 1}.pdf", DECISION)],
+        )
         await client.send_snail_mail(letter, batch_id)
     await client.close_snail_mail_batch(batch_id)
-    return Mailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
+    return DemoMailing("snail mail", batch_id, tuple({"snail_mail": _paper()} for _ in range(3)))
 
 
-async def web_message(client: AsyncUtskickClient, case: int) -> Mailing:
+async def web_message(client: AsyncUtskickClient, case: int) -> DemoMailing:
     text = f"Hej! Vi har fått din komplettering i ärende {case}. Handläggningen fortsätter."
     party = Party(external_references=[ExternalReference("flowInstanceId", str(case))])
-    accepted = await client.send_web_message(WebMessage(party, text, WebMessageSender("joe01doe")), _AT_ONCE)
-    return Mailing("web message", accepted.batch_id or "", ({"web_message": Expected(str(case), Wording(text, "EXTERNAL"))},))
+    accepted = await client.send_web_message(
+        WebMessage(party, text, WebMessageSender("joe01doe")), _AT_ONCE
+    )
+    return DemoMailing(
+        "web message",
+        accepted.batch_id or "",
+        ({"web_message": ExpectedDelivery(str(case), Wording(text, "EXTERNAL"))},),
+    )
 
 
-async def slack(client: AsyncUtskickClient, channel: str) -> Mailing:
+async def slack(client: AsyncUtskickClient, channel: str) -> DemoMailing:
     text = "*Driftläge*: vattnet är tillbaka i Haga.\nTack för tålamodet!"
     accepted = await client.send_slack(Slack(channel, text), _AT_ONCE)
-    return Mailing("Slack", accepted.batch_id or "", ({"slack": Expected(channel, Wording(text))},))
+    return DemoMailing(
+        "Slack", accepted.batch_id or "", ({"slack": ExpectedDelivery(channel, Wording(text))},)
+    )
 
 
-async def push(client: AsyncUtskickClient, viewer: str) -> Mailing:
+async def push(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
     """Two who have the app, one of them on two devices, and one who has not."""
     devices = await _devices(client, viewer)
     parties = [*dict.fromkeys(device.party_id for device in devices), str(new_id())]
-    title, text = "Sopbilen kommer", "I morgon hämtas sopor på din gata. Ställ ut kärlet före kl. 6."
+    title, text = (
+        "Sopbilen kommer",
+        "I morgon hämtas sopor på din gata. Ställ ut kärlet före kl. 6.",
+    )
     accepted = await client.send_push(Push(Parties(parties), title, text), _AT_ONCE)
-    return Mailing("push", accepted.batch_id, tuple({"push": Expected("", Wording(text, title))} for _ in parties))
+    return DemoMailing(
+        "push",
+        accepted.batch_id,
+        tuple({"push": ExpectedDelivery("", Wording(text, title))} for _ in parties),
+    )
 
 
-async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[Device]:
+async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[DemoPhone]:
     one, two = str(new_id()), str(new_id())
     return [
         await people.take_push(client, viewer, name, party)
@@ -202,21 +308,31 @@ async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[Device]:
     ]
 
 
-async def by_choice(client: AsyncUtskickClient, viewer: str) -> Mailing:
+async def by_choice(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
     """Messages that go by the ways that people have chosen; one has chosen none."""
     both = await people.choose(client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se"))
     one = await people.choose(client, ("SMS", "+46701740692"))
     apps = await people.choose(client, ("PUSH", ""))
     await people.take_push(client, viewer, "saras-telefon", apps)
     text, subject = "Din bok finns att hämta på biblioteket.", "Biblioteket"
-    said = [Message(MessageParty(party), text, subject) for party in (both, one, apps, str(new_id()))]
+    said = [
+        Message(MessageParty(party), text, subject) for party in (both, one, apps, str(new_id()))
+    ]
     accepted = await client.send_messages(Messages(said), _AT_ONCE)
     sms, email, notice = Wording(text), Wording(text, subject), Wording(text, subject)
-    rows: tuple[Mapping[str, Expected], ...] = (
-        {"sms": Expected("+46701740691", sms), "email": Expected("eva.norberg@example.se", email)},
-        {"sms": Expected("+46701740692", sms)},
-        {"push": Expected("saras-telefon", notice)},
+    rows: tuple[Mapping[str, ExpectedDelivery], ...] = (
+        {
+            "sms": ExpectedDelivery("+46701740691", sms),
+            "email": ExpectedDelivery("eva.norberg@example.se", email),
+        },
+        {"sms": ExpectedDelivery("+46701740692", sms)},
+        {"push": ExpectedDelivery("saras-telefon", notice)},
         {},
     )
-    names = {"sms": "message: SMS", "email": "message: e-mail", "push": "message: push", "message": "message: no way"}
-    return Mailing("messages", accepted.batch_id, rows, names)
+    names = {
+        "sms": "message: SMS",
+        "email": "message: e-mail",
+        "push": "message: push",
+        "message": "message: no way",
+    }
+    return DemoMailing("messages", accepted.batch_id, rows, names)

@@ -8,7 +8,8 @@ _ESCAPED = str.maketrans({"\\": r"\\", "(": r"\(", ")": r"\)"})
 
 
 def page(lines: Sequence[str]) -> bytes:
-    """A4, one line of text below the other. What Windows-1252 cannot say becomes a question mark."""
+    """A4, one line of text below the other. What Windows-1252 cannot say becomes a question
+    mark."""
     said = "\n".join(f"({line.translate(_ESCAPED)}) Tj T*" for line in lines)
     content = f"BT /F1 14 Tf 72 770 Td 20 TL\n{said}\nET".encode("windows-1252", "replace")
     objects = (
@@ -26,4 +27,7 @@ def page(lines: Sequence[str]) -> bytes:
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     size, start = len(objects) + 1, len(written)
     written += b"xref\n0 %d\n0000000000 65535 f \n%b" % (size, table)
-    return written + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, start)
+    return written + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (
+        size,
+        start,
+    )

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.mail_parser import Enclosure
 from utskick.sandbox.open_e import CaseMessage, open_case_message
-from utskick.sandbox.views.shelf import ROWS, FiledShelf, Kind
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, FiledShelf, ItemKind
+from utskick.sandbox.views.formatting import clock, day
 
 _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 
@@ -20,8 +20,14 @@ _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 class Cases(FiledShelf):
     """``/cases``"""
 
-    kind: ClassVar[Kind] = Kind(
-        "web_message", "/cases", "Ärenden", "ärenden", "meddelande", "meddelanden", "I inget ärende har någon skrivit än."
+    kind: ClassVar[ItemKind] = ItemKind(
+        "web_message",
+        "/cases",
+        "Ärenden",
+        "ärenden",
+        "meddelande",
+        "meddelanden",
+        "I inget ärende har någon skrivit än.",
     )
 
     def label(self, recipient: str) -> str:
@@ -54,9 +60,16 @@ def opened(raw: bytes) -> CaseMessage | None:
     """None for what is no message in a case."""
     try:
         return open_case_message(raw)
-    except (ValueError, TypeError, AttributeError):  # a comment among the elements, of which Open-E's schema knows nothing
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # a comment among the elements, of which Open-E's schema knows nothing
         return None
 
 
 def _files(message: CaseMessage | None) -> list[Enclosure]:
-    return [Enclosure(name or f"bilaga-{n}", "", data) for n, (name, data) in enumerate(message.files if message else (), start=1)]
+    return [
+        Enclosure(name or f"bilaga-{n}", "", data)
+        for n, (name, data) in enumerate(message.files if message else (), start=1)
+    ]

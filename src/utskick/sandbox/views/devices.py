@@ -9,15 +9,20 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
-_URGENCIES = {"very-low": "Mycket låg angelägenhet", "low": "Låg angelägenhet", "high": "Hög angelägenhet"}
+_URGENCIES = {
+    "very-low": "Mycket låg angelägenhet",
+    "low": "Låg angelägenhet",
+    "high": "Hög angelägenhet",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
-    """What a device makes of a push. ``tag``: the next of the same takes its place (Notifications API section 2.5); ``topic``: its name."""
+class ShownNotification:
+    """What a device makes of a push. ``tag``: the next of the same takes its place (Notifications
+    API section 2.5); ``topic``: its name."""
 
     title: str
     message: str
@@ -30,12 +35,20 @@ class Notification:
 class Devices(Shelf):
     """``/devices``"""
 
-    kind: ClassVar[Kind] = Kind(
-        "push", "/devices", "Enheter", "enheter", "avisering", "aviseringar", "Ingen enhet har fått någon pushavisering än."
+    kind: ClassVar[ItemKind] = ItemKind(
+        "push",
+        "/devices",
+        "Enheter",
+        "enheter",
+        "avisering",
+        "aviseringar",
+        "Ingen enhet har fått någon pushavisering än.",
     )
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(request, "device", rows=lock_screen(entries)[:ROWS], **self.frame(entries))
+        return self.desk.layout.living(
+            request, "device", rows=lock_screen(entries)[:ROWS], **self.frame(entries)
+        )
 
 
 def lock_screen(entries: list[Received]) -> list[dict[str, Any]]:
@@ -46,15 +59,22 @@ def lock_screen(entries: list[Received]) -> list[dict[str, Any]]:
         place = notice.tag or str(entry.number)
         before = shown.pop(place, None)  # taken out and put in again: the newest is the last
         shown[place] = {
-            "number": entry.number, "heading": notice.title or "(ingen rubrik)", "text": notice.message, "url": notice.url,
-            "topic": notice.topic, "urgency": _URGENCIES.get(notice.urgency, ""), "sender": entry.sender,
-            "at": f"{day(entry.at)} {clock(entry.at)}", "replaced": before["replaced"] + 1 if before else 0,
-        }  # fmt: skip
+            "number": entry.number,
+            "heading": notice.title or "(ingen rubrik)",
+            "text": notice.message,
+            "url": notice.url,
+            "topic": notice.topic,
+            "urgency": _URGENCIES.get(notice.urgency, ""),
+            "sender": entry.sender,
+            "at": f"{day(entry.at)} {clock(entry.at)}",
+            "replaced": before["replaced"] + 1 if before else 0,
+        }
     return list(reversed(shown.values()))
 
 
-def read(entry: Received) -> Notification:
-    """A Web Push payload of ours, or a message of FCM's (v1, ``messages.send``); what it lacks, as the ledger has it."""
+def read(entry: Received) -> ShownNotification:
+    """A Web Push payload of ours, or a message of FCM's (v1, ``messages.send``); what it lacks, as
+    the ledger has it."""
     try:
         payload = orjson.loads(entry.raw)
     except orjson.JSONDecodeError:
@@ -62,7 +82,7 @@ def read(entry: Received) -> Notification:
     told = _members(payload)
     said = _of_fcm(_members(told["message"])) if isinstance(told.get("message"), dict) else told
     tag = _text(said, "tag") or _text(said, "topic")
-    return Notification(
+    return ShownNotification(
         _text(said, "title") or entry.subject or "",
         _text(said, "message") or entry.text,
         _text(said, "url"),

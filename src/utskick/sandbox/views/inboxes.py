@@ -9,30 +9,49 @@ from typing import ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure, open_mail
+from utskick.sandbox.mail_parser import Enclosure, open_mail
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.views.formatting import excerpt, mail_date, moment
 from utskick.sandbox.views.layout import HEADERS, framed
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
-from utskick.sandbox.views.wording import excerpt, mail_date, moment
 
 
 class Inboxes(OpenShelf):
     """``/inboxes``"""
 
-    kind: ClassVar[Kind] = Kind("email", "/inboxes", "Inkorgar", "inkorgar", "brev", "brev", "Ingen inkorg har fått något brev än.")
+    kind: ClassVar[ItemKind] = ItemKind(
+        "email",
+        "/inboxes",
+        "Inkorgar",
+        "inkorgar",
+        "brev",
+        "brev",
+        "Ingen inkorg har fått något brev än.",
+    )
 
     def routes(self) -> list[web.RouteDef]:
-        return [*super().routes(), web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source))]
+        return [
+            *super().routes(),
+            web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source)),
+        ]
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
-            {"sender": e.sender, "subject": e.subject or "(inget ämne)", "excerpt": excerpt(e.text), "at": moment(e.at), "note": ""}
+            {
+                "sender": e.sender,
+                "subject": e.subject or "(inget ämne)",
+                "excerpt": excerpt(e.text),
+                "at": moment(e.at),
+                "note": "",
+            }
             | {"link": self.link(e)}
             for e in reversed(entries[-ROWS:])
         ]
         return self.desk.layout.living(request, "inbox", rows=rows, **self.frame(entries))
 
     def nobody(self, request: web.Request, who: str) -> web.Response:
-        return self.desk.layout.absent(request, "Tom inkorg", f"{who} har inte fått någon e-post än.")
+        return self.desk.layout.absent(
+            request, "Tom inkorg", f"{who} har inte fått någon e-post än."
+        )
 
     async def opened(self, request: web.Request, entry: Received) -> web.Response:
         mail = await asyncio.to_thread(open_mail, entry.raw)
@@ -61,4 +80,6 @@ class Inboxes(OpenShelf):
 
     async def source(self, _request: web.Request, entry: Received) -> web.Response:
         source = entry.raw.decode("utf-8", "replace").encode()
-        return web.Response(body=source, content_type="text/plain", charset="utf-8", headers=HEADERS)
+        return web.Response(
+            body=source, content_type="text/plain", charset="utf-8", headers=HEADERS
+        )

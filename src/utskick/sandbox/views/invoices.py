@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from utskick.sandbox.invoice import Invoice, Payment, open_invoice
+from utskick.sandbox.invoice_parser import Invoice, Payment, open_invoice
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
-from utskick.sandbox.views.wording import bankgiro, kronor, legal_id, moment, plusgiro
+from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, moment, plusgiro
 
 _UNTITLED = "(ingen rubrik)"
 
@@ -20,23 +20,40 @@ _UNTITLED = "(ingen rubrik)"
 class Invoices(OpenShelf):
     """``/invoices``"""
 
-    kind: ClassVar[Kind] = Kind(
-        "digital_invoice", "/invoices", "Fakturor", "fakturamottagare", "faktura", "fakturor", "Ingen har fått någon faktura än."
+    kind: ClassVar[ItemKind] = ItemKind(
+        "digital_invoice",
+        "/invoices",
+        "Fakturor",
+        "fakturamottagare",
+        "faktura",
+        "fakturor",
+        "Ingen har fått någon faktura än.",
     )
 
     def label(self, recipient: str) -> str:
         return legal_id(recipient)
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(request, "payer", rows=await asyncio.to_thread(self._rows, entries), **self.frame(entries))
+        return self.desk.layout.living(
+            request,
+            "payer",
+            rows=await asyncio.to_thread(self._rows, entries),
+            **self.frame(entries),
+        )
 
     def _rows(self, entries: list[Received]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for entry in reversed(entries[-ROWS:]):
             invoice = open_invoice(entry.raw)
             paid = invoice.payments[0] if invoice.payments else None
-            row: dict[str, Any] = {"payee": entry.sender, "subject": invoice.subject or entry.subject or _UNTITLED}
-            row |= {"due": paid.due if paid else "", "amount": kronor(paid.amount) if paid else nothing_due(invoice)}
+            row: dict[str, Any] = {
+                "payee": entry.sender,
+                "subject": invoice.subject or entry.subject or _UNTITLED,
+            }
+            row |= {
+                "due": paid.due if paid else "",
+                "amount": kronor(paid.amount) if paid else nothing_due(invoice),
+            }
             row |= {"link": self.link(entry), "number": entry.number, "reminder": invoice.reminder}
             rows.append(row)
         return rows

@@ -1,4 +1,5 @@
-"""The frame around every page: how templates are filled, what headers go out, and what a missing page says."""
+"""The frame around every page: how templates are filled, what headers go out, and what a missing
+page says."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.mail_parser import Enclosure
 
 HEADERS: Final[Mapping[str, str]] = {
-    # A mail's frame (srcdoc) inherits this policy (HTML section 7.1.7): no script, and nothing fetched from anywhere else.
+    # A mail's frame (srcdoc) inherits this policy (HTML section 7.1.7): no script, and nothing
+    # fetched from anywhere else.
     "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -25,15 +27,18 @@ HEADERS: Final[Mapping[str, str]] = {
 
 _SLOT: Final = re.compile(r"\{\{([#^])(\w+)\}\}(.*?)\{\{/\2\}\}|\{\{(\w+)\}\}", re.S)
 _PART: Final = re.compile(r"\{\{>(\w+)\}\}")
-#: The policy stops what a page fetches, not what a browser connects to beforehand (``<link rel=preconnect>``, and Chromium for
+#: The policy stops what a page fetches, not what a browser connects to beforehand (``<link
+#: rel=preconnect>``, and Chromium for
 #: a frame that the policy then refuses), so these become elements without meaning.
 _REACHING_OUT: Final = re.compile(r"<(?=(?:link|meta|base|i?frame)\b)", re.I)
 
 
 def fill(template: str, members: Mapping[str, Any]) -> str:
-    """A subset of Mustache: ``{{name}}`` always escaped, ``{{#name}}…{{/name}}`` for each or if, ``{{^name}}`` if not.
+    """A subset of Mustache: ``{{name}}`` always escaped, ``{{#name}}…{{/name}}`` for each or if,
+    ``{{^name}}`` if not.
 
-    There is no unescaped form, and what was put in is never read again: a citizen's text cannot become markup.
+    There is no unescaped form, and what was put in is never read again: a citizen's text cannot
+    become markup.
     """
 
     def put(slot: re.Match[str]) -> str:
@@ -59,8 +64,9 @@ def segment(text: str) -> str:
     return quote(text, safe="", errors="replace")
 
 
-class Layout:
-    """The templates below ``pages``; ``{{>part}}`` puts the file ``_part.html`` in. ``tabs``: address → label, in their order."""
+class PageLayout:
+    """The templates below ``pages``; ``{{>part}}`` puts the file ``_part.html`` in. ``tabs``:
+    address → label, in their order."""
 
     def __init__(self, folder: Path, tabs: Mapping[str, str]) -> None:
         texts = {path.stem: path.read_text("utf-8") for path in folder.glob("*.html")}
@@ -78,23 +84,36 @@ class Layout:
     def living(self, request: web.Request, page: str, **members: Any) -> web.Response:
         """A page that reads itself again every other second, unless paused (WCAG 2.2.2)."""
         paused = "paus" in request.query
-        return self._answer(request, page, {**members, "refresh": not paused, "resume": paused}, status=200)
+        return self._answer(
+            request, page, {**members, "refresh": not paused, "resume": paused}, status=200
+        )
 
     def absent(self, request: web.Request, title: str, sentence: str) -> web.Response:
         return self._answer(request, "missing", {"title": title, "sentence": sentence}, status=404)
 
-    def _answer(self, request: web.Request, page: str, members: dict[str, Any], *, status: int) -> web.Response:
+    def _answer(
+        self, request: web.Request, page: str, members: dict[str, Any], *, status: int
+    ) -> web.Response:
         here = "/" + request.path.split("/")[1]
-        tabs = [{"href": href, "label": label, "current": href == here} for href, label in self._tabs.items()]
+        tabs = [
+            {"href": href, "label": label, "current": href == here}
+            for href, label in self._tabs.items()
+        ]
         shared = {"tabs": tabs, "refresh": False, "resume": False}
         # "replace": a badly encoded mail may hold lone surrogates, which UTF-8 cannot
         body = fill(self._pages[page], shared | members).encode("utf-8", "replace")
-        return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=HEADERS)
+        return web.Response(
+            body=body, status=status, content_type="text/html", charset="utf-8", headers=HEADERS
+        )
 
 
 def to_save(file: Enclosure, plain_name: str) -> web.Response:
     """The file itself, always as something to save: never shown on our own origin."""
-    return web.Response(body=file.data, content_type="application/octet-stream", headers=saving(file.name, plain_name))
+    return web.Response(
+        body=file.data,
+        content_type="application/octet-stream",
+        headers=saving(file.name, plain_name),
+    )
 
 
 def saving(name: str, plain_name: str) -> dict[str, str]:

@@ -8,19 +8,19 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from utskick.sandbox.digital_mail_opened import open_digital_letter
-from utskick.sandbox.digital_mail_people import OPERATORS
+from utskick.sandbox.digital_mail.citizens import OPERATORS
+from utskick.sandbox.digital_mail.parser import open_digital_letter
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.letter import Enclosure
+from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.views.formatting import excerpt, legal_id, moment
 from utskick.sandbox.views.layout import framed
-from utskick.sandbox.views.shelf import ROWS, Kind, OpenShelf
-from utskick.sandbox.views.wording import excerpt, legal_id, moment
 
 
 class Mailboxes(OpenShelf):
     """``/mailboxes``"""
 
-    kind: ClassVar[Kind] = Kind(
+    kind: ClassVar[ItemKind] = ItemKind(
         "digital_mail",
         "/mailboxes",
         "Digitala brevlådor",
@@ -35,7 +35,13 @@ class Mailboxes(OpenShelf):
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
-            {"sender": e.sender, "subject": e.subject or "(inget ämne)", "excerpt": "", "at": moment(e.at), "note": operator(e)}
+            {
+                "sender": e.sender,
+                "subject": e.subject or "(inget ämne)",
+                "excerpt": "",
+                "at": moment(e.at),
+                "note": operator(e),
+            }
             | {"link": self.link(e)}
             for e in reversed(entries[-ROWS:])
         ]

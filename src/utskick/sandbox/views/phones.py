@@ -7,17 +7,27 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
 
 class Phones(Shelf):
     """``/phones``"""
 
-    kind: ClassVar[Kind] = Kind("sms", "/phones", "Telefoner", "telefoner", "sms", "sms", "Ingen telefon har fått något sms än.")
+    kind: ClassVar[ItemKind] = ItemKind(
+        "sms",
+        "/phones",
+        "Telefoner",
+        "telefoner",
+        "sms",
+        "sms",
+        "Ingen telefon har fått något sms än.",
+    )
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(request, "phone", bubbles=bubbles(entries[-ROWS:]), **self.frame(entries))
+        return self.desk.layout.living(
+            request, "phone", bubbles=bubbles(entries[-ROWS:]), **self.frame(entries)
+        )
 
     def nobody(self, request: web.Request, who: str) -> web.Response:
         sentence = f"{who} har inte fått något sms än. Skriv numret som +46700000001."
@@ -31,7 +41,12 @@ def bubbles(entries: list[Received]) -> list[dict[str, Any]]:
     for entry in entries:
         today = day(entry.at)
         new = today != last
-        said.append({"day": today if new else "", "sender": entry.sender if new or entry.sender != sender else ""})
+        said.append(
+            {
+                "day": today if new else "",
+                "sender": entry.sender if new or entry.sender != sender else "",
+            }
+        )
         said[-1] |= {"text": entry.text, "time": clock(entry.at), "number": entry.number}
         last, sender = today, entry.sender
     return said

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.shelf import ROWS, Kind, Shelf
-from utskick.sandbox.views.wording import clock, day
+from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.formatting import clock, day
 
 _FENCE = re.compile(r"```\n?(.*?)\n?```", re.S)
 #: The three that mrkdwn escapes; nothing else is an entity there.
@@ -20,8 +20,14 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 class SlackChannels(Shelf):
     """``/channels``"""
 
-    kind: ClassVar[Kind] = Kind(
-        "slack", "/channels", "Slack", "Slackkanaler", "meddelande", "meddelanden", "I ingen kanal har något skrivits än."
+    kind: ClassVar[ItemKind] = ItemKind(
+        "slack",
+        "/channels",
+        "Slack",
+        "Slackkanaler",
+        "meddelande",
+        "meddelanden",
+        "I ingen kanal har något skrivits än.",
     )
 
     async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
@@ -29,7 +35,14 @@ class SlackChannels(Shelf):
         last = ""
         for entry in entries[-ROWS:]:
             today = day(entry.at)
-            rows.append({"day": today if today != last else "", "sender": entry.sender, "time": clock(entry.at), "number": entry.number})
+            rows.append(
+                {
+                    "day": today if today != last else "",
+                    "sender": entry.sender,
+                    "time": clock(entry.at),
+                    "number": entry.number,
+                }
+            )
             rows[-1]["pieces"] = pieces(entry.text)
             last = today
         return self.desk.layout.living(request, "slack_channel", rows=rows, **self.frame(entries))
@@ -37,5 +50,8 @@ class SlackChannels(Shelf):
 
 def pieces(text: str) -> list[dict[str, Any]]:
     """mrkdwn as it is read: what stands between code fences, and what does not."""
-    found = [(number % 2 == 1, _ENTITY.sub(lambda entity: unescape(entity[0]), piece)) for number, piece in enumerate(_FENCE.split(text))]
+    found = [
+        (number % 2 == 1, _ENTITY.sub(lambda entity: unescape(entity[0]), piece))
+        for number, piece in enumerate(_FENCE.split(text))
+    ]
     return [{"code": code, "text": piece.strip("\n")} for code, piece in found if piece.strip()]

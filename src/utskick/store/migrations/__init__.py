@@ -1,4 +1,5 @@
-"""The schema, revision by revision, as SQL. Run by ``utskick migrate`` and by ``serve`` on the embedded database."""
+"""The schema, revision by revision, as SQL. Run by ``utskick migrate`` and by ``serve`` on the
+embedded database."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ OLDEST = 14
 
 
 def migrate(url: str) -> tuple[str | None, str]:
-    """Bring the schema to this release's. Returns (revision before, revision after). Raises ``DatabaseFault``."""
+    """Bring the schema to this release's. Returns (revision before, revision after). Raises
+    ``DatabaseFault``."""
     before = _revision(url)
     _refuse_newer(before)
     if before != head():
@@ -33,17 +35,24 @@ def known(revision: str) -> bool:
 
 
 def _revisions() -> set[str]:
-    """Each stands in a file whose name begins with it (tests/store/test_migrations.py asks Alembic whether that is so)."""
-    return {path.stem[:4] for path in (Path(__file__).parent / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")}
+    """Each stands in a file whose name begins with it (tests/store/test_migrations.py asks Alembic
+    whether that is so)."""
+    return {
+        path.stem[:4]
+        for path in (Path(__file__).parent / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")
+    }
 
 
 def check(revision: str | None) -> None:
-    """Whether a database of this revision can be served. Raises ``DatabaseFault`` with the sentence that says what to do."""
+    """Whether a database of this revision can be served. Raises ``DatabaseFault`` with the sentence
+    that says what to do."""
     if revision is None:
         raise DatabaseFault("the database has no Utskick schema yet: run `utskick migrate`")
     _refuse_newer(revision)
     if revision != head():
-        raise DatabaseFault(f"the database is at schema {revision}, this release needs {head()}: run `utskick migrate`")
+        raise DatabaseFault(
+            f"the database is at schema {revision}, this release needs {head()}: run `utskick migrate`"
+        )
 
 
 def _refuse_newer(revision: str | None) -> None:

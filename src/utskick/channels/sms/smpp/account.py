@@ -1,4 +1,5 @@
-"""One account at a message centre: bound for as long as the process lives, and bound again when the session is lost."""
+"""One account at a message centre: bound for as long as the process lives, and bound again when the
+session is lost."""
 
 from __future__ import annotations
 
@@ -14,30 +15,38 @@ from smpp34 import DeliverSm
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import SmppAccount
-from utskick.channels.sms.smpp.parts import parts_of
+from utskick.channels.sms.smpp.command_status import COME_AGAIN, NOT_TAKEN, OK
 from utskick.channels.sms.smpp.receipts import is_receipt, word_of
 from utskick.channels.sms.smpp.session import Accepted, Session, open_session
-from utskick.channels.sms.smpp.statuses import COME_AGAIN, NOT_TAKEN, OK
-from utskick.domain.channel import Health, Hook, Keep, Receipt
+from utskick.channels.sms.smpp.submit_sm import parts_of
+from utskick.domain.channel import AccountHealth, Keep, ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
-from utskick.outgoing.memory import Memory
+from utskick.outgoing.ttl_cache import Memory
 
 log = structlog.get_logger(__name__)
 
-#: Who keeps receipts: (account, receipts). It returns when they are on disk, and raises when they are not.
+#: Who keeps receipts: (account, receipts). It returns when they are on disk, and raises when they
+#: are not.
 
 
 #: Seconds between attempts to bind: the first, doubled each time, and the longest.
 _PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-#: The ids of parts whose message is remembered, and for how long (seconds): most receipts come within a day.
+#: The ids of parts whose message is remembered, and for how long (seconds): most receipts come
+#: within a day.
 _PARTS, _PART_LIFE = 100_000, 3 * 86_400.0
 
-_SENDER: Final = Misconfigured(Reason("refused-sender", "the sender's name has characters that SMPP cannot carry; it must be plain ASCII"))
+_SENDER: Final = Misconfigured(
+    Reason(
+        "refused-sender",
+        "the sender's name has characters that SMPP cannot carry; it must be plain ASCII",
+    )
+)
 
 
 class Smpp:
-    """``Provider`` over a standing session. Any number of processes may hold one each; the centre reports to any of them."""
+    """``Provider`` over a standing session. Any number of processes may hold one each; the centre
+    reports to any of them."""
 
     def __init__(self, name: str, account: SmppAccount) -> None:
         self._name = name
@@ -80,28 +89,42 @@ class Smpp:
         answer = await session.submit(first)
         if not isinstance(answer, Accepted):
             return answer
-        return self._whole([answer, *await asyncio.gather(*(session.submit(part) for part in others))])
+        return self._whole(
+            [answer, *await asyncio.gather(*(session.submit(part) for part in others))]
+        )
 
     def _whole(self, answers: Sequence[Accepted | Outcome]) -> Outcome:
         """Known by the id of its first part; receipts of the others are led to it."""
         for answer in answers:
             if not isinstance(answer, Accepted):
                 code = None if isinstance(answer, Sent) else answer.reason.provider_code
-                return Uncertain(Reason("in-part", "the provider took a part of the message, and not the whole of it", code))
-        ids = [answer.message_id for answer in answers if isinstance(answer, Accepted) and answer.message_id]
+                return Uncertain(
+                    Reason(
+                        "in-part",
+                        "the provider took a part of the message, and not the whole of it",
+                        code,
+                    )
+                )
+        ids = [
+            answer.message_id
+            for answer in answers
+            if isinstance(answer, Accepted) and answer.message_id
+        ]
         for part in ids[1:]:
             self._wholes.put(part, ids[0])
         return Sent(ids[0] if ids else None)
 
-    def read_report(self, hook: Hook) -> list[Receipt]:
+    def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(f"the account {hook.account} reports over its own session, not by HTTP")
 
-    async def look(self) -> Health:
+    async def look(self) -> AccountHealth:
         session = await self._bound()
         if isinstance(session, Session):
-            return Health(self._name, True, "bound to the message centre")
+            return AccountHealth(self._name, True, "bound to the message centre")
         reason = getattr(session, "reason", None)
-        return Health(self._name, False, reason.sentence if reason else "the message centre cannot be used")
+        return AccountHealth(
+            self._name, False, reason.sentence if reason else "the message centre cannot be used"
+        )
 
     async def _hear(self, message: DeliverSm) -> int:
         if not is_receipt(message):
@@ -112,20 +135,27 @@ class Smpp:
         if self._keep is None:
             return COME_AGAIN
         try:
-            await self._keep(self._name, [word.receipt(self._wholes.get(word.reference) or word.reference)])
-        except Exception as fault:  # noqa: BLE001 - whatever kept it from being kept, the centre has it still and tells it again
+            await self._keep(
+                self._name, [word.receipt(self._wholes.get(word.reference) or word.reference)]
+            )
+        except Exception as fault:  # noqa: BLE001
             # By its name only: a traceback may be printed with the receipt in it.
             log.warning("receipt-not-kept", account=self._name, fault=type(fault).__name__)
             return COME_AGAIN
         return OK
 
     async def _bound(self) -> Session | Outcome:
-        """The session; one attempt to bind serves all who wait, and after a failure nobody knocks again at once."""
+        """The session; one attempt to bind serves all who wait, and after a failure nobody knocks
+        again at once."""
         if self._session is not None and self._session.usable:
             return self._session
         if self._refusal is not None and (left := self._refusal[1] - time.monotonic()) > 0:
             outcome = self._refusal[0]
-            return Deferred(outcome.reason, timedelta(seconds=left)) if isinstance(outcome, Deferred) else outcome
+            return (
+                Deferred(outcome.reason, timedelta(seconds=left))
+                if isinstance(outcome, Deferred)
+                else outcome
+            )
         if self._binding is None or self._binding.done():
             self._binding = asyncio.create_task(self._bind())
         return await asyncio.shield(self._binding)

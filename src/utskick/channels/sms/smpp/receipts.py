@@ -1,4 +1,5 @@
-"""A delivery receipt in a deliver_sm: by its optional parameters where it has them, else by its text (SMPP 3.4 appendix B)."""
+"""A delivery receipt in a deliver_sm: by its optional parameters where it has them, else by its
+text (SMPP 3.4 appendix B)."""
 
 from __future__ import annotations
 
@@ -8,14 +9,24 @@ from typing import Final
 
 from smpp34 import DeliverSm
 
-from utskick.channels.sms.smpp.frames import MESSAGE_PAYLOAD, MESSAGE_STATE, RECEIPTED_MESSAGE_ID
+from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD, MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from utskick.domain.channel import Receipt, Report
 from utskick.domain.outcome import Reason
 
-#: Section 5.2.12: the type of message in ``esm_class``, and the two that report on a message of ours.
+#: Section 5.2.12: the type of message in ``esm_class``, and the two that report on a message of
+#: ours.
 _TYPE, _REPORTING = 0x3C, (0x04, 0x20)
 #: Section 5.2.28, and appendix B's words for it.
-_STATES: Final = {1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN", 8: "REJECTD"}
+_STATES: Final = {
+    1: "ENROUTE",
+    2: "DELIVRD",
+    3: "EXPIRED",
+    4: "DELETED",
+    5: "UNDELIV",
+    6: "ACCEPTD",
+    7: "UNKNOWN",
+    8: "REJECTD",
+}
 
 _DELIVERED: Final = (Report.DELIVERED, None)
 _UNDELIVERED: Final = Reason("not-delivered", "the operator did not deliver the message")
@@ -24,12 +35,18 @@ REPORTS: Final[dict[str, tuple[Report, Reason | None]]] = {
     "ACCEPTD": (Report.SENT, None),
     "DELIVRD": _DELIVERED,
     "DELIVERED": _DELIVERED,
-    "EXPIRED": (Report.FAILED, Reason("expired", "the message expired before the phone could be reached")),
+    "EXPIRED": (
+        Report.FAILED,
+        Reason("expired", "the message expired before the phone could be reached"),
+    ),
     "DELETED": (Report.FAILED, Reason("deleted", "the message was deleted at the operator")),
     "UNDELIV": (Report.FAILED, _UNDELIVERED),
     "REJECTD": (Report.FAILED, Reason("refused-content", "the operator refused the message")),
 }
-_UNKNOWN: Final = (Report.UNKNOWN, Reason("unknown-code", "the provider reported a state that its table does not have"))
+_UNKNOWN: Final = (
+    Report.UNKNOWN,
+    Reason("unknown-code", "the provider reported a state that its table does not have"),
+)
 
 _ID: Final = re.compile(r"\bid:\s*(\S{1,64})", re.IGNORECASE)
 _STAT: Final = re.compile(r"\bstat:\s*([A-Za-z]{1,12})", re.IGNORECASE)
@@ -47,19 +64,24 @@ class Word:
     reason: Reason | None
 
     def receipt(self, reference: str) -> Receipt:
-        """On the message of which it may be a part. Its time has no zone (appendix B), and is left out."""
+        """On the message of which it may be a part. Its time has no zone (appendix B), and is left
+        out."""
         return Receipt("smpp", self.report, None, reference, None, self.reason)
 
 
 def is_receipt(message: DeliverSm) -> bool:
     """Some centres forget to say so in ``esm_class``; a receipted_message_id says it as well."""
-    return message.esm_class & _TYPE in _REPORTING or any(tlv.tag == RECEIPTED_MESSAGE_ID for tlv in message.tlvs)
+    return message.esm_class & _TYPE in _REPORTING or any(
+        tlv.tag == RECEIPTED_MESSAGE_ID for tlv in message.tlvs
+    )
 
 
 def word_of(message: DeliverSm) -> Word | None:
     """None where nobody can tell which message it speaks of."""
     tlvs = {tlv.tag: tlv.value for tlv in message.tlvs}
-    text = _TEXT.sub("", (message.short_message or tlvs.get(MESSAGE_PAYLOAD, b"")).decode("latin-1"))
+    text = _TEXT.sub(
+        "", (message.short_message or tlvs.get(MESSAGE_PAYLOAD, b"")).decode("latin-1")
+    )
     reference = _string(tlvs.get(RECEIPTED_MESSAGE_ID)) or _found(_ID, text)
     if reference is None:
         return None
@@ -67,7 +89,9 @@ def word_of(message: DeliverSm) -> Word | None:
     report, reason = REPORTS.get(state, _UNKNOWN)
     if reason is not None:
         error = _found(_ERR, text)
-        reason = Reason(reason.code, reason.sentence, f"{state} {error}".strip() if error else state or None)
+        reason = Reason(
+            reason.code, reason.sentence, f"{state} {error}".strip() if error else state or None
+        )
     return Word(reference, report, reason)
 
 

@@ -1,4 +1,5 @@
-"""One bound session (SMPP 3.4 section 2.2): requests in a window, answers by their number, a question now and then whether it lives."""
+"""One bound session (SMPP 3.4 section 2.2): requests in a window, answers by their number, a
+question now and then whether it lives."""
 
 from __future__ import annotations
 
@@ -12,9 +13,16 @@ from typing import Final
 from smpp34 import DeliverSm
 
 from utskick.channels.sms.settings import SmppAccount
-from utskick.channels.sms.smpp.frames import Broken, Command, Frame, bind_body, read_frame
-from utskick.channels.sms.smpp.parts import Part
-from utskick.channels.sms.smpp.statuses import COME_AGAIN, NOT_TAKEN, OK, UNKNOWN_COMMAND, of_bind, of_message
+from utskick.channels.sms.smpp.command_status import (
+    COME_AGAIN,
+    NOT_TAKEN,
+    OK,
+    UNKNOWN_COMMAND,
+    of_bind,
+    of_message,
+)
+from utskick.channels.sms.smpp.pdu import Command, Frame, InvalidPdu, bind_body, read_frame
+from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
 #: What the owner does with a deliver_sm: the status to answer with, once it has been kept.
@@ -26,10 +34,16 @@ _KEEPING: Final = 64
 _FAREWELL: Final = 1.0
 _LAST_NUMBER: Final = 0x7FFF_FFFF
 
-_LOST: Final = Uncertain(Reason("connection-lost", "the request left, and the connection was lost before the answer"))
+_LOST: Final = Uncertain(
+    Reason("connection-lost", "the request left, and the connection was lost before the answer")
+)
 _NO_ANSWER: Final = Uncertain(Reason("no-answer", "the request left, and no answer came in time"))
-_GARBAGE: Final = Uncertain(Reason("garbage", "the provider's answer to the message cannot be understood"))
-_ENDED: Final = Deferred(Reason("unreachable", "the session with the provider had ended before the request left"))
+_GARBAGE: Final = Uncertain(
+    Reason("garbage", "the provider's answer to the message cannot be understood")
+)
+_ENDED: Final = Deferred(
+    Reason("unreachable", "the session with the provider had ended before the request left")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,12 @@ class Accepted:
 class Session:
     """Open one with ``bind``; it serves until ``ended``."""
 
-    def __init__(self, account: SmppAccount, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], hear: Hear) -> None:
+    def __init__(
+        self,
+        account: SmppAccount,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        hear: Hear,
+    ) -> None:
         self._account = account
         self._reader, self._writer = streams
         self._hear = hear
@@ -62,11 +81,17 @@ class Session:
         """None: bound, and served from now on."""
         self._tasks = (asyncio.create_task(self._read()),)
         account = self._account
-        body = bind_body(account.system_id, account.password.get_secret_value(), account.system_type)
+        body = bind_body(
+            account.system_id, account.password.get_secret_value(), account.system_type
+        )
         answer = await self._ask(Command.BIND_TRANSCEIVER, body)
         if answer is None:
             self.drop()
-            return Deferred(Reason("unreachable", "the provider took our connection and did not answer our login"))
+            return Deferred(
+                Reason(
+                    "unreachable", "the provider took our connection and did not answer our login"
+                )
+            )
         if answer.status != OK or not answer.answers(Command.BIND_TRANSCEIVER):
             self.drop()
             return of_bind(answer.status)
@@ -141,7 +166,7 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            with suppress(Broken, OSError, asyncio.IncompleteReadError):
+            with suppress(InvalidPdu, OSError, asyncio.IncompleteReadError):
                 while True:
                     self._sort(await read_frame(self._reader))
         finally:
@@ -196,16 +221,29 @@ async def open_session(account: SmppAccount, hear: Hear) -> Session | Outcome:
     try:
         tls = await asyncio.to_thread(account.tls)
     except OSError as fault:
-        return Misconfigured(Reason("tls", f"the account's certificate authorities cannot be read: {type(fault).__name__}"))
+        return Misconfigured(
+            Reason(
+                "tls",
+                f"the account's certificate authorities cannot be read: {type(fault).__name__}",
+            )
+        )
     try:
         async with asyncio.timeout(account.connect_timeout):
-            streams = await asyncio.open_connection(account.host, account.port, ssl=tls, server_hostname=account.host if tls else None)
+            streams = await asyncio.open_connection(
+                account.host, account.port, ssl=tls, server_hostname=account.host if tls else None
+            )
     except ssl.SSLError as fault:
-        return Misconfigured(Reason("tls", f"no secure connection to the provider: {type(fault).__name__}"))
+        return Misconfigured(
+            Reason("tls", f"no secure connection to the provider: {type(fault).__name__}")
+        )
     except ValueError as fault:
-        return Misconfigured(Reason("address", f"the provider's address cannot be used: {type(fault).__name__}"))
+        return Misconfigured(
+            Reason("address", f"the provider's address cannot be used: {type(fault).__name__}")
+        )
     except (OSError, TimeoutError) as fault:
-        return Deferred(Reason("unreachable", f"the provider could not be reached ({type(fault).__name__})"))
+        return Deferred(
+            Reason("unreachable", f"the provider could not be reached ({type(fault).__name__})")
+        )
     session = Session(account, streams, hear)
     try:
         refusal = await session.bind()

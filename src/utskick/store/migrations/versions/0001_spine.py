@@ -1,7 +1,9 @@
-"""The spine: batches, messages, deliveries, attempts, events, receipts, attachments, idempotency keys, workers, and PgQueuer's queue.
+"""The spine: batches, messages, deliveries, attempts, events, receipts, attachments, idempotency
+keys, workers, and PgQueuer's queue.
 
-No foreign keys between the hot tables: their rows are written together in one transaction and removed together by retention;
-the keys would cost a look-up and a row lock for every row of a batch of 100 000 (docs/explanation/adr/0004).
+No foreign keys between the hot tables: their rows are written together in one transaction and
+removed together by retention; the keys would cost a look-up and a row lock for every row of a batch
+of 100 000 (docs/explanation/adr/0004).
 """
 
 from alembic import op
@@ -149,8 +151,10 @@ CREATE TABLE workers (
 );
 """
 
-#: We wake workers by lane, once a transaction; PgQueuer's trigger would wake all of them for every statement. The three indexes
-#: serve calls of PgQueuer that we do not make, and every job would be written into each of them three times.
+#: We wake workers by lane, once a transaction; PgQueuer's trigger would wake all of them for every
+#: statement. The three indexes
+#: serve calls of PgQueuer that we do not make, and every job would be written into each of them
+#: three times.
 QUEUE = """
 DROP TRIGGER tg_pgqueuer_changed ON pgqueuer;
 DROP INDEX pgqueuer_priority_id_id1_idx, pgqueuer_updated_id_id1_idx, pgqueuer_queue_manager_id_idx;

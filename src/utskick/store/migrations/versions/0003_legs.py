@@ -1,4 +1,5 @@
-"""Legs of a routed request, what is frozen at a first attempt, what is secret until settlement, and print batches."""
+"""Legs of a routed request, what is frozen at a first attempt, what is secret until settlement, and
+print batches."""
 
 from alembic import op
 

@@ -1,4 +1,5 @@
-"""What reading stands on: messages by time, caller and person; events in the order of commits; tallies; another system's records."""
+"""What reading stands on: messages by time, caller and person; events in the order of commits;
+tallies; another system's records."""
 
 from alembic import op
 
@@ -24,8 +25,10 @@ CREATE INDEX batches_issuer ON batches (municipality_id, issuer, created_at, id)
 ALTER TABLE deliveries ADD COLUMN recorded bytea, ADD COLUMN recorded_files bytea;
 """
 
-#: A transaction's number orders what it wrote before all that later ones write, and what is older than every running transaction
-#: is complete: a reader that goes by (tx, id) up to there misses nothing. By id alone it would pass over one that commits late.
+#: A transaction's number orders what it wrote before all that later ones write, and what is older
+#: than every running transaction
+#: is complete: a reader that goes by (tx, id) up to there misses nothing. By id alone it would pass
+#: over one that commits late.
 EVENTS = """
 CREATE FUNCTION utskick_tx() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT pg_current_xact_id()::text::bigint + 0 $$;
 CREATE FUNCTION utskick_complete_tx() RETURNS bigint LANGUAGE sql STABLE AS

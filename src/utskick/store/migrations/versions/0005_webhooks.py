@@ -7,7 +7,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-#: (tx, event_id): everything up to there has been put into calls. due_at: when it may be looked at again, also the end of a claim.
+#: (tx, event_id): everything up to there has been put into calls. due_at: when it may be looked at
+#: again, also the end of a claim.
 TABLES = """
 CREATE TABLE webhooks (
     municipality_id text NOT NULL,

@@ -1,4 +1,5 @@
-"""The audit trail: entries, written with what they tell of, and the chain that is put over them in the order of commits."""
+"""The audit trail: entries, written with what they tell of, and the chain that is put over them in
+the order of commits."""
 
 from alembic import op
 

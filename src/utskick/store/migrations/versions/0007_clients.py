@@ -1,6 +1,7 @@
 """Clients of the embedded issuer, the keys that it signs with, and the assertions that were used.
 
-None of them is of one municipality: a client may stand for several, and the keys are the service's own.
+None of them is of one municipality: a client may stand for several, and the keys are the service's
+own.
 """
 
 from alembic import op

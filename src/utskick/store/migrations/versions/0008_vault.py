@@ -1,4 +1,5 @@
-"""The keys that seal what was said: one for each municipality and month, wrapped by those of the settings; files sealed in pieces."""
+"""The keys that seal what was said: one for each municipality and month, wrapped by those of the
+settings; files sealed in pieces."""
 
 from alembic import op
 
@@ -7,8 +8,10 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-#: period: '2026-01'; 'index' of the key by which parties and files are found; 'people-<n>' of municipality '' of the directory's safe.
-#: A key that was destroyed keeps its row, so that nobody makes another in its place. While the settings' key is changed, it is wrapped by
+#: period: '2026-01'; 'index' of the key by which parties and files are found; 'people-<n>' of
+#: municipality '' of the directory's safe.
+#: A key that was destroyed keeps its row, so that nobody makes another in its place. While the
+#: settings' key is changed, it is wrapped by
 #: the old one and by the new one.
 TABLES = """
 CREATE TABLE vault_keys (

@@ -1,4 +1,5 @@
-"""Row-level security: the role that answers requests sees the rows of the municipality that its session is bound to, and no others."""
+"""Row-level security: the role that answers requests sees the rows of the municipality that its
+session is bound to, and no others."""
 
 from alembic import op
 
@@ -7,7 +8,8 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-#: On a server where this user may make no roles, an administrator makes it once; the message says how.
+#: On a server where this user may make no roles, an administrator makes it once; the message says
+#: how.
 ROLE = """
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'utskick_requests') THEN
@@ -28,7 +30,8 @@ DO $$ BEGIN
 END $$;
 """
 
-#: For the tables of this and of every later migration; keys are the engine's alone. The municipality is read once for each statement, not
+#: For the tables of this and of every later migration; keys are the engine's alone. The
+#: municipality is read once for each statement, not
 #: for each row.
 GUARD = """
 CREATE FUNCTION utskick_guard(guarded regclass) RETURNS void LANGUAGE plpgsql AS $$ BEGIN

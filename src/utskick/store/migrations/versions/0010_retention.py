@@ -1,4 +1,5 @@
-"""Retention: rules, holds, the protocol of what was removed, and which messages a stored file belongs to."""
+"""Retention: rules, holds, the protocol of what was removed, and which messages a stored file
+belongs to."""
 
 from alembic import op
 
@@ -7,7 +8,8 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-#: ``days`` null: preserve. A place is where the next look over a municipality's requests of one type goes on.
+#: ``days`` null: preserve. A place is where the next look over a municipality's requests of one
+#: type goes on.
 RULES = """
 CREATE TABLE retention_rules (
     municipality_id text NOT NULL,
@@ -32,7 +34,8 @@ CREATE INDEX batches_age ON batches (municipality_id, message_type, created_at, 
 CREATE INDEX print_batches_batch ON print_batches (batch_id);
 """
 
-#: ``keys``: what a message or a batch is compared by (its id), or all under which a party may stand in messages.
+#: ``keys``: what a message or a batch is compared by (its id), or all under which a party may stand
+#: in messages.
 HOLDS = """
 CREATE TABLE holds (
     municipality_id text NOT NULL,
@@ -77,8 +80,10 @@ CREATE FUNCTION utskick_protocol_append_only() RETURNS trigger LANGUAGE plpgsql 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON retention_protocol EXECUTE FUNCTION utskick_protocol_append_only();
 """
 
-#: ``owner``: the batch or the message that names the file; ``digest``: as the file stands in ``attachments``. What was stored plain can
-#: be read here. Who refers to files that stand sealed already cannot be told without keys: they get an owner that never goes.
+#: ``owner``: the batch or the message that names the file; ``digest``: as the file stands in
+#: ``attachments``. What was stored plain can
+#: be read here. Who refers to files that stand sealed already cannot be told without keys: they get
+#: an owner that never goes.
 USES = """
 CREATE TABLE attachment_uses (
     municipality_id text NOT NULL,

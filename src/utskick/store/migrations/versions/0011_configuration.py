@@ -1,4 +1,5 @@
-"""Configuration by unit: what a municipality, an organisation or a department says of a channel, and how long it keeps messages."""
+"""Configuration by unit: what a municipality, an organisation or a department says of a channel,
+and how long it keeps messages."""
 
 from alembic import op
 
@@ -7,7 +8,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-#: No organisation and no department are "". ``value`` is sealed whole: it may hold passwords and keys. ``change`` numbers all changes.
+#: No organisation and no department are "". ``value`` is sealed whole: it may hold passwords and
+#: keys. ``change`` numbers all changes.
 ROWS = """
 ALTER TABLE batches ADD COLUMN organization_number text;
 

@@ -1,4 +1,5 @@
-"""Whose a webhook is, and who sent a message: the client of the token, beside what a caller says of itself."""
+"""Whose a webhook is, and who sent a message: the client of the token, beside what a caller says of
+itself."""
 
 from alembic import op
 

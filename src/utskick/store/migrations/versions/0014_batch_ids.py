@@ -1,4 +1,5 @@
-"""A batch's id is its municipality's own: callers choose it for print batches, and two municipalities may choose alike."""
+"""A batch's id is its municipality's own: callers choose it for print batches, and two
+municipalities may choose alike."""
 
 from alembic import op
 

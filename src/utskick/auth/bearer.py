@@ -1,0 +1,115 @@
+"""The door: who shows a token comes in, for what it allows and nothing else (RFC 6750)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from typing import Final
+
+from utskick.auth.claims import AccessGrant
+from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
+from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
+
+#: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has
+#: withdrawn is out after that.
+_MOST: Final = 10_000
+_LIFE: Final = 300.0
+_REALM: Final = 'Bearer realm="utskick"'
+
+
+class BearerAuthenticator:
+    """``advice``: where tokens are to be had, in a sentence for those who come without.
+    ``certificate_header``: in lower case.
+
+    A token that was verified is known again by its SHA-256, so that most calls cost microseconds.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        advice: str,
+        *,
+        certificate_header: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.certificate_header = certificate_header
+        self._tokens = tokens
+        self._advice = advice
+        self._clock = clock
+        self._known: dict[bytes, tuple[AccessGrant, float]] = {}
+
+    async def grant(self, authorization: str | None, certificate: str | None = None) -> AccessGrant:
+        """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises
+        ``Unauthorized``."""
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            sentence = "this call needs an access token (Authorization: Bearer …)"
+            raise Unauthorized(
+                f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge()
+            )
+        grant = self._recalled(token) or await self._verified(token)
+        if grant.thumbprint is not None and not hmac.compare_digest(
+            grant.thumbprint.encode(), (certificate or "").encode()
+        ):
+            raise self._refused("the token is bound to a client certificate that was not shown")
+        return grant
+
+    def check_scope(self, grant: AccessGrant, scope: str) -> None:
+        """Raises ``ScopeMissing``."""
+        if scope not in grant.scopes:
+            sentence = f"this call needs the scope {scope}, which the token does not have"
+            raise ScopeMissing(
+                sentence, headers=_challenge("insufficient_scope", sentence, scope), scope=scope
+            )
+
+    def check_municipality(self, grant: AccessGrant, municipality_id: str) -> None:
+        """Raises ``OtherMunicipality``, which names the rule, and nothing of what is behind it."""
+        if municipality_id not in grant.municipalities:
+            raise OtherMunicipality("the token does not speak for the municipality of this call")
+
+    def _recalled(self, token: str) -> AccessGrant | None:
+        digest = _digest(token)
+        if (found := self._known.get(digest)) is None:
+            return None
+        grant, until = found
+        if self._clock() < until:
+            return grant
+        del self._known[digest]
+        return None
+
+    async def _verified(self, token: str) -> AccessGrant:
+        try:
+            grant = await self._tokens.verify(token)
+        except InvalidToken as fault:
+            raise self._refused(str(fault)) from None
+        if len(self._known) >= _MOST:
+            self._known.pop(next(iter(self._known)))
+        now = self._clock()
+        self._known[_digest(token)] = grant, min(grant.expires + LEEWAY, now + _LIFE)
+        return grant
+
+    def _refused(self, sentence: str) -> Unauthorized:
+        return Unauthorized(
+            f"{sentence}. {self._advice}",
+            why=sentence,
+            headers=_challenge("invalid_token", sentence),
+        )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _challenge(
+    error: str | None = None, sentence: str = "", scope: str | None = None
+) -> dict[str, str]:
+    """RFC 6750 section 3: who has shown nothing is told no error."""
+    parts = [_REALM]
+    if error is not None:
+        parts += [f'error="{error}"', f'error_description="{sentence}"']
+    if scope is not None:
+        parts.append(f'scope="{scope}"')
+    return {"WWW-Authenticate": ", ".join(parts)}

@@ -1,0 +1,204 @@
+"""The writing of a hand-over's folders: letters as they come, a few files at a time, the lists and
+the done marker at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from utskick.channels.snail_mail.file_names import (
+    DONE,
+    MANIFEST,
+    SUMS,
+    Names,
+    address_list,
+    file_name,
+    segment,
+    sums,
+)
+from utskick.channels.snail_mail.letters import Bench, Letter, LetterPdf, sha256
+from utskick.channels.snail_mail.settings import HandoverLayout
+from utskick.channels.snail_mail.storage import Storage, StorageFault
+from utskick.domain.channel import Draft
+
+#: Files on their way at once: enough to hide the way there and back, and no more in memory than
+#: these.
+_AT_ONCE: Final = 8
+
+
+@dataclass
+class _Folder:
+    """One folder of the hand-over, below the attempt as ``number``, and ``path`` in the end. What
+    is listed, is written."""
+
+    number: str
+    path: str
+    names: Names = field(default_factory=Names)
+    rows: list[Sequence[str]] = field(default_factory=list)
+    letters: list[dict[str, Any]] = field(default_factory=list)
+    digests: list[tuple[str, bytes]] = field(default_factory=list)
+    once: dict[bytes, str] = field(default_factory=dict)
+    first: str = "brev"
+
+
+class Writing:
+    """Of one attempt."""
+
+    def __init__(self, target: Storage, attempt: str, layout: HandoverLayout, bench: Bench) -> None:
+        self._target = target
+        self._attempt = attempt
+        self._layout = layout
+        self._bench = bench
+        self._folders: dict[str, _Folder] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
+        """The folders: ``number`` below the attempt, ``path`` below the root. Raises
+        ``StorageFault``."""
+        assert draft.letters is not None
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for delivery, one in draft.letters():
+                    letter = await self._bench.letter(delivery, one)
+                    folder = await self._folder(draft.municipality_id, letter, name)
+                    for path, data in self._take(folder, letter):
+                        await self._room.acquire()
+                        group.create_task(self._put(path, data))
+        except BaseExceptionGroup as faults:
+            raise _worst(faults) from faults
+        for folder in self._folders.values():
+            await self._close(folder, draft, key)
+        return [{"number": folder.number, "path": folder.path} for folder in self._folders.values()]
+
+    async def _put(self, path: str, data: bytes) -> None:
+        try:
+            await self._target.write(path, data)
+        finally:
+            self._room.release()
+
+    async def _folder(self, municipality_id: str, letter: Letter, name: str) -> _Folder:
+        """Folders whose names differ in case only are one: on a share they would be, too."""
+        outer = [municipality_id] if self._layout.municipality_folder else []
+        parts = [*outer, *([letter.folder_name] if letter.folder_name else []), letter.department]
+        path = "/".join([*(segment(part) for part in parts), name])
+        folder = self._folders.get(path.casefold())
+        if folder is None:
+            folder = self._folders[path.casefold()] = _Folder(str(len(self._folders) + 1), path)
+            await self._target.make(f"{self._attempt}/{folder.number}")
+        return folder
+
+    def _take(self, folder: _Folder, letter: Letter) -> list[tuple[str, bytes]]:
+        """Notes the letter; what is to be written of it."""
+        files, writing = [], []
+        for sheet in letter.sheets:
+            name = folder.once.get(sheet.digest)
+            if name is None:
+                name = folder.names.give(file_name(sheet.name, ".pdf"))
+                folder.digests.append((name, sheet.digest))
+                writing.append((f"{self._attempt}/{folder.number}/{name}", sheet.data))
+                if self._layout.shared == "once":
+                    folder.once[sheet.digest] = name
+            files.append((name, sheet))
+        if not folder.letters:
+            folder.first = next(
+                (name for name, sheet in files if sheet.kind != "cover"), "brev.pdf"
+            ).removesuffix(".pdf")
+        listed = self._layout.rows == "all" or not letter.windowed
+        if listed:
+            folder.rows.append(self._row(letter, files[0][0] if files else ""))
+        folder.letters.append(_entry(letter, files, listed=listed))
+        return writing
+
+    def _row(self, letter: Letter, file: str) -> list[str]:
+        to = letter.addressee
+        names = ", ".join(part for part in (to.organization, to.name) if part)
+        more = {
+            "fil": file,
+            "organisationsnummer": to.organization_number,
+            "land": to.country,
+            "avvikelse": letter.deviation or "",
+            "leverans": str(letter.delivery),
+        }
+        return [
+            names,
+            to.care_of,
+            to.street,
+            to.apartment,
+            to.postal_code,
+            to.city,
+            *(more[c] for c in self._layout.columns),
+        ]
+
+    async def _close(self, folder: _Folder, draft: Draft, key: UUID) -> None:
+        """The lists, then the sums over everything, then the marker: whoever sees it, sees a whole
+        folder."""
+        lists: list[tuple[str, bytes]] = [(MANIFEST, _manifest(folder, draft, key))]
+        if folder.rows:
+            lists.insert(
+                0,
+                (
+                    folder.names.give(f"sandlista-{folder.first}.csv"),
+                    address_list(folder.rows, self._layout),
+                ),
+            )
+        summed = sums([*folder.digests, *((name, sha256(data)) for name, data in lists)])
+        marker = f"{key}\n{sha256(summed).hex()}\n".encode()
+        for name, data in (*lists, (SUMS, summed), (DONE, marker)):
+            await self._target.write(f"{self._attempt}/{folder.number}/{name}", data)
+
+
+def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What to answer for several files that failed: a bug before a fault of the target."""
+    alone = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
+    return (alone or list(faults.exceptions))[0]
+
+
+def _entry(
+    letter: Letter, files: Sequence[tuple[str, LetterPdf]], *, listed: bool
+) -> dict[str, Any]:
+    to = letter.addressee
+    pages = [sheet.pages for _, sheet in files]
+    members: dict[str, Any] = {
+        "delivery": str(letter.delivery),
+        "department": letter.department,
+        "name": to.printed_name,
+        "lines": to.lines(),
+        "country": to.country or ("Sverige" if to.lines() else ""),
+        "organizationNumber": to.organization_number,
+        "deviation": letter.deviation or "",
+        "envelope": "WINDOWED" if letter.windowed else "PLAIN",
+        "inAddressList": listed,
+        "files": [
+            {
+                "file": name,
+                "kind": sheet.kind,
+                "sha256": sheet.digest.hex(),
+                **({"pages": sheet.pages} if sheet.pages else {}),
+            }
+            for name, sheet in files
+        ],
+    }
+    if None not in pages:
+        members["pages"] = sum(count for count in pages if count is not None)
+    return {name: value for name, value in members.items() if value != ""}
+
+
+def _manifest(folder: _Folder, draft: Draft, key: UUID) -> bytes:
+    """``manifest.json``, UTF-8: all that the address list has no column for."""
+    content = draft.content
+    head = {
+        "version": 1,
+        "handOver": str(key),
+        "batchId": str(content["batchId"]),
+        "sequence": content.get("sequence"),
+        "municipalityId": draft.municipality_id,
+        "sentBy": content.get("sentBy"),
+        "folder": folder.path,
+    }
+    told = {name: value for name, value in head.items() if value is not None}
+    return orjson.dumps({**told, "letters": folder.letters}, option=orjson.OPT_INDENT_2)

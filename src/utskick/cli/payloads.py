@@ -1,0 +1,149 @@
+"""What is said, to one or to many, as the client package takes it. The same input gives the same
+body."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from utskick.domain.errors import Unreadable
+from utskick.domain.recipient import Recipient
+from utskick_client import (
+    AsyncUtskickClient,
+    BatchResult,
+    Email,
+    EmailAttachment,
+    EmailBatch,
+    EmailRecipient,
+    EmailSender,
+    Manner,
+    MessageResult,
+    Party,
+    Sms,
+    SmsBatch,
+    SmsRecipient,
+)
+
+
+class MessageContent(Protocol):
+    """What is said, whoever reads it."""
+
+    def to_one(self, recipient: Recipient) -> Sms | Email: ...
+
+    def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch | EmailBatch: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SmsContent:
+    """``sender``: None for the municipality's own."""
+
+    message: str
+    sender: str | None = None
+    high: bool = False
+
+    def to_one(self, recipient: Recipient) -> Sms:
+        party, priority = _party(recipient), _priority(self.high)
+        return Sms(
+            recipient.destination,
+            self.message,
+            self.sender,
+            party,
+            priority=priority,
+            reference=recipient.reference,
+        )
+
+    def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch:
+        crowd = [SmsRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return SmsBatch(self.message, crowd, self.sender, priority=_priority(self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """An attachment, or a text from a file."""
+
+    name: str
+    data: bytes
+
+    @property
+    def content_type(self) -> str:
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailContent:
+    """``html``: the bytes of an HTML page. ``sender``: (name, address), None for the municipality's
+    own."""
+
+    subject: str
+    message: str
+    html: bytes | None = None
+    files: tuple[LocalFile, ...] = ()
+    sender: tuple[str, str] | None = None
+    high: bool = False
+
+    def to_one(self, recipient: Recipient) -> Email:
+        party = _party(recipient)
+        return Email(
+            recipient.destination,
+            self.subject,
+            party=party,
+            reference=recipient.reference,
+            **self._said(),
+        )
+
+    def to_many(self, recipients: Sequence[Recipient]) -> EmailBatch:
+        crowd = [EmailRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return EmailBatch(self.subject, crowd, **self._said())
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "message": self.message,
+            "html_message": self.html,
+            "sender": EmailSender(*self.sender) if self.sender else None,
+            "attachments": [
+                EmailAttachment(file.name, file.data, file.content_type) for file in self.files
+            ]
+            or None,
+            "priority": _priority(self.high),
+        }
+
+
+async def send(client: AsyncUtskickClient, body: Sms | Email, manner: Manner) -> MessageResult:
+    return await (
+        client.send_sms(body, manner) if isinstance(body, Sms) else client.send_email(body, manner)
+    )
+
+
+async def send_batch(
+    client: AsyncUtskickClient, body: SmsBatch | EmailBatch, manner: Manner
+) -> BatchResult:
+    return await (
+        client.send_sms_batch(body, manner)
+        if isinstance(body, SmsBatch)
+        else client.send_email_batch(body, manner)
+    )
+
+
+def read_file(path: Path) -> LocalFile:
+    try:
+        return LocalFile(path.name, path.read_bytes())
+    except OSError as fault:
+        raise Unreadable(f"{path} cannot be read: {fault.strerror}") from fault
+
+
+def sender_of(address: str | None, name: str | None) -> tuple[str, str] | None:
+    """(name, address) as the contract wants both; an address without a name is its own."""
+    if address is None and name is not None:
+        raise Unreadable("--sender-name is the name of an address: give --sender too")
+    return None if address is None else (name or address, address)
+
+
+def _party(recipient: Recipient) -> Party | None:
+    return Party(recipient.party_id) if recipient.party_id is not None else None
+
+
+def _priority(high: bool) -> Literal["HIGH"] | None:
+    return "HIGH" if high else None

@@ -1,0 +1,117 @@
+"""The tables ``[configuration.…]`` of the settings: municipality, organisations and departments in
+it, and what each says of sections."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
+from utskick.domain.configuration import UnitSetting
+from utskick.domain.errors import SettingsFault
+from utskick.domain.unit import Unit, is_organization_number
+from utskick.domain.validators import told
+
+_ORGANIZATIONS: Final = "organizations"
+_DEPARTMENTS: Final = "departments"
+
+
+def read_tables(
+    tables: Mapping[str, Mapping[str, Any]],
+    kinds: Mapping[str, SectionKind],
+    others: Collection[str] = (),
+) -> list[UnitSetting]:
+    """``others``: tables of units that are read elsewhere. Raises ``SettingsFault`` with every
+    fault."""
+    faults, said = list[str](), list[UnitSetting]()
+    for place, unit, name, value in walk(tables):
+        if name in others:
+            continue
+        if name not in kinds:
+            faults.append(
+                f"{place}.{name}: there is no section of this name; there are {', '.join(sorted({*kinds, *others}))}"
+            )
+        elif not isinstance(value, Mapping):
+            faults.append(f"{place}.{name}: must be a table")
+        else:
+            said.append(UnitSetting(unit, name, value))
+            faults += [
+                f"{place}.{name}.{member}: {why}"
+                for member, why in refused(kinds[name], unit, value).items()
+            ]
+        if unit.organization_number is not None and not is_organization_number(
+            unit.organization_number
+        ):
+            faults.append(
+                f"{place}: {unit.organization_number} is no organisation number of 10 digits"
+            )
+    faults = list(dict.fromkeys(faults)) or list(faults_of(Configuration(kinds, said)))
+    if faults:
+        raise SettingsFault(
+            f"the tables of configuration have {len(faults)} fault(s):\n"
+            + "\n".join(f"  {fault}" for fault in faults)
+        )
+    return said
+
+
+def refused(kind: SectionKind, unit: Unit, value: Mapping[str, Any]) -> dict[str, str]:
+    """Members that this unit may not say, each with why."""
+    found = {}
+    for member in value:
+        if member in kind.fixed:
+            found[member] = "is the service's as a whole, and cannot be set for a part of it"
+        elif member not in kind.model.model_fields:
+            found[member] = f"there is no such member; there are {', '.join(kind.members())}"
+        elif kind.municipal and member not in kind.carried and unit != Unit(unit.municipality_id):
+            found[member] = (
+                "can be set for a municipality only, not for an organisation or a department"
+            )
+    accounts = value.get(ACCOUNTS)
+    for name in accounts if isinstance(accounts, Mapping) else ():
+        if "@" in name:
+            found[f"{ACCOUNTS}.{name}"] = "an account's name must not contain @"
+    return found
+
+
+def faults_of(configuration: Configuration) -> Iterator[str]:
+    """What of it could not be used, however its parts come together."""
+    for section in configuration.kinds:
+        for path in configuration.paths(section):
+            try:
+                configuration.model(section, path)
+            except ValidationError as fault:
+                yield from (
+                    f"configuration of {section} for {path[-1]}: {said}" for said in told(fault)
+                )
+
+
+def walk(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Unit, str, Any]]:
+    """Every table that is no unit: its place, the unit, its name, and what it says."""
+    for municipality_id, table in tables.items():
+        yield from _inner(f"configuration.{municipality_id}", Unit(municipality_id), table)
+
+
+def _inner(
+    place: str, unit: Unit, table: Mapping[str, Any]
+) -> Iterator[tuple[str, Unit, str, Any]]:
+    for name, value in table.items():
+        if (
+            name == _ORGANIZATIONS
+            and unit.organization_number is None
+            and isinstance(value, Mapping)
+        ):
+            for number, inner in value.items():
+                yield from _inner(
+                    f"{place}.{name}.{number}", Unit(unit.municipality_id, number), inner
+                )
+        elif name == _DEPARTMENTS and unit.department is None and isinstance(value, Mapping):
+            for department, inner in value.items():
+                yield from _inner(
+                    f"{place}.{name}.{department}",
+                    Unit(unit.municipality_id, unit.organization_number, department),
+                    inner,
+                )
+        else:
+            yield place, unit, name, value

@@ -1,0 +1,68 @@
+"""Default answers to what the engine asks a channel: most channels override few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from utskick.domain.attachment import Attachment
+from utskick.domain.channel import (
+    BatchPolicy,
+    ChannelQuery,
+    Draft,
+    Keep,
+    ProviderCallback,
+    Receipt,
+    RequestContext,
+)
+from utskick.domain.errors import NotFound, Violation
+from utskick.domain.outcome import Outcome
+from utskick.domain.preparation import READY, Prepared
+
+
+class ChannelDefaults:
+    """What most channels say to the questions of few: a channel inherits it and answers only those
+    that concern it."""
+
+    questions: tuple[ChannelQuery, ...] = ()
+    legs: tuple[str, ...] = ()
+    gathering: BatchPolicy | None = None
+    ahead: int = 0
+    failure_title: str | None = None
+    not_found: frozenset[str] = frozenset()
+
+    async def inspect(
+        self,
+        content: Mapping[str, Any],  # noqa: ARG002
+        attachments: Sequence[Attachment],  # noqa: ARG002
+        asked: RequestContext,  # noqa: ARG002
+    ) -> list[Violation]:
+        return []
+
+    def completed(self, draft: Draft) -> Draft:
+        return draft
+
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
+        return READY
+
+    async def ask(
+        self,
+        draft: Draft,  # noqa: ARG002
+        key: UUID,  # noqa: ARG002
+        account: str,  # noqa: ARG002
+        reference: str | None,  # noqa: ARG002
+    ) -> Outcome | None:
+        return None
+
+    def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:  # noqa: ARG002
+        raise NotFound("this channel's providers report nothing")
+
+    def report_to(self, keep: Keep) -> None:
+        """The providers of most channels report over HTTP, or not at all."""
+
+    async def start(self) -> None:
+        """Connections are opened when there is something to send."""
+
+    async def close(self) -> None:
+        """Nothing is held."""

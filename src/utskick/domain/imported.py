@@ -1,0 +1,124 @@
+"""Deliveries that another system has made and had on record: what is kept of them, and how their
+content is told."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from utskick.domain.attachment import Attachment, listed
+from utskick.domain.channel import Draft
+from utskick.domain.outcome import Reason
+from utskick.domain.status import POLITE, ContractStatus, Status
+
+#: Where a content lists its files, what a file's name is called there, and what its Base64 is
+#: (contract 8.4).
+LISTS: Final = ("attachments", "files")
+NAMES: Final = ("name", "filename", "fileName")
+DATA: Final = ("content", "base64Data")
+_TYPES: Final = ("contentType", "mimeType")
+
+#: The contract's words that tell an end, and what we call it.
+ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
+    ContractStatus.SENT: (Status.SENT, None),
+    ContractStatus.NOT_SENT: (Status.FAILED, f"{POLITE}recorded"),
+    ContractStatus.FAILED: (Status.FAILED, "recorded"),
+    ContractStatus.NO_CONTACT_SETTINGS_FOUND: (Status.FAILED, "no-contact-settings"),
+    ContractStatus.NO_CONTACT_WANTED: (Status.FAILED, "no-contact-wanted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedContent:
+    """A request as it was recorded, with its files apart: in their place stands their ``digest`` in
+    hex. ``named``: name, type, digest."""
+
+    members: Mapping[str, Any]
+    files: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the peer's history (contract 2). ``line``: where it stands in its file; ``status``,
+    ``reason``: what it came to."""
+
+    line: int
+    municipality_id: str
+    batch_id: UUID
+    message_id: UUID
+    delivery_id: UUID
+    message_type: str
+    original_type: str
+    status: Status
+    reason: Reason | None
+    at: datetime
+    content: ImportedContent
+    party_id: str | None = None
+    origin: str | None = None
+    issuer: str | None = None
+    department: str | None = None
+    destination: str = ""
+    reference: str | None = None
+
+    @property
+    def batch(self) -> tuple[str, UUID]:
+        """What it is in: a batch's id is its municipality's own."""
+        return self.municipality_id, self.batch_id
+
+
+def apart(content: Mapping[str, Any]) -> ImportedContent:
+    """The files of a recorded request are taken out of it, each to be kept once. What cannot be
+    read as a file stays where it is."""
+    members, files = dict(content), list[Attachment]()
+    for name in LISTS:
+        if isinstance(entries := members.get(name), list):
+            members[name] = [
+                _without_data(entry, files) for entry in entries if isinstance(entry, dict)
+            ]
+    return ImportedContent(members, tuple(files))
+
+
+def _without_data(entry: dict[str, Any], files: list[Attachment]) -> dict[str, Any]:
+    member = next((name for name in DATA if isinstance(entry.get(name), str)), None)
+    if member is None:
+        return entry
+    try:
+        data = b64decode(entry[member], validate=True)
+    except (Base64Error, ValueError):
+        return entry
+    name = next((entry[name] for name in NAMES if isinstance(entry.get(name), str)), "")
+    kind = next((entry[name] for name in _TYPES if isinstance(entry.get(name), str)), None)
+    files.append(Attachment.of(name, kind, data))
+    return {
+        **{k: v for k, v in entry.items() if k != member},
+        "digest": files[-1].digest.hex(),
+        "_member": member,
+    }
+
+
+def shown(draft: Draft) -> dict[str, Any]:
+    """As it was recorded; without its files where the draft was opened without them."""
+    content = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+    for name in LISTS:
+        if isinstance(entries := content.get(name), list):
+            content[name] = [_with_data(entry, draft) for entry in entries]
+    return content
+
+
+def _with_data(entry: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
+    plain = {name: value for name, value in entry.items() if name != "_member"}
+    return listed([plain], draft.attachments, entry.get("_member", ""))[0]
+
+
+def address(draft: Draft) -> dict[str, Any] | None:
+    """Where a letter went, as it was recorded beside its content."""
+    destination = draft.recipient.destination
+    found = orjson.loads(destination) if destination.startswith("{") else None
+    return found if isinstance(found, dict) else None

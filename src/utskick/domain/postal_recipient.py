@@ -1,0 +1,185 @@
+"""The address of a letter: read from a request or the register, fixed at the first attempt, and the
+lines that are printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import orjson
+
+from utskick.domain.directory_ports import PostalAddress
+from utskick.domain.errors import Violation
+
+_POSTAL_CODE: Final = re.compile(r"(?:SE?[ -]*)?([1-9][0-9]{2})[ \xa0]?([0-9]{2})\Z", re.IGNORECASE)
+_SWEDEN: Final = frozenset({"", "sverige", "sweden", "se", "swe"})
+POSTAL_CODE_RULE: Final = "must be a Swedish postal code of five digits"
+
+
+def postal_code_of(text: str) -> str | None:
+    """Five digits, however they were written (``852 30``, ``SE-85230``); None when it is no Swedish
+    postal code."""
+    found = _POSTAL_CODE.match(text.strip())
+    return found[1] + found[2] if found else None
+
+
+def _capital(word: str) -> str:
+    """``ANNA-KARIN`` → ``Anna-Karin``. What has digits or is written in both cases is left:
+    ``12A``, ``McDonald``."""
+    if any(ch.isdigit() for ch in word) or not (word.isupper() or word.islower()):
+        return word
+    return "-".join(part[:1].upper() + part[1:].lower() for part in word.split("-"))
+
+
+def capitalised(text: str | None) -> str | None:
+    """Each word with a capital, as a letter is addressed from the register (contract section 6.2,
+    L6)."""
+    return None if text is None else " ".join(_capital(word) for word in text.split())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Addressee:
+    """Every member is one line without leading or trailing space, "" where there is none;
+    ``postal_code`` of five digits in Sweden.
+
+    ``name`` is the whole of it; ``last_name`` says which part of it at the end is the last name.
+    """
+
+    name: str = ""
+    last_name: str = ""
+    organization: str = ""
+    organization_number: str = ""
+    care_of: str = ""
+    street: str = ""
+    apartment: str = ""
+    postal_code: str = ""
+    city: str = ""
+    country: str = ""
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Addressee:
+        """The contract's ``Address`` members (section 4), with organizationName and
+        organizationNumber."""
+
+        def line(name: str) -> str:
+            value = members.get(name)
+            return " ".join(str(value).split()) if value is not None else ""
+
+        code = line("zipCode")
+        return cls(
+            name=" ".join(part for part in (line("firstName"), line("lastName")) if part),
+            last_name=line("lastName"),
+            organization=line("organizationName"),
+            organization_number=line("organizationNumber"),
+            care_of=line("careOf"),
+            street=line("address"),
+            apartment=line("apartmentNumber"),
+            postal_code=postal_code_of(code) or code,
+            city=line("city"),
+            country=line("country"),
+        )
+
+    @classmethod
+    def registered(cls, found: PostalAddress) -> Addressee:
+        """As the register has it, each word capitalised."""
+        return cls.read(
+            {
+                "firstName": capitalised(found.first_name),
+                "lastName": capitalised(found.last_name),
+                "organizationName": found.organization,
+                "careOf": capitalised(found.care_of),
+                "address": capitalised(found.street),
+                "apartmentNumber": found.apartment,
+                "zipCode": found.postal_code,
+                "city": capitalised(found.city),
+                "country": found.country,
+            }
+        )
+
+    @classmethod
+    def thaw(cls, frozen: bytes | None) -> Addressee:
+        members = orjson.loads(frozen) if frozen else {}
+        return cls(**{f.name: members.get(f.name, "") for f in fields(cls)})
+
+    def freeze(self) -> bytes:
+        """JSON of the members that are there."""
+        return orjson.dumps(
+            {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+        )
+
+    def members(self) -> dict[str, str]:
+        """The contract's ``Address`` (section 4), those that are there."""
+        said = {
+            "firstName": self.name.removesuffix(self.last_name).rstrip(),
+            "lastName": self.last_name,
+            "organizationName": self.organization,
+            "organizationNumber": self.organization_number,
+            "careOf": self.care_of,
+            "address": self.street,
+            "apartmentNumber": self.apartment,
+            "zipCode": self.postal_code,
+            "city": self.city,
+            "country": self.country,
+        }
+        return {member: value for member, value in said.items() if value}
+
+    @property
+    def is_domestic(self) -> bool:
+        return self.country.lower() in _SWEDEN
+
+    @property
+    def printed_name(self) -> str:
+        """Who it is to, in one line: the organisation, or the person."""
+        return self.organization or self.name
+
+    def faults(self) -> list[Violation]:
+        """What a letter needs and this address lacks; the fields are those of ``address`` in a
+        request."""
+        found = []
+        if not self.printed_name:
+            found.append(
+                Violation(
+                    "address.lastName",
+                    "must not be blank: a letter is addressed to a name or an organizationName",
+                )
+            )
+        if not self.street and not self.care_of:
+            found.append(Violation("address.address", "must not be blank"))
+        if not self.city:
+            found.append(Violation("address.city", "must not be blank"))
+        if self.is_domestic and postal_code_of(self.postal_code) is None:
+            found.append(
+                Violation(
+                    "address.zipCode", POSTAL_CODE_RULE if self.postal_code else "must not be blank"
+                )
+            )
+        return found
+
+    def lines(self) -> list[str]:
+        """As it is printed: no empty line, ``NNN NN  CITY``, the country only abroad (facts:
+        addressing for sorting machines)."""
+        person = self.name if self.organization else ""
+        care_of = (
+            self.care_of
+            if not self.care_of or self.care_of.lower().startswith("c/o")
+            else f"c/o {self.care_of}"
+        )
+        flat = (
+            f"lgh {self.apartment}"
+            if self.apartment and not self.apartment.lower().startswith("lgh")
+            else self.apartment
+        )
+        domestic = self.is_domestic and len(self.postal_code) == 5
+        code = f"{self.postal_code[:3]} {self.postal_code[3:]}" if domestic else self.postal_code
+        town = self.city.upper() if self.is_domestic else self.city
+        place = "  ".join(part for part in (code, town) if part)
+        abroad = "" if self.is_domestic else self.country.upper()
+        street = " ".join(part for part in (self.street, flat) if part)
+        return [
+            line for line in (self.printed_name, person, care_of, street, place, abroad) if line
+        ]
+
+    def __repr__(self) -> str:
+        return "Addressee(…)"

@@ -1,0 +1,279 @@
+"""The contract's validators (section 1.1) as types for request bodies, and what a failed body comes
+to in its words."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from utskick.domain.clock import SWEDEN
+from utskick.domain.errors import Invalid, Unreadable, UtskickError, Violation
+from utskick.domain.ids import parse_id
+from utskick.domain.recipient import is_email, is_msisdn, national_to_msisdn
+
+#: Characters of what statistics are counted by: origin, department, user.
+LONGEST_NAME = 255
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
+_REFERENCE = re.compile(r"[ -~\xa1-\xac\xae-\ud7ff\ue000-\U0010ffff]{1,64}\Z")
+_PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+class Body(BaseModel):
+    """A request body: camelCase on the wire, unknown members ignored, numbers taken for text
+    (contract section 1)."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        coerce_numbers_to_str=True,
+        frozen=True,
+    )
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Constraints of one member. All that fail are reported, each in its words; ``missing`` is said
+    when it is absent or null."""
+
+    checks: tuple[tuple[str, Callable[[Any], bool]], ...]
+    missing: str = "must not be null"
+    schema: tuple[tuple[str, Any], ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), **dict(self.schema)}
+
+    def _check(self, value: Any) -> Any:
+        failed = [message for message, holds in self.checks if not holds(value)]
+        if failed:
+            raise PydanticCustomError("violation", "{messages}", {"messages": failed})
+        return value
+
+
+def broken(*messages: str) -> PydanticCustomError:
+    """The error that a model's own validator raises; its messages are reported word for word."""
+    return PydanticCustomError("violation", "{messages}", {"messages": list(messages)})
+
+
+def _filled(value: str) -> bool:
+    return bool(value.strip())
+
+
+def is_clean(value: str) -> bool:
+    """No control character: nothing that could end a line, a header or a record (RFC 5322 section
+    2.2, OWASP ASVS 1.3.11)."""
+    return not any(ch < " " or ch == "\x7f" or ch in "\x85\u2028\u2029" for ch in value)
+
+
+def has_no_nul(value: str) -> bool:
+    return "\x00" not in value
+
+
+def is_base64(value: str) -> bool:
+    """As ``java.util.Base64.getDecoder()`` takes it: no white space, padding optional."""
+    if not _BASE64.match(value):
+        return False
+    bare = value.rstrip("=")
+    return len(bare) % 4 != 1 and (value == bare or len(value) % 4 == 0)
+
+
+def decode_base64(value: str) -> bytes:
+    """The bytes of a value for which ``is_base64`` holds."""
+    try:
+        return b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except Base64Error as fault:
+        raise ValueError("not a valid BASE64-encoded string") from fault
+
+
+NOT_BLANK = ("must not be blank", _filled)
+CLEAN = ("must not contain control characters", is_clean)
+UTF8 = ("must be text that UTF-8 can hold", lambda value: not _SURROGATES.search(value))
+NO_NUL = ("must not contain the character NUL", has_no_nul)
+MSISDN_MESSAGE = (
+    r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
+)
+
+Text = Annotated[
+    str, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))
+]
+Line = Annotated[
+    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+]
+FreeText = Annotated[str, Constraint((NO_NUL, UTF8))]
+FreeLine = Annotated[str, Constraint((CLEAN, UTF8))]
+Uuid = Annotated[
+    str,
+    Constraint(
+        (("not a valid UUID", lambda v: parse_id(v) is not None),),
+        "not a valid UUID",
+        (("format", "uuid"),),
+    ),
+]
+Person = Annotated[
+    str,
+    Constraint(
+        (("must be 1-64 of letters, digits, '-' and '_'", lambda v: _PERSON.match(v) is not None),),
+        schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
+    ),
+]
+Msisdn = Annotated[
+    str,
+    Constraint(
+        ((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),)
+    ),
+]
+
+
+def _phone(value: str) -> str:
+    found = national_to_msisdn(value)
+    if found is None:
+        raise broken(MSISDN_MESSAGE)
+    return found
+
+
+#: A number as people write it; becomes E.164.
+Phone = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_phone)]
+Email = Annotated[
+    str,
+    Constraint(
+        (NOT_BLANK, ("must be a well-formed email address", lambda v: v == "" or is_email(v))),
+        "must not be blank",
+        (("format", "email"), ("minLength", 1)),
+    ),
+]
+OptionalEmail = Annotated[
+    str,
+    Constraint(
+        (("must be a well-formed email address", lambda v: v == "" or is_email(v)),),
+        schema=(("format", "email"),),
+    ),
+]
+Base64 = Annotated[
+    str,
+    Constraint(
+        (("not a valid BASE64-encoded string", is_base64),),
+        "not a valid BASE64-encoded string",
+        (("contentEncoding", "base64"),),
+    ),
+]
+Reference = Annotated[
+    str,
+    Constraint(
+        (("must be 1-64 printable characters", lambda v: _REFERENCE.match(v) is not None),),
+        schema=(("minLength", 1), ("maxLength", 64)),
+    ),
+]
+#: Beside a member whose null the contract names: all that may be left out may be null as well.
+OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
+NotEmpty = Constraint((("must not be empty", bool),), "must not be empty", (("minItems", 1),))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=SWEDEN)).astimezone(UTC)
+    except OverflowError as fault:
+        raise broken("must be a time that a calendar can hold") from fault
+
+
+#: ISO 8601; without a zone it is Swedish local time, as everywhere in the contract.
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+def told(fault: ValidationError) -> list[str]:
+    """Each fault with its place, and without what was found: it may be a password."""
+    errors = fault.errors(include_url=False, include_input=False, include_context=False)
+    return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors]
+
+
+def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
+    """The error to answer with: ``Unreadable`` where the form is wrong, else ``Invalid`` with every
+    violation."""
+    found: list[Violation] = []
+    unreadable: list[Violation] = []
+    for error in fault.errors(include_url=False):
+        where = error["loc"]
+        if error["type"] == "violation":
+            found.extend(Violation(path_of(where), message) for message in error["ctx"]["messages"])
+        elif error["type"] == "missing" or (error["input"] is None and where):
+            found.append(Violation(path_of(where), _missing_message(model, where)))
+        elif error["type"] == "json_invalid":
+            unreadable.append(Violation("", f"not JSON: {error['ctx']['error']}"))
+        else:
+            unreadable.append(Violation(path_of(where), error["msg"]))
+    if unreadable:
+        reasons = [
+            {"field": v.field, "message": v.message} if v.field else {"message": v.message}
+            for v in unreadable
+        ]
+        return Unreadable("Failed to read request", reasons=reasons)
+    return Invalid(found)
+
+
+def path_of(where: Iterable[str | int]) -> str:
+    """``("parties", 0, "mobileNumber")`` → ``parties[0].mobileNumber``."""
+    path = ""
+    for part in where:
+        if part == "[key]":
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> str:
+    names = [part for part in where if isinstance(part, str)]
+    for name in names[:-1]:
+        field = next((f for key, f in model.model_fields.items() if name in (f.alias, key)), None)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return "must not be null"
+        model = inner
+    field = next(
+        (f for key, f in model.model_fields.items() if names and names[-1] in (f.alias, key)), None
+    )
+    told = field.metadata if field else ()
+    if field and isinstance(where[-1], int):  # the rules of a list are not those of its elements
+        told = getattr(_element_of(field.annotation), "__metadata__", ())
+    rules = [m for m in told if isinstance(m, Constraint)]
+    return rules[0].missing if rules else "must not be null"
+
+
+def _element_of(annotation: Any) -> Any:
+    """``Annotated[str, Rule(...)]`` of ``Annotated[list[Annotated[str, Rule(...)]], ...] |
+    None``."""
+    if get_origin(annotation) in (list, tuple):
+        return get_args(annotation)[0]
+    return next(
+        (found for part in getattr(annotation, "__args__", ()) if (found := _element_of(part))),
+        None,
+    )
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for arg in getattr(annotation, "__args__", ()) if (m := _model_in(arg))), None)

@@ -1,0 +1,1 @@
+"""Audit log of the API: subjects of entries, denied calls, and their coalescing."""

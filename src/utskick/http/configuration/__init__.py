@@ -1,0 +1,1 @@
+"""/configuration: settings of municipalities, organisations and departments."""

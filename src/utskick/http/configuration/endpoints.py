@@ -1,0 +1,220 @@
+"""/configuration: what a municipality, an organisation or a department says of channels and limits,
+and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from utskick.configuration import redaction as showing
+from utskick.configuration.changes import ANY, Change, Changes
+from utskick.configuration.inheritance import Configuration
+from utskick.domain.configuration import UnitSetting, version_of
+from utskick.domain.errors import NotFound
+from utskick.domain.unit import Unit
+from utskick.http.configuration.schemas import ConfigurationRequest
+from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
+from utskick.http.operation.call import Endpoint
+from utskick.http.retention.endpoints import actor_of
+from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.responses import json_response, time_of, without_nulls
+from utskick.store.database import answering
+
+_LIMIT: Final = 1_048_576
+_TAG_IN_IT: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_TAGS: Final = re.compile(rf"\s*(?:\*|{_TAG_IN_IT.pattern}(?:\s*,\s*{_TAG_IN_IT.pattern})*)\s*")
+
+
+class ConfigurationCalls:
+    """The endpoints below ``/{municipalityId}/configuration``."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+        self._watch = service.configuration
+        self._changes = Changes(service.configuration, service.reach)
+
+    async def all(self, request: Request) -> Response:
+        municipality_id, _ = located(request, self._service.municipalities, "getConfigurations")
+        async with answering():
+            await self._watch.refresh()
+        configuration = self._watch.now
+        found = configuration.said(municipality_id)
+        return json_response(
+            await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found])
+        )
+
+    async def read(self, request: Request) -> Response:
+        unit, section = self._named(request, "getConfiguration")
+        async with answering():
+            await self._watch.refresh()
+        return await self._told(unit, section)
+
+    async def put(self, request: Request) -> Response:
+        body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
+        unit, section = self._named(request, "putConfiguration")
+        change = Change(
+            unit,
+            section,
+            actor_of(request, unit.municipality_id),
+            self._service.clock(),
+            _seen(request),
+        )
+        async with answering():
+            created = await self._changes.put(change, body.root)
+        if not created:
+            return await self._told(unit, section)
+        return await self._told(
+            unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}"
+        )
+
+    async def delete(self, request: Request) -> Response:
+        unit, section = self._named(request, "deleteConfiguration")
+        async with answering():
+            if not await self._changes.delete(unit, section, _seen(request)):
+                raise NotFound(f"No configuration of {section} found for {unit}")
+        return Response(status_code=204)
+
+    async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
+        configuration = self._watch.now
+        told = await asyncio.to_thread(_whole, configuration, unit, section)
+        return json_response(
+            told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
+        )
+
+    def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
+        parameters = Parameters(operation, self._service.municipalities)
+        unit, section = unit_of(request, parameters), request.path_params["section"]
+        if section not in self._watch.now.kinds:
+            parameters.fault(
+                "section", f"must be one of {', '.join(sorted(self._watch.now.kinds))}"
+            )
+        if not all(_TAGS.fullmatch(given) for given in request.headers.getlist("if-match")):
+            parameters.fault("If-Match", "must be an ETag as it was answered, in its quotes, or *")
+        parameters.done()
+        return unit, section
+
+
+def _seen(request: Request) -> Collection[str] | None:
+    """The versions that ``If-Match`` names (RFC 9110 section 13.1.1). Weak ones match nothing."""
+    given = request.headers.getlist("if-match")
+    if not given:
+        return None
+    named = [ANY] if ANY in (each.strip() for each in given) else []
+    return [*named, *(tag for each in given for weak, tag in _TAG_IN_IT.findall(each) if not weak)]
+
+
+def _listed(configuration: Configuration, said: UnitSetting) -> dict[str, Any]:
+    value = showing.own(configuration, said)
+    return {
+        **_unit(said.unit),
+        "section": said.section,
+        **_source(said),
+        "usable": value is not None,
+        "value": value or {},
+    }
+
+
+def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
+    """Raises ``ConfigurationBroken``."""
+    said = configuration.own(section, unit)
+    effective = showing.effective(configuration, section, unit)
+    return without_nulls(
+        {
+            **_unit(unit),
+            "section": section,
+            **(_source(said) if said else {}),
+            "value": showing.own(configuration, said) if said else {},
+            "effective": {
+                member: {
+                    "value": value,
+                    **(
+                        {**_unit(by.unit), "source": _source(by)["source"]}
+                        if by
+                        else {"source": "service"}
+                    ),
+                }
+                for member, (value, by) in sorted(effective.items())
+            },
+        }
+    )
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    named = {
+        "municipalityId": unit.municipality_id,
+        "organizationNumber": unit.organization_number,
+        "department": unit.department,
+    }
+    return without_nulls(named)
+
+
+def _source(said: UnitSetting) -> dict[str, Any]:
+    if said.in_settings:
+        return {"source": "settings"}
+    return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
+
+
+# -- their description ----------------------------------------
+
+_TAG: Final = "Configuration"
+
+
+def calls(service: ApiContext) -> list[Endpoint]:
+    configuration = ConfigurationCalls(service)
+    read = Operation(
+        "getConfiguration",
+        "What is set for a unit, and what applies to it",
+        _TAG,
+        answer="UnitConfiguration",
+        query=UNIT,
+        optional=True,
+        missing=False,
+        versioned=True,
+    )
+    put = Operation(
+        "putConfiguration",
+        "Set what a unit says of a section, in the place of all that it said (201 when new)",
+        _TAG,
+        answer="UnitConfiguration",
+        made=201,
+        body="ConfigurationRequest",
+        query=UNIT,
+        optional=True,
+        missing=False,
+        conflict=True,
+        named=True,
+        versioned=True,
+        seen=True,
+    )
+    delete = Operation(
+        "deleteConfiguration",
+        "A unit says nothing of a section any more: it takes after those above it",
+        _TAG,
+        status=204,
+        query=UNIT,
+        optional=True,
+        conflict=True,
+        named=True,
+        seen=True,
+    )
+    base, one = "/configuration", "/configuration/{section}"
+    found = Operation(
+        "getConfigurations",
+        "All that is set in the municipality",
+        _TAG,
+        answer="SaidConfiguration",
+        many=True,
+        missing=False,
+    )
+    return [
+        Endpoint("GET", base, configuration.all, found),
+        Endpoint("GET", one, configuration.read, read),
+        Endpoint("PUT", one, configuration.put, put),
+        Endpoint("DELETE", one, configuration.delete, delete),
+    ]

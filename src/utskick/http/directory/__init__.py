@@ -1,0 +1,1 @@
+"""Parties, contact settings, delegates and push subscriptions."""

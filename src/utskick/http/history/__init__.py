@@ -1,0 +1,1 @@
+"""Conversations, user messages and statistics."""

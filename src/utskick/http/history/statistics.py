@@ -1,0 +1,143 @@
+"""GET: how much was sent, by type, by department, by outcome (contract section 10)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from utskick.domain.errors import Unreadable
+from utskick.domain.status import ContractStatus
+from utskick.http.context import ApiContext
+from utskick.http.wire.params import Parameters
+from utskick.http.wire.responses import json_response
+from utskick.store.database import answering
+from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Tallies
+
+#: Requests that are told apart from what became of them.
+_ROUTED: Final = ("MESSAGE", "LETTER")
+#: The contract's types first, in its order, then ours.
+TYPES: Final = (
+    "MESSAGE",
+    "EMAIL",
+    "SMS",
+    "WEB_MESSAGE",
+    "DIGITAL_MAIL",
+    "DIGITAL_INVOICE",
+    "SNAIL_MAIL",
+    "LETTER",
+    "SLACK",
+    "PUSH",
+)
+_OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
+
+#: The counter of each word.
+_COUNTERS: Final[Mapping[str, str]] = {
+    ContractStatus.SENT: "sent",
+    ContractStatus.FAILED: "failed",
+    ContractStatus.NOT_SENT: "notSent",
+    ContractStatus.NO_CONTACT_SETTINGS_FOUND: "notSent",
+    ContractStatus.NO_CONTACT_WANTED: "notSent",
+    ContractStatus.PENDING: "pending",
+    ContractStatus.AWAITING_FEEDBACK: "awaitingFeedback",
+}
+
+
+class StatisticsCalls:
+    """The endpoints below ``/{municipalityId}/statistics``."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+        self._tallies = Tallies(service.database)
+
+    async def whole(self, request: Request) -> Response:
+        kind = request.query_params.get("messageType") or None
+        if kind is not None and kind not in TYPES:
+            raise Unreadable(f"Failed to convert 'messageType' with value: '{kind[:100]}'")
+        found = await self._counted(request, "getStatistics", types=[kind] if kind else None)
+        plain = _by_type(tally for tally in found if tally.original_type not in _ROUTED)
+        routed = {
+            kind: _routed(kind, found)
+            for kind in _ROUTED
+            if any(tally.original_type == kind for tally in found)
+        }
+        return json_response({**plain, **routed})
+
+    async def departments(self, request: Request) -> Response:
+        """Letters, by origin and department; what has neither last (Q24)."""
+        department = request.path_params.get("department")
+        found = await self._counted(
+            request, "getDepartmentStatistics", types=["LETTER"], department=department
+        )
+        ordered = sorted(found, key=lambda t: (*_last(t.origin), *_last(t.department)))
+        return json_response(
+            [
+                {
+                    "ORIGIN": origin or _OTHER,
+                    "DEPARTMENT_STATISTICS": [
+                        {"DEPARTMENT": department or _UNCATEGORISED, **_by_type(group)}
+                        for department, group in groupby(tallies, key=lambda t: t.department)
+                    ],
+                }
+                for origin, tallies in groupby(ordered, key=lambda t: t.origin)
+            ]
+        )
+
+    async def delivery_status(self, request: Request) -> Response:
+        """Letters and SMS, by what they went as."""
+        origin, department = (
+            request.query_params.get("origin"),
+            request.query_params.get("department"),
+        )
+        found = await self._counted(
+            request, "getStatisticsByDepartment", types=["LETTER", "SMS"], department=department
+        )
+        asked = {"ORIGIN": origin, "DEPARTMENT": department}
+        return json_response(
+            {**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)}
+        )
+
+    async def _counted(
+        self,
+        request: Request,
+        operation: str,
+        *,
+        types: list[str] | None,
+        department: str | None = None,
+    ) -> list[DeliveryCount]:
+        parameters = Parameters(operation, self._service.municipalities)
+        municipality_id = parameters.municipality(request.path_params["municipalityId"])
+        since, until = parameters.days(request)
+        parameters.trimmed("department", department)
+        origin = parameters.text("origin", request.query_params.get("origin"))
+        parameters.done()
+        async with answering():
+            return await self._tallies.count(
+                StatisticsFilter(municipality_id, since, until, types, origin, department)
+            )
+
+
+def _last(name: str) -> tuple[bool, str]:
+    return not name, name
+
+
+def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
+    """A counter for each type that occurs."""
+    counted: dict[str, dict[str, int]] = defaultdict(
+        lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0)
+    )
+    for tally in tallies:
+        counted[tally.message_type][_COUNTERS[tally.word]] += tally.number
+    return {kind: counted[kind] for kind in TYPES if kind in counted}
+
+
+def _routed(kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
+    """Of a routed request: what it went as, and how much of it could not even be addressed."""
+    of_kind = [tally for tally in found if tally.original_type == kind]
+    nowhere = sum(
+        t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING
+    )
+    return {**_by_type(t for t in of_kind if t.message_type != kind), "UNDELIVERABLE": nowhere}

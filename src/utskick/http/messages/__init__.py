@@ -1,0 +1,1 @@
+"""Sending, status, progress and receipts."""

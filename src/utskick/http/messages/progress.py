@@ -1,0 +1,149 @@
+"""GET: the live progress of a batch, as server-sent events (WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+from fastapi import Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Message, Receive, Scope, Send
+
+from utskick.engine.batch_progress import Seen, Watch
+from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
+from utskick.http.wire.params import Parameters, flag
+
+log = structlog.get_logger(__name__)
+
+PATH: Final = "/status/batch/{batchId}/events"
+_OPERATION: Final = "getBatchEvents"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """Seconds: a sign of life when nothing changes, how long a client may not read, how long a
+    stream lives, and the client's pause."""
+
+    ping: float = 15.0
+    unread: float = 30.0
+    life: float = 3600.0
+    again: float = 1.0
+
+
+class ProgressStream:
+    """The endpoint, for both forms of the path."""
+
+    def __init__(self, service: ApiContext, manner: Manner = Manner()) -> None:
+        self._service = service
+        self._manner = manner
+
+    async def events(self, request: Request) -> Response:
+        parameters = Parameters(_OPERATION, self._service.municipalities)
+        municipality_id = parameters.municipality(
+            request.path_params.get("municipalityId", self._service.default_municipality)
+        )
+        batch_id = parameters.uuid("batchId", request.path_params["batchId"])
+        parameters.done()
+        follow = flag(request, "follow")
+        watch = await self._service.progress.join(municipality_id, batch_id)
+        told = _told(watch, batch_id, follow=follow, manner=self._manner)
+        return Stream(told, lambda: self._service.progress.leave(watch), self._manner)
+
+
+class Stream(EventSourceResponse):
+    """The answer. A client that does not read is cut off, and its place is free when the stream has
+    ended, however it does."""
+
+    def __init__(
+        self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner
+    ) -> None:
+        super().__init__(
+            events, ping=manner.ping, send_timeout=manner.unread, ping_message_factory=_sign
+        )
+        self._unread = manner.unread
+        del self.headers["cache-control"]  # http.edge.Envelope says it of every answer
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            """The end of the answer, too: ``send_timeout`` is for what comes before."""
+            async with asyncio.timeout(None if message.get("more_body", True) else self._unread):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, in_time)
+        except TimeoutError:
+            log.info("stream-cut-off")
+        finally:
+            self._leave()
+
+
+async def _told(
+    watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner
+) -> AsyncIterator[ServerSentEvent]:
+    """What has changed since the last event, however much that was: who reads slowly misses what
+    was between, and holds up nobody."""
+    clock = asyncio.get_running_loop().time
+    end, number = clock() + manner.life, 0
+    last: Seen | None = None
+    while True:
+        seen = watch.seen
+        if last is None or seen.counts != last.counts:
+            number += 1
+            yield _event(
+                "counts", number, seen, batch_id, retry=manner.again if last is None else None
+            )
+        if seen.settled == seen.total and (last is None or last.settled < last.total):
+            number += 1
+            yield _event("settled", number, seen, batch_id)
+            if not follow:
+                return
+        if seen.away and (last is None or not last.away):
+            yield ServerSentEvent(comment="the database does not answer; it is asked again")
+        last = seen
+        if seen.over or not await watch.turned(seen, end - clock()):
+            return
+
+
+def _event(
+    kind: str, number: int, seen: Seen, batch_id: UUID, *, retry: float | None = None
+) -> ServerSentEvent:
+    counts = {status.value: n for status, n in seen.counts.items()}
+    data = orjson.dumps(
+        {"batchId": str(batch_id), "counts": counts, "total": seen.total, "settled": seen.settled}
+    )
+    return ServerSentEvent(
+        data.decode(),
+        event=kind,
+        id=str(number),
+        retry=None if retry is None else int(retry * 1000),
+    )
+
+
+def _sign() -> ServerSentEvent:
+    return ServerSentEvent(comment="still here")
+
+
+def described(path: str, *, short: bool) -> dict[str, Any]:
+    return Operation(
+        _OPERATION + ("Short" if short else ""),
+        "Watch a batch: its counts per status, whenever they have changed",
+        "History Resources",
+        text=_FORM,
+        query=("follow",),
+        optional=True,
+        media="text/event-stream",
+    ).described(path)
+
+
+_FORM: Final = (
+    "Server-sent events. `counts`: at once and whenever the counts have changed; `settled`: nothing moves of itself any more, and the "
+    "stream ends (close an `EventSource` then). The data of both: "
+    '`{"batchId", "counts": {<lifecycle>: n}, "total": n, "settled": n}`.'
+)

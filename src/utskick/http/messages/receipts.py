@@ -1,0 +1,37 @@
+"""POST /receipts/…: a provider reports on a delivery. Verified by the channel, kept by the
+engine."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from utskick.domain.channel import ProviderCallback
+from utskick.domain.errors import TooLarge
+from utskick.http.context import ApiContext
+from utskick.store.database import answering
+
+_LIMIT = 256 * 1024
+
+
+class ReceiptOperations:
+    """One endpoint for all channels; the secret is in the path or in the Authorization header."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+
+    async def take(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LIMIT:
+                raise TooLarge(f"a report may hold {_LIMIT} bytes", headers={"Connection": "close"})
+        hook = ProviderCallback(
+            account=request.path_params["provider"],
+            secret=request.path_params.get("secret"),
+            headers=dict(request.headers),
+            query=dict(request.query_params),
+            body=body,
+        )
+        async with answering():
+            await self._service.receipts.take(request.path_params["channel"], hook)
+        return Response(status_code=200)

@@ -1,0 +1,121 @@
+"""Result bodies: deliveries, messages and batches, with the contract's members and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from utskick.domain.clock import swedish
+from utskick.domain.message import NumberedRequest
+from utskick.domain.outcome import Reason
+from utskick.domain.status import ContractStatus, contract_status
+from utskick.http.wire.responses import without_nulls
+from utskick.store.history.status import DeliveryEvent, DeliveryState
+
+
+def reason_of(reason: Reason | None) -> dict[str, Any] | None:
+    if reason is None:
+        return None
+    return without_nulls(
+        {"code": reason.code, "message": reason.sentence, "providerCode": reason.provider_code}
+    )
+
+
+def delivery_of(state: DeliveryState) -> dict[str, Any]:
+    """DeliveryResult, with our own word (``lifecycle``), the reason and the number of attempts."""
+    return without_nulls(
+        {
+            "deliveryId": str(state.id),
+            "messageType": state.shown_type,
+            "status": contract_status(
+                state.status, state.reason.code if state.reason else None
+            ).value,
+            "lifecycle": state.status.value,
+            "attempts": state.attempts,
+            "reason": reason_of(state.reason),
+        }
+    )
+
+
+def overall(states: Sequence[DeliveryState]) -> ContractStatus:
+    """The word for a routed delivery, from those that it was routed to: on its way, else the best
+    that became of one."""
+    words = [
+        contract_status(state.status, state.reason.code if state.reason else None)
+        for state in states
+    ]
+    order = (
+        ContractStatus.PENDING,
+        ContractStatus.SENT,
+        ContractStatus.AWAITING_FEEDBACK,
+        ContractStatus.NOT_SENT,
+        ContractStatus.FAILED,
+    )
+    return next((word for word in order if word in words), ContractStatus.PENDING)
+
+
+def event_of(event: DeliveryEvent) -> dict[str, Any]:
+    return without_nulls(
+        {
+            "timestamp": swedish(event.at),
+            "status": event.status,
+            "attempt": event.attempt,
+            "provider": event.account,
+            "providerReference": event.reference,
+            "reason": reason_of(event.reason),
+            "actor": event.actor,
+        }
+    )
+
+
+def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
+    """MessageResult of a stored message."""
+    return without_nulls(
+        {
+            "messageId": str(states[0].message_id),
+            "batchId": str(states[0].batch_id),
+            "reference": states[0].reference,
+            "deliveries": [delivery_of(state) for state in states],
+        }
+    )
+
+
+def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
+    """MessageResult of a request that was accepted and is not waited for: without ``status``, as
+    the peer."""
+    message_id, delivery_id = numbered.ids[0]
+    return without_nulls(
+        {
+            "messageId": str(message_id),
+            "batchId": str(numbered.batch_id),
+            "reference": numbered.plan.recipients[0].reference or numbered.plan.reference,
+            "deliveries": [{"deliveryId": str(delivery_id), "messageType": numbered.shown_type(0)}],
+            **numbered.plan.remarks,
+        }
+    )
+
+
+def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
+    """MessageBatchResult, in the order of the request, in pieces: 100 000 messages are 18 MB."""
+    plan = numbered.plan
+    head = without_nulls(
+        {"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks}
+    )
+    if len(plan.entries) > len(plan.recipients):
+        head["duplicates"] = len(plan.entries) - len(plan.recipients)
+    yield orjson.dumps(head)[:-1] + b',"messages":['
+    piece = []
+    for position, index in enumerate(plan.entries):
+        message_id, delivery_id = numbered.ids[index]
+        reference = plan.recipients[index].reference
+        named = f'"reference":{orjson.dumps(reference).decode()},' if reference is not None else ""
+        comma, kind = "," if position else "", numbered.shown_type(index)
+        piece.append(
+            f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}'
+        )
+        if len(piece) == 2000:
+            yield "".join(piece).encode()
+            piece.clear()
+    yield "".join(piece).encode() + b"]}"

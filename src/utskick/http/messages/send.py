@@ -1,0 +1,164 @@
+"""POST: a message or a batch is accepted. One endpoint for every form of every channel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import orjson
+from fastapi import Request, Response
+from starlette.responses import StreamingResponse
+
+from utskick.domain.channel import Channel, RequestContext, SendEndpoint
+from utskick.domain.errors import Invalid, NotBuilt, Violation
+from utskick.domain.message import Key, NumberedRequest, Replay
+from utskick.engine.intake import AcceptRequest, DuplicateRequest
+from utskick.http.context import ApiContext
+from utskick.http.messages.results import accepted_batch, accepted_message
+from utskick.http.messages.sync_response import SyncResponse, location, rest_of
+from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.caller import caller_of
+from utskick.http.wire.params import Parameters, flag
+from utskick.store.database import answering
+
+_JSON = "application/json"
+#: Bytes of a body beyond which reading it would keep the event loop from others.
+_LARGE = 262_144
+
+
+class SendOperation:
+    """The endpoint of one form."""
+
+    def __init__(self, service: ApiContext, channel: Channel, form: SendEndpoint) -> None:
+        self._service = service
+        self._channel = channel
+        self._form = form
+        self._settled = SyncResponse(service, channel, form)
+
+    async def long(self, request: Request) -> Response:
+        """With the municipality in the path."""
+        return await self._send(request, request.path_params["municipalityId"], short=False)
+
+    async def short(self, request: Request) -> Response:
+        """For the default municipality (contract 0.1)."""
+        return await self._send(request, self._service.default_municipality, short=True)
+
+    async def _send(self, request: Request, municipality_id: str, *, short: bool) -> Response:
+        form, channel = self._form, self._channel
+        awaited = form.waits and not flag(request, "async")
+        raw = await read_body(request, form.limit)
+        model = form.short if short and form.short else form.request
+        # a large body is parsed beside the event loop, so that others are answered meanwhile
+        large = form.many or len(raw) > _LARGE
+        body = await asyncio.to_thread(parse, model, raw) if large else parse(model, raw)
+        asked = self._asked(request, municipality_id)
+        if not any(
+            self._service.channels[name].accounts
+            for name in (channel.name, *channel.legs)
+            if name in self._service.channels
+        ):
+            raise NotBuilt(
+                f"no provider account is configured for {channel.message_type}; see the settings of [{channel.name}]"
+            )
+        plan = (
+            await asyncio.to_thread(channel.plan, body, asked)
+            if large
+            else channel.plan(body, asked)
+        )
+        if asked.organization_number is not None:
+            plan = replace(plan, organization_number=asked.organization_number)
+        if plan.department is not None:
+            asked = replace(asked, department=plan.department)
+        await self._service.intake.inspect(channel, plan, asked)
+        key = _key(request, raw)
+        wish = AcceptRequest(
+            channel,
+            plan,
+            caller_of(request, municipality_id),
+            awaited,
+            key,
+            None if awaited else self._replay,
+        )
+        return await self._accept(wish, self._service.intake.number(wish))
+
+    def _asked(self, request: Request, municipality_id: str) -> RequestContext:
+        parameters = Parameters(self._form.operation, self._service.municipalities)
+        parameters.municipality(municipality_id)
+        organization = request.path_params.get("organizationNumber")
+        if organization is not None:
+            parameters.organization(organization)
+        query = {
+            p.name: value
+            for p in self._form.parameters
+            if (value := parameters.query(request, p)) is not None
+        }
+        parameters.done()
+        return RequestContext(municipality_id, organization, query)
+
+    async def _accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> Response:
+        waited_for = [message_id for message_id, _ in numbered.ids] if wish.awaited else []
+        channel, settlements = self._channel, self._service.settlements
+        settlements.expect(numbered.batch_id, waited_for, rest_of(channel), single=not channel.legs)
+        try:
+            async with answering():
+                earlier = await self._service.intake.accept(wish, numbered)
+                if isinstance(earlier, Replay):
+                    return Response(
+                        earlier.body,
+                        earlier.status,
+                        {**earlier.headers, "Idempotency-Replayed": "true"},
+                    )
+                if isinstance(earlier, DuplicateRequest):
+                    return await self._settled.of_earlier(wish, earlier.mark)
+                if not wish.awaited:
+                    return self._accepted(numbered)
+                await settlements.wait(waited_for, self._service.sync_wait)
+                return await self._settled.of(wish, numbered)
+        finally:
+            settlements.forget(waited_for)
+
+    # -- answers ----------------------------------------
+
+    def _accepted(self, numbered: NumberedRequest) -> Response:
+        municipality_id = numbered.caller.municipality_id
+        if not self._form.many:
+            headers = location(municipality_id, "messages", numbered.ids[0][0])
+            return Response(orjson.dumps(accepted_message(numbered)), 201, headers, _JSON)
+
+        headers = location(municipality_id, "batch", numbered.batch_id)
+        return StreamingResponse(_pieces(numbered), 201, headers, _JSON)
+
+    def _replay(self, numbered: NumberedRequest) -> Replay:
+        """The asynchronous answer whole, to be kept with an Idempotency-Key."""
+        municipality_id = numbered.caller.municipality_id
+        if self._form.many:
+            body, headers = (
+                b"".join(accepted_batch(numbered)),
+                location(municipality_id, "batch", numbered.batch_id),
+            )
+        else:
+            body, headers = (
+                orjson.dumps(accepted_message(numbered)),
+                location(municipality_id, "messages", numbered.ids[0][0]),
+            )
+        return Replay(201, body, {**headers, "Content-Type": _JSON})
+
+
+async def _pieces(numbered: NumberedRequest) -> AsyncIterator[bytes]:
+    for piece in accepted_batch(numbered):
+        yield piece
+        await asyncio.sleep(0)
+
+
+def _key(request: Request, raw: bytes) -> Key | None:
+    text = request.headers.get("idempotency-key")
+    if text is None:
+        return None
+    if not 1 <= len(text) <= 255:
+        raise Invalid([Violation("Idempotency-Key", "size must be between 1 and 255")])
+    digest = hashlib.sha256(
+        request.url.path.encode() + b"\0" + str(request.query_params).encode() + b"\0" + raw
+    ).digest()
+    return Key(text, digest)

@@ -1,0 +1,161 @@
+"""GET: status of batch, message and delivery. POST: a person's decision."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+from pydantic import ConfigDict
+from starlette.responses import StreamingResponse
+
+from utskick.domain.delivery import LIFETIME
+from utskick.domain.errors import NotAllowedHere, NotFound
+from utskick.domain.status import Status
+from utskick.domain.validators import Body
+from utskick.http.context import ApiContext
+from utskick.http.messages.results import delivery_of, event_of, message_of, overall
+from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.caller import caller_of
+from utskick.http.wire.params import Parameters, flag
+from utskick.http.wire.responses import json_response, without_nulls
+from utskick.store.database import answering
+from utskick.store.history.status import DeliveryEvent, DeliveryState
+from utskick.store.messages.resolutions import Decision
+
+
+class ResolveRequest(Body):
+    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave
+    it."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
+
+    decision: Literal["resend", "give-up"]
+
+
+class StatusOperations:
+    """The endpoints that read, for both forms of the path."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+
+    def _municipality(self, request: Request) -> str:
+        return str(request.path_params.get("municipalityId", self._service.default_municipality))
+
+    def _found(self, request: Request, operation: str, name: str) -> tuple[str, UUID]:
+        parameters = Parameters(operation, self._service.municipalities)
+        municipality_id = parameters.municipality(self._municipality(request))
+        found = parameters.uuid(name, request.path_params[name])
+        parameters.done()
+        return municipality_id, found
+
+    async def batch_status(self, request: Request) -> Response:
+        whole = flag(request, "messages", default=True)
+        municipality_id, batch_id = self._found(request, "getBatchStatus", "batchId")
+        async with answering():
+            counts = await self._service.history.counts(municipality_id, batch_id)
+            if not counts:
+                raise NotFound(f"No batch found for batch id {batch_id}")
+            remarks = await self._service.history.remarks(municipality_id, batch_id)
+        head = orjson.dumps(
+            {"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks}
+        )
+        if not whole:
+            return Response(head, media_type="application/json")
+        return StreamingResponse(
+            self._messages(municipality_id, batch_id, head), media_type="application/json"
+        )
+
+    async def _messages(
+        self, municipality_id: str, batch_id: UUID, head: bytes
+    ) -> AsyncIterator[bytes]:
+        yield head[:-1] + b',"messages":['
+        comma, gathered = b"", list[DeliveryState]()
+        async for group in self._service.history.batch(municipality_id, batch_id):
+            piece = []
+            for state in group:
+                if gathered and state.message_id != gathered[0].message_id:
+                    piece.append(_written(gathered))
+                    gathered = []
+                gathered.append(state)
+            if piece:
+                yield comma + b",".join(piece)
+                comma = b","
+        yield comma + _written(gathered) + b"]}"
+
+    async def message_status(self, request: Request) -> Response:
+        municipality_id, message_id = self._found(request, "getMessageStatus", "messageId")
+        async with answering():
+            states = await self._service.history.message(municipality_id, message_id)
+            if not states:
+                raise NotFound(f"No message found for message id {message_id}")
+            remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
+        return json_response({**message_of(states), **remarks})
+
+    async def delivery_status(self, request: Request) -> Response:
+        municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
+        async with answering():
+            return await self._delivery(municipality_id, delivery_id)
+
+    async def _delivery(self, municipality_id: str, delivery_id: UUID) -> Response:
+        state = await self._service.history.delivery(municipality_id, delivery_id)
+        if state is None:
+            raise NotFound(f"No delivery found for delivery id {delivery_id}")
+        story = await self._service.history.story(municipality_id, delivery_id)
+        if state.status is Status.ROUTED:
+            answers = await self._service.history.message(municipality_id, state.message_id)
+            routed = {
+                "status": overall(answers).value,
+                "routedTo": [delivery_of(answer) for answer in answers],
+            }
+            return json_response(
+                without_nulls(
+                    {**delivery_of(state), **routed, **_ids(state), "events": _told(story)}
+                )
+            )
+        return json_response(
+            without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)})
+        )
+
+    async def resolve(self, request: Request) -> Response:
+        """A person decides on a delivery that is held in doubt."""
+        raw = await read_body(request, 10_000)
+        body = parse(ResolveRequest, raw)
+        municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
+        caller = caller_of(request, municipality_id)
+        now = self._service.clock()
+        decision = Decision(
+            municipality_id,
+            delivery_id,
+            body.decision,
+            caller.issuer or caller.origin or caller.client or "unnamed",
+            now,
+            now + LIFETIME,
+        )
+        async with answering():
+            state = await self._service.history.delivery(municipality_id, delivery_id)
+            if state is None:
+                raise NotFound(f"No delivery found for delivery id {delivery_id}")
+            if not await self._service.resolutions.decide(decision):
+                raise NotAllowedHere(
+                    f"only an uncertain delivery can be resolved; this one is {state.status.value}"
+                )
+            return await self._delivery(municipality_id, delivery_id)
+
+
+def _ids(state: DeliveryState) -> dict[str, object]:
+    return {
+        "messageId": str(state.message_id),
+        "batchId": str(state.batch_id),
+        "reference": state.reference,
+    }
+
+
+def _told(story: list[DeliveryEvent]) -> list[dict[str, object]]:
+    return [event_of(event) for event in story]
+
+
+def _written(states: list[DeliveryState]) -> bytes:
+    return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))

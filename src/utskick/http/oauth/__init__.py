@@ -1,0 +1,1 @@
+"""The token endpoint and metadata of the embedded issuer."""

@@ -1,0 +1,1 @@
+"""What every call passes: routing, authorisation, rate limit, audit, health."""

@@ -1,0 +1,235 @@
+"""GET /parties/{partyId}/extract: everything that is known of a person (GDPR article 15), as JSON
+or as a PDF to read."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from fastapi import Request, Response
+from starlette.responses import StreamingResponse
+
+from utskick.domain.directory_ports import Party
+from utskick.domain.errors import NotFound, Unreadable
+from utskick.domain.retention import Rules
+from utskick.http.context import ApiContext
+from utskick.http.directory.contact_settings import setting_of
+from utskick.http.directory.delegates import delegate_of
+from utskick.http.directory.parties import place_of
+from utskick.http.history.conversations import content_of, without_bytes, word_of
+from utskick.http.messages.results import delivery_of, event_of
+from utskick.http.privacy.extract_pages import Printer
+from utskick.http.retention.endpoints import hold_of, rule_of, rules_of
+from utskick.http.wire.params import flag, located
+from utskick.http.wire.responses import time_of, without_nulls
+from utskick.store.database import answering
+from utskick.store.history.conversations import HistoryEntry, StoredFile
+from utskick.store.history.extracts import Extracts, Whole
+from utskick.store.retention.holds import Holds
+from utskick.store.retention.rules import RetentionRules
+
+_FORMATS: Final = ("json", "pdf")
+_PDF: Final = "application/pdf"
+
+
+class ExtractCalls:
+    """The endpoint at ``/{municipalityId}/parties/{partyId}/extract``."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+        self._extracts = Extracts(service.database, service.conversations)
+        self._rules = RetentionRules(service.database, service.retention)
+        self._holds = Holds(service.database)
+        self._printer = Printer()
+
+    async def read(self, request: Request) -> Response:
+        wanted, with_files = _format(request), flag(request, "files")
+        municipality_id, (party_id,) = located(
+            request, self._service.municipalities, "getPartyExtract", "partyId"
+        )
+        async with answering():
+            head, rules = (
+                await self._head(municipality_id, party_id),
+                await self._rules.of(municipality_id),
+            )
+            head["retention"] = rules_of(rules, municipality_id)
+            count = await self._extracts.count(municipality_id, party_id)
+            if not count and not any(
+                head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")
+            ):
+                raise NotFound(f"No party found for party id {party_id}")
+            if wanted == "pdf":
+                return await self._printed(
+                    {**head, "messageCount": count}, municipality_id, party_id, rules
+                )
+        name = f'attachment; filename="registerutdrag-{party_id}.json"'
+        return StreamingResponse(
+            self._written(head, self._messages(municipality_id, party_id, rules), files=with_files),
+            media_type="application/json",
+            headers={"Content-Disposition": name},
+        )
+
+    # -- as JSON ----------------------------------------
+
+    async def _written(
+        self,
+        head: dict[str, Any],
+        messages: AsyncIterator[tuple[Whole, dict[str, Any]]],
+        *,
+        files: bool,
+    ) -> AsyncIterator[bytes]:
+        """One message at a time, of its files a piece at a time: a history may be long, and hold
+        many files."""
+        municipality_id = head["municipalityId"]
+        yield orjson.dumps(without_nulls(head))[:-1] + b',"messages":['
+        comma = b""
+        async for whole, told in messages:
+            listed = told.pop("files")
+            yield comma + orjson.dumps(told)[:-1] + b',"files":['
+            for number, (file, members) in enumerate(zip(whole.files, listed, strict=True)):
+                yield (b"," if number else b"") + orjson.dumps(members)[:-1]
+                if files:
+                    async for piece in self._content(municipality_id, file):
+                        yield piece
+                yield b"}"
+            yield b"]}"
+            comma = b","
+        yield b"]}"
+
+    async def _content(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
+        """The member ``content``, in Base64, behind the others."""
+        yield b',"content":"'
+        rest = b""
+        async for piece in self._service.conversations.slices(municipality_id, file):
+            rest += piece
+            whole = len(rest) - len(rest) % 3
+            yield b64encode(rest[:whole])
+            rest = rest[whole:]
+        yield b64encode(rest) + b'"'
+
+    # -- as PDF ----------------------------------------
+
+    async def _printed(
+        self, head: dict[str, Any], municipality_id: str, party_id: UUID, rules: Rules
+    ) -> Response:
+        pages = self._printer.begin(head)
+        async for _, told in self._messages(municipality_id, party_id, rules):
+            pages.add(told)
+        name = f'attachment; filename="registerutdrag-{party_id}.pdf"'
+        return Response(
+            await self._printer.print(pages, self._service.clock()),
+            media_type=_PDF,
+            headers={"Content-Disposition": name},
+        )
+
+    # -- what is told ----------------------------------------
+
+    async def _head(self, municipality_id: str, party_id: UUID) -> dict[str, Any]:
+        """All but the messages."""
+        tables = self._service.directory
+        party = await tables.parties.get(municipality_id, party_id)
+        own = await tables.settings.of_party(municipality_id, party_id)
+        settings = [own, *await tables.settings.children(municipality_id, own.id)] if own else []
+        delegates = {
+            each.id: each
+            for setting in settings
+            for role in ("principal_id", "agent_id")
+            for each in await tables.delegates.find(
+                municipality_id, **{"principal_id": None, "agent_id": None, role: setting.id}
+            )
+        }
+        devices = await tables.subscriptions.listed(municipality_id, party_id)
+        return {
+            "municipalityId": municipality_id,
+            "partyId": str(party_id),
+            "created": time_of(self._service.clock()),
+            "party": _party(party) if party else None,
+            "contactSettings": [setting_of(municipality_id, setting) for setting in settings],
+            "delegates": [delegate_of(each) for each in delegates.values()],
+            "devices": [
+                {"id": str(each.id), "kind": each.kind, "created": time_of(each.created)}
+                for each in devices
+            ],
+            "holds": [
+                hold_of(hold) for hold in await self._holds.of_party(municipality_id, party_id)
+            ],
+        }
+
+    async def _messages(
+        self, municipality_id: str, party_id: UUID, rules: Rules
+    ) -> AsyncIterator[tuple[Whole, dict[str, Any]]]:
+        async for whole in self._extracts.messages(municipality_id, party_id):
+            yield whole, self._message(whole, rules)
+
+    def _message(self, whole: Whole, rules: Rules) -> dict[str, Any]:
+        first = whole.said[0]
+        rule = rules.of(first.state.original_type, first.draft.unit)
+        ends = (
+            whole.at + timedelta(days=rule.days)
+            if rule is not None and rule.days is not None
+            else None
+        )
+        return without_nulls(
+            {
+                "messageId": str(whole.id),
+                "batchId": str(first.state.batch_id),
+                "messageType": first.state.original_type,
+                "timestamp": time_of(whole.at),
+                "origin": first.origin,
+                "issuer": first.issuer,
+                "reference": first.state.reference,
+                "retention": {**rule_of(rule), **({"until": time_of(ends)} if ends else {})}
+                if rule
+                else None,
+                **first.remarks,
+                "deliveries": [self._delivery(said, whole) for said in whole.said],
+                "files": [_file(file) for file in whole.files],
+            }
+        )
+
+    def _delivery(self, said: HistoryEntry, whole: Whole) -> dict[str, Any]:
+        content = without_bytes(content_of(self._service, said))
+        events = [event_of(event) for event in whole.stories[said.state.id]]
+        return {
+            **delivery_of(said.state),
+            "status": word_of(said),
+            "content": content,
+            "events": events,
+        }
+
+
+def _format(request: Request) -> str:
+    """``format`` says it; without it, whether ``Accept`` names PDF before JSON."""
+    given = request.query_params.get("format")
+    if not given:
+        accepted = request.headers.get("accept", "").lower()
+        return "pdf" if _PDF in accepted and "json" not in accepted.partition(_PDF)[0] else "json"
+    if given not in _FORMATS:
+        raise Unreadable(f"Failed to convert 'format' with value: '{given[:100]}'")
+    return given
+
+
+def _party(party: Party) -> dict[str, Any]:
+    """With the whole number, and where somebody with a protected identity lives: it is the person's
+    own."""
+    return {
+        "type": party.kind.value,
+        "legalId": party.legal_id.number,
+        **place_of(party),
+        "protected": party.protected,
+    }
+
+
+def _file(file: StoredFile) -> dict[str, Any]:
+    return without_nulls(
+        {
+            "name": file.name,
+            "contentType": file.content_type,
+            "size": file.size,
+            "sha256": file.digest.hex(),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Retention rules, the retention log and legal holds."""

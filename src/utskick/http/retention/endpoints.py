@@ -1,0 +1,339 @@
+"""/configuration/retention and /holds: how long messages are kept, what has been removed, and what
+is kept whatever the rules say."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
+from utskick.domain.retention import OTHERS, TYPES, RetentionRule, Rules
+from utskick.domain.unit import Unit
+from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
+from utskick.http.operation.call import Endpoint
+from utskick.http.retention.schemas import HoldRequest, RetentionRequest
+from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.caller import caller_of
+from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
+from utskick.store.database import answering
+from utskick.store.retention.holds import Hold, Holds, NewHold
+from utskick.store.retention.log import Protocol, RetentionLogEntry
+from utskick.store.retention.rules import RetentionRules
+
+_LIMIT: Final = 65_536
+_MOST: Final = 1000
+_NAMED: Final = (*TYPES, OTHERS)
+
+
+class RetentionCalls:
+    """The endpoints below ``/{municipalityId}/configuration/retention``."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+        self._rules = RetentionRules(service.database, service.retention)
+        self._protocol = Protocol(service.database)
+
+    async def read(self, request: Request) -> Response:
+        municipality_id, _ = located(request, self._service.municipalities, "getRetentionRules")
+        async with answering():
+            return json_response(rules_of(await self._rules.of(municipality_id), municipality_id))
+
+    async def put(self, request: Request) -> Response:
+        body = parse(RetentionRequest, await read_body(request, _LIMIT))
+        unit, message_type = self._typed(request, "putRetentionRule")
+        actor = actor_of(request, unit.municipality_id)
+        rule = RetentionRule(
+            message_type, body.days, body.decision, actor, self._service.clock(), unit
+        )
+        async with answering():
+            created = await self._rules.put(unit.municipality_id, rule)
+        return json_response(
+            rule_of(rule),
+            201 if created else 200,
+            _place(unit.municipality_id) if created else None,
+        )
+
+    async def delete(self, request: Request) -> Response:
+        unit, message_type = self._typed(request, "deleteRetentionRule")
+        async with answering():
+            if not await self._rules.delete(unit, message_type):
+                raise NotFound(f"No retention rule found for message type {message_type}")
+        return Response(status_code=204)
+
+    async def protocol(self, request: Request) -> Response:
+        municipality_id, page, limit = paged(request, self._service, "getRetentionProtocol")
+        async with answering():
+            total, entries = await self._protocol.page(municipality_id, (page - 1) * limit, limit)
+        return json_response(
+            {
+                "protocol": [_entry(entry) for entry in entries],
+                "_meta": paging_of(page, limit, total, len(entries)),
+            }
+        )
+
+    def _typed(self, request: Request, operation: str) -> tuple[Unit, str]:
+        parameters = Parameters(operation, self._service.municipalities)
+        unit = unit_of(request, parameters)
+        message_type = request.path_params["messageType"]
+        if message_type not in _NAMED:
+            parameters.fault("messageType", f"must be one of {', '.join(_NAMED)}")
+        parameters.done()
+        return unit, message_type
+
+
+class HoldCalls:
+    """The endpoints below ``/{municipalityId}/holds``."""
+
+    def __init__(self, service: ApiContext) -> None:
+        self._service = service
+        self._holds = Holds(service.database)
+
+    async def create(self, request: Request) -> Response:
+        body = parse(HoldRequest, await read_body(request, _LIMIT))
+        municipality_id, _ = located(request, self._service.municipalities, "createHold")
+        wanted = NewHold(
+            body.subject(), body.reason, body.reference, actor_of(request, municipality_id)
+        )
+        async with answering():
+            made = await self._holds.place(municipality_id, wanted, self._service.clock())
+            if made is None:
+                raise Invalid([Violation("id", f"there is no {body.kind} with this id")])
+            hold = await self._holds.get(municipality_id, made)
+        assert hold is not None
+        return json_response(hold_of(hold), 201, {"Location": f"/{municipality_id}/holds/{made}"})
+
+    async def find(self, request: Request) -> Response:
+        municipality_id, page, limit = paged(request, self._service, "getHolds")
+        async with answering():
+            total, holds = await self._holds.listed(municipality_id, (page - 1) * limit, limit)
+        return json_response(
+            {
+                "holds": [hold_of(hold) for hold in holds],
+                "_meta": paging_of(page, limit, total, len(holds)),
+            }
+        )
+
+    async def read(self, request: Request) -> Response:
+        municipality_id, (hold_id,) = located(
+            request, self._service.municipalities, "getHold", "id"
+        )
+        async with answering():
+            hold = await self._holds.get(municipality_id, hold_id)
+        if hold is None:
+            raise NotFound(f"No hold found for id {hold_id}")
+        return json_response(hold_of(hold))
+
+    async def lift(self, request: Request) -> Response:
+        municipality_id, (hold_id,) = located(
+            request, self._service.municipalities, "liftHold", "id"
+        )
+        actor = actor_of(request, municipality_id)
+        async with answering():
+            if await self._holds.lift(municipality_id, hold_id, actor, self._service.clock()):
+                return Response(status_code=204)
+            if await self._holds.get(municipality_id, hold_id) is None:
+                raise NotFound(f"No hold found for id {hold_id}")
+        raise NotAllowedHere("the hold has been lifted before")
+
+
+def actor_of(request: Request, municipality_id: str) -> str:
+    """Who answers for a decision: the user, else the calling system."""
+    caller = caller_of(request, municipality_id)
+    return caller.issuer or caller.origin or caller.client or "unnamed"
+
+
+def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, int, int]:
+    """Municipality, page and limit. Raises ``Invalid`` with every fault."""
+    parameters = Parameters(operation, service.municipalities)
+    municipality_id = parameters.municipality(request.path_params["municipalityId"])
+    page, limit = parameters.paging(request)
+    parameters.done()
+    return municipality_id, page, min(limit, _MOST)
+
+
+def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
+    """Those of the municipality and of its units; then those of the settings, where they apply to
+    anything."""
+    applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
+    return [
+        rule_of(rule)
+        for each in (rules.own, [r for r in rules.defaults if r in applied])
+        for rule in sorted(each, key=_order)
+    ]
+
+
+def _order(rule: RetentionRule) -> tuple[str, str, int]:
+    """The widest unit first; then as types are told."""
+    unit = rule.unit
+    return (
+        (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type))
+        if unit
+        else ("", "", -1)
+    )
+
+
+def rule_of(rule: RetentionRule) -> dict[str, Any]:
+    return without_nulls(
+        {
+            "messageType": rule.message_type,
+            "days": rule.days,
+            "preserve": True if rule.preserves else None,
+            "decision": rule.decision,
+            "organizationNumber": rule.unit.organization_number if rule.unit else None,
+            "department": rule.unit.department if rule.unit else None,
+            "source": "municipality" if rule.set_at else "settings",
+            "setBy": rule.set_by,
+            "set": time_of(rule.set_at),
+        }
+    )
+
+
+def hold_of(hold: Hold) -> dict[str, Any]:
+    return without_nulls(
+        {
+            "id": str(hold.id),
+            "kind": hold.kind.value,
+            "subject": str(hold.subject) if hold.subject else None,
+            "reason": hold.reason,
+            "reference": hold.reference,
+            "active": hold.lifted_at is None,
+            "placedBy": hold.placed_by,
+            "placed": time_of(hold.placed_at),
+            "liftedBy": hold.lifted_by,
+            "lifted": time_of(hold.lifted_at),
+        }
+    )
+
+
+def _entry(entry: RetentionLogEntry) -> dict[str, Any]:
+    cause, gone = entry.cause, entry.removed
+    return without_nulls(
+        {
+            "at": time_of(entry.at),
+            "kind": cause.kind,
+            "messageType": cause.message_type,
+            "days": cause.days,
+            "decision": cause.decision,
+            "actor": cause.actor,
+            "reference": cause.reference,
+            "messages": gone.messages,
+            "deliveries": gone.deliveries,
+            "batches": gone.batches,
+            "files": gone.files,
+            "entries": gone.entries,
+            "oldest": time_of(gone.oldest),
+            "newest": time_of(gone.newest),
+        }
+    )
+
+
+def _place(municipality_id: str) -> dict[str, str]:
+    return {"Location": f"/{municipality_id}/configuration/retention"}
+
+
+# -- their description ----------------------------------------
+
+_RETENTION: Final = "Retention"
+_HOLDS: Final = "Holds"
+_PAGING: Final = ("page", "limit")
+
+
+def calls(service: ApiContext) -> list[Endpoint]:
+    return [*_rules(RetentionCalls(service)), *_holds(HoldCalls(service))]
+
+
+def _rules(rules: RetentionCalls) -> list[Endpoint]:
+    read = Operation(
+        "getRetentionRules",
+        "The rules that apply",
+        _RETENTION,
+        answer="RetentionRule",
+        many=True,
+        missing=False,
+    )
+    put = Operation(
+        "putRetentionRule",
+        "Say how long requests of a type are kept (201 when new)",
+        _RETENTION,
+        answer="RetentionRule",
+        made=201,
+        body="RetentionRequest",
+        missing=False,
+        named=True,
+        query=UNIT,
+        optional=True,
+    )
+    protocol = Operation(
+        "getRetentionProtocol",
+        "What has been removed, and why",
+        _RETENTION,
+        answer="RetentionProtocol",
+        query=_PAGING,
+        optional=True,
+        missing=False,
+    )
+    base, typed = "/configuration/retention", "/configuration/retention/{messageType}"
+    return [
+        Endpoint("GET", base, rules.read, read),
+        Endpoint("GET", f"{base}/protocol", rules.protocol, protocol),
+        Endpoint("PUT", typed, rules.put, put),
+        Endpoint(
+            "DELETE",
+            typed,
+            rules.delete,
+            Operation(
+                "deleteRetentionRule",
+                "Remove a rule",
+                _RETENTION,
+                status=204,
+                query=UNIT,
+                optional=True,
+            ),
+        ),
+    ]
+
+
+def _holds(holds: HoldCalls) -> list[Endpoint]:
+    create = Operation(
+        "createHold",
+        "Keep something whatever the rules say",
+        _HOLDS,
+        status=201,
+        answer="Hold",
+        body="HoldRequest",
+        missing=False,
+        named=True,
+    )
+    find = Operation(
+        "getHolds",
+        "List holds",
+        _HOLDS,
+        answer="Holds",
+        query=_PAGING,
+        optional=True,
+        missing=False,
+    )
+    one = "/holds/{id}"
+    return [
+        Endpoint("POST", "/holds", holds.create, create),
+        Endpoint("GET", "/holds", holds.find, find),
+        Endpoint(
+            "GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            holds.lift,
+            Operation(
+                "liftHold",
+                "Lift a hold; it stays on record",
+                _HOLDS,
+                status=204,
+                conflict=True,
+                named=True,
+            ),
+        ),
+    ]

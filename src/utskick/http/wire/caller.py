@@ -1,0 +1,54 @@
+"""The caller of a request, from its headers (contract section 1.2)."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import Request
+
+from utskick.domain.errors import Invalid, Violation
+from utskick.domain.message import Caller
+from utskick.domain.validators import LONGEST_NAME
+
+
+def caller_of(request: Request, municipality_id: str) -> Caller:
+    """Raises ``Invalid`` where a name is longer than can be counted by."""
+    headers = request.headers
+    origin, sent_by = _text(headers.get("x-origin")), read_sent_by(_text(headers.get("x-sent-by")))
+    issuer = sent_by or (_text(headers.get("x-issuer")) or "").strip() or None
+    named = (("x-origin", origin), ("X-Sent-By" if sent_by else "x-issuer", issuer))
+    too_long = [
+        Violation(name, f"size must be between 0 and {LONGEST_NAME}")
+        for name, value in named
+        if len(value or "") > LONGEST_NAME
+    ]
+    if too_long:
+        raise Invalid(too_long)
+    state, address = request.state, request.client.host if request.client else None
+    return Caller(
+        municipality_id, origin, issuer, state.request_id, getattr(state, "client", None), address
+    )
+
+
+def _text(header: str | None) -> str | None:
+    """RFC 9110 section 5.5 leaves it open what bytes above ASCII mean: most clients send UTF-8, the
+    rest Latin-1."""
+    if header is None or header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header
+
+
+def read_sent_by(header: str | None) -> str | None:
+    """``joe01doe; type=adAccount`` in either order (contract 1.2); a malformed header is ignored,
+    as the peer does."""
+    if header is None:
+        return None
+    parts = re.sub(r"\s", "", header).split(";")
+    if len(parts) != 2:
+        return None
+    typed = [part for part in parts if part.lower().startswith("type=")]
+    values = [part for part in parts if not part.lower().startswith("type=")]
+    return values[0] if len(typed) == 1 and len(typed[0]) > 5 and values[0] else None

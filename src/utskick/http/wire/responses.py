@@ -1,0 +1,63 @@
+"""JSON responses, whole or streamed, and parts that many of them share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from fastapi import Response
+from starlette.responses import StreamingResponse
+
+from utskick.domain.clock import SWEDEN
+from utskick.store.database import answering
+
+
+def json_response(
+    members: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(orjson.dumps(members), status, headers, "application/json")
+
+
+async def streamed(
+    elements: AsyncIterator[dict[str, Any]], opening: bytes = b"[", closing: bytes = b"]"
+) -> Response:
+    """A JSON array, written as it is read: it may be long, and hold many files.
+
+    The first element is read before the status is sent: a database that is away is a 503.
+    """
+    async with answering():
+        first = await anext(elements, None)
+
+    async def written() -> AsyncIterator[bytes]:
+        yield opening
+        if first is not None:
+            yield orjson.dumps(first)
+        async for element in elements:
+            yield b"," + orjson.dumps(element)
+        yield closing
+
+    return StreamingResponse(written(), media_type="application/json")
+
+
+def time_of(moment: datetime | None) -> str | None:
+    """Swedish time with its offset, as our own calls tell it; the contract's have none
+    (``clock.swedish``)."""
+    return moment.astimezone(SWEDEN).isoformat() if moment else None
+
+
+def paging_of(page: int, limit: int, total: int, number: int) -> dict[str, int]:
+    """PagingMetaData (contract section 9). ``number``: elements on this page."""
+    return {
+        "page": page,
+        "limit": limit,
+        "count": number,
+        "totalRecords": total,
+        "totalPages": math.ceil(total / limit),
+    }
+
+
+def without_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Mina Meddelanden, simulated: the register and two mailbox operators."""

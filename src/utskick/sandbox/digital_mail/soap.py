@@ -1,0 +1,70 @@
+"""SOAP 1.1 as the sandbox's FaR and operators read and answer it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from utskick.sandbox.digital_mail.signature import InvalidDelivery
+
+SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+COMMON_3: Final = "http://minameddelanden.gov.se/schema/Common/v3"
+
+
+def body_of(envelope: bytes, operation: str) -> Any:
+    """The element of this name (``{namespace}name``) that is the one thing in the SOAP body. Raises
+    ``InvalidDelivery``."""
+    root = parse(envelope)
+    if root.tag != f"{{{SOAP}}}Envelope" or [
+        child.tag for child in root if child.tag != f"{{{SOAP}}}Header"
+    ] != [f"{{{SOAP}}}Body"]:
+        raise InvalidDelivery("not a SOAP 1.1 envelope")
+    inside = list(root.find(f"{{{SOAP}}}Body"))
+    if [element.tag for element in inside] != [operation]:
+        raise InvalidDelivery(f"the SOAP body must hold exactly {operation}")
+    return inside[0]
+
+
+def parse(document: bytes) -> Any:
+    """The root element. Raises ``InvalidDelivery`` for what is no XML, and for document types,
+    comments and processing instructions."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(document, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        raise InvalidDelivery("not well-formed XML") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise InvalidDelivery("a document type is not allowed")
+    if (
+        any(not isinstance(node.tag, str) for node in root.iter())
+        or root.getprevious() is not None
+        or root.getnext() is not None
+    ):
+        raise InvalidDelivery("comments and processing instructions are not allowed")
+    return root
+
+
+def envelope(inside: str) -> bytes:
+    """As the operators answer: a prefix for each namespace, on the root."""
+    return f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{inside}</soap:Body></soap:Envelope>'.encode()
+
+
+def application_fault(code: int, description: str) -> bytes:
+    """Common.xsd v3, applicationFault, in the detail of a SOAP fault."""
+    return envelope(
+        f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>{escape(description)}</faultstring><detail>"
+        f'<applicationFault xmlns="{COMMON_3}"><ErrorCode>{code}</ErrorCode><Description>{escape(description)}</Description>'
+        f"<CallId>{uuid4()}</CallId></applicationFault></detail></soap:Fault>"
+    )
+
+
+def client_fault(sentence: str) -> bytes:
+    """The message is wrong in itself (SOAP 1.1 section 4.4.1, Client)."""
+    return envelope(
+        f"<soap:Fault><faultcode>soap:Client</faultcode><faultstring>{escape(sentence)}</faultstring></soap:Fault>"
+    )

@@ -1,0 +1,1 @@
+"""A printing house, simulated: SFTP inbox, print batches and their pages."""

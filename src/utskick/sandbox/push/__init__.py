@@ -1,0 +1,1 @@
+"""Web Push and Firebase Cloud Messaging, simulated."""

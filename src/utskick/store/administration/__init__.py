@@ -1,0 +1,1 @@
+"""Clients, signing keys, audit log, configuration and maintenance."""

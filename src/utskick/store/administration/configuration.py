@@ -1,0 +1,136 @@
+"""Configuration as rows: what units say of sections. Values are sealed whole, since they may hold
+passwords and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+
+from utskick.domain.configuration import CHANGED, UnitSetting
+from utskick.domain.unit import Unit
+from utskick.store.crypto.cipher import Locked
+from utskick.store.crypto.vault import Vault
+from utskick.store.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+_COLUMNS: Final = "municipality_id, organization_number, department, section, value, set_by, set_at"
+
+#: What there is now, as one: a row that is removed lessens the number, and one that is written
+#: raises the last change.
+_STAMP: Final = "SELECT count(*) || '/' || coalesce(max(change), 0) FROM configuration"
+
+#: The row that there is (None: none) → the row that is to be (None: none). May raise to change
+#: nothing.
+Change = Callable[[UnitSetting | None], UnitSetting | None]
+
+
+class Rows(NamedTuple):
+    """``unreadable``: unit and section of those that cannot be read."""
+
+    said: Sequence[UnitSetting] = ()
+    unreadable: Sequence[tuple[Unit, str]] = ()
+
+
+class ConfigurationRows:
+    """``all`` and ``stamp`` are the engine's; every other statement is bound to a municipality."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def stamp(self) -> str:
+        """Differs when anything has changed."""
+        found: str = await self._database.pool.fetchval(_STAMP)
+        return found
+
+    async def all(self) -> Rows:
+        return await read_all(self._database.pool, self._database.vault)
+
+    async def change(self, unit: Unit, section: str, change: Change) -> None:
+        """One at a time in a municipality; every process hears of it when it is committed."""
+        async with self._database.of(unit.municipality_id).transaction() as connection:
+            await _lock(connection, unit.municipality_id)
+            row = await connection.fetchrow(
+                f"""
+                SELECT {_COLUMNS} FROM configuration
+                WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
+                """,  # noqa: S608
+                *_key(unit),
+                section,
+            )
+            after = change(_readable(row, self._database.vault) if row is not None else None)
+            if after is None:
+                await connection.execute(
+                    """
+                    DELETE FROM configuration
+                    WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
+                    """,
+                    *_key(unit),
+                    section,
+                )
+            else:
+                await self._put(connection, after)
+            await connection.execute("SELECT pg_notify($1, '')", CHANGED)
+
+    async def _put(self, connection: Connection, said: UnitSetting) -> None:
+        sealed = self._database.vault.lock(
+            said.unit.municipality_id, orjson.dumps(dict(said.value))
+        )
+        await connection.execute(
+            f"""
+            INSERT INTO configuration ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (municipality_id, organization_number, department, section) DO UPDATE SET value = excluded.value,
+                set_by = excluded.set_by, set_at = excluded.set_at, change = nextval('configuration_changes')
+            """,  # noqa: S608
+            *_key(said.unit),
+            said.section,
+            sealed,
+            said.set_by,
+            said.set_at,
+        )
+
+
+async def read_all(reader: Any, vault: Vault) -> Rows:
+    """``reader``: a pool or a connection that sees all municipalities."""
+    found, unreadable = list[UnitSetting](), list[tuple[Unit, str]]()
+    for row in await reader.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
+        said = _readable(row, vault)
+        if said is not None:
+            found.append(said)
+        else:
+            log.error(
+                "configuration-unreadable",
+                municipality=row["municipality_id"],
+                section=row["section"],
+            )
+            unreadable.append((_unit(row), row["section"]))
+    return Rows(found, unreadable)
+
+
+def _readable(row: Any, vault: Vault) -> UnitSetting | None:
+    """None: nobody can read what it says, and it is as if it were not there."""
+    unit = _unit(row)
+    try:
+        value = orjson.loads(vault.unlock(unit.municipality_id, row["value"]))
+    except (Locked, ValueError):
+        return None
+    return UnitSetting(unit, row["section"], value, row["set_by"], row["set_at"])
+
+
+async def _lock(connection: Connection, municipality_id: str) -> None:
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"configuration {municipality_id}"
+    )
+
+
+def _key(unit: Unit) -> tuple[str, str, str]:
+    return unit.municipality_id, unit.organization_number or "", unit.department or ""
+
+
+def _unit(row: Any) -> Unit:
+    return Unit(
+        row["municipality_id"], row["organization_number"] or None, row["department"] or None
+    )

@@ -1,0 +1,77 @@
+"""The statements of upkeep: who works, what is stuck, what may go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from utskick.domain.channel import Priority
+from utskick.domain.ids import first_id_at
+from utskick.store import queue as jobs
+from utskick.store.database import Database
+
+
+class UpkeepRows:
+    """Each method is one statement or one transaction; all may be repeated."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def sign_on(
+        self, worker_id: UUID, host: str, pid: int, channels: Sequence[str], now: datetime
+    ) -> None:
+        await self._database.pool.execute(
+            """
+            INSERT INTO workers (id, host, pid, channels, started_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)
+            ON CONFLICT (id) DO UPDATE SET seen_at = $5
+            """,
+            worker_id,
+            host,
+            pid,
+            list(channels),
+            now,
+        )
+
+    async def sign_off(self, worker_id: UUID) -> None:
+        await self._database.pool.execute("DELETE FROM workers WHERE id = $1", worker_id)
+
+    async def workers(self, since: datetime) -> int:
+        """How many have been seen since; those not seen for a day are struck off."""
+        await self._database.pool.execute(
+            "DELETE FROM workers WHERE seen_at < $1", since - timedelta(days=1)
+        )
+        return int(
+            await self._database.pool.fetchval(
+                "SELECT count(*) FROM workers WHERE seen_at >= $1", since
+            )
+        )
+
+    async def rescue(self, oldest: datetime, now: datetime, limit: int = 1000) -> int:
+        """Deliveries that ought to be on their way and have no job: give them one. Returns how
+        many; more than 0 is a bug.
+
+        ``oldest``: how far back to look, by the time in the ids.
+        """
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                """
+                SELECT d.id, d.municipality_id, d.channel, d.priority FROM deliveries d
+                WHERE d.id >= $1 AND d.status IN ('queued', 'deferred', 'sending') AND d.updated_at < $2
+                    AND NOT EXISTS (
+                        SELECT FROM pgqueuer q WHERE q.payload = uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8'))
+                ORDER BY d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED
+                """,
+                first_id_at(oldest),
+                now - timedelta(minutes=10),
+                limit,
+            )
+            if rows:
+                await jobs.enqueue(
+                    connection,
+                    [
+                        (r["channel"], Priority(r["priority"]), r["municipality_id"], r["id"], now)
+                        for r in rows
+                    ],
+                )
+            return len(rows)

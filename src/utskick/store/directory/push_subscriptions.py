@@ -1,0 +1,118 @@
+"""Subscriptions to push messages: the devices of a party. What a device is reached by is sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from utskick.domain.directory_ports import Subscription
+from utskick.domain.ids import new_id
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.database import Database
+
+_PURPOSE: Final = "push"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A subscription as it may be shown: without what a message could be sent by."""
+
+    id: UUID
+    kind: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PushDevice:
+    """``address``: the push channel's own members; ``key``: the one of them that tells devices
+    apart."""
+
+    kind: str
+    key: str
+    address: Mapping[str, str]
+
+
+class Subscriptions:
+    """Every statement is bound to a municipality."""
+
+    def __init__(self, database: Database, safe: Cipher) -> None:
+        self._database = database
+        self._safe = safe
+
+    async def of(self, municipality_id: str, party_id: UUID) -> Sequence[Subscription]:
+        """Oldest first."""
+        rows = await self._database.of(municipality_id).fetch(
+            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
+            municipality_id,
+            party_id,
+        )
+        return [self._subscription(municipality_id, row) for row in rows]
+
+    async def get(self, municipality_id: str, subscription_id: UUID) -> Subscription | None:
+        row = await self._database.of(municipality_id).fetchrow(
+            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            subscription_id,
+        )
+        return self._subscription(municipality_id, row) if row else None
+
+    async def listed(self, municipality_id: str, party_id: UUID) -> list[Listed]:
+        rows = await self._database.of(municipality_id).fetch(
+            "SELECT id, kind, created_at FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
+            municipality_id,
+            party_id,
+        )
+        return [Listed(row["id"], row["kind"], row["created_at"]) for row in rows]
+
+    async def add(
+        self, municipality_id: str, party_id: UUID, device: PushDevice, now: datetime
+    ) -> UUID:
+        """Its id. The same device again keeps the id that it had, with its newest keys."""
+        sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
+        keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
+        async with self._database.of(municipality_id).transaction() as connection:
+            if keys[1:]:  # under an older key of the safe it would not be seen as the same
+                await connection.execute(
+                    """
+                    UPDATE push_subscriptions SET address_key = $4
+                    WHERE municipality_id = $1 AND party_id = $2 AND address_key = ANY($3::bytea[])
+                    """,
+                    municipality_id,
+                    party_id,
+                    keys[1:],
+                    keys[0],
+                )
+            found: UUID = await connection.fetchval(
+                """
+                INSERT INTO push_subscriptions (municipality_id, id, party_id, kind, address, address_key, created_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7)
+                ON CONFLICT (municipality_id, party_id, address_key) DO UPDATE SET address = excluded.address
+                RETURNING id
+                """,
+                municipality_id,
+                new_id(),
+                party_id,
+                device.kind,
+                sealed,
+                keys[0],
+                now,
+            )
+        return found
+
+    async def delete(self, municipality_id: str, subscription_id: UUID) -> bool:
+        """False: there was none."""
+        done = await self._database.of(municipality_id).execute(
+            "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            subscription_id,
+        )
+        return done == "DELETE 1"
+
+    def _subscription(self, municipality_id: str, row: Any) -> Subscription:
+        address = orjson.loads(self._safe.unlock(municipality_id, _PURPOSE, row["address"]))
+        return Subscription(str(row["id"]), row["kind"], address)

@@ -1,0 +1,1 @@
+"""The event feed, webhooks and their calls."""

@@ -1,0 +1,1 @@
+"""Status, conversations, users, statistics, extracts and imports."""

@@ -1,0 +1,199 @@
+"""What became of it: deliveries, messages and batches as the status calls tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from utskick.domain.outcome import Reason
+from utskick.domain.status import UNDELIVERABLE, Status
+from utskick.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """A delivery as the status calls show it. ``original_type``: that of its request."""
+
+    id: UUID
+    batch_id: UUID
+    message_id: UUID
+    message_type: str
+    status: Status
+    attempts: int
+    reason: Reason | None
+    reference: str | None
+    original_type: str
+
+    @property
+    def shown_type(self) -> str:
+        """A leg that could not even be addressed is told under the type of its request (contract
+        6.2, L5 and L7)."""
+        undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
+        return self.original_type if undeliverable else self.message_type
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEvent:
+    """A line of a delivery's story: an attempt that began, or a change of status."""
+
+    at: datetime
+    status: str
+    attempt: int | None
+    account: str | None
+    reference: str | None
+    reason: Reason | None
+    actor: str | None
+
+
+_STRIDE = 5000
+#: The columns of a ``DeliveryState``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
+STATE = """
+    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
+    b.message_type AS original_type
+"""
+_JOINED = """
+    FROM messages m
+    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
+    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
+"""
+
+
+class History:
+    """Reads only. Every statement is bound to a municipality."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def delivery(self, municipality_id: str, delivery_id: UUID) -> DeliveryState | None:
+        row = await self._database.of(municipality_id).fetchrow(
+            f"""
+            SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id
+            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
+            WHERE d.municipality_id = $1 AND d.id = $2
+            """,  # noqa: S608
+            municipality_id,
+            delivery_id,
+        )
+        return state_of(row) if row else None
+
+    async def story(self, municipality_id: str, delivery_id: UUID) -> list[DeliveryEvent]:
+        return (await self.stories(municipality_id, [delivery_id]))[delivery_id]
+
+    async def stories(
+        self, municipality_id: str, delivery_ids: Sequence[UUID]
+    ) -> dict[UUID, list[DeliveryEvent]]:
+        """Of each of these, oldest first."""
+        rows = await self._database.of(municipality_id).fetch(
+            """
+            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
+                NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
+            FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
+            UNION ALL
+            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
+            FROM events WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
+            UNION ALL
+            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+                CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
+            FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
+            ORDER BY at, kind, id
+            """,
+            municipality_id,
+            list(delivery_ids),
+        )
+        told: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
+        for r in rows:
+            happening = DeliveryEvent(
+                r["at"],
+                r["status"],
+                r["attempt"],
+                r["account"],
+                r["reference"],
+                _reason(r),
+                r["actor"],
+            )
+            told[r["delivery_id"]].append(happening)
+        return told
+
+    async def message(self, municipality_id: str, message_id: UUID) -> list[DeliveryState]:
+        """A routed delivery is not among them: its answers are. It stays resolvable by its own
+        id."""
+        rows = await self._database.of(municipality_id).fetch(
+            f"""
+            SELECT {STATE} {_JOINED}
+            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
+            """,
+            municipality_id,
+            message_id,
+        )
+        return [state_of(row) for row in rows]
+
+    async def batch(
+        self, municipality_id: str, batch_id: UUID
+    ) -> AsyncIterator[Sequence[DeliveryState]]:
+        """All deliveries of a batch, in the order of its recipients, some thousands at a time.
+
+        No connection is held between two of them: who reads slowly holds up nobody else.
+        """
+        own = self._database.of(municipality_id)
+        count = await own.fetchval(
+            "SELECT recipients FROM batches WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            batch_id,
+        )
+        for start in range(0, count or 0, _STRIDE):
+            rows = await own.fetch(
+                f"""
+                SELECT {STATE} {_JOINED}
+                WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
+                    AND d.status <> 'routed'
+                ORDER BY m.ordinal, d.created_at, d.id
+                """,
+                municipality_id,
+                batch_id,
+                start,
+                start + _STRIDE,
+            )
+            yield [state_of(row) for row in rows]
+
+    async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
+        """How many deliveries of a batch are in which status. Empty: there is no such batch
+        here."""
+        rows = await self._database.of(municipality_id).fetch(
+            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
+            municipality_id,
+            batch_id,
+        )
+        return {Status(row["status"]): row["n"] for row in rows}
+
+    async def remarks(self, municipality_id: str, batch_id: UUID) -> dict[str, Any]:
+        found = await self._database.of(municipality_id).fetchval(
+            "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2",
+            municipality_id,
+            batch_id,
+        )
+        return found or {}
+
+
+def state_of(row: Any) -> DeliveryState:
+    return DeliveryState(
+        row["id"],
+        row["batch_id"],
+        row["message_id"],
+        row["message_type"],
+        Status(row["status"]),
+        row["attempts"],
+        _reason(row),
+        row["reference"],
+        row["original_type"],
+    )
+
+
+def _reason(row: Any) -> Reason | None:
+    return (
+        Reason(row["reason_code"], row["reason"] or "", row["provider_code"])
+        if row["reason_code"]
+        else None
+    )

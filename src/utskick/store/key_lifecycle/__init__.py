@@ -1,0 +1,1 @@
+"""Destruction of keys and re-encryption."""

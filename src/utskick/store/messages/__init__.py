@@ -1,0 +1,1 @@
+"""Acceptance, deliveries, attempts, receipts, print batches and contents."""

@@ -1,0 +1,204 @@
+"""Attempts: committed as started before the provider is called, settled after. Every change
+compares before it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from utskick.domain.delivery import Delivery
+from utskick.domain.message import lane_of
+from utskick.domain.status import SETTLED, Status
+from utskick.store import queue as jobs
+from utskick.store.crypto.columns import Column
+from utskick.store.database import Database
+from utskick.store.group_commit import GroupCommit
+from utskick.store.messages.follow_ups import FollowUps
+from utskick.store.messages.settlement import Settlement
+
+#: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call
+#: waits.
+SETTLEMENTS = "utskick_settled"
+
+
+#: No further attempt is possible, not even by a person's decision: what was kept for one is erased.
+_OVER: Final = SETTLED - {Status.UNCERTAIN}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning
+    again when the commit was not confirmed. All that one ``Attempts`` begins have the same
+    ``claim`` and ``worker``."""
+
+    delivery: Delivery
+    account: str
+    claim: UUID
+    worker: str
+    at: datetime
+    frozen: bytes | None = None
+
+
+class Attempts:
+    """Begin and settle are grouped: many tasks, one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._vault = database.vault
+        self._legs = FollowUps(database)
+        self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(
+            self._begin
+        )
+        self._settles: GroupCommit[Settlement, bool] = GroupCommit(
+            self._settle, split=(asyncpg.DataError,)
+        )
+
+    async def begin(self, beginning: AttemptStart) -> bool:
+        """The attempt is on disk. False: it was not due any more, or somebody else has taken it;
+        nothing may be sent."""
+        first, frozen = beginning.delivery, beginning.frozen
+        sealed = (
+            self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen)
+            if frozen is not None
+            else None
+        )
+        return await self._begins.put((beginning, sealed))
+
+    async def _begin(self, group: Sequence[tuple[AttemptStart, bytes | None]]) -> Sequence[bool]:
+        begun = [beginning for beginning, _ in group]
+        rows = await self._database.pool.fetch(
+            """
+            WITH w AS (
+                SELECT * FROM unnest(
+                    $1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bytea[])
+                AS w(municipality_id, id, attempts, account, at, frozen)),
+            taken AS (
+                UPDATE deliveries d
+                SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7, updated_at = w.at,
+                    frozen = coalesce(d.frozen, w.frozen)
+                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND (
+                    (d.status IN ('queued', 'deferred') AND d.attempts = w.attempts)
+                    OR (d.status = 'sending' AND d.claim = $7 AND d.attempts = w.attempts + 1))
+                RETURNING d.id),
+            opened AS (
+                INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
+                SELECT w.id, w.attempts + 1, w.municipality_id, w.account, $8, w.at FROM w JOIN taken USING (id)
+                ON CONFLICT (delivery_id, number) DO NOTHING)
+            SELECT id FROM taken
+            """,
+            [b.delivery.municipality_id for b in begun],
+            [b.delivery.id for b in begun],
+            [b.delivery.attempts for b in begun],
+            [b.account for b in begun],
+            [b.at for b in begun],
+            [sealed for _, sealed in group],
+            begun[0].claim,
+            begun[0].worker,
+        )
+        taken = {row["id"] for row in rows}
+        return [b.delivery.id in taken for b in begun]
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """The outcome is on disk, with the next job if there is one. False: another worker settled
+        this attempt before."""
+        if not settlement.follows:
+            return await self._settles.put(settlement)
+        async with self._database.transaction() as connection:
+            [moved] = await self._write(connection, [settlement])
+            if moved:
+                await self._legs.follow(connection, settlement)
+            return moved
+
+    async def _settle(self, group: Sequence[Settlement]) -> Sequence[bool]:
+        return await self._write(self._database.pool, group)
+
+    async def _write(self, connection: Any, group: Sequence[Settlement]) -> Sequence[bool]:
+        rows = await connection.fetch(
+            """
+            WITH w AS (
+                SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                    $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
+                    $16::bigint[], $17::int[])
+                AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason, provider_code, doubt, tried, at, due,
+                    actor, noted, job, uncalled)),
+            again AS (SELECT * FROM unnest($18::uuid[], $19::text[], $20::int[], $21::bytea[]) AS a(id, lane, level, payload)),
+            moved AS (
+                UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
+                    reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
+                    tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
+                    secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
+                    frozen = CASE WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL ELSE d.frozen END
+                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND d.attempts = w.attempt - w.uncalled
+                    AND (d.status IN ('sending', 'uncertain')
+                        OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))
+                    AND NOT (d.status = 'uncertain' AND w.status = 'uncertain')
+                RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS told),
+            noted AS (
+                INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
+                    reason_code, reason, provider_code, actor, at, became)
+                SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status), w.account, w.reference,
+                    w.reason_code, w.reason, w.provider_code, w.actor, w.at, CASE WHEN w.noted <> w.status THEN w.status END
+                FROM w JOIN moved USING (id)),
+            done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+            next AS (
+                INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
+                SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
+                FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
+            called AS MATERIALIZED (
+                SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
+            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE told)
+            SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
+            """,
+            *_columns(group),
+        )
+        moved = {row["id"] for row in rows}
+        return [s.delivery.id in moved for s in group]
+
+
+#: As parameters of a statement.
+_RESTING: Final = [status.value for status in SETTLED]
+
+
+_FOR_GOOD: Final = [status.value for status in _OVER]
+
+
+def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
+    """What is written of each; and the next jobs, of those that are due again: most are not, and
+    every value sent costs something."""
+    rows = [
+        (
+            s.delivery.municipality_id,
+            s.delivery.id,
+            s.attempt,
+            s.move.status.value,
+            s.account,
+            s.move.reference,
+            s.move.reason.code if s.move.reason else None,
+            s.move.reason.sentence if s.move.reason else None,
+            s.move.reason.provider_code if s.move.reason else None,
+            s.move.doubt,
+            " ".join(s.move.tried),
+            s.at,
+            s.move.due,
+            s.actor,
+            s.move.noted.value if s.move.noted else None,
+            s.job_id,
+            int(s.uncalled),
+        )
+        for s in group
+    ]
+    again = [s.delivery for s in group if s.move.due is not None]
+    return [
+        *map(list, zip(*rows, strict=True)),
+        [d.id for d in again],
+        [lane_of(d.channel, d.priority) for d in again],
+        [jobs.level(d.priority) for d in again],
+        [jobs.payload(d.municipality_id, d.id) for d in again],
+        _RESTING,
+        _FOR_GOOD,
+    ]

@@ -1,0 +1,179 @@
+"""Deliveries on their way: what the worker loads, with all that is needed to send them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from utskick.domain.channel import Draft, Priority
+from utskick.domain.delivery import Delivery
+from utskick.domain.errors import Erased
+from utskick.domain.month import Month, month_of
+from utskick.domain.recipient import Recipient
+from utskick.domain.status import Status
+from utskick.store.crypto.cipher import Locked
+from utskick.store.crypto.columns import Column, month_in
+from utskick.store.database import Database
+from utskick.store.messages.attachments import Attachments
+from utskick.store.messages.contents import OWN, Contents, recipient_of
+from utskick.store.messages.print_batches import HAND_OVER
+from utskick.store.queue import Job
+
+log = structlog.get_logger(__name__)
+
+#: Letters of a hand-over that are read at a time.
+_STRIDE = 100
+
+_FIRST = UUID(int=0)
+
+_COLUMNS = f"""
+    d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
+    d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, m.department,
+    b.organization_number, b.channel AS batch_channel, b.message_type AS batch_type, {OWN}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's
+    request. ``erased``: nobody can read it."""
+
+    delivery: Delivery
+    draft: Draft
+    routed: bool = False
+    erased: bool = False
+
+    def begun(self, account: str) -> ClaimedDelivery:
+        return ClaimedDelivery(self.delivery.begun(account), self.draft, self.routed, self.erased)
+
+
+class Deliveries:
+    """Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._attachments = Attachments(database)
+        self._contents = Contents(database)
+
+    async def load(self, claimed: Sequence[Job]) -> tuple[dict[UUID, ClaimedDelivery], set[UUID]]:
+        """The deliveries of these jobs, by id, and those that cannot be read: one of them must not
+        stop its neighbours.
+
+        One that is gone is in neither.
+        """
+        rows = await self._database.pool.fetch(
+            f"""
+            SELECT {_COLUMNS}
+            FROM unnest($1::text[], $2::uuid[]) AS w(municipality_id, id)
+            JOIN deliveries d ON d.id = w.id AND d.municipality_id = w.municipality_id
+            JOIN messages m ON m.id = d.message_id AND m.municipality_id = d.municipality_id
+            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
+            """,  # noqa: S608
+            [job.municipality_id for job in claimed],
+            [job.delivery_id for job in claimed],
+        )
+        await self._at_hand(rows)
+        loaded: dict[UUID, ClaimedDelivery] = {}
+        unreadable: set[UUID] = set()
+        for row in rows:
+            try:
+                loaded[row["id"]] = ClaimedDelivery(
+                    read_delivery(row),
+                    await self._draft(row),
+                    row["channel"] != row["batch_channel"],
+                )
+            except Erased:
+                empty = Draft(row["municipality_id"], {}, Recipient("", None, row["reference"]))
+                loaded[row["id"]] = ClaimedDelivery(read_delivery(row), empty, erased=True)
+            except (ValueError, LookupError, AssertionError, Locked):
+                log.exception("delivery-unreadable", delivery=str(row["id"]))
+                unreadable.add(row["id"])
+        return loaded, unreadable
+
+    async def _at_hand(self, rows: Sequence[Any]) -> None:
+        """The keys of these rows; also of those that were written plain, since what comes to them
+        will be sealed."""
+        vault = self._database.vault
+        await vault.at_hand(rows)
+        for row in rows:
+            if month_in(row["destination"]) is None:
+                await vault.ready(row["municipality_id"], month_of(row["created_at"]))
+
+    async def _draft(self, row: Any) -> Draft:
+        municipality_id, vault = row["municipality_id"], self._database.vault
+        content, names = await self._contents.of(row)
+        hands_over = row["batch_type"] == HAND_OVER
+        return Draft(
+            municipality_id=municipality_id,
+            content=content,
+            recipient=recipient_of(vault, row),
+            attachments=await self._attachments.load(municipality_id, names) if names else (),
+            priority=Priority(row["priority"]),
+            created_at=row["created_at"],
+            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            if row["frozen"] is not None
+            else None,
+            secret=vault.open(municipality_id, Column.SECRET, row["secret"])
+            if row["secret"] is not None
+            else None,
+            letters=partial(self._letters, municipality_id, row["batch_id"])
+            if hands_over
+            else None,
+            organization_number=row["organization_number"],
+            department=row["department"],
+        )
+
+    async def _letters(
+        self, municipality_id: str, print_batch: UUID
+    ) -> AsyncIterator[tuple[UUID, Draft]]:
+        """The members of a gathering in the order of their ids; no connection is held between two
+        strides."""
+        last = _FIRST
+        while True:
+            rows = await self._database.pool.fetch(
+                f"""
+                SELECT {_COLUMNS}
+                FROM deliveries d
+                JOIN messages m ON m.id = d.message_id AND m.municipality_id = d.municipality_id
+                JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
+                WHERE d.municipality_id = $1 AND d.print_batch = $2 AND d.status = 'gathered' AND d.id > $3
+                ORDER BY d.id LIMIT $4
+                """,  # noqa: S608
+                municipality_id,
+                print_batch,
+                last,
+                _STRIDE,
+            )
+            await self._at_hand(rows)
+            for row in rows:
+                yield row["id"], await self._draft(row)
+            if len(rows) < _STRIDE:
+                return
+            last = rows[-1]["id"]
+
+
+def read_delivery(row: Any) -> Delivery:
+    sealed: Month | None = month_in(row["destination"])
+    return Delivery(
+        id=row["id"],
+        municipality_id=row["municipality_id"],
+        batch_id=row["batch_id"],
+        message_id=row["message_id"],
+        channel=row["channel"],
+        status=Status(row["status"]),
+        priority=Priority(row["priority"]),
+        attempts=row["attempts"],
+        tried=tuple(row["tried"]),
+        doubts=row["doubts"],
+        account=row["account"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        next=tuple(row["next"]),
+        encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
+        month=sealed if sealed is not None else month_of(row["created_at"]),
+    )

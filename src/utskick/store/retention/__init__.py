@@ -1,0 +1,1 @@
+"""Retention rules, sweep, purge, holds, log and erasure."""

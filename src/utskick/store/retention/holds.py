@@ -1,0 +1,210 @@
+"""Holds: what is kept whatever the rules say, until the hold is lifted; the row stays, with who and
+when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from utskick.domain.ids import new_id
+from utskick.domain.retention import HoldKind
+from utskick.store.database import Connection, Database
+from utskick.store.retention.rules import forget_places, lock
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is held: the id of a party, a message or a batch."""
+
+    kind: HoldKind
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class NewHold:
+    """A hold to be placed. ``reason`` is for people; ``reference``: of the case or the decision."""
+
+    subject: Subject
+    reason: str
+    reference: str | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """``subject`` and ``reason`` None: it was lifted, and what it had held is gone."""
+
+    id: UUID
+    kind: HoldKind
+    subject: UUID | None
+    reason: str | None
+    reference: str | None
+    placed_by: str
+    placed_at: datetime
+    lifted_by: str | None
+    lifted_at: datetime | None
+
+
+_COLUMNS: Final = "id, kind, subject, reason, reference, placed_by, placed_at, lifted_by, lifted_at"
+
+
+class Holds:
+    """Every statement is bound to a municipality. Subject and reason are sealed, and outlive every
+    month."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def place(self, municipality_id: str, wanted: NewHold, now: datetime) -> UUID | None:
+        """Its id; when this returns, nothing that it holds is removed any more. None: there is no
+        such message or batch."""
+        vault, made, subject = self._database.vault, new_id(), wanted.subject
+        keys = await self._keys(municipality_id, subject)
+        async with self._database.of(municipality_id).transaction() as connection:
+            await lock(connection, municipality_id)
+            if not await _exists(connection, municipality_id, subject):
+                return None
+            await connection.execute(
+                """
+                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference, placed_by, placed_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                """,
+                municipality_id,
+                made,
+                subject.kind.value,
+                keys,
+                vault.lock(municipality_id, str(subject.id).encode()),
+                vault.lock(municipality_id, wanted.reason.encode()),
+                wanted.reference,
+                wanted.actor,
+                now,
+            )
+        return made
+
+    async def get(self, municipality_id: str, hold_id: UUID) -> Hold | None:
+        row = await self._database.of(municipality_id).fetchrow(
+            f"SELECT {_COLUMNS} FROM holds WHERE municipality_id = $1 AND id = $2",  # noqa: S608
+            municipality_id,
+            hold_id,
+        )
+        return self._hold(municipality_id, row) if row else None
+
+    async def listed(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Hold]]:
+        """How many there are, and a page of them: active ones first, the newest first."""
+        total = await self._database.of(municipality_id).fetchval(
+            "SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id
+        )
+        rows = await self._database.of(municipality_id).fetch(
+            f"""
+            SELECT {_COLUMNS} FROM holds WHERE municipality_id = $1
+            ORDER BY lifted_at IS NOT NULL, placed_at DESC, id DESC OFFSET $2 LIMIT $3
+            """,  # noqa: S608
+            municipality_id,
+            start,
+            limit,
+        )
+        return total, [self._hold(municipality_id, row) for row in rows]
+
+    async def lift(self, municipality_id: str, hold_id: UUID, actor: str, now: datetime) -> bool:
+        """False: there is no such hold, or it was lifted before."""
+        async with self._database.of(municipality_id).transaction() as connection:
+            await lock(connection, municipality_id)
+            done = await connection.execute(
+                "UPDATE holds SET lifted_by = $3, lifted_at = $4 WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
+                municipality_id,
+                hold_id,
+                actor,
+                now,
+            )
+            await forget_places(connection, municipality_id)
+        return bool(done == "UPDATE 1")
+
+    async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
+        """All that were placed on the person, or on one of the person's messages or batches; the
+        oldest first."""
+        rows = await self._database.of(municipality_id).fetch(
+            f"""
+            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND ((kind = 'party' AND keys && $2::bytea[])
+                OR (kind <> 'party' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = ANY($2::bytea[])
+                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END) = ANY(h.keys))))
+            ORDER BY placed_at, id
+            """,  # noqa: S608
+            municipality_id,
+            await self._database.vault.indexes(municipality_id, str(party_id)),
+        )
+        return [self._hold(municipality_id, row) for row in rows]
+
+    async def on_party(
+        self, connection: Any, municipality_id: str, keys: Sequence[bytes]
+    ) -> str | None:
+        """What an active hold on the person with these keys refers to; "" where it names nothing,
+        None where there is no hold."""
+        found: str | None = await connection.fetchval(
+            """
+            SELECT coalesce(reference, '') FROM holds
+            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NULL ORDER BY placed_at, id LIMIT 1
+            """,
+            municipality_id,
+            list(keys),
+        )
+        return found
+
+    async def forget(
+        self, connection: Connection, municipality_id: str, keys: Sequence[bytes]
+    ) -> None:
+        """Of holds on the person that were lifted nothing is left that names or describes the
+        person; inside the caller's transaction."""
+        await connection.execute(
+            """
+            UPDATE holds SET keys = NULL, subject = NULL, reason = NULL
+            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NOT NULL
+            """,
+            municipality_id,
+            list(keys),
+        )
+
+    async def _keys(self, municipality_id: str, subject: Subject) -> list[bytes]:
+        if subject.kind is HoldKind.PARTY:
+            return await self._database.vault.indexes(municipality_id, str(subject.id))
+        return [subject.id.bytes]
+
+    def _hold(self, municipality_id: str, row: Any) -> Hold:
+        vault = self._database.vault
+        subject = (
+            UUID(vault.unlock(municipality_id, row["subject"]).decode())
+            if row["subject"] is not None
+            else None
+        )
+        reason = (
+            vault.unlock(municipality_id, row["reason"]).decode()
+            if row["reason"] is not None
+            else None
+        )
+        return Hold(
+            row["id"],
+            HoldKind(row["kind"]),
+            subject,
+            reason,
+            row["reference"],
+            row["placed_by"],
+            row["placed_at"],
+            row["lifted_by"],
+            row["lifted_at"],
+        )
+
+
+async def _exists(connection: Connection, municipality_id: str, subject: Subject) -> bool:
+    """A person may be held before anything is known of them."""
+    if subject.kind is HoldKind.PARTY:
+        return True
+    table = "messages" if subject.kind is HoldKind.MESSAGE else "batches"
+    return bool(
+        await connection.fetchval(
+            f"SELECT true FROM {table} WHERE municipality_id = $1 AND id = $2",  # noqa: S608
+            municipality_id,
+            subject.id,
+        )
+    )

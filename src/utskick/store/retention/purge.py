@@ -1,0 +1,336 @@
+"""Messages are removed with everything that hangs on them, or not at all: the one place where
+anything of the spine is deleted.
+
+Whoever removes holds the municipality's lock (``retention_rules``), so that no two do. Against
+writers these rows are guarded:
+
+- a delivery changes only by an UPDATE of its row, and events and further deliveries come with such
+a change. Deliveries are locked first
+  (SKIP LOCKED: one that is being written is not over), then judged by a statement that sees what
+  was committed until then;
+- an import adds deliveries to messages that are there, and locks those (FOR KEY SHARE); ours are
+locked before they are judged;
+- a batch may be given further messages by whoever has locked its row: an empty one is locked before
+it is judged.
+
+Events go only when tallies have counted them and webhooks have been told of them (statistics stay,
+and are the same as before).
+
+Files. What refers to a file stands in sealed JSON, which may be under a key that has been
+destroyed; so references have rows of their own, ``attachment_uses``, written with what refers: only
+requests that carry files write any, and those write the file, too. A message or a batch that goes
+takes its rows along; a file goes when it has none left. One that is just being referred to is
+locked by that writer (FOR KEY SHARE in ``attachments.keep``) and stays: its row of use is on its
+way. ``sweep_files`` finds in the end whatever was passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from utskick.domain.retention import Kept
+from utskick.domain.unit import Unit
+from utskick.store.database import Connection
+from utskick.store.history.statistics import NAME as TALLIES
+from utskick.store.messages.idempotency import KEPT
+from utskick.store.messages.print_batches import HAND_OVER
+
+#: Nothing of ours follows these. A receipt that comes later finds nothing, and says nothing new.
+_OVER: Final = ("sent", "delivered", "failed", "expired", "cancelled", "routed")
+#: A webhook that has stopped may be enabled again, and then goes on where it stopped: so long its
+#: events are kept.
+_STOPPED: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps
+    it. ``hold``: what that refers to.
+
+    ``unit``: of whose rules.
+    """
+
+    id: UUID
+    batch_id: UUID
+    message_type: str
+    at: datetime
+    kept: Kept | None
+    hold: str | None
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How much is gone. ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of
+    the messages."""
+
+    messages: int = 0
+    deliveries: int = 0
+    batches: int = 0
+    files: int = 0
+    entries: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.messages or self.deliveries or self.batches or self.files or self.entries)
+
+    def __add__(self, other: Removed) -> Removed:
+        times = [t for t in (self.oldest, other.oldest, self.newest, other.newest) if t is not None]
+        return Removed(
+            self.messages + other.messages,
+            self.deliveries + other.deliveries,
+            self.batches + other.batches,
+            self.files + other.files,
+            self.entries + other.entries,
+            min(times, default=None),
+            max(times, default=None),
+        )
+
+
+_JUDGED: Final = """
+    SELECT m.id, m.batch_id, b.message_type, m.at, m.municipality_id, b.organization_number, m.department,
+        (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1 AND h.lifted_at IS NULL AND (
+            (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message' AND uuid_send(m.id) = ANY(h.keys))
+            OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
+        EXISTS (SELECT FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1
+            AND ({open})) AS open,
+        EXISTS (SELECT FROM deliveries d JOIN events e ON e.delivery_id = d.id AND e.municipality_id = $1
+            WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1 AND (
+                e.tx >= coalesce((SELECT tx FROM watermarks WHERE name = '{tallies}' AND municipality_id = $1), 0)
+                OR EXISTS (SELECT FROM webhooks w WHERE w.municipality_id = $1 AND w.origin = m.origin
+                    AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL OR w.stopped_at > $3)))) AS untold
+    FROM unnest($2::uuid[]) AS r(id) JOIN messages m ON m.id = r.id AND m.municipality_id = $1
+    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = $1
+"""
+_UNLOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}')", tallies=TALLIES)
+_LOCKED: Final = _JUDGED.format(
+    open=f"d.status <> ALL('{{{','.join(_OVER)}}}') OR d.id <> ALL($4::uuid[])", tallies=TALLIES
+)
+
+
+async def look(
+    connection: Any, municipality_id: str, message_ids: Sequence[UUID], now: datetime
+) -> list[Judged]:
+    """How these messages stand now; nothing is locked."""
+    return [
+        _judged(row)
+        for row in await connection.fetch(
+            _UNLOCKED, municipality_id, list(message_ids), now - _STOPPED
+        )
+    ]
+
+
+def _judged(row: Any) -> Judged:
+    kept = (
+        Kept.HOLD
+        if row["hold"] is not None
+        else Kept.ON_ITS_WAY
+        if row["open"]
+        else Kept.UNTOLD
+        if row["untold"]
+        else None
+    )
+    unit = Unit(row["municipality_id"], row["organization_number"], row["department"])
+    return Judged(
+        row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"], unit
+    )
+
+
+class Removal:
+    """In one transaction, which holds the municipality's lock."""
+
+    def __init__(self, connection: Connection, municipality_id: str, now: datetime) -> None:
+        self._connection = connection
+        self._municipality_id = municipality_id
+        self._now = now
+
+    async def judge(self, message_ids: Sequence[UUID]) -> list[Judged]:
+        """How these messages stand; they and their deliveries are locked. One that somebody else
+        has locked is not over, or left out."""
+        rows = await self._connection.fetch(
+            "SELECT id, batch_id FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED",
+            self._municipality_id,
+            list(message_ids),
+        )
+        locked = await self._connection.fetch(
+            """
+            SELECT d.id FROM unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
+            JOIN deliveries d ON d.batch_id = r.batch_id AND d.message_id = r.message_id
+            WHERE d.municipality_id = $1 FOR UPDATE OF d SKIP LOCKED
+            """,
+            self._municipality_id,
+            [row["batch_id"] for row in rows],
+            [row["id"] for row in rows],
+        )
+        judged = await self._connection.fetch(
+            _LOCKED,
+            self._municipality_id,
+            [row["id"] for row in rows],
+            self._now - _STOPPED,
+            [row["id"] for row in locked],
+        )
+        return [_judged(row) for row in judged]
+
+    async def remove(self, messages: Sequence[Judged]) -> Removed:
+        """These messages, which were judged and are free to go, and what of batches and files
+        nothing refers to any more."""
+        if not messages:
+            return Removed()
+        ids, batch_ids, times = (
+            [m.id for m in messages],
+            [m.batch_id for m in messages],
+            [m.at for m in messages],
+        )
+        rows = await self._connection.fetch(
+            """
+            DELETE FROM deliveries d USING unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
+            WHERE d.municipality_id = $1 AND d.batch_id = r.batch_id AND d.message_id = r.message_id RETURNING d.id
+            """,
+            self._municipality_id,
+            batch_ids,
+            ids,
+        )
+        await self._deliveries(row["id"] for row in rows)
+        await self._connection.execute(
+            "DELETE FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
+        )
+        batches = await self._batches(batch_ids)
+        await self._traces([*ids, *batches])
+        if max(times) > self._now - KEPT - timedelta(hours=1):  # older ones have been forgotten
+            await self._keys([*ids, *batches])
+        files = await self._files([*ids, *batches])
+        return Removed(len(ids), len(rows), len(batches), files, 0, min(times), max(times))
+
+    async def remove_empty(self, batch_ids: Sequence[UUID]) -> Removed:
+        """Batches without messages, as an interrupted writer may leave them; others of these
+        stay."""
+        batches = await self._batches(batch_ids)
+        await self._traces(batches)
+        return Removed(batches=len(batches), files=await self._files(batches))
+
+    async def _deliveries(self, delivery_ids: Iterable[UUID]) -> None:
+        """What hangs on deliveries that are gone."""
+        ids = list(delivery_ids)
+        for table in ("attempts", "events"):
+            await self._connection.execute(
+                f"DELETE FROM {table} WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])",  # noqa: S608
+                self._municipality_id,
+                ids,
+            )
+        await self._connection.execute(
+            "DELETE FROM receipts WHERE delivery_id = ANY($2::uuid[]) AND (municipality_id = $1 OR municipality_id IS NULL)",
+            self._municipality_id,
+            ids,
+        )
+
+    async def _batches(self, batch_ids: Iterable[UUID]) -> list[UUID]:
+        """Those of these that have no message left are gone, with their hand-overs."""
+        locked = await self._connection.fetch(
+            "SELECT id FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE",
+            self._municipality_id,
+            list(set(batch_ids)),
+        )
+        rows = await self._connection.fetch(
+            """
+            DELETE FROM batches b WHERE b.municipality_id = $1 AND b.id = ANY($2::uuid[]) AND b.message_type <> $3
+                AND NOT EXISTS (SELECT FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1)
+                AND NOT EXISTS (SELECT FROM print_batches p JOIN deliveries d ON d.batch_id = p.id AND d.municipality_id = $1
+                    WHERE p.municipality_id = $1 AND p.batch_id = b.id AND d.status <> ALL($4::text[]))
+            RETURNING b.id
+            """,
+            self._municipality_id,
+            [row["id"] for row in locked],
+            HAND_OVER,
+            list(_OVER),
+        )
+        gone = [row["id"] for row in rows]
+        if gone:
+            await self._hand_overs(gone)
+        return gone
+
+    async def _hand_overs(self, batch_ids: Sequence[UUID]) -> None:
+        """A hand-over is a batch with the print batch's id, of one message."""
+        rows = await self._connection.fetch(
+            """
+            DELETE FROM print_batches p USING unnest($2::uuid[]) AS r(batch_id)
+            WHERE p.municipality_id = $1 AND p.batch_id = r.batch_id RETURNING p.id
+            """,
+            self._municipality_id,
+            list(batch_ids),
+        )
+        if not rows:
+            return
+        ids = [row["id"] for row in rows]
+        deliveries = await self._connection.fetch(
+            "DELETE FROM deliveries WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[]) RETURNING id",
+            self._municipality_id,
+            ids,
+        )
+        await self._deliveries(row["id"] for row in deliveries)
+        await self._connection.execute(
+            "DELETE FROM messages WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
+        )
+        await self._connection.execute(
+            "DELETE FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[])",
+            self._municipality_id,
+            ids,
+        )
+
+    async def _traces(self, ids: Sequence[UUID]) -> None:
+        """What was said of them when holds were placed that have been lifted since."""
+        await self._connection.execute(
+            """
+            UPDATE holds SET reason = NULL
+            WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL AND keys && $2::bytea[]
+            """,
+            self._municipality_id,
+            [each.bytes for each in ids],
+        )
+
+    async def _keys(self, marks: Sequence[UUID]) -> None:
+        await self._connection.execute(
+            "DELETE FROM idempotency_keys WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])",
+            self._municipality_id,
+            list(marks),
+        )
+
+    async def _files(self, owners: Sequence[UUID]) -> int:
+        rows = await self._connection.fetch(
+            "DELETE FROM attachment_uses WHERE municipality_id = $1 AND owner = ANY($2::uuid[]) RETURNING digest",
+            self._municipality_id,
+            list(owners),
+        )
+        return await unreferred(
+            self._connection, self._municipality_id, {row["digest"] for row in rows}
+        )
+
+
+async def unreferred(connection: Connection, municipality_id: str, digests: Iterable[bytes]) -> int:
+    """Files of these to which nothing refers are gone. Returns how many."""
+    wanted = list(digests)
+    if not wanted:
+        return 0
+    locked = await connection.fetch(
+        "SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR UPDATE SKIP LOCKED",
+        municipality_id,
+        wanted,
+    )
+    done: str = await connection.execute(
+        """
+        DELETE FROM attachments a WHERE a.municipality_id = $1 AND a.digest = ANY($2::bytea[])
+            AND NOT EXISTS (SELECT FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest)
+        """,
+        municipality_id,
+        [row["digest"] for row in locked],
+    )
+    return int(done.split()[-1])

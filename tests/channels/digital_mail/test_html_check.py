@@ -1,0 +1,171 @@
+"""HTML: what a mailbox takes, and what is wrong with the rest, and where."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utskick.channels.digital_mail.html_check import MOST, faults
+
+LINK = "must be an inlined image (data:image/png;base64,…), not a link"
+STYLE = "a style must not fetch anything: images are inlined as data:image/…;base64"
+FETCHED = "is not allowed: nothing in a message may be fetched from elsewhere"
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Hej",
+        "<p>Hej &amp; hå &eacute; &#229; &#xE5;</p>",
+        "<!DOCTYPE html>\n<html lang='sv'><head><meta charset=utf-8><title>Å</title></head><body><p>Hej<br>du</p></body></html>",
+        f'<p><img src="{PIXEL}" alt="logga"></p>',
+        '<p><a href="https://sundsvall.se/?a=1&amp;b=2">Läs mer</a> <a href="mailto:a@b.se">a</a> <a href="tel:+46">b</a></p>',
+        '<style>p > a { color: #333; background: url("data:image/png;base64,AA==") }</style><p style="color: red">a</p>',
+        '<table><thead><tr><th scope="col">a</th></tr></thead><tbody><tr><td>1 &lt; 2</td></tr></tbody></table>',
+        "<svg viewBox='0 0 1 1'><path d='M0 0'/></svg>",
+        "<!-- <p> --><ul><li>a</li></ul><hr/>",
+        "<p hidden data-x='<>'>a</p>",
+    ],
+)
+def test_what_can_be_sent(text: str) -> None:
+    assert faults(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<p>a", "line 1, column 1: <p> is not closed"),
+        ("a\n  <div><p>b</div>", "line 2, column 8: <p> is not closed before </div>"),
+        ("a\r\n</p>", "line 2, column 1: </p> closes a tag that is not open"),
+        ("<br></br>", "line 1, column 5: </br> closes nothing: <br> has no end tag"),
+        ("<div/>", "line 1, column 1: <div> is not closed"),
+        (
+            "1 < 2",
+            "line 1, column 3: '<' begins no tag that can be read; as text it is written &lt;",
+        ),
+        (
+            '<p class="a>b</p>',
+            "line 1, column 1: '<' begins no tag that can be read; as text it is written &lt;",
+        ),
+        (
+            "a & b",
+            "line 1, column 3: '&' begins no character reference; as text it is written &amp;",
+        ),
+        ("&nonesuch;", "line 1, column 1: &nonesuch; is no character that HTML knows"),
+        ("<!-- a", "line 1, column 1: the comment is not closed"),
+        ("<!--[if mso]> <![endif]-->", "line 1, column 1: a conditional comment is not allowed"),
+        ("<p a='1' A='2'>b</p>", "line 1, column 10: the attribute a of <p> stands twice"),
+        (
+            "<script>alert('</p>')</script>",
+            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<SCRIPT SRC='a.js'></SCRIPT>",
+            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<p onclick='x()'>a</p>",
+            "line 1, column 4: the attribute onclick is not allowed: nothing in a message may run",
+        ),
+        (
+            "<a href='javascript:x()'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
+        (
+            "<a href=' jav&#x09;ascript:x()'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
+        (
+            "<a href='data:text/html,a'>a</a>",
+            "line 1, column 4: the attribute href must not hold a script",
+        ),
+        ("<img src='https://a.se/x.png'>", "line 1, column 6: the attribute src of <img> " + LINK),
+        ("<img src='cid:a'>", "line 1, column 6: the attribute src of <img> " + LINK),
+        ("<img alt='a'>", "line 1, column 1: <img> has no src"),
+        (
+            "<img src='data:image/svg+xml;base64,AA=='>",
+            "line 1, column 6: the attribute src of <img> " + LINK,
+        ),
+        (
+            f"<img src='{PIXEL}' srcset='a.png 2x'>",
+            f"line 1, column {13 + len(PIXEL)}: the attribute srcset is not allowed",
+        ),
+        (
+            "<td background='a.png'></td>",
+            "line 1, column 5: the attribute background of <td> " + LINK,
+        ),
+        ("<p style='background: URL( \"https://a\")'>a</p>", "line 1, column 4: " + STYLE),
+        ("<style>\n@import 'a';</style>", "line 2, column 1: " + STYLE),
+        ("<style>p{}", "line 1, column 1: <style> is not closed"),
+        ("<link rel='stylesheet' href='a.css'>", "line 1, column 1: <link> " + FETCHED),
+        (
+            "<iframe></iframe>",
+            "line 1, column 1: <iframe> is not allowed: nothing in a message may run",
+        ),
+        (
+            "<meta http-equiv='Refresh' content='0;url=x'>",
+            "line 1, column 7: a message must not lead elsewhere by itself (refresh)",
+        ),
+        (
+            "<svg><image href='https://a'/></svg>",
+            "line 1, column 13: the attribute href of <image> " + LINK,
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
+    assert told in [str(fault) for fault in faults(text)]
+
+
+def test_all_faults_are_told_in_the_order_of_the_text() -> None:
+    found = faults("<p>\n<b>\n<img src='x'>\n</p> &")
+    assert [(f.line, f.what[:12]) for f in found] == [
+        (2, "<b> is not c"),
+        (3, "the attribut"),
+        (4, "'&' begins n"),
+    ]
+
+
+def test_tags_are_not_nested_without_end() -> None:
+    assert "more than 500 tags are open at once" in str(faults("<b>" * 501 + "</b>" * 501)[0])
+    assert faults("<b>" * 500 + "</b>" * 500) == []
+
+
+def test_not_more_than_the_first_are_told() -> None:
+    assert len(faults("</p>" * 1000)) == MOST
+
+
+@given(st.text(alphabet="<>/!-&;='\" abp\n", max_size=200))
+def test_it_always_ends_with_an_answer(text: str) -> None:
+    found = faults(text)
+    assert all(fault.line >= 1 and fault.column >= 1 for fault in found)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<p ",
+        "<p a",
+        "<p a=",
+        "<p a='",
+        "&",
+        "&a",
+        "<!--",
+        "<",
+        "</p",
+        "<style>",
+        "<p>",
+        "<a b = ",
+        "<p a='b' ",
+        "<script>",
+        "\n",
+    ],
+)
+def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
+    start = time.process_time()
+    faults(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - start < 2

@@ -1,0 +1,90 @@
+"""Idempotency-Key: the same key and body give the first answer again; nothing is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from tests.http.conftest import Client
+
+SMS = {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag."}
+
+
+async def test_the_same_key_and_body_give_the_first_answer_again(client: Client) -> None:
+    for path in ("/2281/sms", "/2281/sms?async=true"):
+        first = await client.post(path, SMS, Idempotency_Key=f"nyckel {path}")
+        again = await client.post(path, SMS, Idempotency_Key=f"nyckel {path}")
+        assert (again.status, again.text) == (first.status, first.text)
+        assert again.headers["Location"] == first.headers["Location"]
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert "Idempotency-Replayed" not in first.headers
+
+
+async def test_another_body_under_the_same_key_is_refused(client: Client) -> None:
+    await client.post("/2281/sms?async=true", SMS, Idempotency_Key="a")
+    answer = await client.post(
+        "/2281/sms?async=true", {**SMS, "message": "annat"}, Idempotency_Key="a"
+    )
+    assert answer.status == 422
+    assert answer.json["code"] == "idempotency-key-reused"
+
+
+async def test_two_at_once_make_one_message(client: Client, database: object) -> None:
+    answers = await asyncio.gather(
+        *(client.post("/2281/sms", SMS, Idempotency_Key="b") for _ in range(8))
+    )
+    assert {a.status for a in answers} <= {201, 409}
+    assert any(a.status == 201 for a in answers)
+    assert all(a.headers["Retry-After"] for a in answers if a.status == 409)
+    assert len({a.json["messageId"] for a in answers if a.status == 201}) == 1
+    assert await database.pool.fetchval("SELECT count(*) FROM messages") == 1  # type: ignore[attr-defined]
+
+
+async def test_a_batch_with_a_key_is_replayed_byte_for_byte(client: Client) -> None:
+    body = {"message": "Hej", "parties": [{"mobileNumber": f"+4670174060{i}"} for i in range(5, 9)]}
+    first = await client.post("/2281/sms/batch", body, Idempotency_Key="c")
+    again = await client.post("/2281/sms/batch", body, Idempotency_Key="c")
+    assert again.text == first.text
+    assert again.headers["Location"] == first.headers["Location"]
+
+
+async def test_a_key_belongs_to_its_municipality(client: Client) -> None:
+    first = await client.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    other = await client.post("/2260/sms?async=true", SMS, Idempotency_Key="d")
+    assert other.status == 201
+    assert other.json["messageId"] != first.json["messageId"]
+
+
+async def test_a_failure_is_replayed_too(client: Client) -> None:
+    body = {"emailAddress": "anna+refuse@example.se", "subject": "a", "message": "b"}
+    first = await client.post("/2281/email", body, Idempotency_Key="e")
+    again = await client.post("/2281/email", body, Idempotency_Key="e")
+    assert first.status == again.status == 502
+    assert first.json == again.json
+
+
+async def test_a_key_that_is_too_long_is_refused(client: Client) -> None:
+    answer = await client.post("/2281/sms", SMS, Idempotency_Key="x" * 256)
+    assert answer.status == 400
+    assert answer.json["violations"][0]["field"] == "Idempotency-Key"
+
+
+async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_first_time(
+    client: Client,
+) -> None:
+    body = {**SMS, "validUntil": (datetime.now(UTC) + timedelta(seconds=1)).isoformat()}
+    first = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
+    await asyncio.sleep(1.1)
+    again = await client.post("/2281/sms", body, Idempotency_Key="soon-over")
+    assert (again.status, again.headers.get("Idempotency-Replayed"), again.json) == (
+        201,
+        "true",
+        first.json,
+    )
+    late = await client.post("/2281/sms", body, Idempotency_Key="too-late")
+    assert late.json["violations"] == [
+        {"field": "validUntil", "message": "must be after the time of sending"}
+    ]
+    assert (
+        await client.post("/2281/sms", SMS, Idempotency_Key="too-late")
+    ).status == 201  # what was refused has not used the key up

@@ -1,0 +1,87 @@
+"""Claims: the most urgent first, the oldest of a lane first, and no more is read than is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from utskick.domain.channel import Priority
+from utskick.domain.clock import utc_now
+from utskick.domain.ids import new_id
+from utskick.store.database import Database
+from utskick.store.queue import Jobs, enqueue
+
+LANES = ("sms:high", "sms:normal", "sms:bulk")
+PATIENCE = timedelta(seconds=30)
+
+
+async def queued(database: Database, *jobs: tuple[Priority, int]) -> list[UUID]:
+    """(priority, seconds from now) → the deliveries."""
+    now, ids = utc_now(), [new_id() for _ in jobs]
+    await enqueue(
+        database.pool,
+        [
+            ("sms", p, "2281", id_, now + timedelta(seconds=s))
+            for (p, s), id_ in zip(jobs, ids, strict=True)
+        ],
+    )
+    return ids
+
+
+async def claimed(
+    pool: Any, count: int, *, worker: UUID | None = None, lanes: Sequence[str] = LANES
+) -> list[UUID]:
+    return [
+        job.delivery_id
+        for job in await Jobs(pool, worker or new_id()).claim(lanes, count, PATIENCE)
+    ]
+
+
+async def test_the_most_urgent_come_first_and_of_a_lane_those_that_have_been_due_longest(
+    database: Database,
+) -> None:
+    young, old, _future, urgent, bulk = await queued(
+        database,
+        (Priority.NORMAL, -5),
+        (Priority.NORMAL, -60),
+        (Priority.HIGH, 3600),
+        (Priority.HIGH, -1),
+        (Priority.BULK, -900),
+    )
+    assert await claimed(database.pool, 3) == [urgent, old, young]
+    assert await claimed(database.pool, 3) == [bulk], "what is not due yet stays"
+
+
+async def test_a_claim_keeps_to_its_lanes_and_says_which_one_a_job_came_from(
+    database: Database,
+) -> None:
+    _normal, bulk = await queued(database, (Priority.NORMAL, -5), (Priority.BULK, -5))
+    [job] = await Jobs(database.pool, new_id()).claim(["email:normal", "sms:bulk"], 10, PATIENCE)
+    assert (job.lane, job.municipality_id, job.delivery_id) == ("sms:bulk", "2281", bulk)
+
+
+async def test_who_is_silent_loses_its_jobs_and_who_gives_a_sign_of_life_does_not(
+    database: Database,
+) -> None:
+    alive, silent = Jobs(database.pool, new_id()), new_id()
+    await queued(database, (Priority.NORMAL, -5))
+    kept = [job.id for job in await alive.claim(LANES, 1, PATIENCE)]
+    [lost] = await queued(database, (Priority.NORMAL, -5))
+    assert await claimed(database.pool, 1, worker=silent) == [lost]
+    await database.pool.execute("UPDATE pgqueuer SET heartbeat = now() - interval '31 seconds'")
+    await alive.beat(kept)
+    assert await claimed(database.pool, 10) == [lost]
+
+
+async def test_a_claim_reads_as_much_as_it_takes_however_many_wait(database: Database) -> None:
+    """Also while the server has no statistics of the queue, as in the first seconds of a batch."""
+    await queued(database, *[(Priority.BULK, -5)] * 5000, *[(Priority.BULK, 3600)] * 1000)
+    async with database.pool.acquire() as connection, connection.transaction():
+        assert len(await claimed(connection, 80)) == 80
+        read = await connection.fetchval(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'pgqueuer'::regclass"
+        )
+    assert read < 500
+    assert await database.pool.fetchval("SELECT count(*) FROM pgqueuer_log") == 0
