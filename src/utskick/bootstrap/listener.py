@@ -78,7 +78,7 @@ def check_host(settings: Settings) -> None:
     if settings.section("auth").mode == "off":
         raise SettingsFault(
             f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
-            f'Set auth.mode = "embedded" or "external" (docs/security.md), or listen on {HOST}'
+            f'Set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md), or listen on {HOST}'
         )
 
 

@@ -33,7 +33,8 @@ from utskick.store.key_lifecycle.destruction import Destruction
 from utskick.store.key_lifecycle.reencryption import Resealing
 
 vault = typer.Typer(
-    no_args_is_help=True, help="The keys that seal personal data in the database (docs/vault.md)."
+    no_args_is_help=True,
+    help="The keys that seal personal data in the database (docs/explanation/vault.md).",
 )
 
 
@@ -173,7 +174,7 @@ def destroy(
     screen.say(
         "A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old"
     )
-    screen.say("key go (docs/vault.md).")
+    screen.say("key go (docs/how-to/destroy-a-month.md).")
 
 
 async def _destroy(settings: Settings, municipality_id: str, month: Month, *, asks: bool) -> None:

@@ -54,7 +54,7 @@ STATE = """
     d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
     b.message_type AS original_type
 """
-#: Of ``m`` messages: each looked up by its key, in this order (docs/adr/0012).
+#: Of ``m`` messages: each looked up by its key, in this order (docs/explanation/adr/0012).
 DELIVERIES = """
     CROSS JOIN LATERAL (
         SELECT * FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id

@@ -3,7 +3,7 @@
 A file stands under a keyed hash of its digest, sealed with a key that the digest and the
 municipality's lasting key make (``sealing.FileKey``). The digest itself is written only where a
 message refers to it, sealed with that message's month: a file can be read as long as one message
-can that refers to it, in whatever month, and by nobody who has the table alone (docs/adr/0009).
+can that refers to it, in whatever month, and by nobody who has the table alone (docs/explanation/adr/0009).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _COLUMNS = f"""
 """
 
 #: The message and the batch of ``d``, each looked up by its key: OFFSET 0 keeps the planner from
-#: joining in another order (docs/adr/0012).
+#: joining in another order (docs/explanation/adr/0012).
 _REST = """
     CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
     CROSS JOIN LATERAL (

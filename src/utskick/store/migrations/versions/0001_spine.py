@@ -3,7 +3,7 @@ keys, workers, and PgQueuer's queue.
 
 No foreign keys between the hot tables: their rows are written together in one transaction and
 removed together by retention; the keys would cost a look-up and a row lock for every row of a batch
-of 100 000 (docs/adr/0004).
+of 100 000 (docs/explanation/adr/0004).
 """
 
 from alembic import op

@@ -3,7 +3,7 @@ subscriptions to push messages.
 
 What says who somebody is stands sealed (store/safe.py); what must be found without being opened
 stands beside it as a keyed hash. Foreign keys take away what hangs on a row: these tables change
-seldom, unlike those of the spine (docs/adr/0004).
+seldom, unlike those of the spine (docs/explanation/adr/0004).
 """
 
 from alembic import op
