@@ -25,10 +25,11 @@ CREATE TABLE events (
     actor text,
     at timestamptz NOT NULL
 );
--- The event before another one is the next entry of this index. Without the id in it, a server
--- without fresh statistics read all events of the municipality for each that was counted.
-CREATE INDEX events_delivery ON events (delivery_id, id);
 CREATE INDEX events_reference ON events (account, reference) WHERE reference IS NOT NULL;
 CREATE INDEX events_feed ON events (municipality_id, tx, id);
+-- The event before another one is the next entry of this index. Without the id in it, a server
+-- without fresh statistics read all events of the municipality for each that was counted. Created
+-- last: see messages.sql.
+CREATE INDEX events_delivery ON events (delivery_id, id);
 
 SELECT utskick_guard('events');

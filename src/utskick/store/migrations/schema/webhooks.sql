@@ -25,8 +25,8 @@ CREATE TABLE webhooks (
     fault jsonb,
     PRIMARY KEY (municipality_id, id)
 );
-CREATE INDEX webhooks_owner ON webhooks (municipality_id, origin, client);
 CREATE INDEX webhooks_due ON webhooks (due_at) WHERE stopped IS NULL;
+CREATE INDEX webhooks_owner ON webhooks (municipality_id, origin, client);
 
 CREATE TABLE webhook_calls (
     municipality_id text NOT NULL,
