@@ -84,8 +84,8 @@ u AS (INSERT INTO audit_entries (municipality_id, at, action, subject)
     SELECT place, at, 'send', '{}' FROM n),
 k AS (INSERT INTO idempotency_keys (municipality_id, key, digest, batch_id, created_at)
     SELECT place, 'old' || i, '', batch, now() FROM n),
-f AS (INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
-    SELECT place, uuid_send(message), 1, '', at, true FROM n),
+f AS (INSERT INTO attachments (municipality_id, digest, size, data, created_at)
+    SELECT place, uuid_send(message), 1, '', at FROM n),
 p AS (INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, closes_itself,
         opened_at, closed_at)
     SELECT uuidv7(), place, 'snail_mail', batch, 1, false, at, at FROM n)

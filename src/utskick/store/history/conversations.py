@@ -90,20 +90,20 @@ class Conversations:
         self, municipality_id: str, party_id: str, between: Between, stride: int
     ) -> AsyncIterator[dict[UUID, datetime]]:
         """A party's messages with their times, newest first, so many at a time."""
-        party_keys = await self._database.vault.indexes(municipality_id, party_id)
+        party_key = await self._database.vault.index(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
         while True:
             told = await self._database.of(municipality_id).fetch(
                 """
-                SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
-                    SELECT id, at FROM messages
-                    WHERE municipality_id = $1 AND party_key = k.party_key AND ($3::timestamptz IS NULL OR at >= $3)
-                        AND ($4::timestamptz IS NULL OR at < $4 OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
-                    ORDER BY at DESC, id DESC LIMIT $6) m
-                ORDER BY m.at DESC, m.id DESC LIMIT $6
+                SELECT id, at FROM messages
+                WHERE municipality_id = $1 AND party_key = $2
+                    AND ($3::timestamptz IS NULL OR at >= $3)
+                    AND ($4::timestamptz IS NULL OR at < $4
+                        OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
+                ORDER BY at DESC, id DESC LIMIT $6
                 """,
                 municipality_id,
-                party_keys,
+                party_key,
                 between.since,
                 *place,
                 stride,

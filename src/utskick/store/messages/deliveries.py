@@ -13,11 +13,10 @@ import structlog
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import Erased
-from utskick.domain.month import Month, month_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.crypto.cipher import Locked
-from utskick.store.crypto.columns import Column, month_in
+from utskick.store.crypto.columns import Column, month_of_value
 from utskick.store.database import Database
 from utskick.store.messages.attachments import Attachments
 from utskick.store.messages.contents import OWN, Contents, recipient_of
@@ -86,7 +85,7 @@ class Deliveries:
             [job.municipality_id for job in claimed],
             [job.delivery_id for job in claimed],
         )
-        await self._at_hand(rows)
+        await self._database.vault.at_hand(rows)
         loaded: dict[UUID, ClaimedDelivery] = {}
         unreadable: set[UUID] = set()
         for row in rows:
@@ -103,15 +102,6 @@ class Deliveries:
                 log.exception("delivery-unreadable", delivery=str(row["id"]))
                 unreadable.add(row["id"])
         return loaded, unreadable
-
-    async def _at_hand(self, rows: Sequence[Any]) -> None:
-        """The keys of these rows; also of those that were written plain, since what comes to them
-        will be sealed."""
-        vault = self._database.vault
-        await vault.at_hand(rows)
-        for row in rows:
-            if month_in(row["destination"]) is None:
-                await vault.ready(row["municipality_id"], month_of(row["created_at"]))
 
     async def _draft(self, row: Any) -> Draft:
         municipality_id, vault = row["municipality_id"], self._database.vault
@@ -163,7 +153,7 @@ class Deliveries:
                 _STRIDE,
                 _LAST,
             )
-            await self._at_hand(rows)
+            await self._database.vault.at_hand(rows)
             for row in rows:
                 yield row["id"], await self._draft(row)
             if len(rows) < _STRIDE:
@@ -172,7 +162,6 @@ class Deliveries:
 
 
 def read_delivery(row: Any) -> Delivery:
-    sealed: Month | None = month_in(row["destination"])
     return Delivery(
         id=row["id"],
         municipality_id=row["municipality_id"],
@@ -189,5 +178,5 @@ def read_delivery(row: Any) -> Delivery:
         expires_at=row["expires_at"],
         next=tuple(row["next"]),
         encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
-        month=sealed if sealed is not None else month_of(row["created_at"]),
+        month=month_of_value(row["destination"]),
     )

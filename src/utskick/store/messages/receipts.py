@@ -91,14 +91,16 @@ class ReceiptRows:
                     (d.status = 'sent' AND best.report IN ('delivered', 'failed'))
                     OR (d.status = 'deferred' AND best.report = 'delivered')
                     OR (d.status = 'uncertain' AND best.report IN ('sent', 'delivered', 'failed')))
-                RETURNING d.id, d.municipality_id, d.attempts, d.awaited, best.id AS receipt),
+                RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited,
+                    best.id AS receipt),
             noted AS (
                 INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference, reason_code, reason,
                     provider_code, actor, at)
                 SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account, best.reference, best.reason_code,
                     best.reason, best.provider_code, 'receipt', best.received_at
                 FROM best JOIN moved ON moved.receipt = best.id),
-            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', id::text) FROM moved WHERE awaited),
+            told AS MATERIALIZED (
+                SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
             stated AS (
                 SELECT r.id, d.municipality_id, r.found, r.state AS before, CASE
                     WHEN r.id IN (SELECT receipt FROM moved) THEN 'applied'

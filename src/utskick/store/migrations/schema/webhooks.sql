@@ -1,19 +1,12 @@
-"""Webhooks: who is told, up to which place in the feed, and the call to each that is under way."""
+-- Webhooks: who is called, up to which position in the feed, and the call that is under way.
 
-from alembic import op
-
-revision = "0005"
-down_revision = "0004"
-branch_labels = None
-depends_on = None
-
-#: (tx, event_id): everything up to there has been put into calls. due_at: when it may be looked at
-#: again, also the end of a claim.
-TABLES = """
+-- client: the client that owns it; '' where no token was required. (tx, event_id): everything up to
+-- there has been put into calls. due_at: when it may be claimed; also the end of a claim.
 CREATE TABLE webhooks (
     municipality_id text NOT NULL,
     id uuid NOT NULL,
     origin text NOT NULL,
+    client text NOT NULL DEFAULT '',
     url bytea NOT NULL,
     statuses text[] NOT NULL,
     description text,
@@ -32,8 +25,8 @@ CREATE TABLE webhooks (
     fault jsonb,
     PRIMARY KEY (municipality_id, id)
 );
-CREATE INDEX webhooks_origin ON webhooks (municipality_id, origin);
 CREATE INDEX webhooks_due ON webhooks (due_at) WHERE stopped IS NULL;
+CREATE INDEX webhooks_owner ON webhooks (municipality_id, origin, client);
 
 CREATE TABLE webhook_calls (
     municipality_id text NOT NULL,
@@ -45,10 +38,5 @@ CREATE TABLE webhook_calls (
     PRIMARY KEY (municipality_id, webhook_id),
     FOREIGN KEY (municipality_id, webhook_id) REFERENCES webhooks ON DELETE CASCADE
 );
-"""
 
-
-def upgrade() -> None:
-    connection = op.get_bind().connection.dbapi_connection
-    assert connection is not None
-    connection.cursor().execute(TABLES)
+SELECT utskick_guard(t) FROM unnest(ARRAY['webhooks', 'webhook_calls']::regclass[]) t;

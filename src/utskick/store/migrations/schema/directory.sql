@@ -1,19 +1,10 @@
-"""The directory: parties, contact settings with their channels, delegates with their filters,
-subscriptions to push messages.
+-- The directory: parties, contact settings with their channels, delegates with their filters,
+-- subscriptions to push messages.
+--
+-- What identifies a person is encrypted (crypto/cipher.py); what must be found without being
+-- decrypted stands beside it as a keyed hash (…_key). Foreign keys delete what depends on a row:
+-- these tables change seldom, unlike those of messages (docs/explanation/adr/0004).
 
-What says who somebody is stands sealed (store/safe.py); what must be found without being opened
-stands beside it as a keyed hash. Foreign keys take away what hangs on a row: these tables change
-seldom, unlike those of the spine (docs/explanation/adr/0004).
-"""
-
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-branch_labels = None
-depends_on = None
-
-TABLES = """
 CREATE TABLE parties (
     municipality_id text NOT NULL,
     party_id uuid NOT NULL,
@@ -106,10 +97,7 @@ CREATE TABLE push_subscriptions (
     PRIMARY KEY (municipality_id, id),
     UNIQUE (municipality_id, party_id, address_key)
 );
-"""
 
-
-def upgrade() -> None:
-    connection = op.get_bind().connection.dbapi_connection
-    assert connection is not None
-    connection.cursor().execute(TABLES)
+SELECT utskick_guard(t) FROM unnest(ARRAY[
+    'parties', 'contact_settings', 'contact_channels', 'delegates', 'delegate_filters',
+    'filter_rules', 'push_subscriptions']::regclass[]) t;
