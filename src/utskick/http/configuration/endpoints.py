@@ -21,7 +21,7 @@ from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.operation.call import Endpoint
 from utskick.http.retention.endpoints import actor_of
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -56,7 +56,7 @@ class ConfigurationCalls:
         return await self._told(unit, section)
 
     async def put(self, request: Request) -> Response:
-        body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
+        body = parse(ConfigurationRequest, await read_json(request, _LIMIT))
         unit, section = self._named(request, "putConfiguration")
         change = Change(
             unit,

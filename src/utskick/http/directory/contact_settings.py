@@ -14,7 +14,7 @@ from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import ContactSettingCreateRequest, ContactSettingUpdateRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located, required
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -47,7 +47,7 @@ class ContactSettingCalls:
 
     async def create(self, request: Request) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingCreateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingCreateRequest, await read_json(request, LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "create")
         now = self._service.clock()
         party, maker = (
@@ -82,7 +82,7 @@ class ContactSettingCalls:
 
     async def update(self, request: Request) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingUpdateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingUpdateRequest, await read_json(request, LIMIT))
         municipality_id, setting_id = self._located(request, "update")
         found = await self._existing(municipality_id, setting_id)
         channels = (

@@ -14,7 +14,7 @@ from utskick.domain.ids import new_id, parse_id
 from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import LIMIT, kept_here
 from utskick.http.directory.requests import DelegateCreateRequest, FilterBody
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -36,7 +36,7 @@ class DelegateCalls:
 
     async def create(self, request: Request) -> Response:
         kept_here(self._service)
-        body = parse(DelegateCreateRequest, await read_body(request, LIMIT))
+        body = parse(DelegateCreateRequest, await read_json(request, LIMIT))
         municipality_id, _ = self._located(request, "create")
         now = self._service.clock()
         principal, agent = parse_id(body.principal_id), parse_id(body.agent_id)
@@ -107,7 +107,7 @@ class DelegateCalls:
 
     async def create_filter(self, request: Request) -> Response:
         kept_here(self._service)
-        body = parse(FilterBody, await read_body(request, LIMIT))
+        body = parse(FilterBody, await read_json(request, LIMIT))
         municipality_id, (delegate_id,) = self._located(request, "create", "id")
         made = body.filter(self._service.clock())
         async with answering():
@@ -135,7 +135,7 @@ class DelegateCalls:
 
     async def update_filter(self, request: Request) -> Response:
         kept_here(self._service)
-        body = parse(FilterBody, await read_body(request, LIMIT))
+        body = parse(FilterBody, await read_json(request, LIMIT))
         municipality_id, (delegate_id, filter_id) = self._located(
             request, "update", "id", "filterId"
         )

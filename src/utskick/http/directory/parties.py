@@ -13,7 +13,7 @@ from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.legal_id import masked
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import PartyRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import located
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -36,7 +36,7 @@ class PartyCalls:
         return municipality_id, party_id
 
     async def put(self, request: Request) -> Response:
-        body = parse(PartyRequest, await read_body(request, _LIMIT))
+        body = parse(PartyRequest, await read_json(request, _LIMIT))
         municipality_id, party_id = self._located(request, "putParty")
         party = Party(party_id, body.number(), body.place(), body.protected)
         async with answering():

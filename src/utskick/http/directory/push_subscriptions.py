@@ -9,7 +9,7 @@ from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import SubscriptionRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located, required
 from utskick.http.wire.responses import json_response, time_of
 from utskick.store.database import answering
@@ -26,7 +26,7 @@ class SubscriptionCalls:
 
     async def create(self, request: Request) -> Response:
         """The same device again keeps its id."""
-        body = parse(SubscriptionRequest, await read_body(request, _LIMIT))
+        body = parse(SubscriptionRequest, await read_json(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createSubscription")
         party_id = parse_id(body.party.party_id)
         assert party_id is not None

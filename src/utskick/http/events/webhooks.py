@@ -16,7 +16,7 @@ from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
 from utskick.http.operation import Operation
 from utskick.http.operation.call import Endpoint
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
@@ -36,7 +36,7 @@ class WebhookEndpoints:
         self._webhooks = Webhooks(service.database)
 
     async def create(self, request: Request) -> Response:
-        body = parse(WebhookRequest, await read_body(request, _LIMIT))
+        body = parse(WebhookRequest, await read_json(request, _LIMIT))
         owner, _ = self._owned(request, "createWebhook")
         if (why := await self._service.receivers.check(body.url)) is not None:
             raise Invalid([Violation("url", why)])

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from utskick.domain.channel import BatchPolicy, ChannelQuery, RequestContext
 from utskick.domain.errors import NotFound
 from utskick.http.context import ApiContext
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
@@ -22,7 +22,7 @@ class ChannelQueryOperation:
         self._question = question
 
     async def answer(self, request: Request) -> Response:
-        body = parse(self._question.request, await read_body(request, self._question.limit))
+        body = parse(self._question.request, await read_json(request, self._question.limit))
         parameters = Parameters(self._question.operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         organization = request.path_params.get("organizationNumber")

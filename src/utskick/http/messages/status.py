@@ -17,7 +17,7 @@ from utskick.domain.status import Status
 from utskick.domain.validators import Body
 from utskick.http.context import ApiContext
 from utskick.http.messages.results import delivery_of, event_of, message_of, overall
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
@@ -121,7 +121,7 @@ class StatusOperations:
 
     async def resolve(self, request: Request) -> Response:
         """A person decides on a delivery that is held in doubt."""
-        raw = await read_body(request, 10_000)
+        raw = await read_json(request, 10_000)
         body = parse(ResolveRequest, raw)
         municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
         caller = caller_of(request, municipality_id)

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick.auth import scopes
@@ -20,6 +22,8 @@ from utskick.http.pipeline.audit import ACTIONS, AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
+
+log = structlog.get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -114,6 +118,9 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContex
                 await tracing.note(request, operation, action)
         except UtskickError as error:
             answer = problems.of_error(error)
+        except ClientDisconnect:
+            log.info("client-disconnected", operation=operation)
+            return
         await answer(scope, receive, send)
 
     return serve

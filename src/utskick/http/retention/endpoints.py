@@ -14,7 +14,7 @@ from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.operation.call import Endpoint
 from utskick.http.retention.schemas import HoldRequest, RetentionRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import UNIT, Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
@@ -42,7 +42,7 @@ class RetentionCalls:
             return json_response(rules_of(await self._rules.of(municipality_id), municipality_id))
 
     async def put(self, request: Request) -> Response:
-        body = parse(RetentionRequest, await read_body(request, _LIMIT))
+        body = parse(RetentionRequest, await read_json(request, _LIMIT))
         unit, message_type = self._typed(request, "putRetentionRule")
         actor = actor_of(request, unit.municipality_id)
         rule = RetentionRule(
@@ -92,7 +92,7 @@ class HoldCalls:
         self._holds = Holds(service.database)
 
     async def create(self, request: Request) -> Response:
-        body = parse(HoldRequest, await read_body(request, _LIMIT))
+        body = parse(HoldRequest, await read_json(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createHold")
         wanted = NewHold(
             body.subject(), body.reason, body.reference, actor_of(request, municipality_id)
