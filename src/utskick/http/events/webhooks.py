@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
@@ -21,6 +22,7 @@ from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.outgoing.webhooks import Signed
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
 
@@ -34,14 +36,15 @@ class WebhookEndpoints:
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._webhooks = Webhooks(service.database)
+        self._audit = AuditLog(service.database)
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request, change: AuditEntry) -> Response:
         body = parse(WebhookRequest, await read_json(request, _LIMIT))
         owner, _ = self._owned(request, "createWebhook")
         if (why := await self._service.receivers.check(body.url)) is not None:
             raise Invalid([Violation("url", why)])
         async with answering():
-            added = await self._webhooks.add(owner, body.wanted(), self._service.clock())
+            added = await self._webhooks.add(owner, body.wanted(), change)
             if added is None:
                 raise NotAllowedHere(
                     f"there are {MOST} webhooks of this calling system already; delete one of them first"
@@ -61,31 +64,30 @@ class WebhookEndpoints:
         async with answering():
             return await self._shown(owner, webhook_id)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "deleteWebhook", "id")
         async with answering():
-            if not await self._webhooks.delete(owner, webhook_id):
+            if not await self._webhooks.delete(owner, webhook_id, change):
                 raise _missing(webhook_id)
         return Response(status_code=204)
 
-    async def enable(self, request: Request) -> Response:
+    async def enable(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "enableWebhook", "id")
         async with answering():
-            await self._webhooks.enable(owner, webhook_id, self._service.clock())
+            await self._webhooks.enable(owner, webhook_id, change)
             return await self._shown(owner, webhook_id)
 
-    async def rotate(self, request: Request) -> Response:
+    async def rotate(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "rotateWebhookSecret", "id")
-        now = self._service.clock()
         async with answering():
-            secret = await self._webhooks.rotate(owner, webhook_id, now)
+            secret = await self._webhooks.rotate(owner, webhook_id, change)
         if secret is None:
             raise _missing(webhook_id)
         return json_response(
-            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)}
+            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(change.at + OVERLAP)}
         )
 
-    async def ping(self, request: Request) -> Response:
+    async def ping(self, request: Request, change: AuditEntry) -> Response:
         """Calls now, also one that is disabled, and tells what came back: never what the answer
         said."""
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
@@ -93,6 +95,7 @@ class WebhookEndpoints:
         async with answering():
             webhook = await self._found(owner, webhook_id)
             secrets = await self._webhooks.secrets(owner, webhook_id, now)
+            await self._audit.note(change)
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
         body = orjson.dumps(
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}

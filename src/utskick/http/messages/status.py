@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from pydantic import ConfigDict
 from starlette.responses import StreamingResponse
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.status import Status
@@ -18,7 +19,7 @@ from utskick.domain.validators import Body
 from utskick.http.context import ApiContext
 from utskick.http.messages.results import delivery_of, event_of, message_of, overall
 from utskick.http.wire.body import parse, read_json
-from utskick.http.wire.caller import caller_of
+from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -119,26 +120,24 @@ class StatusOperations:
             without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)})
         )
 
-    async def resolve(self, request: Request) -> Response:
+    async def resolve(self, request: Request, change: AuditEntry) -> Response:
         """A person decides on a delivery that is held in doubt."""
         raw = await read_json(request, 10_000)
         body = parse(ResolveRequest, raw)
         municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
-        caller = caller_of(request, municipality_id)
-        now = self._service.clock()
         decision = Decision(
             municipality_id,
             delivery_id,
             body.decision,
-            caller.issuer or caller.origin or caller.client or "unnamed",
-            now,
-            now + LIFETIME,
+            responsible(change.caller),
+            change.at,
+            change.at + LIFETIME,
         )
         async with answering():
             state = await self._service.history.delivery(municipality_id, delivery_id)
             if state is None:
                 raise NotFound(f"No delivery found for delivery id {delivery_id}")
-            if not await self._service.resolutions.decide(decision):
+            if not await self._service.resolutions.decide(decision, change):
                 raise NotAllowedHere(
                     f"only an uncertain delivery can be resolved; this one is {state.status.value}"
                 )

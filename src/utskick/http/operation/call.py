@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from utskick.http.operation import Operation
 
@@ -17,6 +17,6 @@ class Endpoint:
 
     method: str
     path: str
-    endpoint: Callable[[Request], Awaitable[Response]]
+    endpoint: Callable[..., Awaitable[Response]]
     described: Operation
     served: str | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import AccessGrant
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.http.audit.denials import Denial
+from utskick.http.audit.subject import Audit
 from utskick.http.context import ApiContext
 
 
@@ -16,11 +16,18 @@ class Authorization:
     they are answered."""
 
     def __init__(
-        self, door: BearerAuthenticator, operation: str, scope: str, service: ApiContext
+        self,
+        operation: str,
+        scope: str,
+        audit: Audit | None,
+        service: ApiContext,
     ) -> None:
+        door = service.access.door
+        assert door is not None, "authorization without a bearer authenticator"
         self._door = door
         self._operation = operation
         self._scope = scope
+        self._audit = audit
         self._default = service.default_municipality
         self._served = frozenset(service.municipalities)
         self._certificate = door.certificate_header
@@ -42,7 +49,7 @@ class Authorization:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
             await self._refusals.note(
-                Denial(request, self._operation, municipality_id, error, grant)
+                Denial(request, self._operation, municipality_id, error, grant, self._audit)
             )
             raise
         request.state.client = grant.client

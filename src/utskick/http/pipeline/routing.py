@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from utskick.auth import scopes
-from utskick.domain.audit import Action
 from utskick.domain.errors import UtskickError
 from utskick.http import operation as openapi
+from utskick.http.audit.subject import Audit
 from utskick.http.context import ApiContext
 from utskick.http.pipeline.audit import ACTIONS, AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
@@ -25,18 +25,19 @@ from utskick.http.wire import problems
 
 log = structlog.get_logger(__name__)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+#: Takes the request; one whose change is audited also takes the entry to write with the change.
+Endpoint = Callable[..., Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Escort:
-    """Who stands beside a call: before it the guard (None: there is no door, or it is public) and
-    the rates (None: it is public), and after it the tracing, where it is traced (``action``)."""
+    """Stages around an endpoint: authorization (None: public, or authentication is off), rate
+    limit (None: public), and audit where the operation is audited."""
 
     guard: Authorization | None
     rates: RateLimiter | None
     tracing: AuditRecorder
-    action: Action | None
+    audit: Audit | None
 
 
 class Routes:
@@ -60,9 +61,10 @@ class Routes:
         """``scope``: of an operation that is a channel's; the others' are in the table."""
         operation = described["operationId"]
         needed = scope or scopes.needed(operation)
+        audit = ACTIONS.get(operation)
         door, guard = self._service.access.door, None
         if door is not None and needed is not None:
-            guard = Authorization(door, operation, needed, self._service)
+            guard = Authorization(operation, needed, audit, self._service)
             described = openapi.guarded(described, needed, self._service.access)
         if needed is not None:
             described = openapi.limited(described)
@@ -74,7 +76,7 @@ class Routes:
                     guard,
                     self._rates if needed is not None else None,
                     self._tracing,
-                    ACTIONS.get(operation),
+                    audit,
                 ),
                 self._service,
                 methods=[method],
@@ -99,12 +101,16 @@ class _Route(APIRoute):
     def __init__(
         self, path: str, endpoint: Endpoint, escort: Escort, service: ApiContext, **described: Any
     ) -> None:
-        super().__init__(path, endpoint, **described)
+        super().__init__(path, _described, **described)
         self.app = _lean(endpoint, escort, described["name"], service)
 
 
+async def _described(request: Request) -> Response:
+    raise NotImplementedError("FastAPI reads the signature; _lean serves the endpoint")
+
+
 def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContext) -> ASGIApp:
-    guard, rates, tracing, action = escort.guard, escort.rates, escort.tracing, escort.action
+    guard, rates, recorder, audit = escort.guard, escort.rates, escort.tracing, escort.audit
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -113,9 +119,15 @@ def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContex
                 await guard.admit(request)
             if rates is not None:
                 _take(rates, request, service)
-            answer = await endpoint(request)
-            if action is not None:
-                await tracing.note(request, operation, action)
+            if audit is None:
+                answer = await endpoint(request)
+            else:
+                entry = await recorder.entry(request, operation, audit)
+                if audit.changes:
+                    answer = await endpoint(request, entry)
+                else:
+                    answer = await endpoint(request)
+                    await recorder.note(entry)
         except UtskickError as error:
             answer = problems.of_error(error)
         except ClientDisconnect:
