@@ -19,11 +19,9 @@ from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.configuration.schemas import ConfigurationRequest
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
 from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import responsible
-from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.params import Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 
@@ -157,63 +155,3 @@ def _source(said: UnitSetting) -> dict[str, Any]:
     if said.in_settings:
         return {"source": "settings"}
     return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
-
-
-# -- their description ----------------------------------------
-
-_TAG: Final = "Configuration"
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    configuration = ConfigurationCalls(service)
-    read = Operation(
-        "getConfiguration",
-        "What is set for a unit, and what applies to it",
-        _TAG,
-        answer="UnitConfiguration",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        versioned=True,
-    )
-    put = Operation(
-        "putConfiguration",
-        "Set what a unit says of a section, in the place of all that it said (201 when new)",
-        _TAG,
-        answer="UnitConfiguration",
-        made=201,
-        body="ConfigurationRequest",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        conflict=True,
-        named=True,
-        versioned=True,
-        seen=True,
-    )
-    delete = Operation(
-        "deleteConfiguration",
-        "A unit says nothing of a section any more: it takes after those above it",
-        _TAG,
-        status=204,
-        query=UNIT,
-        optional=True,
-        conflict=True,
-        named=True,
-        seen=True,
-    )
-    base, one = "/configuration", "/configuration/{section}"
-    found = Operation(
-        "getConfigurations",
-        "All that is set in the municipality",
-        _TAG,
-        answer="SaidConfiguration",
-        many=True,
-        missing=False,
-    )
-    return [
-        Endpoint("GET", base, configuration.all, found),
-        Endpoint("GET", one, configuration.read, read),
-        Endpoint("PUT", one, configuration.put, put),
-        Endpoint("DELETE", one, configuration.delete, delete),
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,8 +15,6 @@ from utskick.domain.webhook import OVERLAP, STOPPED
 from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
 from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
@@ -170,74 +168,3 @@ def _told(webhook: Webhook) -> dict[str, Any]:
             "lastFault": told,
         }
     )
-
-
-# -- their description ----------------------------------------
-
-
-_TAG: Final = "Webhooks"
-_ORIGIN: Final = (
-    {
-        "name": "x-origin",
-        "in": "header",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        "description": "The calling system; it sees only its own, and is told of messages that its client sent under this name",
-    },
-)
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    to, one = WebhookEndpoints(service), "/webhooks/{id}"
-    create = Operation(
-        "createWebhook",
-        "Be told what becomes of deliveries, from now on",
-        _TAG,
-        status=201,
-        answer="NewWebhook",
-        body="WebhookRequest",
-        missing=False,
-        conflict=True,
-        more=_ORIGIN,
-    )
-    rotate = "Give a new secret; the one before signs beside it for 24 hours"
-    ping = "Call the receiver now, and tell what came back"
-    return [
-        Endpoint("POST", "/webhooks", to.create, create),
-        Endpoint(
-            "GET",
-            "/webhooks",
-            to.find,
-            _described(
-                "getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False
-            ),
-        ),
-        Endpoint("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
-        Endpoint(
-            "DELETE",
-            one,
-            to.delete,
-            _described("deleteWebhook", "Remove a webhook", answer=None, status=204),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/enable",
-            to.enable,
-            _described("enableWebhook", "Go on where it stopped, at once"),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/rotate",
-            to.rotate,
-            _described("rotateWebhookSecret", rotate, answer="WebhookSecret"),
-        ),
-        Endpoint(
-            "POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")
-        ),
-    ]
-
-
-def _described(
-    operation: str, summary: str, answer: str | None = "Webhook", **more: Any
-) -> Operation:
-    return Operation(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from utskick.domain.audit import AuditEntry
@@ -33,7 +33,10 @@ class ResolveRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 
-    decision: Literal["resend", "give-up"]
+    decision: Literal["resend", "give-up"] = Field(
+        description="`resend`: make a further attempt, which may deliver a second copy. `give-up`: end it as failed",
+        examples=["resend"],
+    )
 
 
 class StatusOperations:

@@ -6,81 +6,16 @@ Sending writes its own entry, in the transaction that accepts the message (``sto
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import Request
 
-from utskick.domain.audit import Action, AuditEntry
-from utskick.http.audit.subject import Audit
+from utskick.domain.audit import AuditEntry
 from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
 from utskick.http.wire.caller import caller_of
-from utskick.http.wire.params import UNIT
 from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
-
-_READ, _DIRECTORY, _CONFIGURE = Action.READ_HISTORY, Action.CHANGE_DIRECTORY, Action.CONFIGURE
-
-ACTIONS: Final[dict[str, Audit]] = {
-    "getConversationHistory": Audit(_READ, party="partyId"),
-    "getConversationHistoryShort": Audit(_READ, party="personId"),
-    **dict.fromkeys(
-        (
-            "getMessage",
-            "getMessageMetadata",
-            "readAttachment",
-            "readAttachmentByRequestParameter",
-        ),
-        Audit(_READ, ("messageId",)),
-    ),
-    **dict.fromkeys(("getUserBatches", "getUserMessages"), Audit(_READ, ("userId",))),
-    "getUserMessage": Audit(_READ, ("userId", "messageId")),
-    **dict.fromkeys(("getParty", "getSubscriptions"), Audit(_READ, party="partyId")),
-    "findContactSettings": Audit(_READ, party="partyId"),
-    **dict.fromkeys(
-        ("findContactSettingsByDestination", "findDelegates", "getHolds"), Audit(_READ)
-    ),
-    **dict.fromkeys(
-        ("readContactSetting", "readContactSettingChildren", "readDelegate", "getHold"),
-        Audit(_READ, ("id",)),
-    ),
-    "readDelegateFilter": Audit(_READ, ("id", "filterId")),
-    "getMailboxes": Audit(_READ, ("organizationNumber",)),
-    "resolveDelivery": Audit(Action.RESOLVE, ("deliveryId",)),
-    "resolveDeliveryShort": Audit(Action.RESOLVE, ("deliveryId",)),
-    **dict.fromkeys(
-        ("createContactSetting", "createDelegate", "createSubscription"), Audit(_DIRECTORY)
-    ),
-    **dict.fromkeys(
-        (
-            "updateContactSetting",
-            "deleteContactSetting",
-            "deleteDelegate",
-            "createDelegateFilter",
-            "deleteSubscription",
-        ),
-        Audit(_DIRECTORY, ("id",)),
-    ),
-    **dict.fromkeys(
-        ("updateDelegateFilter", "deleteDelegateFilter"), Audit(_DIRECTORY, ("id", "filterId"))
-    ),
-    "putParty": Audit(_DIRECTORY, party="partyId"),
-    "getPartyExtract": Audit(Action.EXTRACT, party="partyId"),
-    "deleteParty": Audit(Action.ERASE, party="partyId"),
-    "createHold": Audit(Action.HOLD),
-    "liftHold": Audit(Action.HOLD, ("id",)),
-    "triggerSnailMailBatchProcessing": Audit(Action.SEND, ("batchId",)),
-    "createWebhook": Audit(_CONFIGURE),
-    **dict.fromkeys(
-        ("deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"),
-        Audit(_CONFIGURE, ("id",)),
-    ),
-    **dict.fromkeys(
-        ("putRetentionRule", "deleteRetentionRule"), Audit(_CONFIGURE, ("messageType", *UNIT))
-    ),
-    **dict.fromkeys(
-        ("putConfiguration", "deleteConfiguration"), Audit(_CONFIGURE, ("section", *UNIT))
-    ),
-}
 
 
 class AuditRecorder:
@@ -91,15 +26,16 @@ class AuditRecorder:
         self._served = frozenset(service.municipalities)
         self._log = AuditLog(service.database)
 
-    async def entry(self, request: Request, operation: str, audit: Audit) -> AuditEntry:
-        """Build the entry. Raises ``Invalid`` where the caller's headers cannot be recorded, and
+    async def entry(self, request: Request, operation: Operation) -> AuditEntry:
+        """Build the entry of an audited operation. Raises ``Invalid`` where the caller's headers cannot be recorded, and
         ``Unavailable``."""
         municipality_id = str(
             request.path_params.get("municipalityId", self._service.default_municipality)
         )
-        caller = caller_of(request, municipality_id)
+        caller, audit = caller_of(request, municipality_id), operation.audit
+        assert audit is not None
         subject: dict[str, Any] = {
-            "operation": operation.removesuffix("Short"),
+            "operation": operation.name,
             **audit.subject_of(request),
         }
         party = audit.party_of(request)

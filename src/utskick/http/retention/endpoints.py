@@ -13,12 +13,10 @@ from utskick.domain.retention import OTHERS, TYPES, HoldKind, RetentionRule, Rul
 from utskick.domain.unit import Unit
 from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
 from utskick.http.retention.schemas import HoldRequest, RetentionRequest
 from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import responsible
-from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.params import Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.retention.holds import Hold, Holds, NewHold
@@ -227,108 +225,3 @@ def _entry(entry: RetentionLogEntry) -> dict[str, Any]:
 
 def _place(municipality_id: str) -> dict[str, str]:
     return {"Location": f"/{municipality_id}/configuration/retention"}
-
-
-# -- their description ----------------------------------------
-
-_RETENTION: Final = "Retention"
-_HOLDS: Final = "Holds"
-_PAGING: Final = ("page", "limit")
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    return [*_rules(RetentionCalls(service)), *_holds(HoldCalls(service))]
-
-
-def _rules(rules: RetentionCalls) -> list[Endpoint]:
-    read = Operation(
-        "getRetentionRules",
-        "The rules that apply",
-        _RETENTION,
-        answer="RetentionRule",
-        many=True,
-        missing=False,
-    )
-    put = Operation(
-        "putRetentionRule",
-        "Say how long requests of a type are kept (201 when new)",
-        _RETENTION,
-        answer="RetentionRule",
-        made=201,
-        body="RetentionRequest",
-        missing=False,
-        named=True,
-        query=UNIT,
-        optional=True,
-    )
-    protocol = Operation(
-        "getRetentionProtocol",
-        "What has been removed, and why",
-        _RETENTION,
-        answer="RetentionProtocol",
-        query=_PAGING,
-        optional=True,
-        missing=False,
-    )
-    base, typed = "/configuration/retention", "/configuration/retention/{messageType}"
-    return [
-        Endpoint("GET", base, rules.read, read),
-        Endpoint("GET", f"{base}/protocol", rules.protocol, protocol),
-        Endpoint("PUT", typed, rules.put, put),
-        Endpoint(
-            "DELETE",
-            typed,
-            rules.delete,
-            Operation(
-                "deleteRetentionRule",
-                "Remove a rule",
-                _RETENTION,
-                status=204,
-                query=UNIT,
-                optional=True,
-            ),
-        ),
-    ]
-
-
-def _holds(holds: HoldCalls) -> list[Endpoint]:
-    create = Operation(
-        "createHold",
-        "Keep something whatever the rules say",
-        _HOLDS,
-        status=201,
-        answer="Hold",
-        body="HoldRequest",
-        missing=False,
-        named=True,
-    )
-    find = Operation(
-        "getHolds",
-        "List holds",
-        _HOLDS,
-        answer="Holds",
-        query=_PAGING,
-        optional=True,
-        missing=False,
-    )
-    one = "/holds/{id}"
-    return [
-        Endpoint("POST", "/holds", holds.create, create),
-        Endpoint("GET", "/holds", holds.find, find),
-        Endpoint(
-            "GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")
-        ),
-        Endpoint(
-            "DELETE",
-            one,
-            holds.lift,
-            Operation(
-                "liftHold",
-                "Lift a hold; it stays on record",
-                _HOLDS,
-                status=204,
-                conflict=True,
-                named=True,
-            ),
-        ),
-    ]
