@@ -247,7 +247,8 @@ def test_no_code_stands_in_two_tables() -> None:
 
 
 async def test_mail_by_graph_carries_no_signature_of_ours(
-    stage: GraphStage, key_file: Path  # noqa: F811
+    stage: GraphStage,
+    key_file: Path,  # noqa: F811
 ) -> None:
     dkim = {"sundsvall.se": {"selector": "s", "key_file": str(key_file)}}
     base = str(stage.server.make_url("/"))

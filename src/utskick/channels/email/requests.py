@@ -73,7 +73,7 @@ class Sender(Body, title="EmailSender"):
     """Whom the message is from, as the reader sees it."""
 
     name: Title = Field(description="Name that the recipient sees", examples=["Sundsvall"])
-    address: Email = Field(description="Street address or box", examples=["Storgatan 1"])
+    address: Email = Field(description="Sender address", examples=["noreply@example.se"])
     reply_to: ReplyTo | None = Field(
         default=None, description="Reply address", examples=["svar@example.se"]
     )

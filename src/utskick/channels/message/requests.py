@@ -43,7 +43,7 @@ class EmailSender(Body, title="Email"):
     """Who an e-mail is from."""
 
     name: Name = Field(description="Name that the recipient sees", examples=["Sundsvall"])
-    address: Email = Field(description="Street address or box", examples=["Storgatan 1"])
+    address: Email = Field(description="Sender address", examples=["noreply@example.se"])
     reply_to: OptionalEmail | None = Field(
         default=None, description="Reply address", examples=["svar@example.se"]
     )

@@ -15,6 +15,7 @@ from utskick.http.operation import security
 from utskick.http.operation.operation import Body, Operation, RateClass
 from utskick.http.operation.parameters import path_parameters
 from utskick.http.operation.responses import REQUEST_ID, responses
+from utskick.http.operation.sample import sample_of
 from utskick.http.operation.schemas import models_in, name_of, published, ref, schema_of, with_enums
 from utskick.http.operation.tags import TAGS
 from utskick.store.messages.print_batches import HAND_OVER
@@ -41,12 +42,13 @@ departs from Digg's REST API profile; the documentation lists each rule.
 def document(service: ApiContext, operations: Sequence[Operation]) -> dict[str, Any]:
     """Build the document. Raises ``ValueError`` where two models have one name."""
     schemes = security.schemes(service)
+    enums = _enums(service)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         item = paths.setdefault(operation.path, {})
-        item[operation.method.lower()] = _operation(operation, list(schemes))
+        item[operation.method.lower()] = _operation(operation, list(schemes), enums)
     components: dict[str, Any] = {
-        "schemas": _schemas(service, operations),
+        "schemas": _schemas(operations, enums),
         "headers": {"RequestId": REQUEST_ID},
     }
     if schemes:
@@ -72,7 +74,14 @@ def _info(service: ApiContext) -> dict[str, Any]:
     }
 
 
-def _schemas(service: ApiContext, operations: Sequence[Operation]) -> dict[str, Any]:
+def _enums(service: ApiContext) -> dict[str, list[str]]:
+    """Return the values that the installed channels bring, by the name of the schema."""
+    installed = {channel.message_type for channel in service.channels.values()}
+    types = [*(kind for kind in TYPES if kind in installed), *sorted(installed - set(TYPES))]
+    return {"MessageType": [*types, HAND_OVER]}
+
+
+def _schemas(operations: Sequence[Operation], enums: dict[str, list[str]]) -> dict[str, Any]:
     models: set[type[BaseModel]] = {Problem, ConstraintViolationProblem}
     for operation in operations:
         if operation.body is not None:
@@ -82,12 +91,12 @@ def _schemas(service: ApiContext, operations: Sequence[Operation]) -> dict[str, 
             for answer in operation.answers.values()
             if answer.model is not None
         )
-    installed = {channel.message_type for channel in service.channels.values()}
-    types = [*(kind for kind in TYPES if kind in installed), *sorted(installed - set(TYPES))]
-    return with_enums(dict(published(models)), {"MessageType": [*types, HAND_OVER]})
+    return with_enums(dict(published(models)), enums)
 
 
-def _operation(operation: Operation, schemes: list[str]) -> dict[str, Any]:
+def _operation(
+    operation: Operation, schemes: list[str], enums: dict[str, list[str]]
+) -> dict[str, Any]:
     """Build the operation object. Headers come first, then path and query."""
     own = operation.parameters
     ordered = [
@@ -106,7 +115,7 @@ def _operation(operation: Operation, schemes: list[str]) -> dict[str, Any]:
         **({"requestBody": _body(operation.body)} if operation.body else {}),
         "responses": responses(
             operation,
-            schema_of,
+            lambda model: {"schema": schema_of(model), "example": sample_of(model, enums)},
             guarded=bool(requirements),
             limited=operation.rate is RateClass.CLIENT,
         ),

@@ -8,7 +8,8 @@ from typing import Any, Final
 from utskick.http.operation.operation import JSON, Answer, Operation
 from utskick.http.wire.problems import PROBLEM
 
-Schema = Callable[[Any], dict[str, Any]]
+#: A model → the media type object of its JSON: schema and example.
+Media = Callable[[Any], dict[str, Any]]
 
 _TITLES: Final = {
     400: "Bad Request",
@@ -79,10 +80,9 @@ _BODY: Final = dict.fromkeys((408, 413, 415))
 
 
 def responses(
-    operation: Operation, schema: Schema, *, guarded: bool, limited: bool
+    operation: Operation, media: Media, *, guarded: bool, limited: bool
 ) -> dict[str, Any]:
-    """Build the response objects of an operation. ``schema``: a type → its JSON Schema;
-    ``guarded``: a token is needed; ``limited``: calls are limited."""
+    """Build the response objects of an operation. ``guarded``: a token is needed; ``limited``: calls are limited."""
     problems: dict[int, str | None] = {500: None, 503: None}
     if operation.bad_request:
         problems[400] = None
@@ -94,7 +94,7 @@ def responses(
         problems = {401: None, **problems, 403: meaning}
     if limited:
         problems[429] = None
-    found = {str(status): _answer(answer, schema) for status, answer in operation.answers.items()}
+    found = {str(status): _answer(answer, media) for status, answer in operation.answers.items()}
     found |= {
         str(status): problem(status, meaning)
         for status, meaning in sorted(problems.items())
@@ -120,16 +120,16 @@ def problem(status: int, meaning: str | None) -> dict[str, Any]:
     return found
 
 
-def _answer(answer: Answer, schema: Schema) -> dict[str, Any]:
+def _answer(answer: Answer, media: Media) -> dict[str, Any]:
     found: dict[str, Any] = {"description": answer.description}
     if answer.headers:
         found["headers"] = {name: HEADERS[name] for name in answer.headers}
     content: dict[str, Any] = {}
     if answer.model is not None:
-        content[JSON] = {"schema": schema(answer.model)}
-    for media in answer.media:
-        text = media.startswith(("text/", "application/yaml"))
-        content[media] = {"schema": {**_TEXT, **({} if text else {"format": "binary"})}}
+        content[JSON] = media(answer.model)
+    for name in answer.media:
+        text = name.startswith(("text/", "application/yaml"))
+        content[name] = {"schema": {**_TEXT, **({} if text else {"format": "binary"})}}
     if content:
         found["content"] = content
     return found
