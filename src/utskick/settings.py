@@ -86,7 +86,9 @@ class Http(SettingsTable):
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
     at once, with ``PENDING``. ``streams``: listeners to live progress at a time. ``rate``: calls a
-    second of one client.
+    second of one client. ``public_url``: address of the API for its clients, default
+    ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
+    ``terms``: whom to ask and the terms of use, in the API description.
     """
 
     host: str = "127.0.0.1"
@@ -95,6 +97,11 @@ class Http(SettingsTable):
     sync_waits: int = Field(default=1000, ge=0, le=100_000)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
+    contact_name: str = Field(default="Utskick", min_length=1)
+    contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
 
 class WorkerSection(SettingsTable):

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.changes import change
 from tests.directory.stage import HOME, MID, NOW, People, person, sms
 from utskick.directory.importer import ALIAS, ImportRow, Roll
 from utskick.domain.directory_ports import LegalId, Method
@@ -44,7 +45,7 @@ async def test_a_channel_of_the_roll_that_was_switched_off_stays_off(
     await roll.take(MID, [entry(person(1), "+46701740605")], NOW)
     setting = (await people.tables.settings.by_destination(MID, "+46701740605"))[0]
     off = replace(setting.channels[0], disabled=True)
-    await people.tables.settings.update(MID, replace(setting, channels=(off,)))
+    await people.tables.settings.update(replace(setting, channels=(off,)), change())
     await roll.take(MID, [entry(person(1), "+46701740606")], NOW)
     found = await people.tables.settings.get(MID, setting.id)
     assert found is not None

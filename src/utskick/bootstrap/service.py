@@ -28,7 +28,8 @@ from utskick.engine.intake import Intake
 from utskick.engine.readiness import Readiness
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
-from utskick.http.context import ApiContext
+from utskick.http.context import ApiContext, Publisher
+from utskick.http.operation import Operation
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, Town, furnish
@@ -123,6 +124,7 @@ class Running:
     when something is wrong.
 
     ``client_file``: where the sandbox's own client is kept, for who has to fetch a token.
+    ``operations``: those of the API.
     """
 
     api_url: str
@@ -130,6 +132,7 @@ class Running:
     place: SandboxAddresses | None
     parts: tuple[asyncio.Task[None], ...]
     client_file: Path | None = None
+    operations: tuple[Operation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +175,16 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
+        publisher=_publisher(settings, p.api_url),
         notice=NOTICE if speaking.in_sandbox(settings) else None,
         ready=p.readiness.look,
     )
+
+
+def _publisher(settings: Settings, api_url: str) -> Publisher:
+    http = settings.http
+    url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
+    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
 
 
 @asynccontextmanager
@@ -219,6 +229,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
                 town.place if town else None,
                 (task, *parts),
                 kept,
+                server.config.app.state.operations,  # type: ignore[union-attr]
             )
         finally:
             progress.close()  # first: uvicorn waits for answers that are not at their end

@@ -89,10 +89,14 @@ def newest(
 async def trace_change(
     database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]
 ) -> None:
-    """What was changed here, on the command line. ``by``: who answers for it."""
-    await Audit(database).note(
-        AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject)
-    )
+    """Write the entry of a change that was made on the command line. ``by``: who is
+    responsible."""
+    await Audit(database).note(entry_of(municipality_id, by, subject))
+
+
+def entry_of(municipality_id: str, by: str | None, subject: Mapping[str, Any]) -> AuditEntry:
+    """Build the entry of a change on the command line."""
+    return AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject)
 
 
 def _table(*names: str) -> Table:

@@ -18,14 +18,13 @@ from rich.table import Table
 from utskick import bootstrap
 from utskick.bootstrap import channels as speaking
 from utskick.cli import console as screen
-from utskick.cli.audit import trace_change
+from utskick.cli.audit import entry_of
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.configuration import redaction as showing
 from utskick.configuration.changes import Change, Changes
 from utskick.configuration.inheritance import ACCOUNTS
 from utskick.configuration.watcher import ConfigurationWatcher
-from utskick.domain.clock import utc_now
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.unit import Unit, is_organization_number
@@ -149,13 +148,12 @@ def put(
 ) -> None:
     """Set what a unit says of a section, in the place of all that it said. A running service works
     by it at once."""
-    change = Change(Unit(municipality, organization, department), section, by, utc_now())
+    change = _change(Unit(municipality, organization, department), section, by, "putConfiguration")
     given, settings = _read(file), _served(bootstrap.read_settings(config), change.unit)
 
-    async def write(database: Database, watch: ConfigurationWatcher) -> None:
+    async def write(_database: Database, watch: ConfigurationWatcher) -> None:
         _check(watch, section)
         await Changes(watch, speaking.reach_of(settings)).put(change, given)
-        await _trace(database, change, "putConfiguration")
 
     _run(settings, write)
     screen.say(f"{section} is set for {change.unit}.")
@@ -171,16 +169,15 @@ def remove(
     config: Config = None,
 ) -> None:
     """Let a unit say nothing of a section any more: it takes after those above it."""
-    change = Change(Unit(municipality, organization, department), section, by, utc_now())
+    unit = Unit(municipality, organization, department)
+    change = _change(unit, section, by, "deleteConfiguration")
     settings = _served(bootstrap.read_settings(config), change.unit)
     removed = False
 
-    async def write(database: Database, watch: ConfigurationWatcher) -> None:
+    async def write(_database: Database, watch: ConfigurationWatcher) -> None:
         nonlocal removed
         _check(watch, section)
-        removed = await Changes(watch, speaking.reach_of(settings)).delete(change.unit, section)
-        if removed:
-            await _trace(database, change, "deleteConfiguration")
+        removed = await Changes(watch, speaking.reach_of(settings)).delete(change)
 
     _run(settings, write)
     screen.say(
@@ -206,15 +203,15 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Configura
         yield database, watch
 
 
-async def _trace(database: Database, change: Change, operation: str) -> None:
-    unit = change.unit
+def _change(unit: Unit, section: str, by: str, operation: str) -> Change:
+    """The change with the audit entry that is written in its transaction."""
     named = {"organizationNumber": unit.organization_number, "department": unit.department}
     subject = {
         "operation": operation,
-        "section": change.section,
+        "section": section,
         **{name: value for name, value in named.items() if value},
     }
-    await trace_change(database, unit.municipality_id, change.by, subject)
+    return Change(unit, section, by, entry_of(unit.municipality_id, by, subject))
 
 
 def _served(settings: Settings, unit: Unit) -> Settings:

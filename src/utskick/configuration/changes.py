@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -17,6 +16,7 @@ from utskick.configuration.inheritance import ACCOUNTS, Configuration
 from utskick.configuration.redaction import MASK
 from utskick.configuration.toml_tables import refused
 from utskick.configuration.watcher import ConfigurationWatcher
+from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import (
     ChangedMeanwhile,
@@ -56,13 +56,14 @@ ANY: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``by``: who answers for it. ``seen``: the versions that it may take the place of; None: of
-    any."""
+    """A change of a unit's section. ``by``: who is responsible. ``audit``: the entry that is
+    written with it; its time is that of the change. ``seen``: the versions that it may replace;
+    None: any."""
 
     unit: Unit
     section: str
     by: str
-    at: datetime
+    audit: AuditEntry
     seen: Collection[str] | None = None
 
 
@@ -86,7 +87,7 @@ class Changes:
         """
         before = await self._found(change.unit, change.section, change.seen)
         value, faults = _with_kept(given, before.value if before else {})
-        said = UnitSetting(change.unit, change.section, value, change.by, change.at)
+        said = UnitSetting(change.unit, change.section, value, change.by, change.audit.at)
         faults += [
             Violation(m, why)
             for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()
@@ -99,16 +100,16 @@ class Changes:
             )
         if faults:
             raise Invalid(faults)
-        await self._store(said.unit, said.section, before, said)
+        await self._store(change, before, said)
         return before is None
 
-    async def delete(self, unit: Unit, section: str, seen: Collection[str] | None = None) -> bool:
-        """The unit says nothing of the section any more. False: it did not. ``seen``: as of a
-        ``Change``.
+    async def delete(self, change: Change) -> bool:
+        """Remove what the unit says of the section. False: it said nothing.
 
         Raises ``NotAllowedHere`` where others build on it, and ``ChangedMeanwhile``.
         """
-        before = await self._found(unit, section, seen)
+        unit, section = change.unit, change.section
+        before = await self._found(unit, section, change.seen)
         unreadable = before is None and self._watch.now.is_unreadable(unit, section)
         if before is None and not unreadable:
             return False
@@ -116,7 +117,7 @@ class Changes:
             _broken_by, self._watch.now.with_change(unit, section, None), section, unit
         ):
             raise NotAllowedHere(f"what is said for {broken} cannot stand without it")
-        await self._store(unit, section, before, None)
+        await self._store(change, before, None)
         return True
 
     async def _found(
@@ -135,14 +136,14 @@ class Changes:
         return found
 
     async def _store(
-        self, unit: Unit, section: str, seen: UnitSetting | None, said: UnitSetting | None
+        self, change: Change, seen: UnitSetting | None, said: UnitSetting | None
     ) -> None:
         def changed(there: UnitSetting | None) -> UnitSetting | None:
             if version_of(there) != version_of(seen):
                 raise NotAllowedHere("somebody else has changed it in this moment: read it again")
             return said
 
-        await self._watch.rows.change(unit, section, changed)
+        await self._watch.rows.change(change.unit, change.section, changed, change.audit)
         await self._watch.refresh()
 
     async def _faults(self, configuration: Configuration, said: UnitSetting) -> list[Violation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -31,13 +31,25 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """``subject``: what it was done to, as ids and words, never a name, number, address or text.
-    ``caller``: who, and from where."""
+    """One line of the audit log. ``subject``: what the action concerns, as ids and codes, never a
+    name, number, address or text. ``caller``: who acted, and from where.
+
+    Store methods that change something for a request take the entry as ``change`` and insert it in
+    the transaction that makes the change; it also says the municipality and the time.
+    """
 
     action: Action
     caller: Caller
     at: datetime
     subject: Mapping[str, Any]
+
+    @property
+    def municipality_id(self) -> str:
+        return self.caller.municipality_id
+
+    def about(self, **members: Any) -> AuditEntry:
+        """Return the entry with further members of the subject."""
+        return replace(self, subject={**self.subject, **members})
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ class ChannelQuery:
     body and where it came in.
 
     ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act
-    on. ``shape``: its OpenAPI schema.
+    on. ``answer``: the model of that value, or a list of one.
     """
 
     path: str
@@ -181,7 +181,7 @@ class ChannelQuery:
     summary: str
     request: type[BaseModel]
     ask: Callable[[Any, RequestContext], Awaitable[Any]]
-    shape: Mapping[str, Any]
+    answer: Any
     limit: int = 1_048_576
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
+from pydantic import Field
+
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import (
     CLEAN,
@@ -134,36 +136,66 @@ FileContent = Annotated[
 class ExternalReference(Body):
     """A pair of the caller's own, kept with the message."""
 
-    key: Text
-    value: Text
+    key: Text = Field(description="Name of the key", examples=["flowInstanceId"])
+    value: Text = Field(description="Its value", examples=["12345"])
 
 
 class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):
     """Whom the recipient can ask."""
 
-    text: SupportText
-    email_address: SupportEmail | None = None
-    phone_number: Line255 | None = None
-    url: SupportUrl | None = None
+    text: SupportText = Field(
+        description="Text about whom to contact", examples=["Ring oss om du undrar något"]
+    )
+    email_address: SupportEmail | None = Field(
+        default=None, description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
+    phone_number: Line255 | None = Field(
+        default=None, description="Phone number", examples=["060-191000"]
+    )
+    url: SupportUrl | None = Field(
+        default=None, description="URL with more information", examples=["https://example.se"]
+    )
 
 
 class DigitalSender(Body, title="DigitalMailSender"):
     """What the recipient of a digital mail is told of its sender."""
 
-    support_info: SupportInfo
+    support_info: SupportInfo = Field(description="Contact for questions")
 
 
 class AddressBody(Body, title="Address"):
     """Where a letter goes (contract section 4), with the organisation that its orchestrator
     drops."""
 
-    first_name: AddressLine | None = None
-    last_name: AddressLine | None = None
-    organization_name: AddressLine | None = None
-    organization_number: OrganizationNumber | None = None
-    address: AddressLine | None = None
-    apartment_number: AddressLine | None = None
-    care_of: AddressLine | None = None
-    zip_code: AddressLine | None = None
-    city: AddressLine | None = None
-    country: AddressLine | None = None
+    first_name: AddressLine | None = Field(
+        default=None, description="The first name", examples=["Anna"]
+    )
+    last_name: AddressLine | None = Field(
+        default=None, description="The last name", examples=["Andersson"]
+    )
+    organization_name: AddressLine | None = Field(
+        default=None,
+        description="Name of an organisation that the letter is sent to",
+        examples=["Exempelbolaget AB"],
+    )
+    organization_number: OrganizationNumber | None = Field(
+        default=None, description="Organisation number", examples=["2120002411"]
+    )
+    address: AddressLine | None = Field(
+        default=None, description="Street address or box", examples=["Storgatan 1"]
+    )
+    apartment_number: AddressLine | None = Field(
+        default=None, description="The number of the apartment", examples=["1101"]
+    )
+    care_of: AddressLine | None = Field(
+        default=None, description="Care of", examples=["c/o Andersson"]
+    )
+    zip_code: AddressLine | None = Field(
+        default=None, description="The postal code", examples=["85230"]
+    )
+    city: AddressLine | None = Field(
+        default=None, description="The post town", examples=["Sundsvall"]
+    )
+    country: AddressLine | None = Field(
+        default=None, description="The country", examples=["Sverige"]
+    )

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.changes import change
 from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody, some
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
@@ -61,7 +62,7 @@ async def counted(database: Database, mid: str = MID) -> Counter[Any]:
 
 async def held(database: Database, kind: HoldKind, subject: UUID) -> UUID:
     made = await Holds(database).place(
-        MID, NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW
+        NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), change(at=NOW)
     )
     assert made is not None
     return made
@@ -114,9 +115,9 @@ async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database
         await histories.batch(Told(days=100), kind="EMAIL")
     await Tallies(database).keep_up()
     rules = RetentionRules(database, [])
-    assert await rules.put(MID, RetentionRule("*", None, "bevaras", "anna", NOW))
-    assert await rules.put(MID, RetentionRule("EMAIL", 10, "gallras", "anna", NOW))
-    assert not await rules.put(MID, RetentionRule("EMAIL", 20, "gallras", "anna", NOW))
+    assert await rules.put(RetentionRule("*", None, "bevaras", "anna", NOW), change())
+    assert await rules.put(RetentionRule("EMAIL", 10, "gallras", "anna", NOW), change())
+    assert not await rules.put(RetentionRule("EMAIL", 20, "gallras", "anna", NOW), change())
     assert (await run(database, [RetentionRule("*", 50, "d")])).messages == 3
     assert (len(await ours.messages()), len(await theirs.messages())) == (1, 0)
 
@@ -142,7 +143,8 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
         (Unit(MID, org, "Skola"), 40),
     ):
         assert await rules.put(
-            MID, RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit)
+            RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit),
+            change(),
         )
     settings = [
         RetentionRule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")),
@@ -312,7 +314,9 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(
     await Tallies(database).keep_up()
     erasures, order = Erasures(database, [], step=5), ErasureOrder(MID, party, "anna", None)
     done = await asyncio.gather(
-        erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5)
+        erasures.erase(order, change(at=NOW)),
+        erasures.erase(order, change(at=NOW)),
+        run(database, step=5),
     )
     total = done[0].removed + done[1].removed + done[2]
     for hours in (

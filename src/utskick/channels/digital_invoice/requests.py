@@ -63,29 +63,44 @@ PaymentReference = Annotated[
 class InvoiceParty(Body, title="DigitalInvoiceParty"):
     """Who is to pay: a person or an organisation."""
 
-    party_id: Uuid
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid = Field(
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class Details(Body):
     """What is to be paid, when, and to which account."""
 
-    amount: Amount
-    due_date: date
-    payment_reference_type: Literal["SE_OCR", "TENANT_REF"]
-    payment_reference: PaymentReference
-    account_type: Literal["BANKGIRO", "PLUSGIRO"]
-    account_number: Line
+    amount: Amount = Field(description="Amount in SEK with at most two decimals", examples=[123.45])
+    due_date: date = Field(description="The last day to pay", examples=["2035-10-09"])
+    payment_reference_type: Literal["SE_OCR", "TENANT_REF"] = Field(
+        description="Type of the reference", examples=["SE_OCR"]
+    )
+    payment_reference: PaymentReference = Field(
+        description="OCR number, or a tenant's reference", examples=["12345674"]
+    )
+    account_type: Literal["BANKGIRO", "PLUSGIRO"] = Field(
+        description="Type of the account", examples=["BANKGIRO"]
+    )
+    account_number: Line = Field(
+        description="Account to pay to, with or without hyphen", examples=["5050-1055"]
+    )
 
 
 class InvoiceFile(Body, title="DigitalInvoiceFile"):
     """A PDF, as BASE64."""
 
-    content_type: Annotated[str, one_of("application/pdf")]
-    content: Base64
+    content_type: Annotated[str, one_of("application/pdf")] = Field(
+        description="The media type", examples=["application/pdf"]
+    )
+    content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
     filename: Annotated[
         str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
-    ]
+    ] = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
@@ -104,17 +119,42 @@ Files = Constraint(
 class DigitalInvoiceRequest(Body):
     """One invoice or reminder to one party."""
 
-    party: InvoiceParty
-    type: Literal["INVOICE", "REMINDER"]
-    subject: FreeLine | None = Field(None, json_schema_extra=OR_NULL)
-    reference: FreeLine | None = None
-    payable: bool | None = Field(None, json_schema_extra={"default": True})
-    details: Details
-    files: Annotated[list[InvoiceFile], Files]
-    message_reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
+    party: InvoiceParty = Field(description="The recipient")
+    type: Literal["INVOICE", "REMINDER"] = Field(
+        description="Invoice or reminder", examples=["INVOICE"]
+    )
+    subject: FreeLine | None = Field(
+        None, json_schema_extra=OR_NULL, description="The subject", examples=["Skolan i dag"]
+    )
+    reference: FreeLine | None = Field(
+        default=None, description="Reference of the invoice", examples=["Faktura 12345"]
+    )
+    payable: bool | None = Field(
+        None,
+        json_schema_extra={"default": True},
+        description="Whether there is an amount to pay",
+        examples=[True],
+    )
+    details: Details = Field(description="Amount, due date and account")
+    files: Annotated[list[InvoiceFile], Files] = Field(description="The invoice as PDF")
+    message_reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system for the message (`reference` is that of the invoice)",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
 
     @property
     def is_payable(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from utskick.channels.digital_mail.composer import Composer, Snapshot
 from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
-from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
+from utskick.channels.digital_mail.mailboxes import MailboxResult, mailboxes
 from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
     SIGNATURE_ROOM,
@@ -115,7 +115,7 @@ class DigitalMailChannel(ChannelDefaults):
                 "Retrieve a list of digital mailboxes",
                 MailboxesRequest,
                 self._answer,
-                SHAPE,
+                list[MailboxResult],
             ),
         )
 

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
@@ -13,8 +16,24 @@ from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
 from utskick.outgoing.batch_loader import MOST
 
-#: The answer's schema.
-SHAPE: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Mailbox"}}
+
+class MailboxResult(BaseModel):
+    """Whether a party can be reached in a digital mailbox."""
+
+    model_config = ConfigDict(title="Mailbox", alias_generator=to_camel)
+
+    party_id: str | None = Field(
+        default=None,
+        description="Party id of the recipient",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    supplier: str | None = Field(default=None, description="Mailbox operator", examples=["Kivra"])
+    reachable: bool | None = Field(
+        default=None, description="Whether a message can be delivered there", examples=[True]
+    )
+    reason: str | None = Field(
+        default=None, description="Why it cannot", examples=["No mailbox found"]
+    )
 
 
 class RegisterUnavailable(UtskickError):

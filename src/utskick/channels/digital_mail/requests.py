@@ -49,16 +49,22 @@ Crowd = crowd(MOST_PARTIES)
 class Party(Body, title="DigitalMailParty"):
     """Who is to get the message, each a mail of their own."""
 
-    party_ids: Annotated[list[Uuid], Crowd]
-    external_references: list[ExternalReference] | None = None
+    party_ids: Annotated[list[Uuid], Crowd] = Field(
+        description="Party ids of persons and organisations"
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class FileAttachment(Body, title="DigitalMailAttachment"):
     """A PDF, as BASE64."""
 
-    content_type: Annotated[str, one_of("application/pdf")]
-    content: FileContent
-    filename: Filename
+    content_type: Annotated[str, one_of("application/pdf")] = Field(
+        description="The media type", examples=["application/pdf"]
+    )
+    content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
+    filename: Filename = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
@@ -72,12 +78,26 @@ class OfficialMatter(Body):
     an earlier one.
     """
 
-    id: Line255 | None = None
-    event_id: Line255 | None = None
-    preceding_event_id: Line255 | None = None
-    subject: Line2000 | None = None
-    event_type: Line2000 | None = None
-    status: Literal["senderinitiative", "recipientinitiative", "closed"] | None = None
+    id: Line255 | None = Field(
+        default=None, description="Number of the case", examples=["2026-123"]
+    )
+    event_id: Line255 | None = Field(
+        default=None, description="Number of this message within the case", examples=["2"]
+    )
+    preceding_event_id: Line255 | None = Field(
+        default=None, description="Number of an earlier message of the case", examples=["1"]
+    )
+    subject: Line2000 | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    event_type: Line2000 | None = Field(
+        default=None, description="Type of event in the case", examples=["Beslut"]
+    )
+    status: Literal["senderinitiative", "recipientinitiative", "closed"] | None = Field(
+        default=None,
+        description="State of the case: who started it, or that it is closed",
+        examples=["senderinitiative"],
+    )
 
 
 class DigitalMailRequest(Body):
@@ -88,21 +108,60 @@ class DigitalMailRequest(Body):
     knows them, and those of every sending form.
     """
 
-    party: Party
-    sender: DigitalSender | None = None
-    subject: Line255 | None = Field(None, json_schema_extra=OR_NULL)
-    department: Department | None = Field(None, json_schema_extra=OR_NULL)
-    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
-    body: FreeText | None = None
-    attachments: list[FileAttachment] | None = None
-    header_reference: Line255 | None = None
-    official_matter: OfficialMatter | None = None
-    reply: Literal["REQUESTED", "ACCEPTED", "NOT_ALLOWED"] | None = None
-    receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    party: Party = Field(description="The recipient")
+    sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
+    subject: Line255 | None = Field(
+        None, json_schema_extra=OR_NULL, description="The subject", examples=["Skolan i dag"]
+    )
+    department: Department | None = Field(
+        None,
+        json_schema_extra=OR_NULL,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = Field(
+        default=None, description="Media type of `body`", examples=["text/plain"]
+    )
+    body: FreeText | None = Field(
+        default=None,
+        description="The text; in Base64 where `contentType` is `text/html`",
+        examples=["Hej!"],
+    )
+    attachments: list[FileAttachment] | None = Field(default=None, description="Files")
+    header_reference: Line255 | None = Field(
+        default=None,
+        description="Reference that is visible to mailbox operators and the recipient",
+        examples=["Dnr 2026-123"],
+    )
+    official_matter: OfficialMatter | None = Field(
+        default=None, description="Case that the message belongs to, as defined by Mina Meddelanden"
+    )
+    reply: Literal["REQUESTED", "ACCEPTED", "NOT_ALLOWED"] | None = Field(
+        default=None,
+        description="Whether the recipient may or should reply",
+        examples=["NOT_ALLOWED"],
+    )
+    receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = Field(
+        default=None, description="Requested receipt", examples=["NOT"]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @model_validator(mode="wrap")
     @classmethod

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
+from pydantic import Field
 from yarl import URL
 
 from utskick.domain.recipient import Recipient
@@ -64,26 +65,58 @@ Urgency = Literal["very-low", "low", "normal", "high"]
 class PushParty(Body):
     """Whose devices are meant."""
 
-    party_ids: Annotated[list[Uuid], Crowd]
-    external_references: list[ExternalReference] | None = None
+    party_ids: Annotated[list[Uuid], Crowd] = Field(
+        description="Party ids of persons and organisations"
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class PushRequest(Body):
     """The same notification to all devices of some parties. ``topic``: a newer one of the same
     topic takes the place of an older."""
 
-    party: PushParty
-    title: Line
-    message: Text
-    url: Link | None = None
-    topic: Topic | None = None
-    urgency: Urgency | None = None
-    ttl: Ttl | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    party: PushParty = Field(description="The recipient")
+    title: Line = Field(description="Title", examples=["Skolan i dag"])
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
+    url: Link | None = Field(
+        default=None, description="URL with more information", examples=["https://example.se"]
+    )
+    topic: Topic | None = Field(
+        default=None,
+        description="A newer message of the same topic replaces an older one",
+        examples=["skolan"],
+    )
+    urgency: Urgency | None = Field(
+        default=None, description="Urgency for the push service (RFC 8030)", examples=["normal"]
+    )
+    ttl: Ttl | None = Field(
+        default=None, description="Seconds that the push service keeps it", examples=[86400]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     def recipients(self) -> Iterator[Recipient]:
         """In the order of the request; which devices they have is not known yet."""

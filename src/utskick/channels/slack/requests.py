@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
+from pydantic import Field
+
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
 from utskick.domain.request_parts import Department
@@ -35,14 +37,37 @@ class SlackRequest(Body, title="SlackRequest"):
     ``token``: without one the municipality's own is used (quirk Q15).
     """
 
-    token: Token | None = None
-    channel: Line
-    message: Message
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    token: Token | None = Field(
+        default=None,
+        description="Token of a bot; default: that of the municipality. It is stored encrypted and never returned",
+    )
+    channel: Line = Field(description="Channel that the filter applies to", examples=["SMS"])
+    message: Message = Field(
+        description="Text in mrkdwn; the caller escapes `& < >`", examples=["Driftstopp i kväll"]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     def content(self) -> dict[str, Any]:
         """The JSON members that history shows; the token is never one of them."""

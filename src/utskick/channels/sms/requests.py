@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
@@ -50,13 +50,31 @@ class SmsBody(Body):
 
     many: ClassVar[bool]
 
-    sender: SenderId | None = None
-    message: Text
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    sender: SenderId | None = Field(default=None, description="Sender; default: as configured")
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @abstractmethod
     def recipients(self) -> Iterator[Recipient]:
@@ -70,8 +88,14 @@ class SmsBody(Body):
 class SmsParty(Body, title="SmsRequestParty"):
     """Who the one recipient is."""
 
-    party_id: Uuid | None = None
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class SmsRequest(SmsBody):
@@ -79,8 +103,8 @@ class SmsRequest(SmsBody):
 
     many = False
 
-    party: SmsParty | None = None
-    mobile_number: Msisdn
+    party: SmsParty | None = Field(default=None, description="The recipient")
+    mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
 
     def recipients(self) -> Iterator[Recipient]:
         yield Recipient(self.mobile_number, self.party.party_id if self.party else None)
@@ -93,9 +117,17 @@ class SmsRequest(SmsBody):
 class SmsBatchParty(Body, title="SmsBatchRequestParty"):
     """One of many recipients."""
 
-    party_id: Uuid | None = None
-    mobile_number: Msisdn
-    reference: Reference | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
 
 
 class SmsBatchRequest(SmsBody):
@@ -103,7 +135,7 @@ class SmsBatchRequest(SmsBody):
 
     many = True
 
-    parties: Annotated[list[SmsBatchParty], Crowd]
+    parties: Annotated[list[SmsBatchParty], Crowd] = Field(description="Recipients")
 
     def recipients(self) -> Iterator[Recipient]:
         return (
@@ -117,8 +149,12 @@ class ShortSmsRequest(SmsBody):
 
     many = False
 
-    person_id: Person | None = None
-    mobile_number: Number
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
+    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
 
     def recipients(self) -> Iterator[Recipient]:
         yield Recipient(self.mobile_number, self.person_id)
@@ -127,9 +163,17 @@ class ShortSmsRequest(SmsBody):
 class ShortSmsBatchParty(Body):
     """One of many recipients, in the short form."""
 
-    person_id: Person | None = None
-    mobile_number: Number
-    reference: Reference | None = None
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
+    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
 
 
 class ShortSmsBatchRequest(SmsBody):
@@ -137,7 +181,7 @@ class ShortSmsBatchRequest(SmsBody):
 
     many = True
 
-    parties: Annotated[list[ShortSmsBatchParty], Crowd]
+    parties: Annotated[list[ShortSmsBatchParty], Crowd] = Field(description="Recipients")
 
     def recipients(self) -> Iterator[Recipient]:
         return (

@@ -63,18 +63,30 @@ Enclosed = Constraint(
 class SnailMailParty(Body, title="SnailmailParty"):
     """Who the letter is to, when the caller knows."""
 
-    party_id: Uuid | None = None
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class SnailMailAttachment(Body, title="SnailmailAttachment"):
     """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN,
     also when absent, when it does not."""
 
-    filename: Name
-    content_type: FreeLine | None = None
-    content: Base64
-    envelope_type: Envelope | None = None
+    filename: Name = Field(description="The name of the file", examples=["beslut.pdf"])
+    content_type: FreeLine | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
+    envelope_type: Envelope | None = Field(
+        default=None,
+        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): it has not",
+        examples=["PLAIN"],
+    )
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
@@ -83,21 +95,52 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
 class SnailMailRequest(Body, title="SnailmailRequest"):
     """One letter: PDFs, or a text that is set as a letter, or both."""
 
-    party: SnailMailParty | None = None
-    address: AddressBody | None = None
-    department: NeededDepartment
-    deviation: FreeLine | None = None
-    folder_name: FolderName | None = None
-    attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = None
-    subject: FreeLine | None = None
-    text: LetterText | None = None
+    party: SnailMailParty | None = Field(default=None, description="The recipient")
+    address: AddressBody | None = Field(default=None, description="Street address or box")
+    department: NeededDepartment = Field(
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    deviation: FreeLine | None = Field(
+        default=None, description="Deviation in printing", examples=["A3 Ritning"]
+    )
+    folder_name: FolderName | None = Field(
+        default=None,
+        description="Name of the folder at the printing house",
+        examples=["Sundsvalls kommun"],
+    )
+    attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = Field(
+        default=None, description="Files"
+    )
+    subject: FreeLine | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    text: LetterText | None = Field(
+        default=None,
+        description="Text to typeset as a letter, in addition to or instead of PDFs",
+        examples=["Hej!"],
+    )
     cover_page: bool = Field(
         False, description="An address page is put before the PDFs, for a windowed envelope"
     )
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @property
     def has_text(self) -> bool:

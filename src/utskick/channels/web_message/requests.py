@@ -59,11 +59,15 @@ def case_of(references: Iterable[ExternalReference]) -> int | None:
 class WebMessageParty(Body):
     """Whom the message concerns, and in which case."""
 
-    party_id: Uuid | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
     external_references: Annotated[
         list[ExternalReference],
         Constraint(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE),
-    ]
+    ] = Field(description="Key-value pairs of the calling system, stored with the message")
 
     @property
     def case(self) -> int:
@@ -75,7 +79,9 @@ class WebMessageParty(Body):
 class WebMessageSender(Body):
     """Who wrote it: a user of Open-E."""
 
-    user_id: Annotated[FreeLine, Constraint((_SAYABLE,))] | None = None
+    user_id: Annotated[FreeLine, Constraint((_SAYABLE,))] | None = Field(
+        default=None, description="A user of Open-E", examples=["joe01doe"]
+    )
 
 
 class WebMessageAttachment(Body):
@@ -96,9 +102,11 @@ class WebMessageAttachment(Body):
             ),
         ]
         | None
-    ) = None
-    mime_type: FreeLine | None = None
-    base64_data: Base64
+    ) = Field(default=None, description="The name of the file", examples=["beslut.pdf"])
+    mime_type: FreeLine | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    base64_data: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
 
     def decoded(self, number: int) -> Attachment:
         """Open-E demands a name; the contract does not."""
@@ -131,17 +139,48 @@ Instance = Annotated[
 class WebMessageRequest(Body):
     """A message in a case of Open-E."""
 
-    party: WebMessageParty
-    message: Annotated[Text, Constraint((_SAYABLE,), "must not be blank")]
-    sender: WebMessageSender | None = None
-    send_as_owner: bool | None = Field(None, json_schema_extra={"default": False})
-    oep_instance: Instance | None = None
-    attachments: Attachments | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    party: WebMessageParty = Field(description="The recipient")
+    message: Annotated[Text, Constraint((_SAYABLE,), "must not be blank")] = Field(
+        description="Text", examples=["Skolan är stängd i dag."]
+    )
+    sender: WebMessageSender | None = Field(
+        default=None, description="Sender; default: as configured"
+    )
+    send_as_owner: bool | None = Field(
+        None,
+        json_schema_extra={"default": False},
+        description="Send as the owner of the case; needs `party.partyId` or `sender.userId`",
+        examples=[False],
+    )
+    oep_instance: Instance | None = Field(
+        default=None,
+        description="Instance of Open-E: for citizens (`EXTERNAL`, default) or for staff",
+        examples=["EXTERNAL"],
+    )
+    attachments: Attachments | None = Field(default=None, description="Files")
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @property
     def user(self) -> str | None:

@@ -23,9 +23,9 @@ from utskick.domain.errors import Invalid, OtherMunicipality, ScopeMissing, Unau
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, EventKey
-from utskick.http.audit.subject import named_in
+from utskick.http.audit.subject import Audit, named_in
 from utskick.http.wire.caller import caller_of
-from utskick.store.administration.audit import Audit
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import PASSING, Database
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,7 @@ class Denial:
     municipality_id: str
     error: Unauthorized | ScopeMissing | OtherMunicipality
     grant: AccessGrant | None
+    audit: Audit | None = None
 
     @property
     def why(self) -> str:
@@ -78,7 +79,7 @@ class DenialLog:
         minute: float = MINUTE,
     ) -> None:
         self._vault = database.vault
-        self._audit = Audit(database)
+        self._audit = AuditLog(database)
         self._served = frozenset(municipalities)
         self._clock = clock
         self._clients: EventCoalescer[AuditEntry] = EventCoalescer(
@@ -131,7 +132,7 @@ class DenialLog:
         if (
             refused.grant is not None
         ):  # nobody has looked at them yet: what is no id may be anything
-            named, _ = named_in(refused.request)
+            named, _ = named_in(refused.request, refused.audit)
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
         return AuditEntry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
 
@@ -140,7 +141,7 @@ class DenialLog:
         for."""
         if refused.grant is None or refused.municipality_id not in self._served:
             return None
-        _, party = named_in(refused.request)
+        _, party = named_in(refused.request, refused.audit)
         found = parse_id(party) if party is not None else None
         return (refused.municipality_id, str(found)) if found is not None else None
 

@@ -13,16 +13,15 @@ from fastapi import Request, Response
 from utskick.configuration import redaction as showing
 from utskick.configuration.changes import ANY, Change, Changes
 from utskick.configuration.inheritance import Configuration
+from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.configuration.schemas import ConfigurationRequest
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
-from utskick.http.retention.endpoints import actor_of
-from utskick.http.wire.body import parse, read_body
-from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.body import parse, read_json
+from utskick.http.wire.caller import responsible
+from utskick.http.wire.params import Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 
@@ -55,28 +54,21 @@ class ConfigurationCalls:
             await self._watch.refresh()
         return await self._told(unit, section)
 
-    async def put(self, request: Request) -> Response:
-        body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
+    async def put(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(ConfigurationRequest, await read_json(request, _LIMIT))
         unit, section = self._named(request, "putConfiguration")
-        change = Change(
-            unit,
-            section,
-            actor_of(request, unit.municipality_id),
-            self._service.clock(),
-            _seen(request),
-        )
         async with answering():
-            created = await self._changes.put(change, body.root)
+            created = await self._changes.put(_change(request, (unit, section), change), body.root)
         if not created:
             return await self._told(unit, section)
         return await self._told(
             unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}"
         )
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
         async with answering():
-            if not await self._changes.delete(unit, section, _seen(request)):
+            if not await self._changes.delete(_change(request, (unit, section), change)):
                 raise NotFound(f"No configuration of {section} found for {unit}")
         return Response(status_code=204)
 
@@ -98,6 +90,11 @@ class ConfigurationCalls:
             parameters.fault("If-Match", "must be an ETag as it was answered, in its quotes, or *")
         parameters.done()
         return unit, section
+
+
+def _change(request: Request, place: tuple[Unit, str], entry: AuditEntry) -> Change:
+    unit, section = place
+    return Change(unit, section, responsible(entry.caller), entry, _seen(request))
 
 
 def _seen(request: Request) -> Collection[str] | None:
@@ -158,63 +155,3 @@ def _source(said: UnitSetting) -> dict[str, Any]:
     if said.in_settings:
         return {"source": "settings"}
     return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
-
-
-# -- their description ----------------------------------------
-
-_TAG: Final = "Configuration"
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    configuration = ConfigurationCalls(service)
-    read = Operation(
-        "getConfiguration",
-        "What is set for a unit, and what applies to it",
-        _TAG,
-        answer="UnitConfiguration",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        versioned=True,
-    )
-    put = Operation(
-        "putConfiguration",
-        "Set what a unit says of a section, in the place of all that it said (201 when new)",
-        _TAG,
-        answer="UnitConfiguration",
-        made=201,
-        body="ConfigurationRequest",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        conflict=True,
-        named=True,
-        versioned=True,
-        seen=True,
-    )
-    delete = Operation(
-        "deleteConfiguration",
-        "A unit says nothing of a section any more: it takes after those above it",
-        _TAG,
-        status=204,
-        query=UNIT,
-        optional=True,
-        conflict=True,
-        named=True,
-        seen=True,
-    )
-    base, one = "/configuration", "/configuration/{section}"
-    found = Operation(
-        "getConfigurations",
-        "All that is set in the municipality",
-        _TAG,
-        answer="SaidConfiguration",
-        many=True,
-        missing=False,
-    )
-    return [
-        Endpoint("GET", base, configuration.all, found),
-        Endpoint("GET", one, configuration.read, read),
-        Endpoint("PUT", one, configuration.put, put),
-        Endpoint("DELETE", one, configuration.delete, delete),
-    ]

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
+from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import ContactSettingCreateRequest, ContactSettingUpdateRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located, required
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -45,18 +47,20 @@ class ContactSettingCalls:
         )
         return municipality_id, setting_id
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingCreateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingCreateRequest, await read_json(request, LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "create")
-        now = self._service.clock()
+        now = change.at
         party, maker = (
             parse_id(given) if given else None for given in (body.party_id, body.createdById)
         )
         channels = tuple(each.channel() for each in body.contact_channels or ())
         setting = ContactSetting(new_id(), party, maker, body.alias, channels, now, now)
         async with answering():
-            made = await self._settings.create(municipality_id, setting)
+            if party is not None:
+                change = await naming(change, self._service.database, party)
+            made = await self._settings.create(setting, change)
         if made is Made.TAKEN:
             raise NotAllowedHere(
                 "a contact setting for this partyId exists already: change that one"
@@ -80,9 +84,9 @@ class ContactSettingCalls:
             raise NotFound(f"No contact setting found for id {setting_id}")
         return found
 
-    async def update(self, request: Request) -> Response:
+    async def update(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingUpdateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingUpdateRequest, await read_json(request, LIMIT))
         municipality_id, setting_id = self._located(request, "update")
         found = await self._existing(municipality_id, setting_id)
         channels = (
@@ -91,16 +95,16 @@ class ContactSettingCalls:
             else tuple(each.channel() for each in body.contact_channels)
         )
         alias = found.alias if body.alias is None else body.alias
-        changed = replace(found, alias=alias, channels=channels, modified=self._service.clock())
+        changed = replace(found, alias=alias, channels=channels, modified=change.at)
         async with answering():
-            if not await self._settings.update(municipality_id, changed):
+            if not await self._settings.update(changed, change):
                 raise NotFound(f"No contact setting found for id {setting_id}")
         return json_response(setting_of(municipality_id, changed))
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, setting_id = self._located(request, "delete")
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
+        _, setting_id = self._located(request, "delete")
         async with answering():
-            if not await self._settings.delete(municipality_id, setting_id):
+            if not await self._settings.delete(setting_id, change):
                 raise NotFound(f"No contact setting found for id {setting_id}")
         return Response(status_code=204)
 

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.legal_id import masked
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import PartyRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import located
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -35,12 +36,12 @@ class PartyCalls:
         )
         return municipality_id, party_id
 
-    async def put(self, request: Request) -> Response:
-        body = parse(PartyRequest, await read_body(request, _LIMIT))
+    async def put(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(PartyRequest, await read_json(request, _LIMIT))
         municipality_id, party_id = self._located(request, "putParty")
         party = Party(party_id, body.number(), body.place(), body.protected)
         async with answering():
-            put = await self._parties.put(municipality_id, party, self._service.clock())
+            put = await self._parties.put(party, change)
         if put is Put.TAKEN:
             raise NotAllowedHere("the legalId belongs to another party")
         answer = _shown(party)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Request, Response
 
 from utskick.domain.feed import OLDEST, Position, read_position
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, count
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
@@ -16,7 +15,6 @@ from utskick.store.events.feed import Feed, FeedQuery
 
 _USUAL, _MOST = 100, 1000
 _LATEST: Final = "latest"
-_FORM: Final = r"^(latest|[0-9]{1,19}-[0-9]{1,19})$"
 
 
 class FeedCalls:
@@ -68,33 +66,3 @@ def _limit(request: Request, parameters: Parameters) -> int:
             "limit", f"must be greater than or equal to 1 and less than or equal to {_MOST}"
         )
     return limit
-
-
-def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
-
-
-_PARAMETERS: Final = (
-    _query(
-        "after",
-        "Where to go on: `next` of the answer before, or `latest`. Absent: from the oldest that is kept",
-        type="string",
-        pattern=_FORM,
-    ),
-    _query(
-        "limit",
-        "The most events of one answer",
-        type="integer",
-        minimum=1,
-        maximum=_MOST,
-        default=_USUAL,
-    ),
-    _query("origin", "Only of messages whose `x-origin` was exactly this", type="string"),
-)
-
-
-def described(operation: str) -> Operation:
-    summary = "What became of deliveries, in an order that never changes"
-    return Operation(
-        operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS
-    )

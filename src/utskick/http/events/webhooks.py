@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
 from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.outgoing.webhooks import Signed
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
 
@@ -34,14 +34,15 @@ class WebhookEndpoints:
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._webhooks = Webhooks(service.database)
+        self._audit = AuditLog(service.database)
 
-    async def create(self, request: Request) -> Response:
-        body = parse(WebhookRequest, await read_body(request, _LIMIT))
+    async def create(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(WebhookRequest, await read_json(request, _LIMIT))
         owner, _ = self._owned(request, "createWebhook")
         if (why := await self._service.receivers.check(body.url)) is not None:
             raise Invalid([Violation("url", why)])
         async with answering():
-            added = await self._webhooks.add(owner, body.wanted(), self._service.clock())
+            added = await self._webhooks.add(owner, body.wanted(), change)
             if added is None:
                 raise NotAllowedHere(
                     f"there are {MOST} webhooks of this calling system already; delete one of them first"
@@ -61,31 +62,30 @@ class WebhookEndpoints:
         async with answering():
             return await self._shown(owner, webhook_id)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "deleteWebhook", "id")
         async with answering():
-            if not await self._webhooks.delete(owner, webhook_id):
+            if not await self._webhooks.delete(owner, webhook_id, change):
                 raise _missing(webhook_id)
         return Response(status_code=204)
 
-    async def enable(self, request: Request) -> Response:
+    async def enable(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "enableWebhook", "id")
         async with answering():
-            await self._webhooks.enable(owner, webhook_id, self._service.clock())
+            await self._webhooks.enable(owner, webhook_id, change)
             return await self._shown(owner, webhook_id)
 
-    async def rotate(self, request: Request) -> Response:
+    async def rotate(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "rotateWebhookSecret", "id")
-        now = self._service.clock()
         async with answering():
-            secret = await self._webhooks.rotate(owner, webhook_id, now)
+            secret = await self._webhooks.rotate(owner, webhook_id, change)
         if secret is None:
             raise _missing(webhook_id)
         return json_response(
-            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)}
+            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(change.at + OVERLAP)}
         )
 
-    async def ping(self, request: Request) -> Response:
+    async def ping(self, request: Request, change: AuditEntry) -> Response:
         """Calls now, also one that is disabled, and tells what came back: never what the answer
         said."""
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
@@ -93,6 +93,7 @@ class WebhookEndpoints:
         async with answering():
             webhook = await self._found(owner, webhook_id)
             secrets = await self._webhooks.secrets(owner, webhook_id, now)
+            await self._audit.note(change)
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
         body = orjson.dumps(
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
@@ -167,74 +168,3 @@ def _told(webhook: Webhook) -> dict[str, Any]:
             "lastFault": told,
         }
     )
-
-
-# -- their description ----------------------------------------
-
-
-_TAG: Final = "Webhooks"
-_ORIGIN: Final = (
-    {
-        "name": "x-origin",
-        "in": "header",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        "description": "The calling system; it sees only its own, and is told of messages that its client sent under this name",
-    },
-)
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    to, one = WebhookEndpoints(service), "/webhooks/{id}"
-    create = Operation(
-        "createWebhook",
-        "Be told what becomes of deliveries, from now on",
-        _TAG,
-        status=201,
-        answer="NewWebhook",
-        body="WebhookRequest",
-        missing=False,
-        conflict=True,
-        more=_ORIGIN,
-    )
-    rotate = "Give a new secret; the one before signs beside it for 24 hours"
-    ping = "Call the receiver now, and tell what came back"
-    return [
-        Endpoint("POST", "/webhooks", to.create, create),
-        Endpoint(
-            "GET",
-            "/webhooks",
-            to.find,
-            _described(
-                "getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False
-            ),
-        ),
-        Endpoint("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
-        Endpoint(
-            "DELETE",
-            one,
-            to.delete,
-            _described("deleteWebhook", "Remove a webhook", answer=None, status=204),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/enable",
-            to.enable,
-            _described("enableWebhook", "Go on where it stopped, at once"),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/rotate",
-            to.rotate,
-            _described("rotateWebhookSecret", rotate, answer="WebhookSecret"),
-        ),
-        Endpoint(
-            "POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")
-        ),
-    ]
-
-
-def _described(
-    operation: str, summary: str, answer: str | None = "Webhook", **more: Any
-) -> Operation:
-    return Operation(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.errors import Unreadable
+from utskick.domain.retention import TYPES
 from utskick.domain.status import ContractStatus
 from utskick.http.context import ApiContext
 from utskick.http.wire.params import Parameters
@@ -19,19 +20,6 @@ from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Ta
 
 #: Requests that are told apart from what became of them.
 _ROUTED: Final = ("MESSAGE", "LETTER")
-#: The contract's types first, in its order, then ours.
-TYPES: Final = (
-    "MESSAGE",
-    "EMAIL",
-    "SMS",
-    "WEB_MESSAGE",
-    "DIGITAL_MAIL",
-    "DIGITAL_INVOICE",
-    "SNAIL_MAIL",
-    "LETTER",
-    "SLACK",
-    "PUSH",
-)
 _OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
 
 #: The counter of each word.

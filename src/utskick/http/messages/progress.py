@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -16,12 +16,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from utskick.engine.batch_progress import Seen, Watch
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, flag
 
 log = structlog.get_logger(__name__)
 
-PATH: Final = "/status/batch/{batchId}/events"
 _OPERATION: Final = "getBatchEvents"
 
 
@@ -128,22 +126,3 @@ def _event(
 
 def _sign() -> ServerSentEvent:
     return ServerSentEvent(comment="still here")
-
-
-def described(path: str, *, short: bool) -> dict[str, Any]:
-    return Operation(
-        _OPERATION + ("Short" if short else ""),
-        "Watch a batch: its counts per status, whenever they have changed",
-        "History Resources",
-        text=_FORM,
-        query=("follow",),
-        optional=True,
-        media="text/event-stream",
-    ).described(path)
-
-
-_FORM: Final = (
-    "Server-sent events. `counts`: at once and whenever the counts have changed; `settled`: nothing moves of itself any more, and the "
-    "stream ends (close an `EventSource` then). The data of both: "
-    '`{"batchId", "counts": {<lifecycle>: n}, "total": n, "settled": n}`.'
-)

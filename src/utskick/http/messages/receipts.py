@@ -6,8 +6,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from utskick.domain.channel import ProviderCallback
-from utskick.domain.errors import TooLarge
 from utskick.http.context import ApiContext
+from utskick.http.wire.body import read_body
 from utskick.store.database import answering
 
 _LIMIT = 256 * 1024
@@ -20,11 +20,7 @@ class ReceiptOperations:
         self._service = service
 
     async def take(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LIMIT:
-                raise TooLarge(f"a report may hold {_LIMIT} bytes", headers={"Connection": "close"})
+        body = await read_body(request, _LIMIT)
         hook = ProviderCallback(
             account=request.path_params["provider"],
             secret=request.path_params.get("secret"),

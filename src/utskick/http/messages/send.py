@@ -18,7 +18,7 @@ from utskick.engine.intake import AcceptRequest, DuplicateRequest
 from utskick.http.context import ApiContext
 from utskick.http.messages.results import accepted_batch, accepted_message
 from utskick.http.messages.sync_response import SyncResponse, location, rest_of
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters, flag
 from utskick.store.database import answering
@@ -48,7 +48,7 @@ class SendOperation:
     async def _send(self, request: Request, municipality_id: str, *, short: bool) -> Response:
         form, channel = self._form, self._channel
         awaited = form.waits and not flag(request, "async")
-        raw = await read_body(request, form.limit)
+        raw = await read_json(request, form.limit)
         model = form.short if short and form.short else form.request
         # a large body is parsed beside the event loop, so that others are answered meanwhile
         large = form.many or len(raw) > _LARGE

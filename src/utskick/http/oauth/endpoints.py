@@ -10,9 +10,10 @@ import structlog
 from fastapi import Request, Response
 
 from utskick.auth.issuer import EmbeddedIssuer, TokenDenied, TokenRequest
-from utskick.domain.errors import TooLarge, Unauthorized
+from utskick.domain.errors import Unauthorized
 from utskick.http.audit.denials import Denial, DenialLog
 from utskick.http.pipeline.authorization import certificate_of
+from utskick.http.wire.body import media_type_of, read_body
 from utskick.http.wire.responses import json_response
 from utskick.store.database import PASSING
 
@@ -90,14 +91,8 @@ class IssuerEndpoints:
 
 async def _form(request: Request) -> dict[str, str]:
     """RFC 6749 section 3.2: no parameter twice. Raises ``TokenDenied`` or ``TooLarge``."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LIMIT:
-            raise TooLarge(
-                f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"}
-            )
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    body = await read_body(request, _LIMIT)
+    if media_type_of(request) != _FORM:
         raise TokenDenied("invalid_request", f"send the parameters as {_FORM}")
     try:
         pairs = parse_qsl(

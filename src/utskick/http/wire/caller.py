@@ -30,6 +30,11 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     )
 
 
+def responsible(caller: Caller) -> str:
+    """Return who is responsible for a decision: the user, else the calling system."""
+    return caller.issuer or caller.origin or caller.client or "unnamed"
+
+
 def _text(header: str | None) -> str | None:
     """RFC 9110 section 5.5 leaves it open what bytes above ASCII mean: most clients send UTF-8, the
     rest Latin-1."""

@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple
 import orjson
 import structlog
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import CHANGED, UnitSetting
 from utskick.domain.unit import Unit
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Connection, Database
@@ -49,8 +51,8 @@ class ConfigurationRows:
     async def all(self) -> Rows:
         return await read_all(self._database.pool, self._database.vault)
 
-    async def change(self, unit: Unit, section: str, change: Change) -> None:
-        """One at a time in a municipality; every process hears of it when it is committed."""
+    async def change(self, unit: Unit, section: str, change: Change, audit: AuditEntry) -> None:
+        """Change a row, one at a time in a municipality, and notify every process on commit."""
         async with self._database.of(unit.municipality_id).transaction() as connection:
             await _lock(connection, unit.municipality_id)
             row = await connection.fetchrow(
@@ -73,6 +75,7 @@ class ConfigurationRows:
                 )
             else:
                 await self._put(connection, after)
+            await keep(connection, [audit])
             await connection.execute("SELECT pg_notify($1, '')", CHANGED)
 
     async def _put(self, connection: Connection, said: UnitSetting) -> None:

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.directory_ports import Method
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
@@ -115,18 +117,22 @@ class ContactSettings:
 
     # -- writing ----------------------------------------
 
-    async def create(self, municipality_id: str, setting: ContactSetting) -> Made:
+    async def create(self, setting: ContactSetting, change: AuditEntry) -> Made:
+        """Insert a setting; nothing is written unless the result is ``CREATED``."""
+        municipality_id = change.municipality_id
         try:
             async with self._database.of(municipality_id).transaction() as connection:
                 await self.put_all(connection, municipality_id, [setting])
+                await keep(connection, [change])
         except asyncpg.UniqueViolationError:
             return Made.TAKEN
         except asyncpg.ForeignKeyViolationError:
             return Made.ORPHAN
         return Made.CREATED
 
-    async def update(self, municipality_id: str, changed: ContactSetting) -> bool:
-        """Its alias, its channels and when it was changed. False: it does not exist."""
+    async def update(self, changed: ContactSetting, change: AuditEntry) -> bool:
+        """Replace alias, channels and the time of change. False: there is no such setting."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             there = await connection.fetchval(
                 "SELECT true FROM contact_settings WHERE municipality_id = $1 AND id = $2 FOR UPDATE",
@@ -135,6 +141,7 @@ class ContactSettings:
             )
             if there:
                 await self.put_all(connection, municipality_id, [changed])
+                await keep(connection, [change])
             return bool(there)
 
     async def put_all(
@@ -171,15 +178,19 @@ class ContactSettings:
                 *zip(*rows, strict=True),
             )
 
-    async def delete(self, municipality_id: str, setting_id: UUID) -> bool:
-        """With its channels, its delegates on both sides, and the settings that it made. False:
-        there was none."""
-        done = await self._database.of(municipality_id).execute(
-            "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2",
-            municipality_id,
-            setting_id,
-        )
-        return done == "DELETE 1"
+    async def delete(self, setting_id: UUID, change: AuditEntry) -> bool:
+        """Delete it with its channels, its delegates on both sides, and the settings that it made.
+        False: there was none."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            done = await connection.execute(
+                "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2",
+                change.municipality_id,
+                setting_id,
+            )
+            if done != "DELETE 1":
+                return False
+            await keep(connection, [change])
+            return True
 
     # -- rows ----------------------------------------
 

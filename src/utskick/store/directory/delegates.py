@@ -11,7 +11,9 @@ from uuid import UUID
 
 import asyncpg
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import Delegate, Filter, Operator, Rule
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
@@ -98,7 +100,10 @@ class Delegates:
 
     # -- writing ----------------------------------------
 
-    async def create(self, municipality_id: str, delegate: Delegate) -> Delegated:
+    async def create(self, delegate: Delegate, change: AuditEntry) -> Delegated:
+        """Insert a delegate with its filters; nothing is written unless the result is
+        ``CREATED``."""
+        municipality_id = change.municipality_id
         try:
             async with self._database.of(municipality_id).transaction() as connection:
                 await connection.execute(
@@ -115,23 +120,29 @@ class Delegates:
                 )
                 for each in delegate.filters:
                     await self._put(connection, municipality_id, delegate.id, each)
+                await keep(connection, [change])
         except asyncpg.UniqueViolationError:
             return Delegated.TAKEN
         except asyncpg.ForeignKeyViolationError:
             return Delegated.ORPHAN
         return Delegated.CREATED
 
-    async def delete(self, municipality_id: str, delegate_id: UUID) -> bool:
-        """With its filters. False: there was none."""
-        done = await self._database.of(municipality_id).execute(
-            "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2",
-            municipality_id,
-            delegate_id,
-        )
-        return done == "DELETE 1"
+    async def delete(self, delegate_id: UUID, change: AuditEntry) -> bool:
+        """Delete it with its filters. False: there was none."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            done = await connection.execute(
+                "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2",
+                change.municipality_id,
+                delegate_id,
+            )
+            if done != "DELETE 1":
+                return False
+            await keep(connection, [change])
+            return True
 
-    async def put_filter(self, municipality_id: str, delegate_id: UUID, wanted: Filter) -> bool:
-        """A new one is added, one that is there is replaced. False: there is no such delegate."""
+    async def put_filter(self, delegate_id: UUID, wanted: Filter, change: AuditEntry) -> bool:
+        """Add or replace a filter. False: there is no such delegate."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             touched = await connection.execute(
                 "UPDATE delegates SET modified_at = $3 WHERE municipality_id = $1 AND id = $2",
@@ -142,11 +153,13 @@ class Delegates:
             if touched != "UPDATE 1":
                 return False
             await self._put(connection, municipality_id, delegate_id, wanted)
+            await keep(connection, [change])
             return True
 
-    async def delete_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> bool:
-        """The last one takes the delegate with it: without a filter everything would be delegated.
-        False: there was none."""
+    async def delete_filter(self, delegate_id: UUID, filter_id: UUID, change: AuditEntry) -> bool:
+        """Delete a filter; the last one takes the delegate with it, since without a filter
+        everything would be delegated. False: there was none."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             await connection.execute(
                 "SELECT FROM delegates WHERE municipality_id = $1 AND id = $2 FOR UPDATE",
@@ -169,6 +182,7 @@ class Delegates:
                 municipality_id,
                 delegate_id,
             )
+            await keep(connection, [change])
             return True
 
     async def _put(

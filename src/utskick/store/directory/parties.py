@@ -13,7 +13,9 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.directory_ports import LegalId, Party, PostalAddress
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
@@ -70,13 +72,16 @@ class Parties:
         )
         return {keys[row["legal_key"]]: row["party_id"] for row in rows}
 
-    async def put(self, municipality_id: str, party: Party, now: datetime) -> Put:
+    async def put(self, party: Party, change: AuditEntry) -> Put:
+        """Insert or replace a party; nothing is written where the result is ``TAKEN``."""
+        municipality_id = change.municipality_id
         try:
             async with self._database.of(municipality_id).transaction() as connection:
                 known = await self.by_number(connection, municipality_id, [party.legal_id])
                 if known.get(party.legal_id.number, party.id) != party.id:
                     return Put.TAKEN
-                created = await self.put_all(connection, municipality_id, [party], now)
+                created = await self.put_all(connection, municipality_id, [party], change.at)
+                await keep(connection, [change])
         except asyncpg.UniqueViolationError:  # somebody else was quicker
             return Put.TAKEN
         return Put.CREATED if created else Put.REPLACED
@@ -101,14 +106,18 @@ class Parties:
         )
         return sum(row["created"] for row in rows)
 
-    async def delete(self, municipality_id: str, party_id: UUID) -> bool:
-        """False: there was none. Contact settings and subscriptions have deletions of their own."""
-        done = await self._database.of(municipality_id).execute(
-            "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2",
-            municipality_id,
-            party_id,
-        )
-        return done == "DELETE 1"
+    async def delete(self, party_id: UUID, change: AuditEntry) -> bool:
+        """Delete the entry; contact settings and subscriptions stay. False: there was none."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            done = await connection.execute(
+                "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2",
+                change.municipality_id,
+                party_id,
+            )
+            if done != "DELETE 1":
+                return False
+            await keep(connection, [change])
+            return True
 
     # -- rows ----------------------------------------
 

@@ -10,12 +10,15 @@ from uuid import UUID
 
 import orjson
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.directory_ports import Subscription
 from utskick.domain.ids import new_id
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Database
 
 _PURPOSE: Final = "push"
+_DELETE: Final = "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,10 @@ class Subscriptions:
         )
         return [Listed(row["id"], row["kind"], row["created_at"]) for row in rows]
 
-    async def add(
-        self, municipality_id: str, party_id: UUID, device: PushDevice, now: datetime
-    ) -> UUID:
-        """Its id. The same device again keeps the id that it had, with its newest keys."""
+    async def add(self, party_id: UUID, device: PushDevice, change: AuditEntry) -> UUID:
+        """Insert a device and return its id; a known device keeps its id and takes the newest
+        keys."""
+        municipality_id = change.municipality_id
         sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
         async with self._database.of(municipality_id).transaction() as connection:
@@ -100,16 +103,24 @@ class Subscriptions:
                 device.kind,
                 sealed,
                 keys[0],
-                now,
+                change.at,
             )
+            await keep(connection, [change])
         return found
 
+    async def remove(self, subscription_id: UUID, change: AuditEntry) -> bool:
+        """Delete a device on request. False: there was none."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            done = await connection.execute(_DELETE, change.municipality_id, subscription_id)
+            if done != "DELETE 1":
+                return False
+            await keep(connection, [change])
+            return True
+
     async def delete(self, municipality_id: str, subscription_id: UUID) -> bool:
-        """False: there was none."""
+        """Delete a device that its push service no longer knows. False: there was none."""
         done = await self._database.of(municipality_id).execute(
-            "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
-            municipality_id,
-            subscription_id,
+            _DELETE, municipality_id, subscription_id
         )
         return done == "DELETE 1"
 

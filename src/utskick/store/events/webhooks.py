@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.feed import Position
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 from utskick.domain.webhook import OVERLAP, Stopped, new_secret
+from utskick.store.administration.audit import keep
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 
@@ -82,10 +84,10 @@ class Webhooks:
         self._feed = Feed(database)
 
     async def add(
-        self, owner: Owner, wanted: WebhookDefinition, now: datetime
+        self, owner: Owner, wanted: WebhookDefinition, change: AuditEntry
     ) -> tuple[UUID, str] | None:
-        """Its id and its secret. It is told what is committed from now on. None: there are ``MOST``
-        already."""
+        """Insert a webhook and return its id and its secret; it receives what is committed from
+        then on. None: there are ``MOST`` already."""
         vault, secret, made = self._database.vault, new_secret(), new_id()
         async with self._database.of(owner.municipality_id).transaction() as connection:
             await connection.execute(
@@ -105,9 +107,11 @@ class Webhooks:
                 [status.value for status in wanted.statuses],
                 wanted.description,
                 vault.lock(owner.municipality_id, secret.encode()),
-                now,
+                change.at,
                 MOST,
             )
+            if added:
+                await keep(connection, [change])
         return (made, secret) if added else None
 
     async def listed(self, owner: Owner) -> list[Webhook]:
@@ -134,18 +138,22 @@ class Webhooks:
         )
         return webhook.in_call + count, more
 
-    async def delete(self, owner: Owner, webhook_id: UUID) -> bool:
-        """False: there was none."""
-        done = await self._database.of(owner.municipality_id).execute(
-            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4",
+    async def delete(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> bool:
+        """Delete a webhook. False: there was none."""
+        return await self._changed(
+            change,
+            """
+            DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+            RETURNING true
+            """,
             *owner.key,
             webhook_id,
         )
-        return done == "DELETE 1"
 
-    async def enable(self, owner: Owner, webhook_id: UUID, now: datetime) -> bool:
-        """It goes on where it stopped, at once and with all of its tries. False: there is none."""
-        found = await self._database.of(owner.municipality_id).fetchval(
+    async def enable(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> bool:
+        """Resume where it stopped, at once and with all of its attempts. False: there is none."""
+        return await self._changed(
+            change,
             """
             WITH w AS (
                 UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
@@ -155,15 +163,15 @@ class Webhooks:
             """,
             *owner.key,
             webhook_id,
-            now,
+            change.at,
         )
-        return bool(found)
 
-    async def rotate(self, owner: Owner, webhook_id: UUID, now: datetime) -> str | None:
-        """Its new secret; the one before signs beside it for a while. None: there is no such
-        webhook."""
+    async def rotate(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> str | None:
+        """Replace the secret and return the new one; the old one signs beside it for ``OVERLAP``.
+        None: there is no such webhook."""
         secret = new_secret()
-        found = await self._database.of(owner.municipality_id).fetchval(
+        found = await self._changed(
+            change,
             """
             UPDATE webhooks SET old_secret = secret, old_secret_until = $6, secret = $5
             WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING true
@@ -171,9 +179,17 @@ class Webhooks:
             *owner.key,
             webhook_id,
             self._database.vault.lock(owner.municipality_id, secret.encode()),
-            now + OVERLAP,
+            change.at + OVERLAP,
         )
         return secret if found else None
+
+    async def _changed(self, change: AuditEntry, statement: str, *values: Any) -> bool:
+        """Run a statement that returns true where it changed something."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            found = bool(await connection.fetchval(statement, *values))
+            if found:
+                await keep(connection, [change])
+            return found
 
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
         """Those that sign now, the newest first."""

@@ -11,11 +11,13 @@ from uuid import UUID
 
 import orjson
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
 from utskick.store import queue as jobs
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Connection, Database
 from utskick.store.group_commit import GroupCommit
@@ -96,11 +98,10 @@ class PrintBatches:
         moved = {row["id"] for row in rows}
         return [g.delivery.id in moved for g in group]
 
-    async def want_closed(
-        self, municipality_id: str, channel: str, batch_id: UUID, now: datetime
-    ) -> bool:
-        """Close the batch as soon as nothing of it is on its way. False: there is no such batch
-        here. May be repeated."""
+    async def want_closed(self, channel: str, batch_id: UUID, change: AuditEntry) -> bool:
+        """Close the batch as soon as nothing of it is on its way; may be repeated. False: there is
+        no such batch in the municipality."""
+        municipality_id = change.municipality_id
         async with self._database.transaction() as connection:
             known = await connection.fetchval(
                 "SELECT true FROM batches WHERE municipality_id = $1 AND id = $2 AND message_type <> $3",
@@ -117,7 +118,9 @@ class PrintBatches:
                 batch_id,
                 channel,
             ):
-                await _insert(connection, [(municipality_id, channel, batch_id)], [False], now)
+                await _insert(
+                    connection, [(municipality_id, channel, batch_id)], [False], change.at
+                )
                 await connection.execute(
                     "UPDATE print_batches SET close_wanted = true"
                     " WHERE municipality_id = $1 AND channel = $2 AND batch_id = $3 AND closed_at IS NULL",
@@ -125,6 +128,7 @@ class PrintBatches:
                     channel,
                     batch_id,
                 )
+            await keep(connection, [change])
             return True
 
     async def close_due(self, now: datetime, close_after: Mapping[str, timedelta]) -> int:

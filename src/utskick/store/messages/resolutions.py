@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import Move
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 from utskick.store import queue as jobs
+from utskick.store.administration.audit import keep
 from utskick.store.database import Database
 from utskick.store.messages.follow_ups import Ending, end_letters
 from utskick.store.messages.print_batches import HAND_OVER
@@ -41,12 +43,14 @@ class Resolutions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def decide(self, decision: Decision) -> bool:
-        """False: the delivery is not (or no longer) uncertain."""
+    async def decide(self, decision: Decision, change: AuditEntry) -> bool:
+        """Carry out the decision. False: the delivery is not (or no longer) uncertain."""
+        carry_out = _resend if decision.choice == "resend" else _give_up
         async with self._database.of(decision.municipality_id).transaction() as connection:
-            if decision.choice == "resend":
-                return await _resend(connection, decision)
-            return await _give_up(connection, decision)
+            decided = await carry_out(connection, decision)
+            if decided:
+                await keep(connection, [change])
+            return decided
 
 
 async def _resend(connection: Any, decision: Decision) -> bool:

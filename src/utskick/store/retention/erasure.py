@@ -16,8 +16,10 @@ from uuid import UUID
 
 import asyncpg
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.retention import Kept, RetentionRule, Rules
+from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
 from utskick.store.history.statistics import Tallies
 from utskick.store.retention.holds import Holds
@@ -57,11 +59,13 @@ class KeptItem:
 
 @dataclass(slots=True)
 class ErasureResult:
-    """What is gone, and what is not. ``entries``: rows of the directory by their kind."""
+    """What is gone, and what is not. ``entries``: rows of the directory by their kind;
+    ``recorded``: whether the audit entry has been written."""
 
     removed: Removed = field(default_factory=Removed)
     entries: dict[str, int] = field(default_factory=dict)
     kept: Counter[KeptItem] = field(default_factory=Counter)
+    recorded: bool = False
 
     @property
     def found_nothing(self) -> bool:
@@ -97,31 +101,37 @@ class Erasures:
         self._tallies = Tallies(database)
         self._step = step
 
-    async def erase(self, order: ErasureOrder, now: datetime) -> ErasureResult:
-        """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for
-        long."""
+    async def erase(self, order: ErasureOrder, change: AuditEntry) -> ErasureResult:
+        """Erase the person.
+
+        ``change`` is written with the first step that changes anything, or with the last one
+        where all of it is kept. Raises ``NotAllowedHere`` where somebody writes to one of the
+        person's batches for long.
+        """
         erased = ErasureResult()
         key = await self._database.vault.index(order.municipality_id, str(order.party_id))
         order = replace(order, key=key)
         for look in range(_LOOKS):
             await self._tallies.keep_up()
             erased.kept = Counter()
-            await self._messages(order, erased, now)
+            await self._messages(order, erased, change)
             if not any(why.reason is Kept.UNTOLD for why in erased.kept):
                 break
             if look < _LOOKS - 1:
                 await asyncio.sleep(_PAUSE)
-        await self._directory(order, erased, now)
+        await self._directory(order, erased, change)
         return erased
 
-    async def _messages(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
+    async def _messages(
+        self, order: ErasureOrder, erased: ErasureResult, change: AuditEntry
+    ) -> None:
         place: _Place | None = _FIRST
         try:
             while place is not None:
                 async with self._database.of(order.municipality_id).transaction() as connection:
                     await lock(connection, order.municipality_id)
                     await connection.execute(PATIENCE)
-                    place = await self._next(connection, order, (place, erased), now)
+                    place = await self._next(connection, order, (place, erased), change)
         except asyncpg.LockNotAvailableError as fault:
             raise NotAllowedHere(
                 "one of the person's batches is being written to; try again, and it goes on from there"
@@ -132,10 +142,10 @@ class Erasures:
         connection: Connection,
         order: ErasureOrder,
         at: tuple[_Place, ErasureResult],
-        now: datetime,
+        change: AuditEntry,
     ) -> _Place | None:
-        """A step; from where to go on."""
-        place, erased = at
+        """Take one step and return the place to continue from."""
+        (place, erased), now = at, change.at
         rows = await connection.fetch(
             """
             SELECT id, at FROM messages
@@ -162,12 +172,15 @@ class Erasures:
             await note(
                 connection, order.municipality_id, RetentionLogEntry(now, _cause(order), removed)
             )
+            await _record(connection, erased, change)
         erased.removed += removed
         return (rows[-1]["at"], rows[-1]["id"]) if len(rows) == self._step else None
 
-    async def _directory(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
-        """The entry, contact settings with what hangs on them, and devices; nothing of it is
-        preserved by a rule."""
+    async def _directory(
+        self, order: ErasureOrder, erased: ErasureResult, change: AuditEntry
+    ) -> None:
+        """Delete the entry, contact settings with their dependents, and devices; no rule preserves
+        any of it."""
         mid, party_id = order.municipality_id, order.party_id
         async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)
@@ -178,6 +191,8 @@ class Erasures:
                 erased.kept.update(
                     +Counter({KeptItem("directory", Kept.HOLD, held or None): sum(counts.values())})
                 )
+                if not erased.found_nothing:
+                    await _record(connection, erased, change)
                 return
             for table in ("parties", "contact_settings", "push_subscriptions"):
                 await connection.execute(
@@ -185,13 +200,24 @@ class Erasures:
                     mid,
                     party_id,
                 )
-            await self._holds.forget(connection, mid, order.key)
+            forgotten = await self._holds.forget(connection, mid, order.key)
             erased.entries = counts
             if gone := sum(counts.values()):
                 await note(
-                    connection, mid, RetentionLogEntry(now, _cause(order), Removed(entries=gone))
+                    connection,
+                    mid,
+                    RetentionLogEntry(change.at, _cause(order), Removed(entries=gone)),
                 )
                 erased.removed = replace(erased.removed, entries=gone)
+            if forgotten or not erased.found_nothing:
+                await _record(connection, erased, change)
+
+
+async def _record(connection: Connection, erased: ErasureResult, change: AuditEntry) -> None:
+    """Write the audit entry once."""
+    if not erased.recorded:
+        await keep(connection, [change])
+        erased.recorded = True
 
 
 async def _row(connection: Connection, municipality_id: str, party_id: UUID) -> Any:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.ids import new_id
 from utskick.domain.retention import HoldKind
+from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
 from utskick.store.retention.rules import forget_places, lock
 
@@ -57,9 +59,10 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def place(self, municipality_id: str, wanted: NewHold, now: datetime) -> UUID | None:
-        """Its id; when this returns, nothing that it holds is removed any more. None: there is no
-        such message or batch."""
+    async def place(self, wanted: NewHold, change: AuditEntry) -> UUID | None:
+        """Place a hold and return its id; from then on nothing that it holds is removed. None:
+        there is no such message or batch."""
+        municipality_id = change.municipality_id
         vault, made, subject = self._database.vault, new_id(), wanted.subject
         keys = await self._keys(municipality_id, subject)
         async with self._database.of(municipality_id).transaction() as connection:
@@ -79,8 +82,9 @@ class Holds:
                 vault.lock(municipality_id, wanted.reason.encode()),
                 wanted.reference,
                 wanted.actor,
-                now,
+                change.at,
             )
+            await keep(connection, [change])
         return made
 
     async def get(self, municipality_id: str, hold_id: UUID) -> Hold | None:
@@ -107,8 +111,9 @@ class Holds:
         )
         return total, [self._hold(municipality_id, row) for row in rows]
 
-    async def lift(self, municipality_id: str, hold_id: UUID, actor: str, now: datetime) -> bool:
-        """False: there is no such hold, or it was lifted before."""
+    async def lift(self, hold_id: UUID, actor: str, change: AuditEntry) -> bool:
+        """Lift a hold. False: there is no such hold, or it was lifted before."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
@@ -116,10 +121,13 @@ class Holds:
                 municipality_id,
                 hold_id,
                 actor,
-                now,
+                change.at,
             )
+            if done != "UPDATE 1":
+                return False
             await forget_places(connection, municipality_id)
-        return bool(done == "UPDATE 1")
+            await keep(connection, [change])
+        return True
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
         """All that were placed on the person, or on one of the person's messages or batches; the
@@ -155,12 +163,12 @@ class Holds:
         )
         return found
 
-    async def forget(self, connection: Connection, municipality_id: str, key: bytes) -> None:
+    async def forget(self, connection: Connection, municipality_id: str, key: bytes) -> bool:
         """Erase what names or describes the person from lifted holds on the person.
 
-        Runs inside the caller's transaction.
+        Runs inside the caller's transaction. Returns whether there was such a hold.
         """
-        await connection.execute(
+        done: str = await connection.execute(
             """
             UPDATE holds SET keys = NULL, subject = NULL, reason = NULL
             WHERE municipality_id = $1 AND kind = 'party' AND $2 = ANY(keys)
@@ -169,6 +177,7 @@ class Holds:
             municipality_id,
             key,
         )
+        return done != "UPDATE 0"
 
     async def _keys(self, municipality_id: str, subject: Subject) -> list[bytes]:
         if subject.kind is HoldKind.PARTY:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.retention import RetentionRule, Rules
 from utskick.domain.unit import Unit
+from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
 
 
@@ -47,9 +49,10 @@ class RetentionRules:
         )
         return Rules((_rule(row) for row in rows), self._defaults)
 
-    async def put(self, municipality_id: str, rule: RetentionRule) -> bool:
-        """True: it is new; False: it took the place of another. A rule without a unit is one for
-        the whole municipality."""
+    async def put(self, rule: RetentionRule, change: AuditEntry) -> bool:
+        """Insert or replace a rule; one without a unit applies to the whole municipality. True: it
+        is new; False: it replaced another."""
+        municipality_id = change.municipality_id
         unit = rule.unit or Unit(municipality_id)
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
@@ -71,10 +74,11 @@ class RetentionRules:
                 unit.department or "",
             )
             await forget_places(connection, municipality_id)
+            await keep(connection, [change])
         return bool(added)
 
-    async def delete(self, unit: Unit, message_type: str) -> bool:
-        """False: there was none."""
+    async def delete(self, unit: Unit, message_type: str, change: AuditEntry) -> bool:
+        """Delete a rule. False: there was none."""
         async with self._database.of(unit.municipality_id).transaction() as connection:
             await lock(connection, unit.municipality_id)
             done = await connection.execute(
@@ -87,8 +91,11 @@ class RetentionRules:
                 unit.organization_number or "",
                 unit.department or "",
             )
+            if done != "DELETE 1":
+                return False
             await forget_places(connection, unit.municipality_id)
-        return bool(done == "DELETE 1")
+            await keep(connection, [change])
+        return True
 
 
 async def forget_places(connection: Connection, municipality_id: str) -> None:
