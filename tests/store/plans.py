@@ -38,7 +38,7 @@ from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.idempotency import IdempotencyKeys
-from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
@@ -301,7 +301,9 @@ class Flow:
         jobs: dict[UUID, Job] = {job.delivery_id: job for job in claimed}
         gather = [
             self.prints.gather(
-                Gather(found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True)
+                GatheredLetter(
+                    found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True
+                )
             )
             for found in loaded.values()
         ]

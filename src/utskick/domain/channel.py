@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.errors import Violation
+from utskick.domain.leg import Leg
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparation import Prepared
 from utskick.domain.recipient import Recipient
@@ -48,14 +49,11 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request comes to: one shared content, and the recipients it goes to. Everything has
-    been validated.
+    """A validated request: one shared content, and the recipients it goes to.
 
     ``content``: JSON members, the request without its recipients, as history shows it; members that
-    begin with ``_`` are not shown. ``content["_legs"]``: what other channels are given of a routed
-    request, by channel: ``{"content": {...}, "attachments": [indexes]}``. Where it is not known yet
-    which leg will be taken, ``_later`` in a leg's content names the members whose faults count only
-    then. ``entries``: for each recipient of the request, in its order, the index into
+    begin with ``_`` are not visible. ``legs``: what is handed over to other channels, by channel.
+    ``entries``: for each recipient of the request, in its order, the index into
     ``recipients`` (exact duplicates share one). ``remarks``: members added to the answer and to the
     history (SMS: encoding, segments). ``secret``: what a delivery needs and nobody may read (a
     token): encrypted while it is pending, erased when it has settled. ``each``: the member of the
@@ -78,6 +76,7 @@ class Plan:
     batch_id: UUID | None = None
     each: str = ""
     organization_number: str | None = None
+    legs: Mapping[str, Leg] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ class Draft:
     ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan
     gave it. ``letters``: of the hand-over of a gathering, its members, each with its delivery id;
     read as they are asked for. ``organization_number``, ``department``: of the unit whose
-    configuration applies.
+    configuration applies. ``deferred``: of a leg, the members that are inspected before the attempt
+    and not at acceptance.
     """
 
     municipality_id: str
@@ -102,6 +102,7 @@ class Draft:
     letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
     organization_number: str | None = None
     department: str | None = None
+    deferred: tuple[str, ...] = ()
 
     @property
     def unit(self) -> Unit:

@@ -59,8 +59,8 @@ class FeedEvent:
     at: datetime
 
     @property
-    def shown_type(self) -> str:
-        """By the rule of ``store.history.State.shown_type``."""
+    def visible_type(self) -> str:
+        """By the rule of ``store.history.State.visible_type``."""
         undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
         return self.original_type if undeliverable else self.message_type
 
@@ -72,7 +72,7 @@ class FeedEvent:
             "deliveryId": str(self.delivery_id),
             "messageId": str(self.message_id),
             "batchId": str(self.batch_id),
-            "messageType": self.shown_type,
+            "messageType": self.visible_type,
             "originalMessageType": self.original_type,
             "status": contract_status(self.lifecycle, reason.code if reason else None).value,
             "lifecycle": self.lifecycle.value,

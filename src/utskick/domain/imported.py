@@ -16,7 +16,7 @@ import orjson
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
-from utskick.domain.status import POLITE, ContractStatus, Status
+from utskick.domain.status import DECLINED, ContractStatus, Status
 
 #: Where a content lists its files, what a file's name is called there, and what its Base64 is
 #: (contract 8.4).
@@ -28,7 +28,7 @@ _TYPES: Final = ("contentType", "mimeType")
 #: The contract's words that tell an end, and what we call it.
 ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
     ContractStatus.SENT: (Status.SENT, None),
-    ContractStatus.NOT_SENT: (Status.FAILED, f"{POLITE}recorded"),
+    ContractStatus.NOT_SENT: (Status.FAILED, f"{DECLINED}recorded"),
     ContractStatus.FAILED: (Status.FAILED, "recorded"),
     ContractStatus.NO_CONTACT_SETTINGS_FOUND: (Status.FAILED, "no-contact-settings"),
     ContractStatus.NO_CONTACT_WANTED: (Status.FAILED, "no-contact-wanted"),

@@ -67,7 +67,7 @@ class NumberedRequest:
         legs = self.plan.recipients[index].legs
         return legs[0] if legs else self.channel
 
-    def shown_type(self, index: int) -> str:
+    def visible_type(self, index: int) -> str:
         """The contract's word in an asynchronous answer: of a person whose way is still to be
         found, the request's own."""
         recipient = self.plan.recipients[index]

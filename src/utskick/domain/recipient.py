@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import phonenumbers
+
+from utskick.domain.leg import Leg
 
 #: Contract section 1.1, ``@ValidMSISDN`` (E.164 with its plus sign).
 MSISDN: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
@@ -19,13 +21,14 @@ _EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """``destination``: a number in E.164, an e-mail address, … as its channel writes it.
-    ``party_id``: who it is, when known.
+    """A recipient of a planned request.
 
-    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery
-    does. ``legs``: of a routed request, the channels that are tried for this recipient, one after
-    the other; empty: the request's own channel. ``content``: where what is said to this recipient
-    differs from what is said to all (with ``files``: which of the plan's attachments belong to it).
+    ``destination``: a number in E.164, an e-mail address, … as its channel writes it. ``party_id``:
+    who it is, where that is known. ``reference``: the caller's own word for the recipient, returned
+    wherever the delivery is. ``legs``: of a routed request, the channels that are tried for this
+    recipient, one after the other; empty for the request's own channel. ``content``: the content of
+    this recipient where it is not the plan's, with ``own_legs``, and ``files``: positions of its
+    attachments in the plan.
     """
 
     destination: str
@@ -34,6 +37,7 @@ class Recipient:
     legs: tuple[str, ...] = ()
     content: dict[str, Any] | None = None
     files: tuple[int, ...] = ()
+    own_legs: Mapping[str, Leg] = field(default_factory=dict)
 
 
 def once_each(

@@ -28,7 +28,7 @@ from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery
 from utskick.store.messages.follow_ups import FollowUps, Routing
-from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
 
@@ -114,7 +114,7 @@ class Dispatch:
     async def _prepare(self, loaded: ClaimedDelivery) -> Prepared:
         channel = self._a.channels[loaded.delivery.channel]
         try:
-            if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
+            if loaded.draft.deferred and (unfit := await _unfit(channel, loaded.draft)):
                 return unfit
             return await channel.prepare(loaded.draft, loaded.delivery.id)
         except (
@@ -138,7 +138,7 @@ class Dispatch:
             await self._finished.put(job.id)
 
     async def _gather(self, job: Job, loaded: ClaimedDelivery, frozen: bytes) -> None:
-        gather = Gather(
+        gather = GatheredLetter(
             loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed
         )
         if not await self._insist(self._a.print_batches.gather, gather, "gather"):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from utskick.domain.channel import Channel, Plan, RequestContext
@@ -14,6 +13,7 @@ from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
+from utskick.domain.leg import Leg
 from utskick.domain.message import Caller, Key, NumberedRequest, Replay
 from utskick.engine.failpoints import Failpoints
 from utskick.store.database import Database
@@ -83,10 +83,10 @@ class Intake:
         """What is too slow for ``plan``, of every channel that the request may go by. Raises
         ``Invalid``."""
         faults = list(await channel.inspect(plan.content, plan.attachments, asked))
-        faults += await self._inspect_legs(plan.content, plan, asked)
+        faults += await self._inspect_legs(plan.legs, plan, asked)
         for index, recipient in enumerate(plan.recipients):
             if recipient.content is not None:
-                found = await self._inspect_legs(recipient.content, plan, asked)
+                found = await self._inspect_legs(recipient.own_legs, plan, asked)
                 faults += [
                     Violation(f"{plan.each}[{index}].{fault.field}", fault.message)
                     for fault in found
@@ -95,17 +95,16 @@ class Intake:
             raise Invalid(list(dict.fromkeys(faults)))
 
     async def _inspect_legs(
-        self, content: Mapping[str, Any], plan: Plan, asked: RequestContext
+        self, legs: Mapping[str, Leg], plan: Plan, asked: RequestContext
     ) -> list[Violation]:
         faults = []
-        for name, leg in content.get("_legs", {}).items():
-            indexes = leg["attachments"]
-            found = await self._channels[name].inspect(
-                leg["content"], [plan.attachments[i] for i in indexes], asked
-            )
-            now = [fault for fault in found if fault.field not in leg["content"].get("_later", ())]
+        for name, leg in legs.items():
+            attachments = [plan.attachments[i] for i in leg.attachments]
+            found = await self._channels[name].inspect(leg.content, attachments, asked)
             faults += [
-                Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now
+                Violation(_as_in_request(fault.field, leg.attachments), fault.message)
+                for fault in found
+                if fault.field not in leg.deferred
             ]
         return faults
 

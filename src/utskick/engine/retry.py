@@ -18,7 +18,7 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.domain.status import POLITE, Status
+from utskick.domain.status import DECLINED, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def next_move(outcome: Outcome, delivery: Delivery, situation: RetryContext) -> 
         case Sent(reference, delivered):
             return Move(Status.DELIVERED if delivered else Status.SENT, reference=reference)
         case Rejected(reason, polite):
-            code = POLITE + reason.code if polite else reason.code
+            code = DECLINED + reason.code if polite else reason.code
             return Move(Status.FAILED, reason=Reason(code, reason.sentence, reason.provider_code))
         case Uncertain(reason):
             return _in_doubt(reason, delivery, situation)

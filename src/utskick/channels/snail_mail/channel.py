@@ -1,7 +1,6 @@
 """Physical letters: collected in a print batch, handed over to a printing house as files.
 
-The stored content of a letter, which another channel may also lay down for this one
-(``content["_legs"]["snail_mail"]``):
+The stored content of a letter, which another channel may also hand over (``domain.leg``):
 
 - ``department``: required; ``folderName``, ``deviation``: as the request has them;
 - ``attachments``: one member for each attachment of the draft, in its order: ``{"filename",

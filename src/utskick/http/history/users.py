@@ -180,7 +180,7 @@ class UserCalls:
         return without_nulls(
             {
                 "status": word_of(said),
-                "messageType": said.state.shown_type,
+                "messageType": said.state.visible_type,
                 "address": {k: v for k, v in address.items() if k in _ADDRESS}
                 if isinstance(address, dict)
                 else None,

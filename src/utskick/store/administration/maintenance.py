@@ -8,8 +8,10 @@ from uuid import UUID
 
 from utskick.domain.channel import Priority
 from utskick.domain.ids import first_id_at
+from utskick.domain.status import PENDING
 from utskick.store import queue as jobs
 from utskick.store.database import Database
+from utskick.store.transitions import listed
 
 
 class UpkeepRows:
@@ -55,20 +57,20 @@ class UpkeepRows:
         """
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
-                """
+                f"""
                 WITH lost AS (
                     SELECT uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8') AS payload
                     FROM deliveries d
-                    WHERE d.id >= $1 AND d.status IN ('queued', 'deferred', 'sending')
+                    WHERE d.id >= $1 AND d.status IN {listed(PENDING)}
                         AND d.updated_at < $2
                     EXCEPT SELECT payload FROM pgqueuer)
                 SELECT d.id, d.municipality_id, d.channel, d.priority FROM deliveries d
                 WHERE d.id = ANY(ARRAY(
                         SELECT encode(substring(payload FROM 1 FOR 16), 'hex')::uuid FROM lost
                         ORDER BY payload LIMIT $3))
-                    AND d.status IN ('queued', 'deferred', 'sending') AND d.updated_at < $2
+                    AND d.status IN {listed(PENDING)} AND d.updated_at < $2
                 ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
-                """,
+                """,  # noqa: S608
                 first_id_at(oldest),
                 now - timedelta(minutes=10),
                 limit,

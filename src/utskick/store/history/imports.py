@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from utskick.domain.channel import Priority
 from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.imported import Record
@@ -19,7 +20,8 @@ from utskick.domain.month import month_of
 from utskick.domain.status import contract_status
 from utskick.store.crypto.columns import Column, MonthKey
 from utskick.store.database import Connection, Database
-from utskick.store.messages.attachments import keep, named, refer
+from utskick.store.messages.attachments import keep, names_of, refer
+from utskick.store.messages.rows import NewDelivery, NewMessage
 
 _LOCK: Final = (
     7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
@@ -27,38 +29,8 @@ _LOCK: Final = (
 _ERASED: Final = "at: what was said in that month has been erased here"
 
 
-_MESSAGE_COLUMNS: Final = [
-    "id",
-    "municipality_id",
-    "batch_id",
-    "ordinal",
-    "party_key",
-    "party",
-    "at",
-    "origin",
-    "issuer",
-    "department",
-]
-_DELIVERY_COLUMNS: Final = [
-    "id",
-    "municipality_id",
-    "batch_id",
-    "message_id",
-    "channel",
-    "message_type",
-    "priority",
-    "status",
-    "destination",
-    "awaited",
-    "reference",
-    "reason_code",
-    "reason",
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "recorded",
-    "recorded_files",
-]
+#: What an imported delivery has beside the columns of every delivery.
+_RECORDED: Final = ("reference", "reason_code", "reason", "recorded", "recorded_files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +125,14 @@ class Records:
         ordinals = await self._batches(connection, new, list(reversed(messages.values())))
         await connection.copy_records_to_table(
             "messages",
-            columns=_MESSAGE_COLUMNS,
+            columns=NewMessage._fields,
             records=[
                 self._message(record, ordinals[record.message_id]) for record in messages.values()
             ],
         )
         await connection.copy_records_to_table(
             "deliveries",
-            columns=_DELIVERY_COLUMNS,
+            columns=(*NewDelivery._fields, *_RECORDED),
             records=[self._delivery(record) for record in new],
         )
         await _tally(
@@ -215,48 +187,45 @@ class Records:
             places[record.batch] += 1
         return ordinals
 
-    def _message(self, record: Record, ordinal: int) -> tuple[Any, ...]:
+    def _message(self, record: Record, ordinal: int) -> NewMessage:
         municipality_id, party = record.municipality_id, record.party_id
         index = self._database.vault.lasting(municipality_id).party
-        return (
+        return NewMessage(
             record.message_id,
             municipality_id,
             record.batch_id,
             ordinal,
-            index(party) if party else None,
-            self._key(record).seal(Column.PARTY, party.encode()) if party else None,
             record.at,
             record.origin,
             record.issuer,
-            record.department,
+            department=record.department,
+            party_key=index(party) if party else None,
+            party=self._key(record).seal(Column.PARTY, party.encode()) if party else None,
         )
 
     def _delivery(self, record: Record) -> tuple[Any, ...]:
-        municipality_id, seal, reason = (
-            record.municipality_id,
-            self._key(record).seal,
-            record.reason,
-        )
-        files = record.content.files
-        return (
+        seal, reason, files = self._key(record).seal, record.reason, record.content.files
+        row = NewDelivery(
             record.delivery_id,
-            municipality_id,
+            record.municipality_id,
             record.batch_id,
             record.message_id,
             self._channels[record.message_type],
             record.message_type,
-            "NORMAL",
-            record.status.value,
+            Priority.NORMAL.value,
             seal(Column.DESTINATION, record.destination.encode()),
-            False,
+            record.at,
+            record.at,
+            record.at,
+            status=record.status.value,
+        )
+        return (
+            *row,
             record.reference,
             reason.code if reason else None,
             reason.sentence if reason else None,
-            record.at,
-            record.at,
-            record.at,
             seal(Column.RECORDED, orjson.dumps(record.content.members)),
-            seal(Column.FILES, orjson.dumps(named(files))) if files else None,
+            seal(Column.FILES, orjson.dumps(names_of(files))) if files else None,
         )
 
     def _key(self, record: Record) -> MonthKey:

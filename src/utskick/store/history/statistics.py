@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from utskick.domain.status import PENDING
 from utskick.store.database import REPORTING, Connection, Database
-from utskick.store.history.status_words import shown_type, word
+from utskick.store.history.status_words import visible_type, word
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.tenant import places
+from utskick.store.transitions import listed
 
 NAME: Final = "tallies"
 #: Events that are taken in at a time, unless one transaction wrote more.
 _STRIDE: Final = 20_000
-_ON_THE_WAY: Final = "('queued', 'sending', 'deferred')"
+_PENDING: Final = listed(PENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ _CHANGES: Final = """
             SELECT coalesce(p.became, p.status) AS status, p.reason_code FROM events p
             WHERE p.delivery_id = e.delivery_id AND p.municipality_id = $1 AND p.id < e.id ORDER BY p.id DESC LIMIT 1) p ON true
         CROSS JOIN LATERAL (VALUES (coalesce(e.became, e.status), e.reason_code, 1), (p.status, p.reason_code, -1)) AS s(status, code, sign)
-        WHERE e.municipality_id = $1 AND {span} AND s.status IS NOT NULL AND s.status NOT IN {on_the_way}) c
+        WHERE e.municipality_id = $1 AND {span} AND s.status IS NOT NULL AND s.status NOT IN {pending}) c
     CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = c.delivery_id OFFSET 0) d {of_delivery}
     WHERE c.word IS NOT NULL AND d.municipality_id = $1
 """
@@ -82,10 +84,10 @@ _CHANGES: Final = """
 def _changes(span: str) -> str:
     return _CHANGES.format(
         keys=_KEYS,
-        shown=shown_type("d.message_type", "b.message_type", "c.code"),
+        shown=visible_type("d.message_type", "b.message_type", "c.code"),
         word=word("s.status", "s.code"),
         span=span,
-        on_the_way=_ON_THE_WAY,
+        pending=_PENDING,
         of_delivery=_OF_DELIVERY,
     )
 
@@ -100,7 +102,7 @@ _WAITING: Final = f"""
     FROM (
         SELECT encode(substring(payload FROM 1 FOR 16), 'hex')::uuid AS id FROM pgqueuer
         WHERE substring(payload FROM 17) = convert_to($1, 'UTF8') OFFSET 0) q
-    JOIN deliveries d ON d.id = q.id AND d.municipality_id = $1 AND d.status IN {_ON_THE_WAY} {_OF_DELIVERY}
+    JOIN deliveries d ON d.id = q.id AND d.municipality_id = $1 AND d.status IN {_PENDING} {_OF_DELIVERY}
 """  # noqa: S608
 
 _COUNT: Final = f"""

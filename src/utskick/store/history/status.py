@@ -28,7 +28,7 @@ class DeliveryState:
     original_type: str
 
     @property
-    def shown_type(self) -> str:
+    def visible_type(self) -> str:
         """A leg that could not even be addressed is told under the type of its request (contract
         6.2, L5 and L7)."""
         undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.status import OVER, Status
 from utskick.store.database import Database
 from utskick.store.messages.print_batches import HAND_OVER
 
@@ -51,7 +52,7 @@ class Sending:
 #: one.
 _TELLING: Final = ("DIGITAL_MAIL", "EMAIL", "SNAIL_MAIL", "WEB_MESSAGE", "DIGITAL_INVOICE")
 _MUTE: Final = ("SMS", "SLACK", "PUSH")
-_ON_THE_WAY: Final = ("queued", "sending", "deferred", "gathered", "uncertain")
+_OPEN: Final = [status.value for status in Status if status not in OVER]
 
 
 class Users:
@@ -106,7 +107,7 @@ class Users:
             """,
             municipality_id,
             list(batch_ids),
-            list(_ON_THE_WAY),
+            _OPEN,
             list(_TELLING),
             list(_MUTE),
         )

@@ -33,14 +33,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from utskick.domain.retention import Kept
+from utskick.domain.status import OVER, Status
 from utskick.domain.unit import Unit
 from utskick.store.database import Connection
 from utskick.store.history.statistics import NAME as TALLIES
 from utskick.store.messages.idempotency import KEPT
 from utskick.store.messages.print_batches import HAND_OVER
+from utskick.store.transitions import listed
 
 #: Nothing of ours follows these. A receipt that comes later finds nothing, and says nothing new.
-_OVER: Final = ("sent", "delivered", "failed", "expired", "cancelled", "routed")
+_OVER: Final = [status.value for status in Status if status in OVER]
+_NOT_OVER: Final = f"d.status NOT IN {listed(OVER)}"
 #: A webhook that has stopped may be enabled again, and then goes on where it stopped: so long its
 #: events are kept.
 _STOPPED: Final = timedelta(days=30)
@@ -113,10 +116,8 @@ _JUDGED: Final = """
         SELECT * FROM batches WHERE id = m.batch_id AND municipality_id = $1 OFFSET 0) b
     WHERE m.municipality_id = $1
 """
-_UNLOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}')", tallies=TALLIES)
-_LOCKED: Final = _JUDGED.format(
-    open=f"d.status <> ALL('{{{','.join(_OVER)}}}') OR d.id <> ALL($4::uuid[])", tallies=TALLIES
-)
+_UNLOCKED: Final = _JUDGED.format(open=_NOT_OVER, tallies=TALLIES)
+_LOCKED: Final = _JUDGED.format(open=f"{_NOT_OVER} OR d.id <> ALL($4::uuid[])", tallies=TALLIES)
 
 
 async def look(
@@ -263,7 +264,7 @@ class Removal:
             self._municipality_id,
             await self._locked(batch_ids),
             HAND_OVER,
-            list(_OVER),
+            _OVER,
         )
         gone = [row["id"] for row in rows]
         if gone:
