@@ -264,6 +264,11 @@ class Channel(Protocol):
         ...
 
     @property
+    def titled(self) -> bool:
+        """Whether its messages have a subject or files (contract 9.1)."""
+        ...
+
+    @property
     def gathering(self) -> BatchPolicy | None: ...
 
     @property

@@ -27,6 +27,7 @@ class ChannelDefaults:
 
     questions: tuple[ChannelQuery, ...] = ()
     legs: tuple[str, ...] = ()
+    titled: bool = False
     gathering: BatchPolicy | None = None
     ahead: int = 0
     failure_title: str | None = None

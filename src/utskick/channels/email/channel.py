@@ -65,6 +65,7 @@ class EmailChannel(ChannelDefaults):
 
     name = "email"
     message_type = "EMAIL"
+    titled = True
     integration = "EmailSender"
     forms = FORMS
 

@@ -114,6 +114,7 @@ class SnailMailChannel(ChannelDefaults):
 
     name = "snail_mail"
     message_type = "SNAIL_MAIL"
+    titled = True
     integration = "SnailmailSender"
     forms: tuple[SendEndpoint, ...] = FORMS
     #: A whole batch is addressed before anything of it is handed over.

@@ -34,7 +34,7 @@ class UserCalls:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
-        self._users = Users(service.database)
+        self._users = Users(service.database, service.channels.values())
 
     async def batches(self, request: Request) -> Response:
         parameters, user = self._asked(request, "getUserBatches", self._start_of_day())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.channel import Channel
 from utskick.domain.status import OVER, Status
 from utskick.store.database import Database
 from utskick.store.messages.print_batches import HAND_OVER
@@ -48,18 +49,18 @@ class Sending:
     example: UUID | None
 
 
-#: Types whose messages have a subject or files (contract 9.1), and the requests that may come to
-#: one.
-_TELLING: Final = ("DIGITAL_MAIL", "EMAIL", "SNAIL_MAIL", "WEB_MESSAGE", "DIGITAL_INVOICE")
-_MUTE: Final = ("SMS", "SLACK", "PUSH")
 _OPEN: Final = [status.value for status in Status if status not in OVER]
 
 
 class Users:
     """Reads only. Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, channels: Iterable[Channel]) -> None:
         self._database = database
+        known = list(channels)
+        #: Message types with a subject or files, and types of requests that never lead to one.
+        self._titled = [channel.message_type for channel in known if channel.titled]
+        self._untitled = [c.message_type for c in known if not c.titled and not c.legs]
 
     async def batches(self, user: User, page: PageRequest) -> tuple[int, list[UUID]]:
         """How many there are, and the page's, newest first."""
@@ -108,8 +109,8 @@ class Users:
             municipality_id,
             list(batch_ids),
             _OPEN,
-            list(_TELLING),
-            list(_MUTE),
+            self._titled,
+            self._untitled,
         )
         return [_sending(row) for row in rows]
 
