@@ -1,5 +1,7 @@
-"""Delegates: who is told what another is told, and the filters that say of what. Aliases and values
-are sealed."""
+"""Delegates: who is notified of what another is notified of, and their filters.
+
+Aliases and values are encrypted.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ _COLUMNS: Final = "id, principal_id, agent_id, created_at, modified_at"
 
 
 class Delegated(StrEnum):
-    """What became of a new delegate. ``TAKEN``: the two are bound already; ``ORPHAN``: one of them
-    does not exist."""
+    """The result of adding a delegate.
+
+    ``TAKEN``: the two are bound already. ``ORPHAN``: one of them does not exist.
+    """
 
     CREATED = "created"
     TAKEN = "taken"
@@ -29,7 +33,10 @@ class Delegated(StrEnum):
 
 
 class Delegates:
-    """Every statement is bound to a municipality, those on filters and rules too."""
+    """Reader and writer of delegates, filters and rules.
+
+    Every statement is bound to a municipality.
+    """
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
@@ -47,14 +54,14 @@ class Delegates:
     async def find(
         self, municipality_id: str, *, principal_id: UUID | None, agent_id: UUID | None
     ) -> list[Delegate]:
-        """Those of a principal, of an agent, or between the two."""
+        """Return those of a principal, of an agent, or between the two."""
         condition = (
             "($2::uuid IS NULL OR principal_id = $2) AND ($3::uuid IS NULL OR agent_id = $3)"
         )
         return await self._found(municipality_id, condition, principal_id, agent_id)
 
     async def _found(self, municipality_id: str, condition: str, *values: Any) -> list[Delegate]:
-        """Oldest first. ``condition`` is one of those above."""
+        """Return delegates, oldest first. ``condition`` is one of those above."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1 AND {condition} ORDER BY created_at, id",  # noqa: S608
@@ -122,7 +129,7 @@ class Delegates:
         return Delegated.CREATED
 
     async def delete(self, municipality_id: str, delegate_id: UUID) -> bool:
-        """With its filters. False: there was none."""
+        """Delete a delegate with its filters. False: there was none."""
         done = await self._database.of(municipality_id).execute(
             "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2",
             municipality_id,
@@ -131,7 +138,7 @@ class Delegates:
         return done == "DELETE 1"
 
     async def put_filter(self, municipality_id: str, delegate_id: UUID, wanted: Filter) -> bool:
-        """A new one is added, one that is there is replaced. False: there is no such delegate."""
+        """Add or replace a filter. False: there is no such delegate."""
         async with self._database.of(municipality_id).transaction() as connection:
             touched = await connection.execute(
                 "UPDATE delegates SET modified_at = $3 WHERE municipality_id = $1 AND id = $2",
@@ -145,8 +152,10 @@ class Delegates:
             return True
 
     async def delete_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> bool:
-        """The last one takes the delegate with it: without a filter everything would be delegated.
-        False: there was none."""
+        """Delete a filter; with the last one the delegate. False: there was none.
+
+        Without a filter everything would be delegated.
+        """
         async with self._database.of(municipality_id).transaction() as connection:
             await connection.execute(
                 "SELECT FROM delegates WHERE municipality_id = $1 AND id = $2 FOR UPDATE",

@@ -1,5 +1,4 @@
-"""Parties: which number stands behind a party id, where somebody lives, and whether that may be
-told."""
+"""Parties: the number behind a party id, the address, and whether it may be used."""
 
 from __future__ import annotations
 
@@ -21,8 +20,10 @@ _NAMES: Final = ("first_name", "last_name", "organization")
 
 
 class Put(StrEnum):
-    """What became of a party that was handed in. ``TAKEN``: its number belongs to another party;
-    nothing was written."""
+    """The result of adding a party.
+
+    ``TAKEN``: its number belongs to another party; nothing was written.
+    """
 
     CREATED = "created"
     REPLACED = "replaced"
@@ -30,7 +31,10 @@ class Put(StrEnum):
 
 
 class Parties:
-    """Every statement is bound to a municipality. Numbers, names and addresses are sealed."""
+    """Reader and writer of parties.
+
+    Every statement is bound to a municipality. Numbers, names and addresses are encrypted.
+    """
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
@@ -57,7 +61,7 @@ class Parties:
     async def by_number(
         self, connection: Connection, municipality_id: str, numbers: Sequence[LegalId]
     ) -> dict[str, UUID]:
-        """The ids under which numbers are known, by number; inside the caller's transaction."""
+        """Return the ids of known numbers, by number; inside the caller's transaction."""
         keys = {
             key: n.number
             for n in numbers
@@ -77,15 +81,17 @@ class Parties:
                 if known.get(party.legal_id.number, party.id) != party.id:
                     return Put.TAKEN
                 created = await self.put_all(connection, municipality_id, [party], now)
-        except asyncpg.UniqueViolationError:  # somebody else was quicker
+        except asyncpg.UniqueViolationError:  # another transaction was quicker
             return Put.TAKEN
         return Put.CREATED if created else Put.REPLACED
 
     async def put_all(
         self, connection: Connection, municipality_id: str, parties: Sequence[Party], now: datetime
     ) -> int:
-        """How many are new; the others are replaced. Raises ``UniqueViolationError`` where a number
-        belongs to another party."""
+        """Add or replace parties. Returns how many are new.
+
+        Raises ``UniqueViolationError`` where a number belongs to another party.
+        """
         rows = await connection.fetch(
             """
             INSERT INTO parties (municipality_id, party_id, kind, legal_id, legal_key, protected, names, address, updated_at)
@@ -102,7 +108,10 @@ class Parties:
         return sum(row["created"] for row in rows)
 
     async def delete(self, municipality_id: str, party_id: UUID) -> bool:
-        """False: there was none. Contact settings and subscriptions have deletions of their own."""
+        """Delete a party. False: there was none.
+
+        Contact settings and subscriptions are deleted apart.
+        """
         done = await self._database.of(municipality_id).execute(
             "DELETE FROM parties WHERE municipality_id = $1 AND party_id = $2",
             municipality_id,

@@ -1,5 +1,4 @@
-"""Another system's records become history here: each delivery once, whatever is interrupted and
-repeated."""
+"""Import of another system's records: each delivery once, whatever is interrupted and repeated."""
 
 from __future__ import annotations
 
@@ -24,7 +23,8 @@ from utskick.store.messages.attachments import keep, names_of, refer
 from utskick.store.messages.rows import NewDelivery, NewMessage
 
 _LOCK: Final = (
-    7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
+    # any number of this application's: two imports at once would count a batch's messages twice
+    7_318_302_582
 )
 _ERASED: Final = "at: what was said in that month has been erased here"
 
@@ -35,7 +35,7 @@ _RECORDED: Final = ("reference", "reason_code", "reason", "recorded", "recorded_
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that cannot be taken. ``reason`` repeats nothing of what stands in it."""
+    """A record that cannot be imported. ``reason`` repeats nothing of its content."""
 
     line: int
     delivery_id: UUID | None
@@ -44,7 +44,7 @@ class RejectedRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """What became of some records: new ones, ones that had been taken before, and refused ones."""
+    """The result of an import: new records, known ones, and rejected ones."""
 
     new: int
     known: int
@@ -53,7 +53,7 @@ class ImportCounts:
 
 @dataclass(frozen=True, slots=True)
 class _KnownIds:
-    """What the database has of the ids that some records name."""
+    """The rows of the database with the ids that some records have."""
 
     deliveries: Mapping[UUID, Any]
     messages: Mapping[UUID, Any]
@@ -61,14 +61,17 @@ class _KnownIds:
 
 
 class Records:
-    """``channels``: the channel of each of the contract's message types."""
+    """Importer of records. ``channels``: the channel of each message type."""
 
     def __init__(self, database: Database, channels: Mapping[str, str]) -> None:
         self._database = database
         self._channels = channels
 
     async def take(self, records: Sequence[Record], now: datetime) -> ImportCounts:
-        """All of them in one transaction. Raises ``NotAllowedHere`` while another import runs."""
+        """Import records in one transaction.
+
+        Raises ``NotAllowedHere`` while another import runs.
+        """
         for municipality_id in {record.municipality_id for record in records}:
             months = {
                 month_of(record.at)
@@ -147,8 +150,10 @@ class Records:
     async def _batches(
         self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]
     ) -> dict[UUID, int]:
-        """Batches grow by these messages, and are as old as the oldest. The place of each message
-        in its batch."""
+        """Add batches, or grow existing ones; they are as old as their oldest message.
+
+        Returns the ordinal of each message in its batch.
+        """
         firsts = {record.batch: record for record in reversed(new)}
         begun = {
             record.batch: record.at
@@ -233,8 +238,10 @@ class Records:
 
 
 def _further(record: Record) -> Record:
-    """A delivery id that the peer gave twice stands for two deliveries (contract Q17): the second
-    gets this one, always the same."""
+    """Return the record with an id of its own, always the same.
+
+    A delivery id that the other system gave twice stands for two deliveries (contract Q17).
+    """
     return replace(
         record,
         delivery_id=uuid5(
@@ -243,7 +250,7 @@ def _further(record: Record) -> Record:
     )
 
 
-#: Until the transaction ends, nobody removes them (``store.removals``).
+#: Until the transaction ends, ``retention.purge`` removes none of them.
 _MESSAGES: Final = "SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE"
 _DELIVERIES: Final = """
     SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at, d.recorded IS NOT NULL AS recorded
@@ -275,7 +282,7 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _KnownIds
 def _sorted(
     records: Sequence[Record], known: _KnownIds
 ) -> tuple[list[Record], int, list[RejectedRecord]]:
-    """(new ones, how many were known, refused ones)."""
+    """Return new records, the number of known ones, and rejected ones."""
     new: dict[UUID, Record] = {}
     messages: dict[UUID, Record] = {}
     seen, refused = 0, list[RejectedRecord]()
@@ -303,7 +310,7 @@ def _is_free(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bo
 
 
 def _fits(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
-    """Whether nothing stands under its id, or this very record does."""
+    """Return whether its id is free, or belongs to this very record."""
     if (earlier := new.get(record.delivery_id)) is not None:
         stands = (earlier.municipality_id, earlier.message_type, earlier.status.value, earlier.at)
     elif (row := known.deliveries.get(record.delivery_id)) is not None:
@@ -331,7 +338,7 @@ def _fault(record: Record, known: _KnownIds, messages: Mapping[UUID, Record]) ->
 async def _tally(
     connection: Connection, new: Sequence[Record], times: Mapping[UUID, datetime]
 ) -> None:
-    """Records tell no events; they are counted here, in their own transaction."""
+    """Count records in their own transaction: they have no events."""
     counted = Counter(
         (
             r.municipality_id,

@@ -1,4 +1,7 @@
-"""Print batches: letters are gathered in one, it closes exactly once, and its hand-over is a delivery."""
+"""Print batches: letters are gathered in one that closes exactly once.
+
+Its hand-over is a delivery.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.rows import DELIVERY_COLUMNS
 from utskick.store.transitions import listed, sources
 
-#: The message type of a hand-over. It is no type of the contract: a hand-over is nobody's message.
+#: The message type of a hand-over. It is no type of the contract: a hand-over belongs to no caller.
 HAND_OVER: Final = "PRINT_BATCH"
 
 #: How long a hand-over is tried: a printing house that is down for a week loses no letter.
@@ -277,7 +280,8 @@ async def _open(
                 WHERE p.municipality_id = w.municipality_id AND p.channel = w.channel
                     AND p.batch_id = w.batch_id AND p.closed_at IS NULL FOR UPDATE) p
             """,
-            *map(list, zip(*sorted(wanted), strict=True)),  # all lock in the same order
+            # all transactions lock in the same order
+            *map(list, zip(*sorted(wanted), strict=True)),
         )
         found = {
             (row["municipality_id"], row["channel"], row["batch_id"]): row["id"] for row in rows

@@ -1,7 +1,7 @@
-"""A person is erased (GDPR article 17): everything that no rule preserves, no hold keeps, and that
-is not on its way; in small steps.
+"""Erasure of a person (GDPR article 17), in small steps.
 
-May be interrupted and repeated: each step is whole, and what it removed stands in the protocol.
+Everything that no rule preserves, no hold keeps, and that is not pending. It may be interrupted and
+repeated: each step is complete, and what it removed is in the log of retention.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from utskick.store.retention.purge import Judged, Removal, Removed
 from utskick.store.retention.rules import RetentionRules, lock
 from utskick.store.retention.sweep import PATIENCE, STEP
 
-#: How often what has just ended is looked at again, and how long (s) before: until it has been
-#: counted.
+#: How often deliveries that have just ended are tried again, and how long (s) before: until they
+#: have been counted.
 _LOOKS, _PAUSE = 4, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureOrder:
-    """Who is to be erased, on whose word. ``reference``: the case that the order belongs to.
+    """An order to erase a person. ``reference``: the case that it belongs to.
 
     ``key``: the keyed hash that the person's messages are found by; set by ``erase``.
     """
@@ -47,8 +47,10 @@ class ErasureOrder:
 
 @dataclass(frozen=True, slots=True)
 class KeptItem:
-    """Something that was kept. ``what``: message or directory; ``said``: the rule's decision, or
-    what the hold refers to."""
+    """Something that was kept.
+
+    ``what``: message or directory. ``said``: the rule's decision, or what the hold refers to.
+    """
 
     what: str
     reason: Kept
@@ -57,7 +59,7 @@ class KeptItem:
 
 @dataclass(slots=True)
 class ErasureResult:
-    """What is gone, and what is not. ``entries``: rows of the directory by their kind."""
+    """What was removed, and what was kept. ``entries``: rows of the directory by their kind."""
 
     removed: Removed = field(default_factory=Removed)
     entries: dict[str, int] = field(default_factory=dict)
@@ -85,8 +87,10 @@ _ENTRIES: Final = """
 
 
 class Erasures:
-    """Every statement is bound to a municipality. ``defaults``: the retention rules of the
-    settings."""
+    """Carries out erasures. Every statement is bound to a municipality.
+
+    ``defaults``: the retention rules of the settings.
+    """
 
     def __init__(
         self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
@@ -98,8 +102,10 @@ class Erasures:
         self._step = step
 
     async def erase(self, order: ErasureOrder, now: datetime) -> ErasureResult:
-        """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for
-        long."""
+        """Erase a person.
+
+        Raises ``NotAllowedHere`` where one of the person's batches is being written to for long.
+        """
         erased = ErasureResult()
         key = await self._database.vault.index(order.municipality_id, str(order.party_id))
         order = replace(order, key=key)
@@ -134,7 +140,7 @@ class Erasures:
         at: tuple[_Place, ErasureResult],
         now: datetime,
     ) -> _Place | None:
-        """A step; from where to go on."""
+        """Make one step. Returns the position to go on from."""
         place, erased = at
         rows = await connection.fetch(
             """
@@ -155,7 +161,7 @@ class Erasures:
         going, kept = _sorted(judged, rules)
         kept[KeptItem("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(
             judged
-        )  # somebody writes to them just now
+        )  # they are being written to
         erased.kept.update(+kept)
         removed = await removal.remove(going)
         if not removed.is_nothing:
@@ -166,8 +172,7 @@ class Erasures:
         return (rows[-1]["at"], rows[-1]["id"]) if len(rows) == self._step else None
 
     async def _directory(self, order: ErasureOrder, erased: ErasureResult, now: datetime) -> None:
-        """The entry, contact settings with what hangs on them, and devices; nothing of it is
-        preserved by a rule."""
+        """Remove the entry, contact settings and devices; no rule preserves them."""
         mid, party_id = order.municipality_id, order.party_id
         async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)
@@ -203,8 +208,10 @@ def _cause(order: ErasureOrder) -> Cause:
 
 
 def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[KeptItem]]:
-    """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end
-    by itself."""
+    """Return what may go, and why the rest stays.
+
+    A hold is named before a rule, a rule before what will end by itself.
+    """
     going, kept = list[Judged](), Counter[KeptItem]()
     for message in judged:
         rule = rules.of(message.message_type, message.unit)

@@ -1,5 +1,7 @@
-"""Holds: what is kept whatever the rules say, until the hold is lifted; the row stays, with who and
-when."""
+"""Legal holds: they keep messages whatever the rules say, until they are lifted.
+
+The row stays, with who and when.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``subject`` and ``reason`` None: it was lifted, and what it had held is gone."""
+    """A hold. ``subject`` and ``reason`` None: it was lifted, and its person was erased."""
 
     id: UUID
     kind: HoldKind
@@ -51,15 +53,19 @@ _COLUMNS: Final = "id, kind, subject, reason, reference, placed_by, placed_at, l
 
 
 class Holds:
-    """Every statement is bound to a municipality. Subject and reason are sealed, and outlive every
-    month."""
+    """Reader and writer of holds. Every statement is bound to a municipality.
+
+    Subject and reason are encrypted by a key that does not end with a month.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def place(self, municipality_id: str, wanted: NewHold, now: datetime) -> UUID | None:
-        """Its id; when this returns, nothing that it holds is removed any more. None: there is no
-        such message or batch."""
+        """Place a hold. Returns its id; from then on nothing that it holds is removed.
+
+        None: there is no such message or batch.
+        """
         vault, made, subject = self._database.vault, new_id(), wanted.subject
         keys = await self._keys(municipality_id, subject)
         async with self._database.of(municipality_id).transaction() as connection:
@@ -92,7 +98,7 @@ class Holds:
         return self._hold(municipality_id, row) if row else None
 
     async def listed(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Hold]]:
-        """How many there are, and a page of them: active ones first, the newest first."""
+        """Return how many there are, and a page: active ones first, the newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id
         )
@@ -108,7 +114,7 @@ class Holds:
         return total, [self._hold(municipality_id, row) for row in rows]
 
     async def lift(self, municipality_id: str, hold_id: UUID, actor: str, now: datetime) -> bool:
-        """False: there is no such hold, or it was lifted before."""
+        """Lift a hold. False: there is no such hold, or it was lifted before."""
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
@@ -122,8 +128,10 @@ class Holds:
         return bool(done == "UPDATE 1")
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
-        """All that were placed on the person, or on one of the person's messages or batches; the
-        oldest first."""
+        """Return all holds on the person, or on the person's messages or batches.
+
+        The oldest first.
+        """
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND (
@@ -201,7 +209,7 @@ class Holds:
 
 
 async def _exists(connection: Connection, municipality_id: str, subject: Subject) -> bool:
-    """A person may be held before anything is known of them."""
+    """Return whether the subject exists. A person may be held before anything is known of them."""
     if subject.kind is HoldKind.PARTY:
         return True
     table = "messages" if subject.kind is HoldKind.MESSAGE else "batches"
