@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from utskick.domain.leg import Leg, stored
 from utskick.domain.month import month_of
 from utskick.settings import VaultSection
 from utskick.store.crypto.columns import Column
@@ -134,12 +135,12 @@ class Years:
             seal(Column.DESTINATION, _TO[channel]),
             self._vault.lasting(municipality).party,
         )
-        said = {
+        said: dict[str, Any] = {
             "subject": "Beslut",
             "message": "Skolan är stängd i dag.",
             "_sender": {"address": "bench@example.se", "name": "Bench"},
         }
-        said["_legs"] = {channel: {"content": dict(said), "attachments": []}}
+        said = stored(said, {channel: Leg(said)})
         rows["batches"].append(
             (
                 batch,

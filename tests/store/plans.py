@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.changes import change
 from tests.conftest import TABLES
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority, Receipt, Report
@@ -38,7 +39,7 @@ from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.idempotency import IdempotencyKeys
-from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
@@ -301,7 +302,9 @@ class Flow:
         jobs: dict[UUID, Job] = {job.delivery_id: job for job in claimed}
         gather = [
             self.prints.gather(
-                Gather(found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True)
+                GatheredLetter(
+                    found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True
+                )
             )
             for found in loaded.values()
         ]
@@ -311,7 +314,7 @@ class Flow:
         await step(
             "close wanted",
             count,
-            lambda: self.prints.want_closed(MID, "snail_mail", batch_id, utc_now()),
+            lambda: self.prints.want_closed("snail_mail", batch_id, change(MID, at=utc_now())),
         )
         assert await step("close", count, lambda: self.prints.close_due(utc_now(), close)) == 1
         [job] = await self.claim(1)

@@ -10,6 +10,7 @@ from typing import Final
 
 from utskick.auth.claims import AccessGrant
 from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
+from utskick.cache import Cache
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 
 #: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has
@@ -38,7 +39,7 @@ class BearerAuthenticator:
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self._known: dict[bytes, tuple[AccessGrant, float]] = {}
+        self._known: Cache[bytes, AccessGrant] = Cache(_MOST, clock=clock)
 
     async def grant(self, authorization: str | None, certificate: str | None = None) -> AccessGrant:
         """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises
@@ -50,7 +51,7 @@ class BearerAuthenticator:
             raise Unauthorized(
                 f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge()
             )
-        grant = self._recalled(token) or await self._verified(token)
+        grant = self._known.get(_digest(token)) or await self._verified(token)
         if grant.thumbprint is not None and not hmac.compare_digest(
             grant.thumbprint.encode(), (certificate or "").encode()
         ):
@@ -70,25 +71,13 @@ class BearerAuthenticator:
         if municipality_id not in grant.municipalities:
             raise OtherMunicipality("the token does not speak for the municipality of this call")
 
-    def _recalled(self, token: str) -> AccessGrant | None:
-        digest = _digest(token)
-        if (found := self._known.get(digest)) is None:
-            return None
-        grant, until = found
-        if self._clock() < until:
-            return grant
-        del self._known[digest]
-        return None
-
     async def _verified(self, token: str) -> AccessGrant:
         try:
             grant = await self._tokens.verify(token)
         except InvalidToken as fault:
             raise self._refused(str(fault)) from None
-        if len(self._known) >= _MOST:
-            self._known.pop(next(iter(self._known)))
-        now = self._clock()
-        self._known[_digest(token)] = grant, min(grant.expires + LEEWAY, now + _LIFE)
+        valid = min(grant.expires + LEEWAY - self._clock(), _LIFE)
+        self._known.put(_digest(token), grant, valid)
         return grant
 
     def _refused(self, sentence: str) -> Unauthorized:

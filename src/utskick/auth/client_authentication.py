@@ -15,6 +15,7 @@ from utskick.auth import client_assertion as assertion
 from utskick.auth import secret_digest
 from utskick.auth.client_registry import is_name
 from utskick.auth.login_throttle import LoginThrottle
+from utskick.cache import Cache
 from utskick.domain.clock import Clock
 from utskick.store.administration.clients import Client, Clients
 
@@ -54,7 +55,7 @@ class Authentication:
         self._lookout = LoginThrottle()
         self._working = asyncio.Semaphore(_AT_ONCE)
         self._key = secrets.token_bytes(32)
-        self._right: dict[str, bytes] = {}
+        self._right: Cache[str, bytes] = Cache(_MOST)
 
     async def client(self, shown: Shown) -> Client | None:
         """None: what was shown is wrong; it took as long whatever was wrong with it. Raises
@@ -89,7 +90,7 @@ class Authentication:
             async with self._working:
                 right = await asyncio.to_thread(secret_digest.is_of, digest, secret)
             if right and digests:
-                self._remember(digest, secret)
+                self._right.put(digest, self._keyed(secret))
                 return True
         return False
 
@@ -106,14 +107,9 @@ class Authentication:
     def _is_known(self, client: Client, secret: str) -> bool:
         shown = self._keyed(secret)
         return any(
-            hmac.compare_digest(self._right.get(digest, b""), shown)
+            hmac.compare_digest(self._right.get(digest) or b"", shown)
             for digest in client.digests(self._clock())
         )
-
-    def _remember(self, digest: str, secret: str) -> None:
-        if len(self._right) >= _MOST:
-            self._right.pop(next(iter(self._right)))
-        self._right[digest] = self._keyed(secret)
 
     def _keyed(self, secret: str) -> bytes:
         return hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from utskick.cache import Cache
+
 #: Wrong tries that cost nothing, seconds of the longest wait, and the clients that are remembered.
 _FREE: Final = 5
 _LONGEST: Final = 60.0
@@ -18,19 +20,17 @@ class LoginThrottle:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failures: dict[str, tuple[int, float]] = {}
+        self._failures: Cache[str, tuple[int, float]] = Cache(_MOST)
 
     def wait(self, client_id: str) -> float:
         """Seconds until the next try for this client is looked at; 0: now."""
-        _, until = self._failures.get(client_id, (0, 0.0))
+        _, until = self._failures.get(client_id) or (0, 0.0)
         return max(0.0, until - self._clock())
 
     def failed(self, client_id: str) -> None:
-        count = self._failures.pop(client_id, (0, 0.0))[0] + 1
+        count = (self._failures.get(client_id) or (0, 0.0))[0] + 1
         pause = min(_LONGEST, 2.0 ** (count - _FREE)) if count >= _FREE else 0.0
-        if len(self._failures) >= _MOST:
-            self._failures.pop(next(iter(self._failures)))
-        self._failures[client_id] = count, self._clock() + pause
+        self._failures.put(client_id, (count, self._clock() + pause))
 
     def passed(self, client_id: str) -> None:
-        self._failures.pop(client_id, None)
+        self._failures.drop(client_id)

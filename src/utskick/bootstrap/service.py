@@ -208,7 +208,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         calling = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, calling) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
+        readiness = Readiness(database, channels, worker.limits if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
         kept = await _kept_client(settings, database)

@@ -119,6 +119,7 @@ class ConfiguredChannel:
             replace(asked, ask=self._asking(asked.path)) for asked in base.questions
         )
         self.legs = base.legs
+        self.titled = base.titled
         self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
         self.failure_title = base.failure_title

@@ -1,5 +1,4 @@
-"""Parts of request bodies that several channels take: external references, support information,
-postal addresses."""
+"""Parts of request bodies that several channels share."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from utskick.domain.validators import (
     is_base64,
 )
 
-#: Characters of one line of an address; more fits no window.
+#: Characters of one line of an address; more does not fit a window.
 LONGEST_LINE: Final = 100
 _NO_XML: Final = re.compile("[\ufffe\uffff]")
 _URI: Final = re.compile(r"[^\s<>\"{}|\\^`\x00-\x1f]+\Z")
@@ -40,22 +39,22 @@ def at_most(size: int) -> tuple[str, Any]:
 
 
 def size_up_to(most: int) -> tuple[str, Any]:
-    """The same rule in the contract's words."""
+    """Return the rule of a length in the contract's words."""
     return f"size must be between 0 and {most}", lambda v: len(v) <= most
 
 
 def line_up_to(most: int) -> Constraint:
-    """One line of at most so many characters, as the schemas of Mina Meddelanden bound it."""
+    """Return the rule of one line of at most so many characters (schemas of Mina Meddelanden)."""
     return Constraint((CLEAN, UTF8, XML, size_up_to(most)), schema=(("maxLength", most),))
 
 
 def one_of(*words: str) -> Constraint:
-    said = f"must be one of: [{', '.join(words)}]"
-    return Constraint(((said, lambda v: v in words),), said, (("enum", words),))
+    sentence = f"must be one of: [{', '.join(words)}]"
+    return Constraint(((sentence, lambda v: v in words),), sentence, (("enum", words),))
 
 
 def crowd(most: int, least: int = 1) -> Constraint:
-    """A list of at most so many, and where ``least`` is 1 not an empty one."""
+    """Return the rule of a list of at most so many, and where ``least`` is 1 not an empty one."""
     empty = (("must not be empty", bool),) if least else ()
     size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
     return Constraint(
@@ -122,7 +121,7 @@ NeededDepartment = Annotated[
     Line,
     Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),)),
 ]
-#: A file of a letter or of a digital mail, which is told apart from one that is blank.
+#: A file of a letter or of a digital mail; null is reported otherwise than blank.
 FileContent = Annotated[
     str,
     Constraint(
@@ -141,7 +140,7 @@ class ExternalReference(Body):
 
 
 class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):
-    """Whom the recipient can ask."""
+    """Contact details for the recipient's questions."""
 
     text: SupportText = Field(
         description="Text about whom to contact", examples=["Ring oss om du undrar något"]
@@ -158,14 +157,13 @@ class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):
 
 
 class DigitalSender(Body, title="DigitalMailSender"):
-    """What the recipient of a digital mail is told of its sender."""
+    """What the recipient of a digital mail sees of its sender."""
 
     support_info: SupportInfo = Field(description="Contact for questions")
 
 
 class AddressBody(Body, title="Address"):
-    """Where a letter goes (contract section 4), with the organisation that its orchestrator
-    drops."""
+    """A postal address (contract section 4), with the organisation that its orchestrator drops."""
 
     first_name: AddressLine | None = Field(
         default=None, description="The first name", examples=["Anna"]

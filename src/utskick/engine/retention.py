@@ -1,5 +1,4 @@
-"""Retention, carried out beside everything else: step by step, for a bounded time in each round of
-upkeep."""
+"""Retention, carried out step by step, for a bounded time in each round of maintenance."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ ROUND: Final = 1.0
 
 
 class RetentionRound:
-    """Any number of workers may do it at once: each municipality is served by one at a time."""
+    """Rounds of any number of workers: each municipality is served by one at a time."""
 
     def __init__(
         self,
@@ -33,7 +32,7 @@ class RetentionRound:
         self._waiting: list[Walk] = []
 
     async def round(self) -> Removed:
-        """The next round goes on where this one ended."""
+        """Remove what is due; the next round goes on where this one ended."""
         ends, removed = monotonic() + self._seconds, Removed()
         if not self._waiting:
             self._waiting = await self._retention.walks()

@@ -1,7 +1,7 @@
-"""The queue as rows: PgQueuer's table, written in our own transactions.
+"""The queue as rows: PgQueuer's table, written in the transactions of the store.
 
-PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must
-come and go in the same transaction as the delivery they stand for, and a claim must cost the same
+PgQueuer provides the schema and the heartbeat. Jobs are added, claimed and removed here: they must
+be written in the same transaction as the delivery they stand for, and a claim must cost the same
 however many wait (docs/explanation/adr/0002).
 """
 
@@ -21,7 +21,7 @@ from pgqueuer.domain.types import JobId, QueueManagerId
 from utskick.domain.channel import Priority
 from utskick.domain.message import lane_of
 
-#: NOTIFY channel: the payload names the lane that has new work.
+#: NOTIFY channel; the payload is the lane that has new work.
 WORK = "utskick_work"
 
 _LEVEL = {Priority.HIGH: 20, Priority.NORMAL: 10, Priority.BULK: 0}
@@ -29,7 +29,7 @@ _LEVEL = {Priority.HIGH: 20, Priority.NORMAL: 10, Priority.BULK: 0}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job: which delivery is to be looked at, and the lane it came from."""
+    """A claimed job: its delivery, and the lane it came from."""
 
     id: int
     lane: str
@@ -54,8 +54,10 @@ class Jobs:
         self._worker = QueueManagerId(worker_id)
 
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
-        """Up to ``count`` due jobs of these lanes, most urgent first; also those whose worker has
-        been silent for ``patience``."""
+        """Claim up to ``count`` due jobs of these lanes, most urgent first.
+
+        Also those whose worker has been silent for ``patience``.
+        """
         rows = await self._pool.fetch(
             """
             WITH due AS (
@@ -88,7 +90,7 @@ class Jobs:
             await self._queries.update_heartbeat([JobId(i) for i in ids])
 
     async def give_back(self, ids: Sequence[int], delay: timedelta = timedelta(0)) -> None:
-        """Hand claimed jobs back at once, for any worker to take."""
+        """Return claimed jobs after a delay, for any worker to claim."""
         await self._pool.execute(
             """
             WITH back AS (
@@ -102,8 +104,7 @@ class Jobs:
         )
 
     async def finish(self, ids: Sequence[int]) -> None:
-        """Remove jobs that need nothing more, unless another worker has taken them over: it may be
-        sending just now."""
+        """Remove jobs, unless another worker has claimed them since: it may be sending now."""
         await self._pool.execute(
             "DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2",
             ids,
@@ -132,7 +133,7 @@ async def enqueue(
 
 
 async def depth(pool: asyncpg.Pool) -> tuple[int, float]:
-    """(jobs that are due, age in seconds of the oldest of them)."""
+    """Return how many jobs are due, and the age in seconds of the oldest of them."""
     row = await pool.fetchrow(
         """
         SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(execute_after)), 0) AS age

@@ -17,12 +17,12 @@ import pytest
 from tests.http.conftest import Client, serving
 from utskick.domain.errors import NotFound, TooManyStreams, Unavailable
 from utskick.domain.status import Status
-from utskick.engine.batch_progress import Progress, Tempo, Watch
+from utskick.engine.batch_progress import BatchWatcher, Progress, QueryInterval
 from utskick.http.messages.progress import Manner, Stream, _told
 from utskick.store.database import Database
 from utskick.store.history.status import History
 
-SWIFT = Tempo(pause=0.02, times=0, away=0.02)
+SWIFT = QueryInterval(pause=0.02, times=0, away=0.02)
 Events = AsyncIterator[dict[str, Any]]
 
 
@@ -183,12 +183,12 @@ async def test_a_hundred_listeners_of_a_batch_cost_one_look_at_a_time(
 ) -> None:
     batch_id = await waiting_batch(client)
     history = Watched(database)
-    progress = Progress(history, 200, Tempo(pause=0.2))
+    progress = Progress(history, 200, QueryInterval(pause=0.2))
     watches = await asyncio.gather(*(progress.join("2281", UUID(batch_id)) for _ in range(100)))
     assert history.looks == 1
     seen = watches[0].seen
     await move(database, batch_id, "sent")
-    assert all(await asyncio.gather(*(watch.turned(seen, 5) for watch in watches)))
+    assert all(await asyncio.gather(*(watch.changed(seen, 5) for watch in watches)))
     assert history.looks == 2
     for watch in watches:
         progress.leave(watch)
@@ -205,7 +205,7 @@ async def test_a_long_look_is_followed_by_ten_times_its_length_of_rest() -> None
         await asyncio.sleep(0.05)
         return {Status.QUEUED: 1}
 
-    watch = Watch(("2281", uuid4()), look, Tempo(pause=0.01))
+    watch = BatchWatcher(("2281", uuid4()), look, QueryInterval(pause=0.01))
     await watch.begin()
     await asyncio.sleep(0.4)
     assert len(at) == 1
@@ -278,7 +278,7 @@ async def test_nobody_joins_what_has_been_closed(client: Client, database: Datab
         await progress.join("2281", uuid4())
     watch = await progress.join("2281", batch_id)
     progress.close()
-    assert await watch.turned(watch.seen, 0.05) is False
+    assert await watch.changed(watch.seen, 0.05) is False
     assert watch.seen.over
     with pytest.raises(Unavailable):
         await progress.join("2281", batch_id)

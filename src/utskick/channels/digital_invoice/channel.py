@@ -57,6 +57,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
 
     name = "digital_invoice"
     message_type = "DIGITAL_INVOICE"
+    titled = True
     integration = "DigitalMailSender"
     forms: tuple[SendEndpoint, ...] = FORMS
     ahead = 200

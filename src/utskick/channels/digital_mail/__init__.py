@@ -1,7 +1,7 @@
 """Digital mail: Mina Meddelanden, version 3 of its schemas.
 
-The content of a delivery, which other channels write too (a letter's
-``content["_legs"]["digital_mail"]["content"]``). All are JSON, and all may be missing:
+The content of a delivery, which other channels hand over too (a letter's ``Leg``). All are JSON,
+and all may be missing:
 
 - ``subject``: at most 255 characters; without it ``_subject``;
 - ``contentType``: ``text/plain`` (the default) or ``text/html``; ``body``: the text as it is, or

@@ -86,6 +86,7 @@ class DigitalMailChannel(ChannelDefaults):
 
     name = "digital_mail"
     message_type = "DIGITAL_MAIL"
+    titled = True
     integration = "DigitalMailSender"
     #: What the register said against it, and the contract answers with 404 for one recipient (Q28).
     not_found = frozenset(reason.code for reason in AGAINST)

@@ -14,7 +14,7 @@ from utskick.channels.email import requests
 from utskick.channels.email.dkim import ROOM, Signatures
 from utskick.channels.email.graph import Graph
 from utskick.channels.email.mime import ComposedMail, Encoded, compose, measured
-from utskick.channels.email.planning import foreign_sender, own_domains, plan
+from utskick.channels.email.planning import foreign_sender, own_domains, plan, sender_of
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.smtp import Smtp
 from utskick.channels.email.transport import Carrier
@@ -65,6 +65,7 @@ class EmailChannel(ChannelDefaults):
 
     name = "email"
     message_type = "EMAIL"
+    titled = True
     integration = "EmailSender"
     forms = FORMS
 
@@ -100,7 +101,7 @@ class EmailChannel(ChannelDefaults):
     ) -> list[Violation]:
         """Of what another channel's request hands over: a sender that the municipality may send
         from."""
-        sender = content.get("_sender")
+        sender = sender_of(content)
         if sender is None:
             return []
         return foreign_sender(
@@ -109,9 +110,9 @@ class EmailChannel(ChannelDefaults):
 
     def completed(self, draft: Draft) -> Draft:
         """``_sender`` for those who name none; which domains it may be of along with it where that
-        may be asked again (``_later``)."""
+        may be asked again (``deferred``)."""
         whole = self._whole(draft)
-        if "_later" not in whole.content or "_domains" in whole.content:
+        if not whole.deferred or "_domains" in whole.content:
             return whole
         return replace(
             whole, content={**whole.content, "_domains": own_domains(whole.content, self._settings)}
@@ -159,7 +160,8 @@ class EmailChannel(ChannelDefaults):
         """What another channel's request handed over may name no sender."""
         if "_sender" in draft.content:
             return draft
-        return replace(draft, content={**draft.content, "_sender": self._settings.sender.members()})
+        sender = sender_of(draft.content) or self._settings.sender.members()
+        return replace(draft, content={**draft.content, "_sender": sender})
 
     def show(self, draft: Draft) -> dict[str, Any]:
         draft = self._whole(draft)

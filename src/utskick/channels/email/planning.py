@@ -125,13 +125,19 @@ def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> l
     ]
 
 
+def sender_of(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the sender of a content: as planned, or as another channel handed it over."""
+    found: Mapping[str, Any] | None = content.get("_sender") or content.get("sender")
+    return found
+
+
 def own_domains(content: Mapping[str, Any], settings: EmailSettings) -> Sequence[str] | None:
     """From which domains the sender of a content that another channel handed over may be, None:
     from every one. The default always may."""
     if "_domains" in content:  # as it was completed by a channel of other settings
         found: Sequence[str] | None = content["_domains"]
         return found
-    sender = content.get("_sender")
+    sender = sender_of(content)
     return (
         None if sender is None or sender["address"] == settings.sender.address else settings.domains
     )

@@ -12,6 +12,7 @@ from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.leg import Leg
 from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient, once_each
 
@@ -40,8 +41,8 @@ def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
         content={
             **request.said(),
             "attachments": _described(request, attachments, None),
-            "_legs": legs,
         },
+        legs=legs,
         recipients=recipients,
         entries=entries,
         attachments=attachments,
@@ -80,10 +81,10 @@ def _address_faults(request: LetterRequest) -> list[Violation]:
 
 def _legs(
     request: LetterRequest, attachments: tuple[Attachment, ...], settings: LetterSettings
-) -> dict[str, Any]:
+) -> dict[str, Leg]:
     """What each way is given, in the order in which they are tried. A way that no attachment may go
     by is none."""
-    legs: dict[str, Any] = {}
+    legs: dict[str, Leg] = {}
     if digital := _indexes(request, "DIGITAL_MAIL"):
         content = request.model_dump(
             by_alias=True,
@@ -94,13 +95,13 @@ def _legs(
         if "body" in content:
             content.setdefault("contentType", "text/plain")
         content["attachments"] = _described(request, attachments, digital)
-        legs[DIGITAL] = {"content": content, "attachments": digital}
+        legs[DIGITAL] = Leg(content, tuple(digital))
     if paper := _indexes(request, "SNAIL_MAIL"):
         content = request.model_dump(
             by_alias=True, exclude_none=True, include={"department", "deviation"}
         )
         content["attachments"] = _described(request, attachments, paper)
-        legs[PAPER] = {"content": content, "attachments": paper}
+        legs[PAPER] = Leg(content, tuple(paper))
     return legs
 
 

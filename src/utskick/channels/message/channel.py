@@ -22,6 +22,7 @@ from utskick.domain.channel import (
 )
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Contact, Directory, Method
+from utskick.domain.leg import Leg
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Route, Routed
 from utskick.domain.recipient import Recipient, national_to_msisdn
@@ -36,7 +37,7 @@ _UNKNOWN: Final = Reason(
 )
 
 #: A text that is too long for an SMS is no fault of a message that may go by e-mail.
-_LATER: Final = ["message", "title"]
+_DEFERRED: Final = ("message", "title")
 
 FORMS: Final = (
     SendEndpoint(
@@ -75,7 +76,9 @@ class MessageChannel(ChannelDefaults):
         return Plan(
             content={},
             recipients=[
-                Recipient("", m.party.party_id, m.reference, content=self._content(m))
+                Recipient(
+                    "", m.party.party_id, m.reference, content=m.said(), own_legs=self._legs(m)
+                )
                 for m in request.messages
             ],
             entries=range(len(request.messages)),
@@ -88,8 +91,8 @@ class MessageChannel(ChannelDefaults):
             each="messages",
         )
 
-    def _content(self, message: Message) -> dict[str, Any]:
-        """With what each way is given; which of them are taken is not known yet."""
+    def _legs(self, message: Message) -> dict[str, Leg]:
+        """Return a leg for each channel; which of them are used is not known yet."""
         said, sender = message.said(), message.sender
         party = {"party": said["party"]} if "party" in said else {}
         sms = {
@@ -105,22 +108,14 @@ class MessageChannel(ChannelDefaults):
         if message.html_message is not None:
             email["htmlMessage"] = message.html_message
         if sender is not None and sender.email is not None:
-            email["_sender"] = {
-                k: v for k, v in sender.email.model_dump(by_alias=True).items() if v
-            }
+            email["sender"] = {k: v for k, v in sender.email.model_dump(by_alias=True).items() if v}
         push = {
             "title": message.subject or self._settings.subject,
             "message": message.message,
             **party,
         }
-        legs = {"sms": sms, "email": email, "push": push}
-        return {
-            **said,
-            "_legs": {
-                name: {"content": {**content, "_later": _LATER}, "attachments": []}
-                for name, content in legs.items()
-            },
-        }
+        contents = {"sms": sms, "email": email, "push": push}
+        return {name: Leg(content, (), _DEFERRED) for name, content in contents.items()}
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         assert draft.recipient.party_id is not None

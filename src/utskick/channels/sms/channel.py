@@ -129,12 +129,12 @@ class SmsChannel(ChannelDefaults):
 
     def completed(self, draft: Draft) -> Draft:
         """``_sender`` for those who name none; the limit along with it where the text has still to
-        be measured (``_later``)."""
+        be measured (``deferred``)."""
         content, settings = draft.content, self._settings
         said: dict[str, Any] = (
             {} if "sender" in content or content.get("_sender") else {"_sender": settings.sender}
         )
-        if "_later" in content and "_segmentLimit" not in content:
+        if draft.deferred and "_segmentLimit" not in content:
             said["_segmentLimit"] = settings.segment_limit
         return replace(draft, content={**content, **said}) if said else draft
 

@@ -1,7 +1,6 @@
 """Physical letters: collected in a print batch, handed over to a printing house as files.
 
-The stored content of a letter, which another channel may also lay down for this one
-(``content["_legs"]["snail_mail"]``):
+The stored content of a letter, which another channel may also hand over (``domain.leg``):
 
 - ``department``: required; ``folderName``, ``deviation``: as the request has them;
 - ``attachments``: one member for each attachment of the draft, in its order: ``{"filename",
@@ -115,6 +114,7 @@ class SnailMailChannel(ChannelDefaults):
 
     name = "snail_mail"
     message_type = "SNAIL_MAIL"
+    titled = True
     integration = "SnailmailSender"
     forms: tuple[SendEndpoint, ...] = FORMS
     #: A whole batch is addressed before anything of it is handed over.

@@ -54,6 +54,7 @@ class WebMessageChannel(ChannelDefaults):
 
     name = "web_message"
     message_type = "WEB_MESSAGE"
+    titled = True
     integration = "OepIntegrator"
     forms = FORMS
     not_found = frozenset({UNKNOWN_CASE})

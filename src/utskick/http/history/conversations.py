@@ -172,7 +172,7 @@ def word_of(said: HistoryEntry) -> str:
 def _history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
     state = said.state
     return {
-        "messageType": state.shown_type,
+        "messageType": state.visible_type,
         "status": word_of(said),
         "content": content,
         "timestamp": swedish(said.at),
@@ -191,7 +191,7 @@ def _short_history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any
             "sender": sender.get("address") if isinstance(sender, dict) else sender,
             "message": content.get("message"),
             "subject": content.get("subject"),
-            "messageType": said.state.shown_type,
+            "messageType": said.state.visible_type,
             "status": word_of(said),
             "timestamp": swedish(said.at),
         }

@@ -34,7 +34,7 @@ class UserCalls:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
-        self._users = Users(service.database)
+        self._users = Users(service.database, service.channels.values())
 
     async def batches(self, request: Request) -> Response:
         parameters, user = self._asked(request, "getUserBatches", self._start_of_day())
@@ -180,7 +180,7 @@ class UserCalls:
         return without_nulls(
             {
                 "status": word_of(said),
-                "messageType": said.state.shown_type,
+                "messageType": said.state.visible_type,
                 "address": {k: v for k, v in address.items() if k in _ADDRESS}
                 if isinstance(address, dict)
                 else None,

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message, Receive, Scope, Send
 
-from utskick.engine.batch_progress import Seen, Watch
+from utskick.engine.batch_progress import BatchWatcher, ProgressSnapshot
 from utskick.http.context import ApiContext
 from utskick.http.wire.params import Parameters, flag
 
@@ -83,13 +83,13 @@ class Stream(EventSourceResponse):
 
 
 async def _told(
-    watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner
+    watch: BatchWatcher, batch_id: UUID, *, follow: bool, manner: Manner
 ) -> AsyncIterator[ServerSentEvent]:
     """What has changed since the last event, however much that was: who reads slowly misses what
     was between, and holds up nobody."""
     clock = asyncio.get_running_loop().time
     end, number = clock() + manner.life, 0
-    last: Seen | None = None
+    last: ProgressSnapshot | None = None
     while True:
         seen = watch.seen
         if last is None or seen.counts != last.counts:
@@ -105,12 +105,12 @@ async def _told(
         if seen.away and (last is None or not last.away):
             yield ServerSentEvent(comment="the database does not answer; it is asked again")
         last = seen
-        if seen.over or not await watch.turned(seen, end - clock()):
+        if seen.over or not await watch.changed(seen, end - clock()):
             return
 
 
 def _event(
-    kind: str, number: int, seen: Seen, batch_id: UUID, *, retry: float | None = None
+    kind: str, number: int, seen: ProgressSnapshot, batch_id: UUID, *, retry: float | None = None
 ) -> ServerSentEvent:
     counts = {status.value: n for status, n in seen.counts.items()}
     data = orjson.dumps(

@@ -28,7 +28,7 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
     return without_nulls(
         {
             "deliveryId": str(state.id),
-            "messageType": state.shown_type,
+            "messageType": state.visible_type,
             "status": contract_status(
                 state.status, state.reason.code if state.reason else None
             ).value,
@@ -91,7 +91,9 @@ def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
             "messageId": str(message_id),
             "batchId": str(numbered.batch_id),
             "reference": numbered.plan.recipients[0].reference or numbered.plan.reference,
-            "deliveries": [{"deliveryId": str(delivery_id), "messageType": numbered.shown_type(0)}],
+            "deliveries": [
+                {"deliveryId": str(delivery_id), "messageType": numbered.visible_type(0)}
+            ],
             **numbered.plan.remarks,
         }
     )
@@ -111,7 +113,7 @@ def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
         message_id, delivery_id = numbered.ids[index]
         reference = plan.recipients[index].reference
         named = f'"reference":{orjson.dumps(reference).decode()},' if reference is not None else ""
-        comma, kind = "," if position else "", numbered.shown_type(index)
+        comma, kind = "," if position else "", numbered.visible_type(index)
         piece.append(
             f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}'
         )

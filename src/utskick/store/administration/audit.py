@@ -1,5 +1,7 @@
-"""The audit trail on disk: an entry is committed before what it tells of is answered; the chain
-follows in the order of commits."""
+"""The audit log on disk: an entry is committed before the call that it records is answered.
+
+The hash chain follows in the order of commits.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _WHOLE: Final = f"id, tx, {COLUMNS}"
 
 @dataclass(frozen=True, slots=True)
 class ChainBreak:
-    """The first place where the chain does not hold. ``number``: of the link."""
+    """The first place where the chain is broken. ``number``: of the link."""
 
     number: int
     what: str
@@ -30,8 +32,11 @@ class ChainBreak:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """``head``: the last link that holds. ``waiting``: entries that are not linked yet. ``broken``:
-    None where all of it holds."""
+    """The result of verifying a chain.
+
+    ``head``: the last valid link. ``waiting``: entries that are not linked yet. ``broken``: None
+    where all of it is valid.
+    """
 
     head: ChainLink
     waiting: int
@@ -66,7 +71,7 @@ async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> N
 
 
 class Audit:
-    """``note`` returns when the entry is on disk: only then may the caller be answered."""
+    """The audit log. ``note`` returns when the entry is on disk, before a call is answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,8 +88,10 @@ class Audit:
     # -- the chain ----------------------------------------
 
     async def link(self) -> None:
-        """Put what has been committed since into the chains of all municipalities. Any number of
-        workers may do it at once."""
+        """Link new entries into the chains of all municipalities.
+
+        Any number of workers may do it at once.
+        """
         for row in await self._database.pool.fetch(places("audit_entries")):
             while await self._stride(row["municipality_id"]) == _STRIDE:
                 pass
@@ -123,8 +130,10 @@ class Audit:
             return len(rows)
 
     async def verify(self, municipality_id: str, expected: ChainLink | None = None) -> Verified:
-        """Walk the chain from its beginning. ``expected``: a link that was noted elsewhere, which
-        must be in it."""
+        """Verify the chain from its beginning.
+
+        ``expected``: a link that was noted elsewhere, which must be in it.
+        """
         walk = _Walk(self._database, municipality_id, expected)
         await walk.go()
         waiting = await self._database.pool.fetchval(
@@ -143,7 +152,7 @@ class Audit:
     async def last(
         self, municipality_id: str, limit: int, action: Action | None = None
     ) -> list[Mapping[str, Any]]:
-        """The newest entries, newest first."""
+        """Return the newest entries, newest first."""
         rows = await self._database.pool.fetch(
             f"""
             SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL OR action = $2)
@@ -157,7 +166,7 @@ class Audit:
 
 
 class _Walk:
-    """Links and entries, side by side."""
+    """Verification of links and entries, side by side."""
 
     def __init__(
         self, database: Database, municipality_id: str, expected: ChainLink | None

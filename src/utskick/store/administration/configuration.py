@@ -1,5 +1,7 @@
-"""Configuration as rows: what units say of sections. Values are sealed whole, since they may hold
-passwords and keys."""
+"""Configuration as rows: the values of units for sections.
+
+Values are encrypted whole, since they may hold passwords and keys.
+"""
 
 from __future__ import annotations
 
@@ -21,30 +23,32 @@ log = structlog.get_logger(__name__)
 
 _COLUMNS: Final = "municipality_id, organization_number, department, section, value, set_by, set_at"
 
-#: What there is now, as one: a row that is removed lessens the number, and one that is written
-#: raises the last change.
+#: The state of the table as one value: a removed row lowers the number, a written one raises the
+#: last change.
 _STAMP: Final = "SELECT count(*) || '/' || coalesce(max(change), 0) FROM configuration"
 
-#: The row that there is (None: none) → the row that is to be (None: none). May raise to change
-#: nothing.
+#: The present row (None: none) → the new row (None: none). May raise to change nothing.
 Change = Callable[[UnitSetting | None], UnitSetting | None]
 
 
 class Rows(NamedTuple):
-    """``unreadable``: unit and section of those that cannot be read."""
+    """The configuration. ``unreadable``: unit and section of those that cannot be decrypted."""
 
     said: Sequence[UnitSetting] = ()
     unreadable: Sequence[tuple[Unit, str]] = ()
 
 
 class ConfigurationRows:
-    """``all`` and ``stamp`` are the engine's; every other statement is bound to a municipality."""
+    """Reader and writer of configuration.
+
+    ``all`` and ``stamp`` are the engine's; every other statement is bound to a municipality.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def stamp(self) -> str:
-        """Differs when anything has changed."""
+        """Return a value that differs when anything has changed."""
         found: str = await self._database.pool.fetchval(_STAMP)
         return found
 
@@ -97,7 +101,7 @@ class ConfigurationRows:
 
 
 async def read_all(reader: Any, vault: Vault) -> Rows:
-    """``reader``: a pool or a connection that sees all municipalities."""
+    """Return all rows. ``reader``: a pool or a connection that sees all municipalities."""
     found, unreadable = list[UnitSetting](), list[tuple[Unit, str]]()
     for row in await reader.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
         said = _readable(row, vault)
@@ -114,7 +118,7 @@ async def read_all(reader: Any, vault: Vault) -> Rows:
 
 
 def _readable(row: Any, vault: Vault) -> UnitSetting | None:
-    """None: nobody can read what it says, and it is as if it were not there."""
+    """Decrypt a row. None: it cannot be decrypted, and is ignored."""
     unit = _unit(row)
     try:
         value = orjson.loads(vault.unlock(unit.municipality_id, row["value"]))

@@ -1,9 +1,8 @@
-"""How a value stands sealed on disk: under the key of its municipality and month, or, a file, under
-a key of its own.
+"""Encrypted columns: values under the key of their month, files under keys of their own.
 
-AES-256-GCM with 96 random bits for each value: a key may seal 2^32 of them (NIST SP 800-38D section
-8.3). A delivery seals some five, so that a municipality would have to send 800 million messages in
-a month.
+AES-256-GCM with 96 random bits for each value: a key may encrypt 2^32 of them (NIST SP 800-38D
+section 8.3). A delivery has some five, so that a municipality would have to send 800 million
+messages in a month.
 """
 
 from __future__ import annotations
@@ -27,15 +26,17 @@ _MONTH: Final = slice(1, 4)
 _NONCE: Final = slice(4, 16)
 _TAG: Final = 16
 
-#: Plain bytes of a piece of a file, and what they come to. Another size needs another ``file key``:
-#: no nonce may come twice.
+#: Plaintext bytes of a piece of a file, and its encrypted bytes. Another size needs another ``file
+#: key``: no nonce may be used twice.
 CHUNK: Final = 262_144
 SEALED_CHUNK: Final = CHUNK + _TAG
 
 
 class Column(StrEnum):
-    """What kind of value it is: it opens as nothing else. On disk for good: a word of these is
-    never changed."""
+    """The kind of a value, bound to it: it decrypts as nothing else.
+
+    Stored for good: a word of these is never changed.
+    """
 
     CONTENT = "content"
     FILES = "files"
@@ -54,7 +55,10 @@ def month_of_value(value: bytes) -> Month:
 
 
 class MonthKey:
-    """On disk: the form (1 byte), the month (3), the nonce (12), ciphertext with its tag."""
+    """The key of a month.
+
+    On disk: the form (1 byte), the month (3), the nonce (12), ciphertext with its tag.
+    """
 
     def __init__(self, municipality_id: str, month: Month, key: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -73,7 +77,7 @@ class MonthKey:
         return self._head + nonce + self._cipher.encrypt(nonce, plain, self._bound[column])
 
     def open(self, column: Column, sealed: bytes) -> bytes:
-        """Raises ``Locked``."""
+        """Decrypt a value. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], self._bound[column])
         except (InvalidTag, ValueError):
@@ -87,8 +91,11 @@ def _bound(head: bytes, *words: bytes) -> bytes:
 
 
 class LastingKey:
-    """A municipality's key that outlives the months: by it parties and files are found without
-    being opened, and files get theirs."""
+    """A municipality's key that does not end with a month.
+
+    Parties and files are found by it without being decrypted, and the keys of files are derived
+    from it.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._party, self._file, self._file_key, self._request = (
@@ -100,15 +107,15 @@ class LastingKey:
         return "LastingKey(…)"
 
     def party(self, party_id: str) -> bytes:
-        """16 bytes; the letter case of a party id does not matter (contract Q1)."""
+        """Return the hash (16 bytes) of a party; letter case does not matter (contract Q1)."""
         return hmac.digest(self._party, party_id.lower().encode(), hashlib.sha256)[:16]
 
     def file(self, digest: bytes) -> bytes:
-        """32 bytes under which a file stands, of its SHA-256."""
+        """Return the hash (32 bytes) that a file is stored under, from its SHA-256."""
         return hmac.digest(self._file, digest, hashlib.sha256)
 
     def request(self, digest: bytes) -> bytes:
-        """32 bytes by which a request is known again, of its SHA-256."""
+        """Return the hash (32 bytes) that a request is recognised by, from its SHA-256."""
         return hmac.digest(self._request, digest, hashlib.sha256)
 
     def file_key(self, digest: bytes, size: int) -> FileKey:
@@ -116,12 +123,12 @@ class LastingKey:
 
 
 class FileKey:
-    """Of one file of ``size`` bytes, by its SHA-256: who has read a message that refers to it can
-    open it, and nobody else.
+    """The key of one file of ``size`` bytes, derived from its SHA-256.
 
-    It is sealed in pieces of ``CHUNK`` bytes, each opened alone. A key seals one file, always the
-    same way: the number of the piece is its nonce. The size is bound to every piece, so that none
-    can be left out, moved or taken from the end.
+    Who has read a message that refers to the file can decrypt it, and nobody else. It is encrypted
+    in pieces of ``CHUNK`` bytes, each decrypted alone. A key encrypts one file, always the same
+    way: the number of the piece is its nonce. The size is bound to every piece, so that none can be
+    left out, moved or cut off.
     """
 
     def __init__(self, key: bytes, size: int) -> None:
@@ -133,7 +140,7 @@ class FileKey:
         return self._cipher.encrypt(number.to_bytes(12, "big"), piece, self._size)
 
     def open(self, number: int, sealed: bytes | memoryview) -> bytes:
-        """Raises ``Locked``."""
+        """Decrypt a piece. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(number.to_bytes(12, "big"), sealed, self._size)
         except (InvalidTag, ValueError):
@@ -143,5 +150,5 @@ class FileKey:
 
 
 def sealed_values(row: Any) -> list[bytes]:
-    """Those of a row's values that name a month."""
+    """Return the values of a row that are encrypted with a month's key."""
     return [value for value in row.values() if type(value) is bytes and value[:1] == FORM]

@@ -1,5 +1,7 @@
-"""The keys of the vault as rows: each made once, wrapped by every key of the settings, and never
-made anew after it was destroyed."""
+"""Data keys as rows.
+
+Each is made once, wrapped by every key of the settings, and never made anew after it was destroyed.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ Place = tuple[str, str]
 
 #: The period of a municipality's lasting key.
 INDEX: Final = "index"
-#: How the periods of the directory's keys begin; they are of municipality "".
+#: Prefix of the periods of the directory's keys, which are of municipality "".
 PEOPLE: Final = "people-"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """``wraps``: the key, wrapped, by the name of the settings' key that wraps it; none where it
-    was destroyed."""
+    """A data key.
+
+    ``wraps``: the wrapped key, by the name of the settings' key that wraps it; empty where it was
+    destroyed.
+    """
 
     place: Place
     created: datetime
@@ -38,13 +43,16 @@ _SELECT: Final = """
 
 
 class VaultKeys:
-    """Every statement is a transaction of its own: a key that seals anything is on disk before."""
+    """Reader and writer of data keys.
+
+    Every statement is a transaction of its own: a key that encrypts anything is on disk before.
+    """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     async def some(self, places: Collection[Place]) -> list[KeyRow]:
-        """Those that exist."""
+        """Return those of these places that exist."""
         rows = await self._pool.fetch(
             f"{_SELECT} JOIN unnest($1::text[], $2::text[]) AS p(municipality_id, period) USING (municipality_id, period)",
             [municipality_id for municipality_id, _ in places],
@@ -60,13 +68,13 @@ class VaultKeys:
         )
 
     async def all(self) -> list[KeyRow]:
-        """By municipality and period."""
+        """Return all keys, by municipality and period."""
         return _key_rows(
             await self._pool.fetch(f"{_SELECT} ORDER BY municipality_id, period, wrapped_by")
         )
 
     async def check(self) -> bytes | None:
-        """What was sealed when the database was opened last; None: it is new."""
+        """Return the check value that the directory's key encrypted; None: the database is new."""
         found: bytes | None = await self._pool.fetchval("SELECT sealed FROM vault_check")
         return found
 
@@ -77,7 +85,7 @@ class VaultKeys:
         )
 
     async def make(self, place: Place, wraps: Mapping[str, bytes]) -> None:
-        """Of several that make it at once the first one has; the others read that."""
+        """Add a key. Where several processes add it at once, the first one counts."""
         await self._pool.execute(
             """
             WITH made AS (
@@ -92,7 +100,7 @@ class VaultKeys:
         )
 
     async def wrap(self, place: Place, wrapped_by: str, wrapped: bytes) -> None:
-        """Once more, by another key of the settings; unless it has been destroyed meanwhile."""
+        """Wrap a key by another key of the settings, unless it has been destroyed meanwhile."""
         await self._pool.execute(
             """
             INSERT INTO vault_wraps (municipality_id, period, wrapped_by, wrapped)
@@ -106,7 +114,7 @@ class VaultKeys:
         )
 
     async def unwrapped_by(self, name: str) -> list[KeyRow]:
-        """Those that this key of the settings does not wrap."""
+        """Return the keys that this key of the settings does not wrap."""
         rows = await self._pool.fetch(
             f"""
             {_SELECT} WHERE k.destroyed_at IS NULL AND NOT EXISTS (
@@ -117,7 +125,7 @@ class VaultKeys:
         return _key_rows(rows)
 
     async def keep_only(self, name: str) -> int:
-        """Take away what other keys wrap, where this one does too. Returns how many."""
+        """Remove what other keys wrap, where this one does too. Returns how many."""
         done = await self._pool.execute(
             """
             DELETE FROM vault_wraps w USING vault_wraps o
@@ -129,8 +137,10 @@ class VaultKeys:
         return int(done.split()[-1])
 
     async def destroy(self, connection: Any, place: Place) -> bool:
-        """For ever, inside the caller's transaction, after which ``clear`` must follow. False:
-        there was none, or it had been."""
+        """Destroy a key for good, inside the caller's transaction; ``clear`` must follow.
+
+        False: there was none, or it had been destroyed.
+        """
         done = await connection.fetchval(
             """
             WITH k AS (
@@ -144,8 +154,7 @@ class VaultKeys:
         return bool(done)
 
     async def clear(self) -> None:
-        """A deleted row stays in its page until something is written over it: the table is written
-        anew."""
+        """Rewrite the table: a deleted row stays in its page until it is overwritten."""
         await self._pool.execute("VACUUM (FULL) vault_wraps")
 
 

@@ -1,5 +1,7 @@
-"""Where the settings' key comes from: themselves, a file, a command, or, beside an embedded
-database, a file that is made once."""
+"""Sources of the settings' key: the settings, a file, a command, or the data folder.
+
+The data folder is that of an embedded database; its key is made once.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,19 @@ from utskick.store.crypto.cipher import KEY, Cipher
 
 FILE: Final = "vault.key"
 _ADVICE: Final = "`utskick vault new-key` prints a new one"
-#: Seconds that a command may take to tell the key.
+#: Seconds that a command may take to print the key.
 _PATIENCE: Final = 30.0
 
 
 def new_key() -> str:
-    """A master key as the settings hold it: 32 random bytes in base64."""
+    """Return a new master key as the settings hold it: 32 random bytes in base64."""
     return b64encode(secrets.token_bytes(KEY)).decode("ascii")
 
 
 def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
-    """``folder``: the data folder where the database is the embedded one, None where it is not.
-    Raises ``SettingsFault``.
+    """Read the keys of the settings. Raises ``SettingsFault``.
 
+    ``folder``: the data folder where the database is the embedded one, None where it is not.
     ``patience``: seconds that a command may take.
     """
     old = [_read(key.get_secret_value(), "vault.old_keys") for key in section.old_keys]
@@ -73,7 +75,7 @@ def _of_file(path: Path) -> bytes:
 
 
 def _of_command(command: Sequence[str], patience: float) -> bytes:
-    """What it says on its error output may hold anything, and is not repeated."""
+    """Run the command. Its error output may hold anything, and is not repeated."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=False
@@ -94,8 +96,10 @@ def _of_command(command: Sequence[str], patience: float) -> bytes:
 
 
 def _of_folder(path: Path) -> bytes:
-    """Several processes may start at once: the file appears whole, and whoever is first has made
-    it."""
+    """Read the key of the data folder, made where there is none.
+
+    Several processes may start at once: the file appears complete, and the first one counts.
+    """
     with suppress(FileNotFoundError):
         path.lstat()
         return _of_file(path)
@@ -120,7 +124,7 @@ def _of_folder(path: Path) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """A file's name is on disk when its folder is (fsync(2))."""
+    """Write a folder to disk, and with it the names of its files (fsync(2))."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -1,9 +1,8 @@
-"""The one seam through which contents, destinations and addresses pass on their way to and from
-disk.
+"""The vault: contents, destinations and addresses are encrypted and decrypted here.
 
-The keys of the settings wrap the vault's own, which stand in the database: one for each
-municipality and month, by which what was said is sealed; one for each municipality that lasts, by
-which parties and files are found; one for the directory and other lasting secrets.
+The keys of the settings wrap the data keys, which are in the database: one for each municipality
+and month, for contents; one for each municipality that lasts, for finding parties and files; one
+for the directory and other lasting secrets.
 """
 
 from __future__ import annotations
@@ -31,16 +30,15 @@ from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyRow, Place, VaultKey
 _LASTING: Final = "delivery"
 #: The place of the key that encrypts the directory and lasting secrets.
 _DIRECTORY: Final[Place] = ("", f"{PEOPLE}0")
-#: Seconds after which a key is looked at again: one that another process destroyed is forgotten
-#: then.
+#: Seconds after which a key is fetched again, so that one destroyed by another process is noticed.
 _TRUSTED: Final = 60.0
 
 
 class Vault:
-    """``safe``: of the settings' keys. Keys are fetched by ``ready`` and ``at_hand``; to seal and
-    open is then a matter of memory.
+    """Encrypts and decrypts with keys in memory, which ``ready`` and ``at_hand`` fetch.
 
-    ``lock`` and ``unlock`` are for what outlives a month: webhooks and their secrets.
+    ``safe``: the keys of the settings. ``lock`` and ``unlock`` are for what outlives a month:
+    webhooks and their secrets.
     """
 
     def __init__(self, safe: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
@@ -73,10 +71,9 @@ class Vault:
         return self._rows
 
     async def open_with(self, pool: asyncpg.Pool) -> None:
-        """The same keys as always: with others, people would be entered anew beside those whom
-        nobody can read any more.
+        """Unwrap the directory's key, made where the database is new. Raises ``Locked``.
 
-        Raises ``Locked``.
+        With another key, people would be entered anew beside those that can no longer be read.
         """
         rows = VaultKeys(pool)
         assert self.locks, "a vault without a key"
@@ -95,7 +92,7 @@ class Vault:
 
     @property
     def safe(self) -> Cipher:
-        """What seals the directory's tables."""
+        """The cipher of the directory's tables."""
         if self._people is None:
             raise Locked(
                 "this process has no vault key: set vault.key, vault.key_file or vault.key_command"
@@ -106,14 +103,16 @@ class Vault:
         return self.safe.lock(municipality_id, _LASTING, plain)
 
     def unlock(self, municipality_id: str, sealed: bytes) -> bytes:
-        """Raises ``Locked``."""
+        """Decrypt a lasting secret. Raises ``Locked``."""
         return self.safe.unlock(municipality_id, _LASTING, sealed)
 
     # -- keys at hand ----------------------------------------
 
     async def ready(self, municipality_id: str, *months: Month) -> None:
-        """Before anything is sealed, and never inside a transaction: the keys are at hand, made
-        where there were none."""
+        """Fetch the keys to encrypt with, made where they are missing.
+
+        Never inside a transaction.
+        """
         now, lasts = monotonic(), municipality_id in self._lasting
         wanted = {
             (municipality_id, month)
@@ -124,7 +123,7 @@ class Vault:
             await self._fetch(wanted, lasting=municipality_id)
 
     async def at_hand(self, rows: Iterable[Any]) -> None:
-        """Before rows are opened: the keys that they name. ``rows`` have a ``municipality_id``."""
+        """Fetch the keys that these rows need. ``rows`` have a ``municipality_id``."""
         now = monotonic()
         named = {
             (row["municipality_id"], month_of_value(value))
@@ -138,7 +137,7 @@ class Vault:
     async def _fetch(
         self, wanted: Collection[tuple[str, Month]], lasting: str | None = None
     ) -> None:
-        """``lasting``: the municipality whose keys are made where they are missing."""
+        """Fetch keys. ``lasting``: the municipality whose keys are made where they are missing."""
         places: dict[Place, Month | None] = {
             (municipality_id, written(month)): month for municipality_id, month in wanted
         }
@@ -172,7 +171,7 @@ class Vault:
             self._months[known] = None
         elif self._months.get(known) is None:
             if not row.wraps.keys() & self._ring.keys():
-                # ``of`` says so where it is needed; it must not keep the others from being opened
+                # ``of`` raises where it is needed; the other keys must open all the same.
                 return
             self._months[known] = MonthKey(municipality_id, month, self._unwrapped(row))
         self._until[known] = monotonic() + self._trusted
@@ -180,7 +179,10 @@ class Vault:
     # -- sealing and opening ----------------------------------------
 
     def of(self, municipality_id: str, month: Month) -> MonthKey:
-        """Raises ``Erased`` where it was destroyed, ``Locked`` where it is not at hand."""
+        """Return the key of a month.
+
+        Raises ``Erased`` where it was destroyed, ``Locked`` where it has not been fetched.
+        """
         key = self._months.get((municipality_id, month))
         if key is not None:
             return key
@@ -194,7 +196,7 @@ class Vault:
         )
 
     def forget(self, municipality_id: str, month: Month) -> None:
-        """It was destroyed; other processes notice when they look again."""
+        """Mark a key as destroyed; other processes notice when they fetch it again."""
         self._months[municipality_id, month] = None
 
     def is_erased(self, municipality_id: str, month: Month) -> bool:
@@ -205,19 +207,21 @@ class Vault:
         return self.of(municipality_id, month_of_value(sealed)).open(column, sealed)
 
     def lasting(self, municipality_id: str) -> LastingKey:
-        """At hand since ``ready``."""
+        """Return a municipality's lasting key, fetched by ``ready``."""
         return self._lasting[municipality_id]
 
     async def index(self, municipality_id: str, party_id: str) -> bytes:
-        """Under which a party is found, and which tells nobody else who it is."""
+        """Return the keyed hash that a party's messages are found by."""
         await self.ready(municipality_id)
         return self.lasting(municipality_id).party(party_id)
 
     # -- the settings' keys ----------------------------------------
 
     async def rewrap(self) -> int:
-        """Wrap by the first key of the settings what only older ones wrap. Returns how many could
-        not be: no key of ours wraps them."""
+        """Wrap by the settings' first key what only older ones wrap.
+
+        Returns how many could not be: no key of the settings wraps them.
+        """
         strange = 0
         first = next(iter(self._ring))
         for row in await self.rows.unwrapped_by(first):
@@ -231,8 +235,7 @@ class Vault:
         return strange
 
     def _wraps(self, place: Place, key: bytes) -> dict[str, bytes]:
-        """By all of them: a process that has only the old one yet reads what one with both has
-        made."""
+        """Wrap a key by all of the settings' keys: processes with any of them can read it."""
         return {
             name: safe.lock(place[0], _purpose(place), key) for name, safe in self._ring.items()
         }

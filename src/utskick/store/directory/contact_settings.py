@@ -1,5 +1,7 @@
-"""Contact settings and their channels. Aliases and destinations are sealed; a destination is found
-by its keyed hash."""
+"""Contact settings and their channels.
+
+Aliases and destinations are encrypted; a destination is found by its keyed hash.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ _COLUMNS: Final = "s.id, s.party_id, s.created_by_id, s.alias, s.created_at, s.m
 
 
 class Made(StrEnum):
-    """What became of a new setting. ``TAKEN``: the party has one; ``ORPHAN``: the one that it names
-    as its maker does not exist."""
+    """The result of adding a setting.
+
+    ``TAKEN``: the party has one. ``ORPHAN``: the setting that it names as its maker does not exist.
+    """
 
     CREATED = "created"
     TAKEN = "taken"
@@ -32,7 +36,7 @@ class Made(StrEnum):
 
 
 class ContactSettings:
-    """Every statement is bound to a municipality."""
+    """Reader and writer of contact settings. Every statement is bound to a municipality."""
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
@@ -45,7 +49,7 @@ class ContactSettings:
         return found[0] if found else None
 
     async def all_of(self, municipality_id: str, ids: Sequence[UUID]) -> list[ContactSetting]:
-        """Those that exist, oldest first."""
+        """Return those of these ids that exist, oldest first."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY created_at, id",  # noqa: S608
@@ -57,7 +61,7 @@ class ContactSettings:
     async def of_parties(
         self, connection: Connection, municipality_id: str, party_ids: Sequence[UUID]
     ) -> dict[UUID, ContactSetting]:
-        """By party id; inside the caller's transaction."""
+        """Return settings by party id; inside the caller's transaction."""
         rows = await connection.fetch(
             f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",  # noqa: S608
             municipality_id,
@@ -71,7 +75,7 @@ class ContactSettings:
             return (await self.of_parties(connection, municipality_id, [party_id])).get(party_id)
 
     async def children(self, municipality_id: str, setting_id: UUID) -> list[ContactSetting]:
-        """The virtual settings that it made, oldest first."""
+        """Return the virtual settings that it made, oldest first."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"""
@@ -84,7 +88,7 @@ class ContactSettings:
             return await self._with_channels(connection, municipality_id, rows)
 
     async def by_destination(self, municipality_id: str, destination: str) -> list[ContactSetting]:
-        """Those with a channel to this number or address, oldest first."""
+        """Return those with a channel to this number or address, oldest first."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"""
@@ -147,8 +151,10 @@ class ContactSettings:
     async def put_all(
         self, connection: Connection, municipality_id: str, settings: Sequence[ContactSetting]
     ) -> None:
-        """New ones are made; of others alias and channels are replaced. Inside the caller's
-        transaction."""
+        """Add settings, or replace alias and channels of existing ones.
+
+        Inside the caller's transaction.
+        """
         await connection.execute(
             """
             INSERT INTO contact_settings (municipality_id, id, party_id, created_by_id, alias, created_at, modified_at)

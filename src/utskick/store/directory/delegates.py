@@ -1,5 +1,7 @@
-"""Delegates: who is told what another is told, and the filters that say of what. Aliases and values
-are sealed."""
+"""Delegates: who is notified of what another is notified of, and their filters.
+
+Aliases and values are encrypted.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ _COLUMNS: Final = "id, principal_id, agent_id, created_at, modified_at"
 
 
 class Delegated(StrEnum):
-    """What became of a new delegate. ``TAKEN``: the two are bound already; ``ORPHAN``: one of them
-    does not exist."""
+    """The result of adding a delegate.
+
+    ``TAKEN``: the two are bound already. ``ORPHAN``: one of them does not exist.
+    """
 
     CREATED = "created"
     TAKEN = "taken"
@@ -31,7 +35,10 @@ class Delegated(StrEnum):
 
 
 class Delegates:
-    """Every statement is bound to a municipality, those on filters and rules too."""
+    """Reader and writer of delegates, filters and rules.
+
+    Every statement is bound to a municipality.
+    """
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
@@ -49,14 +56,14 @@ class Delegates:
     async def find(
         self, municipality_id: str, *, principal_id: UUID | None, agent_id: UUID | None
     ) -> list[Delegate]:
-        """Those of a principal, of an agent, or between the two."""
+        """Return those of a principal, of an agent, or between the two."""
         condition = (
             "($2::uuid IS NULL OR principal_id = $2) AND ($3::uuid IS NULL OR agent_id = $3)"
         )
         return await self._found(municipality_id, condition, principal_id, agent_id)
 
     async def _found(self, municipality_id: str, condition: str, *values: Any) -> list[Delegate]:
-        """Oldest first. ``condition`` is one of those above."""
+        """Return delegates, oldest first. ``condition`` is one of those above."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1 AND {condition} ORDER BY created_at, id",  # noqa: S608

@@ -1,5 +1,4 @@
-"""Parties: which number stands behind a party id, where somebody lives, and whether that may be
-told."""
+"""Parties: the number behind a party id, the address, and whether it may be used."""
 
 from __future__ import annotations
 
@@ -23,8 +22,10 @@ _NAMES: Final = ("first_name", "last_name", "organization")
 
 
 class Put(StrEnum):
-    """What became of a party that was handed in. ``TAKEN``: its number belongs to another party;
-    nothing was written."""
+    """The result of adding a party.
+
+    ``TAKEN``: its number belongs to another party; nothing was written.
+    """
 
     CREATED = "created"
     REPLACED = "replaced"
@@ -32,7 +33,10 @@ class Put(StrEnum):
 
 
 class Parties:
-    """Every statement is bound to a municipality. Numbers, names and addresses are sealed."""
+    """Reader and writer of parties.
+
+    Every statement is bound to a municipality. Numbers, names and addresses are encrypted.
+    """
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
@@ -59,7 +63,7 @@ class Parties:
     async def by_number(
         self, connection: Connection, municipality_id: str, numbers: Sequence[LegalId]
     ) -> dict[str, UUID]:
-        """The ids under which numbers are known, by number; inside the caller's transaction."""
+        """Return the ids of known numbers, by number; inside the caller's transaction."""
         keys = {
             key: n.number
             for n in numbers
@@ -89,8 +93,10 @@ class Parties:
     async def put_all(
         self, connection: Connection, municipality_id: str, parties: Sequence[Party], now: datetime
     ) -> int:
-        """How many are new; the others are replaced. Raises ``UniqueViolationError`` where a number
-        belongs to another party."""
+        """Add or replace parties. Returns how many are new.
+
+        Raises ``UniqueViolationError`` where a number belongs to another party.
+        """
         rows = await connection.fetch(
             """
             INSERT INTO parties (municipality_id, party_id, kind, legal_id, legal_key, protected, names, address, updated_at)

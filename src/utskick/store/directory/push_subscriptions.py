@@ -1,4 +1,4 @@
-"""Subscriptions to push messages: the devices of a party. What a device is reached by is sealed."""
+"""Subscriptions to push messages: the devices of a party. Their addresses are encrypted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DELETE: Final = "DELETE FROM push_subscriptions WHERE municipality_id = $1 AND 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A subscription as it may be shown: without what a message could be sent by."""
+    """A visible subscription: without what a message could be sent by."""
 
     id: UUID
     kind: str
@@ -32,8 +32,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class PushDevice:
-    """``address``: the push channel's own members; ``key``: the one of them that tells devices
-    apart."""
+    """A device.
+
+    ``address``: the push channel's own members. ``key``: the member that identifies the device.
+    """
 
     kind: str
     key: str
@@ -41,14 +43,14 @@ class PushDevice:
 
 
 class Subscriptions:
-    """Every statement is bound to a municipality."""
+    """Reader and writer of subscriptions. Every statement is bound to a municipality."""
 
     def __init__(self, database: Database, safe: Cipher) -> None:
         self._database = database
         self._safe = safe
 
     async def of(self, municipality_id: str, party_id: UUID) -> Sequence[Subscription]:
-        """Oldest first."""
+        """Return the subscriptions of a party, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
             municipality_id,
@@ -79,7 +81,7 @@ class Subscriptions:
         sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
         async with self._database.of(municipality_id).transaction() as connection:
-            if keys[1:]:  # under an older key of the safe it would not be seen as the same
+            if keys[1:]:  # Under an older key it would not be recognised.
                 await connection.execute(
                     """
                     UPDATE push_subscriptions SET address_key = $4

@@ -1,5 +1,7 @@
-"""The ordered feed of delivery events: by number of transaction, up to where every transaction has
-ended. So nothing is passed over."""
+"""The ordered feed of delivery events, by number of transaction.
+
+It ends where every transaction has ended, so that no event is missed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from utskick.domain.status import Status
 from utskick.store.database import Database
 from utskick.store.messages.print_batches import HAND_OVER
 
-#: Events that one call looks at: with a filter that matches little, a page may be empty and yet not
+#: Events that one call reads: with a filter that matches little, a page may be empty and yet not
 #: the last.
 LOOK: Final = 20_000
 
@@ -38,11 +40,10 @@ _FROM: Final = """
 
 @dataclass(frozen=True, slots=True)
 class FeedQuery:
-    """What of the feed is asked for: of one municipality, after a position. ``statuses``: none
-    stands for all.
+    """What to read of the feed: one municipality, after a position.
 
-    ``client``: that sent the messages; "" stands for those that were sent without a token, None for
-    whoever sent them.
+    ``statuses``: empty for all. ``client``: that sent the messages; "" for those sent without a
+    token, None for all.
     """
 
     municipality_id: str
@@ -54,8 +55,10 @@ class FeedQuery:
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """``next``: from where to go on. ``more``: there are events behind it already now, seen or not
-    yet looked at."""
+    """A page of events.
+
+    ``next``: the position to go on from. ``more``: there are events behind it already.
+    """
 
     events: tuple[FeedEvent, ...]
     next: Position
@@ -63,19 +66,24 @@ class FeedPage:
 
 
 class Feed:
-    """Reads only. Every statement about events is bound to a municipality. ``look``: events that
-    one call looks at."""
+    """Reader of the feed. Every statement about events is bound to a municipality.
+
+    ``look``: events that one call reads.
+    """
 
     def __init__(self, database: Database, look: int = LOOK) -> None:
         self._database = database
         self._look = look
 
     async def now(self) -> Position:
-        """Behind everything that is complete: what is committed from here on comes after it."""
+        """Return the position behind everything that is complete.
+
+        What is committed from here on comes after it.
+        """
         return Position(await self._database.pool.fetchval("SELECT utskick_complete_tx()"), 0)
 
     async def page(self, window: FeedQuery, limit: int) -> FeedPage:
-        """Up to ``limit`` events, and from where to go on."""
+        """Return up to ``limit`` events, and the position to go on from."""
         end = await self.now()
         rows = await self._database.of(window.municipality_id).fetch(
             f"""
@@ -92,8 +100,7 @@ class Feed:
         return FeedPage(events, reached or max(window.after, end), more=reached is not None)
 
     async def waiting(self, window: FeedQuery) -> tuple[int, bool]:
-        """How many events there are, and whether there are more behind those that were looked
-        at."""
+        """Return how many events there are, and whether there are more than were counted."""
         end = await self.now()
         count = await self._database.of(window.municipality_id).fetchval(
             f"SELECT count(*) {_FROM}", *self._bounds(window, end)
@@ -115,7 +122,7 @@ class Feed:
         )
 
     async def _reached(self, window: FeedQuery, end: Position) -> Position | None:
-        """The last event that a full look comes to; None: it comes to the end before."""
+        """Return the last event of a full read; None: the read came to the end."""
         row = await self._database.of(window.municipality_id).fetchrow(
             """
             SELECT tx, id FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint

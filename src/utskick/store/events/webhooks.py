@@ -1,4 +1,4 @@
-"""Webhooks as their owners see them: a calling system has up to twenty, and knows only its own."""
+"""Webhooks as their owners see them: a calling system has up to twenty, and sees only its own."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The calling system that is told, and is told only of its own: an ``x-origin`` of a client in
-    a municipality.
+    """The calling system that owns webhooks: an ``x-origin`` of a client in a municipality.
 
-    ``client``: whose token it was; "" where nobody was asked for one.
+    It is notified only of its own messages. ``client``: whose token it was; "" where none was
+    required.
     """
 
     municipality_id: str
@@ -35,17 +35,17 @@ class Owner:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """As $1, $2 and $3 of a statement."""
+        """The parameters $1, $2 and $3 of a statement."""
         return self.municipality_id, self.origin, self.client
 
     def window(self, after: Position, statuses: tuple[Status, ...]) -> FeedQuery:
-        """What of the feed it is told."""
+        """The events that it is notified of."""
         return FeedQuery(self.municipality_id, after, self.origin, self.client, statuses)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookDefinition:
-    """What a webhook is to be. ``statuses``: none stands for all."""
+    """The definition of a webhook. ``statuses``: empty for all."""
 
     url: str
     statuses: tuple[Status, ...]
@@ -54,7 +54,7 @@ class WebhookDefinition:
 
 @dataclass(frozen=True, slots=True)
 class WebhookFault:
-    """What went wrong last. ``status``: of the receiver's answer, None where there was none."""
+    """The last fault. ``status``: of the receiver's answer, None where there was none."""
 
     at: datetime
     status: int | None
@@ -63,7 +63,7 @@ class WebhookFault:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One, as it stands. ``reached``: up to there its events have been put into calls."""
+    """A webhook. ``reached``: up to there its events have been put into calls."""
 
     id: UUID
     wanted: WebhookDefinition
@@ -77,7 +77,10 @@ class Webhook:
 
 
 class Webhooks:
-    """Every statement is bound to a municipality and to a calling system."""
+    """Reader and writer of webhooks.
+
+    Every statement is bound to a municipality and to a calling system.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,7 +118,7 @@ class Webhooks:
         return (made, secret) if added else None
 
     async def listed(self, owner: Owner) -> list[Webhook]:
-        """Oldest first."""
+        """Return the webhooks, oldest first."""
         rows = await self._database.of(owner.municipality_id).fetch(
             f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id",
             *owner.key,
@@ -131,8 +134,7 @@ class Webhooks:
         return self._webhook(owner, row) if row else None
 
     async def waiting(self, owner: Owner, webhook: Webhook) -> tuple[int, bool]:
-        """Events that it has not been told, and whether there are more behind those that were
-        counted."""
+        """Return how many events wait, and whether there are more than were counted."""
         count, more = await self._feed.waiting(
             owner.window(webhook.reached, webhook.wanted.statuses)
         )
@@ -192,7 +194,7 @@ class Webhooks:
             return found
 
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
-        """Those that sign now, the newest first."""
+        """Return the secrets that sign now, the newest first."""
         row = await self._database.of(owner.municipality_id).fetchrow(
             """
             SELECT secret, old_secret, old_secret_until FROM webhooks
@@ -228,7 +230,7 @@ _SELECT: Final = """
 
 
 def opened(database: Database, municipality_id: str, row: Any, now: datetime) -> list[str]:
-    """The secrets of a row that sign now. Raises ``Locked``."""
+    """Decrypt the secrets of a row that sign now. Raises ``Locked``."""
     sealed = [row["secret"]]
     if row["old_secret"] is not None and now < row["old_secret_until"]:
         sealed.append(row["old_secret"])

@@ -1,5 +1,7 @@
-"""Everything that was said to a person, with its stories and files: some hundred messages at a
-time, newest first."""
+"""Extracts: everything that was sent to a person, with events and files.
+
+Some hundred messages are read at a time, newest first.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _STRIDE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A message: its deliveries, what happened to each of them, and the files that it carries."""
+    """A message with its deliveries, the events of each, and the files that it carries."""
 
     id: UUID
     at: datetime
@@ -30,8 +32,10 @@ class Whole:
 
 
 class Extracts:
-    """Reads only. Every statement is bound to a municipality; no connection is held between two
-    strides."""
+    """Reader of extracts.
+
+    Every statement is bound to a municipality; no connection is held between two strides.
+    """
 
     def __init__(self, database: Database, conversations: Conversations) -> None:
         self._database = database
@@ -39,7 +43,7 @@ class Extracts:
         self._history = History(database)
 
     async def count(self, municipality_id: str, party_id: UUID) -> int:
-        """Of messages."""
+        """Return the number of messages."""
         key = await self._database.vault.index(municipality_id, str(party_id))
         return int(
             await self._database.of(municipality_id).fetchval(
@@ -50,7 +54,7 @@ class Extracts:
         )
 
     async def messages(self, municipality_id: str, party_id: UUID) -> AsyncIterator[Whole]:
-        """What retention removes meanwhile is left out."""
+        """Yield the messages, without those that retention removes meanwhile."""
         async for times in self._conversations.strides(
             municipality_id, str(party_id), Between(), _STRIDE
         ):
@@ -64,7 +68,7 @@ class Extracts:
                 yield Whole(message_id, times[message_id], list(group), stories, files)
 
     async def _filed(self, municipality_id: str, said: Sequence[HistoryEntry]) -> set[UUID]:
-        """Which of the messages carry files, of their own or of their batch."""
+        """Return which of the messages carry files, of their own or of their batch."""
         rows = await self._database.of(municipality_id).fetch(
             """
             SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id, batch_id)

@@ -1,7 +1,7 @@
-"""A person is erased (GDPR article 17): everything that no rule preserves, no hold keeps, and that
-is not on its way; in small steps.
+"""Erasure of a person (GDPR article 17), in small steps.
 
-May be interrupted and repeated: each step is whole, and what it removed stands in the protocol.
+Everything that no rule preserves, no hold keeps, and that is not pending. It may be interrupted and
+repeated: each step is complete, and what it removed is in the log of retention.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from utskick.store.retention.purge import Judged, Removal, Removed
 from utskick.store.retention.rules import RetentionRules, lock
 from utskick.store.retention.sweep import PATIENCE, STEP
 
-#: How often what has just ended is looked at again, and how long (s) before: until it has been
-#: counted.
+#: How often deliveries that have just ended are tried again, and how long (s) before: until they
+#: have been counted.
 _LOOKS, _PAUSE = 4, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class ErasureOrder:
-    """Who is to be erased, on whose word. ``reference``: the case that the order belongs to.
+    """An order to erase a person. ``reference``: the case that it belongs to.
 
     ``key``: the keyed hash that the person's messages are found by; set by ``erase``.
     """
@@ -49,8 +49,10 @@ class ErasureOrder:
 
 @dataclass(frozen=True, slots=True)
 class KeptItem:
-    """Something that was kept. ``what``: message or directory; ``said``: the rule's decision, or
-    what the hold refers to."""
+    """Something that was kept.
+
+    ``what``: message or directory. ``said``: the rule's decision, or what the hold refers to.
+    """
 
     what: str
     reason: Kept
@@ -89,8 +91,10 @@ _ENTRIES: Final = """
 
 
 class Erasures:
-    """Every statement is bound to a municipality. ``defaults``: the retention rules of the
-    settings."""
+    """Carries out erasures. Every statement is bound to a municipality.
+
+    ``defaults``: the retention rules of the settings.
+    """
 
     def __init__(
         self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
@@ -165,7 +169,7 @@ class Erasures:
         going, kept = _sorted(judged, rules)
         kept[KeptItem("message", Kept.ON_ITS_WAY, None)] += len(rows) - len(
             judged
-        )  # somebody writes to them just now
+        )  # they are being written to
         erased.kept.update(+kept)
         removed = await removal.remove(going)
         if not removed.is_nothing:
@@ -229,8 +233,10 @@ def _cause(order: ErasureOrder) -> Cause:
 
 
 def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[KeptItem]]:
-    """What goes, and why the rest stays. A hold is named before a rule, a rule before what will end
-    by itself."""
+    """Return what may go, and why the rest stays.
+
+    A hold is named before a rule, a rule before what will end by itself.
+    """
     going, kept = list[Judged](), Counter[KeptItem]()
     for message in judged:
         rule = rules.of(message.message_type, message.unit)

@@ -1,5 +1,7 @@
-"""Holds: what is kept whatever the rules say, until the hold is lifted; the row stays, with who and
-when."""
+"""Legal holds: they keep messages whatever the rules say, until they are lifted.
+
+The row stays, with who and when.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``subject`` and ``reason`` None: it was lifted, and what it had held is gone."""
+    """A hold. ``subject`` and ``reason`` None: it was lifted, and its person was erased."""
 
     id: UUID
     kind: HoldKind
@@ -53,8 +55,10 @@ _COLUMNS: Final = "id, kind, subject, reason, reference, placed_by, placed_at, l
 
 
 class Holds:
-    """Every statement is bound to a municipality. Subject and reason are sealed, and outlive every
-    month."""
+    """Reader and writer of holds. Every statement is bound to a municipality.
+
+    Subject and reason are encrypted by a key that does not end with a month.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,7 +100,7 @@ class Holds:
         return self._hold(municipality_id, row) if row else None
 
     async def listed(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Hold]]:
-        """How many there are, and a page of them: active ones first, the newest first."""
+        """Return how many there are, and a page: active ones first, the newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id
         )
@@ -130,8 +134,10 @@ class Holds:
         return True
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
-        """All that were placed on the person, or on one of the person's messages or batches; the
-        oldest first."""
+        """Return all holds on the person, or on the person's messages or batches.
+
+        The oldest first.
+        """
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND (
@@ -210,7 +216,7 @@ class Holds:
 
 
 async def _exists(connection: Connection, municipality_id: str, subject: Subject) -> bool:
-    """A person may be held before anything is known of them."""
+    """Return whether the subject exists. A person may be held before anything is known of them."""
     if subject.kind is HoldKind.PARTY:
         return True
     table = "messages" if subject.kind is HoldKind.MESSAGE else "batches"

@@ -13,11 +13,13 @@ from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.message import Caller
 from utskick.domain.month import Month, month_of, written
+from utskick.domain.status import PENDING, Status
 from utskick.store.administration.audit import keep
 from utskick.store.crypto.columns import FORM
 from utskick.store.database import Database
 
-_PENDING: Final = ("queued", "sending", "deferred", "gathered")
+#: Without its key, a delivery of these statuses could not be sent.
+_UNSENT: Final = PENDING | {Status.GATHERED}
 
 
 class KeyDestruction:
@@ -55,7 +57,7 @@ class KeyDestruction:
             """,
             self._municipality_id,
             FORM + self._month.to_bytes(3, "big"),
-            list(_PENDING),
+            [status.value for status in _UNSENT],
             timeout=3600,
         )
         assert row is not None

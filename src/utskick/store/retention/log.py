@@ -1,7 +1,7 @@
-"""The protocol of what was removed: rows are added in the transaction that removes, and never
-changed (a trigger sees to it).
+"""The log of what was removed: rows are added in the transaction that removes.
 
-It says how much, when and by which decision or whose order; it names and describes nobody.
+They are never changed (a trigger enforces it), say how much, when and by which decision or order,
+and describe nobody.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from utskick.store.retention.purge import Removed
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something was removed: a rule (type, days, decision), or somebody's order to erase
-    (actor, reference)."""
+    """Why something was removed: a rule, or an order to erase.
+
+    Of a rule: type, days, decision. Of an order: actor, reference.
+    """
 
     kind: Literal["retention", "erasure"]
     message_type: str | None = None
@@ -29,7 +31,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class RetentionLogEntry:
-    """One line."""
+    """An entry of the log."""
 
     at: datetime
     cause: Cause
@@ -37,7 +39,7 @@ class RetentionLogEntry:
 
 
 async def note(connection: Connection, municipality_id: str, entry: RetentionLogEntry) -> None:
-    """A line, inside the transaction that it tells of."""
+    """Add an entry, inside the transaction that it records."""
     cause, gone = entry.cause, entry.removed
     await connection.execute(
         """
@@ -64,7 +66,7 @@ async def note(connection: Connection, municipality_id: str, entry: RetentionLog
 
 
 class Protocol:
-    """Reads only. Every statement is bound to a municipality."""
+    """Reader of the log. Every statement is bound to a municipality."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,7 +74,7 @@ class Protocol:
     async def page(
         self, municipality_id: str, start: int, limit: int
     ) -> tuple[int, list[RetentionLogEntry]]:
-        """How many lines there are, and a page of them, newest first."""
+        """Return how many entries there are, and a page of them, newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id
         )

@@ -1,27 +1,27 @@
-"""Messages are removed with everything that hangs on them, or not at all: the one place where
-anything of the spine is deleted.
+"""Purge: messages are removed with everything that belongs to them, or not at all.
 
-Whoever removes holds the municipality's lock (``retention_rules``), so that no two do. Against
-writers these rows are guarded:
+The one place where messages and deliveries are deleted. It holds the municipality's lock
+(``retention.rules``), so that no two purges run. Against writers these rows are guarded:
 
-- a delivery changes only by an UPDATE of its row, and events and further deliveries come with such
-a change. Deliveries are locked first
-  (SKIP LOCKED: one that is being written is not over), then judged by a statement that sees what
-  was committed until then;
-- an import adds deliveries to messages that are there, and locks those (FOR KEY SHARE); ours are
-locked before they are judged;
-- a batch may be given further messages by whoever has locked its row: an empty one is locked before
-it is judged.
+- A delivery changes only by an UPDATE of its row, and events and further deliveries come with such
+a change. Deliveries are locked first (SKIP LOCKED: one that is being written is not over), then
+judged by a statement that sees what was committed until then.
 
-Events go only when tallies have counted them and webhooks have been told of them (statistics stay,
-and are the same as before).
+- An import adds deliveries to existing messages, and locks those (FOR KEY SHARE); they are locked
+here before they are judged.
 
-Files. What refers to a file stands in sealed JSON, which may be under a key that has been
-destroyed; so references have rows of their own, ``attachment_uses``, written with what refers: only
-requests that carry files write any, and those write the file, too. A message or a batch that goes
-takes its rows along; a file goes when it has none left. One that is just being referred to is
-locked by that writer (FOR KEY SHARE in ``attachments.keep``) and stays: its row of use is on its
-way. ``sweep_files`` finds in the end whatever was passed over.
+- A batch may be given further messages by a writer that has locked its row: an empty one is locked
+before it is judged.
+
+Events are removed only when statistics have counted them and webhooks have been called (statistics
+stay, and are the same as before).
+
+Files: what refers to a file is in encrypted JSON, whose key may have been destroyed; so references
+have rows of their own, ``attachment_uses``, written with what refers: only requests that carry
+files write any, and those write the file, too. With a message or a batch its rows are removed; a
+file when it has none left. One that is just being referred to is locked by that writer (FOR KEY
+SHARE in ``attachments.keep``) and stays: its row of use is about to be committed. ``sweep_files``
+finds in the end whatever was passed over.
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from utskick.domain.retention import Kept
+from utskick.domain.status import OVER, Status
 from utskick.domain.unit import Unit
 from utskick.store.database import Connection
 from utskick.store.history.statistics import NAME as TALLIES
 from utskick.store.messages.idempotency import KEPT
 from utskick.store.messages.print_batches import HAND_OVER
+from utskick.store.transitions import listed
 
-#: Nothing of ours follows these. A receipt that comes later finds nothing, and says nothing new.
-_OVER: Final = ("sent", "delivered", "failed", "expired", "cancelled", "routed")
+#: No attempt follows these. A receipt that comes later finds no delivery, and changes nothing.
+_OVER: Final = [status.value for status in Status if status in OVER]
+_NOT_OVER: Final = f"d.status NOT IN {listed(OVER)}"
 #: A webhook that has stopped may be enabled again, and then goes on where it stopped: so long its
 #: events are kept.
 _STOPPED: Final = timedelta(days=30)
@@ -48,10 +51,10 @@ _STOPPED: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A message as it stands. ``kept``: why it is not over, or held; None: nothing but a rule keeps
-    it. ``hold``: what that refers to.
+    """A message with the reason to keep it.
 
-    ``unit``: of whose rules.
+    ``kept``: None: nothing but a rule keeps it. ``hold``: the reference of the hold. ``unit``: the
+    unit whose rules apply.
     """
 
     id: UUID
@@ -65,8 +68,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How much is gone. ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of
-    the messages."""
+    """How much was removed.
+
+    ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of the messages.
+    """
 
     messages: int = 0
     deliveries: int = 0
@@ -113,16 +118,14 @@ _JUDGED: Final = """
         SELECT * FROM batches WHERE id = m.batch_id AND municipality_id = $1 OFFSET 0) b
     WHERE m.municipality_id = $1
 """
-_UNLOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}')", tallies=TALLIES)
-_LOCKED: Final = _JUDGED.format(
-    open=f"d.status <> ALL('{{{','.join(_OVER)}}}') OR d.id <> ALL($4::uuid[])", tallies=TALLIES
-)
+_UNLOCKED: Final = _JUDGED.format(open=_NOT_OVER, tallies=TALLIES)
+_LOCKED: Final = _JUDGED.format(open=f"{_NOT_OVER} OR d.id <> ALL($4::uuid[])", tallies=TALLIES)
 
 
 async def look(
     connection: Any, municipality_id: str, message_ids: Sequence[UUID], now: datetime
 ) -> list[Judged]:
-    """How these messages stand now; nothing is locked."""
+    """Return how these messages stand now; nothing is locked."""
     return [
         _judged(row)
         for row in await connection.fetch(
@@ -148,7 +151,7 @@ def _judged(row: Any) -> Judged:
 
 
 class Removal:
-    """In one transaction, which holds the municipality's lock."""
+    """A removal in one transaction, which holds the municipality's lock."""
 
     def __init__(self, connection: Connection, municipality_id: str, now: datetime) -> None:
         self._connection = connection
@@ -156,8 +159,10 @@ class Removal:
         self._now = now
 
     async def judge(self, message_ids: Sequence[UUID]) -> list[Judged]:
-        """How these messages stand; they and their deliveries are locked. One that somebody else
-        has locked is not over, or left out."""
+        """Lock these messages with their deliveries, and return how they stand.
+
+        One that another transaction has locked is not over, or left out.
+        """
         rows = await self._connection.fetch(
             "SELECT id, batch_id FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED",
             self._municipality_id,
@@ -185,8 +190,7 @@ class Removal:
         return [_judged(row) for row in judged]
 
     async def remove(self, messages: Sequence[Judged]) -> Removed:
-        """These messages, which were judged and are free to go, and what of batches and files
-        nothing refers to any more."""
+        """Remove judged messages, and batches and files that nothing refers to any more."""
         if not messages:
             return Removed()
         ids, batch_ids, times = (
@@ -212,22 +216,21 @@ class Removal:
         )
         batches = await self._batches(batch_ids)
         await self._traces([*ids, *batches])
-        if max(times) > self._now - KEPT - timedelta(hours=1):  # older ones have been forgotten
+        if max(times) > self._now - KEPT - timedelta(hours=1):  # older ones have expired
             await self._keys([*ids, *batches])
         files = await self._files([*ids, *batches])
         return Removed(len(ids), len(rows), len(batches), files, 0, min(times), max(times))
 
     async def remove_empty(self, batch_ids: Sequence[UUID]) -> Removed:
-        """Batches without messages, as an interrupted writer may leave them; others of these
-        stay."""
+        """Remove batches without messages, as an interrupted writer may leave them."""
         batches = await self._batches(batch_ids)
         await self._traces(batches)
         return Removed(batches=len(batches), files=await self._files(batches))
 
     async def _deliveries(self, delivery_ids: Iterable[UUID]) -> None:
-        """What hangs on deliveries that are gone."""
+        """Remove what belongs to deliveries that were removed."""
         ids = list(delivery_ids)
-        if not ids:  # an empty array would suit every partial index, which is then read as a whole
+        if not ids:  # An empty array would suit every partial index, which is then read as a whole.
             return
         for table in ("attempts", "events"):
             await self._connection.execute(
@@ -242,7 +245,7 @@ class Removal:
         )
 
     async def _batches(self, batch_ids: Iterable[UUID]) -> list[UUID]:
-        """Those of these that have no message left are gone, with their hand-overs."""
+        """Remove those of these that have no message left, with their hand-overs."""
         rows = await self._connection.fetch(
             """
             DELETE FROM batches WHERE ctid = ANY(ARRAY(
@@ -263,7 +266,7 @@ class Removal:
             self._municipality_id,
             await self._locked(batch_ids),
             HAND_OVER,
-            list(_OVER),
+            _OVER,
         )
         gone = [row["id"] for row in rows]
         if gone:
@@ -271,8 +274,11 @@ class Removal:
         return gone
 
     async def _locked(self, batch_ids: Iterable[UUID]) -> list[UUID]:
-        """Lock those of these batches that are there, in the order of their ids. Their place in
-        the table (ctid) is then the same until the transaction ends, and finds them again."""
+        """Lock those of these batches that exist, in the order of their ids.
+
+        Their place in the table (ctid) is then the same until the transaction ends, and finds them
+        again.
+        """
         rows = await self._connection.fetch(
             """
             SELECT b.id FROM unnest($2::uuid[]) AS r(id) CROSS JOIN LATERAL (
@@ -284,7 +290,7 @@ class Removal:
         return [row["id"] for row in rows]
 
     async def _hand_overs(self, batch_ids: Sequence[UUID]) -> None:
-        """A hand-over is a batch with the print batch's id, of one message."""
+        """Remove hand-overs: batches with the print batch's id, of one message."""
         rows = await self._connection.fetch(
             """
             DELETE FROM print_batches WHERE id = ANY(ARRAY(
@@ -322,7 +328,7 @@ class Removal:
         )
 
     async def _traces(self, ids: Sequence[UUID]) -> None:
-        """What was said of them when holds were placed that have been lifted since."""
+        """Erase what lifted holds have recorded of them."""
         await self._connection.execute(
             """
             UPDATE holds SET reason = NULL
@@ -357,7 +363,7 @@ class Removal:
 
 
 async def unreferred(connection: Connection, municipality_id: str, digests: Iterable[bytes]) -> int:
-    """Files of these to which nothing refers are gone. Returns how many."""
+    """Remove those of these files that nothing refers to. Returns how many."""
     wanted = list(digests)
     if not wanted:
         return 0

@@ -1,5 +1,7 @@
-"""Retention rules as rows. They change while nothing is removed: whoever removes holds the
-municipality's lock."""
+"""Retention rules as rows.
+
+They change while nothing is removed: a purge holds the municipality's lock.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from utskick.store.database import Connection, Database
 
 
 async def try_lock(connection: Connection, municipality_id: str) -> bool:
-    """Whether this transaction alone may now remove something of the municipality."""
+    """Return whether this transaction alone may now remove something of the municipality."""
     return bool(
         await connection.fetchval(
             "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
@@ -24,22 +26,24 @@ async def try_lock(connection: Connection, municipality_id: str) -> bool:
 
 
 async def lock(connection: Connection, municipality_id: str) -> None:
-    """Waits until nobody else removes anything of the municipality: what is decided after this is
-    obeyed from then on."""
+    """Wait until no purge of the municipality runs: later ones obey what is decided after this."""
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"retention {municipality_id}"
     )
 
 
 class RetentionRules:
-    """Every statement is bound to a municipality. ``defaults``: those of the settings."""
+    """Reader and writer of rules. Every statement is bound to a municipality.
+
+    ``defaults``: those of the settings.
+    """
 
     def __init__(self, database: Database, defaults: Collection[RetentionRule]) -> None:
         self._database = database
         self._defaults = defaults
 
     async def of(self, municipality_id: str, connection: Any = None) -> Rules:
-        """Its own and those of the settings."""
+        """Return the municipality's rules and those of the settings."""
         rows = await (connection or self._database.of(municipality_id)).fetch(
             """
             SELECT message_type, days, decision, set_by, set_at, municipality_id, organization_number, department FROM retention_rules
@@ -99,7 +103,7 @@ class RetentionRules:
 
 
 async def forget_places(connection: Connection, municipality_id: str) -> None:
-    """What was passed over is looked at again."""
+    """Start sweeps from the beginning: what was passed over is judged again."""
     await connection.execute(
         "DELETE FROM retention_places WHERE municipality_id = $1", municipality_id
     )

@@ -1,11 +1,10 @@
-"""What retention rules allow to be removed, found and removed in small steps: each is one short
-transaction, and may be interrupted.
+"""The sweep: what retention rules allow to be removed is removed in small steps.
 
-Batches are walked by type and age, and their messages by their place in them: an index on
-``batches`` costs one entry a request, one on ``messages`` would cost each message of a batch of 100
-000. No message is older than its batch. Where a walk has come to stays on disk, for any worker to
-go on; at its end it rests, and begins anew: what was on its way, held or untold is then looked at
-again.
+Each is one short transaction, and may be interrupted. Batches are read by type and age, and their
+messages by their ordinal: an index on ``batches`` costs one entry a request, one on ``messages``
+would cost each message of a batch of 100 000. No message is older than its batch. The position of a
+sweep is on disk, for any worker to go on; at its end it pauses, and begins anew: what was pending,
+held or unread is then judged again.
 """
 
 from __future__ import annotations
@@ -28,15 +27,13 @@ from utskick.store.retention.purge import Judged, Removal, Removed, look, unrefe
 from utskick.store.retention.rules import RetentionRules, try_lock
 from utskick.store.tenant import places
 
-#: Messages that are looked at in one step.
+#: Messages that are judged in one step.
 STEP: Final = 400
-#: Between the end of a walk and the next one.
+#: Between the end of a sweep and the next one.
 REST: Final = timedelta(hours=1)
-#: Files that are looked at in one step, and how long after the last of them the first is looked at
-#: again.
+#: Files that are read in one step, and how long after the last of them the first is read again.
 _FILES, _FILES_REST = 1000, timedelta(days=1)
-#: How long a step waits for somebody who writes to a batch; then it is given up, and made again
-#: later.
+#: How long a step waits for a writer of a batch; then it is given up, and made again later.
 PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
 
 #: Municipalities with their types of requests, from one entry of the index to the next.
@@ -51,7 +48,7 @@ _TYPES: Final = """
     SELECT municipality_id, message_type FROM found WHERE message_type <> $1
 """
 
-#: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next
+#: Of a municipality's requests of a type, older than $3, behind the position ($4, $5, $6): the next
 #: messages, and batches without any.
 _NEXT: Final = """
     SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at,
@@ -70,7 +67,7 @@ _NEXT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A municipality's requests of one type."""
+    """A sweep over a municipality's requests of one type."""
 
     municipality_id: str
     message_type: str
@@ -78,7 +75,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a walk goes on."""
+    """The position of a sweep."""
 
     at: datetime
     batch_id: UUID
@@ -106,8 +103,7 @@ class Due:
 
 
 class Applied:
-    """The rules of one walk: which of them decides on what, and from when on there may be something
-    to decide on."""
+    """The rules of one sweep: which of them decides on which message, and from which age on."""
 
     def __init__(self, rules: Rules, walk: Walk, now: datetime) -> None:
         self._rules = rules
@@ -122,11 +118,11 @@ class Applied:
 
     @property
     def before(self) -> datetime:
-        """Nothing younger is touched by any of them."""
+        """The time after which none of them removes anything."""
         return max(rule.cutoff(self._now) for rule in self.removing)
 
     def rule_of(self, row: Any) -> RetentionRule | None:
-        """The rule by which this row is old enough."""
+        """Return the rule by which this row is old enough."""
         rule = self._rules.of(
             self._walk.message_type,
             Unit(self._walk.municipality_id, row["organization_number"], row["department"]),
@@ -143,8 +139,11 @@ _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
 
 
 class Retention:
-    """Every statement but the one that finds the municipalities is bound to one. ``step``: messages
-    looked at in one, 2 or more."""
+    """Carries out sweeps.
+
+    Every statement but the one that finds the municipalities is bound to one. ``step``: messages
+    judged in one step, 2 or more.
+    """
 
     def __init__(
         self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
@@ -154,17 +153,17 @@ class Retention:
         self._size = step
 
     async def walks(self) -> list[Walk]:
-        """All that there are, with or without a rule."""
+        """Return all sweeps that there are, with or without a rule."""
         return [Walk(*row) for row in await self._database.pool.fetch(_TYPES, HAND_OVER)]
 
     async def wake(self) -> None:
-        """No walk rests any more."""
+        """End all pauses."""
         await self._database.pool.execute(
             "DELETE FROM retention_places WHERE rests_until IS NOT NULL"
         )
 
     async def step(self, walk: Walk, now: datetime) -> Removed | None:
-        """None: there is nothing to do now, or somebody else is at it."""
+        """Make one step. None: there is nothing to do now, or another worker is at it."""
         try:
             async with self._database.transaction() as connection:
                 if not await try_lock(connection, walk.municipality_id):
@@ -219,8 +218,7 @@ class Retention:
         )
 
     async def due(self, walk: Walk, now: datetime) -> dict[RetentionRule, Due]:
-        """What ``step`` after ``step`` would do, by each rule that removes something. Reads
-        only."""
+        """Return what all steps would do, by each rule that removes something. Reads only."""
         place, pool = _BEGIN, self._database.pool
         applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
         due = {rule: Due() for rule in applied.removing}
@@ -235,13 +233,13 @@ class Retention:
         return due
 
     async def places_of_files(self) -> list[str]:
-        """The municipalities that have files."""
+        """Return the municipalities that have files."""
         return [
             row["municipality_id"] for row in await self._database.pool.fetch(places("attachments"))
         ]
 
     async def sweep_files(self, municipality_id: str, now: datetime) -> int:
-        """Files to which nothing refers, of the next ones. Returns how many are gone."""
+        """Remove the next files that nothing refers to. Returns how many."""
         async with self._database.transaction() as connection:
             if not await try_lock(connection, municipality_id):
                 return 0
@@ -288,7 +286,7 @@ class Retention:
 def _by_rule(
     applied: Applied, rows: Collection[Any]
 ) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
-    """Messages that are old enough, and batches without any, each with the rule by which it is."""
+    """Return messages that are old enough, and batches without any, each with its rule."""
     old, empty = dict[UUID, RetentionRule](), dict[UUID, RetentionRule]()
     for row in rows:
         if (rule := applied.rule_of(row)) is None:
@@ -305,7 +303,7 @@ def _cause(walk: Walk, rule: RetentionRule) -> Cause:
 
 
 async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | None:
-    """None: it rests."""
+    """Return the position of a sweep. None: it pauses."""
     row = await connection.fetchrow(
         "SELECT at, batch_id, ordinal, rests_until FROM retention_places WHERE municipality_id = $1 AND message_type = $2",
         walk.municipality_id,
@@ -319,7 +317,7 @@ async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | 
 
 
 async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) -> None:
-    """``last``: what was looked at last; None: the walk is at its end."""
+    """Store the position. ``last``: the row that was judged last; None: the sweep is at its end."""
     at, batch_id, ordinal = (
         (last["created_at"], last["batch_id"], last["ordinal"])
         if last is not None
