@@ -68,8 +68,7 @@ def sms(
 ) -> None:
     """Send an SMS to every recipient in a CSV file.
 
-    Example: utskick batch sms residents.csv --message "The water is turned off tomorrow 9-12."
-    --dry-run
+    Example: utskick batch sms list.csv --message "No water tomorrow." --dry-run
     """
     options = BatchOptions(
         target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
@@ -101,8 +100,7 @@ def email(
 ) -> None:
     """Send an e-mail to every recipient in a CSV file.
 
-    Example: utskick batch email parents.csv --subject "School start" --message "Welcome on Monday."
-    --dry-run
+    Example: utskick batch email list.csv --subject Hello --message "Welcome." --dry-run
     """
     options = BatchOptions(
         target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
