@@ -143,7 +143,7 @@ def rows_of(server: str, statement: str) -> list[Any]:
         ("h3.csv", lambda *rows: b"\xef\xbb\xbf" + table(*rows, delimiter="\t")),
     ],
 )
-def test_every_form_of_the_file_is_taken_once(
+def test_every_form_of_the_file_is_accepted_once(
     database_cli: Command, tmp_path: Path, name: str, write: Callable[..., bytes]
 ) -> None:
     content = {"mobileNumber": "+46701740605", "message": 'Rad 1\nRad 2, "citerad"; å'}
