@@ -14,13 +14,13 @@ from aiohttp import web
 from utskick.bootstrap import stop_wanted
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
-from utskick.sandbox.digital_mail.server import DigitalMail
+from utskick.sandbox.digital_mail.server import DigitalMailSimulator
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateway_dialects import ReportTo
-from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house import server as print_house
-from utskick.sandbox.print_house.server import PrintHouse
+from utskick.sandbox.print_house.server import PrintHouseSimulator
+from utskick.sandbox.sms_gateways.dialects import ReportSettings
+from utskick.sandbox.sms_gateways.server import SmsGateways
 from utskick.sandbox.smtp_server import MailServer
 
 
@@ -36,7 +36,7 @@ async def main() -> None:
     if "mail" in sys.argv:
         await _mail(Path(sys.argv[-1]), ledger, faults)
         return
-    gateways = Gateways(ledger, faults, ReportTo())
+    gateways = SmsGateways(ledger, faults, ReportSettings())
     application = web.Application()
     application.add_routes(gateways.routes())
     runner = web.AppRunner(application, access_log=None)
@@ -52,7 +52,10 @@ async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
     """Mailbox operators and a printing house."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
-    operators, printer = DigitalMail(ledger, faults, wanted), PrintHouse(ledger, faults, wanted)
+    operators, printer = (
+        DigitalMailSimulator(ledger, faults, wanted),
+        PrintHouseSimulator(ledger, faults, wanted),
+    )
     await operators.start()
     await printer.start()
     place = replace(wanted, https_port=operators.port, sftp_port=printer.port)

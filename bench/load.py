@@ -15,8 +15,8 @@ import uvloop
 class Connection(asyncio.Protocol):
     """Sends the next request when the answer to the last one is whole."""
 
-    def __init__(self, request: bytes, tally: dict[str, float]) -> None:
-        self._request, self._tally, self._buffer = request, tally, b""
+    def __init__(self, request: bytes, summary: dict[str, float]) -> None:
+        self._request, self._summary, self._buffer = request, summary, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -31,10 +31,10 @@ class Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         if not head.startswith(b"HTTP/1.1 201"):
-            self._tally["bad"] += 1
-        self._tally["done"] += 1
+            self._summary["bad"] += 1
+        self._summary["done"] += 1
         self._buffer = b""
-        if time.perf_counter() < self._tally["until"]:
+        if time.perf_counter() < self._summary["until"]:
             self._transport.write(self._request)  # type: ignore[attr-defined]
         else:
             self._transport.close()
@@ -49,13 +49,17 @@ async def main(url: str, connections: int, seconds: float, body: str, token: str
         f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
     ).encode()
     begun = time.perf_counter()
-    tally = {"done": 0.0, "bad": 0.0, "until": begun + seconds}
+    summary = {"done": 0.0, "bad": 0.0, "until": begun + seconds}
     loop = asyncio.get_running_loop()
     for _ in range(connections):
-        await loop.create_connection(lambda: Connection(request, tally), parts.hostname, parts.port)
+        await loop.create_connection(
+            lambda: Connection(request, summary), parts.hostname, parts.port
+        )
     await asyncio.sleep(seconds)
     print(
-        json.dumps({"rate": tally["done"] / (time.perf_counter() - begun), "bad": tally["bad"]}),
+        json.dumps(
+            {"rate": summary["done"] / (time.perf_counter() - begun), "bad": summary["bad"]}
+        ),
         flush=True,
     )
 

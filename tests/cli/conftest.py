@@ -1,4 +1,4 @@
-"""A real service for the commands to talk to: one process for the whole session, on free ports."""
+"""Fixtures of the CLI tests: a real service for the session, and a command runner."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from urllib.request import urlopen
 import pytest
 
 from tests.client.conftest import wire  # noqa: F401 - the fixture
-from utskick.auth import sandbox_client as kept_client
-from utskick.cli import console as screen
-from utskick.cli import main
-from utskick.cli.demo import server_process as child
+from utskick.auth import sandbox_client
+from utskick.cli import console, main
+from utskick.cli.demo import server_process
 
 
 @dataclass(frozen=True)
 class Service:
-    """``folder``: its data folder."""
+    """Running service; ``folder`` is its data folder."""
 
     url: str
     viewer: str
@@ -35,13 +34,13 @@ class Service:
 
     @property
     def client(self) -> tuple[str, str]:
-        """Id and secret of the client that the service keeps."""
-        found = kept_client.read(self.folder / kept_client.FILE)
+        """Return id and secret of the sandbox client."""
+        found = sandbox_client.read(self.folder / sandbox_client.FILE)
         assert found is not None
         return found
 
     def copies(self, recipient: str) -> list[dict[str, Any]]:
-        """What a citizen received."""
+        """Return the copies that a citizen received."""
         with urlopen(
             f"{self.viewer}/ledger?limit=1000&recipient={quote(recipient)}", timeout=10
         ) as answer:
@@ -51,7 +50,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, and what it said."""
+    """Exit status and output of a command."""
 
     code: int
     out: str
@@ -63,7 +62,7 @@ Command = Callable[..., Done]
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Service]:
-    with child.folder() as folder:
+    with server_process.folder() as folder:
         ready, log = folder / "ready.json", folder / "serve.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("UTSKICK_")}
         for name, value in {
@@ -88,9 +87,9 @@ def service() -> Iterator[Service]:
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < limit, log.read_text()
                 time.sleep(0.05)
-            told = json.loads(ready.read_text())
-            assert told["pid"] == process.pid
-            yield Service(told["api"], told["viewer"], told["pid"], folder / "data")
+            values = json.loads(ready.read_text())
+            assert values["pid"] == process.pid
+            yield Service(values["api"], values["viewer"], values["pid"], folder / "data")
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -101,26 +100,26 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def utskick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command as a shell would, in this process."""
+    """Return a function that runs a command in this process."""
     for name in [name for name in os.environ if name.startswith("UTSKICK_")]:
         monkeypatch.delenv(name)
-    for console in (screen.console, screen.errors):  # a wide terminal, so that no line is broken
-        monkeypatch.setattr(console, "width", 200)
+    for output in (console.stdout, console.stderr):  # wide enough to avoid line breaks
+        monkeypatch.setattr(output, "width", 200)
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["utskick", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
+        expected = capsys.readouterr()
+        return Done(int(ended.value.code or 0), expected.out, expected.err)
 
     return run
 
 
 @pytest.fixture
-def asking(utskick: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The same, with the service's address and client in the environment."""
+def service_cli(utskick: Command, service: Service, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return the runner with the service's address and client in the environment."""
     monkeypatch.setenv("UTSKICK_URL", service.url)
     monkeypatch.setenv("UTSKICK_CLIENT_ID", service.client[0])
     monkeypatch.setenv("UTSKICK_CLIENT_SECRET", service.client[1])

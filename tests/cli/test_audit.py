@@ -1,4 +1,4 @@
-"""``utskick audit``: the trail on the screen, and the exit status of one that is broken."""
+"""Tests of ``utskick audit``: the listed trail, and the exit status for a broken chain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.http.audit.test_audit import chained
 from utskick.store.database import Database
 
 
-async def test_a_whole_chain_is_told_with_its_head_and_a_broken_one_with_its_place(
+async def test_an_intact_chain_is_listed_with_its_head_and_a_broken_one_with_the_link(
     database: Database, server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
@@ -21,12 +21,17 @@ async def test_a_whole_chain_is_told_with_its_head_and_a_broken_one_with_its_pla
     audit = await chained(database, 5)
     head = (await audit.verify("2281")).head
     done = await asyncio.to_thread(utskick, "audit", "verify")
-    assert (done.code, f"5:{head.digest.hex()}" in done.out, "whole" in done.out) == (0, True, True)
-    listed = await asyncio.to_thread(utskick, "audit", "list", "--limit", "2", "--action", "send")
-    assert (listed.code, listed.out.count("joe01doe")) == (0, 2)
+    assert (done.code, f"5:{head.digest.hex()}" in done.out, "intact" in done.out) == (
+        0,
+        True,
+        True,
+    )
+    parsed = await asyncio.to_thread(utskick, "audit", "list", "--limit", "2", "--action", "send")
+    assert (parsed.code, parsed.out.count("joe01doe")) == (0, 2)
     connection = await asyncpg.connect(server)
     await connection.execute(
-        "ALTER TABLE audit_links DISABLE TRIGGER append_only; DELETE FROM audit_links WHERE number = 5"
+        "ALTER TABLE audit_links DISABLE TRIGGER append_only; DELETE FROM audit_links WHERE "
+        "number = 5"
     )
     await connection.execute("ALTER TABLE audit_links ENABLE TRIGGER append_only")
     await connection.close()

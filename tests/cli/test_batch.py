@@ -1,4 +1,4 @@
-"""``batch`` against a real service: the preview, the sending, and the same command once more."""
+"""Tests of ``utskick batch`` against a real service: preview, sending and repetition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command, Service
-from utskick.cli.mailing import MOST, Mailing
+from utskick.cli.mailing import MAX_RECIPIENTS, Mailing
 from utskick.cli.payloads import SmsContent
 from utskick.cli.recipients_csv import SMS
 from utskick.domain.recipient import Recipient
@@ -25,19 +25,19 @@ def written(path: Path, rows: list[str]) -> Path:
 
 
 def people(prefix: str, count: int) -> list[str]:
-    """Ordinary recipients: their last two digits carry no fault."""
+    """Return recipients whose last two digits trigger no fault."""
     return [f"Åsa {n};{prefix}{n:02d};rad {n}" for n in range(20, 20 + count)]
 
 
-def value(what: str, out: str) -> str:
-    found = re.search(rf"│ {what} +│ (.*?) +│", out)
+def value(label: str, out: str) -> str:
+    found = re.search(rf"│ {label} +│ (.*?) +│", out)
     assert found, out
     return found[1]
 
 
 def test_a_dry_run_shows_everything_and_needs_no_service(utskick: Command, tmp_path: Path) -> None:
     rows = [*people("07002010", 3), "Bo;0700201020;rad 20", "Cy;hej;", "Di;;"]
-    shown = utskick(
+    preview = utskick(
         "batch",
         "sms",
         written(tmp_path / "lista.csv", rows),
@@ -47,25 +47,25 @@ def test_a_dry_run_shows_everything_and_needs_no_service(utskick: Command, tmp_p
         "--url",
         "http://127.0.0.1:1",
     )
-    assert shown.code == 0, shown.err
-    assert value("file", shown.out) == "Windows-1252, semicolon, with header"
-    assert value("columns", shown.out) == "sms: Mobil, party: none, reference: Referens"
+    assert preview.code == 0, preview.err
+    assert value("file", preview.out) == "Windows-1252, semicolon, with header"
+    assert value("columns", preview.out) == "sms: Mobil, party: none, reference: Referens"
     assert [
-        value(what, shown.out)
-        for what in ("recipients", "duplicates", "rejected rows", "total segments")
+        value(label, preview.out)
+        for label in ("recipients", "duplicates", "rejected rows", "total segments")
     ] == ["3", "1", "2", "3"]
-    assert value("encoding", shown.out).startswith("UCS-2")
-    assert "with plain characters instead" in shown.out
-    assert re.search(r"│ +6 │ is not a phone number", shown.out)
-    assert "nothing was sent" in shown.out
+    assert value("encoding", preview.out).startswith("UCS-2")
+    assert "with plain characters instead" in preview.out
+    assert re.search(r"│ +6 │ is not a phone number", preview.out)
+    assert "nothing was sent" in preview.out
 
 
-def test_rejected_rows_are_shown_up_to_20_and_written_whole(
+def test_up_to_20_rejected_rows_are_printed_and_all_are_written(
     utskick: Command, tmp_path: Path
 ) -> None:
     rows = [*people("07002011", 1), *(f"Bo {n};fel;" for n in range(25))]
     rejected = tmp_path / "fel.csv"
-    shown = utskick(
+    preview = utskick(
         "batch",
         "sms",
         written(tmp_path / "l.csv", rows),
@@ -75,8 +75,8 @@ def test_rejected_rows_are_shown_up_to_20_and_written_whole(
         "--rejected",
         rejected,
     )
-    assert shown.out.count("is not a phone number") == 20
-    assert "and 5 more" in shown.out
+    assert preview.out.count("is not a phone number") == 20
+    assert "and 5 more" in preview.out
     with rejected.open(encoding="utf-8-sig", newline="") as file:
         found = list(csv.reader(file, delimiter=";"))
     assert found[:2] == [
@@ -97,19 +97,19 @@ def test_without_anybody_to_ask_nothing_is_sent(utskick: Command, tmp_path: Path
 def test_a_key_is_made_of_all_that_is_sent() -> None:
     def keys(message: str = "Hej", count: int = 2, key: str | None = None) -> list[str]:
         crowd = tuple(Recipient(f"+46700{n:06d}") for n in range(count))
-        return [posting.key for posting in Mailing(SMS, SmsContent(message), crowd, key).postings()]
+        return [request.key for request in Mailing(SMS, SmsContent(message), crowd, key).requests()]
 
     assert keys() == keys()
     assert keys() != keys("Hej!") != keys(count=3)
     assert keys(key="mine") == ["mine"]
-    assert keys(count=MOST + 1, key="mine") == ["mine.1", "mine.2"]
-    assert len(set(keys(count=MOST + 1))) == 2
+    assert keys(count=MAX_RECIPIENTS + 1, key="mine") == ["mine.1", "mine.2"]
+    assert len(set(keys(count=MAX_RECIPIENTS + 1))) == 2
 
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
 def test_a_repeated_command_sends_nothing_twice(
-    asking: Command, service: Service, tmp_path: Path
+    service_cli: Command, service: Service, tmp_path: Path
 ) -> None:
     rows = [*people("07002013", 5), "Bo;0700201303;"]
     command = (
@@ -120,16 +120,16 @@ def test_a_repeated_command_sends_nothing_twice(
         "Hej på dig",
         "--yes",
     )
-    first, second = asking(*command), asking(*command)
+    first, second = service_cli(*command), service_cli(*command)
     assert (first.code, second.code) == (0, 0), first.err + second.err
-    assert "accepted before" in second.out
-    assert "accepted before" not in first.out
+    assert "already been accepted" in second.out
+    assert "already been accepted" not in first.out
     assert [len(service.copies(f"+467002013{n:02d}")) for n in range(20, 25)] == [1] * 5
     assert re.search(r"failed +│ +1 ", first.out), first.out
-    found = asking("status", re.search(r"batch ([0-9a-f-]{36}) accepted", first.out)[1])  # type: ignore[index]
+    found = service_cli("status", re.search(r"batch ([0-9a-f-]{36}) accepted", first.out)[1])  # type: ignore[index]
     assert re.search(r"failed +│ +1 │ the operator knows no such subscriber", found.out), found.out
 
-    again = asking(*command, "--key", "en-gang-till")
+    again = service_cli(*command, "--key", "en-gang-till")
     assert again.code == 0
     assert [len(service.copies(f"+467002013{n:02d}")) for n in range(20, 25)] == [2] * 5
 
@@ -137,13 +137,13 @@ def test_a_repeated_command_sends_nothing_twice(
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
 def test_a_batch_of_email_reaches_everybody(
-    asking: Command, service: Service, tmp_path: Path
+    service_cli: Command, service: Service, tmp_path: Path
 ) -> None:
     (tmp_path / "l.csv").write_text(
         "namn,e-post\nÅsa,batch1@example.se\nBo,batch2@example.se\nCy,cy@\n"
     )
     (tmp_path / "b.txt").write_text("bilaga")
-    sent = asking(
+    sent = service_cli(
         "batch",
         "email",
         tmp_path / "l.csv",
@@ -162,10 +162,9 @@ def test_a_batch_of_email_reaches_everybody(
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
 def test_leaving_stops_the_watching_and_not_the_sending(
-    asking: Command, service: Service, tmp_path: Path
+    service_cli: Command, service: Service, tmp_path: Path
 ) -> None:
-    # Its last two digits make every gateway defer it for ever, so the watching would not end of
-    # itself.
+    # Its last two digits make every gateway defer it, so the watching would never end.
     path = written(tmp_path / "l.csv", ["Bo;0700201405;"])
     command = [
         sys.executable,
@@ -183,24 +182,24 @@ def test_leaving_stops_the_watching_and_not_the_sending(
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),  # a shell's background job inherits "ignored"
+        # Background jobs of a shell inherit an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         assert process.stdout is not None
-        said = ""
-        while " accepted" not in said:
+        expected = ""
+        while " accepted" not in expected:
             line = process.stdout.readline()
-            assert line, said
-            said += line
+            assert line, expected
+            expected += line
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)
     finally:
         process.kill()
     assert process.returncode == 130, rest
-    found = re.search(r"Watch on with: utskick status ([0-9a-f-]{36}) --watch", rest)
+    found = re.search(r"To watch it: utskick status ([0-9a-f-]{36}) --watch", rest)
     assert found, rest
     assert (
-        "deferred" in asking("status", found[1]).out or "queued" in asking("status", found[1]).out
+        "deferred" in service_cli("status", found[1]).out
+        or "queued" in service_cli("status", found[1]).out
     )

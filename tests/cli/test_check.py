@@ -1,4 +1,4 @@
-"""``check``: what it finds, and that it changes nothing."""
+"""Tests of ``utskick check``: its results, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def url(service: Service, database: str) -> str:
     return f"postgresql://postgres@/{database}?host={service.folder}"
 
 
-async def ask(service: Service, database: str, statement: str) -> object:
+async def query(service: Service, database: str, statement: str) -> object:
     connection = await asyncpg.connect(url(service, database), timeout=10)
     try:
         return await connection.fetchval(statement)
@@ -24,29 +24,30 @@ async def ask(service: Service, database: str, statement: str) -> object:
         await connection.close()
 
 
-def grade(what: str, done: Done) -> str:
-    found = re.search(rf"│ {what} +│ (\w+) ", done.out)
+def grade_of(label: str, done: Done) -> str:
+    found = re.search(rf"│ {label} +│ (\w+) ", done.out)
     assert found, done.out
     return found[1]
 
 
-def test_out_of_the_box_all_is_well_and_nothing_is_made(
+def test_out_of_the_box_all_is_well_and_nothing_is_created(
     utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
     done = utskick("check")
     assert done.code == 0
     assert [
-        grade(what, done) for what in ("settings", "database", "sandbox", "sms", "sender domains")
+        grade_of(label, done)
+        for label in ("settings", "database", "sandbox", "sms", "sender domains")
     ] == ["ok", "ok", "warning", "ok", "warning"]
     assert not (tmp_path / "var").exists()
 
 
-def test_all_faults_of_the_settings_are_told(utskick: Command, tmp_path: Path) -> None:
+def test_all_faults_of_the_settings_are_reported(utskick: Command, tmp_path: Path) -> None:
     (tmp_path / "u.toml").write_text('[http]\nport = 99999\n[log]\nlevel = "loud"\n')
     done = utskick("check", "--config", tmp_path / "u.toml")
     assert done.code == 1
-    assert grade("settings", done) == "fault"
+    assert grade_of("settings", done) == "fault"
     assert "http.port" in done.out
     assert "log.level" in done.out
 
@@ -55,11 +56,14 @@ def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path
     (tmp_path / "u.toml").write_text(
         f'[data]\nfolder = "{tmp_path / "var"}"\n'
         '[email]\ndomains = ["example.se"]\n'
-        '[sms.accounts.elks]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n'
+        '[sms.accounts.elks]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\n'
+        'password = "hemligt-ord"\n'
     )
     done = utskick("check", "--config", tmp_path / "u.toml")
     assert done.code == 1
-    assert [grade(what, done) for what in ("sms / elks", "email", "sandbox", "sender domains")] == [
+    assert [
+        grade_of(label, done) for label in ("sms / elks", "email", "sandbox", "sender domains")
+    ] == [
         "fault",
         "warning",
         "ok",
@@ -68,12 +72,16 @@ def test_a_provider_that_cannot_be_reached_is_a_fault(utskick: Command, tmp_path
     assert "hemligt-ord" not in done.out + done.err
 
 
-def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(
+def test_an_unreachable_database_is_a_fault_reported_without_its_password(
     utskick: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATABASE__URL", "postgresql://u:hemligt-ord@127.0.0.1:1/db")
     done = utskick("check")
-    assert (done.code, grade("database", done), grade("vault key", done)) == (1, "fault", "fault")
+    assert (done.code, grade_of("database", done), grade_of("vault key", done)) == (
+        1,
+        "fault",
+        "fault",
+    )
     assert "utskick vault new-key" in done.out
     assert "hemligt-ord" not in done.out + done.err
 
@@ -81,40 +89,43 @@ def test_a_database_that_does_not_answer_is_a_fault_told_without_its_password(
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
 def test_a_running_service_is_not_disturbed(
-    asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch
+    service_cli: Command, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
-    done = asking("check")
-    assert (done.code, grade("database", done)) == (0, "ok"), done.out
+    done = service_cli("check")
+    assert (done.code, grade_of("database", done)) == (0, "ok"), done.out
     assert "PostgreSQL 18" in done.out
-    assert [grade(what, done) for what in ("vault key", "auth", "signing keys", "clients")] == [
-        "ok"
-    ] * 4
-    assert "1 may fetch tokens" in done.out
+    assert [
+        grade_of(label, done) for label in ("vault key", "auth", "signing keys", "clients")
+    ] == ["ok"] * 4
+    assert "1 may request tokens" in done.out
     key = service.folder / "vault.key"
     moved = key.rename(key.with_name("elsewhere"))
     try:
-        done = asking("check")
-        assert (done.code, grade("vault key", done), key.exists()) == (1, "fault", False)
+        done = service_cli("check")
+        assert (done.code, grade_of("vault key", done), key.exists()) == (1, "fault", False)
     finally:
         moved.rename(key)
-    assert asking("send", "sms", "--to", "+46700301020", "--message", "Hej").code == 0
+    assert service_cli("send", "sms", "--to", "+46700301020", "--message", "Hej").code == 0
 
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
-def test_what_is_set_for_a_unit_is_looked_at(
-    asking: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_settings_of_a_unit_are_checked(
+    service_cli: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
-    said = {
-        "sms": '[accounts.own]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\npassword = "hemligt-ord"\n',
+    expected = {
+        "sms": (
+            '[accounts.own]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\n'
+            'password = "hemligt-ord"\n'
+        ),
         "email": 'domains = ["example.se"]\n',
     }
-    for section, text in said.items():
+    for section, text in expected.items():
         (tmp_path / f"{section}.toml").write_text(text)
         assert (
-            asking(
+            service_cli(
                 "configuration",
                 "set",
                 "2260",
@@ -126,8 +137,8 @@ def test_what_is_set_for_a_unit_is_looked_at(
             == 0
         )
     try:
-        done = asking("check")
-        assert (done.code, grade("sms", done), grade("sms / own@2260", done)) == (
+        done = service_cli("check")
+        assert (done.code, grade_of("sms", done), grade_of("sms / own@2260", done)) == (
             1,
             "ok",
             "fault",
@@ -137,27 +148,30 @@ def test_what_is_set_for_a_unit_is_looked_at(
         [line] = [line for line in done.out.splitlines() if "may send e-mail" in line]
         assert "2281, 2262 may" in line
         asyncio.run(
-            ask(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'")
+            query(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'")
         )
-        done = asking("check")
-        assert [grade(f"{name} / configuration@2260", done) for name in said] == [
+        done = service_cli("check")
+        assert [grade_of(f"{name} / configuration@2260", done) for name in expected] == [
             "fault",
             "fault",
         ], done.out
     finally:
-        for section in said:
-            assert asking("configuration", "remove", "2260", section, "--by", "joe01doe").code == 0
-    assert asking("check").code == 0
+        for section in expected:
+            assert (
+                service_cli("configuration", "remove", "2260", section, "--by", "joe01doe").code
+                == 0
+            )
+    assert service_cli("check").code == 0
 
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("cli")
-def test_a_database_without_schema_is_told_and_left_without(
-    asking: Command, service: Service, monkeypatch: pytest.MonkeyPatch
+def test_a_database_without_schema_is_reported_and_not_changed(
+    service_cli: Command, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.run(ask(service, "postgres", "CREATE DATABASE bare"))
+    asyncio.run(query(service, "postgres", "CREATE DATABASE bare"))
     monkeypatch.setenv("UTSKICK_DATABASE__URL", url(service, "bare"))
-    done = asking("check")
-    assert (done.code, grade("database", done)) == (1, "fault")
+    done = service_cli("check")
+    assert (done.code, grade_of("database", done)) == (1, "fault")
     assert "utskick migrate" in done.out
-    assert asyncio.run(ask(service, "bare", "SELECT to_regclass('alembic_version')")) is None
+    assert asyncio.run(query(service, "bare", "SELECT to_regclass('alembic_version')")) is None

@@ -1,5 +1,4 @@
-"""``check`` at the door: whose tokens are taken, whether they can be verified, who may fetch one,
-with which key all is sealed; and the municipality's own services."""
+"""Tests of the checks of authentication, vault key and directory services."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from aiohttp import web
 
 from tests.auth.issuers import Issuer, issuing
 from tests.cli.conftest import Command, Done
-from tests.cli.test_check import grade
+from tests.cli.test_check import grade_of
 from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood
 from tests.http.tokens import client_of
 from tests.store.test_migrations import fresh
 from utskick.auth.key_rotation import Signing
-from utskick.cli import console as screen
+from utskick.cli import console
 from utskick.domain.clock import utc_now
 from utskick.store import migrations
 from utskick.store.administration.signing_keys import SigningKeys
@@ -31,16 +30,18 @@ from utskick.store.database import Database
 Check = Callable[..., Awaitable[Done]]
 
 
-def line(what: str, done: Done) -> str:
-    """What stands in the line of the table, without the lines between its columns."""
-    [found] = [row for row in done.out.splitlines() if row.startswith(f"│ {what} ")]
+def line_of(label: str, done: Done) -> str:
+    """Return a line of the table without its borders."""
+    [found] = [row for row in done.out.splitlines() if row.startswith(f"│ {label} ")]
     return " ".join(found.replace("│", " ").split())
 
 
 @pytest.fixture
 def check(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """``check`` with these settings beside the defaults. It has an event loop of its own; servers
-    of a test answer it from theirs."""
+    """Return a function that runs ``check`` with the given settings.
+
+    The command runs in a thread with an event loop of its own, so that test servers can answer.
+    """
 
     async def run(
         text: str = "",
@@ -49,7 +50,7 @@ def check(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         key: bytes = bytes(32),
         directory: Any = None,
     ) -> Done:
-        monkeypatch.setattr(screen.console, "width", 500)  # no line is broken
+        monkeypatch.setattr(console.stdout, "width", 500)  # wide enough to avoid line breaks
         monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
         if database is not None:
             monkeypatch.setenv("UTSKICK_DATABASE__URL", database.url)
@@ -62,41 +63,46 @@ def check(utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-async def test_out_of_the_box_the_door_is_our_own_and_the_key_is_still_to_be_made(
+async def test_out_of_the_box_the_issuer_is_embedded_and_the_key_is_not_yet_created(
     check: Check, tmp_path: Path
 ) -> None:
     done = await check()
-    assert [grade(what, done) for what in ("auth", "issuer", "signing keys", "vault key")] == [
+    assert [grade_of(label, done) for label in ("auth", "issuer", "signing keys", "vault key")] == [
         "ok"
     ] * 4
-    assert "embedded: tokens of our own issuer for utskick" in line("auth", done)
-    assert "none yet" in line("vault key", done)
+    assert "embedded: tokens of the embedded issuer for utskick" in line_of("auth", done)
+    assert "none yet" in line_of("vault key", done)
     assert not (tmp_path / "var").exists()
 
 
-async def test_a_door_that_asks_nobody_is_told_and_off_loopback_a_fault(check: Check) -> None:
+async def test_authentication_turned_off_is_a_warning_and_off_loopback_a_fault(
+    check: Check,
+) -> None:
     done = await check('[auth]\nmode = "off"\n')
-    assert (done.code, grade("auth", done)) == (0, "warning")
-    assert 'auth.mode = "embedded"' in line("auth", done)
+    assert (done.code, grade_of("auth", done)) == (0, "warning")
+    assert 'auth.mode = "embedded"' in line_of("auth", done)
     assert "signing keys" not in done.out
     done = await check(
         '[auth]\nmode = "off"\n[http]\nhost = "0.0.0.0"\n[sandbox]\nenabled = false\n'
     )
-    assert grade("auth", done) == "fault"
+    assert grade_of("auth", done) == "fault"
 
 
 async def test_a_header_with_thumbprints_comes_with_advice_for_the_proxy(check: Check) -> None:
     header = '[auth]\ncertificate_header = "X-Thumbprint"\n'
     done = await check(header)
-    assert grade("certificate header", done) == "ok"
-    assert "let the proxy remove it" in line("certificate header", done)
+    assert grade_of("certificate header", done) == "ok"
+    assert "configure the proxy to remove this header" in line_of("certificate header", done)
     done = await check(f'{header}[http]\nhost = "0.0.0.0"\n[sandbox]\nenabled = false\n')
-    assert (grade("certificate header", done), grade("issuer", done)) == ("warning", "warning")
-    assert "nobody but the proxy" in done.out
-    assert "set auth.issuer" in line("issuer", done)
+    assert (grade_of("certificate header", done), grade_of("issuer", done)) == (
+        "warning",
+        "warning",
+    )
+    assert "allow only the proxy" in done.out
+    assert "set auth.issuer" in line_of("issuer", done)
 
 
-# -- issuers elsewhere ----------------------------------------
+# -- external issuers ----------------------------------------
 
 
 @pytest.fixture
@@ -112,8 +118,8 @@ def external(issuer: Issuer, **more: str) -> str:
 
 async def test_an_issuer_whose_keys_can_be_read_is_well(check: Check, issuer: Issuer) -> None:
     done = await check(external(issuer))
-    assert (done.code, grade(f"issuer {issuer.url}", done)) == (0, "ok"), done.out
-    assert "2 usable keys (ES256, PS256, RS256)" in line(f"issuer {issuer.url}", done)
+    assert (done.code, grade_of(f"issuer {issuer.url}", done)) == (0, "ok"), done.out
+    assert "2 usable keys (ES256, PS256, RS256)" in line_of(f"issuer {issuer.url}", done)
     assert "clients" not in done.out
     assert "signing keys" not in done.out
 
@@ -139,69 +145,77 @@ def unusable(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("happens", "said", "todo"),
+    ("happens", "expected", "todo"),
     [
         (away, "its metadata cannot be fetched", "jwks_url"),
         (
             of_another,
             "name the issuer https://login.example.se/",
-            "write what the metadata name as issuer",
+            "set issuer exactly as in the metadata",
         ),
         (without_keys, "name no jwks_uri with an https address", "set jwks_url"),
         (keys_away, "its keys cannot be fetched", "jwks_uri"),
-        (unusable, "none of its keys", "publish each key with a kid"),
+        (unusable, "none of its keys", "publish a kid for each key"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_an_issuer_whose_tokens_could_not_be_verified_is_a_fault_with_what_to_do(
-    check: Check, issuer: Issuer, happens: Any, said: str, todo: str
+async def test_an_issuer_with_unverifiable_tokens_is_a_fault_with_a_remedy(
+    check: Check, issuer: Issuer, happens: Any, expected: str, todo: str
 ) -> None:
     happens(issuer)
     done = await check(external(issuer))
-    assert (done.code, grade(f"issuer {issuer.url}", done)) == (1, "fault")
-    told = line(f"issuer {issuer.url}", done)
-    assert said in told
-    assert todo in told
+    assert (done.code, grade_of(f"issuer {issuer.url}", done)) == (1, "fault")
+    values = line_of(f"issuer {issuer.url}", done)
+    assert expected in values
+    assert todo in values
 
 
 async def test_an_issuer_that_is_nowhere_is_a_fault(check: Check) -> None:
     done = await check(
-        '[auth]\nmode = "both"\n[[auth.issuers]]\nurl = "http://127.0.0.1:1"\njwks_url = "http://127.0.0.1:1/keys"\n'
+        '[auth]\nmode = "both"\n[[auth.issuers]]\nurl = "http://127.0.0.1:1"\njwks_url = '
+        '"http://127.0.0.1:1/keys"\n'
     )
-    assert (done.code, grade("issuer http://127.0.0.1:1", done)) == (1, "fault")
+    assert (done.code, grade_of("issuer http://127.0.0.1:1", done)) == (1, "fault")
     assert "(unreachable)" in done.out
-    assert grade("signing keys", done) == "ok"
+    assert grade_of("signing keys", done) == "ok"
 
 
-# -- our own ----------------------------------------
+# -- embedded issuer ----------------------------------------
 
 REAL = "[sandbox]\nenabled = false\n"
 
 
-async def test_without_a_client_nobody_can_fetch_a_token(check: Check, database: Database) -> None:
-    await client_of(database, "sandbox")  # that of a sandbox, which is revoked outside it
+async def test_without_a_client_no_token_can_be_issued(check: Check, database: Database) -> None:
+    await client_of(database, "sandbox")  # the sandbox client, which is revoked without sandbox
     done = await check(REAL, database)
-    assert (grade("database", done), grade("clients", done), grade("signing keys", done)) == (
+    assert (
+        grade_of("database", done),
+        grade_of("clients", done),
+        grade_of("signing keys", done),
+    ) == (
         "ok",
         "warning",
         "ok",
     )
-    assert "utskick clients create NAME --municipality 2281" in line("clients", done)
+    assert "utskick clients create NAME --municipality 2281" in line_of("clients", done)
     await client_of(database, "skolappen")
     done = await check(REAL, database)
-    assert (grade("clients", done), "1 may fetch tokens" in line("clients", done)) == ("ok", True)
+    assert (grade_of("clients", done), "1 may request tokens" in line_of("clients", done)) == (
+        "ok",
+        True,
+    )
 
 
-async def test_the_signing_keys_are_told_and_whether_they_open(
+async def test_signing_keys_are_reported_and_whether_they_can_be_decrypted(
     check: Check, database: Database
 ) -> None:
     await Signing(SigningKeys(database), utc_now).published()
     done = await check(REAL, database)
-    assert f"1; the one that signs has done so since {utc_now():%Y-%m-%d}" in line(
+    assert f"1; the current one has signed since {utc_now():%Y-%m-%d}" in line_of(
         "signing keys", done
     )
     await database.pool.execute("UPDATE signing_keys SET sealed = sha512('x')")
-    assert grade("signing keys", await check(REAL, database)) == "fault"
+    assert grade_of("signing keys", await check(REAL, database)) == "fault"
 
 
 async def test_the_vaults_key_is_named_and_another_is_a_fault(
@@ -209,28 +223,30 @@ async def test_the_vaults_key_is_named_and_another_is_a_fault(
 ) -> None:
     before = await database.pool.fetch("SELECT * FROM vault_wraps")
     done = await check(REAL, database)
-    assert grade("vault key", done) == "ok"
-    assert f"{database.vault.ring[0]}, in vault.key" in line("vault key", done)
+    assert grade_of("vault key", done) == "ok"
+    assert f"{database.vault.ring[0]}, in vault.key" in line_of("vault key", done)
     done = await check(REAL, database, key=b"\1" * 32)
-    assert (done.code, grade("vault key", done)) == (1, "fault")
-    assert "not the one that this database was sealed with" in line("vault key", done)
+    assert (done.code, grade_of("vault key", done)) == (1, "fault")
+    assert "not the one that this database was encrypted with" in line_of("vault key", done)
     assert b64encode(b"\1" * 32).decode() not in done.out + done.err
     old = b64encode(bytes(32)).decode()
     done = await check(f'[vault]\nold_keys = ["{old}"]\n{REAL}', database, key=b"\1" * 32)
-    assert grade("vault key", done) == "warning"
-    assert "utskick vault rewrap" in line("vault key", done)
+    assert grade_of("vault key", done) == "warning"
+    assert "utskick vault rewrap" in line_of("vault key", done)
     assert await database.pool.fetch("SELECT * FROM vault_wraps") == before, (
         "a look changes nothing"
     )
 
 
-async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(
-    check: Check, server: str
-) -> None:
+async def test_a_check_writes_nothing_into_an_unused_database(check: Check, server: str) -> None:
     unopened = Database(await fresh(server, "looked_at"))
     await asyncio.to_thread(migrations.migrate, unopened.url)
     done = await check(REAL, unopened)
-    assert (grade("database", done), grade("vault key", done), grade("signing keys", done)) == (
+    assert (
+        grade_of("database", done),
+        grade_of("vault key", done),
+        grade_of("signing keys", done),
+    ) == (
         "ok",
         "ok",
         "ok",
@@ -242,11 +258,11 @@ async def test_a_look_writes_nothing_into_a_database_that_was_never_opened(
         await connection.close()
 
 
-# -- neighbours ----------------------------------------
+# -- directory services ----------------------------------------
 
 
 @pytest.fixture
-async def town() -> AsyncIterator[Neighbourhood]:
+async def services() -> AsyncIterator[Neighbourhood]:
     opened = await Neighbourhood().open()
     yield opened
     await opened.close()
@@ -255,49 +271,55 @@ async def town() -> AsyncIterator[Neighbourhood]:
 SERVICES = ("party", "citizen", "contact_settings")
 
 
-async def test_the_municipalitys_own_services_are_asked_about_nobody(
-    check: Check, town: Neighbourhood
+async def test_directory_services_are_checked_without_querying_a_person(
+    check: Check, services: Neighbourhood
 ) -> None:
-    section = town.section()
+    section = services.section()
     done = await check(directory=section)
-    assert (done.code, [grade(f"directory / {name}", done) for name in SERVICES]) == (
+    assert (done.code, [grade_of(f"directory / {name}", done) for name in SERVICES]) == (
         0,
         ["ok"] * 3,
     ), done.out
-    assert [call.split("?")[0].split("/")[1] for call in sorted(town.calls)] == [
+    assert [call.split("?")[0].split("/")[1] for call in sorted(services.calls)] == [
         "citizen",
         "contacts",
         "party",
     ]
-    done = await check(directory={**town.section(), "addresses": "local"})
+    done = await check(directory={**services.section(), "addresses": "local"})
     assert "directory / citizen" not in done.out, "one that is not used is not asked"
 
 
 async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
-    check: Check, town: Neighbourhood
+    check: Check, services: Neighbourhood
 ) -> None:
-    section = town.section()
-    town.instead = lambda request: (
+    section = services.section()
+    services.instead = lambda request: (
         web.Response(status=403) if request.path.startswith("/citizen") else None
     )
     done = await check(directory=section)
-    assert (done.code, grade("directory / party", done), grade("directory / citizen", done)) == (
+    assert (
+        done.code,
+        grade_of("directory / party", done),
+        grade_of("directory / citizen", done),
+    ) == (
         1,
         "ok",
         "fault",
     )
-    assert "gave a token, and the service answers 403 (refused-login)" in line(
+    assert "gave a token, and the service answers 403 (refused-login)" in line_of(
         "directory / citizen", done
     )
     assert SECRET not in done.out + done.err
-    town.instead = lambda request: web.Response(status=401) if request.path == "/token" else None
+    services.instead = lambda request: (
+        web.Response(status=401) if request.path == "/token" else None
+    )
     done = await check(directory=section)
-    assert "gives us no token (refused-login)" in line("directory / party", done)
-    town.instead = lambda request: (
+    assert "gives us no token (refused-login)" in line_of("directory / party", done)
+    services.instead = lambda request: (
         web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
     )
     done = await check(directory=section)
-    assert [grade(f"directory / {name}", done) for name in SERVICES] == ["warning"] * 3
-    await town.server.close()
+    assert [grade_of(f"directory / {name}", done) for name in SERVICES] == ["warning"] * 3
+    await services.server.close()
     done = await check(directory=section)
-    assert [grade(f"directory / {name}", done) for name in SERVICES] == ["fault"] * 3
+    assert [grade_of(f"directory / {name}", done) for name in SERVICES] == ["fault"] * 3

@@ -1,4 +1,4 @@
-"""The command line as a client: who it says that it is, and sentences that say what is wrong."""
+"""Tests of the CLI as an HTTP client: identity and error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import Wire, hanging_up, saying
-from utskick.cli.client import NoAnswer, RequestRefused, ServiceTarget, reaching
+from utskick.cli.client import NoAnswer, RequestRefused, ServiceTarget, open_client
 from utskick.domain.errors import SettingsFault, Unreadable
 from utskick_client import Manner, Patience, Sms
 
@@ -16,7 +16,7 @@ SWIFT = Patience(tries=3, pause=0.01, longest=0.01)
 
 
 async def post(url: str, *, token: str | None = None, key: str = "key-1", text: str = "Hej") -> str:
-    async with reaching(ServiceTarget(url, token=token), SWIFT) as client:
+    async with open_client(ServiceTarget(url, token=token), SWIFT) as client:
         return (await client.send_sms(Sms("+46701740605", text), Manner(key))).message_id
 
 
@@ -29,17 +29,20 @@ async def test_every_violation_is_listed(wire: Wire) -> None:
     with pytest.raises(RequestRefused) as refused:
         await post(wire.url)
     assert refused.value.detail.splitlines() == [
-        "the service refused it (400 Constraint Violation):",
+        "the service refused the request (400 Constraint Violation):",
         "  message must not be blank",
         "  mobileNumber must be a number",
     ]
 
 
-async def test_what_may_pass_is_tried_again_and_in_the_end_told(wire: Wire) -> None:
+async def test_a_temporary_error_is_retried_and_finally_reported(wire: Wire) -> None:
     wire.answers = [saying(503, {"title": "Service Unavailable", "detail": "the database is away"})]
     with pytest.raises(
         RequestRefused,
-        match=r"^the service refused it \(503 Service Unavailable\): the database is away$",
+        match=(
+            r"^the service refused the request \(503 Service Unavailable\): the database is "
+            r"away$"
+        ),
     ):
         await post(wire.url)
     assert len(wire.asked) == SWIFT.tries
@@ -47,20 +50,20 @@ async def test_what_may_pass_is_tried_again_and_in_the_end_told(wire: Wire) -> N
     assert await post(wire.url) == "m"
 
 
-async def test_a_lost_answer_is_told_with_the_key_that_finds_out(wire: Wire) -> None:
+async def test_a_lost_answer_is_reported_with_the_key_for_repeating(wire: Wire) -> None:
     wire.answers = [hanging_up]
-    with pytest.raises(NoAnswer, match=r"may have been accepted or not.*--key key-1"):
+    with pytest.raises(NoAnswer, match=r"may or may not have been accepted.*--key key-1"):
         await post(wire.url)
 
 
-async def test_where_nothing_listens_the_sentence_says_what_to_do(wire: Wire) -> None:
+async def test_an_unreachable_service_is_reported_with_what_to_do(wire: Wire) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with pytest.raises(NoAnswer, match=f"nothing answers at {url}.*utskick serve.*UTSKICK_URL"):
+    with pytest.raises(NoAnswer, match=f"no service responds at {url}.*utskick serve.*UTSKICK_URL"):
         await post(url)
     wire.answers = [hanging_up]
-    with pytest.raises(NoAnswer, match="nothing answers"):
-        async with reaching(ServiceTarget(wire.url), SWIFT) as client:
+    with pytest.raises(NoAnswer, match="no service responds"):
+        async with open_client(ServiceTarget(wire.url), SWIFT) as client:
             await client.message_status("m")
 
 
@@ -70,7 +73,7 @@ async def test_an_answer_that_is_no_json_is_not_ours(wire: Wire) -> None:
         await post(wire.url)
 
 
-async def test_caller_municipality_and_token_are_told_and_a_proxy_is_not_asked(
+async def test_caller_municipality_and_token_are_sent_without_a_proxy(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -85,7 +88,7 @@ async def test_caller_municipality_and_token_are_told_and_a_proxy_is_not_asked(
 
 
 @pytest.mark.parametrize(("key", "text"), [("a\nb", "Hej"), ("k", "\udcff")])
-async def test_what_cannot_be_sent_is_told_before_anything_is(
+async def test_invalid_input_is_reported_before_anything_is_sent(
     wire: Wire, key: str, text: str
 ) -> None:
     with pytest.raises(Unreadable, match=r"key|UTF-8"):
@@ -95,7 +98,7 @@ async def test_what_cannot_be_sent_is_told_before_anything_is(
 
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://here", "http://", ""])
 def test_an_address_that_is_none_is_refused_before_anything_is_sent(url: str) -> None:
-    with pytest.raises(SettingsFault, match="no address of a service"):
+    with pytest.raises(SettingsFault, match="not the address of a service"):
         ServiceTarget(url)
 
 
@@ -109,4 +112,4 @@ def test_the_command_line_speaks_http_through_the_package_alone() -> None:
     assert sorted(own) == [
         "ledger_readers.py",
         "people.py",
-    ]  # the demo's calls to the sandbox, which is another service
+    ]  # the demo calls the sandbox, which is another service

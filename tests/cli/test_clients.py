@@ -1,5 +1,4 @@
-"""``utskick clients``: made, listed, given another secret, ended; and what the command line shows
-to the service."""
+"""Tests of ``utskick clients``, and of the credentials sent by other commands."""
 
 from __future__ import annotations
 
@@ -33,30 +32,30 @@ SENDING = ("--municipality", "2281", "--scope", "sms:send")
 T = TypeVar("T")
 
 
-def on(server: str, ask: Callable[[Database], Awaitable[T]]) -> T:
-    """What the database says; commands run loops of their own, so these tests have none."""
+def query_database(server: str, query: Callable[[Database], Awaitable[T]]) -> T:
+    """Query the test's database in an event loop of its own, like the commands."""
 
-    async def asked() -> T:
+    async def run() -> T:
         database = Database(server, size=4, vault=Vault(Cipher([bytes(32)])))
         await database.open()
         try:
-            return await ask(database)
+            return await query(database)
         finally:
             await database.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(run())
 
 
 def client_of(server: str, name: str) -> Client:
-    found = on(server, lambda database: Clients(database).get(name))
+    found = query_database(server, lambda database: Clients(database).get(name))
     assert found is not None
     return found
 
 
 @pytest.fixture
-def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The same, on the database of the test."""
-    on(server, lambda database: database.pool.execute("TRUNCATE clients CASCADE"))
+def database_cli(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return the command runner with the test's database."""
+    query_database(server, lambda database: database.pool.execute("TRUNCATE clients CASCADE"))
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
     return utskick
@@ -68,9 +67,11 @@ def secret_of(done: Done) -> str:
     return found[0]
 
 
-def test_a_client_is_made_and_its_secret_shown_once(into: Command, server: str) -> None:
+def test_a_client_is_created_and_its_secret_displayed_once(
+    database_cli: Command, server: str
+) -> None:
     secret = secret_of(
-        into(
+        database_cli(
             "clients",
             "create",
             "skolappen",
@@ -85,97 +86,103 @@ def test_a_client_is_made_and_its_secret_shown_once(into: Command, server: str) 
     assert (client.municipalities, client.scopes) == (("2281", "2262"), ("sms:send", "status:read"))
     assert client.digest is not None
     assert is_of(client.digest, secret)
-    listed = into("clients", "list").out
-    assert "skolappen" in listed
-    assert secret not in listed
+    parsed = database_cli("clients", "list").out
+    assert "skolappen" in parsed
+    assert secret not in parsed
 
 
-def test_a_client_with_all_scopes_has_those_of_every_channel(into: Command, server: str) -> None:
-    assert into("clients", "create", "allt", "--municipality", "2281", "--all").code == 0
+def test_a_client_with_all_scopes_has_those_of_every_channel(
+    database_cli: Command, server: str
+) -> None:
+    assert database_cli("clients", "create", "allt", "--municipality", "2281", "--all").code == 0
     client = client_of(server, "allt")
     assert {"sms:send", "snail-mail:send", "history:read", "admin"} <= set(client.scopes)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("a", "--scope", "sms:send"), "municipality must be said"),
         (("a", "--municipality", "2281"), "scope must be said"),
         (("a b", *SENDING), "name must be"),
         (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is none of"),
         (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is none of"),
-        (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "write one of them"),
+        (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "cannot be combined"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(
-    into: Command, arguments: tuple[str, ...], said: str
+def test_what_cannot_be_is_rejected_with_a_message(
+    database_cli: Command, arguments: tuple[str, ...], expected: str
 ) -> None:
-    done = into("clients", "create", *arguments)
+    done = database_cli("clients", "create", *arguments)
     assert done.code == 1
-    assert said in done.err
+    assert expected in done.err
 
 
 def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_again(
-    into: Command, server: str
+    database_cli: Command, server: str
 ) -> None:
-    old = secret_of(into("clients", "create", "bygg", *SENDING))
-    new = secret_of(into("clients", "rotate", "bygg"))
+    old = secret_of(database_cli("clients", "create", "bygg", *SENDING))
+    new = secret_of(database_cli("clients", "rotate", "bygg"))
     client = client_of(server, "bygg")
     assert [
         is_of(digest, secret)
         for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)
     ] == [True, True]
-    assert into("clients", "rotate", "bygg", "--overlap", "0").code == 0
+    assert database_cli("clients", "rotate", "bygg", "--overlap", "0").code == 0
     client = client_of(server, "bygg")
     assert len(client.digests(utc_now())) == 1
-    assert into("clients", "revoke", "bygg").code == 0
-    assert "revoked" in into("clients", "list").out
+    assert database_cli("clients", "revoke", "bygg").code == 0
+    assert "revoked" in database_cli("clients", "list").out
 
     async def trail(database: Database) -> list[tuple[str, str, str]]:
         rows = await database.pool.fetch(
-            "SELECT municipality_id, action, subject FROM audit_entries WHERE subject->>'client' = 'bygg' ORDER BY id"
+            "SELECT municipality_id, action, subject FROM audit_entries WHERE "
+            "subject->>'client' = 'bygg' ORDER BY id"
         )
         return [
             (row["municipality_id"], row["action"], row["subject"]["operation"]) for row in rows
         ]
 
-    told = on(server, trail)
-    assert [operation for municipality, _, operation in told if municipality == "2281"] == [
+    values = query_database(server, trail)
+    assert [operation for municipality, _, operation in values if municipality == "2281"] == [
         "createClient",
         "rotateClient",
         "rotateClient",
         "revokeClient",
     ]
-    assert {action for _, action, _ in told} == {"configure"}
+    assert {action for _, action, _ in values} == {"configure"}
     for again in (
         ("revoke", "bygg"),
         ("rotate", "bygg"),
         ("create", "bygg", *SENDING),
         ("rotate", "nobody"),
     ):
-        assert into("clients", *again).code == 1
+        assert database_cli("clients", *again).code == 1
 
 
 def test_a_client_with_a_key_of_its_own_has_no_secret(
-    into: Command, server: str, tmp_path: Path
+    database_cli: Command, server: str, tmp_path: Path
 ) -> None:
     public, private = tmp_path / "public.pem", tmp_path / "private.pem"
     public.write_bytes(
         EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
     private.write_bytes(EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    done = into("clients", "create", "signer", *SENDING, "--public-key", public)
+    done = database_cli("clients", "create", "signer", *SENDING, "--public-key", public)
     assert done.code == 0
     assert "ucs_" not in done.out
     client = client_of(server, "signer")
     assert client.public_keys is not None
     assert client.public_keys["keys"][0]["kid"] in done.out
-    refused = into("clients", "create", "careless", *SENDING, "--public-key", private)
+    refused = database_cli("clients", "create", "careless", *SENDING, "--public-key", private)
     assert "private key" in refused.err
-    assert into("clients", "rotate", "signer").code == 1
+    assert database_cli("clients", "rotate", "signer").code == 1
     nothing = tmp_path / "nothing"
     nothing.write_text('{"keys": []}')
-    assert "no public key" in into("clients", "create", "x", *SENDING, "--public-key", nothing).err
+    assert (
+        "no public key"
+        in database_cli("clients", "create", "x", *SENDING, "--public-key", nothing).err
+    )
 
 
 @pytest.mark.journey
@@ -192,7 +199,7 @@ def test_what_the_command_line_shows_is_a_token_a_client_or_what_the_sandbox_kee
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
     assert utskick(*sms).code == 0
     monkeypatch.setenv("UTSKICK_CLIENT_ID", "sandbox")
-    assert "belong together" in utskick(*sms).err
+    assert "must be set together" in utskick(*sms).err
     monkeypatch.setenv("UTSKICK_CLIENT_SECRET", "ucs_wrong")
     assert "No Token" in utskick(*sms).err
     monkeypatch.setenv("UTSKICK_CLIENT_SECRET", service.client[1])

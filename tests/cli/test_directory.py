@@ -1,4 +1,4 @@
-"""``utskick directory import``: a municipality's file becomes people."""
+"""Tests of ``utskick directory import``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from utskick.store.database import Database
 
 ANNA, BO = person(1).number, person(2).number
 FIRM = organization(1).number
+ANNA_WRITTEN = f"{ANNA[:8]}-{ANNA[8:]}"
 FILE = f"""Personnummer;Förnamn;Efternamn;c/o;Adress;Lgh;Postnr;Ort;Skyddad;Mobil;E-post
-{ANNA[:8]}-{ANNA[8:]};Åsa;Öberg;Bo Ek;Storgatan 1;1102;85230;Sundsvall;nej;070-174 06 05;asa@example.se
+{ANNA_WRITTEN};Åsa;Öberg;Bo Ek;Storgatan 1;1102;85230;Sundsvall;nej;070-174 06 05;asa@example.se
 {BO[2:8]}-{BO[8:]};Bo;Ek;;Hemliga vägen 3;;85230;Sundsvall;Ja;;bo@example.se
 """
 
 
 @pytest.fixture
-def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command, with an empty database and a key in the environment."""
+def database_cli(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return the command runner with an empty database and a key in the environment."""
 
     async def empty() -> None:
         connection = await asyncpg.connect(server)
@@ -43,16 +44,16 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     return utskick
 
 
-def asked(server: str, question: Callable[[DatabaseDirectory], Awaitable[object]]) -> object:
-    async def ask() -> object:
+def query_directory(server: str, query: Callable[[DatabaseDirectory], Awaitable[object]]) -> object:
+    async def run() -> object:
         database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
         try:
-            return await question(tables_of(database, database.vault.safe))
+            return await query(tables_of(database, database.vault.safe))
         finally:
             await database.close()
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
 
 
 async def known(tables: DatabaseDirectory) -> dict[str, UUID]:
@@ -71,11 +72,11 @@ async def reached(tables: DatabaseDirectory, number: str) -> list[tuple[str, str
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 @pytest.mark.parametrize("delimiter", [";", ","])
 def test_a_file_becomes_people(
-    into: Command, server: str, tmp_path: Path, encoding: str, delimiter: str
+    database_cli: Command, server: str, tmp_path: Path, encoding: str, delimiter: str
 ) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes(FILE.replace(";", delimiter).encode(encoding))
-    done = into("directory", "import", file)
+    done = database_cli("directory", "import", file)
     assert done.code == 0, done.err
     assert "│ 2 " in done.out
 
@@ -91,49 +92,53 @@ def test_a_file_becomes_people(
         assert party is not None
         assert party.address == PostalAddress(
             "Bo", "Ek"
-        )  # where a protected person lives is not kept
+        )  # the address of a protected person is not stored
         assert await reached(tables, ANNA) == [("SMS", "+46701740605"), ("EMAIL", "asa@example.se")]
 
-    asked(server, look)
+    query_directory(server, look)
 
 
 def test_the_same_file_twice_changes_nothing_and_a_changed_one_keeps_the_ids(
-    into: Command, server: str, tmp_path: Path
+    database_cli: Command, server: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "people.csv"
     file.write_text(FILE)
-    into("directory", "import", file)
-    before = asked(server, known)
-    again = into("directory", "import", file)
+    database_cli("directory", "import", file)
+    before = query_directory(server, known)
+    again = database_cli("directory", "import", file)
     assert again.code == 0
-    assert asked(server, known) == before
+    assert query_directory(server, known) == before
     file.write_text(
         FILE.replace("070-174 06 05", "070-174 06 06").replace("Storgatan 1", "Kajen 9")
     )
-    into("directory", "import", file)
-    assert asked(server, known) == before
-    assert asked(server, lambda tables: reached(tables, ANNA)) == [
+    database_cli("directory", "import", file)
+    assert query_directory(server, known) == before
+    assert query_directory(server, lambda tables: reached(tables, ANNA)) == [
         ("SMS", "+46701740606"),
         ("EMAIL", "asa@example.se"),
     ]
 
 
 def test_english_names_and_organisations_and_ids_of_ones_own(
-    into: Command, server: str, tmp_path: Path
+    database_cli: Command, server: str, tmp_path: Path
 ) -> None:
     mine = "81471222-5798-11e9-ae24-57fa13b361e1"
     file = tmp_path / "firms.csv"
     file.write_text(
-        f"legalId,partyId,Organization,street,postal_code,City\n{FIRM},{mine.upper()},Bygg AB,Kajen 1,852 30,Sundsvall\n"
+        f"legalId,partyId,Organization,street,postal_code,City\n{FIRM},{mine.upper()},Bygg "
+        "AB,Kajen 1,852 30,Sundsvall\n"
     )
-    assert into("directory", "import", file).code == 0
-    assert asked(server, known) == {FIRM: UUID(mine)}
+    assert database_cli("directory", "import", file).code == 0
+    assert query_directory(server, known) == {FIRM: UUID(mine)}
     file.write_text(f"orgnr,partyId\n{FIRM},81471222-5798-11e9-ae24-57fa13b361e2\n")
-    assert "the number is known under another party id" in into("directory", "import", file).out
+    assert (
+        "the number is known under another party id"
+        in database_cli("directory", "import", file).out
+    )
 
 
-def test_wrong_rows_are_told_by_line_and_never_by_number(
-    into: Command, server: str, tmp_path: Path
+def test_invalid_rows_are_reported_by_line_and_never_by_number(
+    database_cli: Command, server: str, tmp_path: Path
 ) -> None:
     wrong = ANNA[:-1] + str((int(ANNA[-1]) + 1) % 10)
     rows = [
@@ -149,24 +154,26 @@ def test_wrong_rows_are_told_by_line_and_never_by_number(
     ]
     file, rejected = tmp_path / "people.csv", tmp_path / "wrong.csv"
     file.write_text("\n".join(["pnr;skyddad;postnr;mobil;namn", *rows]))
-    done = into("directory", "import", file, "--rejected", rejected)
+    done = database_cli("directory", "import", file, "--rejected", rejected)
     assert done.code == 0
-    told = rejected.read_text(encoding="utf-8-sig").splitlines()
-    assert told == [
+    values = rejected.read_text(encoding="utf-8-sig").splitlines()
+    assert values == [
         "line;reason",
         "2;the number has a wrong check digit",
         "3;the number holds no real date of birth",
         "4;the number is not written as a personal or organisation number",
         "5;the number is missing",
-        "7;the same number stands on line 6",
+        "7;the same number is on line 6",
         "8;postal code: is not five digits",
-        "9;protected: is neither ja nor nej",
-        "10;mobile: is no phone number",
+        "9;protected: must be ja or nej",
+        "10;mobile: is not a phone number",
     ]
     assert stat.S_IMODE(rejected.stat().st_mode) == 0o600
-    for said in (done.out, done.err, rejected.read_text()):
-        assert not any(part in said for part in (wrong, wrong[8:], "1234", "tolv", "kanske", BO))
-    assert set(asked(server, known)) == {BO}  # type: ignore[call-overload]
+    for expected in (done.out, done.err, rejected.read_text()):
+        assert not any(
+            part in expected for part in (wrong, wrong[8:], "1234", "tolv", "kanske", BO)
+        )
+    assert set(query_directory(server, known)) == {BO}  # type: ignore[call-overload]
 
 
 def test_a_dry_run_needs_no_database_and_changes_nothing(utskick: Command, tmp_path: Path) -> None:
@@ -178,14 +185,14 @@ def test_a_dry_run_needs_no_database_and_changes_nothing(utskick: Command, tmp_p
     assert "person: Personnummer" in done.out
 
 
-def test_what_cannot_be_taken_in_is_one_sentence(into: Command, tmp_path: Path) -> None:
+def test_what_cannot_be_taken_in_is_one_sentence(database_cli: Command, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text("namn;ort\nAnna;Ånge\n")
-    assert "personnummer" in into("directory", "import", file).err
+    assert "personnummer" in database_cli("directory", "import", file).err
     file.write_text("")
-    assert "empty" in into("directory", "import", file).err
-    assert "9999" in into("directory", "import", file, "--municipality", "9999").err
-    assert "cannot be read" in into("directory", "import", tmp_path / "none").err
+    assert "empty" in database_cli("directory", "import", file).err
+    assert "9999" in database_cli("directory", "import", file, "--municipality", "9999").err
+    assert "cannot be read" in database_cli("directory", "import", tmp_path / "none").err
 
 
 def test_a_key_is_made_for_the_settings(utskick: Command) -> None:

@@ -1,5 +1,4 @@
-"""``utskick import history``: the peer's records become history, each delivery once, and are read
-like our own."""
+"""Tests of ``utskick import history``: each delivery once, readable like our own."""
 
 from __future__ import annotations
 
@@ -51,8 +50,8 @@ COLUMNS = (
 )
 
 
-def record(**over: Any) -> dict[str, Any]:
-    """A row as the peer wrote it."""
+def record(**database_cli: Any) -> dict[str, Any]:
+    """Return a row as the other system writes it."""
     content = {
         "party": {"partyId": PARTY},
         "mobileNumber": "+46701740605",
@@ -75,7 +74,7 @@ def record(**over: Any) -> dict[str, Any]:
         "department": "Skola",
         "created_at": "2026-03-01 12:00:00.25",
     }
-    row.update(over)
+    row.update(database_cli)
     if isinstance(row["content"], dict):
         row["content"] = json.dumps(row["content"], ensure_ascii=False)
     return row
@@ -94,11 +93,12 @@ def table(*rows: dict[str, Any], delimiter: str = ",") -> bytes:
 
 
 @pytest.fixture
-def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+def database_cli(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     async def empty() -> None:
         connection = await asyncpg.connect(server)
         await connection.execute(
-            "TRUNCATE batches, messages, deliveries, events, attachments, tallies, watermarks, pgqueuer"
+            "TRUNCATE batches, messages, deliveries, events, attachments, tallies, watermarks, "
+            "pgqueuer"
         )
         await connection.close()
 
@@ -108,29 +108,29 @@ def into(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
     return utskick
 
 
-def told(done: Any, what: str) -> str:
-    """A line of the table that the command prints."""
+def value_of(done: Any, label: str) -> str:
+    """Return a value from the table printed by the command."""
     return next(
         line.split("│")[2].strip()
         for line in done.out.splitlines()
-        if line.startswith(f"│ {what} ")
+        if line.startswith(f"│ {label} ")
     )
 
 
-def sheet(done: Any) -> tuple[str, str, str]:
+def totals(done: Any) -> tuple[str, str, str]:
     assert done.code == 0, done.out + done.err
-    return told(done, "new"), told(done, "known before"), told(done, "rejected")
+    return value_of(done, "new"), value_of(done, "already known"), value_of(done, "rejected")
 
 
 def rows_of(server: str, statement: str) -> list[Any]:
-    async def ask() -> list[Any]:
+    async def run() -> list[Any]:
         connection = await asyncpg.connect(server)
         try:
             return list(await connection.fetch(statement))
         finally:
             await connection.close()
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def rows_of(server: str, statement: str) -> list[Any]:
         ("h3.csv", lambda *rows: b"\xef\xbb\xbf" + table(*rows, delimiter="\t")),
     ],
 )
-def test_every_form_of_the_file_is_taken_once(
-    into: Command, tmp_path: Path, name: str, write: Callable[..., bytes]
+def test_every_form_of_the_file_is_accepted_once(
+    database_cli: Command, tmp_path: Path, name: str, write: Callable[..., bytes]
 ) -> None:
     content = {"mobileNumber": "+46701740605", "message": 'Rad 1\nRad 2, "citerad"; å'}
     path = tmp_path / name
@@ -154,29 +154,30 @@ def test_every_form_of_the_file_is_taken_once(
             record(content=content, status="FAILED", status_detail="SmsSender error: {status=500}"),
         )
     )
-    assert sheet(into("import", "history", path)) == ("2", "0", "0")
-    assert sheet(into("import", "history", path)) == ("0", "2", "0")
+    assert totals(database_cli("import", "history", path)) == ("2", "0", "0")
+    assert totals(database_cli("import", "history", path)) == ("0", "2", "0")
 
 
 def test_a_file_that_grew_and_an_interrupted_one_go_on(
-    into: Command, tmp_path: Path, server: str
+    database_cli: Command, tmp_path: Path, server: str
 ) -> None:
     batch = str(uuid4())
     rows = [record(batch_id=batch) for _ in range(7)]
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(*rows[:3]))
-    assert sheet(into("import", "history", path)) == ("3", "0", "0")
+    assert totals(database_cli("import", "history", path)) == ("3", "0", "0")
     path.write_bytes(lines(*rows))
-    assert sheet(into("import", "history", path)) == ("4", "3", "0")
+    assert totals(database_cli("import", "history", path)) == ("4", "3", "0")
     [found] = rows_of(
         server,
-        "SELECT recipients, (SELECT array_agg(ordinal ORDER BY ordinal) FROM messages) AS places FROM batches",
+        "SELECT recipients, (SELECT array_agg(ordinal ORDER BY ordinal) FROM messages) AS "
+        "places FROM batches",
     )
     assert (found["recipients"], found["places"]) == (7, list(range(7)))
 
 
 def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
-    into: Command, tmp_path: Path, server: str
+    database_cli: Command, tmp_path: Path, server: str
 ) -> None:
     batches = [str(uuid4()) for _ in range(40)]
     rows = [
@@ -185,7 +186,10 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
     ]
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(*rows))
-    counted = "SELECT (SELECT count(*) FROM deliveries) AS rows, coalesce((SELECT sum(number) FROM tallies), 0) AS told"
+    counted = (
+        "SELECT (SELECT count(*) FROM deliveries) AS rows, coalesce((SELECT sum(number) FROM "
+        "tallies), 0) AS counted"
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "utskick", "import", "history", str(path)], stdout=subprocess.DEVNULL
     )
@@ -197,8 +201,8 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
         process.kill()
         process.wait()
     there = rows_of(server, counted)[0]
-    assert there["rows"] == there["told"] < 20_000, "killed too late to be a test"
-    assert sheet(into("import", "history", path)) == (
+    assert there["rows"] == there["counted"] < 20_000, "killed too late to be a test"
+    assert totals(database_cli("import", "history", path)) == (
         str(20_000 - there["rows"]),
         str(there["rows"]),
         "0",
@@ -208,8 +212,8 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
     assert whole["n"] == 40
 
 
-def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(
-    into: Command, tmp_path: Path
+def test_rejected_rows_are_reported_by_line_and_reason_only(
+    database_cli: Command, tmp_path: Path
 ) -> None:
     good = record()
     bad: list[tuple[dict[str, Any], str]] = [
@@ -221,24 +225,24 @@ def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(
         ),
         (record(municipality_id=None), "municipality: is missing"),
         (record(message_type="PIGEON"), "type: must be one of"),
-        (record(status="PENDING"), "status: PENDING is no end"),
+        (record(status="PENDING"), "status: PENDING is not a final status"),
         (record(status="sent"), "status: must be one of"),
-        (record(created_at="i går"), "at: must be a time like"),
-        (record(content="{trasig"), "content: is no JSON"),
-        (record(content="[1]"), "content: is no JSON object"),
+        (record(created_at="i går"), "at: must be a time such as"),
+        (record(content="{trasig"), "content: is not JSON"),
+        (record(content="[1]"), "content: is not a JSON object"),
         (record(issuer="x" * 256), "issuer: is longer than 255 characters"),
         (record(origin="å" * 4000), "origin: is longer than 255 characters"),
         (
             record(department=None, content={"department": "d" * 256}),
             "department: is longer than 255 characters",
         ),
-        (record(origin="a\x00b"), "origin: is no text in UTF-8"),
+        (record(origin="a\x00b"), "origin: is not valid UTF-8"),
         (record(message_id=good["message_id"]), "message_id: stands in another batch already"),
     ]
     path, report = tmp_path / "h.jsonl", tmp_path / "fel.csv"
     path.write_bytes(lines(good, *(row for row, _ in bad)) + b"\n{halv rad\n")
-    done = into("import", "history", path, "--rejected", report)
-    assert sheet(done) == ("1", "0", str(len(bad) + 1))
+    done = database_cli("import", "history", path, "--rejected", report)
+    assert totals(done) == ("1", "0", str(len(bad) + 1))
     written = list(csv.reader(io.StringIO(report.read_text("utf-8-sig")), delimiter=";"))
     assert report.stat().st_mode & 0o777 == 0o600
     reasons = {int(line): reason for line, _, reason in written[1:]}
@@ -246,23 +250,23 @@ def test_rejected_rows_are_told_by_line_and_reason_and_nothing_else(
     for line, (_, reason) in enumerate(bad, 2):
         assert reasons[line].startswith(reason), reasons[line]
     assert "+46701740605" not in report.read_text("utf-8-sig") + done.out + done.err
-    assert sheet(into("import", "history", path, "--municipality", "2281"))[0] == "1", (
+    assert totals(database_cli("import", "history", path, "--municipality", "2281"))[0] == "1", (
         "the row that named none"
     )
 
 
-def test_a_dry_run_writes_nothing(into: Command, tmp_path: Path, server: str) -> None:
+def test_a_dry_run_writes_nothing(database_cli: Command, tmp_path: Path, server: str) -> None:
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(record(), record(status="PENDING")))
-    done = into("import", "history", path, "--dry-run")
-    assert (told(done, "rows"), told(done, "rejected")) == ("2", "1")
+    done = database_cli("import", "history", path, "--dry-run")
+    assert (value_of(done, "rows"), value_of(done, "rejected")) == ("2", "1")
     assert rows_of(server, "SELECT FROM deliveries") == []
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
-        (b"[{}]", "one object for each line"),
+        (b"[{}]", "one object per line"),
         (b"a,b\n1,2\n", "the first row must name the columns"),
         (b"", "the first row must name"),
         (gzip.compress(b"x" * 10_000, mtime=0)[:-9], "damaged"),
@@ -271,19 +275,19 @@ def test_a_dry_run_writes_nothing(into: Command, tmp_path: Path, server: str) ->
     ids=["array", "columns", "empty", "damaged", "quote"],
 )
 def test_what_is_no_history_is_one_sentence(
-    into: Command, tmp_path: Path, content: bytes, said: str
+    database_cli: Command, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     path = tmp_path / "h.txt"
     path.write_bytes(content)
-    done = into("import", "history", path)
+    done = database_cli("import", "history", path)
     assert done.code == 1
-    assert said in done.err
+    assert expected in done.err
 
 
 def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(
-    into: Command, tmp_path: Path, server: str
+    database_cli: Command, tmp_path: Path, server: str
 ) -> None:
-    """Contract Q17: a letter whose digital attempt and whose address failed."""
+    """Import both deliveries (contract Q17): a letter whose digital attempt and address failed."""
     ids = {"batch_id": str(uuid4()), "message_id": str(uuid4()), "delivery_id": str(uuid4())}
     both_rows = [
         record(**ids, message_type=kind, original_message_type="LETTER", status="FAILED")
@@ -291,9 +295,9 @@ def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(
     ]
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(*both_rows))
-    assert sheet(into("import", "history", path)) == ("2", "0", "0")
+    assert totals(database_cli("import", "history", path)) == ("2", "0", "0")
     path.write_bytes(lines(*both_rows, *reversed(both_rows)))
-    assert sheet(into("import", "history", path)) == ("0", "4", "0")
+    assert totals(database_cli("import", "history", path)) == ("0", "4", "0")
     kinds = rows_of(server, "SELECT id, message_type FROM deliveries ORDER BY message_type")
     assert [row["message_type"] for row in kinds] == ["DIGITAL_MAIL", "LETTER"]
     assert UUID(ids["delivery_id"]) in {row["id"] for row in kinds}
@@ -308,24 +312,24 @@ def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(
             "2026-10-25 02:30:00.5",
             "Europe/Stockholm",
             "2026-10-25T02:30:00.5",
-        ),  # twice in that night
+        ),  # twice that night
         ("2026-07-01 06:00:00", "UTC", "2026-07-01T08:00:00"),
         ("2026-07-01T06:00:00Z", "Europe/Stockholm", "2026-07-01T08:00:00"),
     ],
 )
 async def test_times_come_out_as_the_peer_printed_them(
-    into: Command, database: Database, tmp_path: Path, written: str, zone: str, printed: str
+    database_cli: Command, database: Database, tmp_path: Path, written: str, zone: str, printed: str
 ) -> None:
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(record(created_at=written)))
-    await asyncio.to_thread(into, "import", "history", path, "--timezone", zone)
+    await asyncio.to_thread(database_cli, "import", "history", path, "--timezone", zone)
     async with serving(database, tmp_path) as client:
-        [said] = (await client.get(f"/2281/conversation-history/{PARTY}")).json
-    assert said["timestamp"] == printed
+        [expected] = (await client.get(f"/2281/conversation-history/{PARTY}")).json
+    assert expected["timestamp"] == printed
 
 
 async def downloaded(client: Client, path: str) -> tuple[str, bytes]:
-    """A file of a message: its type and its bytes."""
+    """Return media type and contents of a file of a message."""
     async with client._session.get(
         f"{client.running.api_url}/2281/messages/{path}", headers=client.bearer
     ) as answer:
@@ -335,7 +339,7 @@ async def downloaded(client: Client, path: str) -> tuple[str, bytes]:
 def recorded_history(
     batch: str, message: str, digital: str, paper: str
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Rows of another system, one of each kind, and what they hold by name."""
+    """Return rows of another system, one of each kind, and their contents by name."""
     data = b64encode(pdf("Beslut")).decode()
     letter = {
         "batch_id": batch,
@@ -411,18 +415,22 @@ def recorded_history(
 
 
 async def test_every_reading_call_answers_for_them_as_for_our_own(
-    into: Command, database: Database, tmp_path: Path
+    database_cli: Command, database: Database, tmp_path: Path
 ) -> None:
     batch, message, digital, paper = (str(uuid4()) for _ in range(4))
     rows, held = recorded_history(batch, message, digital, paper)
     sent, posted, address, web = held["sent"], held["posted"], held["address"], held["web"]
     path = tmp_path / "h.csv"
     path.write_bytes(table(*rows))
-    assert sheet(await asyncio.to_thread(into, "import", "history", path)) == ("5", "0", "0")
+    assert totals(await asyncio.to_thread(database_cli, "import", "history", path)) == (
+        "5",
+        "0",
+        "0",
+    )
     async with serving(database, tmp_path) as client:
         answers = {
-            what: (await client.get(f"/2281/{what}")).json
-            for what in (
+            label: (await client.get(f"/2281/{label}")).json
+            for label in (
                 f"status/batch/{batch}",
                 f"status/messages/{message}",
                 f"status/delivery/{digital}",
@@ -482,7 +490,7 @@ async def test_every_reading_call_answers_for_them_as_for_our_own(
 
 
 async def test_nothing_of_our_own_is_touched(
-    into: Command, database: Database, tmp_path: Path
+    database_cli: Command, database: Database, tmp_path: Path
 ) -> None:
     async with serving(database, tmp_path) as client:
         sent = (
@@ -495,14 +503,14 @@ async def test_nothing_of_our_own_is_touched(
     }
     path = tmp_path / "h.jsonl"
     path.write_bytes(lines(record(**own), record(batch_id=sent["batchId"])))
-    done = await asyncio.to_thread(into, "import", "history", path)
-    assert sheet(done) == ("0", "0", "2")
+    done = await asyncio.to_thread(database_cli, "import", "history", path)
+    assert totals(done) == ("0", "0", "2")
     assert "belongs to a delivery of Utskick's own" in done.out
     assert "batch_id: belongs to another batch here" in done.out
 
 
 async def test_a_batchs_id_is_its_municipalitys_own(
-    into: Command, database: Database, tmp_path: Path
+    database_cli: Command, database: Database, tmp_path: Path
 ) -> None:
     async with serving(database, tmp_path) as client:
         sent = (
@@ -516,7 +524,11 @@ async def test_a_batchs_id_is_its_municipalitys_own(
                 record(batch_id=batch, municipality_id="2260"),
             )
         )
-        assert sheet(await asyncio.to_thread(into, "import", "history", path)) == ("3", "0", "0")
+        assert totals(await asyncio.to_thread(database_cli, "import", "history", path)) == (
+            "3",
+            "0",
+            "0",
+        )
         for municipality_id, count in (("2281", 2), ("2260", 1), ("2262", 1)):
             status = (await client.get(f"/{municipality_id}/status/batch/{batch}")).json
             assert len(status["messages"]) == count

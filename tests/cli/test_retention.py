@@ -1,4 +1,4 @@
-"""``utskick retention``: what the rules come to, as a table; and carried out at once."""
+"""Tests of ``utskick retention``: the table of rules, and immediate removal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
 
-def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
+def query_database(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
     async def run() -> Any:
         database = Database(server, vault=Vault(Cipher([bytes(32)])))
         await database.open()
@@ -34,7 +34,7 @@ def within(server: str, act: Callable[[Database], Awaitable[Any]]) -> Any:
 
 
 @pytest.fixture
-def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+def database_cli(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     ago = (NOW - utc_now()) / timedelta(days=1)
 
     async def fill(database: Database) -> None:
@@ -45,7 +45,7 @@ def over(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Comm
         )
         await histories.batch(Told(days=400 + ago), kind="LETTER")
 
-    within(server, fill)
+    query_database(server, fill)
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
     monkeypatch.setenv("UTSKICK_RETENTION__DAYS", "30")
@@ -65,41 +65,41 @@ def cells(out: str) -> list[list[str]]:
     ]
 
 
-def test_what_would_go_is_shown_and_then_goes(over: Command, server: str) -> None:
+def test_overdue_messages_are_listed_and_then_removed(database_cli: Command, server: str) -> None:
     async def left(database: Database) -> int:
         return int(await database.pool.fetchval("SELECT count(*) FROM messages"))
 
-    done = over("retention", "run", "--dry-run")
+    done = database_cli("retention", "run", "--dry-run")
     assert done.code == 0, done.out + done.err
     letter, sms = cells(done.out)
     assert letter[:5] == ["2281", "LETTER", "", "preserve", "KS 2"]
     assert sms[:6] == ["2281", "SMS", "", "30 days", "KS 1", "0"], "nothing has been counted yet"
-    assert sms[8] == "1 on its way or in doubt, 1 not told yet"
-    assert within(server, left) == 4
-    assert ["2281", "SMS", "1", "1", "0", "0"] in cells(over("retention", "run").out)
-    assert within(server, left) == 3
-    assert cells(over("retention", "status").out)[1][5:] == [
+    assert sms[8] == "1 in progress or uncertain, 1 not yet reported"
+    assert query_database(server, left) == 4
+    assert ["2281", "SMS", "1", "1", "0", "0"] in cells(database_cli("retention", "run").out)
+    assert query_database(server, left) == 3
+    assert cells(database_cli("retention", "status").out)[1][5:] == [
         "0",
         "",
         "",
-        "1 on its way or in doubt",
+        "1 in progress or uncertain",
     ]
 
 
-def test_settings_that_make_no_rule_are_told(
-    over: Command, monkeypatch: pytest.MonkeyPatch
+def test_invalid_retention_settings_are_reported(
+    database_cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UTSKICK_RETENTION__DECISION")
     monkeypatch.setenv(
         "UTSKICK_RETENTION__TYPES", '{"LETTER": {"days": 1, "preserve": true, "decision": "KS 2"}}'
     )
-    done = over("retention", "status")
+    done = database_cli("retention", "status")
     assert done.code == 1
     assert "set days, or preserve = true" in done.err
     monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"PIGEON": {"days": 1, "decision": "KS 2"}}')
-    assert "decision is needed with days" in over("retention", "status").err
+    assert "decision is needed with days" in database_cli("retention", "status").err
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
-    assert "no message type named PIGEON" in over("retention", "status").err
+    assert "no message type named PIGEON" in database_cli("retention", "status").err
 
 
 def test_there_are_rules_for_every_type_that_a_channel_has() -> None:

@@ -1,4 +1,4 @@
-"""``send`` and ``status`` against a real service."""
+"""Tests of ``utskick send`` and ``utskick status`` against a real service."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("cli")]
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
-def named(what: str, out: str) -> str:
-    found = re.search(rf"│ {what} +│ ({UUID})", out)
+def named(label: str, out: str) -> str:
+    found = re.search(rf"│ {label} +│ ({UUID})", out)
     assert found, out
     return found[1]
 
 
 def test_an_sms_is_sent_and_its_status_found_by_any_of_its_ids(
-    asking: Command, service: Service
+    service_cli: Command, service: Service
 ) -> None:
-    sent = asking(
+    sent = service_cli(
         "send", "sms", "--to", "070-010 10 20", "--message", "Hej å ä ö €", "--sender", "Kommunen"
     )
     assert sent.code == 0, sent.err
@@ -33,23 +33,23 @@ def test_an_sms_is_sent_and_its_status_found_by_any_of_its_ids(
         ("Hej å ä ö €", "Kommunen")
     ]
 
-    story = asking("status", named("delivery", sent.out))
+    story = service_cli("status", named("delivery", sent.out))
     assert story.code == 0
     assert re.search(r"sending +│ 1 +│ link", story.out), story.out
-    for what in ("message", "batch"):
-        found = asking("status", named(what, sent.out), "--watch")
+    for label in ("message", "batch"):
+        found = service_cli("status", named(label, sent.out), "--watch")
         assert found.code == 0
         assert re.search("sent|delivered", found.out), found.out
 
 
 def test_an_email_carries_page_attachment_and_sender(
-    asking: Command, service: Service, tmp_path: Path
+    service_cli: Command, service: Service, tmp_path: Path
 ) -> None:
     (tmp_path / "sida.html").write_text("<p>Hej på <b>dig</b></p>")
     (tmp_path / "bilaga.pdf").write_bytes(b"%PDF-1.4 liten")
     files = ("--html", tmp_path / "sida.html", "--attach", tmp_path / "bilaga.pdf")
     sender = ("--sender", "vi@example.se", "--sender-name", "Vi på kommunen")
-    sent = asking(
+    sent = service_cli(
         "send",
         "email",
         "--to",
@@ -68,39 +68,41 @@ def test_an_email_carries_page_attachment_and_sender(
     assert copy["size"] > 500
 
 
-def test_every_violation_reaches_the_terminal_and_the_exit_status_is_1(asking: Command) -> None:
-    refused = asking("send", "sms", "--to", "[bold]ingen[/]", "--message", " ")
+def test_every_violation_reaches_the_terminal_and_the_exit_status_is_1(
+    service_cli: Command,
+) -> None:
+    refused = service_cli("send", "sms", "--to", "[bold]ingen[/]", "--message", " ")
     assert refused.code == 1
     assert refused.out == ""
     assert "message must not be blank" in refused.err
     assert "mobileNumber must be a valid MSISDN" in refused.err
 
 
-def test_what_was_refused_by_the_provider_is_told_and_is_no_success(asking: Command) -> None:
-    refused = asking("send", "sms", "--to", "+46700101003", "--message", "Hej")
+def test_a_rejection_by_the_provider_is_reported_as_a_failure(service_cli: Command) -> None:
+    refused = service_cli("send", "sms", "--to", "+46700101003", "--message", "Hej")
     assert refused.code == 1
     assert "declined-unknown-recipient" in refused.out
 
 
-def test_a_refused_email_names_its_delivery(asking: Command) -> None:
-    refused = asking(
+def test_a_refused_email_names_its_delivery(service_cli: Command) -> None:
+    refused = service_cli(
         "send", "email", "--to", "send+refuse@example.se", "--subject", "Hej", "--message", "Hej"
     )
     assert refused.code == 1
     found = re.search(rf"utskick status ({UUID})", refused.err)
     assert found, refused.err
-    assert "failed" in asking("status", found[1]).out
+    assert "failed" in service_cli("status", found[1]).out
 
 
-def test_async_does_not_wait(asking: Command) -> None:
-    sent = asking("send", "sms", "--to", "+46700101022", "--message", "Hej", "--async")
-    assert (sent.code, "on its way" in sent.out) == (0, True)
+def test_async_does_not_wait(service_cli: Command) -> None:
+    sent = service_cli("send", "sms", "--to", "+46700101022", "--message", "Hej", "--async")
+    assert (sent.code, "in progress" in sent.out) == (0, True)
 
 
-def test_the_same_key_sends_once(asking: Command, service: Service) -> None:
+def test_the_same_key_sends_once(service_cli: Command, service: Service) -> None:
     key = str(uuid4())
     first, second = (
-        asking("send", "sms", "--to", "+46700101023", "--message", "Hej", "--key", key)
+        service_cli("send", "sms", "--to", "+46700101023", "--message", "Hej", "--key", key)
         for _ in range(2)
     )
     assert (first.code, second.code) == (0, 0)
@@ -109,7 +111,7 @@ def test_the_same_key_sends_once(asking: Command, service: Service) -> None:
     assert len(service.copies("+46700101023")) == 1
 
 
-def test_an_id_that_nobody_knows_says_where_it_was_looked_for(asking: Command) -> None:
-    unknown = asking("status", str(uuid4()), "--municipality", "2260")
+def test_an_unknown_id_is_reported_with_the_municipality(service_cli: Command) -> None:
+    unknown = service_cli("status", str(uuid4()), "--municipality", "2260")
     assert (unknown.code, "municipality 2260 has no delivery" in unknown.err) == (1, True)
-    assert "is no id" in asking("status", "nonsense").err
+    assert "is not a valid id" in service_cli("status", "nonsense").err

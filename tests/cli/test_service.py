@@ -1,4 +1,4 @@
-"""``utskick serve`` as a process of its own."""
+"""Tests of ``utskick serve`` as a separate process."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_stop_is_not_held_up_by_those_who_watch(folder: Path) -> None:
                 process.send_signal(signal.SIGTERM)
                 await watching.content.read()
                 assert await process.wait() == 0
-                assert time.monotonic() - began < 20  # and not the whole grace
+                assert time.monotonic() - began < 20  # much less than the grace period
     finally:
         if process.returncode is None:
             process.kill()

@@ -1,5 +1,4 @@
-"""``status --watch`` of a batch: the counts as they change, and in the end why some are not
-sent."""
+"""Tests of ``utskick status --watch`` for a batch: live counts, and reasons at the end."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ from uuid import uuid4
 import pytest
 
 from tests.client.conftest import Wire, saying, streaming
-from utskick.cli import console as screen
+from utskick.cli import console
 from utskick.cli.client import ServiceTarget
 from utskick.cli.status import show
 
 
-def told(event: str, **counts: int) -> str:
+def stream_event(event: str, **counts: int) -> str:
     data = {
         "batchId": "b",
         "counts": counts,
@@ -44,32 +43,32 @@ def failed(delivery_id: str) -> dict[str, Any]:
 async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_end(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(screen.console, "width", 200)
-    wanted, missing = str(uuid4()), saying(404, {"title": "Not Found"})
+    monkeypatch.setattr(console.stdout, "width", 200)
+    object_id, missing = str(uuid4()), saying(404, {"title": "Not Found"})
     wire.answers = [
         missing,
         missing,
-        saying(200, {"batchId": wanted, "counts": {"queued": 2}}),
-        streaming(told("counts", queued=1, failed=1), abort=True),
-        streaming(told("counts", failed=2), told("settled", failed=2)),
+        saying(200, {"batchId": object_id, "counts": {"queued": 2}}),
+        streaming(stream_event("counts", queued=1, failed=1), abort=True),
+        streaming(stream_event("counts", failed=2), stream_event("settled", failed=2)),
         saying(
             200,
             {
-                "batchId": wanted,
+                "batchId": object_id,
                 "counts": {"failed": 2},
                 "messages": [failed("d-1"), failed("d-2")],
             },
         ),
     ]
-    await asyncio.to_thread(show, ServiceTarget(wire.url), wanted, watched=True)
+    await asyncio.to_thread(show, ServiceTarget(wire.url), object_id, follow=True)
     out = capsys.readouterr().out
     assert "the operator knows no such subscriber" in out
     assert "d-1" in out
     assert [path.partition("status/")[2] for path, _, _ in wire.asked] == [
-        f"delivery/{wanted}",
-        f"messages/{wanted}",
-        f"batch/{wanted}?messages=false",
-        f"batch/{wanted}/events",
-        f"batch/{wanted}/events",
-        f"batch/{wanted}",
+        f"delivery/{object_id}",
+        f"messages/{object_id}",
+        f"batch/{object_id}?messages=false",
+        f"batch/{object_id}/events",
+        f"batch/{object_id}/events",
+        f"batch/{object_id}",
     ]

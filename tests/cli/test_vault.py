@@ -1,4 +1,4 @@
-"""``utskick vault``: what the keys are, how they are changed, and how one ends."""
+"""Tests of ``utskick vault``: listing, rotating and destroying keys."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def setting(monkeypatch: pytest.MonkeyPatch, key: bytes, *old: bytes) -> None:
 
 @pytest.fixture
 def sealed(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A database with a delivery of May 2024 and one of this month; the command works on it."""
-    del utskick  # which empties the environment first
+    """Prepare a database with deliveries of May 2024 and of this month, and a plain-text one."""
+    del utskick  # the runner clears the environment first
 
     async def fill() -> None:
         await empty(server, f"{ROWS}, {TABLES}")
@@ -48,17 +48,19 @@ def sealed(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> It
 
 _DELIVERY = """
     WITH d AS (
-        INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
-            created_at, updated_at, expires_at)
-        VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL', 'sent', $2, false, now(), now(), now())
+        INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority,
+            status, destination, awaited, created_at, updated_at, expires_at)
+        VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL',
+            'sent', $2, false, now(), now(), now())
         RETURNING batch_id)
-    INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, created_at, imported)
+    INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients,
+        content, created_at, imported)
     SELECT batch_id, $1, 'sms', 'SMS', 'NORMAL', 1, '{}', now(), true FROM d
 """
 
 
 @pytest.mark.usefixtures("sealed")
-def test_keys_are_changed_and_the_status_says_how_far_it_has_come(
+def test_the_status_reports_the_progress_of_a_key_rotation(
     utskick: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = utskick("vault", "status")
@@ -66,7 +68,7 @@ def test_keys_are_changed_and_the_status_says_how_far_it_has_come(
     setting(monkeypatch, NEW, OLD)
     done = utskick("vault", "status")
     assert done.out.count("(old_keys)") == 5
-    assert "old_keys must stay" in done.out
+    assert "keep old_keys" in done.out
     done = utskick("vault", "rewrap")
     assert (done.code, "4 older wrappings" in done.out) == (0, True), done.out
     setting(monkeypatch, NEW)
@@ -80,12 +82,13 @@ def test_keys_are_changed_and_the_status_says_how_far_it_has_come(
 
 
 @pytest.mark.usefixtures("sealed")
-def test_a_month_is_destroyed_when_it_is_confirmed(utskick: Command) -> None:
+def test_a_month_is_destroyed_when_the_user_confirms(utskick: Command) -> None:
     order = ("vault", "destroy", "--municipality", MID, "--month", "2024-05")
     done = utskick(*order)
-    assert (done.code, "1 deliveries of 2281 become unreadable" in done.out) == (1, True), (
-        "it was not confirmed"
-    )
+    assert (done.code, "1 deliveries of 2281 become permanently unreadable" in done.out) == (
+        1,
+        True,
+    ), "nobody said yes"
     assert "destroyed" not in utskick("vault", "status").out
     done = utskick(*order, "--yes")
     assert (done.code, "is destroyed" in done.out) == (0, True), done.err
@@ -96,10 +99,10 @@ def test_a_month_is_destroyed_when_it_is_confirmed(utskick: Command) -> None:
 
 @pytest.mark.usefixtures("sealed")
 def test_what_cannot_be_destroyed_is_one_sentence(utskick: Command) -> None:
-    for month, said in (
+    for month, expected in (
         (written(month_of(utc_now())), "is not over"),
         ("2023-01", "has no key"),
-        ("maj", "like 2026-01"),
+        ("maj", "such as 2026-01"),
     ):
         done = utskick("vault", "destroy", "--municipality", MID, "--month", month, "--yes")
-        assert (done.code, said in done.err) == (1, True), done.err
+        assert (done.code, expected in done.err) == (1, True), done.err

@@ -62,7 +62,7 @@ async def test_one_token_serves_many_calls(wire: Wire, make: Make) -> None:
     )  # form-encoded, then Basic (RFC 6749 section 2.3.1)
 
 
-async def test_a_token_that_is_no_longer_taken_is_renewed_once(wire: Wire, make: Make) -> None:
+async def test_a_token_that_is_no_longer_accepted_is_renewed_once(wire: Wire, make: Make) -> None:
     issuing = Issuing(wire)
     utskick = make(wire.url, token=credentials(wire))
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
@@ -90,7 +90,9 @@ async def test_a_token_is_renewed_before_it_ends(wire: Wire, make: Make) -> None
     assert issuing.given == 2
 
 
-async def test_no_token_is_told_as_a_refusal_and_nothing_is_sent(wire: Wire, make: Make) -> None:
+async def test_no_token_is_reported_as_a_rejection_and_nothing_is_sent(
+    wire: Wire, make: Make
+) -> None:
     wire.answers = [
         saying(401, {"error": "invalid_client", "error_description": "the client is not known"})
     ]
@@ -117,7 +119,7 @@ async def test_many_tasks_and_threads_share_one_fetch(wire: Wire) -> None:
     assert issuing.given == 2
 
 
-async def test_a_real_service_gives_and_takes_tokens_and_streams_with_them(
+async def test_a_real_service_issues_and_accepts_tokens_and_streams_with_them(
     client: Client, make: Make
 ) -> None:
     login = ClientCredentials(f"{client.running.api_url}/oauth2/token", "everything", tokens.SECRET)

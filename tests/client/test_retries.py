@@ -49,7 +49,7 @@ CLEAR = [
 
 
 @pytest.mark.parametrize("first", PASSING.values(), ids=PASSING.keys())
-async def test_what_may_pass_is_tried_again_with_the_same_key_and_body(
+async def test_a_temporary_error_is_retried_with_the_same_key_and_body(
     wire: Wire, make: Make, first: Answer
 ) -> None:
     wire.answers = [first, SENT]
@@ -74,7 +74,7 @@ async def test_every_call_has_a_key_of_its_own_or_the_one_that_was_given(
     assert third == "ärende 7"
 
 
-async def test_trying_again_has_an_end(wire: Wire, make: Make) -> None:
+async def test_retries_are_limited(wire: Wire, make: Make) -> None:
     wire.answers = [saying(503, {"title": "Service Unavailable", "detail": "the database is away"})]
     with pytest.raises(Refused, match="the database is away"):
         await make(wire.url).call("send_sms", SMS)
@@ -82,9 +82,7 @@ async def test_trying_again_has_an_end(wire: Wire, make: Make) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), CLEAR)
-async def test_a_clear_no_is_not_tried_again(
-    wire: Wire, make: Make, status: int, code: str
-) -> None:
+async def test_a_rejection_is_not_retried(wire: Wire, make: Make, status: int, code: str) -> None:
     wire.answers = [
         saying(
             status,
@@ -104,7 +102,7 @@ async def test_a_clear_no_is_not_tried_again(
     )
 
 
-async def test_every_violation_is_told(wire: Wire, make: Make) -> None:
+async def test_every_violation_is_reported(wire: Wire, make: Make) -> None:
     wire.answers = [
         saying(
             400,
@@ -121,14 +119,16 @@ async def test_every_violation_is_told(wire: Wire, make: Make) -> None:
     assert refused.value.violations == (Violation("message", "must not be blank"),)
 
 
-async def test_a_lost_answer_is_told_with_the_key_that_finds_out(wire: Wire, make: Make) -> None:
+async def test_a_lost_answer_is_reported_with_the_key_that_finds_out(
+    wire: Wire, make: Make
+) -> None:
     wire.answers = [hanging_up]
     with pytest.raises(NoAnswer) as lost:
         await make(wire.url).call("send_sms", SMS, Manner(key="k"))
     assert (lost.value.key, lost.value.maybe_accepted, len(wire.asked)) == ("k", True, SWIFT.tries)
 
 
-async def test_where_nothing_listens_nothing_can_have_been_accepted(make: Make) -> None:
+async def test_an_unreachable_service_has_accepted_nothing(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(NoAnswer) as absent:
@@ -136,7 +136,7 @@ async def test_where_nothing_listens_nothing_can_have_been_accepted(make: Make) 
     assert absent.value.maybe_accepted is False
 
 
-async def test_reads_are_tried_again_and_a_decision_is_not(wire: Wire, make: Make) -> None:
+async def test_reads_are_retried_and_a_decision_is_not(wire: Wire, make: Make) -> None:
     client = make(wire.url)
     wire.answers = [hanging_up, saying(503, {}), saying(200, {"deliveryId": "d"})]
     assert (await client.call("delivery_status", "d")).delivery_id == "d"
@@ -150,7 +150,7 @@ async def test_reads_are_tried_again_and_a_decision_is_not(wire: Wire, make: Mak
 
 
 @pytest.mark.parametrize("body", ["<html>It works!</html>", "[]", '{"deliveries": []}', ""])
-async def test_an_answer_that_is_not_ours_is_told_as_that(
+async def test_an_answer_that_is_not_ours_is_reported_as_such(
     wire: Wire, make: Make, body: str
 ) -> None:
     wire.answers = [saying(200, body)]
@@ -158,7 +158,7 @@ async def test_an_answer_that_is_not_ours_is_told_as_that(
         await make(wire.url).call("message_status", "m")
 
 
-async def test_caller_municipality_and_token_are_told(wire: Wire, make: Make) -> None:
+async def test_caller_municipality_and_token_are_reported(wire: Wire, make: Make) -> None:
     wire.answers = [SENT]
     tokens = iter(["one", "two"])
     await make(
@@ -195,14 +195,16 @@ async def test_caller_municipality_and_token_are_told(wire: Wire, make: Make) ->
         ("http://here", {"origin": "a\nb"}),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_sent(url: str, more: dict[str, Any]) -> None:
+def test_invalid_arguments_are_rejected_before_anything_is_sent(
+    url: str, more: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"no address|no municipality|one line"):
         UtskickClient(url, **more)
     with UtskickClient("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="key"):
         client.send_sms(SMS, Manner(key="a\r\nb"))
 
 
-async def test_a_file_that_breaks_off_is_not_taken_for_whole(wire: Wire, make: Make) -> None:
+async def test_a_file_that_breaks_off_is_not_treated_as_complete(wire: Wire, make: Make) -> None:
     client = make(wire.url)
     wire.answers = [saying(503, {}), streaming("hela ", "filen", kind="application/pdf")]
     assert (
@@ -264,7 +266,7 @@ def played(plan: Generator[Any, Any, Reply], script: list[Any]) -> tuple[list[An
 
 
 @given(st.lists(outcomes, min_size=1, max_size=6), st.sampled_from(Repeat), st.floats(0, 1))
-def test_tries_have_an_end_pauses_grow_and_nothing_is_done_twice_without_a_key(
+def test_retries_are_limited_with_growing_pauses_and_nothing_is_done_twice_without_a_key(
     script: list[Any], repeat: Repeat, chance: float
 ) -> None:
     patience = Patience(tries=4, pause=0.5, longest=5)
@@ -291,7 +293,7 @@ def test_tries_have_an_end_pauses_grow_and_nothing_is_done_twice_without_a_key(
         )
 
 
-def test_a_pause_that_the_service_asks_for_is_kept_up_to_a_limit() -> None:
+def test_a_pause_requested_by_the_service_is_kept_up_to_a_limit() -> None:
     script = [
         Reply(503, {"retry-after": "3"}, b"{}"),
         Reply(503, {"retry-after": "60"}, b"{}"),
@@ -301,7 +303,7 @@ def test_a_pause_that_the_service_asks_for_is_kept_up_to_a_limit() -> None:
     assert [s.seconds for s in steps if isinstance(s, Pause)] == [3, 5]
 
 
-def test_without_being_asked_the_pause_doubles() -> None:
+def test_without_a_request_the_pause_doubles() -> None:
     steps, _ = played(
         Tries(Patience(tries=5), lambda: 0.5).of(Request("GET", "x")), [Fault(left=False)]
     )

@@ -75,7 +75,7 @@ async def test_a_batch_is_watched_until_it_has_settled(client: Client, make: Mak
     assert len((await utskick.call("batch_status", batch.batch_id)).messages) == 20
 
 
-async def test_an_email_with_a_page_and_files_comes_back_as_it_went(
+async def test_an_email_with_a_page_and_files_is_read_back_unchanged(
     client: Client, make: Make
 ) -> None:
     utskick = make(client.running.api_url, token=client.token, sent_by="anna01")
@@ -275,7 +275,7 @@ async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> No
 
 
 @one
-async def test_times_are_taken_as_they_are_meant(client: Client, make: Make) -> None:
+async def test_times_keep_their_time_zone(client: Client, make: Make) -> None:
     later = datetime.now(UTC) + timedelta(hours=6)
     utskick = make(client.running.api_url, token=client.token)
     sent = await utskick.call(
@@ -297,7 +297,7 @@ async def described(client: Client, operation: str) -> None:
         pytest.skip(f"this service has no {operation} yet")
 
 
-async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Make) -> None:
+async def test_the_feed_is_resumed_from_a_position(client: Client, make: Make) -> None:
     await described(client, "getEvents")
     utskick = make(client.running.api_url, token=client.token, origin="Skolappen")
     first = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", reference="rad 1"))
@@ -327,7 +327,7 @@ async def test_the_feed_is_followed_from_where_one_was(client: Client, make: Mak
 
 
 @one
-async def test_webhooks_are_made_read_tried_and_deleted(client: Client, make: Make) -> None:
+async def test_webhooks_are_created_read_tested_and_deleted(client: Client, make: Make) -> None:
     await described(client, "createWebhook")
     utskick = make(client.running.api_url, token=client.token, origin="Byggr")
     made = await utskick.call("create_webhook", "http://127.0.0.1:9/", ["sent", "failed"], "Byggr")

@@ -28,7 +28,7 @@ async def watched(make: Make, wire: Wire, *, follow: bool = False) -> list[Mappi
     return [seen.counts async for seen in make(wire.url).iterate("watch_batch", "b", follow=follow)]
 
 
-async def test_each_change_is_told_once_until_all_has_settled(make: Make, wire: Wire) -> None:
+async def test_each_change_is_reported_once_until_all_has_settled(make: Make, wire: Wire) -> None:
     one, two, three = {"queued": 2}, {"queued": 1, "sent": 1}, {"sent": 2}
     wire.answers = [
         streaming(
@@ -44,7 +44,7 @@ async def test_each_change_is_told_once_until_all_has_settled(make: Make, wire: 
     assert (path, headers["Accept"]) == ("/2281/status/batch/b/events", "text/event-stream")
 
 
-async def test_a_stream_that_ends_or_breaks_off_is_asked_for_again_and_nothing_is_told_twice(
+async def test_a_stream_that_ends_or_breaks_off_is_requested_again_and_nothing_is_reported_twice(
     make: Make, wire: Wire
 ) -> None:
     one, two = {"queued": 1}, {"sent": 1}
@@ -59,7 +59,7 @@ async def test_a_stream_that_ends_or_breaks_off_is_asked_for_again_and_nothing_i
     assert len(wire.asked) == 5
 
 
-async def test_who_follows_hears_more_after_all_has_settled(make: Make, wire: Wire) -> None:
+async def test_a_follower_receives_events_after_all_has_settled(make: Make, wire: Wire) -> None:
     one, two = {"sent": 1}, {"delivered": 1}
     wire.answers = [
         streaming(told("counts", 1, one), told("settled", 2, one), told("counts", 3, two)),
@@ -72,7 +72,7 @@ async def test_who_follows_hears_more_after_all_has_settled(make: Make, wire: Wi
     assert wire.asked[0][0].endswith("/events?follow=true")
 
 
-async def test_a_refusal_that_does_not_pass_is_told_at_once(make: Make, wire: Wire) -> None:
+async def test_a_permanent_error_is_reported_at_once(make: Make, wire: Wire) -> None:
     wire.answers = [saying(404, {"title": "Not Found"})]
     with pytest.raises(Refused):
         await watched(make, wire)
@@ -80,7 +80,7 @@ async def test_a_refusal_that_does_not_pass_is_told_at_once(make: Make, wire: Wi
 
 
 @pytest.mark.parametrize("answer", [hanging_up, saying(503, {"detail": "away"})])
-async def test_a_service_that_stays_away_is_not_waited_for_for_ever(
+async def test_an_unavailable_service_is_not_awaited_for_ever(
     make: Make, wire: Wire, answer: object
 ) -> None:
     wire.answers = [streaming(told("counts", 1, {"queued": 1})), answer]  # type: ignore[list-item]
@@ -90,7 +90,7 @@ async def test_a_service_that_stays_away_is_not_waited_for_for_ever(
     assert len(wire.asked) > 2
 
 
-async def test_who_leaves_ends_the_stream(make: Make, wire: Wire) -> None:
+async def test_leaving_ends_the_stream(make: Make, wire: Wire) -> None:
     ended: list[bool] = []
 
     async def endless(request: web.Request) -> web.StreamResponse:

@@ -12,10 +12,10 @@ from aiohttp.typedefs import Handler
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.faults import Faults
-from utskick.sandbox.gateway_dialects import ReportTo
-from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.server import sections
+from utskick.sandbox.sms_gateways.dialects import ReportSettings
+from utskick.sandbox.sms_gateways.server import SmsGateways
 from utskick.sandbox.smtp_server import MailServer
 
 
@@ -43,10 +43,10 @@ class Providers:
             "receipt_secret"
         ]
         self.gate = f"{api_url}/receipts/sms/link/{secret}"
-        self._gateways = Gateways(
+        self._gateways = SmsGateways(
             self.ledger,
             self.faults,
-            ReportTo(self.gate, habits.report_delay),
+            ReportSettings(self.gate, habits.report_delay),
             deduplicate=habits.deduplicates,
         )
         self._mail = MailServer(self.ledger, self.faults, folder)

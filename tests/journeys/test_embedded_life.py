@@ -75,7 +75,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_server(
+async def test_two_processes_share_a_data_folder_and_the_last_one_stops_the_server(
     set_up: SetUp, folder: Path
 ) -> None:
     stage = await set_up()
@@ -94,9 +94,7 @@ async def test_two_processes_share_a_data_folder_and_the_last_one_out_stops_the_
     assert not runs(server)
 
 
-async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(
-    set_up: SetUp, folder: Path
-) -> None:
+async def test_a_worker_joins_the_server_of_its_data_folder(set_up: SetUp, folder: Path) -> None:
     stage = await set_up()
     service = await serve_here(stage, folder)
     worker = await settle_here(stage, WORKER, folder, stage.ground.port)
@@ -109,7 +107,7 @@ async def test_a_worker_joins_the_server_of_the_folder_that_it_is_shown(
 
 
 @pytest.mark.parametrize("server_too", [False, True], ids=["service", "service-and-server"])
-async def test_all_is_there_again_after_kill_9_of_the_last_one(
+async def test_all_data_survives_kill_9_of_the_last_process(
     set_up: SetUp, folder: Path, server_too: bool
 ) -> None:
     stage = await set_up()
@@ -138,7 +136,7 @@ async def refused(stage: Stage, folder: Path) -> str:
     return said
 
 
-async def test_a_data_folder_of_somebody_else_is_refused_in_a_sentence(
+async def test_a_data_folder_of_another_user_is_rejected_with_a_message(
     set_up: SetUp, folder: Path
 ) -> None:
     if os.geteuid() != 0:
@@ -172,7 +170,7 @@ def small_disk() -> Iterator[Path]:
     place.rmdir()
 
 
-async def test_a_full_disk_is_told_in_a_sentence(set_up: SetUp, small_disk: Path) -> None:
+async def test_a_full_disk_is_reported_with_a_message(set_up: SetUp, small_disk: Path) -> None:
     stage = await set_up()
     said = await refused(stage, small_disk / "var")
     assert "is full" in said

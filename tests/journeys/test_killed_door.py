@@ -92,7 +92,7 @@ async def expect_one_message_each(callers: Callers, all_numbers: list[str]) -> N
 
 @pytest.mark.parametrize("point", ["before-accept:40", "after-accept:40"])
 @pytest.mark.parametrize("path", ["sms?async=true", "sms"])
-async def test_a_caller_who_asks_again_with_its_key_after_a_crash_has_one_message(
+async def test_a_repeated_request_with_its_key_after_a_crash_has_one_message(
     set_up: SetUp, point: str, path: str
 ) -> None:
     stage, all_numbers = await set_up(), numbers(CALLERS * EACH)
@@ -105,7 +105,7 @@ async def test_a_caller_who_asks_again_with_its_key_after_a_crash_has_one_messag
     await expect_one_message_each(callers, all_numbers)
 
 
-async def test_keys_hold_when_the_door_is_killed_at_any_moment(set_up: SetUp) -> None:
+async def test_idempotency_keys_hold_when_the_api_is_killed_at_any_moment(set_up: SetUp) -> None:
     stage, all_numbers = await set_up(), numbers(CALLERS * EACH)
     await stage.worker()
     door = await stage.door()

@@ -29,7 +29,7 @@ async def test_an_sms_to_a_gateway_that_deduplicates_is_sent_again_and_received_
     assert len(stage.providers.ledger) == COUNT
 
 
-async def test_a_gateway_that_deduplicates_gets_the_same_key_when_its_worker_was_killed_while_it_thought(
+async def test_a_deduplicating_gateway_receives_the_same_key_after_its_worker_was_killed(
     set_up: SetUp,
 ) -> None:
     stage = await set_up(

@@ -20,11 +20,11 @@ from tests.journeys.stage import Stage, eventually
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.citizens import number
-from utskick.sandbox.digital_mail.server import DigitalMail
+from utskick.sandbox.digital_mail.server import DigitalMailSimulator
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house import server as print_house
-from utskick.sandbox.print_house.server import PrintHouse
+from utskick.sandbox.print_house.server import PrintHouseSimulator
 
 pytestmark = [
     pytest.mark.journey,
@@ -45,8 +45,8 @@ class Post:
         self.stage = stage
         self.ledger, self.faults = Ledger(), Faults()
         self._place = SandboxAddresses(0, 0, stage.ground.folder / "town", stage.ground.api_url)
-        self._operators = DigitalMail(self.ledger, self.faults, self._place)
-        self._printer = PrintHouse(self.ledger, self.faults, self._place)
+        self._operators = DigitalMailSimulator(self.ledger, self.faults, self._place)
+        self._printer = PrintHouseSimulator(self.ledger, self.faults, self._place)
 
     async def open(self) -> Post:
         await self._operators.start()

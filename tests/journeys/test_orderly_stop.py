@@ -20,7 +20,7 @@ pytestmark = [
 GRACE = 15
 
 
-async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_rest_back(
+async def test_a_stopping_worker_finishes_its_calls_and_releases_the_other_jobs(
     set_up: SetUp,
 ) -> None:
     stage = await set_up(Habits(thinking=0.6), Wiring(settings={"delivery_reports": False}))
@@ -54,7 +54,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_the_r
     assert len(stage.providers.ledger) == 200
 
 
-async def test_a_send_that_outlasts_the_grace_is_in_doubt_and_told_so(set_up: SetUp) -> None:
+async def test_a_send_that_outlasts_the_grace_is_in_doubt_and_reported_so(set_up: SetUp) -> None:
     stage = await set_up(
         Habits(thinking=30), Wiring(settings={"delivery_reports": False, "read_timeout": 60})
     )

@@ -100,7 +100,7 @@ async def test_a_late_answer_changes_nothing_where_another_worker_has_sent_again
     assert len(verdict.doubled_and_reported) == UNDER_WAY
 
 
-async def test_a_late_worker_leaves_the_jobs_alone_that_another_has_taken_over(
+async def test_a_late_worker_does_not_touch_jobs_that_another_has_claimed(
     set_up: SetUp,
 ) -> None:
     """It finds that what it held is being sent; were it to take the jobs away, nobody would finish

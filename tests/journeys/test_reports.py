@@ -101,7 +101,7 @@ async def test_reports_that_contradict_an_earlier_one_or_speak_of_nothing_known_
     assert (await stage.become(delivery_id, "delivered"))["attempts"] == 1
 
 
-async def test_reports_that_come_while_the_service_is_down_are_taken_when_it_is_back(
+async def test_reports_during_an_outage_are_accepted_afterwards(
     set_up: SetUp,
 ) -> None:
     """The provider tries again, and the service was killed before it could hear of it."""

@@ -1,4 +1,4 @@
-"""How the sandbox misbehaves: the rules themselves, their API, and the page that documents them."""
+"""Tests of the simulated faults: rules, their API, and their documentation."""
 
 from __future__ import annotations
 
@@ -40,37 +40,37 @@ async def client(faults: Faults) -> AsyncIterator[TestClient[Any, Any]]:
 
 
 def test_without_rules_nothing_strikes(faults: Faults) -> None:
-    assert faults.strike("link", ANNA) is None
+    assert faults.apply("link", ANNA) is None
 
 
-def test_a_rule_strikes_each_recipient_as_often_as_it_says(faults: Faults) -> None:
+def test_a_rule_applies_to_each_recipient_its_number_of_times(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.TEMPORARY, times=2))
-    struck = [faults.strike("link", ANNA) is not None for _ in range(3)]
+    struck = [faults.apply("link", ANNA) is not None for _ in range(3)]
     assert struck == [True, True, False]
-    assert faults.strike("link", BO) is not None
+    assert faults.apply("link", BO) is not None
 
 
 def test_a_rule_without_times_strikes_for_ever(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.REFUSE, times=None))
-    assert all(faults.strike("link", ANNA) for _ in range(50))
+    assert all(faults.apply("link", ANNA) for _ in range(50))
 
 
 def test_a_rule_for_one_provider_leaves_the_others_alone(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.REFUSE, provider="telia"))
-    assert faults.strike("link", ANNA) is None
-    assert faults.strike("telia", ANNA) is not None
+    assert faults.apply("link", ANNA) is None
+    assert faults.apply("telia", ANNA) is not None
 
 
 def test_a_rule_strikes_only_recipients_that_match(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.REFUSE, recipient=r"@example\.se$"))
-    assert faults.strike("smtp", "anna@example.org") is None
-    assert faults.strike("smtp", "anna@example.se") is not None
+    assert faults.apply("smtp", "anna@example.org") is None
+    assert faults.apply("smtp", "anna@example.se") is not None
 
 
-def test_the_first_rule_goes_first_and_the_next_when_it_is_spent(faults: Faults) -> None:
+def test_rules_apply_in_order_until_each_is_exhausted(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.DROP))
     faults.add(FaultRule(ProviderFault.GARBAGE))
-    struck = [faults.strike("link", ANNA) for _ in range(3)]
+    struck = [faults.apply("link", ANNA) for _ in range(3)]
     assert [rule.fault if rule else None for rule in struck] == [
         ProviderFault.DROP,
         ProviderFault.GARBAGE,
@@ -78,9 +78,9 @@ def test_the_first_rule_goes_first_and_the_next_when_it_is_spent(faults: Faults)
     ]
 
 
-def test_the_script_goes_before_the_magic_of_the_recipient(faults: Faults) -> None:
+def test_the_script_precedes_magic_recipients(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.LOGIN))
-    struck = [faults.strike("link", "+46700123403") for _ in range(2)]
+    struck = [faults.apply("link", "+46700123403") for _ in range(2)]
     assert [rule.fault if rule else None for rule in struck] == [
         ProviderFault.LOGIN,
         ProviderFault.REFUSE,
@@ -89,11 +89,11 @@ def test_the_script_goes_before_the_magic_of_the_recipient(faults: Faults) -> No
 
 def test_cleared_faults_let_the_magic_start_from_the_beginning(faults: Faults) -> None:
     faults.add(FaultRule(ProviderFault.REFUSE, recipient="@", times=None))
-    assert faults.strike("link", "+46700123406") is not None
-    assert faults.strike("link", "+46700123406") is None
+    assert faults.apply("link", "+46700123406") is not None
+    assert faults.apply("link", "+46700123406") is None
     faults.clear()
-    assert faults.strike("smtp", "anna@example.se") is None
-    assert faults.strike("link", "+46700123406") is not None
+    assert faults.apply("smtp", "anna@example.se") is None
+    assert faults.apply("link", "+46700123406") is not None
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,7 @@ def test_a_tag_is_magic_in_any_case() -> None:
 
 
 def _rows(first: str) -> dict[str, tuple[str, str]]:
-    """The documented table whose first cell looks like ``first``: what it captures → (fault,
-    times)."""
+    """Return the documented table whose first cell matches ``first``: capture → (fault, times)."""
     row = re.compile(rf"^\| `{first}` \| `([a-z-]+)` \| (\w+) \| \S.*\|$", re.M)
     return {found[1]: (found[2], found[3]) for found in row.finditer(PAGE.read_text("utf-8"))}
 
@@ -148,7 +147,7 @@ async def test_a_rule_laid_in_over_http_strikes(
     answer = await client.post("/faults", json=body)
     assert answer.status == 201
     assert await answer.json() == {"rules": [{**body, "number": 1}]}
-    assert faults.strike("link", ANNA) == FaultRule(
+    assert faults.apply("link", ANNA) == FaultRule(
         ProviderFault.THROTTLE, "link", r"^\+4670", 3, 5, 1
     )
     assert await (await client.get("/faults")).json() == {"rules": [{**body, "number": 1}]}
@@ -189,7 +188,7 @@ async def test_delete_empties_the_script(client: TestClient[Any, Any], faults: F
         ("refuse", "body", '"refuse"'),
     ],
 )
-async def test_a_wrong_rule_is_refused_with_field_rule_and_what_was_found(
+async def test_an_invalid_rule_is_rejected_with_field_rule_and_what_was_found(
     client: TestClient[Any, Any], faults: Faults, body: object, field: str, found: str
 ) -> None:
     answer = await client.post("/faults", json=body)
@@ -200,7 +199,7 @@ async def test_a_wrong_rule_is_refused_with_field_rule_and_what_was_found(
     assert faults.rules == []
 
 
-async def test_all_that_is_wrong_with_a_rule_is_told_at_once(client: TestClient[Any, Any]) -> None:
+async def test_all_violations_of_a_rule_are_reported_at_once(client: TestClient[Any, Any]) -> None:
     answer = await client.post("/faults", json={"fault": "x", "times": "x", "seconds": "x"})
     assert {v["field"] for v in (await answer.json())["violations"]} == {
         "fault",
@@ -210,7 +209,7 @@ async def test_all_that_is_wrong_with_a_rule_is_told_at_once(client: TestClient[
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b""])
-async def test_what_is_no_json_is_refused(client: TestClient[Any, Any], body: bytes) -> None:
+async def test_malformed_json_is_rejected(client: TestClient[Any, Any], body: bytes) -> None:
     assert (
         await client.post("/faults", data=body, headers={"Content-Type": "application/json"})
     ).status == 400
@@ -236,7 +235,7 @@ async def test_a_form_on_another_site_cannot_lay_in_rules(
     assert faults.rules == []
 
 
-async def test_the_magic_recipients_can_be_asked_for(client: TestClient[Any, Any]) -> None:
+async def test_the_magic_recipients_can_be_queried(client: TestClient[Any, Any]) -> None:
     table = (await (await client.get("/faults/magic")).json())["recipients"]
     assert len(table) == len(MAGIC_NUMBERS) + len(MAGIC_TAGS)
     assert {

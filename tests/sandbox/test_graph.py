@@ -1,4 +1,4 @@
-"""The sandbox's Microsoft Graph, spoken to by the channel that cannot tell it from a real one."""
+"""Tests of the Microsoft Graph simulator, called by the e-mail channel."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from utskick.sandbox.graph import GraphSimulator, account
 from utskick.sandbox.ledger import Ledger
 
 
-class Tenant:
-    """A started server, and a channel to it."""
+class ConnectedTenant:
+    """Started simulator, and a channel that calls it."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
-        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
-        self.graph = GraphSimulator(self.ledger, self.faults, self.place)
+        self.addresses = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
+        self.graph = GraphSimulator(self.ledger, self.faults, self.addresses)
 
     async def start(self) -> None:
         app = web.Application(client_max_size=100 * 1_048_576)
         app.add_routes(self.graph.routes())
         self.server = TestServer(app, host="127.0.0.1")
         await self.server.start_server()
-        self.place = replace(self.place, http_port=self.server.port or 0)
+        self.addresses = replace(self.addresses, http_port=self.server.port or 0)
         self.channel = self.channel_with()
 
     def channel_with(self, **members: Any) -> EmailChannel:
-        accounts = {"graph": {**account(self.place), "read_timeout": SILENT, **members}}
+        accounts = {"graph": {**account(self.addresses), "read_timeout": SILENT, **members}}
         return build(EmailSettings.model_validate({"sender": SENDER, "accounts": accounts}))
 
     async def send(self, to: str = "anna@example.com", **content: Any) -> Outcome:
@@ -54,14 +54,14 @@ class Tenant:
 
 
 @pytest.fixture
-async def tenant(tmp_path: Path) -> AsyncIterator[Tenant]:
-    tenant = Tenant(tmp_path)
+async def tenant(tmp_path: Path) -> AsyncIterator[ConnectedTenant]:
+    tenant = ConnectedTenant(tmp_path)
     await tenant.start()
     yield tenant
     await tenant.close()
 
 
-async def test_what_was_sent_is_in_the_ledger_as_mail(tenant: Tenant) -> None:
+async def test_a_message_is_in_the_ledger_as_mail(tenant: ConnectedTenant) -> None:
     key = new_id()
     sent = replace(
         draft("åsa@example.com", subject="Räksmörgås", message="Hej\nå €"),
@@ -90,8 +90,8 @@ async def test_what_was_sent_is_in_the_ledger_as_mail(tenant: Tenant) -> None:
         (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(
-    tenant: Tenant, fault: ProviderFault, kind: type, arrives: bool
+async def test_a_fault_applies_as_often_as_configured(
+    tenant: ConnectedTenant, fault: ProviderFault, kind: type, arrives: bool
 ) -> None:
     tenant.faults.add(FaultRule(fault, "graph", "anna", times=1))
     assert type(await tenant.send()) is kind
@@ -99,14 +99,14 @@ async def test_a_fault_strikes_as_often_as_it_is_told(
     assert isinstance(await tenant.send(), Sent)
 
 
-async def test_a_login_that_is_taken_back_is_renewed_once(tenant: Tenant) -> None:
+async def test_a_login_that_is_accepted_back_is_renewed_once(tenant: ConnectedTenant) -> None:
     tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "anna", times=1))
     assert isinstance(await tenant.send(), Sent)
     tenant.faults.add(FaultRule(ProviderFault.LOGIN, "graph", "berit", times=2))
     assert isinstance(await tenant.send("berit@example.com"), Misconfigured)
 
 
-async def test_an_address_carries_its_own_fault(tenant: Tenant) -> None:
+async def test_a_magic_address_has_a_fault(tenant: ConnectedTenant) -> None:
     assert isinstance(await tenant.send("anna+refuse@example.com"), Rejected)
     outcomes = [await tenant.send("anna+throttle@example.com") for _ in range(3)]
     assert [type(o) for o in outcomes] == [Deferred, Deferred, Sent]
@@ -120,8 +120,8 @@ async def test_an_address_carries_its_own_fault(tenant: Tenant) -> None:
         ({"mailbox": "other@sundsvall.se"}, Misconfigured),
     ],
 )
-async def test_it_refuses_what_microsoft_refuses(
-    tenant: Tenant, members: dict[str, Any], kind: type
+async def test_it_rejects_what_microsoft_rejects(
+    tenant: ConnectedTenant, members: dict[str, Any], kind: type
 ) -> None:
     channel = tenant.channel_with(**members)
     assert isinstance(await channel.send(draft(), new_id(), "graph"), kind)
@@ -129,7 +129,7 @@ async def test_it_refuses_what_microsoft_refuses(
     await channel.close()
 
 
-async def test_a_request_beyond_four_megabytes_is_refused(tenant: Tenant) -> None:
+async def test_a_request_beyond_four_megabytes_is_rejected(tenant: ConnectedTenant) -> None:
     channel = tenant.channel_with(request_limit=8_000_000)
     large = replace(draft(), attachments=(Attachment.of("a.bin", None, b"x" * 3_000_000),))
     outcome = await channel.send(large, new_id(), "graph")
@@ -138,10 +138,10 @@ async def test_a_request_beyond_four_megabytes_is_refused(tenant: Tenant) -> Non
     await channel.close()
 
 
-async def test_what_is_no_mail_in_base64_is_refused(tenant: Tenant) -> None:
+async def test_a_body_that_is_not_base64_is_rejected(tenant: ConnectedTenant) -> None:
     from aiohttp import ClientSession, encode_basic_auth
 
-    base = f"http://127.0.0.1:{tenant.place.http_port}/graph"
+    base = f"http://127.0.0.1:{tenant.addresses.http_port}/graph"
     form = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
     login = {"Authorization": encode_basic_auth("utskick", "sandbox")}
     async with ClientSession() as session:

@@ -1,4 +1,4 @@
-"""What the citizens received, in memory and over HTTP."""
+"""Tests of the ledger, in memory and over HTTP."""
 
 from __future__ import annotations
 
@@ -79,25 +79,25 @@ def test_recipients_come_with_the_most_recently_reached_first(ledger: Ledger) ->
     assert [(r, n) for r, n, _ in ledger.recipients("sms")] == [(ANNA, 2), (BO, 1)]
 
 
-async def test_a_tally_agrees_with_the_ledger_and_goes_on_where_it_was(ledger: Ledger) -> None:
-    tally = LedgerSummary(ledger)
+async def test_a_summary_agrees_with_the_ledger_and_is_incremental(ledger: Ledger) -> None:
+    summary = LedgerSummary(ledger)
     for number in range(5000):
         ledger.add(sms(f"+4670{number % 700:07}"))
-    await tally.catch_up()
+    await summary.catch_up()
     ledger.add(sms(ANNA))
-    await tally.catch_up()
-    await tally.catch_up()
-    assert tally.by_channel == {"sms": 5001}
-    assert tally.people("sms") == 701
-    assert tally.recent("sms", 1000) == ledger.recipients("sms")
+    await summary.catch_up()
+    await summary.catch_up()
+    assert summary.by_channel == {"sms": 5001}
+    assert summary.people("sms") == 701
+    assert summary.recent("sms", 1000) == ledger.recipients("sms")
 
 
 async def test_two_who_count_at_once_count_nothing_twice(ledger: Ledger) -> None:
     for _ in range(10_000):
         ledger.add(sms(ANNA))
-    tally = LedgerSummary(ledger)
-    await asyncio.gather(tally.catch_up(), tally.catch_up())
-    assert tally.by_channel["sms"] == 10_000
+    summary = LedgerSummary(ledger)
+    await asyncio.gather(summary.catch_up(), summary.catch_up())
+    assert summary.by_channel["sms"] == 10_000
 
 
 async def test_pages_follow_one_another_to_the_end(
@@ -116,7 +116,7 @@ async def test_pages_follow_one_another_to_the_end(
     assert seen == [1, 3, 5, 7, 9]
 
 
-async def test_an_entry_is_shown_without_its_raw_bytes(
+async def test_an_entry_is_rendered_without_its_raw_bytes(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(mail("a@example.se", b"Subject: Hej\r\n\r\n", key="<k@utskick>"))
@@ -127,7 +127,7 @@ async def test_an_entry_is_shown_without_its_raw_bytes(
 
 
 @pytest.mark.parametrize("written", ["%2B46701740605", "+46701740605"])
-async def test_one_citizen_can_be_asked_for_also_with_a_bare_plus(
+async def test_one_citizen_can_be_queried_also_with_a_bare_plus(
     ledger: Ledger, client: TestClient[Any, Any], written: str
 ) -> None:
     for recipient in (BO, ANNA, BO, ANNA):
@@ -136,7 +136,7 @@ async def test_one_citizen_can_be_asked_for_also_with_a_bare_plus(
     assert (page["total"], [e["number"] for e in page["entries"]], page["next"]) == (2, [2], 2)
 
 
-async def test_a_tagged_address_can_be_asked_for_with_a_bare_plus(
+async def test_a_tagged_address_can_be_queried_with_a_bare_plus(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(mail("anna+down@example.se"))
@@ -156,7 +156,7 @@ async def test_a_tagged_address_can_be_asked_for_with_a_bare_plus(
         ("limit=", ["limit"]),
     ],
 )
-async def test_a_wrong_window_is_refused_with_field_and_what_was_found(
+async def test_an_invalid_window_is_rejected_with_field_and_what_was_found(
     client: TestClient[Any, Any], query: str, fields: list[str]
 ) -> None:
     answer = await client.get(f"/ledger?{query}")
@@ -177,7 +177,7 @@ async def test_the_stream_holds_every_entry_of_the_channel(
     assert len((await (await client.get("/ledger.jsonl")).text()).splitlines()) == 900
 
 
-async def test_a_long_stream_leaves_the_loop_to_others(
+async def test_a_long_stream_does_not_block_the_event_loop(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     for _ in range(20_000):
@@ -220,7 +220,7 @@ async def test_an_entry_that_is_not_there_is_not_found(
     assert (answer.status, answer.content_type) == (404, "application/problem+json")
 
 
-async def test_the_summary_counts_and_tells_who_got_something_twice(
+async def test_the_summary_counts_and_reports_duplicates(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     for entry in (

@@ -1,5 +1,4 @@
-"""The sandbox's Slack, met by the Slack channel itself: each fault once, and what the ledger holds
-after it."""
+"""Tests of the Slack simulator, called by the Slack channel: faults and ledger."""
 
 from __future__ import annotations
 
@@ -24,25 +23,27 @@ from utskick.domain.recipient import Recipient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.slack import Slack, section
+from utskick.sandbox.slack import SlackSimulator, section
 
 
-class Town:
-    """The simulator on a real port, and the channel that its own section makes."""
+class ConnectedSimulator:
+    """Simulator on a real port, and a channel with the sandbox's settings."""
 
-    def __init__(self, folder: Path, memory: float = 300.0) -> None:
-        self.place = SandboxAddresses(unused_port(), 0, folder, "http://127.0.0.1:9")
+    def __init__(self, folder: Path, remember_seconds: float = 300.0) -> None:
+        self.addresses = SandboxAddresses(unused_port(), 0, folder, "http://127.0.0.1:9")
         self.ledger, self.faults = Ledger(), Faults()
-        self.slack = Slack(self.ledger, self.faults, self.place, memory=memory)
+        self.slack = SlackSimulator(
+            self.ledger, self.faults, self.addresses, remember_seconds=remember_seconds
+        )
 
-    async def open(self) -> Town:
+    async def open(self) -> ConnectedSimulator:
         app = web.Application()
         app.add_routes(self.slack.routes())
-        self.server = TestServer(app, host="127.0.0.1", port=self.place.http_port)
+        self.server = TestServer(app, host="127.0.0.1", port=self.addresses.http_port)
         await self.server.start_server()
         await self.slack.start()
-        self.base = f"http://127.0.0.1:{self.place.http_port}/slack/api"
-        settings = section(self.place)
+        self.base = f"http://127.0.0.1:{self.addresses.http_port}/slack/api"
+        settings = section(self.addresses)
         settings["accounts"]["slack"] |= PATIENCE
         self.channel = build(SlackSettings.model_validate(settings))
         return self
@@ -72,17 +73,17 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    town = await Town(tmp_path).open()
-    yield town
-    await town.close()
+async def sandbox(tmp_path: Path) -> AsyncIterator[ConnectedSimulator]:
+    sandbox = await ConnectedSimulator(tmp_path).open()
+    yield sandbox
+    await sandbox.close()
 
 
-async def test_what_was_posted_stands_in_the_ledger(town: Town) -> None:
+async def test_a_message_is_in_the_ledger(sandbox: ConnectedSimulator) -> None:
     key = new_id()
-    outcome = await town.send(text="Hej *alla* åäö", key=key)
+    outcome = await sandbox.send(text="Hej *alla* åäö", key=key)
     assert isinstance(outcome, Sent)
-    (entry,) = town.ledger.of("slack", "#drift")
+    (entry,) = sandbox.ledger.of("slack", "#drift")
     assert (entry.provider, entry.text, entry.key, entry.reference) == (
         "slack",
         "Hej *alla* åäö",
@@ -93,26 +94,28 @@ async def test_what_was_posted_stands_in_the_ledger(town: Town) -> None:
     assert b"xoxb" not in entry.raw
 
 
-async def test_a_long_message_comes_whole(town: Town) -> None:
+async def test_a_long_message_arrives_unchanged(sandbox: ConnectedSimulator) -> None:
     text = "\n".join(f"Rad {number}: " + "ord " * 40 for number in range(100))
-    await town.send(text=text)
-    (entry,) = town.ledger.of("slack", "#drift")
+    await sandbox.send(text=text)
+    (entry,) = sandbox.ledger.of("slack", "#drift")
     assert entry.text == text
     assert len(orjson.loads(entry.raw)["blocks"]) > 5
 
 
-async def test_a_known_message_is_answered_again_and_not_posted_again(town: Town) -> None:
+async def test_a_repeated_message_is_answered_and_not_posted_again(
+    sandbox: ConnectedSimulator,
+) -> None:
     key = new_id()
-    assert await town.send(key=key) == await town.send(key=key)
-    assert len(town.ledger) == 1
+    assert await sandbox.send(key=key) == await sandbox.send(key=key)
+    assert len(sandbox.ledger) == 1
 
 
-async def test_a_message_is_known_only_for_a_while(tmp_path: Path) -> None:
-    town = await Town(tmp_path, memory=0).open()
+async def test_a_message_is_deduplicated_only_for_a_while(tmp_path: Path) -> None:
+    sandbox = await ConnectedSimulator(tmp_path, remember_seconds=0).open()
     key = new_id()
-    assert await town.send(key=key) != await town.send(key=key)
-    assert len(town.ledger) == 2
-    await town.close()
+    assert await sandbox.send(key=key) != await sandbox.send(key=key)
+    assert len(sandbox.ledger) == 2
+    await sandbox.close()
 
 
 @pytest.mark.parametrize(
@@ -126,32 +129,36 @@ async def test_a_message_is_known_only_for_a_while(tmp_path: Path) -> None:
         ("#down", Deferred, "service_unavailable"),
     ],
 )
-async def test_a_magic_channel_says_no(town: Town, to: str, kind: type, code: str) -> None:
-    outcome = await town.send(to)
+async def test_a_magic_channel_rejects(
+    sandbox: ConnectedSimulator, to: str, kind: type, code: str
+) -> None:
+    outcome = await sandbox.send(to)
     assert isinstance(outcome, kind)
     assert not isinstance(outcome, Sent)
     assert outcome.reason.provider_code == code
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
 
 
 @pytest.mark.parametrize("to", ["#timeout", "#drop", "#garbage"])
-async def test_a_magic_channel_takes_the_message_and_says_nothing_once(town: Town, to: str) -> None:
-    assert isinstance(await town.send(to), Uncertain)
-    assert len(town.ledger.of("slack", to)) == 1
-    assert isinstance(await town.send(to), Sent)
+async def test_a_magic_channel_accepts_the_message_without_a_response_once(
+    sandbox: ConnectedSimulator, to: str
+) -> None:
+    assert isinstance(await sandbox.send(to), Uncertain)
+    assert len(sandbox.ledger.of("slack", to)) == 1
+    assert isinstance(await sandbox.send(to), Sent)
 
 
-async def test_ratelimited_twice_with_a_time_then_well(town: Town) -> None:
+async def test_rate_limiting_occurs_twice_with_a_retry_time(sandbox: ConnectedSimulator) -> None:
     for _ in range(2):
-        outcome = await town.send("#ratelimited")
+        outcome = await sandbox.send("#ratelimited")
         assert isinstance(outcome, Deferred)
         assert outcome.retry_after == timedelta(seconds=1)
-    assert isinstance(await town.send("#ratelimited"), Sent)
+    assert isinstance(await sandbox.send("#ratelimited"), Sent)
 
 
-async def test_temporary_once_then_well(town: Town) -> None:
-    assert isinstance(await town.send("#temporary"), Deferred)
-    assert isinstance(await town.send("#temporary"), Sent)
+async def test_a_temporary_error_occurs_once(sandbox: ConnectedSimulator) -> None:
+    assert isinstance(await sandbox.send("#temporary"), Deferred)
+    assert isinstance(await sandbox.send("#temporary"), Sent)
 
 
 @pytest.mark.parametrize(
@@ -162,43 +169,43 @@ async def test_temporary_once_then_well(town: Town) -> None:
         (ProviderFault.THROTTLE, Deferred),
     ],
 )
-async def test_the_script_of_faults_goes_for_every_channel(
-    town: Town, fault: ProviderFault, kind: type
+async def test_the_fault_script_applies_to_every_channel(
+    sandbox: ConnectedSimulator, fault: ProviderFault, kind: type
 ) -> None:
-    town.faults.add(FaultRule(fault, provider="slack", recipient="^#drift$"))
-    assert isinstance(await town.send(), kind)
-    assert isinstance(await town.send(), Sent)
+    sandbox.faults.add(FaultRule(fault, provider="slack", recipient="^#drift$"))
+    assert isinstance(await sandbox.send(), kind)
+    assert isinstance(await sandbox.send(), Sent)
 
 
 @pytest.mark.parametrize(
     "token",
     ["xoxb-revoked", "xoxb-expired", "xoxb-inactive", "xoxb-scopeless", "xoxp-1", "nonsense"],
 )
-async def test_a_refused_token(town: Town, token: str) -> None:
-    outcome = await town.send(token=token)
+async def test_a_revoked_token_is_rejected(sandbox: ConnectedSimulator, token: str) -> None:
+    outcome = await sandbox.send(token=token)
     assert isinstance(outcome, Rejected)
     assert outcome.reason.code == "refused-token"
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
 
 
-async def test_any_other_bot_token_is_taken(town: Town) -> None:
-    assert isinstance(await town.send(token="xoxb-mine"), Sent)
+async def test_any_other_bot_token_is_accepted(sandbox: ConnectedSimulator) -> None:
+    assert isinstance(await sandbox.send(token="xoxb-mine"), Sent)
 
 
-async def test_a_form_is_understood_as_json_is(town: Town) -> None:
-    said = [{"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}]
-    answer = await town.post(
-        {"channel": "#drift", "blocks": orjson.dumps(said).decode(), "mrkdwn": "1"}
+async def test_a_form_is_accepted_like_json(sandbox: ConnectedSimulator) -> None:
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}]
+    answer = await sandbox.post(
+        {"channel": "#drift", "blocks": orjson.dumps(blocks).decode(), "mrkdwn": "1"}
     )
     assert answer["ok"] is True
-    assert town.ledger.of("slack", "#drift")[0].text == "Hej"
+    assert sandbox.ledger.of("slack", "#drift")[0].text == "Hej"
 
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}
 
 
 @pytest.mark.parametrize(
-    ("asked", "error"),
+    ("arguments", "error"),
     [
         ({}, "channel_not_found"),
         ([], "channel_not_found"),
@@ -229,20 +236,22 @@ SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "Hej"}}
         ({"channel": "#a", "blocks": [{"type": "carousel"}]}, "invalid_blocks"),
     ],
 )
-async def test_what_slack_refuses_is_refused(town: Town, asked: Any, error: str) -> None:
-    assert await town.post(orjson.dumps(asked), Content_Type="application/json") == {
+async def test_invalid_arguments_are_rejected(
+    sandbox: ConnectedSimulator, arguments: Any, error: str
+) -> None:
+    assert await sandbox.post(orjson.dumps(arguments), Content_Type="application/json") == {
         "ok": False,
         "error": error,
     }
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
 
 
-async def test_no_token_at_all(town: Town) -> None:
-    assert await town.post({"channel": "#a", "text": "x"}, token=None) == {
+async def test_a_missing_token_is_rejected(sandbox: ConnectedSimulator) -> None:
+    assert await sandbox.post({"channel": "#a", "text": "x"}, token=None) == {
         "ok": False,
         "error": "not_authed",
     }
 
 
-async def test_a_look_is_answered(town: Town) -> None:
-    assert [health.ok for health in await town.channel.look()] == [True]
+async def test_a_health_check_is_answered(sandbox: ConnectedSimulator) -> None:
+    assert [health.ok for health in await sandbox.channel.look()] == [True]

@@ -1,4 +1,4 @@
-"""The sandbox's mail server, spoken to by the channel that cannot tell it from a real one."""
+"""Tests of the SMTP server, called by the e-mail channel."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.smtp_server import MailServer
 
 
-class Post:
-    """A started server, and a channel to it."""
+class ConnectedMailServer:
+    """Started server, and a channel that calls it."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
@@ -61,21 +61,21 @@ class Post:
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    post = Post(tmp_path / "mail")
-    await post.start()
-    yield post
-    await post.close()
+async def server(tmp_path: Path) -> AsyncIterator[ConnectedMailServer]:
+    server = ConnectedMailServer(tmp_path / "mail")
+    await server.start()
+    yield server
+    await server.close()
 
 
-async def test_what_was_sent_is_in_the_ledger(post: Post) -> None:
+async def test_a_message_is_in_the_ledger(server: ConnectedMailServer) -> None:
     key = new_id()
     sent = replace(
         draft("åsa@example.com", subject="Räksmörgås 🐻", message="Hej\nå €"),
         attachments=(Attachment.of("ö.pdf", None, b"%PDF-"),),
     )
-    outcome = await post.channel.send(sent, key, "sandbox")
-    [received] = post.ledger.of("email", "åsa@example.com")
+    outcome = await server.channel.send(sent, key, "sandbox")
+    [received] = server.ledger.of("email", "åsa@example.com")
     assert isinstance(outcome, Sent)
     assert outcome.reference is not None
     assert received.reference in outcome.reference
@@ -89,11 +89,11 @@ async def test_what_was_sent_is_in_the_ledger(post: Post) -> None:
     assert b"Content-Type: application/pdf" in received.raw
 
 
-async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None:
-    channel = post.channel_with(ca_file=None, ca=post.server.ca_file.read_text())
+async def test_its_certificate_may_be_trusted_without_a_file(server: ConnectedMailServer) -> None:
+    channel = server.channel_with(ca_file=None, ca=server.server.ca_file.read_text())
     assert isinstance(await channel.send(draft("anna@example.com"), new_id(), "sandbox"), Sent)
     await channel.close()
-    public = post.channel_with(ca_file=None)
+    public = server.channel_with(ca_file=None)
     assert isinstance(
         await public.send(draft("anna@example.com"), new_id(), "sandbox"), Misconfigured
     )
@@ -112,62 +112,68 @@ async def test_its_certificate_may_be_trusted_without_a_file(post: Post) -> None
         (ProviderFault.GARBAGE, Uncertain, True),
     ],
 )
-async def test_a_fault_strikes_as_often_as_it_is_told(
-    post: Post, fault: ProviderFault, kind: type, arrives: bool
+async def test_a_fault_applies_as_often_as_configured(
+    server: ConnectedMailServer, fault: ProviderFault, kind: type, arrives: bool
 ) -> None:
-    post.faults.add(FaultRule(fault, "smtp", "anna", times=1))
-    assert type(await post.send()) is kind
-    assert len(post.ledger.of("email", "anna@example.com")) == arrives
-    assert isinstance(await post.send("berit@example.com"), Sent)
-    assert isinstance(await post.send(), Sent)
+    server.faults.add(FaultRule(fault, "smtp", "anna", times=1))
+    assert type(await server.send()) is kind
+    assert len(server.ledger.of("email", "anna@example.com")) == arrives
+    assert isinstance(await server.send("berit@example.com"), Sent)
+    assert isinstance(await server.send(), Sent)
 
 
-async def test_an_address_carries_its_own_fault(post: Post) -> None:
-    assert isinstance(await post.send("anna+refuse@example.com"), Rejected)
-    outcomes = [await post.send("anna+throttle@example.com") for _ in range(3)]
+async def test_a_magic_address_has_a_fault(server: ConnectedMailServer) -> None:
+    assert isinstance(await server.send("anna+refuse@example.com"), Rejected)
+    outcomes = [await server.send("anna+throttle@example.com") for _ in range(3)]
     assert [type(o) for o in outcomes] == [Deferred, Deferred, Sent]
 
 
-async def test_a_message_id_that_no_parser_likes_is_kept_as_it_came(post: Post) -> None:
-    assert isinstance(await post.send(headers={"Message-ID": ["<<a@b@c>>"]}), Sent)
-    assert post.ledger.of("email", "anna@example.com")[0].key == "<<a@b@c>>"
+async def test_a_message_id_that_is_malformed_is_stored_unchanged(
+    server: ConnectedMailServer,
+) -> None:
+    assert isinstance(await server.send(headers={"Message-ID": ["<<a@b@c>>"]}), Sent)
+    assert server.ledger.of("email", "anna@example.com")[0].key == "<<a@b@c>>"
 
 
-async def test_a_wrong_password_is_refused(post: Post) -> None:
-    channel = post.channel_with(password="wrong")
+async def test_a_wrong_password_is_rejected(server: ConnectedMailServer) -> None:
+    channel = server.channel_with(password="wrong")
     assert isinstance(await channel.send(draft(), new_id(), "sandbox"), Misconfigured)
-    assert len(post.ledger) == 0
+    assert len(server.ledger) == 0
     await channel.close()
 
 
 @pytest.mark.parametrize("way", ["auth_plain", "auth_login"])
-async def test_both_ways_to_log_in_work_and_only_over_tls(post: Post, way: str) -> None:
+async def test_both_ways_to_log_in_work_and_only_over_tls(
+    server: ConnectedMailServer, way: str
+) -> None:
     client = aiosmtplib.SMTP(
-        hostname="127.0.0.1", port=post.server.port, start_tls=False, local_hostname="x"
+        hostname="127.0.0.1", port=server.server.port, start_tls=False, local_hostname="x"
     )
     await client.connect()
     await client.ehlo()
     assert not client.supports_extension("auth")
     assert {"starttls", "size", "smtputf8"} <= set(client.esmtp_extensions)
-    await client.starttls(tls_context=ssl.create_default_context(cafile=post.server.ca_file))
+    await client.starttls(tls_context=ssl.create_default_context(cafile=server.server.ca_file))
     await client.ehlo()
-    reply = await getattr(client, way)(post.server.login.username, post.server.login.password)
+    reply = await getattr(client, way)(server.server.login.username, server.server.login.password)
     assert reply.code == 235
     client.close()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(post: Post) -> None:
-    channel = post.channel_with(ca_file=None)
+async def test_a_certificate_without_a_trusted_issuer_is_not_trusted(
+    server: ConnectedMailServer,
+) -> None:
+    channel = server.channel_with(ca_file=None)
     outcome = await channel.send(draft(), new_id(), "sandbox")
     assert isinstance(outcome, Misconfigured)
     assert outcome.reason.code == "tls"
-    assert len(post.ledger) == 0
+    assert len(server.ledger) == 0
     await channel.close()
 
 
-async def test_a_restarted_server_keeps_its_certificate(post: Post) -> None:
-    before = post.server.ca_file.read_bytes()
-    other = MailServer(post.ledger, post.faults, post.server.ca_file.parent)
+async def test_a_restarted_server_keeps_its_certificate(server: ConnectedMailServer) -> None:
+    before = server.server.ca_file.read_bytes()
+    other = MailServer(server.ledger, server.faults, server.server.ca_file.parent)
     await other.start("127.0.0.1", 0)
     assert other.ca_file.read_bytes() == before
     await other.close()
@@ -175,23 +181,23 @@ async def test_a_restarted_server_keeps_its_certificate(post: Post) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
-async def test_a_server_closes_while_somebody_waits_for_its_answer(tmp_path: Path) -> None:
-    post = Post(tmp_path)
-    await post.start()
-    post.faults.add(FaultRule(ProviderFault.TIMEOUT))
-    sending = asyncio.create_task(post.send())
-    while not len(post.ledger):
+async def test_a_server_closes_while_a_client_waits(tmp_path: Path) -> None:
+    server = ConnectedMailServer(tmp_path)
+    await server.start()
+    server.faults.add(FaultRule(ProviderFault.TIMEOUT))
+    sending = asyncio.create_task(server.send())
+    while not len(server.ledger):
         await asyncio.sleep(0.005)
-    await post.close()
+    await server.close()
     assert isinstance(await sending, Uncertain)
 
 
-async def test_a_hundred_messages_at_once_arrive(post: Post) -> None:
-    outcomes = await asyncio.gather(*(post.send(f"p{n}@example.com") for n in range(100)))
+async def test_a_hundred_messages_at_once_arrive(server: ConnectedMailServer) -> None:
+    outcomes = await asyncio.gather(*(server.send(f"p{n}@example.com") for n in range(100)))
     assert all(isinstance(o, Sent) for o in outcomes)
-    assert len(post.ledger) == 100
+    assert len(server.ledger) == 100
 
 
-async def test_the_channel_finds_it_well(post: Post) -> None:
-    [health] = await post.channel.look()
+async def test_the_channel_health_check_succeeds(server: ConnectedMailServer) -> None:
+    [health] = await server.channel.look()
     assert health.ok, health.sentence

@@ -1,4 +1,4 @@
-"""The pages where the citizens' phones and inboxes are looked at."""
+"""Tests of the viewer's pages of phones and inboxes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 from aiohttp.test_utils import TestClient
 
-from tests.sandbox.visitor import SCRIPT, page, tags, visiting
+from tests.sandbox.viewer_client import SCRIPT, open_viewer, page, tags
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.mail_parser import open_mail
+from utskick.sandbox.mail_parser import parse_mail
 from utskick.sandbox.views.layout import fill
 from utskick.sandbox.views.misbehaviour import FAULTS
 
@@ -38,7 +38,7 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def client(ledger: Ledger, faults: Faults) -> AsyncIterator[TestClient[Any, Any]]:
-    async with visiting(ledger, faults) as client:
+    async with open_viewer(ledger, faults) as client:
         yield client
 
 
@@ -72,7 +72,7 @@ def letter(html: str | None = None, name: str | None = None, data: bytes = b"") 
     return message.as_bytes()
 
 
-def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:
+def test_inserted_text_is_escaped_and_never_rendered_again() -> None:
     template = '{{#rows}}<p title="{{text}}">{{text}}</p>{{/rows}}{{^rows}}nothing{{/rows}}'
     assert fill(template, {"rows": [{"text": "{{secret}}<\"'&>"}]}) == (
         '<p title="{{secret}}&lt;&quot;&#x27;&amp;&gt;">{{secret}}&lt;&quot;&#x27;&amp;&gt;</p>'
@@ -80,12 +80,12 @@ def test_what_is_filled_in_is_escaped_and_never_read_again() -> None:
     assert fill(template, {"rows": []}) == "nothing"
 
 
-def test_every_fault_has_words() -> None:
+def test_every_fault_has_a_description() -> None:
     assert FAULTS.keys() == set(ProviderFault)
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_says_loudly_that_nothing_leaves_the_machine(
+async def test_every_page_announces_that_nothing_leaves_the_machine(
     ledger: Ledger, client: TestClient[Any, Any], path: str
 ) -> None:
     ledger.add(sms("Hej"))
@@ -106,7 +106,7 @@ async def test_every_page_says_loudly_that_nothing_leaves_the_machine(
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_no_page_asks_anybody_else_for_anything(
+async def test_no_page_loads_external_resources(
     ledger: Ledger, client: TestClient[Any, Any], path: str
 ) -> None:
     ledger.add(sms("Hej"))
@@ -180,7 +180,7 @@ async def test_lists_lead_to_phones_and_inboxes(
                     assert answer.status == 200, href
 
 
-async def test_a_long_list_shows_the_newest_and_says_so(
+async def test_a_long_list_shows_the_newest_and_a_notice(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     for number in range(450):
@@ -195,7 +195,7 @@ async def test_a_long_list_shows_the_newest_and_says_so(
     assert (await page(client, f"/phones/{ANNA}")).count('class="bubble"') == 200
 
 
-async def test_nothing_a_citizen_got_becomes_markup(
+async def test_no_received_text_becomes_markup(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     message = EmailMessage()
@@ -216,7 +216,7 @@ async def test_nothing_a_citizen_got_becomes_markup(
     assert "<script" not in await page(client, f"/inboxes/{quote(SCRIPT, safe='')}", 404)
 
 
-async def test_a_mail_is_shown_as_its_reader_sees_it(
+async def test_a_mail_is_displayed_like_in_a_mail_reader(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(mail(letter()))
@@ -228,10 +228,13 @@ async def test_a_mail_is_shown_as_its_reader_sees_it(
     assert "<iframe" not in text
 
 
-async def test_html_is_shut_in_a_frame_without_rights(
+async def test_html_is_displayed_in_a_sandboxed_frame(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
-    html = '<LINK rel="preconnect" href="//x"><meta http-equiv=refresh content="0"><iframe src="x"></iframe><p id="&quot;">Hej</p>'
+    html = (
+        '<LINK rel="preconnect" href="//x"><meta http-equiv=refresh content="0"><iframe '
+        'src="x"></iframe><p id="&quot;">Hej</p>'
+    )
     ledger.add(mail(letter(html + SCRIPT)))
     frames = [
         attributes
@@ -262,7 +265,7 @@ async def test_an_attachment_is_saved_under_its_own_name(
     assert header.endswith(f"filename*=UTF-8''{quote(name, safe='')}")
 
 
-async def test_the_source_is_shown_as_plain_text(
+async def test_the_source_is_displayed_as_plain_text(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(mail(b"Subject: \xff\r\n\r\n" + SCRIPT.encode()))
@@ -287,7 +290,7 @@ async def test_the_source_is_shown_as_plain_text(
         "/favicon.ico",
     ],
 )
-async def test_a_page_that_is_missing_helps_on(
+async def test_a_missing_page_gives_help(
     ledger: Ledger, client: TestClient[Any, Any], path: str
 ) -> None:
     ledger.add(sms("Hej"))
@@ -296,14 +299,14 @@ async def test_a_page_that_is_missing_helps_on(
     assert '<a href="/">översikten</a>' in text
 
 
-async def test_a_program_is_told_of_a_missing_address_in_plain_words(
+async def test_a_program_gets_a_plain_response_for_a_missing_address(
     client: TestClient[Any, Any],
 ) -> None:
     answer = await client.get("/nowhere", headers={"Accept": "application/json"})
     assert (answer.status, answer.content_type) == (404, "text/plain")
 
 
-async def test_misbehaviour_shows_the_script_and_the_magic(
+async def test_the_misbehaviour_page_lists_script_and_magic_recipients(
     faults: Faults, client: TestClient[Any, Any]
 ) -> None:
     faults.add(FaultRule(ProviderFault.THROTTLE, "link", r"^\+4670<", times=3))
@@ -335,23 +338,29 @@ ODD = {
     ),
     "mail in mail": b"Content-Type: message/rfc822\r\n\r\nSubject: \xff\r\n\r\nHej",
     "odd type": b"Content-Type: ;;;=\r\nContent-Disposition: ;;; filename*=x''%FF\r\n\r\nHej",
-    "bad name": b"Content-Type: application/pdf\r\nContent-Disposition: attachment; filename*=klingon'x'%FF%00\r\n\r\nHej",
-    "split name": b"Content-Disposition: attachment; filename*0*=utf-8''%E5; filename*2=b; filename*1=c\r\n\r\nHej",
+    "bad name": (
+        b"Content-Type: application/pdf\r\nContent-Disposition: attachment; "
+        b"filename*=klingon'x'%FF%00\r\n\r\nHej"
+    ),
+    "split name": (
+        b"Content-Disposition: attachment; filename*0*=utf-8''%E5; filename*2=b; "
+        b"filename*1=c\r\n\r\nHej"
+    ),
 }
 
 
 @pytest.mark.parametrize("odd", ODD)
-async def test_an_odd_mail_can_still_be_looked_at(
+async def test_an_odd_mail_is_still_displayed(
     ledger: Ledger, client: TestClient[Any, Any], odd: str
 ) -> None:
-    opened = open_mail(ODD[odd])
+    opened = parse_mail(ODD[odd])
     ledger.add(mail(ODD[odd]))
     text = await page(client, f"/inboxes/{ADDRESS}/1")
-    assert ("går inte att tolka" in text) == (not opened.legible)
-    for index in range(1, len(opened.enclosures) + 1):
+    assert ("går inte att tolka" in text) == (not opened.readable)
+    for index in range(1, len(opened.files) + 1):
         assert (await client.get(f"/inboxes/{ADDRESS}/1/files/{index}")).status == 200
 
 
-def test_what_only_the_lenient_rules_can_read_is_read_by_them() -> None:
-    assert open_mail(ODD["deep comment"]).text == "Hej"
-    assert not open_mail(ODD["deep multipart"]).legible
+def test_malformed_mail_is_parsed_leniently() -> None:
+    assert parse_mail(ODD["deep comment"]).text == "Hej"
+    assert not parse_mail(ODD["deep multipart"]).readable

@@ -1,5 +1,4 @@
-"""The citizen's side of each channel: mailboxes, invoices, letter boxes, cases, Slack's channels
-and devices."""
+"""Tests of the viewer's pages of all other channels."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.channels.snail_mail.pdfs import letter
-from tests.sandbox.things import (
+from tests.sandbox.ledger_entries import (
     ADDRESS,
     ANNA,
     PDF,
@@ -32,9 +31,9 @@ from tests.sandbox.things import (
     push,
     sealed,
 )
-from tests.sandbox.visitor import SCRIPT, page, tags, visiting
-from utskick.sandbox.digital_mail.parser import open_digital_letter
-from utskick.sandbox.invoice_parser import open_invoice
+from tests.sandbox.viewer_client import SCRIPT, open_viewer, page, tags
+from utskick.sandbox.digital_mail.parser import parse_digital_letter
+from utskick.sandbox.invoice_parser import parse_invoice
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.print_house.batches import Batches
 from utskick.sandbox.views import cases, devices
@@ -42,7 +41,7 @@ from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, plusgir
 
 TWO = letter(2)
 BOX = f"/letters/{quote(ADDRESS, safe='')}"
-#: A list of everybody, what somebody got, and the page of entry 1 where it has one, by channel.
+#: By channel: the list of recipients, a recipient's page, and the page of entry 1, if any.
 ADDRESSES = {
     "digital_mail": ["/mailboxes", f"/mailboxes/{ANNA}", f"/mailboxes/{ANNA}/1"],
     "digital_invoice": ["/invoices", f"/invoices/{ANNA}", f"/invoices/{ANNA}/1"],
@@ -66,7 +65,7 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(ledger: Ledger, inbox: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    async with visiting(ledger, batches=Batches(inbox)) as client:
+    async with open_viewer(ledger, batches=Batches(inbox)) as client:
         yield client
 
 
@@ -190,10 +189,12 @@ async def test_nothing_of_any_channel_becomes_markup(
         assert "script" not in {tag for tag, _ in tags(text)}, path
         assert "&lt;script&gt;" in text or path == f"/mailboxes/{ANNA}", (
             path
-        )  # which shows what the ledger has beside the envelope
+        )  # it shows the ledger's members beside the envelope
 
 
-async def test_a_thing_is_only_its_owners(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_an_entry_is_visible_to_its_recipient_only(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(digital_letter())
     ledger.add(Received("digital_mail", "kivra", "bo", "x", "y"))
     for path in (
@@ -206,7 +207,7 @@ async def test_a_thing_is_only_its_owners(ledger: Ledger, client: TestClient[Any
         assert '<a href="/">översikten</a>' in await page(client, path, 404)
 
 
-# -- odd content ----------------------------------------
+# -- malformed content ----------------------------------------
 
 _JSON = st.recursive(
     st.none()
@@ -252,7 +253,7 @@ _SOME_XML = [sealed(), case_call(), case_call(inside="<!-- a comment -->"), b"<a
 
 @st.composite
 def raws(draw: st.DrawFn) -> bytes:
-    """Bytes, JSON, and envelopes that something has bitten."""
+    """Draw bytes, JSON, and damaged envelopes."""
     kind = draw(st.integers(0, 2))
     if kind == 0:
         return draw(st.binary(max_size=200))
@@ -265,18 +266,18 @@ def raws(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=300, deadline=None)
 @given(raws())
-def test_whatever_came_can_be_opened(raw: bytes) -> None:
-    open_digital_letter(raw)
-    open_invoice(raw)
-    cases.opened(raw)
-    devices.read(push(raw))
+def test_any_content_can_be_parsed(raw: bytes) -> None:
+    parse_digital_letter(raw)
+    parse_invoice(raw)
+    cases.parse_message(raw)
+    devices.parse_notification(push(raw))
 
 
 @settings(max_examples=15, deadline=None)
 @given(raws(), st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
-async def test_whatever_came_every_page_can_be_looked_at(raw: bytes, text: str) -> None:
+async def test_every_page_displays_any_content(raw: bytes, text: str) -> None:
     ledger = Ledger()
-    async with visiting(ledger) as client:
+    async with open_viewer(ledger) as client:
         for channel, paths in ADDRESSES.items():
             recipient = ONE_OF_EACH[list(ADDRESSES).index(channel)].recipient
             entry = ledger.add(
@@ -300,7 +301,7 @@ async def test_a_comment_in_a_case_message_is_no_obstacle(
 # -- digital mail ----------------------------------------
 
 
-async def test_a_digital_letter_is_shown_as_its_mailbox_does(
+async def test_a_digital_letter_is_displayed_like_in_a_mailbox(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(digital_letter(provider="minmyndighetspost"))
@@ -324,7 +325,7 @@ async def test_a_digital_letter_is_shown_as_its_mailbox_does(
     )
 
 
-async def test_html_in_a_digital_letter_is_shut_in_a_frame_without_rights(
+async def test_html_in_a_digital_letter_is_displayed_in_a_sandboxed_frame(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(
@@ -346,7 +347,7 @@ async def test_html_in_a_digital_letter_is_shut_in_a_frame_without_rights(
 @pytest.mark.parametrize(
     "entry", [digital_letter(), invoice(), paper(), case_message()], ids=lambda entry: entry.channel
 )
-async def test_a_pdf_can_be_looked_at_and_saved(
+async def test_a_pdf_is_displayed_and_saved(
     ledger: Ledger, client: TestClient[Any, Any], entry: Received
 ) -> None:
     ledger.add(entry)
@@ -398,7 +399,7 @@ async def test_a_picture_that_the_browser_has_is_not_sent_again(
 
 
 @pytest.mark.parametrize("raw", [b"", b"no PDF", b"%PDF-1.7 broken", PDF[: len(PDF) // 2][:60]])
-async def test_what_cannot_be_drawn_has_no_picture(
+async def test_an_invalid_pdf_has_no_picture(
     ledger: Ledger, client: TestClient[Any, Any], raw: bytes
 ) -> None:
     ledger.add(paper(raw))
@@ -409,7 +410,7 @@ async def test_what_cannot_be_drawn_has_no_picture(
 # -- invoices ----------------------------------------
 
 
-async def test_an_invoice_says_what_to_pay_to_whom_and_when(
+async def test_an_invoice_shows_amount_payee_and_due_date(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(invoice())
@@ -427,7 +428,7 @@ async def test_an_invoice_says_what_to_pay_to_whom_and_when(
         assert part in text
 
 
-async def test_a_reminder_and_what_needs_no_payment_are_marked(
+async def test_a_reminder_and_an_invoice_without_payment_are_marked(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(invoice(type="invoice.reminder", payment_multiple_options=None))
@@ -439,7 +440,7 @@ async def test_a_reminder_and_what_needs_no_payment_are_marked(
 
 
 @pytest.mark.parametrize(
-    ("said", "written"),
+    ("text", "written"),
     [
         (kronor("1234.50"), "1\xa0234,50\xa0kr"),
         (kronor("0.5"), "0,50\xa0kr"),
@@ -461,15 +462,15 @@ async def test_a_reminder_and_what_needs_no_payment_are_marked(
         (legal_id("SE212000241101"), "SE212000241101"),
     ],
 )
-def test_amounts_and_numbers_are_written_in_swedish(said: str, written: str) -> None:
-    assert said == written
+def test_amounts_and_numbers_are_written_in_swedish(text: str, written: str) -> None:
+    assert text == written
 
 
 # -- letters and cases ----------------------------------------
 
 
 def handed_over(folder: Path) -> None:
-    """A batch of one letter with two files."""
+    """Write a batch of one letter with two files."""
     folder.mkdir(parents=True)
     files = [{"file": "a, b.pdf"}, {"file": "två.pdf"}]
     (folder / "a, b.pdf").write_bytes(PDF)
@@ -502,14 +503,14 @@ async def test_a_letter_shows_every_file_that_its_manifest_names(
     assert await (await client.get(f"{BOX}/1/files/2")).read() == TWO
 
 
-async def test_a_letter_whose_batch_is_gone_shows_what_the_ledger_has(
+async def test_a_letter_of_a_removed_batch_shows_what_the_ledger_has(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(paper(text="a, b.pdf, två.pdf", key="d1", reference="Kultur/gone"))
     assert re.findall(r"<h2><bdi>([^<]+)", await page(client, f"{BOX}/1")) == ["a, b.pdf"]
 
 
-async def test_a_case_says_who_wrote(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_a_case_shows_the_authors(ledger: Ledger, client: TestClient[Any, Any]) -> None:
     ledger.add(case_message())
     ledger.add(case_message(case_call("Hej\nigen", owner=True, user="anna")))
     text = await page(client, "/cases/102251")
@@ -525,17 +526,19 @@ async def test_a_case_says_who_wrote(ledger: Ledger, client: TestClient[Any, Any
 # -- Slack and devices ----------------------------------------
 
 
-async def test_code_in_slack_is_set_apart(ledger: Ledger, client: TestClient[Any, Any]) -> None:
+async def test_code_in_slack_is_rendered_as_a_block(
+    ledger: Ledger, client: TestClient[Any, Any]
+) -> None:
     ledger.add(post("Före &lt;b&gt;\nrad\n```\nx = 1\n  y &amp;amp;\n```\nEfter ```"))
     text = await page(client, "/channels/%23drift")
     assert re.findall(r"<pre>([^<]*)</pre>", text) == ["x = 1\n  y &amp;amp;"]
-    assert re.findall(r'<p class="said" dir="auto">([^<]*)</p>', text) == [
+    assert re.findall(r'<p class="message-text" dir="auto">([^<]*)</p>', text) == [
         "Före &lt;b&gt;\nrad",
         "Efter ```",
     ]
 
 
-async def test_the_newest_of_a_topic_takes_the_place_of_the_others(
+async def test_the_newest_of_a_topic_replaces_the_others(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     ledger.add(push(title="Första", topic="vatten", urgency="high"))
@@ -548,7 +551,7 @@ async def test_the_newest_of_a_topic_takes_the_place_of_the_others(
     assert "Hög angelägenhet" not in text
 
 
-async def test_a_copy_of_the_same_delivery_is_shown_once(
+async def test_a_copy_of_the_same_delivery_is_displayed_once(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     for _ in range(2):
@@ -558,7 +561,7 @@ async def test_a_copy_of_the_same_delivery_is_shown_once(
     assert "Ämne" not in text
 
 
-async def test_a_message_of_fcm_is_shown_as_any_other(
+async def test_a_message_of_fcm_is_displayed_as_any_other(
     ledger: Ledger, client: TestClient[Any, Any]
 ) -> None:
     message = {

@@ -1,5 +1,4 @@
-"""docs/reference/sandbox.md against the simulators: every magic recipient, page and provider that there is
-stands in it, as it is."""
+"""Tests that docs/reference/sandbox.md documents every magic recipient, page and provider."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ from utskick.sandbox.digital_mail import citizens as digital_mail_people
 from utskick.sandbox.faults import FaultRule
 from utskick.sandbox.push import fcm as push_fcm
 from utskick.sandbox.push import web as push_web
-from utskick.sandbox.viewer import SHELVES
+from utskick.sandbox.viewer import PAGES
 from utskick.sandbox.views.misbehaviour import magic
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text("utf-8")
 
 
 def rows(title: str) -> dict[str, tuple[str, str]]:
-    """The table below a heading: first cell without its ticks → (second cell, third cell)."""
+    """Return the table below a heading: first cell without backticks → (second, third cell)."""
     section = GUIDE.split(f"### {title}\n")[1].split("\n##")[0]
     return {
         found[1]: (found[2], found[3])
@@ -58,14 +57,14 @@ def test_the_guide_lists_every_magic_recipient_as_it_is(kind: str) -> None:
     listed = rows(title)
     assert listed.keys() == rules.keys() | OTHERS[kind]
     for name, rule in rules.items():
-        told, times = listed[name]
-        assert told.startswith(f"`{rule.fault.value}`"), name
+        expected, times = listed[name]
+        assert expected.startswith(f"`{rule.fault.value}`"), name
         assert times == ("always" if rule.times is None else str(rule.times)), name
 
 
 def test_the_guide_names_every_list_of_the_viewer() -> None:
     named = set(re.findall(r"^\| `(/[a-z]*)` \|", GUIDE, re.M))
-    assert named == {"/", "/print", "/misbehaviour", *(shelf.kind.path for shelf in SHELVES)}
+    assert named == {"/", "/print", "/misbehaviour", *(pages.kind.path for pages in PAGES)}
 
 
 def test_the_viewer_lists_the_magic_of_every_channel() -> None:
@@ -73,6 +72,6 @@ def test_the_viewer_lists_the_magic_of_every_channel() -> None:
     assert {row["channel"] for row in listed} >= {
         "sms",
         "email",
-        *(shelf.kind.channel for shelf in SHELVES),
+        *(pages.kind.channel for pages in PAGES),
     } - {"snail_mail"}
     assert len(listed) == len({(row["channel"], row["recipient"]) for row in listed})

@@ -1,4 +1,4 @@
-"""The printing house's pages: batches and their files to open, and nothing else of the disk."""
+"""Tests of the print house's pages: batches and their files, and no other file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from tests.channels.snail_mail.stage import BATCH, batch, channel, pdf, prepared
+from tests.sandbox.ledger_entries import PDF
 from tests.sandbox.test_viewer_channels import TWO, handed_over
-from tests.sandbox.things import PDF
-from tests.sandbox.visitor import SCRIPT, page, tags, visiting
+from tests.sandbox.viewer_client import SCRIPT, open_viewer, page, tags
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house.batches import Batches
-from utskick.sandbox.server import Town, sections
+from utskick.sandbox.server import SandboxServer, sections
 from utskick.sandbox.views.print_batches import table
 
 FOLDER = "/print/Kultur%2Fb1"
@@ -38,13 +38,13 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(inbox: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    async with visiting(
+    async with open_viewer(
         Ledger(), batches=Batches(inbox, {"Kultur/b2": "a.pdf is not what SHA256SUMS says"})
     ) as client:
         yield client
 
 
-async def test_batches_are_listed_with_how_they_fared(
+async def test_batches_are_listed_with_their_state(
     client: TestClient[Any, Any], inbox: Path
 ) -> None:
     (inbox / "Kultur" / "b2").mkdir()
@@ -56,7 +56,8 @@ async def test_batches_are_listed_with_how_they_fared(
     (inbox / "loose.pdf").write_text("")
     text = await page(client, "/print")
     rows = re.findall(
-        r'<a href="/print/[^"]+"><bdi>([^<]+)</bdi></a></span>\s*<span class="what">(\d) filer <small class="mark">([^<]+)',
+        r'<a href="/print/[^"]+"><bdi>([^<]+)</bdi></a></span>\s*<span class="what">(\d) filer '
+        r'<small class="mark">([^<]+)',
         text,
     )
     assert sorted(rows) == [
@@ -69,12 +70,12 @@ async def test_batches_are_listed_with_how_they_fared(
 
 
 async def test_without_a_printing_house_there_is_nothing_to_list() -> None:
-    async with visiting(Ledger()) as client:
+    async with open_viewer(Ledger()) as client:
         assert "Inget har lämnats till tryckeriet än" in await page(client, "/print")
         await page(client, "/print/x", 404)
 
 
-async def test_a_batch_shows_its_lists_and_a_picture_of_each_pdf(
+async def test_a_batch_page_has_its_lists_and_a_picture_of_each_pdf(
     client: TestClient[Any, Any],
 ) -> None:
     text = await page(client, FOLDER)
@@ -91,7 +92,7 @@ async def test_a_batch_shows_its_lists_and_a_picture_of_each_pdf(
     assert (await client.get(f"{FOLDER}/KLAR/page.png")).status == 404
 
 
-async def test_what_is_called_pdf_and_is_none_has_no_picture(
+async def test_a_file_named_pdf_that_is_none_has_no_picture(
     client: TestClient[Any, Any], inbox: Path
 ) -> None:
     (inbox / "Kultur" / "b1" / "trasig.pdf").write_bytes(b"half")
@@ -110,7 +111,7 @@ async def test_the_address_list_is_a_table(client: TestClient[Any, Any]) -> None
     "data",
     [b"", b"\x00", b'"' * 5000, b"a," * 300_000, b"\xff\xfe\n\r\r\n", b'"' + b"x" * 200_000 + b'"'],
 )
-async def test_an_odd_list_can_still_be_looked_at(
+async def test_an_odd_list_is_still_displayed(
     client: TestClient[Any, Any], inbox: Path, data: bytes
 ) -> None:
     (inbox / "Kultur" / "b1" / "odd.csv").write_bytes(data)
@@ -132,7 +133,7 @@ async def test_control_files_are_read_as_text(
     assert part in await page(client, f"{FOLDER}/{name}")
 
 
-async def test_a_file_is_saved_and_never_shown_on_our_own_origin(
+async def test_a_file_is_saved_and_never_displayed_on_our_own_origin(
     client: TestClient[Any, Any], inbox: Path
 ) -> None:
     (inbox / "Kultur" / "b1" / "x.html").write_text(SCRIPT)
@@ -171,7 +172,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-async def test_no_address_leads_out_of_the_inbox(
+async def test_no_path_leads_out_of_the_inbox(
     client: TestClient[Any, Any], inbox: Path, name: str
 ) -> None:
     (inbox / ".utskick").mkdir()
@@ -198,27 +199,27 @@ async def test_a_file_is_found_by_its_own_name_only(
     assert "link.txt" not in await page(client, FOLDER)
 
 
-async def test_a_letter_that_was_sent_lies_in_the_letter_box_and_at_the_printer(
+async def test_a_letter_that_was_sent_is_in_the_letter_box_and_at_the_print_house(
     tmp_path: Path,
 ) -> None:
-    town = Town(SandboxAddresses(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
-    await town.start()
-    letters = channel(**sections(town.place)["snail_mail"])
+    sandbox = SandboxServer(SandboxAddresses(0, 0, tmp_path / "town", "http://127.0.0.1:9"))
+    await sandbox.start()
+    letters = channel(**sections(sandbox.addresses)["snail_mail"])
     try:
         draft = batch(prepared(pdf("beslut.pdf", PDF)))
         assert isinstance(await letters.send(draft, new_id(), "print_house"), Sent)
         for _ in range(200):
-            if len(town.ledger):
+            if len(sandbox.ledger):
                 break
             await asyncio.sleep(0.02)
-        async with aiohttp.ClientSession(town.viewer_url) as session:
+        async with aiohttp.ClientSession(sandbox.viewer_url) as session:
             texts = []
             for path in ("/letters", "/print", f"/print/Kultur%2Fjoe01doe_{BATCH}/beslut.pdf"):
                 async with session.get(path) as answer:
                     texts.append(await answer.text())
     finally:
         await letters.close()
-        await town.close()
+        await sandbox.close()
     assert "Anna Åberg" in texts[0]
     assert f"Kultur/joe01doe_{BATCH}" in texts[1]
     assert texts[2].count("<figure>") == 5

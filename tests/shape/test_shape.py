@@ -32,7 +32,7 @@ def errors() -> Iterator[type[UtskickError]]:
         waiting += found.__subclasses__()
 
 
-def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
+def test_every_error_has_a_unique_code_and_a_docstring() -> None:
     found = list(errors())
     codes = [error.code for error in found]
     assert len(codes) == len(set(codes))
@@ -81,7 +81,7 @@ def committed() -> list[Path]:
     return [ROOT / name for name in listed.splitlines()]
 
 
-def test_nothing_of_a_registry_or_of_this_machine_is_committed() -> None:
+def test_no_registry_address_and_no_local_path_is_committed() -> None:
     wrong = re.compile(
         rb"pypi\.org|files\.pythonhosted|--index-url|--find-links|/work/(?:main|shared)|/root/"
     )
@@ -90,7 +90,7 @@ def test_nothing_of_a_registry_or_of_this_machine_is_committed() -> None:
             assert not wrong.search(path.read_bytes()), path
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     for path in (*(ROOT / "src").rglob("*.py"), *(ROOT / "clients").rglob("*.py")):
         text = path.read_text()
         assert not text.strip() or text.startswith('"""'), path

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.changes import change
+from tests.changes import change as audited
 from tests.conftest import TABLES
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority, Receipt, Report
@@ -314,7 +314,7 @@ class Flow:
         await step(
             "close wanted",
             count,
-            lambda: self.prints.want_closed("snail_mail", batch_id, change(MID, at=utc_now())),
+            lambda: self.prints.want_closed("snail_mail", batch_id, audited(MID, at=utc_now())),
         )
         assert await step("close", count, lambda: self.prints.close_due(utc_now(), close)) == 1
         [job] = await self.claim(1)

@@ -32,7 +32,7 @@ from utskick.http.context import ApiContext, Publisher
 from utskick.http.operation import Operation
 from utskick.outgoing.webhooks import Receivers
 from utskick.sandbox.addresses import SandboxAddresses
-from utskick.sandbox.server import NOTICE, Town, furnish
+from utskick.sandbox.server import NOTICE, SandboxServer, create_files
 from utskick.settings import Settings
 from utskick.store import migrations
 from utskick.store.crypto import master_key as keyring
@@ -196,13 +196,13 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
         database = await stack.enter_async_context(opened(settings))
-        town: Town | None = None
+        sandbox: SandboxServer | None = None
         if speaking.in_sandbox(settings):
-            town = Town(_place(settings, api_url))
-            await town.start()
-            stack.push_async_callback(town.close)
+            sandbox = SandboxServer(_place(settings, api_url))
+            await sandbox.start()
+            stack.push_async_callback(sandbox.close)
         speaks = await stack.enter_async_context(
-            speaking.opened(settings, database, town.place if town else None)
+            speaking.opened(settings, database, sandbox.addresses if sandbox else None)
         )
         channels = speaks.channels
         calling = await stack.enter_async_context(receiving(settings))
@@ -225,8 +225,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
                 await asyncio.sleep(0.01)
             yield Running(
                 api_url,
-                town.viewer_url if town else None,
-                town.place if town else None,
+                sandbox.viewer_url if sandbox else None,
+                sandbox.addresses if sandbox else None,
                 (task, *parts),
                 kept,
                 server.config.app.state.operations,  # type: ignore[union-attr]
@@ -251,7 +251,7 @@ async def work(settings: Settings) -> None:
             else None
         )
         if place is not None:
-            await asyncio.to_thread(furnish, place)
+            await asyncio.to_thread(create_files, place)
         async with (
             speaking.opened(settings, database, place) as speaks,
             receiving(settings) as calling,

@@ -1,4 +1,4 @@
-"""The command line: ``utskick serve | worker | migrate | demo | send | batch | status | check``."""
+"""Command line: ``utskick serve | worker | migrate | demo | send | batch | status | check``."""
 
 from utskick.cli.commands import main
 

@@ -1,5 +1,7 @@
-"""``utskick batch``: the same message to everybody on a list. Repeated after an interruption, it
-sends nothing twice."""
+"""``utskick batch``: send the same message to all recipients in a CSV file.
+
+A command that is repeated after an interruption sends nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +13,33 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console as screen
-from utskick.cli import csv_file as sheet
-from utskick.cli import preview
-from utskick.cli.client import ServiceTarget, reaching
-from utskick.cli.mailing import Mailing, hand_in
+from utskick.cli import console, csv_file, preview
+from utskick.cli.client import ServiceTarget, open_client
+from utskick.cli.mailing import Mailing, post
 from utskick.cli.options import Address, Column, DryRun, High, Key, Municipality, Yes, target_of
 from utskick.cli.payloads import EmailContent, MessageContent, SmsContent, read_file, sender_of
 from utskick.cli.progress import Watched, watch
-from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, listing_of
+from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, parse_recipients
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
 from utskick_client import BatchResult
 
 batch = typer.Typer(
-    no_args_is_help=True, help="Send the same message to everybody on a list (CSV)."
+    no_args_is_help=True, help="Send the same message to all recipients in a CSV file."
 )
 
 List = Annotated[
-    Path, typer.Argument(help="CSV with a row for each recipient.", metavar="FILE.csv")
+    Path, typer.Argument(help="CSV file with one row per recipient.", metavar="FILE.csv")
 ]
 RejectedFile = Annotated[
-    Path | None, typer.Option("--rejected", help="Write the rejected rows to this file.")
+    Path | None,
+    typer.Option("--rejected", help="Write the rejected rows with their reasons to this CSV file."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How a mailing is to be carried out."""
+    """Options of a batch command, whatever its channel."""
 
     target: ServiceTarget
     file: Path
@@ -52,8 +53,10 @@ class BatchOptions:
 @batch.command()
 def sms(
     file: List,
-    message: Annotated[str, typer.Option(help="The text.")],
-    sender: Annotated[str | None, typer.Option(help="Name on the phone, 3-11 characters.")] = None,
+    message: Annotated[str, typer.Option(help="Text of the message.")],
+    sender: Annotated[
+        str | None, typer.Option(help="Sender name shown on the phone, 3-11 characters.")
+    ] = None,
     column: Column = None,
     rejected: RejectedFile = None,
     dry_run: DryRun = False,
@@ -63,24 +66,29 @@ def sms(
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
-    """Send an SMS to everybody on a list."""
-    order = BatchOptions(
+    """Send an SMS to every recipient in a CSV file.
+
+    Example: utskick batch sms list.csv --message "No water tomorrow." --dry-run
+    """
+    options = BatchOptions(
         target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
     )
-    _carry_out(order, SMS, SmsContent(message, sender, high))
+    _carry_out(options, SMS, SmsContent(message, sender, high))
 
 
 @batch.command()
 def email(
     file: List,
-    subject: Annotated[str, typer.Option(help="The subject.")],
-    message: Annotated[str, typer.Option(help="The plain text.")],
-    html: Annotated[Path | None, typer.Option(help="File with the same as HTML.")] = None,
-    attach: Annotated[
-        list[Path] | None, typer.Option(help="File to attach; may be repeated.")
+    subject: Annotated[str, typer.Option(help="Subject line.")],
+    message: Annotated[str, typer.Option(help="Plain text of the message.")],
+    html: Annotated[
+        Path | None, typer.Option(help="File with the HTML version of the message.")
     ] = None,
-    sender: Annotated[str | None, typer.Option(help="Address that it is from.")] = None,
-    sender_name: Annotated[str | None, typer.Option(help="Name beside that address.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="File to attach. May be repeated.")
+    ] = None,
+    sender: Annotated[str | None, typer.Option(help="Sender address.")] = None,
+    sender_name: Annotated[str | None, typer.Option(help="Sender name; requires --sender.")] = None,
     column: Column = None,
     rejected: RejectedFile = None,
     dry_run: DryRun = False,
@@ -90,86 +98,92 @@ def email(
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
-    """Send an e-mail to everybody on a list."""
-    order = BatchOptions(
+    """Send an e-mail to every recipient in a CSV file.
+
+    Example: utskick batch email list.csv --subject Hello --message "Welcome." --dry-run
+    """
+    options = BatchOptions(
         target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
     )
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
     _carry_out(
-        order,
+        options,
         EMAIL,
         EmailContent(subject, message, page, files, sender_of(sender, sender_name), high),
     )
 
 
-def _carry_out(order: BatchOptions, kind: ListKind, content: MessageContent) -> None:
-    rows = sheet.read(read_file(order.file).data)
-    listing = listing_of(rows, kind, order.columns)
-    mailing = Mailing(kind, content, listing.recipients, order.key)
-    preview.show(rows, listing, mailing, screen.console)
-    if order.rejected is not None:
-        preview.write_rejected(order.rejected, listing)
-    if order.dry_run:
-        screen.say("Dry run: nothing was sent.")
+def _carry_out(options: BatchOptions, kind: ListKind, content: MessageContent) -> None:
+    csv_rows = csv_file.read(read_file(options.file).data)
+    recipients = parse_recipients(csv_rows, kind, options.columns)
+    mailing = Mailing(kind, content, recipients.valid, options.key)
+    preview.show(csv_rows, recipients, mailing)
+    if options.rejected is not None:
+        preview.write_rejected(options.rejected, recipients)
+    if options.dry_run:
+        console.print_line("Dry run: nothing was sent.")
         return
-    if not listing.recipients:
-        raise Unreadable("there is nobody to send to")
-    if not order.yes:
-        _confirm(len(listing.recipients))
-    sending = _RunningMailing(order.target)
+    if not recipients.valid:
+        raise Unreadable("the list has no valid recipients")
+    if not options.yes:
+        _confirm(len(recipients.valid))
+    sending = _RunningMailing(options.target)
     try:
         asyncio.run(sending.post(mailing))
     except KeyboardInterrupt:
-        sending.leave(mailing)
+        sending.interrupted(mailing)
 
 
 def _confirm(number: int) -> None:
     if not sys.stdin.isatty():
-        raise Unreadable("nobody is there to ask: add --yes to send, or --dry-run to look")
+        raise Unreadable(
+            "confirmation needs a terminal: add --yes to send, or --dry-run for a preview"
+        )
     typer.confirm(f"Send to {number} recipients?", abort=True)
 
 
 @dataclass
 class _RunningMailing:
-    """A mailing on its way: what has been accepted so far, in case somebody leaves before the
-    end."""
+    """Mailing in progress: the batches accepted so far, in case the user interrupts."""
 
     target: ServiceTarget
     posted: list[BatchResult] = field(default_factory=list)
 
     async def post(self, mailing: Mailing) -> None:
-        async with reaching(self.target) as client:
-            for number, posting in enumerate(mailing.postings(), 1):
+        async with open_client(self.target) as client:
+            for number, request in enumerate(mailing.requests(), 1):
                 label = f"batch {number}/{mailing.batches}" if mailing.batches > 1 else "batch"
-                self.posted.append(await hand_in(client, posting))
-                self._tell(label)
+                self.posted.append(await post(client, request))
+                self._report(label)
             labelled = [
                 Watched(f"batch {n}", posted.batch_id) for n, posted in enumerate(self.posted, 1)
             ]
-            counts = await watch(client, labelled, screen.console)
+            counts = await watch(client, labelled, console.stdout)
         total = {status.value: sum(found.get(status, 0) for found in counts) for status in Status}
-        screen.console.print(screen.of_counts(total))
+        console.stdout.print(console.count_table(total))
 
-    def _tell(self, label: str) -> None:
+    def _report(self, label: str) -> None:
         posted = self.posted[-1]
         if posted.replayed:
-            screen.say(
-                f"{label} {posted.batch_id} had been accepted before: nothing is sent twice. To send it once more, add --key."
+            console.print_line(
+                f"{label} {posted.batch_id} had already been accepted, and nothing was sent "
+                "again. To send it once more, add --key."
             )
         else:
-            screen.say(f"{label} {posted.batch_id} accepted")
+            console.print_line(f"{label} {posted.batch_id} accepted")
         if posted.duplicates:
-            screen.say(f"  {posted.duplicates} more duplicates were found by the service")
+            console.print_line(f"  {posted.duplicates} more duplicates were removed by the service")
 
-    def leave(self, mailing: Mailing) -> None:
-        """Ctrl-C stops the watching, not the sending."""
+    def interrupted(self, mailing: Mailing) -> None:
+        """Report the accepted batches and exit: Ctrl-C ends the watching, not the sending."""
         for posted in self.posted:
-            screen.say(
-                f"Utskick goes on sending. Watch on with: utskick status {posted.batch_id} --watch"
+            console.print_line(
+                f"Utskick continues to send. To watch it: utskick status {posted.batch_id} --watch"
             )
         if len(self.posted) < mailing.batches:
-            screen.say(
-                "Not all batches are known to be accepted: the same command sends the rest, and nothing twice."
+            console.print_line(
+                "Some batches may not have been accepted. Repeat the command to send the rest; "
+                "nothing is sent twice."
             )
         raise typer.Exit(130)

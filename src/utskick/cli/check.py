@@ -1,5 +1,4 @@
-"""``utskick check``: looks at everything the service needs, changes nothing, and says what to
-do."""
+"""``utskick check``: check everything the service needs, without changing anything."""
 
 from __future__ import annotations
 
@@ -11,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import bootstrap
-from utskick.bootstrap import channels as speaking
+from utskick.bootstrap import channels as channel_setup
 from utskick.channels.registry import SPOKEN
-from utskick.cli import check_auth as door
-from utskick.cli import check_storage as storage
-from utskick.cli.check_result import SECONDS, Finding, Grade
+from utskick.cli.check_auth import check_auth
+from utskick.cli.check_result import SECONDS, CheckResult, Grade
+from utskick.cli.check_storage import UNUSABLE, check_database, check_key, unusable_result
 from utskick.configuration.inheritance import Configuration
-from utskick.directory import setup as neighbourhood
+from utskick.directory import setup as directory_setup
 from utskick.directory.empty import NOBODY
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
@@ -26,99 +25,106 @@ from utskick.settings import Settings
 from utskick.store.administration.configuration import Rows
 
 
-async def examine(config: Path | None) -> list[Finding]:
-    """Everything, in the order in which the service would need it."""
-    where = str(config) if config else "the environment and the defaults"
+async def run_checks(config: Path | None) -> list[CheckResult]:
+    """Return the results of all checks, in the order in which the service needs the parts."""
+    source = str(config) if config else "the environment and the defaults"
     try:
         settings = bootstrap.read_settings(config)
         bootstrap.policies_of(settings)
-        speaking.rules_of(settings)
-        speaking.configuration_of(settings, Rows())
+        channel_setup.rules_of(settings)
+        channel_setup.configuration_of(settings, Rows())
     except SettingsFault as fault:
         return [
-            Finding("settings", Grade.FAULT, fault.detail, "mend the settings, then check again")
+            CheckResult(
+                "settings", Grade.FAULT, fault.detail, "correct the settings and check again"
+            )
         ]
-    findings, rows = [Finding("settings", Grade.OK, f"read from {where}")], Rows()
-    async with storage.database(settings) as (found, inspection):
-        findings += found
+    results, rows = [CheckResult("settings", Grade.OK, f"read from {source}")], Rows()
+    async with check_database(settings) as (storage, inspection):
+        results += storage
         try:
-            findings.append(await storage.key(settings, inspection))
-            findings += await door.look(settings, inspection)
+            results.append(await check_key(settings, inspection))
+            results += await check_auth(settings, inspection)
             rows = await inspection.units() if inspection is not None else rows
-        except storage.UNUSABLE as fault:
-            findings.append(storage.unusable(fault))
-    configuration = speaking.configuration_of(settings, rows)
-    findings.append(_sandbox(settings))
+        except UNUSABLE as fault:
+            results.append(unusable_result(fault))
+    configuration = channel_setup.configuration_of(settings, rows)
+    results.append(_check_sandbox(settings))
     for name in SPOKEN:
-        findings += await _channel(name, settings, configuration)
-    findings += await _neighbours(settings)
-    findings.append(_domains(settings, configuration))
-    return findings
+        results += await _check_channel(name, settings, configuration)
+    results += await _check_directory(settings)
+    results.append(_check_sender_domains(settings, configuration))
+    return results
 
 
-def _sandbox(settings: Settings) -> Finding:
-    if not speaking.in_sandbox(settings):
-        return Finding("sandbox", Grade.OK, "off: messages go out")
+def _check_sandbox(settings: Settings) -> CheckResult:
+    if not channel_setup.in_sandbox(settings):
+        return CheckResult("sandbox", Grade.OK, "off: messages are delivered to real recipients")
     simulated = [name for name in SPOKEN if not settings.section(name).accounts]
     if not simulated:
-        return Finding(
-            "sandbox", Grade.OK, "on, but every channel has accounts of its own: messages go out"
+        return CheckResult(
+            "sandbox",
+            Grade.OK,
+            "on, but every channel has provider accounts: messages are delivered to real "
+            "recipients",
         )
-    said = f"on: {', '.join(simulated)} simulated, nothing leaves the machine"
-    return Finding(
+    detail = f"on: {', '.join(simulated)} simulated; nothing leaves the machine"
+    return CheckResult(
         "sandbox",
         Grade.WARNING,
-        said,
-        "add provider accounts to the settings when messages are to go out",
+        detail,
+        "add provider accounts to the settings before sending to real recipients",
     )
 
 
-async def _channel(name: str, settings: Settings, configuration: Configuration) -> list[Finding]:
-    """Its accounts, those of units among them."""
+async def _check_channel(
+    name: str, settings: Settings, configuration: Configuration
+) -> list[CheckResult]:
+    """Check the provider accounts of a channel, including those of organisational units."""
     try:
-        channel = speaking.channel_of(name, configuration, NOBODY)
+        channel = channel_setup.channel_of(name, configuration, NOBODY)
     except (UtskickError, OSError) as fault:
-        return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
-    found = await _look(channel)
+        return [CheckResult(name, Grade.FAULT, str(fault), f"correct [{name}]")]
+    results = await _check_accounts(channel)
     if settings.section(name).accounts:
-        return found
-    if speaking.in_sandbox(settings):
-        return [Finding(name, Grade.OK, "the sandbox is its provider"), *found]
-    if not found:
+        return results
+    if channel_setup.in_sandbox(settings):
+        return [CheckResult(name, Grade.OK, "simulated by the sandbox"), *results]
+    if not results:
         return [
-            Finding(
+            CheckResult(
                 name,
                 Grade.WARNING,
-                "no provider account: its calls are answered with 501",
+                "no provider account: requests are answered with 501",
                 f"add [{name}.accounts.…]",
             )
         ]
-    return found
+    return results
 
 
-async def _look(channel: Channel) -> list[Finding]:
+async def _check_accounts(channel: Channel) -> list[CheckResult]:
     try:
-        async with asyncio.timeout(3 * SECONDS), speaking.started({channel.name: channel}):
-            found = await channel.look()
+        async with asyncio.timeout(3 * SECONDS), channel_setup.started({channel.name: channel}):
+            results = await channel.look()
     except TimeoutError:
         return [
-            Finding(
+            CheckResult(
                 channel.name,
                 Grade.FAULT,
-                "its providers did not answer in time",
+                "its providers did not respond in time",
                 "check addresses, firewall and proxy",
             )
         ]
     return [
-        _of_health(
-            f"{channel.name} / {health.account}", health, _place(channel.name, health.account)
+        _health_result(
+            f"{channel.name} / {health.account}", health, _setting_of(channel.name, health.account)
         )
-        for health in found
+        for health in results
     ]
 
 
-def _place(channel: str, account: str) -> str:
-    """Where an account is set; a unit's own has the unit behind an @."""
+def _setting_of(channel: str, account: str) -> str:
+    """Return where an account is set; the accounts of a unit carry the unit after an @."""
     name, _, unit = account.partition("@")
     return (
         f"`utskick configuration list {unit.partition('.')[0]}`"
@@ -127,52 +133,57 @@ def _place(channel: str, account: str) -> str:
     )
 
 
-def _of_health(what: str, health: AccountHealth, table: str) -> Finding:
+def _health_result(name: str, health: AccountHealth, table: str) -> CheckResult:
     grade = Grade.FAULT if not health.ok else Grade.WARNING if health.warns else Grade.OK
-    return Finding(
-        what,
+    return CheckResult(
+        name,
         grade,
         health.sentence,
         "" if health.ok else f"check {table}, the firewall and the provider's own status",
     )
 
 
-async def _neighbours(settings: Settings) -> list[Finding]:
-    """The municipality's own services, where the directory asks them."""
+async def _check_directory(settings: Settings) -> list[CheckResult]:
+    """Check the directory services of the municipality, if the directory uses any."""
     try:
         async with asyncio.timeout(6 * SECONDS):
-            found = await neighbourhood.look(
+            results = await directory_setup.look(
                 settings.section("directory"), settings.default_municipality
             )
     except TimeoutError:
         return [
-            Finding(
+            CheckResult(
                 "directory",
                 Grade.FAULT,
-                "its services did not answer in time",
+                "its services did not respond in time",
                 "check addresses, firewall and proxy",
             )
         ]
     return [
-        _of_health(f"directory / {health.account}", health, f"[directory.remote.{health.account}]")
-        for health in found
+        _health_result(
+            f"directory / {health.account}", health, f"[directory.remote.{health.account}]"
+        )
+        for health in results
     ]
 
 
-def _domains(settings: Settings, configuration: Configuration) -> Finding:
-    """Where none are named, everybody may send from every domain."""
+def _check_sender_domains(settings: Settings, configuration: Configuration) -> CheckResult:
+    """Check that sender domains are restricted: without a list, any domain may be used."""
     free = [
         municipality
         for municipality in settings.municipalities
         if _may_use_any_domain(configuration, municipality)
     ]
     if not free:
-        return Finding(
-            "sender domains", Grade.OK, "e-mail is sent from the domains that are named only"
+        return CheckResult(
+            "sender domains", Grade.OK, "e-mail may be sent from the listed domains only"
         )
-    said = f"{', '.join(free)} may send e-mail from any domain"
-    todo = f'name them: [email] domains = ["example.se"], or [configuration.{free[0]}.email] domains = …'
-    return Finding("sender domains", Grade.WARNING, said, todo)
+    detail = f"{', '.join(free)} may send e-mail from any domain"
+    todo = (
+        'list the allowed domains: [email] domains = ["example.se"], or '
+        f"[configuration.{free[0]}.email] domains = …"
+    )
+    return CheckResult("sender domains", Grade.WARNING, detail, todo)
 
 
 def _may_use_any_domain(configuration: Configuration, municipality: str) -> bool:
@@ -183,25 +194,25 @@ def _may_use_any_domain(configuration: Configuration, municipality: str) -> bool
             ).value.get("domains")
             is None
         )
-    except ConfigurationBroken:  # told of its channel; nothing is sent
+    except ConfigurationBroken:  # reported with its channel; nothing is sent
         return False
 
 
 _COLOURS: Final = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAULT: "bold red"}
 
 
-def drawn(findings: list[Finding]) -> Table:
+def result_table(results: list[CheckResult]) -> Table:
     table = Table()
-    table.add_column("what", no_wrap=True)
-    table.add_column("how", no_wrap=True)
-    table.add_column("found", overflow="fold")
-    table.add_column("what to do", overflow="fold")
-    for finding in findings:
-        colour = _COLOURS[finding.grade]
+    table.add_column("check", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    table.add_column("details", overflow="fold")
+    table.add_column("action", overflow="fold")
+    for result in results:
+        colour = _COLOURS[result.grade]
         table.add_row(
-            escape(finding.what),
-            f"[{colour}]{finding.grade}[/]",
-            escape(finding.said),
-            escape(finding.todo),
+            escape(result.name),
+            f"[{colour}]{result.grade}[/]",
+            escape(result.detail),
+            escape(result.todo),
         )
     return table

@@ -1,4 +1,4 @@
-"""What a look at one part of the service found, and what to do about it."""
+"""Result of one check: its grade, what was found and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-#: Seconds that anything asked has for its answer.
+#: Time limit of one request made by a check, in seconds.
 SECONDS: Final = 10
 
 
 class Grade(StrEnum):
-    """How a finding is: nothing to do, worth knowing, or in the way of the service."""
+    """Grade of a result: nothing to do, worth knowing, or preventing operation."""
 
     OK = "ok"
     WARNING = "warning"
@@ -19,10 +19,10 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """``todo``: what somebody should do about it, empty where nothing."""
+class CheckResult:
+    """Result of one check; ``todo`` is the recommended action, or empty."""
 
-    what: str
+    name: str
     grade: Grade
-    said: str
+    detail: str
     todo: str = ""

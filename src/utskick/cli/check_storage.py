@@ -1,5 +1,4 @@
-"""What ``utskick check`` finds under the service: the data folder, the database, and the key of its
-vault."""
+"""Storage checks of ``utskick check``: data folder, database and vault key."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from utskick import bootstrap
-from utskick.cli.check_result import SECONDS, Finding, Grade
+from utskick.cli.check_result import SECONDS, CheckResult, Grade
 from utskick.domain.errors import DatabaseFault, SettingsFault
 from utskick.settings import Settings
 from utskick.store import migrations
@@ -23,122 +22,134 @@ from utskick.store.crypto.master_key import FILE
 from utskick.store.embedded import VERSION, Embedded
 
 _GIB: Final = 1024**3
-#: What a database may answer that cannot be looked into.
+#: Errors raised by a database that cannot be inspected.
 UNUSABLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
 
 
 @asynccontextmanager
-async def database(
+async def check_database(
     settings: Settings,
-) -> AsyncIterator[tuple[list[Finding], DatabaseInspection | None]]:
-    """What is found of it, and what can be looked up in it: None where nothing can (yet)."""
+) -> AsyncIterator[tuple[list[CheckResult], DatabaseInspection | None]]:
+    """Check the database, and yield the results with an inspection of it.
+
+    The inspection is None if the database does not exist yet or cannot be read.
+    """
     if settings.database.url is not None:
-        async with _schema(settings.database.url.get_secret_value(), embedded=False) as (
-            told,
+        async with _check_schema(settings.database.url.get_secret_value(), embedded=False) as (
+            schema,
             inspection,
         ):
-            yield [told], inspection
+            yield [schema], inspection
         return
     folder = settings.data.folder.absolute()
-    if (finding := _absent(folder)) is not None:
-        yield ([finding] if finding.grade is Grade.FAULT else [_space(folder), finding]), None
+    if (result := _why_absent(folder)) is not None:
+        yield (
+            ([result] if result.grade is Grade.FAULT else [_check_disk_space(folder), result]),
+            None,
+        )
         return
     async with AsyncExitStack() as stack:
         try:
-            url = await stack.enter_async_context(_joined(folder))
+            url = await stack.enter_async_context(_connected(folder))
         except DatabaseFault as fault:
             yield (
                 [
-                    _space(folder),
-                    Finding(
+                    _check_disk_space(folder),
+                    CheckResult(
                         "database", Grade.FAULT, fault.detail, "see postgres.log in the data folder"
                     ),
                 ],
                 None,
             )
             return
-        told, inspection = await stack.enter_async_context(_schema(url, embedded=True))
-        yield [_space(folder), told], inspection
+        schema, inspection = await stack.enter_async_context(_check_schema(url, embedded=True))
+        yield [_check_disk_space(folder), schema], inspection
 
 
-def _absent(folder: Path) -> Finding | None:
-    """Why there is no embedded database that could be joined; None: there is one."""
+def _why_absent(folder: Path) -> CheckResult | None:
+    """Return why there is no embedded database to connect to, or None if there is one."""
     version = folder / "postgres" / "PG_VERSION"
     try:
-        there = version.exists()
+        exists = version.exists()
     except OSError as fault:
-        return Finding(
+        return CheckResult(
             "data folder",
             Grade.FAULT,
             f"{folder}: {fault.strerror}",
-            "run as the user that the service runs as",
+            "run the command as the service's user",
         )
-    if not there:
-        return Finding(
-            "database", Grade.OK, f"{folder} holds no database yet; `utskick serve` makes it"
+    if not exists:
+        return CheckResult(
+            "database", Grade.OK, f"{folder} holds no database yet; `utskick serve` creates it"
         )
     if (found := version.read_text().strip()) != str(VERSION):
-        said = f"{folder} was made by PostgreSQL {found}"
-        return Finding(
+        detail = f"{folder} was created by PostgreSQL {found}"
+        return CheckResult(
             "database",
             Grade.FAULT,
-            said,
-            f"this release carries {VERSION}: run the release that made it",
+            detail,
+            f"this release includes PostgreSQL {VERSION}: run the release that created the folder",
         )
     return None
 
 
-async def key(settings: Settings, inspection: DatabaseInspection | None) -> Finding:
-    """Beside the embedded database it is made when it is needed, and not by a look."""
-    where, sealed = _source(settings), inspection is not None and await inspection.is_sealed()
+async def check_key(settings: Settings, inspection: DatabaseInspection | None) -> CheckResult:
+    """Check the vault key; a missing key of the embedded database is reported, not created."""
+    where, encrypted = (
+        _key_source(settings),
+        inspection is not None and await inspection.is_sealed(),
+    )
     own = (
         None
         if settings.database.url is not None or settings.vault.named
         else settings.data.folder.expanduser().absolute() / FILE
     )
     if own is not None and not own.exists():
-        if sealed:
-            todo = f"restore it from its copy to {own}: without it nobody can read what was said"
-            return Finding(
+        if encrypted:
+            todo = (
+                f"restore the key from its copy to {own}: without it the messages cannot be "
+                "decrypted"
+            )
+            return CheckResult(
                 "vault key",
                 Grade.FAULT,
-                f"the database is sealed, and its key is not at {own}",
+                f"the database is encrypted, and its key is not at {own}",
                 todo,
             )
-        return Finding("vault key", Grade.OK, f"none yet; `utskick serve` makes one at {own}")
+        return CheckResult("vault key", Grade.OK, f"none yet; `utskick serve` creates one at {own}")
     try:
         safe = await asyncio.to_thread(bootstrap.safe_of, settings)
         opened = await inspection.open(safe) if inspection is not None else None
     except Locked:
-        todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/how-to/rotate-keys.md)"
-        return Finding(
+        todo = "restore the key, or add it to vault.old_keys if it was rotated (docs/how-to/rotate-keys.md)"
+        return CheckResult(
             "vault key",
             Grade.FAULT,
-            f"the one {where} is not the one that this database was sealed with",
+            f"the key {where} is not the one that this database was encrypted with",
             todo,
         )
     except SettingsFault as fault:
-        return Finding("vault key", Grade.FAULT, fault.detail, "mend [vault]")
-    said = f"{next(iter(safe.apart))}, {where}"
+        return CheckResult("vault key", Grade.FAULT, fault.detail, "correct [vault]")
+    detail = f"{next(iter(safe.apart))}, {where}"
     if opened is not None and opened.older:
-        todo = "vault.old_keys must stay; `utskick vault rewrap` ends the change"
-        return Finding(
+        todo = "keep vault.old_keys until `utskick vault rewrap` has finished the rotation"
+        return CheckResult(
             "vault key",
             Grade.WARNING,
-            f"{said}; {opened.older} of the vault's keys are wrapped by an older one alone",
+            f"{detail}; {opened.older} of the vault's keys are wrapped by an older key only",
             todo,
         )
     if own is not None:
-        return Finding(
+        return CheckResult(
             "vault key",
             Grade.OK,
-            said,
-            "keep a copy of it elsewhere than the backup of the database",
+            detail,
+            "keep a copy of it apart from the backup of the database",
         )
-    return Finding("vault key", Grade.OK, said)
+    return CheckResult("vault key", Grade.OK, detail)
 
 
-def _source(settings: Settings) -> str:
+def _key_source(settings: Settings) -> str:
     vault = settings.vault
     if vault.key is not None:
         return "in vault.key"
@@ -152,9 +163,12 @@ def _source(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _joined(folder: Path) -> AsyncIterator[str]:
-    """The embedded server: the one that runs, shared with the service; else started for the
-    moment."""
+async def _connected(folder: Path) -> AsyncIterator[str]:
+    """Yield the URL of the embedded server.
+
+    A server that is already running is shared with the service; otherwise one is started for the
+    duration of the check.
+    """
     embedded = Embedded(folder)
     url = await asyncio.to_thread(embedded.start)
     try:
@@ -163,64 +177,70 @@ async def _joined(folder: Path) -> AsyncIterator[str]:
         await asyncio.to_thread(embedded.stop)
 
 
-def _space(folder: Path) -> Finding:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free / _GIB
+def _check_disk_space(folder: Path) -> CheckResult:
+    exists = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(exists).free / _GIB
     if free < 1:
-        return Finding(
+        return CheckResult(
             "data folder",
             Grade.WARNING,
             f"{folder}: {free:.1f} GiB free",
-            "free some space: without it nothing can be accepted",
+            "free some disk space: without it no message can be accepted",
         )
-    return Finding("data folder", Grade.OK, f"{folder}: {free:.0f} GiB free")
+    return CheckResult("data folder", Grade.OK, f"{folder}: {free:.0f} GiB free")
 
 
 @asynccontextmanager
-async def _schema(
+async def _check_schema(
     url: str, *, embedded: bool
-) -> AsyncIterator[tuple[Finding, DatabaseInspection | None]]:
+) -> AsyncIterator[tuple[CheckResult, DatabaseInspection | None]]:
     try:
         connection = await asyncpg.connect(url, timeout=SECONDS, command_timeout=SECONDS)
     except UNUSABLE as fault:
-        yield unusable(fault), None
+        yield unusable_result(fault), None
         return
     try:
-        finding = await _versions(connection, embedded=embedded)
-        yield finding, DatabaseInspection(connection) if finding.grade is Grade.OK else None
+        result = await _check_versions(connection, embedded=embedded)
+        yield result, DatabaseInspection(connection) if result.grade is Grade.OK else None
     finally:
         await connection.close(timeout=SECONDS)
 
 
-async def _versions(connection: Any, *, embedded: bool) -> Finding:
+async def _check_versions(connection: Any, *, embedded: bool) -> CheckResult:
     try:
         await connection.execute("SET default_transaction_read_only = on")
         server, revision = connection.get_server_version(), await _revision(connection)
     except UNUSABLE as fault:
-        return unusable(fault)
-    said = f"PostgreSQL {server.major}.{server.minor}{', embedded' if embedded else ''}, schema {revision or 'none'}"
+        return unusable_result(fault)
+    detail = (
+        f"PostgreSQL {server.major}.{server.minor}{', embedded' if embedded else ''}, schema "
+        f"{revision or 'none'}"
+    )
     if server.major < migrations.OLDEST:
-        return Finding(
-            "database", Grade.FAULT, said, f"PostgreSQL {migrations.OLDEST} or later is needed"
+        return CheckResult(
+            "database", Grade.FAULT, detail, f"PostgreSQL {migrations.OLDEST} or later is needed"
         )
     try:
         migrations.check(revision)
     except DatabaseFault as fault:
         if embedded and (revision is None or migrations.known(revision)):
-            return Finding(
+            return CheckResult(
                 "database",
                 Grade.WARNING,
-                said,
-                f"`utskick serve` brings it to {migrations.head()} when it starts",
+                detail,
+                f"`utskick serve` migrates it to {migrations.head()} when it starts",
             )
-        return Finding("database", Grade.FAULT, said, fault.detail)
-    return Finding("database", Grade.OK, said)
+        return CheckResult("database", Grade.FAULT, detail, fault.detail)
+    return CheckResult("database", Grade.OK, detail)
 
 
-def unusable(fault: Exception) -> Finding:
-    said = f"cannot be used: {fault or type(fault).__name__}"
-    return Finding(
-        "database", Grade.FAULT, said, "check database.url, and that the server runs and lets us in"
+def unusable_result(fault: Exception) -> CheckResult:
+    detail = f"cannot be used: {fault or type(fault).__name__}"
+    return CheckResult(
+        "database",
+        Grade.FAULT,
+        detail,
+        "check database.url, and that the server is running and accepts the login",
     )
 
 

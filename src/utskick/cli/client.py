@@ -1,46 +1,50 @@
-"""The command line as a client of the HTTP API: which service, who asks, and what a fault means to
-a person at a terminal."""
+"""Command line as an HTTP client: target service, credentials and readable errors."""
 
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
 
 import utskick_client
+from utskick.auth import sandbox_client
 from utskick.domain.errors import SettingsFault, Unreadable, UtskickError
-from utskick_client import AsyncUtskickClient, NotUtskick, Patience, Token
+from utskick.settings import Data
+from utskick_client import AsyncUtskickClient, ClientCredentials, NotUtskick, Patience, Token
 
 ORIGIN: Final = "utskick-cli"
-_LOGIN: Final = re.compile(
+_VALID_LOGIN: Final = re.compile(
     r"[!-:<-~]{1,100}\Z"
-)  # one word of ASCII, without the semicolon that ends it in the header
-#: Each batch that is watched takes one.
+    # ASCII without blanks and without the semicolon that ends the value in the header.
+)
+#: Every watched batch holds one connection.
 _CONNECTIONS: Final = 200
 
 
 class NoAnswer(UtskickError):
-    """Nothing answers at the address of the service, or what answers is something else."""
+    """The service does not answer, or another program answers at its address."""
 
     code, status, title = "no-answer", 503, "No Answer"
 
 
 class RequestRefused(UtskickError):
-    """The service answered with a problem; the sentence lists every violation."""
+    """The service answered with a problem; the message lists every violation."""
 
     code, status, title = "refused", 400, "Refused"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTarget:
-    """Which service, and for which municipality."""
+    """Address and credentials of a service, and the municipality to act for."""
 
     url: str
     municipality: str = "2281"
@@ -50,28 +54,67 @@ class ServiceTarget:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsFault(
-                f"{self.url} is no address of a service; write --url or UTSKICK_URL like http://127.0.0.1:8080"
+                f"{self.url} is not the address of a service; give --url or UTSKICK_URL like "
+                "http://127.0.0.1:8080"
             )
         if not re.fullmatch(r"[0-9]{4}", self.municipality):
             raise SettingsFault(
-                f"{self.municipality} is no municipality id: that is four digits, like 2281"
+                f"{self.municipality} is not a municipality id: it has four digits, such as 2281"
             )
 
 
+def token_for(url: str) -> Token | None:
+    """Return the credentials for a service, or None.
+
+    Taken from ``UTSKICK_TOKEN``, else from ``UTSKICK_CLIENT_ID`` and ``UTSKICK_CLIENT_SECRET``,
+    else from the sandbox client of a service on this machine.
+    """
+    if token := os.environ.get("UTSKICK_TOKEN"):
+        return token
+    client_id, secret = os.environ.get("UTSKICK_CLIENT_ID"), os.environ.get("UTSKICK_CLIENT_SECRET")
+    if client_id and secret:
+        return ClientCredentials(
+            os.environ.get("UTSKICK_TOKEN_URL") or _token_url(url), client_id, secret
+        )
+    if client_id or secret:
+        raise SettingsFault(
+            "UTSKICK_CLIENT_ID and UTSKICK_CLIENT_SECRET must be set together; one of them is "
+            "missing"
+        )
+    folder = Path(os.environ.get("UTSKICK_DATA__FOLDER") or Data().folder)
+    return (
+        sandbox_credentials(url, folder)
+        if urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        else None
+    )
+
+
+def sandbox_credentials(url: str, folder: Path) -> ClientCredentials | None:
+    """Return the credentials of the sandbox client in a data folder, or None if there are none."""
+    found = sandbox_client.read(folder.expanduser() / sandbox_client.FILE)
+    return ClientCredentials(_token_url(url), *found) if found is not None else None
+
+
+def _token_url(url: str) -> str:
+    return f"{url.rstrip('/')}/oauth2/token"
+
+
 @asynccontextmanager
-async def reaching(
+async def open_client(
     target: ServiceTarget, patience: Patience = Patience()
 ) -> AsyncIterator[AsyncUtskickClient]:
-    """The client. Its faults leave this block as ``RequestRefused``, ``NoAnswer`` or
-    ``Unreadable``, with a sentence that says what to do.
+    """Yield a client for the service, and translate its errors.
 
-    Proxies of the environment are not used: most services are on this machine, or beside it.
+    Raises ``RequestRefused``, ``NoAnswer`` or ``Unreadable``, with a message that tells the user
+    what to do.
+
+    Proxies of the environment are ignored: the service usually runs on this machine or close to it.
     """
     limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=32)
     async with httpx2.AsyncClient(
         trust_env=False, verify=ssl.create_default_context(), limits=limits
     ) as http:
-        who = {"origin": ORIGIN, "sent_by": login()}
+        headers = {"origin": ORIGIN, "sent_by": login()}
         try:
             yield AsyncUtskickClient(
                 target.url,
@@ -79,46 +122,55 @@ async def reaching(
                 token=target.token,
                 patience=patience,
                 http=http,
-                **who,
+                **headers,
             )
         except utskick_client.Refused as fault:
-            raise RequestRefused(_sentence(fault)) from fault
+            raise RequestRefused(_refusal(fault)) from fault
         except utskick_client.NoAnswer as fault:
-            raise NoAnswer(_lost(fault, target.url)) from fault
+            raise NoAnswer(_connection_error(fault, target.url)) from fault
         except utskick_client.Unsendable as fault:
             raise Unreadable(str(fault)) from fault
 
 
 def login() -> str | None:
-    """Who is logged in here; None where nobody is, or where the name cannot stand in a header."""
+    """Return the login name, or None if there is none or it cannot be put into a header."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
         return None
-    return name if _LOGIN.match(name) else None
+    return name if _VALID_LOGIN.match(name) else None
 
 
-def _lost(fault: utskick_client.NoAnswer, url: str) -> str:
+def _connection_error(fault: utskick_client.NoAnswer, url: str) -> str:
     if isinstance(fault, NotUtskick):
-        return f"what answers at {url} is not Utskick's API: it does not speak JSON"
+        return f"the server at {url} is not Utskick's API: its response is not JSON"
     if fault.maybe_accepted:
-        found = (
-            f". The same command with --key {fault.key} finds out, and sends nothing twice (for 24 hours)"
+        hint = (
+            (
+                f". Repeat the command with --key {fault.key} to find out; it sends nothing twice "
+                "within 24 hours"
+            )
             if fault.key
             else ""
         )
-        return f"the connection to {url} was lost before the answer came, so it may have been accepted or not{found}"
-    return f"nothing answers at {url}. Is the service running? Start it with `utskick serve`, or name another with --url or UTSKICK_URL"
+        return (
+            f"the connection to {url} was lost before the response arrived: the request may or "
+            f"may not have been accepted{hint}"
+        )
+    return (
+        f"no service responds at {url}. Start it with `utskick serve`, or give another address "
+        "with --url or UTSKICK_URL"
+    )
 
 
-def _sentence(fault: utskick_client.Refused) -> str:
-    """Every violation on a line of its own."""
-    head = f"the service refused it ({fault.status} {fault.title})".replace(" )", ")")
+def _refusal(fault: utskick_client.Refused) -> str:
+    """Return a message with every violation on a line of its own."""
+    head = f"the service refused the request ({fault.status} {fault.title})".replace(" )", ")")
     if fault.violations:
         return "\n".join(
             [f"{head}:", *(f"  {v.field} {v.message}".rstrip() for v in fault.violations)]
         )
     lines = [f"{head}: {fault.detail}" if fault.detail else head]
     if fault.delivery_id:
-        lines.append(f"  its story: utskick status {fault.delivery_id}")
+        lines.append(f"  details: utskick status {fault.delivery_id}")
     return "\n".join(lines)

@@ -1,5 +1,4 @@
-"""``utskick clients``: the systems that may fetch tokens here; on the database itself, like
-``utskick directory``."""
+"""``utskick clients``: manage the OAuth2 clients of the embedded issuer, in the database."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ from utskick import bootstrap
 from utskick.auth import public_key, scopes
 from utskick.auth.client_registry import OVERLAP, ClientPermissions, ClientRegistry
 from utskick.channels.registry import CHANNELS
-from utskick.cli import console as screen
-from utskick.cli.audit import trace_change
+from utskick.cli import console
+from utskick.cli.audit import audit_change
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.cli.payloads import read_file
@@ -30,10 +29,10 @@ from utskick.store.database import Database, answering
 
 clients = typer.Typer(
     no_args_is_help=True,
-    help="Who may fetch tokens from the embedded issuer: systems, each with its secret or its key.",
+    help="Manage the systems that may request tokens from the embedded issuer.",
 )
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="The client's name, which is its client id.")
+    str, typer.Argument(metavar="NAME", help="Name of the client, which is also its client id.")
 ]
 T = TypeVar("T")
 _HOURS: Final = OVERLAP / timedelta(hours=1)
@@ -43,34 +42,41 @@ _HOURS: Final = OVERLAP / timedelta(hours=1)
 def create(
     name: Name,
     municipality: Annotated[
-        list[str] | None, typer.Option(help="A municipality that it speaks for. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Municipality that the client may act for. May be repeated."),
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="A scope that it gets, such as sms:send. May be repeated."),
+        typer.Option(help="Scope granted to the client, such as sms:send. May be repeated."),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All scopes.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Grant all scopes.")] = False,
     key: Annotated[
         Path | None,
         typer.Option(
             "--public-key",
             metavar="FILE",
-            help="PEM, JWK or JWK set: it signs with its own key, and has no secret.",
+            help=(
+                "Public key (PEM, JWK or JWK set) of a client that authenticates with a signed "
+                "assertion instead of a secret."
+            ),
         ),
     ] = None,
     config: Config = None,
 ) -> None:
-    """Make a client. Its secret is shown once."""
+    """Create a client. Its secret is displayed once.
+
+    Example: utskick clients create school-system --municipality 2281 --scope sms:send
+    """
     if everything and scope:
-        raise Unreadable("--all and --scope say the same twice; write one of them")
+        raise Unreadable("--all and --scope cannot be combined")
     keys = public_key.read(read_file(key).data) if key is not None else None
     allowed = ClientPermissions(
         tuple(dict.fromkeys(municipality or ())),
-        _every() if everything else tuple(dict.fromkeys(scope or ())),
+        _all_scopes() if everything else tuple(dict.fromkeys(scope or ())),
     )
     settings = bootstrap.read_settings(config)
-    secret = _with(
-        settings, lambda register: register.create(name, allowed, keys), ("createClient", name)
+    secret = _with_registry(
+        settings, lambda registry: registry.create(name, allowed, keys), ("createClient", name)
     )
     rows = [
         ("client id", name),
@@ -78,104 +84,120 @@ def create(
         ("scopes", " ".join(allowed.scopes)),
         *([("key ids", escape(" ".join(each["kid"] for each in keys["keys"])))] if keys else []),
     ]
-    screen.console.print(screen.sheet(rows))
+    console.stdout.print(console.value_table(rows))
     if secret is not None:
         _show_secret(secret)
 
 
 @clients.command("list")
-def show(config: Config = None) -> None:
-    """All clients, also those that were revoked."""
-    found = _with(bootstrap.read_settings(config), lambda register: register.listed())
+def list_clients(config: Config = None) -> None:
+    """List all clients, including revoked ones."""
+    rows = _with_registry(bootstrap.read_settings(config), lambda registry: registry.listed())
     table = Table()
-    for heading in ("client", "municipalities", "scopes", "shows", "made", "last token", "state"):
-        table.add_column(heading, no_wrap=heading in ("client", "made"), overflow="fold")
-    for client in found:
+    for heading in (
+        "client",
+        "municipalities",
+        "scopes",
+        "authenticates with",
+        "created",
+        "last token",
+        "state",
+    ):
+        table.add_column(heading, no_wrap=heading in ("client", "created"), overflow="fold")
+    for client in rows:
         table.add_row(
             client.id,
             " ".join(client.municipalities),
-            _in_short(client.scopes),
-            "a secret" if client.public_keys is None else "its key",
+            _scope_text(client.scopes),
+            "a secret" if client.public_keys is None else "a key",
             _day(client.created_at),
             _day(client.used_at),
             _state(client),
         )
-    screen.console.print(table)
+    console.stdout.print(table)
 
 
 @clients.command()
 def rotate(
     name: Name,
     overlap: Annotated[
-        float, typer.Option(min=0, max=720, help="Hours that the secret before is still good.")
+        float,
+        typer.Option(min=0, max=720, help="Hours during which the previous secret remains valid."),
     ] = _HOURS,
     config: Config = None,
 ) -> None:
-    """Give a client a new secret; it is shown once."""
-    secret = _with(
+    """Issue a new secret for a client. It is displayed once."""
+    secret = _with_registry(
         bootstrap.read_settings(config),
-        lambda register: register.rotate(name, timedelta(hours=overlap)),
+        lambda registry: registry.rotate(name, timedelta(hours=overlap)),
         ("rotateClient", name),
     )
     _show_secret(secret)
-    screen.say(
-        f"The secret before is good for {overlap:g} hours more."
+    console.print_line(
+        f"The previous secret remains valid for {overlap:g} hours."
         if overlap
-        else "The secret before is no longer good."
+        else "The previous secret is no longer valid."
     )
 
 
 @clients.command()
 def revoke(name: Name, config: Config = None) -> None:
-    """Give a client no more tokens; those that it has end within minutes. Its name is not used
-    again."""
-    _with(
+    """Revoke a client.
+
+    It gets no new tokens; those already issued expire within minutes. The name cannot be used
+    again.
+    """
+    _with_registry(
         bootstrap.read_settings(config),
-        lambda register: register.revoke(name),
+        lambda registry: registry.revoke(name),
         ("revokeClient", name),
     )
-    screen.say(f"{name} gets no more tokens.")
+    console.print_line(f"{name} is revoked and gets no more tokens.")
 
 
-def _with(
+def _with_registry(
     settings: Settings,
     do: Callable[[ClientRegistry], Awaitable[T]],
-    traced: tuple[str, str] | None = None,
+    audited: tuple[str, str] | None = None,
 ) -> T:
-    """``traced``: what is done to which client, for the trails of all its municipalities."""
+    """Run ``do`` on the client registry.
+
+    ``audited`` is the operation and the client id, recorded in the audit trail of each municipality
+    of the client.
+    """
 
     async def run() -> T:
         async with bootstrap.opened(settings) as database, answering():
             done = await do(
-                ClientRegistry(Clients(database), _every(), settings.municipalities, utc_now)
+                ClientRegistry(Clients(database), _all_scopes(), settings.municipalities, utc_now)
             )
-            if traced is not None:
-                await _trace(database, *traced)
+            if audited is not None:
+                await _audit(database, *audited)
             return done
 
     return asyncio.run(run())
 
 
-async def _trace(database: Database, operation: str, name: str) -> None:
+async def _audit(database: Database, operation: str, name: str) -> None:
     client = await Clients(database).get(name)
     for municipality_id in client.municipalities if client is not None else ():
-        await trace_change(
+        await audit_change(
             database, municipality_id, login(), {"operation": operation, "client": name}
         )
 
 
-def _every() -> tuple[str, ...]:
+def _all_scopes() -> tuple[str, ...]:
     return tuple(scopes.every(CHANNELS))
 
 
-def _in_short(held: tuple[str, ...]) -> str:
-    return "all" if set(held) == set(_every()) else " ".join(held)
+def _scope_text(held: tuple[str, ...]) -> str:
+    return "all" if set(held) == set(_all_scopes()) else " ".join(held)
 
 
 def _state(client: Client) -> str:
     if client.revoked_at is not None:
         return f"[red]revoked {_day(client.revoked_at)}[/]"
-    return "[yellow]two secrets[/]" if len(client.digests(utc_now())) > 1 else "[green]good[/]"
+    return "[yellow]two secrets[/]" if len(client.digests(utc_now())) > 1 else "[green]active[/]"
 
 
 def _day(moment: datetime | None) -> str:
@@ -183,5 +205,5 @@ def _day(moment: datetime | None) -> str:
 
 
 def _show_secret(secret: str) -> None:
-    screen.say("Its secret, which is kept nowhere and is not shown again:")
-    screen.say(secret)
+    console.print_line("The secret, which is not stored and will not be displayed again:")
+    console.print_line(secret)

@@ -1,4 +1,4 @@
-"""The commands and their options. What only one of them needs is imported when it runs."""
+"""Top-level commands; modules needed by a single command are imported when it runs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ import typer
 from rich.markup import escape
 
 from utskick import __version__
-from utskick.cli.console import console, errors
-from utskick.cli.lazy_groups import Later
+from utskick.cli.console import stderr, stdout
+from utskick.cli.lazy_groups import LazyGroups
 from utskick.cli.options import Address, Config, Municipality, target_of
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
 cli = typer.Typer(
-    cls=Later,
+    cls=LazyGroups,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    help="Utskick: SMS, e-mail and more for public bodies. Without settings everything runs in a sandbox: nothing leaves the machine.",
+    help=(
+        "Utskick sends SMS, e-mail, digital mail, invoices and letters for public bodies. "
+        "Without settings it runs in a sandbox: nothing leaves the machine."
+    ),
 )
 
 
-def settings_of(config: Path | None) -> Settings:
+def read_settings(config: Path | None) -> Settings:
     from utskick import bootstrap
 
     return bootstrap.read_settings(config)
@@ -40,66 +43,82 @@ def serve(
         typer.Option(
             min=0,
             max=64,
-            help="Worker processes beside the API; 0: the worker runs in the same process.",
+            help="Number of worker processes. With 0, the worker runs in the API process.",
         ),
     ] = 0,
     ready_file: Annotated[
         Path | None,
-        typer.Option(help="When up, write the addresses and the process id here (JSON)."),
+        typer.Option(
+            help=(
+                "Write the addresses and the process id to this JSON file once the service is "
+                "ready."
+            )
+        ),
     ] = None,
 ) -> None:
-    """Run the service: the API, and a worker."""
+    """Run the service: the HTTP API and a worker.
+
+    Example: utskick serve --config utskick.toml --workers 2
+    """
     from utskick.cli import service
 
-    service.serve(settings_of(config), config, workers, ready_file)
+    service.serve(read_settings(config), config, workers, ready_file)
 
 
 @cli.command()
 def worker(config: Config = None) -> None:
-    """Run one more worker, on this or any other machine, with the same database."""
+    """Run an additional worker.
+
+    It may run on another machine, as long as it uses the same database.
+    """
     from utskick.cli import service
 
-    service.work(settings_of(config))
+    service.work(read_settings(config))
 
 
 @cli.command()
 def migrate(config: Config = None) -> None:
-    """Bring the schema of an external database to this release's."""
+    """Migrate the schema of an external database to this release."""
     from utskick.cli import service
 
-    service.migrate(settings_of(config), console)
+    service.migrate(read_settings(config), stdout)
 
 
 @cli.command()
 def status(
-    wanted: Annotated[
-        str, typer.Argument(metavar="ID", help="Of a delivery, a message or a batch.")
+    object_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a delivery, a message or a batch (UUID).")
     ],
-    watched: Annotated[
-        bool, typer.Option("--watch", "-w", help="Look again until it has settled.")
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Keep the display up to date until everything has settled."
+        ),
     ] = False,
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
-    """Show what became of a delivery, a message or a batch."""
+    """Show the status of a delivery, a message or a batch."""
     from utskick.cli.status import show
 
     try:
-        show(target_of(url, municipality), wanted, watched=watched)
+        show(target_of(url, municipality), object_id, follow=follow)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
 @cli.command()
 def check(config: Config = None) -> None:
-    """Look at settings, database, keys, door, providers and neighbours; change nothing. Exit status
-    1 on a fault."""
-    from utskick.cli import check as doctor
+    """Check settings, database, keys, authentication, providers and directory services.
+
+    Changes nothing. The exit status is 1 if a check fails.
+    """
+    from utskick.cli.check import result_table, run_checks
     from utskick.cli.check_result import Grade
 
-    findings = asyncio.run(doctor.examine(config))
-    console.print(doctor.drawn(findings))
-    if any(finding.grade is Grade.FAULT for finding in findings):
+    results = asyncio.run(run_checks(config))
+    stdout.print(result_table(results))
+    if any(result.grade is Grade.FAULT for result in results):
         raise typer.Exit(1)
 
 
@@ -107,33 +126,38 @@ def check(config: Config = None) -> None:
 def demo(
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Leave everything in this folder, with database and log."),
+        typer.Option("--keep", help="Keep database and log in this folder."),
     ] = None,
     letters: Annotated[
         Path | None,
-        typer.Option(help="Where to put what the printing house got, as files to open."),
+        typer.Option(help="Copy the files that the print house received to this folder."),
     ] = None,
 ) -> None:
-    """Send messages by every channel through a service and a sandbox of its own, and compare the
-    ledgers. Nothing leaves the machine."""
+    """Run a complete demo in a sandbox: send by every channel and compare the ledgers.
+
+    Starts a service of its own with simulated providers. Nothing leaves the machine.
+    """
     from utskick.cli.demo.run import run
 
-    raise typer.Exit(run(kept=keep, letters=letters))
+    raise typer.Exit(run(keep=keep, letters=letters))
 
 
 @cli.command()
 def version() -> None:
     """Print the version."""
-    console.print(__version__)
+    stdout.print(__version__)
 
 
 def main() -> None:
-    """Errors that somebody can act on are one sentence and exit status 1; the rest is a bug, and
-    shown whole."""
+    """Run the command line.
+
+    An expected error is printed as one sentence, and the exit status is 1. Any other exception is a
+    bug, and its traceback is printed.
+    """
     try:
         cli()
     except UtskickError as fault:
-        errors.print(
+        stderr.print(
             f"[bold red]utskick:[/] {escape(fault.detail)}", highlight=False, soft_wrap=True
         )
         sys.exit(1)

@@ -1,5 +1,4 @@
-"""``utskick configuration``: what municipalities and parts of them say of channels; the database is
-read and written directly."""
+"""``utskick configuration``: settings of municipalities and their units, in the database."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import bootstrap
-from utskick.bootstrap import channels as speaking
-from utskick.cli import console as screen
+from utskick.bootstrap import channels as channel_setup
+from utskick.cli import console
 from utskick.cli.audit import entry_of
 from utskick.cli.client import login
 from utskick.cli.options import Config
-from utskick.configuration import redaction as showing
+from utskick.configuration import redaction
 from utskick.configuration.changes import Change, Changes
 from utskick.configuration.inheritance import ACCOUNTS
 from utskick.configuration.watcher import ConfigurationWatcher
@@ -33,7 +32,7 @@ from utskick.store.database import Database, answering
 
 configuration = typer.Typer(
     no_args_is_help=True,
-    help="What a municipality, an organisation or a department says of channels and limits.",
+    help="Manage settings of municipalities, organisations and departments.",
 )
 
 MunicipalityId = Annotated[
@@ -41,56 +40,60 @@ MunicipalityId = Annotated[
 ]
 Section = Annotated[
     str,
-    typer.Argument(help="A channel, as in the settings (sms, email, digital_mail …), or limits."),
+    typer.Argument(
+        help="Section of the settings: a channel (sms, email, digital_mail …) or limits."
+    ),
 ]
 Organization = Annotated[
-    str | None, typer.Option("--organization", help="For one organisation: its number, 10 digits.")
+    str | None,
+    typer.Option("--organization", help="Apply to one organisation only: its number of 10 digits."),
 ]
 Department = Annotated[
-    str | None, typer.Option("--department", help="For one department, as callers write it.")
+    str | None,
+    typer.Option("--department", help="Apply to one department only, as callers name it."),
 ]
-By = Annotated[
+ResponsiblePerson = Annotated[
     str,
     typer.Option(
         "--by",
-        help="Who answers for it, on the audit trail.",
+        help="Person responsible for the change, recorded in the audit trail.",
         default_factory=lambda: login() or "unnamed",
     ),
 ]
 
 
 @configuration.command("list")
-def listed(municipality: MunicipalityId, config: Config = None) -> None:
-    """Show all that is set in a municipality."""
-    settings = _served(bootstrap.read_settings(config), Unit(municipality))
+def list_settings(municipality: MunicipalityId, config: Config = None) -> None:
+    """List everything that is set for a municipality and its units."""
+    settings = _check_served(bootstrap.read_settings(config), Unit(municipality))
     table = Table(
         "organisation",
         "department",
         "section",
-        "says",
+        "members",
         "set by",
         title=f"configuration of {municipality}",
         title_justify="left",
     )
 
-    async def look(_: Database, watch: ConfigurationWatcher) -> None:
-        for said in watch.now.said(municipality):
-            value = showing.own(watch.now, said)
-            words = ", ".join(value) if value is not None else "[red]cannot be used[/]"
-            unit = said.unit
+    async def show_rows(_: Database, watcher: ConfigurationWatcher) -> None:
+        for setting in watcher.now.said(municipality):
+            value = redaction.own(watcher.now, setting)
+            text = ", ".join(value) if value is not None else "[red]invalid[/]"
+            unit = setting.unit
             table.add_row(
                 unit.organization_number or "",
                 escape(unit.department or ""),
-                said.section,
-                words,
-                _who(said),
+                setting.section,
+                text,
+                _set_by(setting),
             )
 
-    _run(settings, look)
-    screen.console.print(
+    _run(settings, show_rows)
+    console.stdout.print(
         table
         if table.row_count
-        else f"Nothing is set in {municipality}: the settings of the service apply."
+        else f"Nothing is set for {municipality}: the settings of the service apply."
     )
 
 
@@ -102,85 +105,97 @@ def show(
     department: Department = None,
     config: Config = None,
 ) -> None:
-    """Show what applies to a unit, member by member, and who says it. Secrets are not shown."""
+    """Show the effective settings of a unit, and where each value is set.
+
+    Secrets are not displayed.
+    """
     unit = Unit(municipality, organization, department)
-    settings = _served(bootstrap.read_settings(config), unit)
+    settings = _check_served(bootstrap.read_settings(config), unit)
     table = Table(
         "member",
         "value",
-        "said by",
+        "set by",
         title=f"{section} for {escape(str(unit))}",
         title_justify="left",
     )
 
-    async def look(_: Database, watch: ConfigurationWatcher) -> None:
-        _check(watch, section)
-        for member, (value, said) in sorted(showing.effective(watch.now, section, unit).items()):
-            if member == ACCOUNTS and not value and speaking.in_sandbox(settings):
-                value = "the sandbox's"
-            words = (
+    async def show_rows(_: Database, watcher: ConfigurationWatcher) -> None:
+        _check(watcher, section)
+        for member, (value, setting) in sorted(
+            redaction.effective(watcher.now, section, unit).items()
+        ):
+            if member == ACCOUNTS and not value and channel_setup.in_sandbox(settings):
+                value = "simulated by the sandbox"
+            text = (
                 value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
             )
             table.add_row(
                 member,
-                escape(words),
-                f"{escape(str(said.unit))}\n{_who(said)}" if said else "the service",
+                escape(text),
+                f"{escape(str(setting.unit))}\n{_set_by(setting)}" if setting else "the service",
             )
 
-    _run(settings, look)
-    screen.console.print(table)
+    _run(settings, show_rows)
+    console.stdout.print(table)
 
 
 @configuration.command("set")
-def put(
+def set_section(
     municipality: MunicipalityId,
     section: Section,
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, help="TOML or JSON: the members, named as in the settings."
+            exists=True,
+            dir_okay=False,
+            help=("TOML or JSON file with the members of the section, named as in the settings."),
         ),
     ],
-    by: By,
+    by: ResponsiblePerson,
     organization: Organization = None,
     department: Department = None,
     config: Config = None,
 ) -> None:
-    """Set what a unit says of a section, in the place of all that it said. A running service works
-    by it at once."""
-    change = _change(Unit(municipality, organization, department), section, by, "putConfiguration")
-    given, settings = _read(file), _served(bootstrap.read_settings(config), change.unit)
+    """Set a section for a unit, replacing what was set before.
 
-    async def write(_database: Database, watch: ConfigurationWatcher) -> None:
-        _check(watch, section)
-        await Changes(watch, speaking.reach_of(settings)).put(change, given)
+    A running service applies the change immediately.
+
+    Example: utskick configuration set 2281 sms sms.toml
+    """
+    change = _change(Unit(municipality, organization, department), section, by, "putConfiguration")
+    members = _read(file)
+    settings = _check_served(bootstrap.read_settings(config), change.unit)
+
+    async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
+        _check(watcher, section)
+        await Changes(watcher, channel_setup.reach_of(settings)).put(change, members)
 
     _run(settings, write)
-    screen.say(f"{section} is set for {change.unit}.")
+    console.print_line(f"{section} is set for {change.unit}.")
 
 
 @configuration.command()
 def remove(
     municipality: MunicipalityId,
     section: Section,
-    by: By,
+    by: ResponsiblePerson,
     organization: Organization = None,
     department: Department = None,
     config: Config = None,
 ) -> None:
-    """Let a unit say nothing of a section any more: it takes after those above it."""
+    """Remove a section from a unit, which then inherits from the units above it."""
     unit = Unit(municipality, organization, department)
     change = _change(unit, section, by, "deleteConfiguration")
-    settings = _served(bootstrap.read_settings(config), change.unit)
+    settings = _check_served(bootstrap.read_settings(config), change.unit)
     removed = False
 
-    async def write(_database: Database, watch: ConfigurationWatcher) -> None:
+    async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
         nonlocal removed
-        _check(watch, section)
-        removed = await Changes(watch, speaking.reach_of(settings)).delete(change)
+        _check(watcher, section)
+        removed = await Changes(watcher, channel_setup.reach_of(settings)).delete(change)
 
     _run(settings, write)
-    screen.say(
+    console.print_line(
         f"{section} is no longer set for {change.unit}."
         if removed
         else f"{section} was not set for {change.unit}."
@@ -189,8 +204,8 @@ def remove(
 
 def _run(settings: Settings, work: Any) -> None:
     async def run() -> None:
-        async with _opened(settings) as (database, watch):
-            await work(database, watch)
+        async with _opened(settings) as (database, watcher):
+            await work(database, watcher)
 
     asyncio.run(run())
 
@@ -198,30 +213,30 @@ def _run(settings: Settings, work: Any) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, ConfigurationWatcher]]:
     async with bootstrap.opened(settings) as database, answering():
-        watch = speaking.watch_of(settings, database)
-        await watch.refresh()
-        yield database, watch
+        watcher = channel_setup.watch_of(settings, database)
+        await watcher.refresh()
+        yield database, watcher
 
 
 def _change(unit: Unit, section: str, by: str, operation: str) -> Change:
-    """The change with the audit entry that is written in its transaction."""
-    named = {"organizationNumber": unit.organization_number, "department": unit.department}
+    """Build a change with the audit entry that is written in its transaction."""
+    members = {"organizationNumber": unit.organization_number, "department": unit.department}
     subject = {
         "operation": operation,
         "section": section,
-        **{name: value for name, value in named.items() if value},
+        **{name: value for name, value in members.items() if value},
     }
     return Change(unit, section, by, entry_of(unit.municipality_id, by, subject))
 
 
-def _served(settings: Settings, unit: Unit) -> Settings:
-    """The settings, once it is known that they serve this unit. Raises ``Invalid``."""
+def _check_served(settings: Settings, unit: Unit) -> Settings:
+    """Return the settings if they cover this unit; raise ``Invalid`` otherwise."""
     faults = []
     if unit.municipality_id not in settings.municipalities:
         faults.append(
             Violation(
                 "municipality",
-                f"is not served here: there are {', '.join(settings.municipalities)}",
+                f"is not served here; the settings have {', '.join(settings.municipalities)}",
             )
         )
     if unit.organization_number is not None and not is_organization_number(
@@ -233,29 +248,30 @@ def _served(settings: Settings, unit: Unit) -> Settings:
     return settings
 
 
-def _check(watch: ConfigurationWatcher, section: str) -> None:
-    if section not in watch.now.kinds:
+def _check(watcher: ConfigurationWatcher, section: str) -> None:
+    if section not in watcher.now.kinds:
         raise Invalid(
-            [Violation("section", f"must be one of {', '.join(sorted(watch.now.kinds))}")]
+            [Violation("section", f"must be one of {', '.join(sorted(watcher.now.kinds))}")]
         )
 
 
-def _who(said: UnitSetting) -> str:
+def _set_by(setting: UnitSetting) -> str:
     return (
         "settings"
-        if said.set_at is None
-        else f"{escape(said.set_by or '')}, {said.set_at:%Y-%m-%d}"
+        if setting.set_at is None
+        else f"{escape(setting.set_by or '')}, {setting.set_at:%Y-%m-%d}"
     )
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text()
-        found = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        content = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (ValueError, OSError) as fault:
         raise Unreadable(
-            f"{file} cannot be read: {fault if isinstance(fault, OSError) else type(fault).__name__}"
+            f"{file} cannot be read: "
+            f"{fault if isinstance(fault, OSError) else type(fault).__name__}"
         ) from None
-    if not isinstance(found, dict):
-        raise Unreadable(f"{file} must hold an object, with the members of the section")
-    return found
+    if not isinstance(content, dict):
+        raise Unreadable(f"{file} must contain an object with the members of the section")
+    return content

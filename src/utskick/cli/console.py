@@ -1,4 +1,4 @@
-"""The terminal: the two consoles, and how results are drawn on them."""
+"""Terminal output: the two consoles, and the tables that several commands print."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.table import Table
 from utskick.domain.status import Status
 from utskick_client import DeliveryResult, MessageResult, Reason, SmsMeasure
 
-console: Final = Console()
-errors: Final = Console(stderr=True)
+stdout: Final = Console()
+stderr: Final = Console(stderr=True)
 
 
-def say(text: str) -> None:
-    """A line that somebody may want to copy: never broken."""
-    console.print(text, soft_wrap=True, highlight=False)
+def print_line(text: str) -> None:
+    """Print a line without breaking it, so that it can be copied."""
+    stdout.print(text, soft_wrap=True, highlight=False)
 
 
 _COLOURS: Final[Mapping[str, str]] = {
@@ -37,16 +37,16 @@ def coloured(status: str) -> str:
     return f"[{colour}]{status}[/]" if colour else str(status)
 
 
-def told(reason: Reason | None) -> str:
-    """Sentence, code, and the provider's own word."""
+def reason_text(reason: Reason | None) -> str:
+    """Return a reason as text: its sentence, its code and the provider's code."""
     if reason is None:
         return ""
-    said = f", provider said {reason.provider_code}" if reason.provider_code else ""
-    return escape(f"{reason.message} ({reason.code}{said})")
+    code = f", provider code {reason.provider_code}" if reason.provider_code else ""
+    return escape(f"{reason.message} ({reason.code}{code})")
 
 
-def sheet(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
-    """Two columns: what, and its value."""
+def value_table(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
+    """Return a table of two columns: label and value."""
     table = Table(show_header=False, title=title, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -55,45 +55,45 @@ def sheet(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
     return table
 
 
-def of_message(message: MessageResult) -> Table:
+def message_table(message: MessageResult) -> Table:
     rows = [("message", message.message_id), ("batch", message.batch_id or "")]
     if message.reference:
         rows.append(("reference", escape(message.reference)))
     for delivery in message.deliveries:
-        rows += of_delivery(delivery)
-    return sheet([*rows, *of_measure(message.sms)])
+        rows += delivery_rows(delivery)
+    return value_table([*rows, *sms_rows(message.sms)])
 
 
-def of_delivery(delivery: DeliveryResult) -> list[tuple[str, str]]:
+def delivery_rows(delivery: DeliveryResult) -> list[tuple[str, str]]:
     rows = [("delivery", delivery.delivery_id), ("type", delivery.message_type)]
     if delivery.lifecycle is None:
-        return [*rows, ("status", "accepted, on its way")]
+        return [*rows, ("status", "accepted, in progress")]
     rows += [
         ("status", delivery.status or ""),
         ("lifecycle", coloured(delivery.lifecycle)),
         ("attempts", str(delivery.attempts)),
     ]
     if delivery.reason is not None:
-        rows.append(("reason", told(delivery.reason)))
+        rows.append(("reason", reason_text(delivery.reason)))
     return rows
 
 
-def of_measure(sms: SmsMeasure | None) -> list[tuple[str, str]]:
+def sms_rows(sms: SmsMeasure | None) -> list[tuple[str, str]]:
     if sms is None:
         return []
     rows = [("segments", f"{sms.segments} ({sms.encoding}, {sms.characters} characters)")]
     return [*rows, ("notice", escape(sms.notice))] if sms.notice else rows
 
 
-def story(delivery: DeliveryResult) -> Table:
-    """What happened to a delivery, in order."""
-    table = Table(title="story", title_justify="left")
-    for name in ("time", "what", "attempt", "provider"):
+def event_table(delivery: DeliveryResult) -> Table:
+    """Return the events of a delivery in chronological order."""
+    table = Table(title="events", title_justify="left")
+    for name in ("time", "event", "attempt", "provider"):
         table.add_column(name, no_wrap=True)
-    table.add_column("why, and by whom", overflow="fold")
+    table.add_column("reason and actor", overflow="fold")
     for event in delivery.events:
         by = escape(f"by {event.actor}") if event.actor else ""
-        why = "; ".join(text for text in (told(event.reason), by) if text)
+        why = "; ".join(text for text in (reason_text(event.reason), by) if text)
         status = coloured(escape(event.status))
         table.add_row(
             f"{event.timestamp:%H:%M:%S.%f}"[:-3],
@@ -105,7 +105,7 @@ def story(delivery: DeliveryResult) -> Table:
     return table
 
 
-def of_counts(counts: Mapping[str, int], title: str | None = None) -> Table:
+def count_table(counts: Mapping[str, int], title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("lifecycle")
     table.add_column("deliveries", justify="right")
@@ -115,7 +115,7 @@ def of_counts(counts: Mapping[str, int], title: str | None = None) -> Table:
     return table
 
 
-def in_words(counts: Mapping[str, int]) -> str:
+def counts_line(counts: Mapping[str, int]) -> str:
     return "  ".join(
         f"{coloured(status)} {counts[status]}" for status in Status if counts.get(status)
     )

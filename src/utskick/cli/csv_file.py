@@ -1,27 +1,34 @@
-"""A CSV file as rows of cells: its encoding and its delimiter are found out, its line numbers are
-kept."""
+"""CSV files: rows read with detected encoding and delimiter, and rejected rows written."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 from utskick.domain.errors import Unreadable
 
-#: In the order of preference where a file can be read with either: Swedish Excel writes semicolons.
+#: In order of preference where several delimiters fit: Swedish Excel writes semicolons.
 DELIMITERS: Final = (";", "\t", ",")
-_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BYTE_ORDER_MARKS: Final = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _SAMPLE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``line``: where it begins in the file, from 1."""
+    """Row of a file; ``line`` is the number of its first line, counted from 1."""
 
     line: int
     cells: tuple[str, ...]
@@ -29,21 +36,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class CsvRows:
-    """Rows without the empty ones; cells without the spaces around them."""
+    """Rows of a file without the blank ones; cells are stripped of surrounding blanks."""
 
     rows: tuple[Row, ...]
     encoding: str
     delimiter: str
 
 
+class InvalidRow(Exception):
+    """A row that cannot be used; the text of the exception is the reason."""
+
+
 def read(data: bytes) -> CsvRows:
-    """Raises ``Unreadable`` with the line where reading stopped."""
+    """Parse a CSV file; raise ``Unreadable`` with the line number where parsing failed."""
     text, encoding = decode(data)
     first, _, rest = text.partition("\n")
     skipped = 0
     if len(first.strip()) == 5 and first.lower().startswith(
         "sep="
-    ):  # Excel's own way to name the delimiter
+        # Excel's own declaration of the delimiter
+    ):
         text, delimiter, skipped = rest, first[4], 1
     else:
         delimiter = find_delimiter(text)
@@ -51,9 +63,12 @@ def read(data: bytes) -> CsvRows:
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """(text, name of the encoding): as its byte order mark says, else UTF-8, else Windows-1252."""
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    for encoding in [marked] if marked else ["utf-8", "windows-1252"]:
+    """Return the text and the name of its encoding.
+
+    The byte order mark decides; without one, UTF-8 is tried, then Windows-1252.
+    """
+    declared = next((name for prefix, name in _BYTE_ORDER_MARKS if data.startswith(prefix)), None)
+    for encoding in [declared] if declared else ["utf-8", "windows-1252"]:
         try:
             return data.decode(encoding), "UTF-8" if encoding.startswith(
                 "utf-8"
@@ -64,8 +79,7 @@ def decode(data: bytes) -> tuple[str, str]:
 
 
 def find_delimiter(text: str) -> str:
-    """The one that cuts most of the first rows into the same number of cells, and into most of
-    them."""
+    """Return the delimiter that splits most of the first rows into the same number of cells."""
     scored = [
         (_score(text, candidate), -order, candidate) for order, candidate in enumerate(DELIMITERS)
     ]
@@ -86,14 +100,54 @@ def _score(text: str, delimiter: str) -> tuple[float, int]:
 
 def _rows(text: str, delimiter: str, skipped: int) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begin = 1
+    first_line = 1
     try:
         for cells in reader:
             stripped = tuple(cell.strip() for cell in cells)
             if any(stripped):
-                yield Row(begin + skipped, stripped)
-            begin = reader.line_num + 1
+                yield Row(first_line + skipped, stripped)
+            first_line = reader.line_num + 1
     except csv.Error as fault:
         raise Unreadable(
-            f"the file cannot be read from line {begin + skipped} on: {fault}; a quotation mark may be missing"
+            f"the file cannot be parsed from line {first_line + skipped} on: {fault}; a "
+            "quotation prefix may be missing"
         ) from None
+
+
+class Rejections:
+    """Context manager that writes rejected rows as CSV for Swedish Excel.
+
+    Only the user may read the file. Raises ``Unreadable`` if it cannot be written.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        with self._translated():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            self._file = os.fdopen(handle, "w", encoding="utf-8-sig", newline="")
+        self._rows = csv.writer(self._file, delimiter=";")
+        self.write([columns])
+
+    def write(self, rows: Iterable[Sequence[object]]) -> None:
+        with self._translated():
+            self._rows.writerows(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _fault: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        with self._translated():
+            self._file.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Translate errors of this file only; other exceptions pass through."""
+        try:
+            yield
+        except OSError as fault:
+            raise Unreadable(f"{self._path} cannot be written: {fault.strerror}") from fault

@@ -1,4 +1,4 @@
-"""``utskick directory``: people from a file into the directory's tables."""
+"""``utskick directory``: import people and organisations into the directory's tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from rich.progress import (
 from rich.table import Table
 
 from utskick import bootstrap
-from utskick.cli import console as screen
-from utskick.cli import csv_file as sheet
+from utskick.cli import console, csv_file
+from utskick.cli.csv_file import Rejections
 from utskick.cli.options import Config, Municipality
 from utskick.cli.payloads import read_file
-from utskick.cli.people_csv import Roster, roster_of
-from utskick.cli.rejections import Rejections
+from utskick.cli.people_csv import ParsedPeople, parse_people
 from utskick.directory.database import tables_of
 from utskick.directory.importer import ImportCounts, ImportRow, RejectedRow, Roll
 from utskick.domain.clock import SWEDEN, utc_now
@@ -36,15 +35,15 @@ from utskick.settings import Settings
 from utskick.store.database import Database, answering
 
 directory = typer.Typer(
-    no_args_is_help=True, help="Who people are: the directory in Utskick's own tables."
+    no_args_is_help=True, help="Import people and organisations into the directory."
 )
-_STRIDE: Final = 2_000
-_SHOWN: Final = 20
+_CHUNK: Final = 2_000
+_MAX_VISIBLE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a roll is to be taken in."""
+    """Options of an import into the directory."""
 
     file: Path
     municipality_id: str
@@ -53,57 +52,68 @@ class ImportOptions:
 
 
 @directory.command("import")
-def take(
+def import_people(
     file: Annotated[
         Path,
-        typer.Argument(help="CSV with a row for each person or organisation.", metavar="FILE.csv"),
+        typer.Argument(
+            help="CSV file with one row per person or organisation.", metavar="FILE.csv"
+        ),
     ],
     rejected: Annotated[
         Path | None,
-        typer.Option("--rejected", help="Write line and reason of the rejected rows to this file."),
+        typer.Option(
+            "--rejected", help="Write line and reason of the rejected rows to this CSV file."
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read and check; change nothing.")
+        bool, typer.Option("--dry-run", help="Read and check the file; change nothing.")
     ] = False,
     config: Config = None,
     municipality: Municipality = "2281",
 ) -> None:
-    """Take people in: who is known by the number keeps the party id; the same file twice changes
-    nothing."""
+    """Import people and organisations from a CSV file.
+
+    People already known by their number keep their party id. Importing the same file again changes
+    nothing.
+
+    Example: utskick directory import people.csv --dry-run
+    """
     settings = bootstrap.read_settings(config)
     if municipality not in settings.municipalities:
         raise SettingsFault(f"{municipality} is not among the municipalities of the settings")
-    _carry_out(settings, ImportOptions(file, municipality, rejected, dry_run))
+    _run(settings, ImportOptions(file, municipality, rejected, dry_run))
 
 
-def _carry_out(settings: Settings, order: ImportOptions) -> None:
-    rows = sheet.read(read_file(order.file).data)
+def _run(settings: Settings, options: ImportOptions) -> None:
+    rows = csv_file.read(read_file(options.file).data)
     now = utc_now()
     with _bar() as bar:
-        reading = bar.add_task("read", total=max(len(rows.rows) - 1, 0))
-        roster = roster_of(rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading))
-        taken = (
-            ImportCounts(0, 0)
-            if order.dry_run
-            else asyncio.run(_take(settings, order, roster, bar))
+        reading_task = bar.add_task("read", total=max(len(rows.rows) - 1, 0))
+        people = parse_people(
+            rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading_task)
         )
-    refused = sorted([*roster.refused, *taken.refused], key=lambda entry: entry.line)
-    _show(roster, taken, refused)
-    if order.rejected is not None:
-        _write(order.rejected, refused)
-    if order.dry_run:
-        screen.say("Dry run: nothing was written.")
+        result = (
+            ImportCounts(0, 0)
+            if options.dry_run
+            else asyncio.run(_import(settings, options, people, bar))
+        )
+    rejected = sorted([*people.rejected, *result.refused], key=lambda entry: entry.line)
+    _show(people, result, rejected)
+    if options.rejected is not None:
+        _write_rejected(options.rejected, rejected)
+    if options.dry_run:
+        console.print_line("Dry run: nothing was written.")
 
 
-async def _take(
-    settings: Settings, order: ImportOptions, roster: Roster, bar: Progress
+async def _import(
+    settings: Settings, options: ImportOptions, people: ParsedPeople, bar: Progress
 ) -> ImportCounts:
     async with bootstrap.opened(settings) as database, answering():
-        return await _written(database, order, roster.entries, bar)
+        return await _write_entries(database, options, people.entries, bar)
 
 
-async def _written(
-    database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
+async def _write_entries(
+    database: Database, options: ImportOptions, entries: Sequence[ImportRow], bar: Progress
 ) -> ImportCounts:
     roll, now, created, replaced = (
         Roll(database, tables_of(database, database.vault.safe)),
@@ -111,14 +121,14 @@ async def _written(
         0,
         0,
     )
-    refused: list[RejectedRow] = []
-    writing, rest = bar.add_task("write", total=len(entries)), iter(entries)
-    while part := list(islice(rest, _STRIDE)):
-        taken = await roll.take(order.municipality_id, part, now)
-        created, replaced = created + taken.created, replaced + taken.replaced
-        refused += taken.refused
-        bar.advance(writing, len(part))
-    return ImportCounts(created, replaced, tuple(refused))
+    rejected: list[RejectedRow] = []
+    writing_task, rest = bar.add_task("write", total=len(entries)), iter(entries)
+    while chunk := list(islice(rest, _CHUNK)):
+        result = await roll.take(options.municipality_id, chunk, now)
+        created, replaced = created + result.created, replaced + result.replaced
+        rejected += result.refused
+        bar.advance(writing_task, len(chunk))
+    return ImportCounts(created, replaced, tuple(rejected))
 
 
 def _bar() -> Progress:
@@ -128,31 +138,33 @@ def _bar() -> Progress:
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=screen.console,
+        console=console.stdout,
     )
 
 
-def _show(roster: Roster, taken: ImportCounts, refused: Sequence[RejectedRow]) -> None:
+def _show(people: ParsedPeople, result: ImportCounts, rejected: Sequence[RejectedRow]) -> None:
     rows = [
-        ("columns", ", ".join(f"{role}: {name}" for role, name in roster.columns.items())),
-        ("right rows", str(len(roster.entries) - len(taken.refused))),
-        ("new", str(taken.created)),
-        ("known before", str(taken.replaced)),
-        ("rejected rows", str(len(refused))),
+        ("columns", ", ".join(f"{role}: {name}" for role, name in people.columns.items())),
+        ("valid rows", str(len(people.entries) - len(result.refused))),
+        ("new", str(result.created)),
+        ("already known", str(result.replaced)),
+        ("rejected rows", str(len(rejected))),
     ]
-    screen.console.print(screen.sheet([(what, escape(said)) for what, said in rows]))
-    if refused:
+    console.stdout.print(console.value_table([(label, escape(value)) for label, value in rows]))
+    if rejected:
         table = Table("line", "reason", title="rejected rows", title_justify="left")
-        for entry in refused[:_SHOWN]:
+        for entry in rejected[:_MAX_VISIBLE]:
             table.add_row(str(entry.line), escape(entry.reason))
-        if len(refused) > _SHOWN:
+        if len(rejected) > _MAX_VISIBLE:
             table.add_row(
-                "…", f"and {len(refused) - _SHOWN} more; --rejected FILE.csv writes them all"
+                "…",
+                f"and {len(rejected) - _MAX_VISIBLE} more; use --rejected FILE.csv to write "
+                "them all",
             )
-        screen.console.print(table)
+        console.stdout.print(table)
 
 
-def _write(path: Path, refused: Sequence[RejectedRow]) -> None:
-    """Line and reason, and nothing of the rows: the file may be passed on."""
+def _write_rejected(path: Path, rejected: Sequence[RejectedRow]) -> None:
+    """Write line and reason of the rejected rows, without their contents, so it may be shared."""
     with Rejections(path, ["line", "reason"]) as file:
-        file.write([entry.line, entry.reason] for entry in refused)
+        file.write([entry.line, entry.reason] for entry in rejected)

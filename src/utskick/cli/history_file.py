@@ -1,5 +1,4 @@
-"""The peer's history as a file, read as a stream: JSON lines or CSV, plain or gzipped. Rows with
-their line and the place reached."""
+"""History of another system as a stream of rows: JSON lines or CSV, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -15,18 +14,18 @@ from typing import Any, BinaryIO, Final, cast
 import orjson
 
 from utskick.cli.csv_file import DELIMITERS
-from utskick.cli.history_rows import COLUMNS, NEEDED, named
+from utskick.cli.history_rows import COLUMNS, REQUIRED, column_members
 from utskick.domain.errors import Unreadable
 
 _GZIP: Final = b"\x1f\x8b"
-#: What a database writes for nothing.
-_NOTHING: Final = frozenset({"", "\\N", "NULL"})
-_LONGEST_CELL: Final = 256 * 1024 * 1024
+#: Representations of NULL in database exports.
+_NULLS: Final = frozenset({"", "\\N", "NULL"})
+_MAX_CELL: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """A row: members, or why there are none."""
+    """Row of the file: its members, or the reason why it cannot be read."""
 
     line: int
     row: dict[str, Any] | None
@@ -34,30 +33,30 @@ class HistoryRow:
 
 
 class HistoryFile:
-    """``size`` and ``reached`` in bytes of the file on disk, for a progress bar."""
+    """Open history file; ``size`` and ``position`` are bytes of the file on disk."""
 
     def __init__(self, path: Path, raw: BinaryIO) -> None:
         self.size = path.stat().st_size
         self._raw = raw
-        zipped = raw.read(2) == _GZIP
+        compressed = raw.read(2) == _GZIP
         raw.seek(0)
         self._data = (
             io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=raw)))
-            if zipped
+            if compressed
             else cast(io.BufferedReader, raw)
         )
 
     @property
-    def reached(self) -> int:
+    def position(self) -> int:
         return self._raw.tell()
 
     def rows(self) -> Iterator[HistoryRow]:
-        """Raises ``Unreadable`` where the file cannot be this at all."""
-        beginning = self._data.peek(4)[:4].removeprefix(b"\xef\xbb\xbf").lstrip()
+        """Yield the rows; raise ``Unreadable`` if the file is neither JSON lines nor CSV."""
+        start = self._data.peek(4)[:4].removeprefix(b"\xef\xbb\xbf").lstrip()
         try:
-            yield from self._json_lines() if beginning[:1] in (b"{", b"[") else self._csv()
+            yield from self._json_lines() if start[:1] in (b"{", b"[") else self._csv()
         except (gzip.BadGzipFile, EOFError) as fault:
-            raise Unreadable("the compressed file is damaged or not whole") from fault
+            raise Unreadable("the compressed file is damaged or incomplete") from fault
 
     def _json_lines(self) -> Iterator[HistoryRow]:
         for line, raw in enumerate(self._data, 1):
@@ -67,24 +66,25 @@ class HistoryFile:
             try:
                 row = orjson.loads(text)
             except ValueError:
-                yield HistoryRow(line, None, "is no JSON")
+                yield HistoryRow(line, None, "is not JSON")
                 continue
             if not isinstance(row, dict):
                 raise Unreadable(
-                    f"line {line} is no JSON object: the file must hold one object for each line, not one array"
+                    f"line {line} is not a JSON object: the file must contain one object per "
+                    "line, not an array"
                 )
-            members = named(tuple(row))
+            members = column_members(tuple(row))
             yield HistoryRow(
                 line,
                 {
-                    members[place]: value
-                    for place, value in enumerate(row.values())
-                    if place in members
+                    members[index]: value
+                    for index, value in enumerate(row.values())
+                    if index in members
                 },
             )
 
     def _csv(self) -> Iterator[HistoryRow]:
-        csv.field_size_limit(_LONGEST_CELL)
+        csv.field_size_limit(_MAX_CELL)
         text = io.TextIOWrapper(
             self._data, encoding="utf-8-sig", errors="surrogateescape", newline=""
         )
@@ -92,42 +92,44 @@ class HistoryFile:
         delimiter = max(
             DELIMITERS,
             key=lambda candidate: len(
-                named(tuple(next(csv.reader([header], delimiter=candidate), ())))
+                column_members(tuple(next(csv.reader([header], delimiter=candidate), ())))
             ),
         )
-        places = named(tuple(next(csv.reader([header], delimiter=delimiter), ())))
-        if missing := [name for name in NEEDED if name not in places.values()]:
+        positions = column_members(tuple(next(csv.reader([header], delimiter=delimiter), ())))
+        if missing := [name for name in REQUIRED if name not in positions.values()]:
             raise Unreadable(
-                f"the first row must name the columns; these are missing: {', '.join(_peers(name) for name in missing)}. "
+                "the first row must name the columns; these are missing: "
+                f"{', '.join(_column_name(name) for name in missing)}. "
                 "docs/how-to/move-in.md shows how to write the file"
             )
-        reader, begin = csv.reader(text, delimiter=delimiter, strict=True), 2
+        reader, first_line = csv.reader(text, delimiter=delimiter, strict=True), 2
         try:
             for cells in reader:
                 row = {
-                    places[place]: cell
-                    for place, cell in enumerate(cells)
-                    if place in places and cell not in _NOTHING
+                    positions[index]: cell
+                    for index, cell in enumerate(cells)
+                    if index in positions and cell not in _NULLS
                 }
                 if row:
-                    yield HistoryRow(begin, row)
-                begin = reader.line_num + 2
+                    yield HistoryRow(first_line, row)
+                first_line = reader.line_num + 2
         except csv.Error as fault:
             raise Unreadable(
-                f"the file cannot be read from line {begin} on: {fault}; a quotation mark may be missing"
+                f"the file cannot be parsed from line {first_line} on: {fault}; a quotation "
+                "mark may be missing"
             ) from None
         finally:
-            text.detach()  # else the file would be closed with it
+            text.detach()  # otherwise the file would be closed with it
 
 
-def _peers(member: str) -> str:
-    """The peer's name for a column."""
+def _column_name(member: str) -> str:
+    """Return the other system's column name for a member."""
     return next(name for name, found in COLUMNS.items() if found == member)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[HistoryFile]:
-    """Raises ``Unreadable``."""
+def open_history(path: Path) -> Iterator[HistoryFile]:
+    """Open a history file; raise ``Unreadable`` if that fails."""
     try:
         raw = path.open("rb")
     except OSError as fault:

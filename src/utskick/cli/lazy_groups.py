@@ -1,5 +1,4 @@
-"""Groups of commands that are imported when they are used: who sends an SMS shall not wait for the
-modules of a service."""
+"""Command groups that are imported on use, to keep the start-up of other commands short."""
 
 from __future__ import annotations
 
@@ -10,32 +9,29 @@ import click
 from typer.core import TyperGroup
 from typer.main import get_group
 
-#: Name → module below ``utskick.cli``, which holds a ``Typer`` of the same name, and its help
-#: (tests/cli/test_lazy_groups.py compares them).
+#: Name → module below ``utskick.cli`` that holds a ``Typer`` of the same name, and its help.
+#: tests/cli/test_lazy_groups.py compares the two help texts.
 GROUPS: Final[dict[str, tuple[str, str]]] = {
-    "send": ("send", "Send one message, and see what became of it."),
-    "batch": ("batch", "Send the same message to everybody on a list (CSV)."),
+    "send": ("send", "Send one message and print its status."),
+    "batch": ("batch", "Send the same message to all recipients in a CSV file."),
     "clients": (
         "clients",
-        "Who may fetch tokens from the embedded issuer: systems, each with its secret or its key.",
+        "Manage the systems that may request tokens from the embedded issuer.",
     ),
     "configuration": (
         "configuration",
-        "What a municipality, an organisation or a department says of channels and limits.",
+        "Manage settings of municipalities, organisations and departments.",
     ),
-    "directory": ("directory", "Who people are: the directory in Utskick's own tables."),
-    "import": ("import_history", "Move in: take over what another system has on record."),
-    "retention": ("retention", "How long messages are kept, and what is past its time."),
-    "audit": ("audit", "The audit trail: who did what, when, from where."),
-    "vault": (
-        "vault",
-        "The keys that seal personal data in the database (docs/explanation/vault.md).",
-    ),
+    "directory": ("directory", "Import people and organisations into the directory."),
+    "import": ("import_history", "Import the history of another system."),
+    "retention": ("retention", "Show and apply the retention rules of messages."),
+    "audit": ("audit", "List and verify the audit trail."),
+    "vault": ("vault", "Manage the keys that encrypt personal data (docs/how-to/rotate-keys.md)."),
 }
 
 
-class Later(TyperGroup):
-    """The top of the command line. Its own help needs none of the groups."""
+class LazyGroups(TyperGroup):
+    """Root command group, which prints its own help without importing the subgroups."""
 
     _listing = False
 

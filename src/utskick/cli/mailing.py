@@ -1,5 +1,4 @@
-"""A mailing: one content to a list of recipients, in as many batches as the contract's limit asks
-for."""
+"""Mailing: one content for a list of recipients, split into batches of the contract's size."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ from utskick.domain.recipient import Recipient
 from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
 from utskick_client.wire import encoded
 
-#: Recipients of one batch (contract sections 4.2 and 4.4).
-MOST: Final = MOST_PARTIES
+#: Maximum number of recipients in a batch (contract sections 4.2 and 4.4).
+MAX_RECIPIENTS: Final = MOST_PARTIES
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """A batch that is to be handed in, and its Idempotency-Key."""
+class BatchRequest:
+    """Batch request with its Idempotency-Key."""
 
     body: SmsBatch | EmailBatch
     key: str
@@ -29,7 +28,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """``key``: the user's own Idempotency-Key; None: it is made of all that is sent."""
+    """Content and recipients; ``key`` is the user's Idempotency-Key, or None to derive one."""
 
     kind: ListKind
     content: MessageContent
@@ -38,14 +37,19 @@ class Mailing:
 
     @property
     def batches(self) -> int:
-        return -(-len(self.recipients) // MOST)
+        return -(-len(self.recipients) // MAX_RECIPIENTS)
 
-    def postings(self) -> Iterator[Posting]:
-        """The same list, content and options give the same keys, so a repeated command finds what
-        an interrupted one has sent."""
+    def requests(self) -> Iterator[BatchRequest]:
+        """Yield the batches.
+
+        The same list, content and options give the same keys, so a repeated command finds what an
+        interrupted one has already sent.
+        """
         for number in range(self.batches):
-            body = self.content.to_many(self.recipients[number * MOST : (number + 1) * MOST])
-            yield Posting(body, self._key(number, body))
+            body = self.content.to_many(
+                self.recipients[number * MAX_RECIPIENTS : (number + 1) * MAX_RECIPIENTS]
+            )
+            yield BatchRequest(body, self._key(number, body))
 
     def _key(self, number: int, body: SmsBatch | EmailBatch) -> str:
         if self.key is None:
@@ -53,6 +57,6 @@ class Mailing:
         return f"{self.key}.{number + 1}" if self.batches > 1 else self.key
 
 
-async def hand_in(client: AsyncUtskickClient, posting: Posting) -> BatchResult:
-    """``replayed``: it had been accepted before, and nothing new was sent."""
-    return await send_batch(client, posting.body, Manner(posting.key))
+async def post(client: AsyncUtskickClient, request: BatchRequest) -> BatchResult:
+    """Post a batch; ``replayed`` in the result means that it had been accepted before."""
+    return await send_batch(client, request.body, Manner(request.key))

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import credentials
-from utskick.cli.client import ServiceTarget
+from utskick.cli.client import ServiceTarget, token_for
 
 Config = Annotated[
     Path | None,
@@ -16,34 +15,50 @@ Config = Annotated[
         "--config",
         "-c",
         envvar="UTSKICK_CONFIG",
-        help="Settings file (TOML). The environment wins over it.",
+        help="Settings file (TOML). Environment variables take precedence.",
     ),
 ]
-Address = Annotated[str, typer.Option("--url", envvar="UTSKICK_URL", help="Where the service is.")]
+Address = Annotated[
+    str, typer.Option("--url", envvar="UTSKICK_URL", help="Address of the service.")
+]
 Municipality = Annotated[str, typer.Option(envvar="UTSKICK_MUNICIPALITY", help="Municipality id.")]
 Party = Annotated[
-    str | None, typer.Option(help="Party id (UUID) of the recipient, for the conversation history.")
+    str | None,
+    typer.Option(help="Party id (UUID) of the recipient, used in the conversation history."),
 ]
 Reference = Annotated[
-    str | None, typer.Option(help="A word of your own; it comes back with the status.")
+    str | None, typer.Option(help="Your own reference, returned with the status.")
 ]
-High = Annotated[bool, typer.Option("--high", help="Before messages of normal priority.")]
-AtOnce = Annotated[bool, typer.Option("--async", help="Do not wait for the delivery.")]
+High = Annotated[bool, typer.Option("--high", help="Send before messages of normal priority.")]
+NoWait = Annotated[
+    bool,
+    typer.Option(
+        "--async", help="Return as soon as the message is accepted, without waiting for delivery."
+    ),
+]
 Key = Annotated[
     str | None,
-    typer.Option(help="Idempotency-Key: the same key never sends twice within 24 hours."),
+    typer.Option(
+        help="Idempotency-Key: a request with the same key is sent only once within 24 hours."
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Send without asking.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Send without confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show a preview; send nothing.")]
 Column = Annotated[
     list[str] | None,
     typer.Option(
-        help="Name or number of the column with the recipients; party=NAME and reference=NAME for the others. May be repeated."
+        help=(
+            "Name or number of the column with phone numbers or addresses; party=NAME and "
+            "reference=NAME for the other columns. May be repeated."
+        )
     ),
 ]
 
 
 def target_of(url: str, municipality: str) -> ServiceTarget:
-    """Tokens and secrets come from the environment alone: on a command line they would be seen by
-    everybody on the machine."""
-    return ServiceTarget(url, municipality, credentials.token_for(url))
+    """Return the target service.
+
+    Credentials are read from the environment only: arguments of a process are visible to every user
+    of the machine.
+    """
+    return ServiceTarget(url, municipality, token_for(url))

@@ -1,5 +1,4 @@
-"""What is said, to one or to many, as the client package takes it. The same input gives the same
-body."""
+"""Message contents as requests of the client package; equal input gives equal requests."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from utskick_client import (
 
 
 class MessageContent(Protocol):
-    """What is said, whoever reads it."""
+    """Content of a message, independent of its recipients."""
 
     def to_one(self, recipient: Recipient) -> Sms | Email: ...
 
@@ -38,7 +37,7 @@ class MessageContent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SmsContent:
-    """``sender``: None for the municipality's own."""
+    """Content of an SMS; ``sender`` None means the municipality's default."""
 
     message: str
     sender: str | None = None
@@ -56,13 +55,13 @@ class SmsContent:
         )
 
     def to_many(self, recipients: Sequence[Recipient]) -> SmsBatch:
-        crowd = [SmsRecipient(r.destination, r.party_id, r.reference) for r in recipients]
-        return SmsBatch(self.message, crowd, self.sender, priority=_priority(self.high))
+        parties = [SmsRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return SmsBatch(self.message, parties, self.sender, priority=_priority(self.high))
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """An attachment, or a text from a file."""
+    """File read from disk: an attachment or an HTML body."""
 
     name: str
     data: bytes
@@ -74,8 +73,11 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class EmailContent:
-    """``html``: the bytes of an HTML page. ``sender``: (name, address), None for the municipality's
-    own."""
+    """Content of an e-mail.
+
+    ``html``: bytes of an HTML page. ``sender``: (name, address), or None for the municipality's
+    default.
+    """
 
     subject: str
     message: str
@@ -91,14 +93,14 @@ class EmailContent:
             self.subject,
             party=party,
             reference=recipient.reference,
-            **self._said(),
+            **self._common(),
         )
 
     def to_many(self, recipients: Sequence[Recipient]) -> EmailBatch:
-        crowd = [EmailRecipient(r.destination, r.party_id, r.reference) for r in recipients]
-        return EmailBatch(self.subject, crowd, **self._said())
+        parties = [EmailRecipient(r.destination, r.party_id, r.reference) for r in recipients]
+        return EmailBatch(self.subject, parties, **self._common())
 
-    def _said(self) -> dict[str, Any]:
+    def _common(self) -> dict[str, Any]:
         return {
             "message": self.message,
             "html_message": self.html,
@@ -135,9 +137,9 @@ def read_file(path: Path) -> LocalFile:
 
 
 def sender_of(address: str | None, name: str | None) -> tuple[str, str] | None:
-    """(name, address) as the contract wants both; an address without a name is its own."""
+    """Return (name, address), both required by the contract; the name defaults to the address."""
     if address is None and name is not None:
-        raise Unreadable("--sender-name is the name of an address: give --sender too")
+        raise Unreadable("--sender-name requires --sender")
     return None if address is None else (name or address, address)
 
 

@@ -1,5 +1,7 @@
-"""From a sheet to people: which columns they stand in, and why some rows are no people. No reason
-repeats what stands in a row."""
+"""Conversion of a CSV file into directory entries.
+
+Error messages never repeat the contents of a row.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from utskick.cli.csv_file import CsvRows, Row
+from utskick.cli.csv_file import CsvRows, InvalidRow, Row
 from utskick.cli.recipients_csv import (
     EMAIL_NAMES,
     NUMBER_NAMES,
@@ -24,9 +26,9 @@ from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import WrongNumber, read_legal_id
 from utskick.domain.validators import is_clean
 
-_LONGEST: Final = 200
-#: Role → names of its column, the best first. Of numbers there may be two columns: persons in one,
-#: organisations in the other.
+_MAX_LENGTH: Final = 200
+#: Role → accepted column names, best first. Legal ids may stand in two columns: one for persons,
+#: one for organisations.
 _ROLES: Final[Mapping[str, Sequence[str]]] = {
     "person": (
         "personnummer",
@@ -91,129 +93,132 @@ _ROLES: Final[Mapping[str, Sequence[str]]] = {
     "mobile": NUMBER_NAMES,
     "e-mail": EMAIL_NAMES,
 }
-_NUMBERS: Final = ("person", "organization number")
+_LEGAL_IDS: Final = ("person", "organization number")
 _TRUE: Final = frozenset({"ja", "j", "sant", "yes", "y", "true", "x", "1"})
 _FALSE: Final = frozenset({"nej", "n", "falskt", "no", "false", "0", "-"})
-_HOME: Final = frozenset({"sverige", "sweden", "se", "swe"})
-
-
-class _Wrong(Exception):
-    """The row is no person; the reason is its text."""
+_SWEDEN: Final = frozenset({"sverige", "sweden", "se", "swe"})
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
-    """``columns``: role → name in the file."""
+class ParsedPeople:
+    """Entries and rejected rows of a file; ``columns`` maps each role to the column name."""
 
     entries: tuple[ImportRow, ...]
-    refused: tuple[RejectedRow, ...]
+    rejected: tuple[RejectedRow, ...]
     columns: Mapping[str, str]
 
 
-def roster_of(sheet: CsvRows, today: date, advance: Callable[[], None] = lambda: None) -> Roster:
-    """``advance`` is called for every row. Raises ``Unreadable`` where no column holds numbers."""
-    if not sheet.rows:
+def parse_people(
+    csv_rows: CsvRows, today: date, advance: Callable[[], None] = lambda: None
+) -> ParsedPeople:
+    """Convert all rows, calling ``advance`` for each.
+
+    Raises ``Unreadable`` if no column holds personal or organisation numbers.
+    """
+    if not csv_rows.rows:
         raise Unreadable("the file is empty")
-    header, *rows = sheet.rows
-    places = _places(header)
-    reader = _Reader(places, today)
+    header, *rows = csv_rows.rows
+    positions = _places(header)
+    parser = _RowParser(positions, today)
     entries: list[ImportRow] = []
-    refused: list[RejectedRow] = []
+    rejected: list[RejectedRow] = []
     for row in rows:
         try:
-            entries.append(reader.read(row))
-        except _Wrong as why:
-            refused.append(RejectedRow(row.line, str(why)))
+            entries.append(parser.parse(row))
+        except InvalidRow as fault:
+            rejected.append(RejectedRow(row.line, str(fault)))
         advance()
-    return Roster(
+    return ParsedPeople(
         tuple(entries),
-        tuple(refused),
-        {role: header.cells[place] for role, place in places.items()},
+        tuple(rejected),
+        {role: header.cells[position] for role, position in positions.items()},
     )
 
 
 def _places(header: Row) -> dict[str, int]:
-    plain = [plain_name(name) for name in header.cells]
-    places = {
-        role: plain.index(found)
+    plain_names = [plain_name(name) for name in header.cells]
+    positions = {
+        role: plain_names.index(found)
         for role, names in _ROLES.items()
-        if (found := next((n for n in names if n in plain), None))
+        if (found := next((n for n in names if n in plain_names), None))
     }
-    if not any(role in places for role in _NUMBERS):
+    if not any(role in positions for role in _LEGAL_IDS):
         raise Unreadable(
-            "no column of the file holds personal or organisation numbers: its first row must name the columns, "
+            "no column of the file contains personal or organisation numbers: the first row "
+            "must name the columns, "
             "one of them personnummer, organisationsnummer or legalId"
         )
-    return places
+    return positions
 
 
-class _Reader:
-    """Reads row by row, and remembers who has been there."""
+class _RowParser:
+    """Row parser that also detects duplicate numbers and party ids."""
 
-    def __init__(self, places: Mapping[str, int], today: date) -> None:
-        self._places = places
+    def __init__(self, positions: Mapping[str, int], today: date) -> None:
+        self._places = positions
         self._today = today
         self._lines: dict[str, int] = {}
 
-    def read(self, row: Row) -> ImportRow:
+    def parse(self, row: Row) -> ImportRow:
         number = self._number(row)
         party_id = self._party(row)
         protected = self._protected(row)
         address = self._address(row, protected=protected)
         entry = ImportRow(row.line, number, party_id, address, protected, self._contacts(row))
-        for what, key in (
+        for label, key in (
             ("number", number.number),
             ("party id", str(party_id) if party_id else None),
         ):
             if key is not None and (line := self._lines.setdefault(key, row.line)) != row.line:
-                raise _Wrong(f"the same {what} stands on line {line}")
+                raise InvalidRow(f"the same {label} is on line {line}")
         return entry
 
     def _cell(self, row: Row, role: str) -> str | None:
-        place = self._places.get(role)
-        text = row.cells[place] if place is not None and place < len(row.cells) else ""
-        if len(text) > _LONGEST or not is_clean(text):
-            raise _Wrong(f"{role}: is longer than {_LONGEST} characters, or more than one line")
+        position = self._places.get(role)
+        text = row.cells[position] if position is not None and position < len(row.cells) else ""
+        if len(text) > _MAX_LENGTH or not is_clean(text):
+            raise InvalidRow(
+                f"{role}: is longer than {_MAX_LENGTH} characters, or more than one line"
+            )
         return text or None
 
     def _number(self, row: Row) -> LegalId:
-        text = next((cell for role in _NUMBERS if (cell := self._cell(row, role))), None)
+        text = next((cell for role in _LEGAL_IDS if (cell := self._cell(row, role))), None)
         if text is None:
-            raise _Wrong("the number is missing")
+            raise InvalidRow("the number is missing")
         found = read_legal_id(text, self._today)
         if isinstance(found, WrongNumber):
-            raise _Wrong(f"the number {found}")
+            raise InvalidRow(f"the number {found}")
         return found
 
     def _party(self, row: Row) -> UUID | None:
         text = self._cell(row, "party")
         found = parse_id(text) if text else None
         if text and found is None:
-            raise _Wrong("party: is not a valid UUID")
+            raise InvalidRow("party: is not a valid UUID")
         return found
 
     def _protected(self, row: Row) -> bool:
-        """A word that is neither yes nor no is never taken for a no."""
+        """Return the flag of protected identity; an unknown value is an error, never a no."""
         word = (self._cell(row, "protected") or "nej").casefold()
         if word not in _TRUE | _FALSE:
-            raise _Wrong("protected: is neither ja nor nej")
+            raise InvalidRow("protected: must be ja or nej")
         return word in _TRUE
 
     def _address(self, row: Row, *, protected: bool) -> PostalAddress:
-        """Where somebody with a protected identity lives is not kept: nothing of ours may use
-        it."""
+        """Return the address; for a protected identity only the names are stored."""
         names = PostalAddress(
             self._cell(row, "first name"),
             self._cell(row, "last name"),
             self._cell(row, "organization"),
         )
         country = self._cell(row, "country")
-        country = None if country and country.casefold() in _HOME else country
+        country = None if country and country.casefold() in _SWEDEN else country
         code = self._cell(row, "postal code")
         if code and country is None:
             digits = code.replace(" ", "").upper().removeprefix("SE-")
             if len(digits) != 5 or not (digits.isascii() and digits.isdigit()):
-                raise _Wrong("postal code: is not five digits")
+                raise InvalidRow("postal code: is not five digits")
             code = f"{digits[:3]} {digits[3:]}"
         if protected:
             return names
@@ -236,8 +241,7 @@ class _Reader:
             if text := self._cell(row, role):
                 destination = read(text)
                 if destination is None:
-                    raise _Wrong(
-                        f"{role}: is {'no phone number' if method is Method.SMS else 'no e-mail address'}"
-                    )
+                    noun = "a phone number" if method is Method.SMS else "an e-mail address"
+                    raise InvalidRow(f"{role}: is not {noun}")
                 found.append((method, destination))
         return tuple(found)

@@ -1,5 +1,4 @@
-"""Watching batches until they settle: a live bar for each, fed by the streams of events that the
-API gives."""
+"""Live progress of batches, fed by the event streams of the API."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from utskick.cli import console as screen
+from utskick.cli.console import counts_line
 from utskick.domain.status import Status
 from utskick_client import AsyncUtskickClient
 from utskick_client.results import unsettled
@@ -30,7 +29,7 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A batch on the screen, or several that are shown as one."""
+    """One or several batches, displayed as one bar."""
 
     label: str
     batch_id: str | tuple[str, ...]
@@ -41,26 +40,31 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds. ``calm``: how long nothing may have changed, after all has settled, because a
-    receipt may still come.
+class WatchLimits:
+    """Waiting times in seconds.
 
-    ``longest``: when to stop looking, None for never.
+    ``quiet``: time without changes after everything has settled, since a receipt may still arrive.
+    ``timeout``: total time limit, None for no limit.
     """
 
-    calm: float = 0.0
-    longest: float | None = None
+    quiet: float = 0.0
+    timeout: float | None = None
 
 
-#: Seconds between two looks at the clock.
+#: Seconds between two checks of the time limits.
 _TICK = 0.2
 
 
 async def watch(
-    client: AsyncUtskickClient, batches: Sequence[Watched], console: Console, pace: Pace = Pace()
+    client: AsyncUtskickClient,
+    batches: Sequence[Watched],
+    console: Console,
+    limits: WatchLimits = WatchLimits(),
 ) -> list[Counts]:
-    """The last counts of each batch, in their order. The service may be restarted while somebody
-    watches."""
+    """Display the batches until they settle, and return their last counts in order.
+
+    Survives a restart of the service.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -79,7 +83,7 @@ async def watch(
             for batch_id in bar.watched.batch_ids
         ]
         try:
-            await _until_settled(bars, listeners, pace)
+            await _until_settled(bars, listeners, limits)
         finally:
             for listener in listeners:
                 listener.cancel()
@@ -88,12 +92,12 @@ async def watch(
 
 
 async def _until_settled(
-    bars: Sequence[_Bar], listeners: Sequence[asyncio.Task[None]], pace: Pace
+    bars: Sequence[_Bar], listeners: Sequence[asyncio.Task[None]], limits: WatchLimits
 ) -> None:
-    """Raises what a listener raised."""
-    began = time.monotonic()
-    while not all(bar.settled for bar in bars) or not _calm(bars, pace):
-        if pace.longest is not None and time.monotonic() - began > pace.longest:
+    """Wait until all batches have settled; re-raise the exception of a listener."""
+    started = time.monotonic()
+    while not all(bar.settled for bar in bars) or not _is_quiet(bars, limits):
+        if limits.timeout is not None and time.monotonic() - started > limits.timeout:
             return
         await asyncio.wait(listeners, timeout=_TICK, return_when=asyncio.FIRST_EXCEPTION)
         for listener in listeners:
@@ -101,45 +105,48 @@ async def _until_settled(
                 listener.result()
 
 
-def _calm(bars: Sequence[_Bar], pace: Pace) -> bool:
+def _is_quiet(bars: Sequence[_Bar], limits: WatchLimits) -> bool:
     may_change = any(
         bar.counts.get(Status.SENT) or bar.counts.get(Status.UNCERTAIN) for bar in bars
     )
-    return not may_change or time.monotonic() - max(bar.changed for bar in bars) >= pace.calm
+    return not may_change or time.monotonic() - max(bar.changed for bar in bars) >= limits.quiet
 
 
 @dataclass
 class _Bar:
-    """One line on the screen. ``changed``: when its counts last did."""
+    """One progress bar; ``changed`` is the monotonic time of the last change of its counts."""
 
     watched: Watched
     progress: Progress
     task: TaskID
     changed: float = field(default_factory=time.monotonic)
-    _heard: dict[str, Counts] = field(default_factory=dict)
+    _counts_by_batch: dict[str, Counts] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counts:
         found: Counter[str] = Counter()
-        for counts in self._heard.values():
+        for counts in self._counts_by_batch.values():
             found.update(counts)
         return dict(found)
 
     @property
     def settled(self) -> bool:
-        """Of each of its batches something has been heard, and nothing moves of itself any more."""
-        return len(self._heard) == len(self.watched.batch_ids) and unsettled(self.counts) == 0
+        """Whether every batch has reported and no delivery will change without a receipt."""
+        return (
+            len(self._counts_by_batch) == len(self.watched.batch_ids)
+            and unsettled(self.counts) == 0
+        )
 
     async def listen(self, client: AsyncUtskickClient, batch_id: str) -> None:
-        """For ever: whether a receipt may still come is not this batch's to say."""
+        """Follow the events of a batch until cancelled, since receipts may arrive at any time."""
         async with aclosing(client.watch_batch(batch_id, follow=True)) as stream:
-            async for seen in stream:
-                self._heard[batch_id], self.changed = seen.counts, time.monotonic()
+            async for event in stream:
+                self._counts_by_batch[batch_id], self.changed = event.counts, time.monotonic()
                 counts = self.counts
                 total = sum(counts.values())
                 self.progress.update(
                     self.task,
                     completed=total - unsettled(counts),
                     total=total,
-                    counts=screen.in_words(counts),
+                    counts=counts_line(counts),
                 )

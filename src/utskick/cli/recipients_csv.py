@@ -1,5 +1,4 @@
-"""From a sheet to recipients: which columns they stand in, which rows are right, which are there
-twice, and why others are not."""
+"""Conversion of a CSV file into recipients: columns, valid rows, duplicates, rejected rows."""
 
 from __future__ import annotations
 
@@ -26,9 +25,8 @@ from utskick.domain.validators import refusal
 
 _SAMPLE: Final = 200
 _PARTY: Final = ("partyid", "party", "personid")
-_WRITTEN: Final = re.compile(r"[+0-9()./\s-]{4,30}\Z")
-#: Names of columns, the best first: where a file has several, "Mobil" is a better number than
-#: "Telefon".
+_NUMBER_CHARACTERS: Final = re.compile(r"[+0-9()./\s-]{4,30}\Z")
+#: Accepted column names, best first: of several, "Mobil" is a better number than "Telefon".
 NUMBER_NAMES: Final = (
     *("mobil", "mobilnummer", "mobiltelefon", "mobilenumber", "mobile", "msisdn"),
     *("telefon", "telefonnummer", "tel", "phone", "phonenumber", "number", "nummer"),
@@ -38,9 +36,12 @@ _REFERENCE: Final = ("reference", "referens", "ref")
 
 
 def read_number(text: str) -> str | None:
-    """In E.164. The plain mobile number goes a short way: reading 100 000 of them as *any* number
-    takes seconds."""
-    if not _WRITTEN.match(text):  # letters would be read as the keys of a telephone
+    """Return a phone number in E.164, or None.
+
+    Swedish mobile numbers take a fast path: parsing 100 000 numbers of any kind takes seconds.
+    """
+    # letters would be read as the keys of a telephone
+    if not _NUMBER_CHARACTERS.match(text):
         return None
     bare = text.replace(" ", "").replace("-", "")
     mobile = "+46" + bare[1:]
@@ -61,33 +62,35 @@ def _is_mobile(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
-    """What a channel's list holds. ``names``: of its column, the best first; ``alike``: how a
-    column is known by its content."""
+    """Kind of list that a channel needs.
+
+    ``names``: accepted names of the destination column, best first; ``matches``: whether a cell
+    looks like a destination, to find the column by its contents.
+    """
 
     channel: str
     member: str
     names: tuple[str, ...]
     read: Callable[[str], str | None]
-    alike: Callable[[str], bool]
-    wrong: str
+    matches: Callable[[str], bool]
+    error: str
     party: type[BaseModel]
 
     def identity(self, recipient: Recipient) -> tuple[str | None, ...]:
-        """What makes two rows one message, as the service sees it: an e-mail is told apart by its
-        reference too."""
+        """Return the service's key for duplicates; for e-mail it includes the reference."""
         if self.channel == "sms":
             return recipient.destination, recipient.party_id
         local, _, domain = recipient.destination.rpartition("@")
         return f"{local}@{domain.lower()}", recipient.party_id, recipient.reference
 
     def members(self, recipient: Recipient) -> dict[str, str]:
-        """The recipient as a party of the contract's batch."""
-        named = {
+        """Return the recipient as a party of the contract's batch request."""
+        members = {
             self.member: recipient.destination,
             "partyId": recipient.party_id,
             "reference": recipient.reference,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        return {name: value for name, value in members.items() if value is not None}
 
 
 SMS: Final = ListKind(
@@ -112,7 +115,7 @@ EMAIL: Final = ListKind(
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Places in a row, from 0."""
+    """Column positions, counted from 0."""
 
     destination: int
     party: int | None = None
@@ -121,41 +124,48 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecipient:
-    """A row that nothing is sent to, and why."""
+    """Row that is not sent to, and the reason."""
 
     row: Row
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """``header``: the names of the columns, empty where the file has none; ``duplicates``: rows
-    that said what another had said."""
+class RecipientList:
+    """Result of reading a list.
 
-    recipients: tuple[Recipient, ...]
+    ``header``: column names, empty if the file has none; ``duplicates``: number of rows that repeat
+    another row.
+    """
+
+    valid: tuple[Recipient, ...]
     rejected: tuple[RejectedRecipient, ...]
     duplicates: int
     columns: Columns
     header: tuple[str, ...]
 
-    def named(self, place: int | None) -> str:
-        if place is None:
+    def column_name(self, position: int | None) -> str:
+        if position is None:
             return "none"
         return (
-            self.header[place]
-            if place < len(self.header) and self.header[place]
-            else f"column {place + 1}"
+            self.header[position]
+            if position < len(self.header) and self.header[position]
+            else f"column {position + 1}"
         )
 
 
-def listing_of(sheet: CsvRows, kind: ListKind, wanted: Sequence[str] = ()) -> Listing:
-    """``wanted``: columns as the user named them: ``Name`` or ``3``, ``party=Name``,
-    ``reference=Name``. Raises ``Unreadable``."""
-    if not sheet.rows:
+def parse_recipients(
+    csv_rows: CsvRows, kind: ListKind, user_columns: Sequence[str] = ()
+) -> RecipientList:
+    """Convert all rows; raise ``Unreadable`` if the destination column cannot be determined.
+
+    ``user_columns``: given by the user as ``Name``, ``3``, ``party=Name`` or ``reference=Name``.
+    """
+    if not csv_rows.rows:
         raise Unreadable("the file is empty")
-    header = sheet.rows[0].cells if _is_header(sheet.rows[0]) else ()
-    rows = sheet.rows[1:] if header else sheet.rows
-    columns = find_columns(header, rows, kind, wanted)
+    header = csv_rows.rows[0].cells if _is_header(csv_rows.rows[0]) else ()
+    rows = csv_rows.rows[1:] if header else csv_rows.rows
+    columns = find_columns(header, rows, kind, user_columns)
     found: dict[tuple[str | None, ...], Recipient] = {}
     rejected: list[RejectedRecipient] = []
     duplicates = 0
@@ -165,37 +175,40 @@ def listing_of(sheet: CsvRows, kind: ListKind, wanted: Sequence[str] = ()) -> Li
             rejected.append(RejectedRecipient(row, recipient))
         elif found.setdefault(kind.identity(recipient), recipient) is not recipient:
             duplicates += 1
-    return Listing(tuple(found.values()), tuple(rejected), duplicates, columns, header)
+    return RecipientList(tuple(found.values()), tuple(rejected), duplicates, columns, header)
 
 
 def _is_header(row: Row) -> bool:
-    """Names of columns hold no address and no number."""
+    """Whether the row holds column names: no address, no UUID and no number."""
     return not any(
         "@" in cell or parse_id(cell) or sum(ch.isdigit() for ch in cell) > 3 for cell in row.cells
     )
 
 
 def find_columns(
-    header: Sequence[str], rows: Sequence[Row], kind: ListKind, wanted: Sequence[str]
+    header: Sequence[str], rows: Sequence[Row], kind: ListKind, user_columns: Sequence[str]
 ) -> Columns:
-    asked = _asked(wanted, kind)
-    plain = [plain_name(name) for name in header]
-    places = {role: _place(name, plain) for role, name in asked.items()}
-    destination = places.get("destination", _by_name(plain, kind.names))
+    requested = _requested_columns(user_columns, kind)
+    plain_names = [plain_name(name) for name in header]
+    positions = {role: _position(name, plain_names) for role, name in requested.items()}
+    destination = positions.get("destination", _by_name(plain_names, kind.names))
     if destination is None:
-        destination = _by_content(rows, kind.alike)
+        destination = _by_content(rows, kind.matches)
     if destination is None:
-        seen = f" (its columns are {', '.join(header)})" if header else ""
+        known = f" (its columns are {', '.join(header)})" if header else ""
         raise Unreadable(
-            f"no column of the file holds {_HOLDS[kind.channel]}{seen}; name it with --column"
+            f"no column of the file contains {_CONTENTS[kind.channel]}{known}; select it with "
+            "--column"
         )
-    party = places.get("party", _by_name(plain, _PARTY))
+    party = positions.get("party", _by_name(plain_names, _PARTY))
     if party is None:
         party = _by_content(rows, lambda cell: parse_id(cell) is not None)
-    return Columns(destination, party, places.get("reference", _by_name(plain, _REFERENCE)))
+    return Columns(
+        destination, party, positions.get("reference", _by_name(plain_names, _REFERENCE))
+    )
 
 
-_HOLDS: Final = {"sms": "mobile numbers", "email": "e-mail addresses"}
+_CONTENTS: Final = {"sms": "mobile numbers", "email": "e-mail addresses"}
 _ROLES: Final = {
     "party": "party",
     "partyid": "party",
@@ -204,59 +217,58 @@ _ROLES: Final = {
 }
 
 
-def _asked(wanted: Sequence[str], kind: ListKind) -> dict[str, str]:
-    asked = {}
-    for words in wanted:
+def _requested_columns(user_columns: Sequence[str], kind: ListKind) -> dict[str, str]:
+    requested = {}
+    for words in user_columns:
         role, separator, name = words.partition("=")
         if not separator:
-            asked["destination"] = words
+            requested["destination"] = words
         elif plain_name(role) in _ROLES:
-            asked[_ROLES[plain_name(role)]] = name
+            requested[_ROLES[plain_name(role)]] = name
         elif plain_name(role) in kind.names:
-            asked["destination"] = name
+            requested["destination"] = name
         else:
-            raise Unreadable(f"--column {words}: write NAME, party=NAME or reference=NAME")
-    return asked
+            raise Unreadable(f"--column {words}: use NAME, party=NAME or reference=NAME")
+    return requested
 
 
-def _place(name: str, plain: Sequence[str]) -> int:
-    if plain_name(name) in plain:
-        return plain.index(plain_name(name))
+def _position(name: str, plain_names: Sequence[str]) -> int:
+    if plain_name(name) in plain_names:
+        return plain_names.index(plain_name(name))
     if name.isdigit() and int(name) >= 1:
         return int(name) - 1
     raise Unreadable(f"--column: the file has no column named {name}")
 
 
 def plain_name(name: str) -> str:
-    """A column's name without what people write differently: letter case, spaces, ``-`` and
-    ``_``."""
+    """Return a column name without case, blanks, ``-`` and ``_``."""
     return re.sub(r"[\W_]", "", name.casefold())
 
 
-def _by_name(plain: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((plain.index(name) for name in names if name in plain), None)
+def _by_name(plain_names: Sequence[str], names: Sequence[str]) -> int | None:
+    return next((plain_names.index(name) for name in names if name in plain_names), None)
 
 
-def _by_content(rows: Sequence[Row], alike: Callable[[str], bool]) -> int | None:
-    """The column in which at least half of the first cells are alike; the one with most of them."""
+def _by_content(rows: Sequence[Row], matches: Callable[[str], bool]) -> int | None:
+    """Return the column with most matching cells, if at least half of the sample matches."""
     sample = rows[:_SAMPLE]
     width = max((len(row.cells) for row in sample), default=0)
     hits = [
-        sum(1 for row in sample if place < len(row.cells) and alike(row.cells[place]))
-        for place in range(width)
+        sum(1 for row in sample if position < len(row.cells) and matches(row.cells[position]))
+        for position in range(width)
     ]
     best = max(range(width), key=hits.__getitem__, default=None)
     return best if best is not None and hits[best] and hits[best] * 2 >= len(sample) else None
 
 
 def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
-    """The recipient, or why there is none: checked by the same rules as the service checks."""
-    said = _cell(row, columns.destination)
-    if said is None:
-        return f"the {_EMPTY[kind.channel]} is missing"
-    destination = kind.read(said)
+    """Return the recipient, or the reason for rejecting it, by the service's own rules."""
+    cell = _cell(row, columns.destination)
+    if cell is None:
+        return f"the {_NOUNS[kind.channel]} is missing"
+    destination = kind.read(cell)
     if destination is None:
-        return kind.wrong
+        return kind.error
     party = _cell(row, columns.party)
     recipient = Recipient(
         destination, party.lower() if party else None, _cell(row, columns.reference)
@@ -270,8 +282,12 @@ def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
     return recipient
 
 
-_EMPTY: Final = {"sms": "number", "email": "address"}
+_NOUNS: Final = {"sms": "number", "email": "address"}
 
 
-def _cell(row: Row, place: int | None) -> str | None:
-    return (row.cells[place] or None) if place is not None and place < len(row.cells) else None
+def _cell(row: Row, position: int | None) -> str | None:
+    return (
+        (row.cells[position] or None)
+        if position is not None and position < len(row.cells)
+        else None
+    )

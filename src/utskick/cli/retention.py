@@ -1,5 +1,4 @@
-"""``utskick retention``: which rules apply, and what they would remove; the database is read and
-written directly."""
+"""``utskick retention``: show and apply the retention rules, directly in the database."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import bootstrap
-from utskick.bootstrap import channels as speaking
-from utskick.cli import console as screen
+from utskick.bootstrap import channels as channel_setup
+from utskick.cli import console
 from utskick.cli.options import Config
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.retention import Kept, RetentionRule
@@ -28,19 +27,19 @@ from utskick.store.retention.rules import RetentionRules
 from utskick.store.retention.sweep import Due, Retention, Walk
 
 retention = typer.Typer(
-    no_args_is_help=True, help="How long messages are kept, and what is past its time."
+    no_args_is_help=True, help="Show and apply the retention rules of messages."
 )
 
 _REASONS: Final = {
-    Kept.HOLD: "held",
-    Kept.ON_ITS_WAY: "on its way or in doubt",
-    Kept.UNTOLD: "not told yet",
+    Kept.HOLD: "on legal hold",
+    Kept.ON_ITS_WAY: "in progress or uncertain",
+    Kept.UNTOLD: "not yet reported",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RuleUsage:
-    """What stands under one rule, or under none."""
+    """Retention rule, and the messages due under it; without a rule, everything is preserved."""
 
     walk: Walk
     rule: RetentionRule | None
@@ -49,25 +48,25 @@ class RuleUsage:
 
 @retention.command()
 def status(config: Config = None) -> None:
-    """Show the rule of every type of request, and how much is past its time."""
-    found = asyncio.run(_look(bootstrap.read_settings(config)))
-    screen.console.print(_drawn(found))
+    """Show the retention rule of every message type, and how many messages are overdue."""
+    found = asyncio.run(_usage(bootstrap.read_settings(config)))
+    console.stdout.print(_usage_table(found))
 
 
 @retention.command()
 def run(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would go; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be removed; change nothing.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Remove what is past its time now, without waiting for a worker to come to it."""
+    """Remove overdue messages now, instead of waiting for a worker."""
     settings = bootstrap.read_settings(config)
     if dry_run:
-        screen.console.print(_drawn(asyncio.run(_look(settings))))
-        screen.say("Dry run: nothing was removed.")
+        console.stdout.print(_usage_table(asyncio.run(_usage(settings))))
+        console.print_line("Dry run: nothing was removed.")
         return
-    rows = asyncio.run(_carry_out(settings))
+    rows = asyncio.run(_sweep(settings))
     table = Table(
         "municipality",
         "type",
@@ -78,25 +77,25 @@ def run(
         title="removed",
         title_justify="left",
     )
-    for walk, gone in rows:
+    for walk, removed in rows:
         table.add_row(
             walk.municipality_id,
             walk.message_type,
-            *map(str, (gone.messages, gone.deliveries, gone.batches, gone.files)),
+            *map(str, (removed.messages, removed.deliveries, removed.batches, removed.files)),
         )
-    screen.console.print(table)
+    console.stdout.print(table)
 
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention]]:
     async with bootstrap.opened(settings) as database, answering():
-        yield database, Retention(database, speaking.rules_of(settings))
+        yield database, Retention(database, channel_setup.rules_of(settings))
 
 
-async def _look(settings: Settings) -> list[RuleUsage]:
+async def _usage(settings: Settings) -> list[RuleUsage]:
     now = utc_now()
     async with _opened(settings) as (database, store):
-        rules, found = RetentionRules(database, speaking.rules_of(settings)), list[RuleUsage]()
+        rules, found = RetentionRules(database, channel_setup.rules_of(settings)), list[RuleUsage]()
         for walk in await store.walks():
             applied = (await rules.of(walk.municipality_id)).of_type(
                 walk.message_type, walk.municipality_id
@@ -108,42 +107,42 @@ async def _look(settings: Settings) -> list[RuleUsage]:
         return found
 
 
-async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
-    """A walk of the workers that rests is begun anew."""
+async def _sweep(settings: Settings) -> list[tuple[Walk, Removed]]:
+    """Sweep everything, including walks that the workers have paused."""
     done = []
     async with _opened(settings) as (database, store):
         await Tallies(database).keep_up()
         await store.wake()
         for walk in await store.walks():
             total = Removed()
-            while (gone := await store.step(walk, utc_now())) is not None:
-                total += gone
+            while (removed := await store.step(walk, utc_now())) is not None:
+                total += removed
             done.append((walk, total))
     return done
 
 
-def _drawn(found: Sequence[RuleUsage]) -> Table:
+def _usage_table(found: Sequence[RuleUsage]) -> Table:
     table = Table(
-        "municipality", "type", "for", "rule", "decision", title="retention", title_justify="left"
+        "municipality", "type", "unit", "rule", "decision", title="retention", title_justify="left"
     )
-    table.add_column("past its time", justify="right")
+    table.add_column("overdue", justify="right")
     table.add_column("oldest", no_wrap=True)
     table.add_column("newest", no_wrap=True)
-    table.add_column("stays though it is old")
-    for each in found:
-        rule, due = each.rule, each.due
-        said = (
-            "none: all is kept"
+    table.add_column("retained although overdue")
+    for usage in found:
+        rule, due = usage.rule, usage.due
+        period = (
+            "none: everything is preserved"
             if rule is None
             else "preserve"
             if rule.days is None
             else f"{rule.days} days"
         )
         table.add_row(
-            each.walk.municipality_id,
-            each.walk.message_type,
-            escape(_part(rule)),
-            said,
+            usage.walk.municipality_id,
+            usage.walk.message_type,
+            escape(_unit_of(rule)),
+            period,
             escape(rule.decision) if rule else "",
             str(due.messages) if due else "",
             _day(due.oldest) if due else "",
@@ -159,8 +158,8 @@ def _drawn(found: Sequence[RuleUsage]) -> Table:
     return table
 
 
-def _part(rule: RetentionRule | None) -> str:
-    """The part of the municipality that a rule is for."""
+def _unit_of(rule: RetentionRule | None) -> str:
+    """Return the unit that a rule applies to, empty for the whole municipality."""
     if rule is None or rule.unit is None:
         return ""
     return ", ".join(name for name in (rule.unit.organization_number, rule.unit.department) if name)

@@ -1,4 +1,4 @@
-"""``utskick send``: one message to one recipient, and what became of it."""
+"""``utskick send``: send one message to one recipient, and print its status."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console as screen
-from utskick.cli import payloads as bodies
-from utskick.cli.client import ServiceTarget, reaching
+from utskick.cli import console, payloads
+from utskick.cli.client import ServiceTarget, open_client
 from utskick.cli.options import (
     Address,
-    AtOnce,
     High,
     Key,
     Municipality,
+    NoWait,
     Party,
     Reference,
     target_of,
@@ -27,70 +26,81 @@ from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick_client import Email, Manner, MessageResult, Sms
 
-send = typer.Typer(no_args_is_help=True, help="Send one message, and see what became of it.")
+send = typer.Typer(no_args_is_help=True, help="Send one message and print its status.")
 
 _NOT_SENT = (Status.FAILED, Status.EXPIRED, Status.CANCELLED)
 
 
 @send.command()
 def sms(
-    to: Annotated[str, typer.Option(help="Mobile number: 070-174 06 05 or +46701740605.")],
-    message: Annotated[str, typer.Option(help="The text.")],
-    sender: Annotated[str | None, typer.Option(help="Name on the phone, 3-11 characters.")] = None,
+    to: Annotated[str, typer.Option(help="Mobile number, such as 070-174 06 05 or +46701740605.")],
+    message: Annotated[str, typer.Option(help="Text of the message.")],
+    sender: Annotated[
+        str | None, typer.Option(help="Sender name shown on the phone, 3-11 characters.")
+    ] = None,
     party: Party = None,
     reference: Reference = None,
     high: High = False,
-    at_once: AtOnce = False,
+    no_wait: NoWait = False,
     key: Key = None,
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
-    """Send one SMS."""
-    # What is no number goes as it is written: the service says what is wrong with it.
+    """Send one SMS.
+
+    Example: utskick send sms --to 070-1740605 --message "Welcome on Monday."
+    """
+    # An invalid number is passed on as it is written: the service reports what is wrong with it.
     recipient = Recipient(read_number(to) or to, party, reference)
     body = SmsContent(message, sender, high).to_one(recipient)
-    _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
+    _carry_out(target_of(url, municipality), body, Manner(key, wait=not no_wait))
 
 
 @send.command()
 def email(
     to: Annotated[str, typer.Option(help="E-mail address.")],
-    subject: Annotated[str, typer.Option(help="The subject.")],
-    message: Annotated[str, typer.Option(help="The plain text.")],
-    html: Annotated[Path | None, typer.Option(help="File with the same as HTML.")] = None,
-    attach: Annotated[
-        list[Path] | None, typer.Option(help="File to attach; may be repeated.")
+    subject: Annotated[str, typer.Option(help="Subject line.")],
+    message: Annotated[str, typer.Option(help="Plain text of the message.")],
+    html: Annotated[
+        Path | None, typer.Option(help="File with the HTML version of the message.")
     ] = None,
-    sender: Annotated[str | None, typer.Option(help="Address that it is from.")] = None,
-    sender_name: Annotated[str | None, typer.Option(help="Name beside that address.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="File to attach. May be repeated.")
+    ] = None,
+    sender: Annotated[str | None, typer.Option(help="Sender address.")] = None,
+    sender_name: Annotated[str | None, typer.Option(help="Sender name; requires --sender.")] = None,
     party: Party = None,
     reference: Reference = None,
     high: High = False,
-    at_once: AtOnce = False,
+    no_wait: NoWait = False,
     key: Key = None,
     municipality: Municipality = "2281",
     url: Address = "http://127.0.0.1:8080",
 ) -> None:
-    """Send one e-mail."""
+    """Send one e-mail.
+
+    Example: utskick send email --to anna@example.se --subject Hello --message "Welcome."
+    """
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
     content = EmailContent(subject, message, page, files, sender_of(sender, sender_name), high)
     body = content.to_one(Recipient(to, party, reference))
-    _carry_out(target_of(url, municipality), body, Manner(key, wait=not at_once))
+    _carry_out(target_of(url, municipality), body, Manner(key, wait=not no_wait))
 
 
 def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None:
-    """Exit status 1 where the answer says that it was not sent."""
+    """Send the message; exit with status 1 if the answer reports that it was not sent."""
     message = asyncio.run(_send(target, body, manner))
-    screen.console.print(screen.of_message(message))
+    console.stdout.print(console.message_table(message))
     if message.replayed:
-        screen.say(
-            "This key was used before: nothing new was sent, and this is what became of it then."
+        console.print_line(
+            "This key has been used before: nothing new was sent, and the result above is from "
+            "the earlier request."
         )
     if any(delivery.lifecycle in _NOT_SENT for delivery in message.deliveries):
         raise typer.Exit(1)
 
 
 async def _send(target: ServiceTarget, body: Sms | Email, manner: Manner) -> MessageResult:
-    async with reaching(target) as client:
-        return await bodies.send(client, body, manner)
+    async with open_client(target) as client:
+        return await payloads.send(client, body, manner)

@@ -30,8 +30,11 @@ log = structlog.get_logger(__name__)
 def serve(
     settings: Settings, config: Path | None, workers: int, ready_file: Path | None = None
 ) -> None:
-    """Until SIGTERM or SIGINT. ``workers``: child processes; 0: the worker runs in this process.
-    ``ready_file``: written when up."""
+    """Run the service until SIGTERM or SIGINT.
+
+    ``workers``: number of worker processes; with 0 the worker runs in this process. ``ready_file``:
+    JSON file with the addresses, written once the service accepts requests.
+    """
     logs.configure(settings.log.level, settings.log.format)
     uvloop.run(_serve(settings, config, workers, ready_file))
 
@@ -43,12 +46,12 @@ async def _serve(
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(bootstrap.serving(settings, work=workers == 0))
         if workers:
-            crew = Crew(settings, config, running.place, workers)
-            stack.push_async_callback(crew.close)
-            crew.start()
+            processes = WorkerProcesses(settings, config, running.place, workers)
+            stack.push_async_callback(processes.close)
+            processes.start()
         _announce(running, settings)
         if ready_file is not None:
-            _tell(running, ready_file)
+            _write_ready_file(running, ready_file)
         await bootstrap.stop_wanted(*running.parts, signalled=signalled)
         log.info("stopping", grace=settings.worker.grace)
 
@@ -60,16 +63,14 @@ def _announce(running: bootstrap.Running, settings: Settings) -> None:
     ]
     if running.viewer_url:
         lines.append(
-            f"[bold]Sandbox[/]        {running.viewer_url}   what the citizens got, ledger"
+            f"[bold]Sandbox[/]        {running.viewer_url}   messages received by citizens"
         )
-    lines.append(
-        f"[bold]Database[/]       {'external' if settings.database.url else f'embedded, in {settings.data.folder.absolute()}'}"
-    )
+    lines.append(f"[bold]Database[/]       {_database(settings)}")
     auth = settings.section("auth")
-    lines.append(f"[bold]Tokens[/]         {_whose_tokens(auth, running.api_url)}")
+    lines.append(f"[bold]Tokens[/]         {_token_endpoints(auth, running.api_url)}")
     if running.viewer_url:
         lines += ["", f"[bold yellow]{NOTICE}[/]"]
-    lines += ["", "Stop with Ctrl-C; what is being sent may finish."]
+    lines += ["", "Stop with Ctrl-C; deliveries in progress are allowed to finish."]
     console = Console(stderr=True)
     console.print(Panel("\n".join(lines), title="Utskick", expand=False))
     if running.client_file is not None:
@@ -81,30 +82,38 @@ def _announce(running: bootstrap.Running, settings: Settings) -> None:
         )
 
 
+def _database(settings: Settings) -> str:
+    if settings.database.url:
+        return "external"
+    return f"embedded, in {settings.data.folder.absolute()}"
+
+
 def _first_calls(api_url: str, client_file: Path) -> str:
-    """To be copied: a token for ten minutes, and an SMS with it. The secret stays in its file."""
+    """Return commands to copy: fetch a token and send an SMS; the secret stays in its file."""
     here = Path.cwd()
     path = quote(
         str(client_file.relative_to(here) if client_file.is_relative_to(here) else client_file)
     )
     return "\n".join(
         [
-            "From another terminal: a token, and an SMS with it.",
-            f"""  TOKEN=$(curl -sK {path} {api_url}/oauth2/token -d grant_type=client_credentials | cut -d'"' -f4)""",
-            f"""  curl {api_url}/2281/sms -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\""",
+            "From another terminal, fetch a token and send an SMS:",
+            f"  TOKEN=$(curl -sK {path} {api_url}/oauth2/token"
+            """ -d grant_type=client_credentials | cut -d'"' -f4)""",
+            f'  curl {api_url}/2281/sms -H "Authorization: Bearer $TOKEN"'
+            " -H 'Content-Type: application/json' \\",
             """       -d '{"mobileNumber": "+46701740605", "message": "Välkommen på måndag."}'""",
         ]
     )
 
 
-def _whose_tokens(auth: AuthSection, api_url: str) -> str:
-    ours = [f"{auth.issuer or api_url}/oauth2/token"] if auth.embedded else []
-    places = [*ours, *(issuer.name for issuer in auth.issuers)]
-    return ", ".join(places) or "[bold yellow]nobody is asked for one (auth.mode is off)[/]"
+def _token_endpoints(auth: AuthSection, api_url: str) -> str:
+    endpoints = [f"{auth.issuer or api_url}/oauth2/token"] if auth.embedded else []
+    places = [*endpoints, *(issuer.name for issuer in auth.issuers)]
+    return ", ".join(places) or "[bold yellow]not required (auth.mode is off)[/]"
 
 
-def _tell(running: bootstrap.Running, ready_file: Path) -> None:
-    """Written whole or not at all: who waits for it reads it the moment it is there."""
+def _write_ready_file(running: bootstrap.Running, ready_file: Path) -> None:
+    """Write the file atomically, since other processes read it as soon as it exists."""
     partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
     partial.write_bytes(
         orjson.dumps({"api": running.api_url, "viewer": running.viewer_url, "pid": os.getpid()})
@@ -112,11 +121,15 @@ def _tell(running: bootstrap.Running, ready_file: Path) -> None:
     partial.replace(ready_file)
 
 
-class Crew:
-    """Worker processes beside the API. One that dies is replaced; all stop with us."""
+class WorkerProcesses:
+    """Supervisor of the worker processes; one that dies is replaced."""
 
     def __init__(
-        self, settings: Settings, config: Path | None, place: SandboxAddresses | None, count: int
+        self,
+        settings: Settings,
+        config: Path | None,
+        addresses: SandboxAddresses | None,
+        count: int,
     ) -> None:
         self._command = [
             sys.executable,
@@ -125,17 +138,17 @@ class Crew:
             "worker",
             *(["--config", str(config)] if config else []),
         ]
-        self._environment = {**os.environ, **_inherited(settings, place)}
+        self._environment = {**os.environ, **_inherited(settings, addresses)}
         self._count = count
         self._grace = settings.worker.grace
-        self._keepers: list[asyncio.Task[None]] = []
+        self._supervisors: list[asyncio.Task[None]] = []
         self._processes: set[asyncio.subprocess.Process] = set()
         self._closing = False
 
     def start(self) -> None:
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
+        self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._count)]
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         while not self._closing:
             process = await asyncio.create_subprocess_exec(*self._command, env=self._environment)
             self._processes.add(process)
@@ -148,30 +161,29 @@ class Crew:
                 await asyncio.sleep(1)
 
     async def close(self) -> None:
-        """All of them stop gracefully; who does not is killed."""
+        """Stop all worker processes gracefully, and kill those that do not stop in time."""
         self._closing = True
         for process in self._processes:
             with suppress(ProcessLookupError):
                 process.terminate()
-        _, late = await asyncio.wait(self._keepers, timeout=self._grace + 8)
+        _, unfinished = await asyncio.wait(self._supervisors, timeout=self._grace + 8)
         for process in self._processes:
             with suppress(ProcessLookupError):
                 process.kill()
-        if late:
-            await asyncio.wait(late, timeout=5)
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=5)
 
 
-def _inherited(settings: Settings, place: SandboxAddresses | None) -> dict[str, str]:
-    """What a worker must know that is not in the file: the folder, and where this process's
-    simulators are."""
-    told: dict[str, Any] = {"UTSKICK_DATA__FOLDER": str(settings.data.folder.absolute())}
-    if place is not None:
-        told["UTSKICK_SANDBOX__ENABLED"] = "true"
-        told |= {
+def _inherited(settings: Settings, addresses: SandboxAddresses | None) -> dict[str, str]:
+    """Return the environment of a worker: data folder and addresses of the simulators."""
+    environment: dict[str, Any] = {"UTSKICK_DATA__FOLDER": str(settings.data.folder.absolute())}
+    if addresses is not None:
+        environment["UTSKICK_SANDBOX__ENABLED"] = "true"
+        environment |= {
             f"UTSKICK_{name.upper()}": orjson.dumps(_merged(settings, name, section)).decode()
-            for name, section in sections(place).items()
+            for name, section in sections(addresses).items()
         }
-    return told
+    return environment
 
 
 def _merged(settings: Settings, name: str, simulated: dict[str, Any]) -> dict[str, Any]:
@@ -186,14 +198,15 @@ def work(settings: Settings) -> None:
 
 
 def migrate(settings: Settings, console: Console) -> None:
-    """Bring the schema of the database in the settings to this release's."""
+    """Migrate the schema of the database in the settings to this release."""
     if settings.database.url is None:
         raise DatabaseFault(
-            "the embedded database is migrated by `utskick serve` itself; for another one set database.url"
+            "`utskick serve` migrates the embedded database itself; set database.url to "
+            "migrate an external one"
         )
     before, after = migrations.migrate(settings.database.url.get_secret_value())
     console.print(
         f"schema {before or 'none'} → {after}"
         if before != after
-        else f"schema {after}: nothing to do"
+        else f"schema {after}: already up to date"
     )

@@ -1,4 +1,4 @@
-"""``utskick vault``: the keys that seal personal data."""
+"""``utskick vault``: manage the encryption keys of personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from utskick import bootstrap
-from utskick.cli import console as screen
+from utskick.cli import console
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.domain.clock import utc_now
@@ -25,42 +25,53 @@ from utskick.store.retention.key_destruction import KeyDestruction
 
 vault = typer.Typer(
     no_args_is_help=True,
-    help="The keys that seal personal data in the database (docs/explanation/vault.md).",
+    help="Manage the keys that encrypt personal data (docs/how-to/rotate-keys.md).",
 )
 
 
 @vault.command("new-key")
-def make() -> None:
-    """Print a new key for vault.key or the file of vault.key_file. Keep a copy: without it the data
-    cannot be read."""
-    screen.say(new_key())
+def create_key() -> None:
+    """Print a new master key for vault.key or vault.key_file.
+
+    Keep a copy in a safe place: without it the data cannot be decrypted.
+    """
+    console.print_line(new_key())
 
 
 @vault.command("status")
 def status(config: Config = None) -> None:
-    """Show the vault's keys by municipality and month, and which key of the settings wraps each."""
+    """List the vault's keys, and the master key that wraps each of them."""
     rows, ring = asyncio.run(_status(bootstrap.read_settings(config)))
     table = Table(
-        "municipality", "key", "wrapped by", "made", title="keys of the vault", title_justify="left"
+        "municipality",
+        "key",
+        "wrapped by",
+        "created",
+        title="keys of the vault",
+        title_justify="left",
     )
     for row in rows:
         table.add_row(
             row.place[0] or "all",
-            _named(row.place[1]),
-            _wrapped(row, ring),
+            _key_name(row.place[1]),
+            _wrapped_by(row, ring),
             f"{row.created:%Y-%m-%d}",
         )
-    screen.console.print(table)
-    screen.say(f"The settings have {', '.join(f'{name} ({_place(ring, name)})' for name in ring)}.")
+    console.stdout.print(table)
+    console.print_line(
+        f"The settings have {', '.join(f'{name} ({_origin(ring, name)})' for name in ring)}."
+    )
     first, older = ring[0], {name for row in rows for name in row.wraps} - {ring[0]}
     living = [row for row in rows if row.destroyed is None]
     if any(first not in row.wraps for row in living):
-        screen.say(
-            "Not all keys are wrapped by vault.key: old_keys must stay. `utskick vault rewrap` changes that."
+        console.print_line(
+            "Some keys are not wrapped by vault.key: keep old_keys until `utskick vault "
+            "rewrap` has been run."
         )
     elif older:
-        screen.say(
-            "All keys are wrapped by vault.key. When every process has it, `utskick vault rewrap` takes the older wrapping away."
+        console.print_line(
+            "All keys are wrapped by vault.key. When every process uses it, `utskick vault "
+            "rewrap` removes the older wrappings."
         )
 
 
@@ -69,47 +80,51 @@ async def _status(settings: Settings) -> tuple[list[KeyRow], tuple[str, ...]]:
         return await database.vault.rows.all(), database.vault.ring
 
 
-def _named(period: str) -> str:
+def _key_name(period: str) -> str:
     return (
-        "index of parties and files"
+        "search index of parties and files"
         if period == INDEX
         else period
         if parse_month(period)
-        else "directory, lasting secrets"
+        else "directory and long-lived secrets"
     )
 
 
-def _wrapped(row: KeyRow, ring: Sequence[str]) -> str:
+def _wrapped_by(row: KeyRow, ring: Sequence[str]) -> str:
     if row.destroyed is not None:
         return f"[red]destroyed {row.destroyed:%Y-%m-%d}[/]"
     return ", ".join(
-        f"{name} ({_place(ring, name)})"
+        f"{name} ({_origin(ring, name)})"
         for name in sorted(row.wraps, key=lambda n: ring.index(n) if n in ring else len(ring))
     )
 
 
-def _place(ring: Sequence[str], name: str) -> str:
+def _origin(ring: Sequence[str], name: str) -> str:
     return "not in the settings" if name not in ring else "key" if name == ring[0] else "old_keys"
 
 
 @vault.command("rewrap")
 def rewrap(config: Config = None) -> None:
-    """End a change of keys: all is wrapped by the settings' key, and no more by older ones. Every
-    process must have the new key by now."""
-    strange, gone = asyncio.run(_rewrap(bootstrap.read_settings(config)))
-    if strange:
+    """Finish a rotation of the master key: wrap all keys with the current one only.
+
+    Every process must already use the new key.
+    """
+    unknown, removed = asyncio.run(_rewrap(bootstrap.read_settings(config)))
+    if unknown:
         raise NotAllowedHere(
-            f"{strange} keys of the vault are wrapped by a key that the settings do not have: add it to vault.old_keys"
+            f"{unknown} keys of the vault are wrapped by a master key that is not in the "
+            "settings: add it to vault.old_keys"
         )
-    screen.say(
-        f"All keys are wrapped by vault.key alone ({gone} older wrappings taken away). vault.old_keys may go."
+    console.print_line(
+        f"All keys are wrapped by vault.key alone ({removed} older wrappings removed). "
+        "vault.old_keys can now be removed."
     )
 
 
 async def _rewrap(settings: Settings) -> tuple[int, int]:
     async with bootstrap.opened(settings) as database, answering():
-        strange = await database.vault.rewrap()
-        return strange, 0 if strange else await database.vault.rows.keep_only(
+        unknown = await database.vault.rewrap()
+        return unknown, 0 if unknown else await database.vault.rows.keep_only(
             database.vault.ring[0]
         )
 
@@ -117,31 +132,42 @@ async def _rewrap(settings: Settings) -> tuple[int, int]:
 @vault.command("destroy")
 def destroy(
     municipality: Annotated[str, typer.Option(help="Municipality id.")],
-    month: Annotated[str, typer.Option(help="The month, as 2026-01.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without asking.")] = False,
+    month: Annotated[str, typer.Option(help="Month, such as 2026-01.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without confirmation.")] = False,
     config: Config = None,
 ) -> None:
-    """Destroy the key of a month: what was said in it cannot be read any more, by anybody, ever."""
+    """Destroy the key of a month (crypto-shredding).
+
+    The texts, files, numbers, addresses and names of its messages become permanently unreadable.
+    """
     found = parse_month(month)
     if found is None:
-        raise Unreadable("--month must be a month like 2026-01")
-    asyncio.run(_destroy(bootstrap.read_settings(config), municipality, found, asks=not yes))
-    screen.say(f"The key of {month} is destroyed. Running processes forget it within a minute.")
-    screen.say(
-        "A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old"
+        raise Unreadable("--month must be a month such as 2026-01")
+    asyncio.run(_destroy(bootstrap.read_settings(config), municipality, found, confirm=not yes))
+    console.print_line(
+        f"The key of {month} is destroyed. Running processes discard it within a minute."
     )
-    screen.say("key go (docs/how-to/destroy-a-month.md).")
+    console.print_line(
+        "A backup of the tables vault_keys and vault_wraps still contains the key: delete such "
+        "backups,"
+    )
+    console.print_line(
+        "or rotate vault.key and delete the old master key (docs/how-to/rotate-keys.md)."
+    )
 
 
-async def _destroy(settings: Settings, municipality_id: str, month: Month, *, asks: bool) -> None:
+async def _destroy(
+    settings: Settings, municipality_id: str, month: Month, *, confirm: bool
+) -> None:
     async with bootstrap.opened(settings) as database, answering():
         destruction = KeyDestruction(database, municipality_id, month)
         count = await destruction.check(utc_now())
-        screen.console.print(
-            f"[bold red]{count} deliveries of {escape(municipality_id)} become unreadable for ever:[/] "
-            "texts, files, numbers, addresses, names. Statuses, times and statistics stay."
+        console.stdout.print(
+            f"[bold red]{count} deliveries of {escape(municipality_id)} become permanently "
+            "unreadable:[/] "
+            "texts, files, numbers, addresses and names. Statuses, times and statistics remain."
         )
-        if asks:
+        if confirm:
             typer.confirm("Destroy the key?", abort=True)
         if not await destruction.carry_out(login(), utc_now()):
-            raise NotAllowedHere("the key was destroyed by somebody else meanwhile")
+            raise NotAllowedHere("the key has been destroyed by somebody else meanwhile")

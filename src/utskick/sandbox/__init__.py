@@ -1,2 +1,1 @@
-"""Every provider, simulated over its real protocol, with a ledger of what the citizens received.
-Nothing leaves the machine."""
+"""Simulators of all providers, with a ledger of received messages. Nothing leaves the machine."""

@@ -1,5 +1,4 @@
-"""Where the sandbox's town stands: what channels need to find it, and what simulators need to build
-it."""
+"""Addresses of the sandbox, and the protocol that all simulators implement."""
 
 from __future__ import annotations
 
@@ -14,8 +13,10 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class SandboxAddresses:
-    """Its ports (``https_port``: with client certificates), its folder (certificates, print
-    batches), and where the API is."""
+    """Ports and folder of the sandbox, and the address of the API.
+
+    ``https_port`` requires client certificates; ``folder`` holds certificates and print batches.
+    """
 
     http_port: int
     smtp_port: int
@@ -26,15 +27,14 @@ class SandboxAddresses:
 
 
 class Simulator(Protocol):
-    """One provider's protocol, spoken for the citizens: writes what they receive into the ledger,
-    and misbehaves on request."""
+    """Simulator of a provider: adds received messages to the ledger, and simulates faults."""
 
     def routes(self) -> list[web.RouteDef]:
-        """On the town's HTTP port; none for a simulator with a port of its own."""
+        """Return the routes on the sandbox's HTTP port; empty if the simulator has its own port."""
         ...
 
     async def start(self) -> None:
-        """Opens ports of its own. Raises ``OSError`` where one is taken."""
+        """Open the simulator's own ports; raise ``OSError`` if a port is in use."""
         ...
 
     async def close(self) -> None: ...

@@ -1,5 +1,4 @@
-"""How a simulator over HTTP misbehaves on request: the script of faults before its own magic
-recipients, and what each fault looks like."""
+"""Fault injection for HTTP simulators: which fault applies to a call, and its response."""
 
 from __future__ import annotations
 
@@ -16,13 +15,16 @@ from aiohttp import web
 
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 
-#: Seconds between looks at whether the client of a held connection has left.
-_GLANCE: Final = 0.02
+#: Seconds between two checks of whether the client of a held connection has left.
+_INTERVAL: Final = 0.02
 
 
-class Misconduct:
-    """Of one provider. ``magic``: its recipients that misbehave by their own name; ``patterns``:
-    rules for all whose name is like that."""
+class FaultInjector:
+    """Fault injection of one provider.
+
+    The script takes precedence over ``magic`` (recipient → rule) and over ``patterns`` (rules whose
+    recipient is a regular expression).
+    """
 
     def __init__(
         self,
@@ -33,60 +35,62 @@ class Misconduct:
     ) -> None:
         self._provider = provider
         self._script = script
-        self._magic = Faults()
+        self._built_in = Faults()
         for recipient, rule in magic.items():
-            self._magic.add(replace(rule, recipient=rf"\A{re.escape(recipient)}\Z"))
+            self._built_in.add(replace(rule, recipient=rf"\A{re.escape(recipient)}\Z"))
         for rule in patterns:
-            self._magic.add(rule)
-        self._silence = Silence()
+            self._built_in.add(rule)
+        self._response_faults = ResponseFaults()
 
-    def strike(self, recipient: str) -> FaultRule | None:
-        """The rule that strikes this call. Counts it."""
-        return self._script.strike(self._provider, recipient) or self._magic.strike(
+    def apply(self, recipient: str) -> FaultRule | None:
+        """Return the rule that applies to this call, and count it."""
+        return self._script.apply(self._provider, recipient) or self._built_in.apply(
             self._provider, recipient
         )
 
-    async def silence(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
-        """What stands in place of the answer to a message that was taken. None: a plain answer."""
-        return await self._silence.instead(request, rule)
+    async def faulty_response(
+        self, request: web.Request, rule: FaultRule | None
+    ) -> web.Response | None:
+        """Return the response of a timeout, drop or garbage fault, or None to respond normally."""
+        return await self._response_faults.response(request, rule)
 
     def close(self) -> None:
-        """Held connections end now."""
-        self._silence.close()
+        """Release all held connections."""
+        self._response_faults.close()
 
 
-class Silence:
-    """What stands in place of an answer: nothing, a broken connection, or what nobody can read."""
+class ResponseFaults:
+    """Responses of faults after acceptance: none, a dropped connection or garbage."""
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()
 
-    async def instead(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
-        """None: a plain answer."""
+    async def response(self, request: web.Request, rule: FaultRule | None) -> web.Response | None:
+        """Return the response of the fault, or None to respond normally."""
         match rule:
             case FaultRule(fault=ProviderFault.TIMEOUT):
                 return await self._hold(request, rule.seconds)
             case FaultRule(fault=ProviderFault.DROP):
-                return hang_up(request)
+                return drop_connection(request)
             case FaultRule(fault=ProviderFault.GARBAGE):
-                return _mumble(request)
+                return _send_garbage(request)
         return None
 
     def close(self) -> None:
-        """Held connections end now."""
+        """Release all held connections."""
         self._closed.set()
 
     async def _hold(self, request: web.Request, seconds: float) -> web.Response:
         end = time.monotonic() + seconds
         while request.transport is not None and time.monotonic() < end:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), _GLANCE)
+                await asyncio.wait_for(self._closed.wait(), _INTERVAL)
                 break
-        return hang_up(request)
+        return drop_connection(request)
 
 
 def throttled(rule: FaultRule, body: bytes = b"", content_type: str = "text/plain") -> web.Response:
-    """HTTP 429 with the time to come back (RFC 6585 section 4)."""
+    """Return HTTP 429 with Retry-After (RFC 6585 section 4)."""
     return web.Response(
         status=429,
         body=body,
@@ -95,18 +99,20 @@ def throttled(rule: FaultRule, body: bytes = b"", content_type: str = "text/plai
     )
 
 
-def hang_up(request: web.Request) -> web.Response:
+def drop_connection(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
 
 
-def _mumble(request: web.Request) -> web.Response:
-    """Bytes that are no HTTP."""
+def _send_garbage(request: web.Request) -> web.Response:
+    """Send bytes that are not valid HTTP."""
     if request.transport is not None:
         transport = cast(
-            asyncio.WriteTransport, request.transport
-        )  # uvloop's are not of that class, and can write all the same
+            asyncio.WriteTransport,
+            request.transport,
+            # uvloop's transports are writable without being subclasses.
+        )
         transport.write(b"<html>\x00\xff It works!\r\n\r\n")
         transport.close()
     return web.Response(status=500)

@@ -1,5 +1,4 @@
-"""How the sandbox misbehaves on request: by magic recipients, and by a script of faults laid in at
-run time."""
+"""Faults of the simulators: magic recipients, and a script that can be changed at run time."""
 
 from __future__ import annotations
 
@@ -10,31 +9,28 @@ from itertools import count
 
 
 class ProviderFault(StrEnum):
-    """What can go wrong at a provider. The first group concerns the answer, the second the delivery
-    report."""
+    """Fault at a provider, concerning the response (first group) or the delivery report."""
 
-    REFUSE = "refuse"  # a clear no, for ever
-    THROTTLE = "throttle"  # told to slow down, with Retry-After
+    REFUSE = "refuse"  # a permanent rejection
+    THROTTLE = "throttle"  # HTTP 429 or its counterpart, with Retry-After
     TEMPORARY = "temporary"  # a temporary error
-    TIMEOUT = "timeout"  # takes the message, answers nothing until the caller gives up
-    DROP = "drop"  # takes the message, closes the connection without an answer
-    GARBAGE = "garbage"  # takes the message, answers what nobody can read
-    LOGIN = "login"  # refuses the login
+    TIMEOUT = "timeout"  # accepts the message, and does not respond until the caller gives up
+    DROP = "drop"  # accepts the message, and closes the connection without a response
+    GARBAGE = "garbage"  # accepts the message, and responds with garbage
+    LOGIN = "login"  # rejects the login
     REPORT_LATE = "report-late"
     REPORT_TWICE = "report-twice"
-    REPORT_EARLY = "report-early"  # before the answer
+    REPORT_EARLY = "report-early"  # before the response
     REPORT_NEVER = "report-never"
-    REPORT_FAILED = "report-failed"  # the phone never got it
+    REPORT_FAILED = "report-failed"  # the phone did not receive it
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """A line of the fault script: ``fault`` for calls to ``provider`` (None: all) whose recipient
-    matches ``recipient``.
+    """Rule of the fault script: ``fault`` for calls to ``provider`` (None: any).
 
-        ``recipient`` is a regular expression.
-    ``times``: how often it strikes per recipient, None for ever.
-        ``seconds``: Retry-After, or how long a time-out or a late report takes.
+    ``recipient``: regular expression. ``times``: number of times per recipient, None for always.
+    ``seconds``: Retry-After, or the duration of a timeout or of a late report.
     """
 
     fault: ProviderFault
@@ -45,7 +41,7 @@ class FaultRule:
     number: int = 0
 
 
-#: The last two digits of +46700####NN. Listed in docs/reference/sandbox.md.
+#: By the last two digits of +46700####NN; documented in docs/reference/sandbox.md.
 MAGIC_NUMBERS: dict[str, FaultRule] = {
     "02": FaultRule(ProviderFault.THROTTLE, times=2),
     "03": FaultRule(ProviderFault.REFUSE, times=None),
@@ -62,7 +58,7 @@ MAGIC_NUMBERS: dict[str, FaultRule] = {
     "14": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
 
-#: The tag of name+TAG@domain. Listed in docs/reference/sandbox.md.
+#: By the tag of name+TAG@domain; documented in docs/reference/sandbox.md.
 MAGIC_TAGS: dict[str, FaultRule] = {
     "refuse": FaultRule(ProviderFault.REFUSE, times=None),
     "throttle": FaultRule(ProviderFault.THROTTLE, times=2),
@@ -78,7 +74,7 @@ _TAGGED = re.compile(r"[^@]*\+([a-z]+)@")
 
 
 def magic(recipient: str) -> FaultRule | None:
-    """The rule that a recipient carries in its own name, if any."""
+    """Return the rule encoded in a recipient, if any."""
     if found := _NUMBER.match(recipient):
         return MAGIC_NUMBERS.get(found[1])
     if found := _TAGGED.match(recipient.lower()):
@@ -88,10 +84,10 @@ def magic(recipient: str) -> FaultRule | None:
 
 @dataclass
 class Faults:
-    """The script in force, and how often each rule has struck each recipient."""
+    """Script in force, with the number of times each rule has been applied to each recipient."""
 
     rules: list[FaultRule] = field(default_factory=list)
-    _struck: dict[tuple[int, str], int] = field(default_factory=dict)
+    _counts: dict[tuple[int, str], int] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def add(self, rule: FaultRule) -> FaultRule:
@@ -102,20 +98,19 @@ class Faults:
 
     def clear(self) -> None:
         self.rules.clear()
-        self._struck.clear()
+        self._counts.clear()
 
-    def strike(self, provider: str, recipient: str) -> FaultRule | None:
-        """The rule that strikes this call: the script before the magic of the recipient. Counts
-        it."""
+    def apply(self, provider: str, recipient: str) -> FaultRule | None:
+        """Return the rule that applies to this call, and count it; the script comes first."""
         for rule in (*self.rules, magic(recipient)):
             if rule is None or rule.provider not in (None, provider):
                 continue
             if rule.number and not re.search(rule.recipient, recipient):
                 continue
-            who = (rule.number, recipient.lower())
-            struck = self._struck.get(who, 0)
-            if rule.times is not None and struck >= rule.times:
+            key = (rule.number, recipient.lower())
+            count_so_far = self._counts.get(key, 0)
+            if rule.times is not None and count_so_far >= rule.times:
                 continue
-            self._struck[who] = struck + 1
+            self._counts[key] = count_so_far + 1
             return rule
         return None

@@ -1,5 +1,4 @@
-"""An invoice opened as Kivra shows it: what is to be paid, to whom, and the PDF. Never fails on odd
-content."""
+"""Parser of Kivra invoices for the viewer; malformed content never raises."""
 
 from __future__ import annotations
 
@@ -10,15 +9,18 @@ from typing import Any, Final
 
 import orjson
 
-from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.mail_parser import AttachedFile
 
 _GIROS: Final = {"1": "Bankgiro", "2": "Plusgiro"}
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One way to pay. ``giro``: Bankgiro, Plusgiro or nothing; ``amount``: kronor with a point;
-    ``is_ocr``: of the reference."""
+    """Payment option.
+
+    ``giro``: Bankgiro, Plusgiro or empty; ``amount``: SEK with a decimal point; ``is_ocr``: whether
+    the reference is an OCR number.
+    """
 
     amount: str
     due: str
@@ -31,25 +33,24 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """``payments``: none where there is nothing to pay; ``legible``: False for what is no content
-    of Kivra's."""
+    """Invoice; ``payments`` may be empty, ``readable`` is False for malformed content."""
 
     subject: str = ""
-    made: str = ""
+    generated_at: str = ""
     reminder: bool = False
     payments: tuple[Payment, ...] = ()
-    files: tuple[Enclosure, ...] = ()
-    legible: bool = True
+    files: tuple[AttachedFile, ...] = ()
+    readable: bool = True
 
 
-def open_invoice(raw: bytes) -> Invoice:
-    """``raw``: the content as it was posted (Kivra's API, content v2). Never raises."""
+def parse_invoice(raw: bytes) -> Invoice:
+    """Parse the posted content (Kivra's API, content v2); never raises."""
     try:
         content = orjson.loads(raw)
     except orjson.JSONDecodeError:
         content = None
     if not isinstance(content, dict):
-        return Invoice(legible=False)
+        return Invoice(readable=False)
     return Invoice(
         _text(content, "subject"),
         _text(content, "generated_at"),
@@ -79,12 +80,12 @@ def _payments(payment: dict[str, Any]) -> tuple[Payment, ...]:
     )
 
 
-def _file(number: int, part: dict[str, Any]) -> Enclosure:
+def _file(number: int, part: dict[str, Any]) -> AttachedFile:
     try:
         data = b64decode(_text(part, "data"))
     except (Base64Error, ValueError):
         data = b""
-    return Enclosure(_text(part, "name") or f"fil-{number}", _text(part, "content_type"), data)
+    return AttachedFile(_text(part, "name") or f"fil-{number}", _text(part, "content_type"), data)
 
 
 def _text(members: dict[str, Any], name: str) -> str:

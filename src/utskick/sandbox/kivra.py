@@ -1,8 +1,8 @@
-"""Kivra's sender API: who has Kivra, and the invoices that they get.
+"""Kivra's sender API: recipients, and the invoices they receive.
 
-Everyone has Kivra, except numbers that end in 1; the last two digits before the check digit steer
-the rest (``MAGIC``). A content that is identical to the byte, but for ``generated_at``, is known
-again and not delivered twice, as in Kivra's production.
+Everyone has Kivra, except numbers with the digits ``ABSENT`` before the check digit; ``MAGIC``
+digits simulate faults. Content that is identical except for ``generated_at`` is delivered once, as
+in Kivra's production.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import orjson
 from aiohttp import encode_basic_auth, web
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
-from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.fault_responses import FaultInjector, throttled
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 TENANT: Final = "sandbox-tenant"
 _LOGIN: Final = ("user", "secret")
-_TOKEN_LIFE: Final = 28_800
+_TOKEN_LIFETIME: Final = 28_800
 _SSN: Final = re.compile(r"(18|19|20)[0-9]{10}\Z")
 _VAT: Final = re.compile(r"SE[0-9]{12}\Z")
 _AMOUNT: Final = re.compile(r"[0-9]{1,9}\.[0-9]{2}\Z")
 _LIMIT: Final = 10_000_000
 
-#: The two digits before the check digit of a personal number.
+#: By the two digits before the check digit of a personal number.
 MAGIC: Final = {
     "02": FaultRule(ProviderFault.THROTTLE, times=2),
     "03": FaultRule(ProviderFault.REFUSE, times=None),
@@ -41,21 +41,20 @@ MAGIC: Final = {
     "07": FaultRule(ProviderFault.DROP),
     "08": FaultRule(ProviderFault.GARBAGE),
 }
-#: They have no Kivra.
+#: Digits of recipients without Kivra.
 ABSENT: Final = "01"
 
 
 class KivraSimulator:
-    """One tenant; ``tokens`` it gave out are good until they are taken back (a login fault) or have
-    lived their life."""
+    """Tenant of the sender API; its tokens expire, or are revoked by a login fault."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, addresses: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
         patterns = [
             replace(rule, recipient=rf"\A[0-9]{{9}}{digits}[0-9]\Z")
             for digits, rule in MAGIC.items()
         ]
-        self._misconduct = Misconduct("kivra", faults, {}, patterns)
+        self._injector = FaultInjector("kivra", faults, {}, patterns)
         self._tokens: dict[str, float] = {}
         self._known: dict[bytes, str] = {}
 
@@ -65,28 +64,28 @@ class KivraSimulator:
             web.post("/kivra/v1/auth", self._authorize),
             web.get(tenant, self._show_tenant),
             web.post(tenant + "/usermatch/ssn", self._match),
-            web.post(tenant + "/content", self._take),
+            web.post(tenant + "/content", self._accept),
         ]
 
     async def start(self) -> None:
-        """Needs no port of its own."""
+        """Do nothing: the simulator has no port of its own."""
 
     async def close(self) -> None:
-        self._misconduct.close()
+        self._injector.close()
 
     async def _authorize(self, request: web.Request) -> web.Response:
-        asked = await request.post()
+        form = await request.post()
         login = request.headers.get("Authorization", "")
-        if login != _basic() or asked.get("grant_type") != "client_credentials":
-            return _no("40100", "Unauthorized")
+        if login != _basic() or form.get("grant_type") != "client_credentials":
+            return _error("40100", "Unauthorized")
         token = uuid4().hex
-        self._tokens[token] = time.monotonic() + _TOKEN_LIFE
+        self._tokens[token] = time.monotonic() + _TOKEN_LIFETIME
         return web.json_response(
             {
                 "state": "",
                 "access_token": token,
-                "expires_in": _TOKEN_LIFE,
-                "scope": str(asked.get("scope", "")),
+                "expires_in": _TOKEN_LIFETIME,
+                "scope": str(form.get("scope", "")),
                 "token_type": "bearer",
             }
         )
@@ -96,7 +95,7 @@ class KivraSimulator:
         return (
             None
             if self._tokens.get(token, 0.0) > time.monotonic()
-            else _no("40100", "Unauthorized")
+            else _error("40100", "Unauthorized")
         )
 
     async def _show_tenant(self, request: web.Request) -> web.Response:
@@ -107,45 +106,45 @@ class KivraSimulator:
     async def _match(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request):
             return refusal
-        asked = _members(await request.read()).get("list")
-        if not isinstance(asked, list) or not all(
-            isinstance(n, str) and _SSN.match(n) for n in asked
+        numbers = _members(await request.read()).get("list")
+        if not isinstance(numbers, list) or not all(
+            isinstance(number, str) and _SSN.match(number) for number in numbers
         ):
-            return _no("40000", "Validation failed")
-        return web.json_response({"list": [number for number in asked if number[9:11] != ABSENT]})
+            return _error("40000", "Validation failed")
+        return web.json_response({"list": [number for number in numbers if number[9:11] != ABSENT]})
 
-    async def _take(self, request: web.Request) -> web.StreamResponse:
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
         if refusal := self._refusal(request):
             return refusal
         body = await request.read()
         if len(body) > _LIMIT:
-            return _no("41300", "Payload too large")
+            return _error("41300", "Payload too large")
         content = _members(body)
-        if fault := _fault_of(content):
-            return _no(*fault)
+        if fault := _content_fault(content):
+            return _error(*fault)
         receiver = str(content.get("ssn") or content.get("vat_number"))
         if "ssn" in content and receiver[9:11] == ABSENT:
-            return _no("40105", "No send request")
-        rule = self._misconduct.strike(receiver)
+            return _error("40105", "No send request")
+        rule = self._injector.apply(receiver)
         match rule:
             case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule, b'{"code":"42900"}', "application/json")
             case FaultRule(fault=ProviderFault.REFUSE):
-                return _no("40021", "Bank account not accepted")
+                return _error("40021", "Bank account not accepted")
             case FaultRule(fault=ProviderFault.TEMPORARY):
-                return _no("50000", "Internal error")
+                return _error("50000", "Internal error")
             case FaultRule(fault=ProviderFault.LOGIN):
                 self._tokens.clear()
-                return _no("40100", "Unauthorized")
-        key = self._enter(content, receiver, body)
-        yes = web.Response(
+                return _error("40100", "Unauthorized")
+        key = self._deliver(content, receiver, body)
+        response = web.Response(
             status=201,
             headers={"kivra-objkey": key, "kivra-retained": "false", "Location": f"/content/{key}"},
         )
-        return await self._misconduct.silence(request, rule) or yes
+        return await self._injector.faulty_response(request, rule) or response
 
-    def _enter(self, content: dict[str, Any], receiver: str, body: bytes) -> str:
-        """Into the citizen's Kivra, unless the same is there already; gives its key."""
+    def _deliver(self, content: dict[str, Any], receiver: str, body: bytes) -> str:
+        """Deliver the content unless it is already delivered, and return its key."""
         content.pop("generated_at", None)
         digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
         if known := self._known.get(digest):
@@ -157,7 +156,7 @@ class KivraSimulator:
                 "kivra",
                 receiver,
                 "Sandlådans kommun",
-                _told(content),
+                _summary_text(content),
                 None,
                 key,
                 subject=content["subject"],
@@ -167,11 +166,11 @@ class KivraSimulator:
         return key
 
 
-def section(place: SandboxAddresses) -> dict[str, Any]:
-    """The settings of the channel that sends to this Kivra."""
+def section(addresses: SandboxAddresses) -> dict[str, Any]:
+    """Return the settings of the channel for this simulator."""
     account = {
         "provider": "kivra",
-        "url": f"http://{HOST}:{place.http_port}/kivra",
+        "url": f"http://{HOST}:{addresses.http_port}/kivra",
         "tenant_key": TENANT,
         "client_id": _LOGIN[0],
         "client_secret": _LOGIN[1],
@@ -189,14 +188,14 @@ def _basic() -> str:
 
 def _members(body: bytes) -> dict[str, Any]:
     try:
-        said = orjson.loads(body)
+        members = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return members if isinstance(members, dict) else {}
 
 
-def _fault_of(content: dict[str, Any]) -> tuple[str, str] | None:
-    """(code, message) of what Kivra would refuse; None where it is well."""
+def _content_fault(content: dict[str, Any]) -> tuple[str, str] | None:
+    """Return (code, message) for content that Kivra rejects, or None."""
     receivers = [name for name in ("ssn", "vat_number", "email") if name in content]
     if len(receivers) != 1 or not (
         _SSN.match(str(content.get("ssn", ""))) or _VAT.match(str(content.get("vat_number", "")))
@@ -245,16 +244,19 @@ def _payment_fault(payment: Any) -> tuple[str, str] | None:
     return None
 
 
-def _told(content: dict[str, Any]) -> str:
+def _summary_text(content: dict[str, Any]) -> str:
     payment = content.get("payment_multiple_options")
     if payment is None:
         return "Inget att betala"
     option = payment["options"][0]
     giro = "Bankgiro" if payment["method"] == "1" else "Plusgiro"
-    return f"{option['amount'].replace('.', ',')} kr senast {option['due_date']} till {giro} {payment['account']}, OCR {option['reference']}"
+    return (
+        f"{option['amount'].replace('.', ',')} kr senast {option['due_date']} till {giro} "
+        f"{payment['account']}, OCR {option['reference']}"
+    )
 
 
-def _no(code: str, message: str) -> web.Response:
+def _error(code: str, message: str) -> web.Response:
     status = int(code[:3])
     body = {"code": code, "short_message": message, "long_message": message}
     return web.json_response(

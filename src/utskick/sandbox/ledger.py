@@ -1,4 +1,4 @@
-"""What the citizens of the sandbox received: the other truth, to hold against Utskick's own."""
+"""Ledger of the messages received by citizens, independent of Utskick's own records."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One thing that reached a citizen. ``key``: our delivery id as it came over the wire, where
-    the protocol carries it."""
+    """Received message; ``key`` is our delivery id, if the protocol carries it."""
 
     channel: str
     provider: str
@@ -27,7 +26,7 @@ class Received:
     number: int = 0
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         members = asdict(self)
         members.pop("raw")
         members["at"] = self.at.isoformat()
@@ -36,7 +35,7 @@ class Received:
 
 
 class Ledger:
-    """In memory, append-only, numbered from 1; lives as long as its process."""
+    """Append-only ledger in memory; entries are numbered from 1."""
 
     def __init__(self) -> None:
         self._entries: list[Received] = []
@@ -70,7 +69,7 @@ class Ledger:
                 limit -= 1
 
     def recipients(self, channel: str) -> list[tuple[str, int, Received]]:
-        """(recipient, number of messages, newest), newest first."""
+        """Return (recipient, number of messages, newest entry), the newest first."""
         rows = [
             (r, len(entries), entries[-1])
             for (c, r), entries in self._by_recipient.items()

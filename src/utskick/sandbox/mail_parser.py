@@ -1,4 +1,4 @@
-"""A mail opened as a mail reader opens it: headers, text, HTML, files. Never fails on odd mail."""
+"""Parser of e-mail for the viewer: headers, text, HTML and files; never raises."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from email.errors import MessageError
 from email.message import Message
 from typing import Any, Final
 
-#: What the standard library's parser is known to raise on malformed mail.
-_ODD: Final = (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError)
+#: Exceptions raised by the standard library's parser for malformed mail.
+_PARSER_ERRORS: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    MessageError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure:
-    """A file that came with a mail."""
+class AttachedFile:
+    """File attached to a message."""
 
     name: str
     content_type: str
@@ -23,8 +30,7 @@ class Enclosure:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """A mail opened: its headers as people read them, its first text, its first HTML, and
-    everything else as files."""
+    """Parsed mail: decoded headers, first text, first HTML, and all other parts as files."""
 
     sender: str = ""
     to: str = ""
@@ -32,52 +38,51 @@ class ParsedMail:
     date: str = ""
     text: str | None = None
     html: str | None = None
-    enclosures: tuple[Enclosure, ...] = ()
-    legible: bool = True
+    files: tuple[AttachedFile, ...] = ()
+    readable: bool = True
 
 
-def open_mail(raw: bytes) -> ParsedMail:
-    """Never raises. A mail that the modern rules choke on is read by the lenient old ones; what is
-    beyond both says so."""
-    return (
-        _opened(raw, policy.default) or _opened(raw, policy.compat32) or ParsedMail(legible=False)
-    )
+def parse_mail(raw: bytes) -> ParsedMail:
+    """Parse a mail, leniently if necessary; ``readable`` is False if both parsers fail."""
+    return _parse(raw, policy.default) or _parse(raw, policy.compat32) or ParsedMail(readable=False)
 
 
-def _opened(raw: bytes, rules: policy.Policy[Any]) -> ParsedMail | None:
+def _parse(raw: bytes, mail_policy: policy.Policy[Any]) -> ParsedMail | None:
     try:
-        message = message_from_bytes(raw, policy=rules)
+        message = message_from_bytes(raw, policy=mail_policy)
         text: str | None = None
         html: str | None = None
-        enclosures: list[Enclosure] = []
+        files: list[AttachedFile] = []
         for part in _leaves(message):
-            named = part.get_filename()
+            name = part.get_filename()
             content_type = part.get_content_type()
-            loose = not named and part.get_content_disposition() != "attachment"
-            if loose and content_type == "text/plain" and text is None:
+            inline = not name and part.get_content_disposition() != "attachment"
+            if inline and content_type == "text/plain" and text is None:
                 text = _text(part)
-            elif loose and content_type == "text/html" and html is None:
+            elif inline and content_type == "text/html" and html is None:
                 html = _text(part)
             else:
-                enclosures.append(
-                    Enclosure(named or f"bilaga-{len(enclosures) + 1}", content_type, _data(part))
+                files.append(
+                    AttachedFile(name or f"bilaga-{len(files) + 1}", content_type, _data(part))
                 )
         sender, to, subject, date = (
             str(message.get(name, "")) for name in ("From", "To", "Subject", "Date")
         )
-        return ParsedMail(sender, to, subject, date, text, html, tuple(enclosures))
-    except _ODD:
+        return ParsedMail(sender, to, subject, date, text, html, tuple(files))
+    except _PARSER_ERRORS:
         return None
 
 
 def _leaves(message: Message[Any, Any]) -> list[Message[Any, Any]]:
-    waiting: list[Message[Any, Any]] = [message]
+    pending: list[Message[Any, Any]] = [message]
     leaves: list[Message[Any, Any]] = []
-    while waiting:
-        part = waiting.pop()
+    while pending:
+        part = pending.pop()
         inner = part.get_payload()
         if part.get_content_maintype() == "multipart" and isinstance(inner, list):
-            waiting.extend(each for each in reversed(inner) if isinstance(each, Message))
+            pending.extend(
+                inner_part for inner_part in reversed(inner) if isinstance(inner_part, Message)
+            )
         else:
             leaves.append(part)
     return leaves
@@ -85,8 +90,10 @@ def _leaves(message: Message[Any, Any]) -> list[Message[Any, Any]]:
 
 def _data(part: Message[Any, Any]) -> bytes:
     inner = part.get_payload()
-    if isinstance(inner, list):  # a mail within the mail (message/rfc822)
-        return b"".join(each.as_bytes() for each in inner if isinstance(each, Message))
+    if isinstance(inner, list):  # a nested message (message/rfc822)
+        return b"".join(
+            inner_part.as_bytes() for inner_part in inner if isinstance(inner_part, Message)
+        )
     data = part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 

@@ -1,9 +1,8 @@
-"""Open-E's callback as its schema has it, two instances: what was written in a case stands in the
-ledger, under the case's number.
+"""Open-E's callback service in two instances, validated against its schema.
 
-Every case is there but 404404; in 403403 nobody may write; those of ``MAGIC`` misbehave. A ledger
-entry's subject is the instance, its ``raw`` the request, which ``open_case_message`` opens again
-with its files.
+Every case exists except 404404; case 403403 denies access; the cases of ``MAGIC`` simulate faults.
+A ledger entry is addressed to the case, its subject is the instance and its ``raw`` is the request,
+which ``parse_case_message`` parses for the viewer.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from aiohttp import web
 from lxml import etree
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
-from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.fault_responses import FaultInjector, throttled
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
@@ -30,7 +29,7 @@ USERNAME, PASSWORD = "sandbox", "sandbox"
 NAMESPACE: Final = "http://www.oeplatform.org/version/1.0/schemas/integration/callback"
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-#: Cases that answer with a fault of their own.
+#: Cases that respond with a fault of the service.
 REFUSING: Final = {"404404": "FlowInstanceNotFoundFault", "403403": "AccessDeniedFault"}
 MAGIC: Final = {
     "500500": FaultRule(ProviderFault.TEMPORARY, times=None),
@@ -40,7 +39,7 @@ MAGIC: Final = {
     "444444": FaultRule(ProviderFault.DROP),
     "222222": FaultRule(ProviderFault.GARBAGE),
 }
-_WORDS: Final = {
+_FAULT_TEXTS: Final = {
     "FlowInstanceNotFoundFault": "Flow instance not found",
     "AccessDeniedFault": "Access denied",
 }
@@ -48,8 +47,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CaseMessage:
-    """A message in a case. ``files``: names and contents. ``as_owner``: the case's owner wrote it,
-    not the municipality."""
+    """Message in a case; ``as_owner`` if written by its owner; ``files``: (name, contents)."""
 
     case: str
     user: str
@@ -59,43 +57,44 @@ class CaseMessage:
 
 
 class OpenESimulator:
-    """Both instances, with one login."""
+    """Internal and external instance, with the same login."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:  # noqa: ARG002
+    def __init__(self, ledger: Ledger, faults: Faults, addresses: SandboxAddresses) -> None:  # noqa: ARG002
         self._ledger = ledger
-        self._misconduct = Misconduct("open-e", faults, MAGIC)
+        self._injector = FaultInjector("open-e", faults, MAGIC)
         self._login = "Basic " + b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode("ascii")
         self._ids = count(1)
 
     def routes(self) -> list[web.RouteDef]:
         path = "/open-e/{instance:internal|external}/api/callback"
-        return [web.post(path, self._callback), web.get(path, self._glance)]
+        return [web.post(path, self._callback), web.get(path, self._probe)]
 
     async def start(self) -> None:
-        """Needs no port of its own."""
+        """Do nothing: the simulator has no port of its own."""
 
     async def close(self) -> None:
-        self._misconduct.close()
+        self._injector.close()
 
-    async def _glance(self, request: web.Request) -> web.Response:
+    async def _probe(self, request: web.Request) -> web.Response:
         return (
             web.Response(status=405, headers={"Allow": "POST"})
-            if self._admits(request)
+            if self._is_authorized(request)
             else _unauthorized()
         )
 
-    def _admits(self, request: web.Request) -> bool:
+    def _is_authorized(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == self._login
 
     async def _callback(self, request: web.Request) -> web.Response:
-        if not self._admits(request):
+        if not self._is_authorized(request):
             return _unauthorized()
         if request.content_type != "text/xml":
             return web.Response(status=415)
         body = b"".join(
-            [piece async for piece in request.content.iter_any()]
-        )  # the application's own limit is for small bodies
-        message = await asyncio.to_thread(_read, body)
+            [chunk async for chunk in request.content.iter_any()]
+            # Read in pieces, since the application limits the size of other bodies.
+        )
+        message = await asyncio.to_thread(_parse_request, body)
         return (
             _fault("Client", message)
             if isinstance(message, str)
@@ -104,14 +103,14 @@ class OpenESimulator:
 
     async def _serve(self, request: web.Request, message: CaseMessage, body: bytes) -> web.Response:
         if message.case in REFUSING:
-            return _fault("Server", _WORDS[REFUSING[message.case]], REFUSING[message.case])
-        rule = self._misconduct.strike(message.case)
+            return _fault("Server", _FAULT_TEXTS[REFUSING[message.case]], REFUSING[message.case])
+        rule = self._injector.apply(message.case)
         match rule:
             case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(rule)
             case FaultRule(fault=ProviderFault.REFUSE):
                 return _fault(
-                    "Server", _WORDS["FlowInstanceNotFoundFault"], "FlowInstanceNotFoundFault"
+                    "Server", _FAULT_TEXTS["FlowInstanceNotFoundFault"], "FlowInstanceNotFoundFault"
                 )
             case FaultRule(fault=ProviderFault.TEMPORARY):
                 return _fault("Server", "Internal error")
@@ -133,16 +132,17 @@ class OpenESimulator:
             )
         )
         operation = "addMessageAsOwner" if message.as_owner else "addMessage"
-        yes = _soap(
+        response = _soap(
             200,
-            f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
+            f"<{operation}Response "
+            f'xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
         )
-        return await self._misconduct.silence(request, rule) or yes
+        return await self._injector.faulty_response(request, rule) or response
 
 
-def section(place: SandboxAddresses) -> dict[str, Any]:
-    """The settings of the channel: both instances, for all municipalities."""
-    base = f"http://{HOST}:{place.http_port}/open-e"
+def section(addresses: SandboxAddresses) -> dict[str, Any]:
+    """Return the settings of the channel: both instances, for all municipalities."""
+    base = f"http://{HOST}:{addresses.http_port}/open-e"
     common = {
         "provider": "open-e",
         "username": USERNAME,
@@ -159,33 +159,33 @@ def section(place: SandboxAddresses) -> dict[str, Any]:
     }
 
 
-def open_case_message(raw: bytes) -> CaseMessage | None:
-    """A message out of the ledger; None for what is none."""
-    message = _read(raw)
+def parse_case_message(raw: bytes) -> CaseMessage | None:
+    """Parse the request in a ledger entry; return None if it is not a message."""
+    message = _parse_request(raw)
     return None if isinstance(message, str) else message
 
 
-# -- the schema ----------------------------------------
+# -- schema ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """An element of a sequence: ``holds`` are its parts, else ``reads`` tries its text."""
+class _ElementRule:
+    """Element of a sequence: its child elements, or a parser that validates its text."""
 
     name: str
-    reads: Callable[[str], object] = str
-    holds: tuple[_Part, ...] = ()
-    needed: bool = True
-    many: bool = False
+    parse: Callable[[str], object] = str
+    children: tuple[_ElementRule, ...] = ()
+    required: bool = True
+    repeated: bool = False
     nillable: bool = False
 
     def faults(self, element: Any) -> str | None:
         if self.nillable and element.get(_NIL) in ("true", "1"):
             return None
-        if self.holds:
-            return _order(element, self.holds)
+        if self.children:
+            return _check_sequence(element, self.children)
         try:
-            self.reads(element.text or "")
+            self.parse(element.text or "")
         except ValueError:
             return f"{self.name} is not of its type"
         return f"{self.name} may hold no elements" if len(element) else None
@@ -211,52 +211,61 @@ def _base64(text: str) -> bytes:
     return b64decode("".join(text.split()), validate=True)
 
 
-_ATTACHMENT: Final = (_Part("encodedData", _base64), _Part("filename"), _Part("size", int))
-_MESSAGE: Final = (
-    _Part("added", _date_time),
-    _Part("attachments", holds=_ATTACHMENT, needed=False, many=True, nillable=True),
-    _Part("message"),
-    _Part("userID"),
-    _Part("readReceiptEnabled", _boolean, needed=False),
+_ATTACHMENT: Final = (
+    _ElementRule("encodedData", _base64),
+    _ElementRule("filename"),
+    _ElementRule("size", int),
 )
-_PRINCIPAL: Final = (_Part("name", needed=False, nillable=True), _Part("userID", nillable=True))
+_MESSAGE: Final = (
+    _ElementRule("added", _date_time),
+    _ElementRule("attachments", children=_ATTACHMENT, required=False, repeated=True, nillable=True),
+    _ElementRule("message"),
+    _ElementRule("userID"),
+    _ElementRule("readReceiptEnabled", _boolean, required=False),
+)
+_PRINCIPAL: Final = (
+    _ElementRule("name", required=False, nillable=True),
+    _ElementRule("userID", nillable=True),
+)
 
 
-def _operation(*principal: _Part) -> tuple[_Part, ...]:
+def _operation(*principal: _ElementRule) -> tuple[_ElementRule, ...]:
     return (
-        _Part("flowInstanceID", _int, needed=False),
-        _Part("externalID", holds=(_Part("ID"), _Part("System")), needed=False),
-        _Part("message", holds=_MESSAGE),
-        _Part("principal", holds=principal, needed=False),
+        _ElementRule("flowInstanceID", _int, required=False),
+        _ElementRule(
+            "externalID", children=(_ElementRule("ID"), _ElementRule("System")), required=False
+        ),
+        _ElementRule("message", children=_MESSAGE),
+        _ElementRule("principal", children=principal, required=False),
     )
 
 
 OPERATIONS: Final = {
     "addMessage": _operation(*_PRINCIPAL),
-    "addMessageAsOwner": _operation(*_PRINCIPAL, _Part("citizenID", nillable=True)),
+    "addMessageAsOwner": _operation(*_PRINCIPAL, _ElementRule("citizenID", nillable=True)),
 }
 
 
-def _order(element: Any, parts: tuple[_Part, ...]) -> str | None:
-    """What is wrong with a sequence: the first thing, as a validating parser tells it."""
-    left = list(element.iterchildren("*"))
+def _check_sequence(element: Any, parts: tuple[_ElementRule, ...]) -> str | None:
+    """Return the first fault of a sequence, as a validating parser reports it, or None."""
+    remaining = list(element.iterchildren("*"))
     for part in parts:
         found = 0
-        while left and left[0].tag == _name(part.name) and (part.many or not found):
-            if fault := part.faults(left.pop(0)):
+        while remaining and remaining[0].tag == _name(part.name) and (part.repeated or not found):
+            if fault := part.faults(remaining.pop(0)):
                 return fault
             found += 1
-        if part.needed and not found:
+        if part.required and not found:
             return f"{part.name} is expected here"
-    return f"{etree.QName(left[0]).localname} is not expected here" if left else None
+    return f"{etree.QName(remaining[0]).localname} is not expected here" if remaining else None
 
 
-def _read(body: bytes) -> CaseMessage | str:
-    """The message, or what is wrong with it."""
+def _parse_request(body: bytes) -> CaseMessage | str:
+    """Return the message, or a description of the fault."""
     if b"<!DOCTYPE" in body:
         return "a SOAP message must not hold a document type declaration"
     try:
-        # a text of more than 10 MB, as an attachment is, needs huge_tree
+        # huge_tree is needed for texts of more than 10 MB, such as attachments
         root = etree.fromstring(
             body,
             etree.XMLParser(
@@ -268,8 +277,8 @@ def _read(body: bytes) -> CaseMessage | str:
     calls = root.findall(f"{{{SOAP}}}Body/*") if root.tag == f"{{{SOAP}}}Envelope" else []
     call = etree.QName(calls[0]) if len(calls) == 1 else None
     if call is None or call.namespace != NAMESPACE or call.localname not in OPERATIONS:
-        return "this is no operation that the sandbox knows"
-    fault = _order(calls[0], OPERATIONS[call.localname])
+        return "this operation is not supported by the sandbox"
+    fault = _check_sequence(calls[0], OPERATIONS[call.localname])
     return fault or _message(calls[0], as_owner=call.localname == "addMessageAsOwner")
 
 
@@ -277,7 +286,7 @@ def _message(call: Any, *, as_owner: bool) -> CaseMessage | str:
     case = call.findtext(_name("flowInstanceID"))
     message = call.find(_name("message"))
     if case is None or message is None:
-        return "flowInstanceID is the only way to name a case in the sandbox"
+        return "the sandbox identifies cases by flowInstanceID only"
     files = tuple(
         (
             found.findtext(_name("filename")) or "",
@@ -294,19 +303,22 @@ def _name(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
 
 
-# -- answers ----------------------------------------
+# -- responses ----------------------------------------
 
 
-def _fault(code: str, words: str, detail: str | None = None) -> web.Response:
-    inner = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
+def _fault(code: str, text: str, detail: str | None = None) -> web.Response:
+    content = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
     return _soap(
         500,
-        f"<S:Fault><faultcode>S:{code}</faultcode><faultstring>{escape(words)}</faultstring>{inner}</S:Fault>",
+        f"<S:Fault><faultcode>S:{code}</faultcode><faultstring>{escape(text)}</faultstring>{content}</S:Fault>",
     )
 
 
-def _soap(status: int, inner: str) -> web.Response:
-    text = f'<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="{SOAP}"><S:Body>{inner}</S:Body></S:Envelope>'
+def _soap(status: int, content: str) -> web.Response:
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?><S:Envelope '
+        f'xmlns:S="{SOAP}"><S:Body>{content}</S:Body></S:Envelope>'
+    )
     return web.Response(status=status, text=text, content_type="text/xml")
 
 

@@ -1,9 +1,7 @@
-"""Slack as chat.postMessage and auth.test speak: what was posted stands in the ledger, under the
-name of its channel.
+"""Slack's chat.postMessage and auth.test; the ledger's recipient is the channel.
 
-Every token that begins with ``xoxb-`` is taken, except ``xoxb-revoked``, ``xoxb-expired``,
-``xoxb-inactive`` and ``xoxb-scopeless``. Every channel is there, except those of ``MISSING``; those
-of ``MAGIC`` misbehave.
+Tokens beginning with ``xoxb-`` are accepted, except those of ``REFUSED_TOKENS``. Every channel
+exists, except those of ``MISSING``; those of ``MAGIC`` simulate faults.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.addresses import HOST, SandboxAddresses
-from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.fault_responses import FaultInjector, throttled
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
@@ -28,7 +26,7 @@ REFUSED_TOKENS: Final = {
     "xoxb-inactive": "account_inactive",
     "xoxb-scopeless": "missing_scope",
 }
-#: Channels that answer a post with an error of their own.
+#: Channels that respond with an error of their own.
 MISSING: Final = {
     "#missing": "channel_not_found",
     "#closed": "not_in_channel",
@@ -44,70 +42,80 @@ MAGIC: Final = {
     "#drop": FaultRule(ProviderFault.DROP),
     "#garbage": FaultRule(ProviderFault.GARBAGE),
 }
-_NO: Final = {
+_ERRORS: Final = {
     ProviderFault.REFUSE: "channel_not_found",
     ProviderFault.TEMPORARY: "service_unavailable",
     ProviderFault.LOGIN: "token_revoked",
 }
-#: Block Kit: blocks of a message, characters of a section.
+#: Block Kit: maximum number of blocks of a message, and of characters of a section.
 _BLOCKS, _SECTION = 50, 3000
 
 
-class Slack:
-    """``memory``: seconds for which a ``client_msg_id`` is known again, and answered with the first
-    message's ``ts``."""
+class SlackSimulator:
+    """Workspace that answers a repeated ``client_msg_id`` with the first ``ts``.
+
+    ``remember_seconds``: how long an id is remembered.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         faults: Faults,
-        place: SandboxAddresses,  # noqa: ARG002
+        addresses: SandboxAddresses,  # noqa: ARG002
         *,
-        memory: float = 300.0,
+        remember_seconds: float = 300.0,
     ) -> None:
         self._ledger = ledger
-        self._misconduct = Misconduct("slack", faults, MAGIC)
-        self._memory = memory
-        self._known: dict[str, tuple[float, str]] = {}
+        self._injector = FaultInjector("slack", faults, MAGIC)
+        self._remember_seconds = remember_seconds
+        self._recent: dict[str, tuple[float, str]] = {}
         self._last = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/slack/api/chat.postMessage", self._post_message),
-            web.post("/slack/api/auth.test", self._test),
+            web.post("/slack/api/auth.test", self._auth_test),
         ]
 
     async def start(self) -> None:
-        """Needs no port of its own."""
+        """Do nothing: the simulator has no port of its own."""
 
     async def close(self) -> None:
-        self._misconduct.close()
+        self._injector.close()
 
-    async def _test(self, request: web.Request) -> web.Response:
+    async def _auth_test(self, request: web.Request) -> web.Response:
         error = _token_error(request)
-        return _no(error) if error else _json({"ok": True, "team": "Sandlådan", "user": "utskick"})
+        return (
+            _error(error) if error else _json({"ok": True, "team": "Sandlådan", "user": "utskick"})
+        )
 
     async def _post_message(self, request: web.Request) -> web.Response:
         if error := _token_error(request):
-            return _no(error)
+            return _error(error)
         body = await request.read()
-        asked = _asked(request, body)
-        channel, said = _text(asked, "channel"), _said(asked)
+        arguments = _arguments(request, body)
+        channel, text = _text(arguments, "channel"), _message_text(arguments)
         error = MISSING.get(channel) if channel else "channel_not_found"
-        if error or said is None:
-            return _no(error or "invalid_blocks")
-        if not said.strip():
-            return _no("no_text")
+        if error or text is None:
+            return _error(error or "invalid_blocks")
+        if not text.strip():
+            return _error("no_text")
         return await self._serve(
             request,
             channel,
             Received(
-                "slack", "slack", channel, "Utskick", said, _text(asked, "client_msg_id"), raw=body
+                "slack",
+                "slack",
+                channel,
+                "Utskick",
+                text,
+                _text(arguments, "client_msg_id"),
+                raw=body,
             ),
         )
 
     async def _serve(self, request: web.Request, channel: str, message: Received) -> web.Response:
-        rule = self._misconduct.strike(channel)
+        rule = self._injector.apply(channel)
         match rule:
             case FaultRule(fault=ProviderFault.THROTTLE):
                 return throttled(
@@ -116,9 +124,9 @@ class Slack:
             case FaultRule(
                 fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN
             ):
-                return _no(_NO[rule.fault])
-        ts = self._take(message)
-        yes = _json(
+                return _error(_ERRORS[rule.fault])
+        ts = self._deliver(message)
+        response = _json(
             {
                 "ok": True,
                 "channel": channel,
@@ -126,15 +134,15 @@ class Slack:
                 "message": {"type": "message", "text": message.text, "ts": ts},
             }
         )
-        return await self._misconduct.silence(request, rule) or yes
+        return await self._injector.faulty_response(request, rule) or response
 
-    def _take(self, message: Received) -> str:
-        """Into the ledger, unless it is known; gives its ``ts``."""
+    def _deliver(self, message: Received) -> str:
+        """Add the message to the ledger unless its id is known, and return its ``ts``."""
         now = time.monotonic()
-        known = self._known.get(message.key) if message.key else None
+        known = self._recent.get(message.key) if message.key else None
         if known and known[0] > now:
             return known[1]
-        ts = self._stamp()
+        ts = self._new_timestamp()
         self._ledger.add(
             Received(
                 "slack",
@@ -148,21 +156,20 @@ class Slack:
             )
         )
         if message.key:
-            self._known[message.key] = (now + self._memory, ts)
+            self._recent[message.key] = (now + self._remember_seconds, ts)
         return ts
 
-    def _stamp(self) -> str:
-        """Seconds with six decimals, never the same twice."""
+    def _new_timestamp(self) -> str:
+        """Return a unique timestamp: seconds with six decimals."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06}"
 
 
-def section(place: SandboxAddresses) -> dict[str, Any]:
-    """The settings of the channel: one account for all municipalities, with a token for requests
-    that bring none."""
+def section(addresses: SandboxAddresses) -> dict[str, Any]:
+    """Return the settings of the channel: one account with a default token."""
     account = {
         "provider": "slack",
-        "url": f"http://{HOST}:{place.http_port}/slack/api",
+        "url": f"http://{HOST}:{addresses.http_port}/slack/api",
         "token": TOKEN,
         "connect_timeout": 2,
         "read_timeout": 3,
@@ -178,24 +185,23 @@ def _token_error(request: web.Request) -> str | None:
     return REFUSED_TOKENS.get(token) if token.startswith("xoxb-") else "invalid_auth"
 
 
-def _asked(request: web.Request, body: bytes) -> Mapping[str, Any]:
-    """The arguments: JSON, or a form whose ``blocks`` is JSON."""
+def _arguments(request: web.Request, body: bytes) -> Mapping[str, Any]:
+    """Return the arguments of the call: JSON, or a form whose ``blocks`` is JSON."""
     try:
         if request.content_type == "application/json":
-            asked = orjson.loads(body)
-            return asked if isinstance(asked, dict) else {}
+            arguments = orjson.loads(body)
+            return arguments if isinstance(arguments, dict) else {}
         form: dict[str, Any] = dict(parse_qsl(body.decode()))
         return {**form, "blocks": orjson.loads(form["blocks"])} if "blocks" in form else form
     except (orjson.JSONDecodeError, UnicodeDecodeError):
         return {}
 
 
-def _said(asked: Mapping[str, Any]) -> str | None:
-    """What the channel shows: the blocks where there are any, else the text. None: the blocks are
-    not valid."""
-    blocks = asked.get("blocks")
+def _message_text(arguments: Mapping[str, Any]) -> str | None:
+    """Return the visible text: of the blocks, if any; None if the blocks are invalid."""
+    blocks = arguments.get("blocks")
     if blocks is None:
-        return _text(asked, "text")
+        return _text(arguments, "text")
     texts = (
         [_section(block) for block in blocks]
         if isinstance(blocks, list) and len(blocks) <= _BLOCKS
@@ -208,20 +214,20 @@ def _said(asked: Mapping[str, Any]) -> str | None:
 def _section(block: object) -> str | None:
     if not isinstance(block, dict) or block.get("type") != "section":
         return None
-    said = block.get("text")
+    text = block.get("text")
     return (
-        _text(said, "text")
-        if isinstance(said, dict) and said.get("type") in ("mrkdwn", "plain_text")
+        _text(text, "text")
+        if isinstance(text, dict) and text.get("type") in ("mrkdwn", "plain_text")
         else None
     )
 
 
-def _text(asked: Mapping[str, Any], member: str) -> str:
-    value = asked.get(member)
+def _text(arguments: Mapping[str, Any], member: str) -> str:
+    value = arguments.get(member)
     return value if isinstance(value, str) else ""
 
 
-def _no(error: str) -> web.Response:
+def _error(error: str) -> web.Response:
     return _json({"ok": False, "error": error})
 
 

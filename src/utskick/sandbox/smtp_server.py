@@ -1,5 +1,4 @@
-"""The sandbox's mail server: SMTP with STARTTLS, AUTH, SIZE and SMTPUTF8, and a mailbox for
-everybody."""
+"""SMTP server with STARTTLS, AUTH, SIZE and SMTPUTF8, which accepts every recipient."""
 
 from __future__ import annotations
 
@@ -30,17 +29,17 @@ from utskick.sandbox.ledger import Ledger, Received
 
 PROVIDER = "smtp"
 
-#: What the server says it takes (RFC 1870), in bytes.
+#: Announced maximum message size in bytes (RFC 1870).
 SIZE_LIMIT = 50 * 1024 * 1024
 
-#: RFC 5321 section 4.2 and RFC 3463.
-_AT_RECIPIENT = {
+#: Replies according to RFC 5321 section 4.2 and RFC 3463.
+_RCPT_REPLIES = {
     ProviderFault.REFUSE: "550 5.1.1 No such mailbox here",
     ProviderFault.THROTTLE: "450 4.7.1 Too much mail, come again later",
     ProviderFault.TEMPORARY: "451 4.3.0 Something here is broken for the moment",
     ProviderFault.LOGIN: "535 5.7.8 Authentication credentials invalid",
 }
-_AT_CONTENT = (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE)
+_DATA_FAULTS = (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE)
 _GARBAGE = "<html><h1>It works!</h1></html>"
 
 _VALID = timedelta(days=365)
@@ -49,49 +48,52 @@ _RENEWED_BEFORE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class SmtpLogin:
-    """What AUTH must show; mail is taken without AUTH too."""
+    """Credentials for AUTH; mail is also accepted without AUTH."""
 
     username: str = "sandbox"
     password: str = "sandbox"  # noqa: S105
 
-    def fits(self, shown: LoginPassword) -> bool:
+    def matches(self, credentials: LoginPassword) -> bool:
         return all(
-            hmac.compare_digest(said, kept.encode())
-            for said, kept in ((shown.login, self.username), (shown.password, self.password))
+            hmac.compare_digest(given, expected.encode())
+            for given, expected in (
+                (credentials.login, self.username),
+                (credentials.password, self.password),
+            )
         )
 
 
 class _Envelope(Envelope):
-    """With the fault that is to strike when its content has come."""
+    """Envelope with the fault that applies after its content."""
 
     fault: ProviderFault | None = None
 
 
-class _Line(SMTP):
-    """A connection that tells when it comes and goes."""
+class _Connection(SMTP):
+    """Connection that registers itself while it is open."""
 
-    def __init__(self, *args: Any, lines: set[_Line], **options: Any) -> None:
+    def __init__(self, *args: Any, connections: set[_Connection], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._lines = lines
+        self._connections = connections
 
     def _create_envelope(self) -> _Envelope:
         return _Envelope()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._lines.add(self)
+        self._connections.add(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lines.discard(self)
+        self._connections.discard(self)
         super().connection_lost(error)
 
-    def hang_up(self) -> None:
+    def drop_connection(self) -> None:
         if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).abort()
 
 
-class _Post:
-    """What the server does with an envelope: asks the faults, and delivers to the ledger."""
+class _MailHandler:
+    """aiosmtpd handler: applies faults, and adds messages to the ledger."""
 
     def __init__(self, ledger: Ledger, faults: Faults) -> None:
         self._ledger = ledger
@@ -105,10 +107,10 @@ class _Post:
         address: str,
         options: list[str],
     ) -> str:
-        rule = self._faults.strike(PROVIDER, address)
-        if rule is not None and rule.fault in _AT_RECIPIENT:
-            return _AT_RECIPIENT[rule.fault]
-        if rule is not None and rule.fault in _AT_CONTENT:
+        rule = self._faults.apply(PROVIDER, address)
+        if rule is not None and rule.fault in _RCPT_REPLIES:
+            return _RCPT_REPLIES[rule.fault]
+        if rule is not None and rule.fault in _DATA_FAULTS:
             envelope.fault = rule.fault
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -117,18 +119,18 @@ class _Post:
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: _Envelope) -> str:
         reference = new_id().hex
         for recipient in envelope.rcpt_tos:
-            self._ledger.add(read(recipient, envelope.original_content or b"", reference))
+            self._ledger.add(to_received(recipient, envelope.original_content or b"", reference))
         if envelope.fault is ProviderFault.GARBAGE:
             return _GARBAGE
         if envelope.fault is ProviderFault.DROP:
-            cast(_Line, server).hang_up()
+            cast(_Connection, server).drop_connection()
         if envelope.fault is not None:
-            await asyncio.Event().wait()  # until the client leaves, when the server cancels this
+            await asyncio.Event().wait()  # cancelled by the server when the client leaves
         return f"250 2.0.0 Ok: queued as {reference}"
 
 
-def read(recipient: str, raw: bytes, reference: str) -> Received:
-    """A message as its recipient sees it."""
+def to_received(recipient: str, raw: bytes, reference: str) -> Received:
+    """Parse a message into a ledger entry."""
     message = email.message_from_bytes(raw, policy=SMTPUTF8)
     return Received(
         channel="email",
@@ -161,21 +163,23 @@ def _text(message: EmailMessage) -> str:
         return ""
     try:
         return str(part.get_content()).replace("\r\n", "\n")
-    except (LookupError, ValueError):  # a charset that nobody knows
+    except (LookupError, ValueError):  # an unknown charset
         return repr(part.get_payload(decode=True))
 
 
 class MailServer:
-    """``folder`` keeps the certificate; ``ca_file`` is what a client has to trust. Runs in the loop
-    that starts it."""
+    """Mail server in the running event loop.
+
+    ``folder`` holds the certificate; clients must trust ``ca_file``.
+    """
 
     def __init__(
         self, ledger: Ledger, faults: Faults, folder: Path, login: SmtpLogin | None = None
     ) -> None:
         self.login = login or SmtpLogin()
-        self._post = _Post(ledger, faults)
+        self._handler = _MailHandler(ledger, faults)
         self._certificate = _Certificate(folder)
-        self._lines: set[_Line] = set()
+        self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -190,16 +194,18 @@ class MailServer:
         return port
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        # Its lines name senders and recipients.
+        # its log lines contain senders and recipients
         logging.getLogger("mail.log").setLevel(logging.ERROR)
         tls = await asyncio.to_thread(self._certificate.context)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._line(tls, loop), host, port)
+        self._server = await loop.create_server(self._protocol_factory(tls, loop), host, port)
 
-    def _line(self, tls: ssl.SSLContext, loop: asyncio.AbstractEventLoop) -> Callable[[], _Line]:
-        return lambda: _Line(
-            self._post,
-            lines=self._lines,
+    def _protocol_factory(
+        self, tls: ssl.SSLContext, loop: asyncio.AbstractEventLoop
+    ) -> Callable[[], _Connection]:
+        return lambda: _Connection(
+            self._handler,
+            connections=self._connections,
             loop=loop,
             hostname="sandbox.invalid",
             ident="Utskick sandbox, nothing leaves this machine",
@@ -210,24 +216,30 @@ class MailServer:
         )
 
     def _authenticate(
-        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, shown: Any
+        self,
+        _server: SMTP,
+        _session: Session,
+        _envelope: Envelope,
+        _mechanism: str,
+        credentials: Any,
     ) -> AuthResult:
         return AuthResult(
-            success=isinstance(shown, LoginPassword) and self.login.fits(shown), handled=False
+            success=isinstance(credentials, LoginPassword) and self.login.matches(credentials),
+            handled=False,
         )
 
     async def close(self) -> None:
         if self._server is None:
             return
         self._server.close()
-        for line in tuple(self._lines):
-            line.hang_up()
+        for connection in tuple(self._connections):
+            connection.drop_connection()
         await self._server.wait_closed()
         self._server = None
 
 
 class _Certificate:
-    """``file``: what a client trusts. It names localhost and the loopback addresses only."""
+    """Self-signed certificate for localhost and the loopback addresses; clients trust ``file``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -235,15 +247,15 @@ class _Certificate:
         self._key_file = folder / "mailbox-key.pem"
 
     def context(self) -> ssl.SSLContext:
-        """The server's side of TLS; makes the certificate when there is none that will last."""
-        if not self._lasts():
-            self._make()
+        """Return the server's TLS context; create the certificate if it is missing or expiring."""
+        if not self._is_valid():
+            self._create()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.file, self._key_file)
         return context
 
-    def _lasts(self) -> bool:
+    def _is_valid(self) -> bool:
         if not (self.file.exists() and self._key_file.exists()):
             return False
         try:
@@ -252,7 +264,7 @@ class _Certificate:
             return False
         return certificate.not_valid_after_utc - _RENEWED_BEFORE > datetime.now(UTC)
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self._folder.mkdir(parents=True, exist_ok=True)
         pem = key.private_bytes(
@@ -265,11 +277,11 @@ class _Certificate:
             os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
         ) as file:
             file.write(pem)
-        self.file.write_bytes(_signed(key).public_bytes(serialization.Encoding.PEM))
+        self.file.write_bytes(_self_signed(key).public_bytes(serialization.Encoding.PEM))
 
 
-def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    """RFC 5280 sections 4.1 and 4.2.1, with the extensions that strict verifiers ask for."""
+def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Return a certificate with the extensions of RFC 5280 sections 4.1 and 4.2.1."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Utskick sandbox")])
     now = datetime.now(UTC)
     names = [

@@ -1,5 +1,4 @@
-"""What the citizens of the sandbox see, as web pages in Swedish: their phones, mailboxes, invoices,
-letters, cases and devices."""
+"""Web viewer in Swedish of everything that citizens have received."""
 
 from __future__ import annotations
 
@@ -13,11 +12,11 @@ from aiohttp import web
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.print_house.batches import Batches
-from utskick.sandbox.print_house.pdf_pages import Pictures
+from utskick.sandbox.print_house.pdf_pages import PdfRenderer
 from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.views import print_batches
 from utskick.sandbox.views.cases import Cases
-from utskick.sandbox.views.components import Desk, Shelf
+from utskick.sandbox.views.components import PageContext, RecipientPages
 from utskick.sandbox.views.devices import Devices
 from utskick.sandbox.views.formatting import excerpt, moment
 from utskick.sandbox.views.inboxes import Inboxes
@@ -30,11 +29,11 @@ from utskick.sandbox.views.phones import Phones
 from utskick.sandbox.views.print_batches import PrintBatchPages
 from utskick.sandbox.views.slack_channels import SlackChannels
 
-#: Entries that the overview names, and copies that it warns of.
+#: Number of entries, and of duplicates, on the overview.
 LATEST: Final = 8
 
-#: In the order of the tabs and the cards.
-SHELVES: Final[tuple[type[Shelf], ...]] = (
+#: In the order of tabs and cards.
+PAGES: Final[tuple[type[RecipientPages], ...]] = (
     Phones,
     Inboxes,
     Mailboxes,
@@ -47,32 +46,35 @@ SHELVES: Final[tuple[type[Shelf], ...]] = (
 
 
 class Viewer:
-    """The pages. Lists refresh themselves every other second, unless paused (WCAG 2.2.2).
-    ``batches``: what the printing house holds."""
+    """Pages of the viewer; lists refresh every other second unless paused (WCAG 2.2.2)."""
 
     def __init__(
         self,
         ledger: Ledger,
         faults: Faults,
-        tally: LedgerSummary | None = None,
+        summary: LedgerSummary | None = None,
         batches: Batches | None = None,
     ) -> None:
         folder = Path(__file__).parent
         self._style = (folder / "style.css").read_text("utf-8")
         self._faults = faults
         self._layout = PageLayout(folder / "pages", _tabs())
-        self._desk = Desk(
-            ledger, tally or LedgerSummary(ledger), self._layout, Pictures(), batches or Batches()
+        self._context = PageContext(
+            ledger,
+            summary or LedgerSummary(ledger),
+            self._layout,
+            PdfRenderer(),
+            batches or Batches(),
         )
-        self._shelves = {kind.kind.channel: kind(self._desk) for kind in SHELVES}
+        self._pages_by_channel = {kind.kind.channel: kind(self._context) for kind in PAGES}
 
     def routes(self) -> list[web.RouteDef]:
-        shelves = [route for shelf in self._shelves.values() for route in shelf.routes()]
+        all_pages = [route for pages in self._pages_by_channel.values() for route in pages.routes()]
         return [
             web.get("/", self.overview),
             web.get("/style.css", self.style),
-            *shelves,
-            *PrintBatchPages(self._desk).routes(),
+            *all_pages,
+            *PrintBatchPages(self._context).routes(),
             web.get("/misbehaviour", self.misbehaviour),
         ]
 
@@ -80,53 +82,52 @@ class Viewer:
     async def missing(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """A page that helps for every address that nobody answers; to be laid around the whole
-        application."""
+        """Middleware that answers unknown addresses with a helpful page."""
         try:
             return await handler(request)  # aiohttp passes it by this name
         except web.HTTPNotFound:
             if "text/html" not in request.headers.get("Accept", ""):
                 raise
-            return self._layout.absent(
+            return self._layout.missing_page(
                 request, "Sidan finns inte", "Det finns ingen sida på den här adressen i sandlådan."
             )
 
     async def overview(self, request: web.Request) -> web.Response:
-        ledger, tally = self._desk.ledger, self._desk.tally
-        await tally.catch_up()
+        ledger, summary = self._context.ledger, self._context.summary
+        await summary.catch_up()
         newest = [
             e for n in range(len(ledger), max(0, len(ledger) - LATEST), -1) if (e := ledger.get(n))
         ]
-        return self._layout.living(
+        return self._layout.live_page(
             request,
             "overview",
             title="Översikt",
             cards=await self._cards(),
             counts=[
                 {"channel": self._named(c), "provider": p, "count": n}
-                for (c, p), n in sorted(tally.by_provider.items())
+                for (c, p), n in sorted(summary.by_provider.items())
             ],
-            any=bool(tally.by_provider),
-            copies=len(tally.repeated),
+            any=bool(summary.by_provider),
+            copies=len(summary.repeated),
             repeated=[
                 {"who": r, "key": k, "times": n}
-                for (_, r, k), n in list(tally.repeated.items())[-LATEST:]
+                for (_, r, k), n in list(summary.repeated.items())[-LATEST:]
             ],
             newest=[self._latest(entry) for entry in newest],
         )
 
     async def _cards(self) -> list[dict[str, Any]]:
-        tally = self._desk.tally
+        summary = self._context.summary
         cards: list[dict[str, Any]] = [
             {
                 "href": s.kind.path,
-                "number": tally.people(c),
+                "number": summary.people(c),
                 "label": s.kind.owners,
-                "small": s.kind.counted(tally.by_channel[c]),
+                "small": s.kind.counted(summary.by_channel[c]),
             }
-            for c, s in self._shelves.items()
+            for c, s in self._pages_by_channel.items()
         ]
-        batches = len(await asyncio.to_thread(self._desk.batches.all))
+        batches = len(await asyncio.to_thread(self._context.batches.all))
         rules = len(self._faults.rules)
         cards.append(
             {
@@ -147,10 +148,10 @@ class Viewer:
         ]
 
     def _latest(self, entry: Received) -> dict[str, Any]:
-        shelf = self._shelves.get(entry.channel)
+        pages = self._pages_by_channel.get(entry.channel)
         return {
-            "who": shelf.label(entry.recipient) if shelf else entry.recipient,
-            "href": shelf.link(entry) if shelf else "",
+            "who": pages.label(entry.recipient) if pages else entry.recipient,
+            "href": pages.link(entry) if pages else "",
             "channel": self._named(entry.channel),
             "sender": entry.sender,
             "excerpt": excerpt(entry.subject or entry.text),
@@ -158,8 +159,8 @@ class Viewer:
         }
 
     def _named(self, channel: str) -> str:
-        shelf = self._shelves.get(channel)
-        return shelf.kind.title if shelf else channel
+        pages = self._pages_by_channel.get(channel)
+        return pages.kind.title if pages else channel
 
     async def misbehaviour(self, request: web.Request) -> web.Response:
         return await misbehaviour(self._layout, self._faults, request)
@@ -174,8 +175,8 @@ class Viewer:
 
 def _tabs() -> dict[str, str]:
     tabs = {"/": "Översikt"}
-    for shelf in SHELVES:
-        tabs[shelf.kind.path] = shelf.kind.title
-        if shelf is LetterBoxes:
+    for pages in PAGES:
+        tabs[pages.kind.path] = pages.kind.title
+        if pages is LetterBoxes:
             tabs[print_batches.PATH] = "Tryckeri"
     return {**tabs, "/misbehaviour": "Störningar"}

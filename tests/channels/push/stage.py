@@ -28,7 +28,7 @@ from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.push.device import Browser
-from utskick.sandbox.push.server import Push, section
+from utskick.sandbox.push.server import PushSimulator, section
 
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
 CONTENT = {"title": "Biblioteket", "message": "Din bok finns att hämta."}
@@ -105,7 +105,7 @@ class SandboxStage:
         self._folder = folder
 
     async def open(self) -> SandboxStage:
-        self.push = Push(
+        self.push = PushSimulator(
             self.ledger, self.faults, SandboxAddresses(0, 0, self._folder, "http://127.0.0.1:1")
         )
         app = web.Application()

@@ -1,4 +1,4 @@
-"""The demo itself, as a process: it agrees with itself, and leaves nothing behind."""
+"""Tests of the demo as a process: the ledgers agree, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import open_folder
-from utskick.cli.demo import server_process as child
+from utskick.cli.demo import server_process
 from utskick.domain.errors import Unreadable
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("demo")]
 
 
 def started(folder: Path) -> subprocess.Popen[str]:
-    """Its folder is made in ``folder``; settings of the caller must not reach its service."""
+    """Start the demo with temporary files in ``folder`` and a setting that must not reach it."""
     environment = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
     environment["UTSKICK_DATABASE__URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
     command = [sys.executable, "-m", "utskick", "demo"]
@@ -53,13 +53,13 @@ def folder() -> Iterator[Path]:
 def test_the_ledgers_agree_and_nothing_stays_behind(folder: Path) -> None:
     process = started(folder)
     try:
-        said, _ = process.communicate(timeout=100)
+        output, _ = process.communicate(timeout=100)
     finally:
         process.kill()
-    assert process.returncode == 0, said
-    assert "The ledgers agree." in said
-    assert re.search(r"sms +1001 ", said), said
-    assert re.search(r"email +1001 ", said), said
+    assert process.returncode == 0, output
+    assert "The ledgers agree." in output
+    assert re.search(r"sms +1001 ", output), output
+    assert re.search(r"email +1001 ", output), output
     for row in (
         "digital mail",
         "digital invoice",
@@ -71,8 +71,8 @@ def test_the_ledgers_agree_and_nothing_stays_behind(folder: Path) -> None:
         "push",
         "message: SMS",
     ):
-        assert re.search(rf"{row} +[1-9]", said), (row, said)
-    assert "WRONG" not in said
+        assert re.search(rf"{row} +[1-9]", output), (row, output)
+    assert "WRONG" not in output
     assert list(folder.iterdir()) == []
 
 
@@ -80,11 +80,11 @@ def test_stopped_halfway_it_ends_its_service_and_removes_its_folder(folder: Path
     process = started(folder)
     try:
         assert process.stdout is not None
-        said = ""
-        while "Up after" not in said:
+        output = ""
+        while "Up after" not in output:
             line = process.stdout.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         (service,) = children_of(process.pid)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=40)
@@ -94,30 +94,30 @@ def test_stopped_halfway_it_ends_its_service_and_removes_its_folder(folder: Path
     assert not alive(service)
     assert list(folder.iterdir()) == []
     time.sleep(0.1)
-    assert not any(str(folder) in line for line in _commands())
+    assert not any(str(folder) in line for line in command_lines())
 
 
-def _commands() -> list[str]:
-    """What runs on the machine."""
+def command_lines() -> list[str]:
+    """Return the command lines of all processes on the machine."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             found.append(path.read_text(errors="replace"))
-        except OSError:  # it ended while we looked
+        except OSError:  # the process ended meanwhile
             continue
     return found
 
 
 def test_a_folder_that_is_kept_is_emptied_only_of_what_a_demo_left(tmp_path: Path) -> None:
-    with child.folder(tmp_path / "new" / "kept") as place:
-        (place / "serve.log").write_text("x")
-        (place / "ready.json").write_text("{}")
-    with child.folder(place) as again:
+    with server_process.folder(tmp_path / "new" / "kept") as folder:
+        (folder / "serve.log").write_text("x")
+        (folder / "ready.json").write_text("{}")
+    with server_process.folder(folder) as again:
         assert not (again / "ready.json").exists()
-    (place / "taxes.ods").write_text("x")
+    (folder / "taxes.ods").write_text("x")
     with (
-        pytest.raises(Unreadable, match="holds something that no demo has left there"),
-        child.folder(place),
+        pytest.raises(Unreadable, match="contains files that are not from a demo"),
+        server_process.folder(folder),
     ):
         pass
-    assert (place / "taxes.ods").exists()
+    assert (folder / "taxes.ods").exists()

@@ -1,4 +1,4 @@
-"""What the demo sends: the lists hold what they promise, and the attachment is a PDF."""
+"""Tests of the demo's samples: the lists and the PDF attachment."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from importlib.resources import files
 
 import pytest
 
-from utskick.cli import csv_file as sheet
-from utskick.cli.demo import pdf
-from utskick.cli.demo import samples as programme
-from utskick.cli.demo.ledger_readers import wording_of
-from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, listing_of
+from utskick.cli import csv_file
+from utskick.cli.demo import samples
+from utskick.cli.demo.ledger_readers import contents_of
+from utskick.cli.demo.samples import pdf_page
+from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, parse_recipients
 from utskick.sandbox.faults import ProviderFault, magic
 
 
 @pytest.mark.parametrize("kind", [SMS, EMAIL], ids=["sms", "email"])
 def test_a_list_holds_a_thousand_people_with_party_and_reference(kind: ListKind) -> None:
-    listing = listing_of(
-        sheet.read(files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()), kind
+    listing = parse_recipients(
+        csv_file.read(files("utskick.cli.demo").joinpath(f"{kind.channel}.csv").read_bytes()), kind
     )
-    assert (len(listing.recipients), listing.duplicates, listing.rejected) == (1000, 0, ())
-    assert len({r.party_id for r in listing.recipients}) == 1000
-    assert all(r.reference for r in listing.recipients)
+    assert (len(listing.valid), listing.duplicates, listing.rejected) == (1000, 0, ())
+    assert len({r.party_id for r in listing.valid}) == 1000
+    assert all(r.reference for r in listing.valid)
 
 
 def test_the_lists_are_of_the_same_people() -> None:
-    assert [r.party_id for r in programme.recipients(SMS)] == [
-        r.party_id for r in programme.recipients(EMAIL)
+    assert [r.party_id for r in samples.recipients(SMS)] == [
+        r.party_id for r in samples.recipients(EMAIL)
     ]
 
 
@@ -36,17 +36,17 @@ def test_every_kind_of_misbehaviour_that_ends_in_time_is_among_them() -> None:
     found = Counter(
         rule.fault
         for kind in (SMS, EMAIL)
-        for r in programme.recipients(kind)
+        for r in samples.recipients(kind)
         if (rule := magic(r.destination))
     )
     assert set(found) == set(ProviderFault) - {ProviderFault.LOGIN}
-    endless = [r for r in programme.recipients(SMS) if r.destination[-2:] in ("05", "14")]
+    endless = [r for r in samples.recipients(SMS) if r.destination[-2:] in ("05", "14")]
     assert endless == []
-    assert [r for r in programme.recipients(EMAIL) if "+down@" in r.destination] == []
+    assert [r for r in samples.recipients(EMAIL) if "+down@" in r.destination] == []
 
 
-def test_every_object_of_the_pdf_is_where_its_table_says() -> None:
-    page = pdf.page(["Åäö (1) \\ €"])
+def test_every_pdf_object_is_at_the_offset_in_the_table() -> None:
+    page = pdf_page(["Åäö (1) \\ €"])
     assert page.startswith(b"%PDF-1.4")
     assert page.endswith(b"%%EOF\n")
     start = int(re.search(rb"startxref\n(\d+)\n", page)[1])  # type: ignore[index]
@@ -63,10 +63,13 @@ def test_a_mail_is_read_as_its_reader_sees_it() -> None:
     from email.policy import SMTPUTF8
 
     raw = (
-        b"Subject: =?utf-8?q?=C3=A5?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\nb=\r\n\r\n--x\r\n"
-        b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nhej\r\n--x--\r\n"
+        b"Subject: =?utf-8?q?=C3=A5?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; "
+        b"boundary=x\r\n\r\n--x\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+        b"quoted-printable\r\n\r\n=C3=A4\r\nb=\r\n\r\n--x\r\n"
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\n"
+        b"hej\r\n--x--\r\n"
     )
-    found = wording_of(message_from_bytes(raw, policy=SMTPUTF8))
+    found = contents_of(message_from_bytes(raw, policy=SMTPUTF8))
     assert (found.subject, found.text, found.html) == ("å", "ä\nb", None)
     assert [name for name, _ in found.files] == ["a.txt"]

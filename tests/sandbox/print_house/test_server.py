@@ -1,4 +1,4 @@
-"""The simulated printing house: prints what is whole, once, and misbehaves on request."""
+"""Tests of the print house simulator: complete batches are printed once; faults apply."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.print_house.pdf_pages import first_page
-from utskick.sandbox.print_house.server import PrintHouse, section
+from utskick.sandbox.print_house.server import PrintHouseSimulator, section
 
 HOME = f"Kultur/joe01doe_{BATCH}"
 
 
-class Town:
+class ConnectedSimulator:
     def __init__(self, folder: Path) -> None:
         self.ledger, self.faults = Ledger(), Faults()
-        self.place = SandboxAddresses(0, 0, folder, "http://127.0.0.1:1")
-        self.house = PrintHouse(self.ledger, self.faults, self.place)
+        self.addresses = SandboxAddresses(0, 0, folder, "http://127.0.0.1:1")
+        self.house = PrintHouseSimulator(self.ledger, self.faults, self.addresses)
 
-    async def open(self) -> Town:
+    async def open(self) -> ConnectedSimulator:
         await self.house.start()
-        told = section(replace(self.place, sftp_port=self.house.port))
-        told["accounts"]["print_house"]["read_timeout"] = SILENT
-        self.channel: SnailMailChannel = channel(**told)
+        settings = section(replace(self.addresses, sftp_port=self.house.port))
+        settings["accounts"]["print_house"]["read_timeout"] = SILENT
+        self.channel: SnailMailChannel = channel(**settings)
         return self
 
     async def printed(self, count: int) -> list[Received]:
@@ -53,21 +53,21 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    opened = await Town(tmp_path).open()
+async def sandbox(tmp_path: Path) -> AsyncIterator[ConnectedSimulator]:
+    opened = await ConnectedSimulator(tmp_path).open()
     yield opened
     await opened.close()
 
 
-async def test_every_letter_reaches_its_citizen(town: Town) -> None:
+async def test_every_letter_reaches_its_citizen(sandbox: ConnectedSimulator) -> None:
     ids, data = [new_id(), new_id()], letter(2)
     two = prepared(
         pdf("kallelse.pdf", data), address={**ANNA, "firstName": "Bo"}, department="Skola"
     )
     assert isinstance(
-        await town.channel.send(batch(prepared(), two, ids=ids), new_id(), "print_house"), Sent
+        await sandbox.channel.send(batch(prepared(), two, ids=ids), new_id(), "print_house"), Sent
     )
-    first, second = await town.printed(2)
+    first, second = await sandbox.printed(2)
     assert (first.channel, first.provider, first.key, first.reference) == (
         "snail_mail",
         "print_house",
@@ -86,13 +86,13 @@ async def test_every_letter_reaches_its_citizen(town: Town) -> None:
     )
 
 
-async def test_a_repeat_is_printed_once(town: Town) -> None:
+async def test_a_repeat_is_printed_once(sandbox: ConnectedSimulator) -> None:
     key, draft = new_id(), batch(prepared())
     for _ in range(3):
-        assert isinstance(await town.channel.send(draft, key, "print_house"), Sent)
-    await town.printed(1)
+        assert isinstance(await sandbox.channel.send(draft, key, "print_house"), Sent)
+    await sandbox.printed(1)
     await asyncio.sleep(0.35)
-    assert len(town.ledger) == 1
+    assert len(sandbox.ledger) == 1
 
 
 @pytest.mark.parametrize(
@@ -106,41 +106,43 @@ async def test_a_repeat_is_printed_once(town: Town) -> None:
     ],
 )
 async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(
-    town: Town, fault: ProviderFault, expected: type
+    sandbox: ConnectedSimulator, fault: ProviderFault, expected: type
 ) -> None:
-    town.faults.add(FaultRule(fault, provider="print_house", seconds=3))
+    sandbox.faults.add(FaultRule(fault, provider="print_house", seconds=3))
     key, draft = new_id(), batch(prepared(), prepared())
-    outcome = await town.channel.send(draft, key, "print_house")
+    outcome = await sandbox.channel.send(draft, key, "print_house")
     assert isinstance(outcome, expected)
-    assert isinstance(await town.channel.send(draft, key, "print_house"), Sent)
-    assert len(await town.printed(2)) == 2
-    assert town.house.refused == {}
+    assert isinstance(await sandbox.channel.send(draft, key, "print_house"), Sent)
+    assert len(await sandbox.printed(2)) == 2
+    assert sandbox.house.refused == {}
 
 
-async def test_what_is_half_there_is_refused(town: Town) -> None:
-    folder = town.house.inbox / "Kultur" / "half"
+async def test_an_incomplete_batch_is_rejected(sandbox: ConnectedSimulator) -> None:
+    folder = sandbox.house.inbox / "Kultur" / "half"
     folder.mkdir(parents=True)
     (folder / "a.pdf").write_bytes(b"half")
     (folder / "SHA256SUMS").write_text("00" * 32 + "  a.pdf\n")
     (folder / "KLAR").write_text("")
     for _ in range(100):
-        if town.house.refused:
+        if sandbox.house.refused:
             break
         await asyncio.sleep(0.02)
-    assert town.house.refused == {"Kultur/half": "a.pdf is not what SHA256SUMS says"}
-    assert len(town.ledger) == 0
+    assert sandbox.house.refused == {"Kultur/half": "a.pdf does not match SHA256SUMS"}
+    assert len(sandbox.ledger) == 0
 
 
-async def test_a_folder_without_the_marker_is_not_touched(town: Town) -> None:
-    os.makedirs(town.house.inbox / "Kultur" / "later")
+async def test_a_folder_without_the_marker_is_not_touched(sandbox: ConnectedSimulator) -> None:
+    os.makedirs(sandbox.house.inbox / "Kultur" / "later")
     await asyncio.sleep(0.35)
-    assert (len(town.ledger), town.house.refused) == (0, {})
+    assert (len(sandbox.ledger), sandbox.house.refused) == (0, {})
 
 
-async def test_a_house_that_opens_again_prints_nothing_again(town: Town, tmp_path: Path) -> None:
-    await town.channel.send(batch(prepared()), new_id(), "print_house")
-    await town.printed(1)
-    again = await Town(tmp_path).open()
+async def test_a_house_that_opens_again_prints_nothing_again(
+    sandbox: ConnectedSimulator, tmp_path: Path
+) -> None:
+    await sandbox.channel.send(batch(prepared()), new_id(), "print_house")
+    await sandbox.printed(1)
+    again = await ConnectedSimulator(tmp_path).open()
     try:
         await asyncio.sleep(0.35)
         assert len(again.ledger) == 0
@@ -148,10 +150,10 @@ async def test_a_house_that_opens_again_prints_nothing_again(town: Town, tmp_pat
         await again.close()
 
 
-async def test_the_wrong_password_stays_outside(town: Town) -> None:
-    told = section(replace(town.place, sftp_port=town.house.port))
-    told["accounts"]["print_house"]["password"] = "guess"
-    letters = channel(**told)
+async def test_a_wrong_password_is_rejected(sandbox: ConnectedSimulator) -> None:
+    settings = section(replace(sandbox.addresses, sftp_port=sandbox.house.port))
+    settings["accounts"]["print_house"]["password"] = "guess"
+    letters = channel(**settings)
     try:
         assert isinstance(
             await letters.send(batch(prepared()), new_id(), "print_house"), Misconfigured

@@ -1,5 +1,4 @@
-"""The sandbox's push services, met by the push channel itself and by strangers: what they refuse,
-and what the citizens get."""
+"""Tests of the push simulators, called by the push channel and by strangers."""
 
 from __future__ import annotations
 
@@ -51,7 +50,7 @@ async def test_a_browser_reads_what_was_encrypted_for_it(stage: SandboxStage) ->
     assert orjson.loads(received.raw)["url"] == "https://sundsvall.se"
 
 
-async def test_an_app_gets_title_and_text(stage: SandboxStage) -> None:
+async def test_an_app_receives_title_and_text(stage: SandboxStage) -> None:
     key = new_id()
     outcome = await stage.send(stage.app("annas-telefon"), key)
     [received] = stage.received("annas-telefon")
@@ -61,8 +60,7 @@ async def test_an_app_gets_title_and_text(stage: SandboxStage) -> None:
 
 
 def test_the_example_of_rfc_8291_is_read() -> None:
-    """RFC 8291 section 5 and appendix A: written by somebody else than the library that we write
-    and read with."""
+    """Decrypt the example of RFC 8291 section 5 and appendix A, made by another implementation."""
     number = int.from_bytes(from_base64url("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94"))
     body = (
         "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4M"
@@ -76,7 +74,7 @@ def test_the_example_of_rfc_8291_is_read() -> None:
     assert decrypt(from_base64url(body)[:-1], key, from_base64url("BTBZMqHH6r4Tts7J_aSIgg")) is None
 
 
-# -- misconduct ----------------------------------------
+# -- faults ----------------------------------------
 
 TAKEN = [("timeout", Uncertain), ("drop", Uncertain), ("garbage", Uncertain)]
 NOT_TAKEN = [
@@ -89,7 +87,7 @@ NOT_TAKEN = [
 
 @pytest.mark.parametrize(("name", "kind"), TAKEN)
 @pytest.mark.parametrize("of", ["webpush", "fcm"])
-async def test_a_message_whose_answer_is_lost_was_taken_and_a_second_copy_is_the_same(
+async def test_a_message_with_a_lost_response_is_accepted_and_a_second_copy_is_identical(
     stage: SandboxStage, name: str, kind: type, of: str
 ) -> None:
     destination, key = await stage.browser(name) if of == "webpush" else stage.app(name), new_id()
@@ -105,7 +103,7 @@ async def test_a_message_whose_answer_is_lost_was_taken_and_a_second_copy_is_the
 
 @pytest.mark.parametrize(("name", "kind"), NOT_TAKEN)
 @pytest.mark.parametrize("of", ["webpush", "fcm"])
-async def test_a_message_that_was_not_taken_reaches_nobody(
+async def test_a_rejected_message_reaches_nobody(
     stage: SandboxStage, name: str, kind: type, of: str
 ) -> None:
     destination = await stage.browser(f"{name}-2") if of == "webpush" else stage.app(f"{name}-2")
@@ -125,7 +123,7 @@ async def test_the_script_strikes_before_the_name(stage: SandboxStage) -> None:
     assert isinstance(await stage.send(destination), Sent)
 
 
-# -- away ----------------------------------------
+# -- offline devices ----------------------------------------
 
 
 async def wake(stage: SandboxStage, name: str) -> int:
@@ -134,7 +132,7 @@ async def wake(stage: SandboxStage, name: str) -> int:
         return received
 
 
-async def test_a_newer_message_takes_the_place_of_an_older_one_of_its_topic(
+async def test_a_newer_message_replaces_an_older_one_of_its_topic(
     stage: SandboxStage,
 ) -> None:
     destination = await stage.browser("offline-dator")
@@ -153,7 +151,7 @@ async def test_what_was_now_or_never_is_not_kept(stage: SandboxStage) -> None:
     assert await wake(stage, "offline") == 0
 
 
-async def test_a_device_that_nobody_made_cannot_wake(stage: SandboxStage) -> None:
+async def test_an_unknown_device_cannot_wake(stage: SandboxStage) -> None:
     async with stage.session.post(f"{stage.base}/push/devices/nobody/wake") as answer:
         assert answer.status == 404
 
@@ -168,7 +166,7 @@ async def made(stage: SandboxStage, name: str = "dator") -> dict[str, Any]:
 
 
 def ours(stage: SandboxStage, **claims: Any) -> str:
-    """The Authorization of the sandbox's own application server, with other claims."""
+    """Return the Authorization of the sandbox's application server with other claims."""
     key = load_pem_private_key((stage.place.folder / "push" / "vapid.pem").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     header = Vapid(key, "mailto:a@b.se").authorization(stage.base)
@@ -238,7 +236,7 @@ async def test_a_push_service_is_strict_about_who_sends(
 
 
 async def test_another_application_server_may_not_use_the_subscription(stage: SandboxStage) -> None:
-    """RFC 8292 section 4."""
+    """Reject another application server (RFC 8292 section 4)."""
     device = await made(stage)
     stranger = Vapid(ec.generate_private_key(ec.SECP256R1()), "mailto:a@b.se").authorization(
         stage.base
@@ -248,7 +246,7 @@ async def test_another_application_server_may_not_use_the_subscription(stage: Sa
     assert await push(stage, device, {**GOOD, "Authorization": forged}) == 403
 
 
-async def test_what_the_device_cannot_read_is_refused(stage: SandboxStage) -> None:
+async def test_a_payload_that_cannot_be_decrypted_is_rejected(stage: SandboxStage) -> None:
     device, other = await made(stage), await made(stage, "annan")
     headers = {**GOOD, "Authorization": ours(stage)}
     assert await push(stage, device, headers, encrypt(b"{}", other["p256dh"], other["auth"])) == 400
@@ -261,7 +259,7 @@ async def test_what_the_device_cannot_read_is_refused(stage: SandboxStage) -> No
     assert len(stage.ledger) == 0
 
 
-async def test_a_device_that_nobody_made_is_gone(stage: SandboxStage) -> None:
+async def test_an_unknown_device_is_gone(stage: SandboxStage) -> None:
     device = await made(stage)
     assert (
         await push(
@@ -303,10 +301,10 @@ async def ask(
 
 
 async def token_of(stage: SandboxStage, **changes: Any) -> tuple[int, str]:
-    said = orjson.loads((stage.place.folder / "push" / "service-account.json").read_bytes())
+    account = orjson.loads((stage.place.folder / "push" / "service-account.json").read_bytes())
     now = int(time.time())
     claims = {
-        "iss": said["client_email"],
+        "iss": account["client_email"],
         "aud": f"{stage.base}/push/fcm/token",
         "iat": now,
         "exp": now + 3600,
@@ -315,11 +313,11 @@ async def token_of(stage: SandboxStage, **changes: Any) -> tuple[int, str]:
     }
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "assertion": jwt.encode(claims, said["private_key"], "RS256"),
+        "assertion": jwt.encode(claims, account["private_key"], "RS256"),
     }
     async with stage.session.post(f"{stage.base}/push/fcm/token", data=form) as answer:
-        told = await answer.json()
-        return answer.status, told.get("access_token") or told["error"]
+        members = await answer.json()
+        return answer.status, members.get("access_token") or members["error"]
 
 
 @pytest.mark.parametrize(
@@ -390,7 +388,9 @@ async def test_the_project_is_strict_about_who_sends(stage: SandboxStage) -> Non
     )
 
 
-async def test_a_key_that_was_exchanged_is_taken_up_without_a_restart(stage: SandboxStage) -> None:
+async def test_a_key_that_was_exchanged_is_accepted_up_without_a_restart(
+    stage: SandboxStage,
+) -> None:
     destination = stage.app("annas-telefon")
     assert isinstance(await stage.send(destination), Sent)
     stage.push.rotate_account_key()
@@ -415,7 +415,7 @@ async def test_a_key_that_was_withdrawn_is_our_mistake_until_the_new_one_is_ther
     assert isinstance(await stage.send(destination), Sent)
 
 
-async def test_the_keys_outlive_the_town(stage: SandboxStage, tmp_path: Path) -> None:
+async def test_the_keys_outlive_the_sandbox(stage: SandboxStage, tmp_path: Path) -> None:
     files = [tmp_path / "push" / name for name in ("vapid.pem", "service-account.json")]
     before = [file.read_bytes() for file in files]
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o600]

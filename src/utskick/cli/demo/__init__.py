@@ -1,2 +1,1 @@
-"""``utskick demo``: a whole service in a sandbox of its own, two thousand messages, and two ledgers
-compared."""
+"""``utskick demo``: run a service in a sandbox, send 2000 messages, and compare two ledgers."""

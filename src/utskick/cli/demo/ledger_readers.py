@@ -1,5 +1,4 @@
-"""Reading both ledgers over HTTP: every delivery from the API, every copy from the sandbox, e-mail
-from its raw message."""
+"""Readers of the two ledgers: deliveries from the API, received copies from the sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ import aiohttp
 import orjson
 from lxml import etree
 
-from utskick.cli.demo.ledgers import Copy, RequestedDelivery, Wording
+from utskick.cli.demo.ledgers import Contents, Copy, RequestedDelivery
 from utskick_client import AsyncUtskickClient, DeliveryResult
 
 _AT_ONCE: Final = 32
@@ -28,51 +27,50 @@ _M1, _M3 = (
 
 
 async def deliveries(
-    client: AsyncUtskickClient, asked: Iterable[RequestedDelivery]
+    client: AsyncUtskickClient, requested: Iterable[RequestedDelivery]
 ) -> dict[str, DeliveryResult]:
-    """What Utskick says, by delivery id."""
+    """Return the service's report of each delivery, by delivery id."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(delivery_id: str) -> DeliveryResult:
+    async def read(delivery_id: str) -> DeliveryResult:
         async with gate:
             return await client.delivery_status(delivery_id)
 
-    found = await asyncio.gather(*(one(entry.delivery_id) for entry in asked))
-    return {delivery.delivery_id: delivery for delivery in found}
+    result = await asyncio.gather(*(read(entry.delivery_id) for entry in requested))
+    return {delivery.delivery_id: delivery for delivery in result}
 
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Files that were asked for by API. ``spoilt``: deliveries one of whose files is not what was
-    sent with it."""
+    """Result of downloading files by API; ``damaged`` are deliveries with a file that differs."""
 
     number: int
-    spoilt: tuple[str, ...]
+    damaged: tuple[str, ...]
 
 
 async def downloads(
     client: AsyncUtskickClient,
-    asked: Iterable[RequestedDelivery],
-    told: Mapping[str, DeliveryResult],
+    requested: Iterable[RequestedDelivery],
+    reports: Mapping[str, DeliveryResult],
 ) -> Downloads:
-    """Every file that was sent, fetched again from the history."""
+    """Download every attachment that was sent, from the history."""
     wanted = [
-        (told[entry.delivery_id], *file)
-        for entry in asked
-        for file in entry.wording.files
+        (reports[entry.delivery_id], *file)
+        for entry in requested
+        for file in entry.contents.files
         if file[0]
     ]
-    spoilt = [
+    damaged = [
         delivery.delivery_id
         for delivery, name, digest in wanted
         if sha256((await client.attachment(delivery.message_id or "", name)).content).hexdigest()
         != digest
     ]
-    return Downloads(len(wanted), tuple(spoilt))
+    return Downloads(len(wanted), tuple(damaged))
 
 
 async def copies(viewer: str) -> list[Copy]:
-    """What the citizens received."""
+    """Return the copies that citizens received."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_AT_ONCE)) as session:
         entries = [
             orjson.loads(line)
@@ -82,11 +80,11 @@ async def copies(viewer: str) -> list[Copy]:
 
 
 async def _copy(session: aiohttp.ClientSession, viewer: str, entry: dict[str, Any]) -> Copy:
-    """The wording is read from what came over the wire, where there is more of it than a text."""
+    """Return one copy; the contents are read from the raw message where it has more than a text."""
     channel, key = entry["channel"], entry["key"]
-    reader = RAW.get(channel)
+    reader = READERS.get(channel)
     if reader is None:
-        return Copy(channel, entry["recipient"], key, Wording(entry["text"], entry["subject"]))
+        return Copy(channel, entry["recipient"], key, Contents(entry["text"], entry["subject"]))
     raw = await _body(session, f"{viewer}/ledger/{entry['number']}/raw")
     if channel == "email":
         message = email.message_from_bytes(raw, policy=SMTPUTF8)
@@ -99,13 +97,13 @@ async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
         return await answer.read()
 
 
-def wording_of(message: EmailMessage) -> Wording:
-    """As a mail reader shows it; texts decoded strictly, so that a damaged one is seen."""
+def contents_of(message: EmailMessage) -> Contents:
+    """Return the contents as a mail reader shows them; decoding is strict to detect damage."""
     attached = tuple(
         (part.get_filename() or "", sha256(_bytes(part)).hexdigest())
         for part in message.iter_attachments()
     )
-    return Wording(
+    return Contents(
         _text(message, "plain") or "", str(message["Subject"]), _text(message, "html"), attached
     )
 
@@ -119,40 +117,42 @@ def _bytes(part: EmailMessage) -> bytes:
     return cast(bytes, part.get_payload(decode=True))
 
 
-def _of_mail(raw: bytes, _entry: dict[str, Any]) -> Wording:
-    return wording_of(email.message_from_bytes(raw, policy=SMTPUTF8))
+def _read_mail(raw: bytes, _entry: dict[str, Any]) -> Contents:
+    return contents_of(email.message_from_bytes(raw, policy=SMTPUTF8))
 
 
-def _of_digital_mail(raw: bytes, entry: dict[str, Any]) -> Wording:
-    """The envelope's attachments: name and contents (Message.xsd v3)."""
+def _read_digital_mail(raw: bytes, entry: dict[str, Any]) -> Contents:
+    """Read the attachments of a digital mail: name and contents (Message.xsd v3)."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     files = []
     for attachment in etree.fromstring(raw, parser).iter(f"{{{_M3}}}Attachment"):
         body, name = attachment.find(f"{{{_M1}}}Body"), attachment.find(f"{{{_M1}}}Filename")
         files.append((name.text or "", sha256(b64decode(body.text or "")).hexdigest()))
-    return Wording(entry["text"], entry["subject"], None, tuple(files))
+    return Contents(entry["text"], entry["subject"], None, tuple(files))
 
 
-def _of_invoice(raw: bytes, _entry: dict[str, Any]) -> Wording:
-    """What is to be paid, and the bill."""
+def _read_invoice(raw: bytes, _entry: dict[str, Any]) -> Contents:
+    """Read the payment details and the attached invoice."""
     content = orjson.loads(raw)
     payment = content["payment_multiple_options"]
     option = payment["options"][0]
     files = tuple(
         (part["name"], sha256(b64decode(part["data"])).hexdigest()) for part in content["parts"]
     )
-    said = f"{option['amount']} {option['due_date']} {payment['account']} {option['reference']}"
-    return Wording(said, content["subject"], None, files)
+    payment_text = (
+        f"{option['amount']} {option['due_date']} {payment['account']} {option['reference']}"
+    )
+    return Contents(payment_text, content["subject"], None, files)
 
 
-def _of_paper(raw: bytes, _entry: dict[str, Any]) -> Wording:
-    return Wording("", None, None, (("", sha256(raw).hexdigest()),))
+def _read_paper(raw: bytes, _entry: dict[str, Any]) -> Contents:
+    return Contents("", None, None, (("", sha256(raw).hexdigest()),))
 
 
-#: How a channel's copies are read, where their text does not say all.
-RAW: Final[dict[str, Callable[[bytes, dict[str, Any]], Wording]]] = {
-    "email": _of_mail,
-    "digital_mail": _of_digital_mail,
-    "digital_invoice": _of_invoice,
-    "snail_mail": _of_paper,
+#: Readers of channels whose copies consist of more than a text.
+READERS: Final[dict[str, Callable[[bytes, dict[str, Any]], Contents]]] = {
+    "email": _read_mail,
+    "digital_mail": _read_digital_mail,
+    "digital_invoice": _read_invoice,
+    "snail_mail": _read_paper,
 }

@@ -1,5 +1,4 @@
-"""Two ledgers, held against each other: what Utskick says of its deliveries, and what the citizens
-received. Pure."""
+"""Comparison of two ledgers: the service's deliveries, and the copies citizens received."""
 
 from __future__ import annotations
 
@@ -15,8 +14,11 @@ _GIVEN_UP = (Status.FAILED, Status.EXPIRED, Status.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """All that a reader sees. Lines end in LF. ``files``: (name, SHA-256) of each attachment."""
+class Contents:
+    """Everything a reader sees.
+
+    Lines end in LF. ``files``: (name, SHA-256) of each attachment.
+    """
 
     text: str
     subject: str | None = None
@@ -26,43 +28,44 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class RequestedDelivery:
-    """What somebody asked Utskick to send, and the delivery that it made of it.
+    """Requested message, and the delivery that the service created for it.
 
-    ``recipient`` "": the delivery's id on the copy tells enough. ``row``: where it stands in the
-    table, the channel's own where "".
+    An empty ``recipient`` means that the delivery id on the copy suffices. ``row``: row of the
+    result table, by default the channel.
     """
 
     channel: str
     recipient: str
     delivery_id: str
-    wording: Wording
+    contents: Contents
     row: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What reached a citizen. ``key``: the delivery's id as it came over the wire, None where the
-    protocol carries none."""
+    """Received copy; ``key`` is the delivery id on the wire, None if the protocol has none."""
 
     channel: str
     recipient: str
     key: str | None
-    wording: Wording
+    contents: Contents
 
 
 @dataclass
 class Comparison:
-    """Ids of deliveries; ``unasked``: copies that nobody asked for. The ledgers agree when all but
-    ``reported`` are empty."""
+    """Differences, as delivery ids; ``unrequested`` counts copies without a request.
+
+    The ledgers agree if everything except ``reported`` is empty.
+    """
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     reported: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
-    denied: list[str] = field(default_factory=list)
+    contradicted: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
-    spoilt: list[str] = field(default_factory=list)
-    unasked: int = 0
+    damaged: list[str] = field(default_factory=list)
+    unrequested: int = 0
 
     @property
     def agree(self) -> bool:
@@ -70,49 +73,56 @@ class Comparison:
             self.lost
             or self.doubled
             or self.different
-            or self.denied
+            or self.contradicted
             or self.unsettled
-            or self.spoilt
-            or self.unasked
+            or self.damaged
+            or self.unrequested
         )
 
 
 def compare(
-    asked: Iterable[RequestedDelivery], told: Mapping[str, DeliveryResult], copies: Sequence[Copy]
+    requested: Iterable[RequestedDelivery],
+    reports: Mapping[str, DeliveryResult],
+    copies: Sequence[Copy],
 ) -> Comparison:
-    """``told``: what Utskick says, by delivery id."""
+    """Compare the ledgers; ``reports`` are the service's reports by delivery id."""
     received: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     by_key: dict[tuple[str, str | None], list[Copy]] = defaultdict(list)
     for copy in copies:
         received[copy.channel, copy.recipient.lower()].append(copy)
         by_key[copy.channel, copy.key].append(copy)
-    found = Comparison()
+    result = Comparison()
     matched = 0
-    for one in asked:
-        at_theirs = (
-            received[one.channel, one.recipient.lower()]
-            if one.recipient
-            else by_key[one.channel, one.delivery_id]
+    for request in requested:
+        candidates = (
+            received[request.channel, request.recipient.lower()]
+            if request.recipient
+            else by_key[request.channel, request.delivery_id]
         )
-        theirs = [copy for copy in at_theirs if copy.key in (None, one.delivery_id)]
-        matched += len(theirs)
-        _judge(one, told[one.delivery_id], theirs, found)
-    found.unasked = len(copies) - matched
-    return found
+        matching = [copy for copy in candidates if copy.key in (None, request.delivery_id)]
+        matched += len(matching)
+        _compare_one(request, reports[request.delivery_id], matching, result)
+    result.unrequested = len(copies) - matched
+    return result
 
 
-def _judge(
-    asked: RequestedDelivery, told: DeliveryResult, copies: Sequence[Copy], found: Comparison
+def _compare_one(
+    requested: RequestedDelivery,
+    reports: DeliveryResult,
+    copies: Sequence[Copy],
+    result: Comparison,
 ) -> None:
-    if told.lifecycle in _ARRIVED and not copies:
-        found.lost.append(asked.delivery_id)
-    if told.lifecycle in _GIVEN_UP and copies:
-        found.denied.append(asked.delivery_id)
-    if not told.settled:
-        found.unsettled.append(asked.delivery_id)
+    if reports.lifecycle in _ARRIVED and not copies:
+        result.lost.append(requested.delivery_id)
+    if reports.lifecycle in _GIVEN_UP and copies:
+        result.contradicted.append(requested.delivery_id)
+    if not reports.settled:
+        result.unsettled.append(requested.delivery_id)
     if len(copies) > 1:
-        # Each doubtful attempt may account for one copy beyond the one that is known.
-        doubts = sum(1 for event in told.events if event.status == Status.UNCERTAIN)
-        (found.reported if len(copies) <= 1 + doubts else found.doubled).append(asked.delivery_id)
-    if any(copy.wording != asked.wording for copy in copies):
-        found.different.append(asked.delivery_id)
+        # Each uncertain attempt may account for one additional copy.
+        uncertain = sum(1 for event in reports.events if event.status == Status.UNCERTAIN)
+        (result.reported if len(copies) <= 1 + uncertain else result.doubled).append(
+            requested.delivery_id
+        )
+    if any(copy.contents != requested.contents for copy in copies):
+        result.different.append(requested.delivery_id)

@@ -1,5 +1,4 @@
-"""What the demo sends by the other channels: digital mail, invoices, letters, web messages, Slack,
-push, and by people's own choice."""
+"""Demo messages by all channels except single SMS and e-mail."""
 
 from __future__ import annotations
 
@@ -10,9 +9,10 @@ from hashlib import sha256
 from typing import Final
 
 from utskick.channels.digital_invoice.check_digits import is_bank_day
-from utskick.cli.demo import pdf, people
-from utskick.cli.demo.ledgers import RequestedDelivery, Wording
+from utskick.cli.demo import people
+from utskick.cli.demo.ledgers import Contents, RequestedDelivery
 from utskick.cli.demo.people import DemoPhone, Person
+from utskick.cli.demo.samples import pdf_page
 from utskick.domain.ids import new_id
 from utskick_client import (
     Address,
@@ -41,7 +41,7 @@ from utskick_client import (
 )
 
 ORGANIZATION: Final = "2120002411"
-DECISION: Final = pdf.page(
+DECISION: Final = pdf_page(
     [
         "Beslut om bygglov",
         "",
@@ -49,14 +49,14 @@ DECISION: Final = pdf.page(
         "Avgift: 1 250 kr. Beslutet kan överklagas inom tre veckor.",
     ]
 )
-BILL: Final = pdf.page(
+BILL: Final = pdf_page(
     ["Faktura", "", "Förskola, november: 1 250,50 kr", "Bankgiro 991-2346, OCR 47118"]
 )
 _TEXT: Final = "Byggnadsnämnden har beviljat din ansökan om bygglov. Beslutet är bifogat."
 _SUBJECT: Final = "Beslut om bygglov – åäö"
 _AT_ONCE: Final = Manner(wait=False)
 
-#: The contract's type of a delivery → the channel that carried it.
+#: Message type of a delivery in the contract → channel.
 CHANNELS: Final = {
     "SMS": "sms",
     "EMAIL": "email",
@@ -73,20 +73,18 @@ CHANNELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ExpectedDelivery:
-    """What is to reach somebody by one channel. ``recipient``: as the sandbox's ledger names them,
-    "" where the key tells enough."""
+    """Expected copy; ``recipient`` is as in the sandbox's ledger, or empty if the key suffices."""
 
     recipient: str
-    wording: Wording
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
 class DemoMailing:
-    """An accepted request. ``rows``: for each of its messages, what each channel that it may go by
-    is to bring.
+    """Accepted request.
 
-    ``names``: the row of the table that a channel's deliveries stand in, where it is not the
-    channel's own.
+    ``rows``: for each message, the expected copy by each channel that may carry it. ``names``: rows
+    of the result table that are not named by the channel.
     """
 
     label: str
@@ -94,29 +92,28 @@ class DemoMailing:
     rows: tuple[Mapping[str, ExpectedDelivery], ...]
     names: Mapping[str, str] = field(default_factory=dict)
 
-    async def asked(self, client: AsyncUtskickClient) -> list[RequestedDelivery]:
-        """The deliveries that came of it, when all has settled: which way a letter went is not
-        known before."""
+    async def requested(self, client: AsyncUtskickClient) -> list[RequestedDelivery]:
+        """Return the deliveries of a settled request; a letter's channel is only known then."""
         batch = await client.batch_status(self.batch_id)
-        found = []
+        result = []
         for row, message in zip(self.rows, batch.messages, strict=True):
             for delivery in message.deliveries:
                 channel = CHANNELS[delivery.message_type]
-                expected = row.get(channel, ExpectedDelivery("", Wording("")))
-                found.append(
+                expected = row.get(channel, ExpectedDelivery("", Contents("")))
+                result.append(
                     RequestedDelivery(
                         channel,
                         expected.recipient,
                         delivery.delivery_id,
-                        expected.wording,
+                        expected.contents,
                         self.names.get(channel, channel),
                     )
                 )
-        return found
+        return result
 
 
 async def send(client: AsyncUtskickClient, viewer: str) -> list[DemoMailing]:
-    """All of them, one after the other; each is accepted when this returns."""
+    """Send all of them in sequence; each is accepted when this function returns."""
     return [
         await digital_mail(client),
         *[await invoice(client, serial) for serial in range(100, 108)],
@@ -138,24 +135,23 @@ def _digest(data: bytes) -> str:
 
 def _mail(person: Person) -> ExpectedDelivery:
     return ExpectedDelivery(
-        person.number, Wording(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),))
+        person.number, Contents(_TEXT, _SUBJECT, None, (("beslut.pdf", _digest(DECISION)),))
     )
 
 
 def _paper() -> ExpectedDelivery:
-    return ExpectedDelivery("", Wording("", None, None, (("", _digest(DECISION)),)))
+    return ExpectedDelivery("", Contents("", None, None, (("", _digest(DECISION)),)))
 
 
 async def digital_mail(client: AsyncUtskickClient) -> DemoMailing:
-    """One without a mailbox, one that the operator refuses, one whose answer is lost, one whose
-    operator asks to slow down."""
-    crowd = [await people.enter(client, serial) for serial in range(1, 17)]
-    crowd += [
-        await people.enter(client, 20 + i, magic)
+    """Send digital mail, including a missing mailbox, a rejection, a lost answer and throttling."""
+    recipients = [await people.add_person(client, serial) for serial in range(1, 17)]
+    recipients += [
+        await people.add_person(client, 20 + i, magic)
         for i, magic in enumerate(("10", "20", "25", "27"))
     ]
     mail = DigitalMail(
-        Parties([p.party_id for p in crowd]),
+        Parties([p.party_id for p in recipients]),
         _SUBJECT,
         _TEXT,
         "text/plain",
@@ -163,12 +159,14 @@ async def digital_mail(client: AsyncUtskickClient) -> DemoMailing:
     )
     accepted = await client.send_digital_mail(mail, _AT_ONCE, organization_number=ORGANIZATION)
     return DemoMailing(
-        "digital mail", accepted.batch_id, tuple({"digital_mail": _mail(p)} for p in crowd)
+        "digital mail",
+        accepted.batch_id,
+        tuple({"digital_mail": _mail(p)} for p in recipients),
     )
 
 
 def due(today: date) -> date:
-    """A bank day in a month."""
+    """Return a bank day in a month's time."""
     day = today + timedelta(days=30)
     while not is_bank_day(day):
         day += timedelta(days=1)
@@ -176,7 +174,7 @@ def due(today: date) -> date:
 
 
 async def invoice(client: AsyncUtskickClient, serial: int) -> DemoMailing:
-    person = await people.enter(client, serial)
+    person = await people.add_person(client, serial)
     day = due(date.today())
     details = InvoiceDetails(
         amount=1250.5,
@@ -194,22 +192,21 @@ async def invoice(client: AsyncUtskickClient, serial: int) -> DemoMailing:
         "Faktura förskola",
     )
     accepted = await client.send_digital_invoice(bill, _AT_ONCE)
-    wording = Wording(
+    contents = Contents(
         f"1250.50 {day} 9912346 47118", "Faktura förskola", None, (("faktura.pdf", _digest(BILL)),)
     )
     return DemoMailing(
         "digital invoice",
         accepted.batch_id or "",
-        ({"digital_invoice": ExpectedDelivery(person.number, wording)},),
+        ({"digital_invoice": ExpectedDelivery(person.number, contents)},),
     )
 
 
 async def letter(client: AsyncUtskickClient) -> DemoMailing:
-    """To mailboxes, to people who have none but a home, to one who has neither, and to two plain
-    addresses."""
-    digital = [await people.enter(client, serial) for serial in range(30, 36)]
-    paper = [await people.enter(client, serial, "10") for serial in range(40, 43)]
-    nowhere = [await people.enter(client, 50, "10", address={}, protected=True)]
+    """Send letters to mailboxes, to homes, to a person with neither, and to two plain addresses."""
+    digital = [await people.add_person(client, serial) for serial in range(30, 36)]
+    paper = [await people.add_person(client, serial, "10") for serial in range(40, 43)]
+    nowhere = [await people.add_person(client, 50, "10", address={}, protected=True)]
     addresses = [
         Address(
             first_name="Nils",
@@ -237,13 +234,13 @@ async def letter(client: AsyncUtskickClient) -> DemoMailing:
     names = {
         "digital_mail": "letter: mailbox",
         "snail_mail": "letter: paper",
-        "letter": "letter: no way",
+        "letter": "letter: undeliverable",
     }
     return DemoMailing("letters", accepted.batch_id, tuple(rows), names)
 
 
 async def snail_mail(client: AsyncUtskickClient) -> DemoMailing:
-    """Three letters that gather in a batch of the caller's, which is then closed."""
+    """Send three letters collected in a batch by the caller, who then closes it."""
     batch_id = str(new_id())
     for i in range(3):
         address = Address(
@@ -272,7 +269,7 @@ async def web_message(client: AsyncUtskickClient, case: int) -> DemoMailing:
     return DemoMailing(
         "web message",
         accepted.batch_id or "",
-        ({"web_message": ExpectedDelivery(str(case), Wording(text, "EXTERNAL"))},),
+        ({"web_message": ExpectedDelivery(str(case), Contents(text, "EXTERNAL"))},),
     )
 
 
@@ -280,12 +277,12 @@ async def slack(client: AsyncUtskickClient, channel: str) -> DemoMailing:
     text = "*Driftläge*: vattnet är tillbaka i Haga.\nTack för tålamodet!"
     accepted = await client.send_slack(Slack(channel, text), _AT_ONCE)
     return DemoMailing(
-        "Slack", accepted.batch_id or "", ({"slack": ExpectedDelivery(channel, Wording(text))},)
+        "Slack", accepted.batch_id or "", ({"slack": ExpectedDelivery(channel, Contents(text))},)
     )
 
 
 async def push(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
-    """Two who have the app, one of them on two devices, and one who has not."""
+    """Send a notification to two users of the app, one with two devices, and to a non-user."""
     devices = await _devices(client, viewer)
     parties = [*dict.fromkeys(device.party_id for device in devices), str(new_id())]
     title, text = (
@@ -296,30 +293,37 @@ async def push(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
     return DemoMailing(
         "push",
         accepted.batch_id,
-        tuple({"push": ExpectedDelivery("", Wording(text, title))} for _ in parties),
+        tuple({"push": ExpectedDelivery("", Contents(text, title))} for _ in parties),
     )
 
 
 async def _devices(client: AsyncUtskickClient, viewer: str) -> Sequence[DemoPhone]:
-    one, two = str(new_id()), str(new_id())
+    first, second = str(new_id()), str(new_id())
     return [
-        await people.take_push(client, viewer, name, party)
-        for name, party in (("annas-telefon", one), ("annas-platta", one), ("nils-telefon", two))
+        await people.register_device(client, viewer, name, party)
+        for name, party in (
+            ("annas-telefon", first),
+            ("annas-platta", first),
+            ("nils-telefon", second),
+        )
     ]
 
 
 async def by_choice(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
-    """Messages that go by the ways that people have chosen; one has chosen none."""
-    both = await people.choose(client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se"))
-    one = await people.choose(client, ("SMS", "+46701740692"))
-    apps = await people.choose(client, ("PUSH", ""))
-    await people.take_push(client, viewer, "saras-telefon", apps)
+    """Send messages by the contact settings of the recipients, one of whom has none."""
+    both = await people.add_contact_settings(
+        client, ("SMS", "+46701740691"), ("EMAIL", "eva.norberg@example.se")
+    )
+    text_only = await people.add_contact_settings(client, ("SMS", "+46701740692"))
+    apps = await people.add_contact_settings(client, ("PUSH", ""))
+    await people.register_device(client, viewer, "saras-telefon", apps)
     text, subject = "Din bok finns att hämta på biblioteket.", "Biblioteket"
-    said = [
-        Message(MessageParty(party), text, subject) for party in (both, one, apps, str(new_id()))
+    messages = [
+        Message(MessageParty(party), text, subject)
+        for party in (both, text_only, apps, str(new_id()))
     ]
-    accepted = await client.send_messages(Messages(said), _AT_ONCE)
-    sms, email, notice = Wording(text), Wording(text, subject), Wording(text, subject)
+    accepted = await client.send_messages(Messages(messages), _AT_ONCE)
+    sms, email, notice = Contents(text), Contents(text, subject), Contents(text, subject)
     rows: tuple[Mapping[str, ExpectedDelivery], ...] = (
         {
             "sms": ExpectedDelivery("+46701740691", sms),
@@ -333,6 +337,6 @@ async def by_choice(client: AsyncUtskickClient, viewer: str) -> DemoMailing:
         "sms": "message: SMS",
         "email": "message: e-mail",
         "push": "message: push",
-        "message": "message: no way",
+        "message": "message: undeliverable",
     }
     return DemoMailing("messages", accepted.batch_id, rows, names)

@@ -1,5 +1,4 @@
-"""The people of the demo: invented, with numbers of the sandbox's citizens, homes, contact settings
-and telephones."""
+"""Fictitious people of the demo: numbers of the sandbox, addresses, settings and devices."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """``number``: of the sandbox's citizens; nobody in the country has it."""
+    """Fictitious person; ``number`` is one of the sandbox's, which no real person has."""
 
     party_id: str
     number: str
@@ -43,15 +42,19 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class DemoPhone:
-    """A telephone with the municipality's app, and whose it is."""
+    """Device with the municipality's app, and the party that owns it."""
 
     name: str
     party_id: str
 
 
-async def enter(client: AsyncUtskickClient, serial: int, magic: str = "00", **more: Any) -> Person:
-    """One more person in the directory; ``magic``: how their mailbox behaves (docs/reference/sandbox.md).
-    ``more``: members of the party."""
+async def add_person(
+    client: AsyncUtskickClient, serial: int, magic: str = "00", **more: Any
+) -> Person:
+    """Add a person to the directory.
+
+    ``magic``: behaviour of the mailbox (docs/reference/sandbox.md). ``more``: further members of the party.
+    """
     name = _NAMES[serial % len(_NAMES)]
     first, _, last = name.partition(" ")
     home = {
@@ -70,8 +73,8 @@ async def enter(client: AsyncUtskickClient, serial: int, magic: str = "00", **mo
     return person
 
 
-async def choose(client: AsyncUtskickClient, *ways: tuple[str, str]) -> str:
-    """The party id of somebody who wants to be reached by these: (method, destination)."""
+async def add_contact_settings(client: AsyncUtskickClient, *ways: tuple[str, str]) -> str:
+    """Create contact settings from (method, destination) pairs, and return the party id."""
     party_id = str(new_id())
     channels = [
         {
@@ -86,20 +89,21 @@ async def choose(client: AsyncUtskickClient, *ways: tuple[str, str]) -> str:
     return party_id
 
 
-async def take_push(client: AsyncUtskickClient, viewer: str, name: str, party_id: str) -> DemoPhone:
-    """A device registers with the sandbox's push service, and its subscription is entered for the
-    party."""
+async def register_device(
+    client: AsyncUtskickClient, viewer: str, name: str, party_id: str
+) -> DemoPhone:
+    """Register a device with the sandbox's push service, and store its subscription."""
     async with (
         aiohttp.ClientSession() as session,
         session.post(
             f"{viewer}/push/devices", json={"name": name}, raise_for_status=True
         ) as answer,
     ):
-        found = await answer.json()
-    keys = {"p256dh": found["p256dh"], "auth": found["auth"]}
+        result = await answer.json()
+    keys = {"p256dh": result["p256dh"], "auth": result["auth"]}
     body = {
         "party": {"partyId": party_id},
-        "webpush": {"endpoint": found["endpoint"], "keys": keys},
+        "webpush": {"endpoint": result["endpoint"], "keys": keys},
     }
     await client.request("POST", "push/subscriptions", body)
     return DemoPhone(name, party_id)

@@ -1,5 +1,4 @@
-"""What the demo shows at its end: counts, the comparison, what was held in doubt, and a
-conversation."""
+"""Results printed by the demo: counts, comparison, uncertain deliveries and a conversation."""
 
 from __future__ import annotations
 
@@ -19,14 +18,14 @@ from utskick.domain.status import Status
 from utskick_client import DeliveryResult, HistoryEntry, Statistics
 
 _UNTIL: Final = 0.95
-_SHOWN: Final = 5
-_BY_NO_WAY: Final = "UNDELIVERABLE"
+_MAX_VISIBLE: Final = 5
+_UNDELIVERABLE: Final = "UNDELIVERABLE"
 _COUNTED: Final = ("sent", "failed", "notSent", "pending", "awaitingFeedback")
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelResult:
-    """The deliveries of one channel, as Utskick tells them."""
+    """Deliveries of one channel, as reported by the service."""
 
     name: str
     deliveries: tuple[DeliveryResult, ...]
@@ -40,8 +39,7 @@ class ChannelResult:
 
     @property
     def rate(self) -> float:
-        """Deliveries a second until 95 % had settled: the rest are the ones that wait for retries
-        by design."""
+        """Deliveries per second until 95 % had settled; the others wait for retries by design."""
         began = min(delivery.events[0].timestamp for delivery in self.deliveries)
         ends = sorted(_settled_at(delivery) for delivery in self.deliveries)
         number = max(1, int(len(ends) * _UNTIL))
@@ -49,7 +47,7 @@ class ChannelResult:
 
 
 def _settled_at(delivery: DeliveryResult) -> datetime:
-    """When the first attempt that was answered for good was: later receipts only confirm it."""
+    """Return the time of the first final answer; later receipts only confirm it."""
     words = {Status.SENT, Status.DELIVERED, Status.FAILED, Status.EXPIRED}
     return next(
         (event.timestamp for event in delivery.events if event.status in words),
@@ -57,9 +55,9 @@ def _settled_at(delivery: DeliveryResult) -> datetime:
     )
 
 
-def of_channels(channels: Sequence[ChannelResult]) -> Table:
+def channel_table(channels: Sequence[ChannelResult]) -> Table:
     table = Table(
-        title="what Utskick says",
+        title="reported by the service",
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 0, 0, 1),
@@ -79,13 +77,13 @@ def of_channels(channels: Sequence[ChannelResult]) -> Table:
             f"{channel.rate:.0f}",
         )
     table.caption = (
-        "* deliveries a second until 95 % had settled; the rest wait for retries, by design"
+        "* deliveries per second until 95 % had settled; the others wait for retries by design"
     )
     return table
 
 
-def of_statistics(found: Statistics) -> Table:
-    """``GET /{municipalityId}/statistics``, as a table."""
+def statistics_table(result: Statistics) -> Table:
+    """Render ``GET /{municipalityId}/statistics`` as a table."""
     table = Table(
         title="statistics, by API",
         title_justify="left",
@@ -96,42 +94,53 @@ def of_statistics(found: Statistics) -> Table:
     table.add_column("type", no_wrap=True)
     for name in ("sent", "failed", "not sent", "pending", "awaiting feedback"):
         table.add_column(name, justify="right", no_wrap=True)
-    for kind, told in found.raw.items():
+    for kind, reports in result.raw.items():
         ways = (
-            {kind: told}
-            if "sent" in told
-            else {f"{kind} as {way}": counter for way, counter in told.items() if way != _BY_NO_WAY}
+            {kind: reports}
+            if "sent" in reports
+            else {
+                f"{kind} as {way}": counter
+                for way, counter in reports.items()
+                if way != _UNDELIVERABLE
+            }
         )
         for name, counter in ways.items():
             table.add_row(name, *(str(counter.get(member, 0)) for member in _COUNTED))
-        if told.get(_BY_NO_WAY):
-            table.add_row(f"{kind}, by no way", "", "", str(told[_BY_NO_WAY]), "", "")
+        if reports.get(_UNDELIVERABLE):
+            table.add_row(f"{kind}, undeliverable", "", "", str(reports[_UNDELIVERABLE]), "", "")
     return table
 
 
-def of_comparison(found: Comparison, received: int, downloads: int) -> Table:
+def comparison_table(result: Comparison, received: int, downloads: int) -> Table:
     table = Table(
-        title=f"held against what citizens received ({received} copies)", title_justify="left"
+        title=f"compared with what citizens received ({received} copies)", title_justify="left"
     )
-    table.add_column("question", overflow="fold")
+    table.add_column("difference", overflow="fold")
     table.add_column("deliveries", justify="right")
     table.add_column("", no_wrap=True)
     rows: list[tuple[str, list[str]]] = [
-        ("lost: Utskick says sent, nobody received it", found.lost),
-        ("doubled without a report of uncertainty", found.doubled),
-        ("different: subject, text, page or attachment", found.different),
-        ("received, though Utskick says failed or expired", found.denied),
-        ("not settled", found.unsettled),
+        ("lost: reported as sent, received by nobody", result.lost),
+        ("duplicated without being reported as uncertain", result.doubled),
+        ("altered: subject, text, HTML or attachment", result.different),
+        ("received, but reported as failed or expired", result.contradicted),
+        ("not settled", result.unsettled),
         (
-            f"files that come out of the history otherwise than they were sent ({downloads} asked for)",
-            found.spoilt,
+            (
+                f"files that come out of the history otherwise than they were sent ({downloads} "
+                "asked for)"
+            ),
+            result.damaged,
         ),
     ]
     for question, ids in rows:
         table.add_row(question, str(len(ids)), _verdict(not ids))
-    table.add_row("copies that nobody asked for", str(found.unasked), _verdict(not found.unasked))
     table.add_row(
-        "doubled, and reported as uncertain (same Message-ID)", str(len(found.reported)), "as told"
+        "copies without a request", str(result.unrequested), _verdict(not result.unrequested)
+    )
+    table.add_row(
+        "duplicated, and reported as uncertain (same Message-ID)",
+        str(len(result.reported)),
+        "as reported",
     )
     return table
 
@@ -140,42 +149,44 @@ def _verdict(good: bool) -> str:
     return "[green]ok[/]" if good else "[bold red]WRONG[/]"
 
 
-def show_faults(found: Comparison, console: Console) -> None:
-    """The first ids of everything that is wrong, to look into with ``utskick status`` and the
-    log."""
+def show_faults(result: Comparison, console: Console) -> None:
+    """Print the first ids of every difference, to examine with ``utskick status`` and the log."""
     named = {
-        "lost": found.lost,
-        "doubled": found.doubled,
-        "different": found.different,
-        "denied": found.denied,
+        "lost": result.lost,
+        "duplicated": result.doubled,
+        "altered": result.different,
+        "contradicted": result.contradicted,
     }
-    for name, ids in {**named, "not settled": found.unsettled}.items():
+    for name, ids in {**named, "not settled": result.unsettled}.items():
         if ids:
             console.print(
-                f"[bold red]{name}[/]: {', '.join(ids[:_SHOWN])}{' …' if len(ids) > _SHOWN else ''}",
+                f"[bold red]{name}[/]: "
+                f"{', '.join(ids[:_MAX_VISIBLE])}{' …' if len(ids) > _MAX_VISIBLE else ''}",
                 soft_wrap=True,
             )
 
 
-def of_doubts(channels: Sequence[ChannelResult], url: str) -> str:
-    """What became of the SMS whose answer never came: they are held, since a second one is no small
-    matter."""
+def uncertain_text(channels: Sequence[ChannelResult], url: str) -> str:
+    """Describe the SMS whose answer was lost: they are held, not sent again."""
     sms = [d for channel in channels if channel.name == "sms" for d in channel.deliveries]
-    doubtful = [d for d in sms if any(event.status == Status.UNCERTAIN for event in d.events)]
-    held = [d for d in doubtful if d.lifecycle == Status.UNCERTAIN]
+    uncertain = [d for d in sms if any(event.status == Status.UNCERTAIN for event in d.events)]
+    held = [d for d in uncertain if d.lifecycle == Status.UNCERTAIN]
     lines = [
-        f"{len(doubtful)} SMS left, and no answer that could be read came back. None was sent again: a blind retry would be a second SMS. "
-        f"The gateway's delivery report resolved {len(doubtful) - len(held)} of them; {len(held)} are still held."
+        f"{len(uncertain)} SMS were sent without a readable answer. None was sent again, since a "
+        "blind retry could be a second SMS. The gateway's delivery reports resolved "
+        f"{len(uncertain) - len(held)} of them; {len(held)} are still held."
     ]
-    for delivery in held[:_SHOWN]:
+    for delivery in held[:_MAX_VISIBLE]:
         body = '{"decision": "resend"}'  # or "give-up"
         lines.append(f"  curl --json '{body}' {url}/2281/deliveries/{delivery.delivery_id}/resolve")
     return "\n".join(lines)
 
 
-def of_conversation(entries: Sequence[HistoryEntry], asked: Sequence[RequestedDelivery]) -> Panel:
-    """All that was said to one person, oldest first."""
-    where = {entry.delivery_id: entry.recipient for entry in asked}
+def conversation_panel(
+    entries: Sequence[HistoryEntry], requested: Sequence[RequestedDelivery]
+) -> Panel:
+    """Render the messages to one person, oldest first."""
+    where = {entry.delivery_id: entry.recipient for entry in requested}
     blocks = []
     for entry in sorted(entries, key=lambda e: (e.timestamp, e.delivery_id or "")):
         content = entry.content
@@ -183,9 +194,13 @@ def of_conversation(entries: Sequence[HistoryEntry], asked: Sequence[RequestedDe
             f"\n[dim]attached: {escape(file['name'])}[/]" for file in content.get("attachments", ())
         )
         subject = f"[bold]{escape(content['subject'])}[/]\n" if content.get("subject") else ""
-        head = f"[cyan]{entry.timestamp:%H:%M:%S}  {entry.message_type}  to {escape(where.get(entry.delivery_id or '', ''))}[/]"
+        head = (
+            f"[cyan]{entry.timestamp:%H:%M:%S}  {entry.message_type}  to "
+            f"{escape(where.get(entry.delivery_id or '', ''))}[/]"
+        )
         blocks.append(
-            f"{head}  [green]{entry.lifecycle}[/]\n{subject}{escape(content['message'].strip())}{names}"
+            f"{head}  [green]{entry.lifecycle}[/]\n"
+            f"{subject}{escape(content['message'].strip())}{names}"
         )
     return Panel(
         "\n\n".join(blocks),

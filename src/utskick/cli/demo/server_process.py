@@ -1,5 +1,4 @@
-"""The service of the demo: ``utskick serve`` as a process of its own, on free ports, in a folder
-that goes with it."""
+"""Service process of the demo: ``utskick serve`` on free ports with its own data folder."""
 
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ from utskick.domain.errors import Unreadable, UtskickError
 from utskick.store.embedded import Embedded
 
 _START, _STOP = 90, 30
-#: What is in the folder of a demo.
+#: Names that a demo leaves in its folder.
 _LEFT: Final = frozenset({"data", "ready.json", "serve.log"})
-#: Retries come soon enough to be watched.
+#: Short retry intervals, to finish the demo within a minute.
 _SETTINGS: Final = {
     "UTSKICK_HTTP__PORT": "0",
     "UTSKICK_SANDBOX__ENABLED": "true",
@@ -38,14 +37,14 @@ _SETTINGS: Final = {
 
 
 class NotStarted(UtskickError):
-    """The service of the demo did not come up; its last words are shown."""
+    """The service of the demo did not start; the end of its log is printed."""
 
     code, status, title = "demo-not-started", 500, "Demo Not Started"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUrls:
-    """Where the service and the sandbox's viewer are."""
+    """Addresses of the service and of the sandbox's viewer."""
 
     api: str
     viewer: str
@@ -53,14 +52,14 @@ class ServerUrls:
 
 
 @contextmanager
-def folder(kept: Path | None = None) -> Iterator[Path]:
-    """A new folder, removed in the end, or ``kept``, emptied in the beginning. Others may pass
-    through it: as root, PostgreSQL runs as somebody else.
+def folder(keep: Path | None = None) -> Iterator[Path]:
+    """Yield a new temporary folder, or the emptied folder ``keep``.
 
-    Raises ``Unreadable`` where ``kept`` holds what no demo has left there.
+    Other users may enter it, since PostgreSQL does not run as root. Raises ``Unreadable`` if
+    ``keep`` contains other files than those of a demo.
     """
-    if kept is not None:
-        yield _emptied(kept.absolute())
+    if keep is not None:
+        yield _emptied(keep.absolute())
         return
     made = Path(tempfile.mkdtemp(prefix="utskick-demo."))
     made.chmod(0o755)
@@ -70,25 +69,26 @@ def folder(kept: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _emptied(kept: Path) -> Path:
-    strange = {found.name for found in kept.iterdir()} - _LEFT if kept.is_dir() else set()
-    if strange:
+def _emptied(keep: Path) -> Path:
+    foreign = {result.name for result in keep.iterdir()} - _LEFT if keep.is_dir() else set()
+    if foreign:
         raise Unreadable(
-            f"{kept} holds something that no demo has left there ({sorted(strange)[0]}); name an empty or a new folder"
+            f"{keep} contains files that are not from a demo ({sorted(foreign)[0]}); name "
+            "an empty or a new folder"
         )
-    if (kept / "data").exists():
-        _end_database(kept / "data")  # of an earlier demo that was killed
-        shutil.rmtree(kept / "data")
-    kept.mkdir(parents=True, exist_ok=True)
-    (kept / "ready.json").unlink(missing_ok=True)
-    return kept
+    if (keep / "data").exists():
+        _end_database(keep / "data")  # of an earlier demo that was killed
+        shutil.rmtree(keep / "data")
+    keep.mkdir(parents=True, exist_ok=True)
+    (keep / "ready.json").unlink(missing_ok=True)
+    return keep
 
 
 @asynccontextmanager
-async def serving(place: Path) -> AsyncIterator[ServerUrls]:
-    """Ended by SIGTERM, whatever happens in between."""
-    ready = place / "ready.json"
-    with (place / "serve.log").open("wb") as log:
+async def serving(folder: Path) -> AsyncIterator[ServerUrls]:
+    """Start the service, and stop it by SIGTERM on exit."""
+    ready = folder / "ready.json"
+    with (folder / "serve.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -96,39 +96,38 @@ async def serving(place: Path) -> AsyncIterator[ServerUrls]:
             "serve",
             "--ready-file",
             str(ready),
-            env=_environment(place),
+            env=_environment(folder),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        yield await _ready(process, ready, place / "serve.log")
+        yield await _ready(process, ready, folder / "serve.log")
     finally:
-        await _end(process, place / "data")
+        await _end(process, folder / "data")
 
 
-def _environment(place: Path) -> dict[str, str]:
-    """Without the settings of whoever runs the demo: theirs may lead to a real database, and to
-    real providers."""
-    kept = {
+def _environment(folder: Path) -> dict[str, str]:
+    """Return the environment without the user's settings, which may lead to real providers."""
+    keep = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("UTSKICK_") and name != "CREDENTIALS_DIRECTORY"
     }
-    return {**kept, **_SETTINGS, "UTSKICK_DATA__FOLDER": str(place / "data")}
+    return {**keep, **_SETTINGS, "UTSKICK_DATA__FOLDER": str(folder / "data")}
 
 
 async def _ready(process: asyncio.subprocess.Process, ready: Path, log: Path) -> ServerUrls:
     for _ in range(_START * 20):
         if process.returncode is not None:
             raise NotStarted(
-                f"the service ended with status {process.returncode}. Its last words:\n{_tail(log)}"
+                f"the service ended with status {process.returncode}. End of its log:\n{_tail(log)}"
             )
-        if (found := _read(ready)) is not None:
-            return found
+        if (result := _read(ready)) is not None:
+            return result
         await asyncio.sleep(0.05)
-    raise NotStarted(f"the service was not up after {_START} s. Its last words:\n{_tail(log)}")
+    raise NotStarted(f"the service was not up after {_START} s. End of its log:\n{_tail(log)}")
 
 
 def _read(ready: Path) -> ServerUrls | None:
@@ -152,7 +151,7 @@ async def _end(process: asyncio.subprocess.Process, data: Path) -> None:
 
 
 def _end_database(data: Path) -> None:
-    """A killed service leaves its database running: join it, and leave as the last one."""
+    """Stop the database of a killed service, by connecting as its last user and leaving."""
     embedded = Embedded(data)
     embedded.start()
     embedded.stop()

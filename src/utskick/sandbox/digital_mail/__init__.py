@@ -1,1 +1,1 @@
-"""Mina Meddelanden, simulated: the register and two mailbox operators."""
+"""Simulator of Mina Meddelanden: the register and two mailbox operators."""

@@ -1,5 +1,4 @@
-"""The sandbox's own certificate authority for Mina Meddelanden: of the server, and of every
-organisation that sends."""
+"""Certificate authority of the simulator, for the server and the sending organisations."""
 
 from __future__ import annotations
 
@@ -24,22 +23,24 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """The files of a certificate and of its key."""
+    """Files of a certificate and its private key."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """Keeps everything in one folder. What lasts for a week longer is used again; else all of it is
-    made anew."""
+    """Authority with its files in one folder.
+
+    All certificates are reissued when one is missing or expires within a week.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.ca_file = folder / "ca.pem"
 
-    def pair(self, name: str) -> CertificateFiles:
-        """``name``: ``server``, or the number of an organisation."""
+    def files_of(self, name: str) -> CertificateFiles:
+        """Return the files of ``server``, or of an organisation by its number."""
         return CertificateFiles(self._folder / f"{name}.pem", self._folder / f"{name}-key.pem")
 
     @property
@@ -47,9 +48,8 @@ class Authority:
         return x509.load_pem_x509_certificate(self.ca_file.read_bytes())
 
     def prepare(self, organizations: Mapping[str, str]) -> None:
-        """``organizations``: number (10 digits) → name. Takes some tenths of a second the first
-        time."""
-        if self._all_last(organizations):
+        """Issue missing certificates; ``organizations`` maps numbers (10 digits) to names."""
+        if self._all_valid(organizations):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -68,14 +68,14 @@ class Authority:
         self._issue(
             "server", (issuer, key), _name("localhost"), ec.generate_private_key(ec.SECP256R1())
         )
-        for number, called in organizations.items():
-            mine = _name(called, number)
-            self._issue(number, (issuer, key), mine, rsa.generate_private_key(65537, 2048))
+        for number, common_name in organizations.items():
+            subject = _name(common_name, number)
+            self._issue(number, (issuer, key), subject, rsa.generate_private_key(65537, 2048))
 
-    def _all_last(self, organizations: Iterable[str]) -> bool:
-        pairs = [self.pair(name) for name in ("server", *organizations)]
-        return _lasts(self.ca_file) and all(
-            pair.key.exists() and _lasts(pair.certificate) for pair in pairs
+    def _all_valid(self, organizations: Iterable[str]) -> bool:
+        pairs = [self.files_of(name) for name in ("server", *organizations)]
+        return _is_valid(self.ca_file) and all(
+            files_of.key.exists() and _is_valid(files_of.certificate) for files_of in pairs
         )
 
     def _issue(
@@ -85,9 +85,9 @@ class Authority:
         subject: x509.Name,
         key: Key,
     ) -> None:
-        pair = self.pair(name)
+        files_of = self.files_of(name)
         _write(
-            pair.key,
+            files_of.key,
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
@@ -106,14 +106,14 @@ class Authority:
             ]
         else:
             extensions.append(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]))
-        _write(pair.certificate, _pem(certify(issuer, subject, key.public_key(), extensions)))
+        _write(files_of.certificate, _pem(certify(issuer, subject, key.public_key(), extensions)))
 
     def server_tls(self) -> ssl.SSLContext:
-        """The server's side: nobody comes in without a certificate of this authority."""
+        """Return the server's TLS context, which requires a client certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        pair = self.pair("server")
-        context.load_cert_chain(pair.certificate, pair.key)
+        files_of = self.files_of("server")
+        context.load_cert_chain(files_of.certificate, files_of.key)
         context.load_verify_locations(cafile=str(self.ca_file))
         context.verify_mode = ssl.CERT_REQUIRED
         return context
@@ -126,8 +126,10 @@ def certify(
     extensions: Iterable[x509.ExtensionType] = (),
     valid: tuple[datetime, datetime] | None = None,
 ) -> x509.Certificate:
-    """RFC 5280 section 4.1, with the key identifiers that strict verifiers ask for. ``valid``: from
-    and to, a year from now if None."""
+    """Issue a certificate according to RFC 5280 section 4.1.
+
+    ``valid``: start and end, by default from an hour ago for a year.
+    """
     name, signing = issuer
     start, end = valid or (datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + _VALID)
     usage = x509.KeyUsage(
@@ -162,15 +164,20 @@ def certify(
     return builder.sign(signing, hashes.SHA256())
 
 
-def _name(called: str, number: str | None = None) -> x509.Name:
-    """``number``: as Swedish authorities' certificates carry it, 16 and the organisation number in
-    serialNumber (OID 2.5.4.5)."""
-    said = [
+def _name(common_name: str, number: str | None = None) -> x509.Name:
+    """Return a distinguished name.
+
+    Like in certificates of Swedish authorities, serialNumber (OID 2.5.4.5) is 16 and the
+    organisation number.
+    """
+    attributes = [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
-        x509.NameAttribute(NameOID.COMMON_NAME, called),
+        x509.NameAttribute(NameOID.COMMON_NAME, common_name),
     ]
     return x509.Name(
-        [*said, x509.NameAttribute(NameOID.SERIAL_NUMBER, f"16{number}")] if number else said
+        [*attributes, x509.NameAttribute(NameOID.SERIAL_NUMBER, f"16{number}")]
+        if number
+        else attributes
     )
 
 
@@ -178,7 +185,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _lasts(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
@@ -187,9 +194,9 @@ def _lasts(path: Path) -> bool:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Nobody else may read it, and nobody ever sees half of it."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    """Write the file atomically, readable by the owner only."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
-    draft.replace(path)
+    temporary.replace(path)

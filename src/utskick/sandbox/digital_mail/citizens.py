@@ -1,20 +1,30 @@
-"""The citizens of Mina Meddelanden's sandbox: by the last two digits of their number, how the
-register and their operator behave.
+"""Citizens of the simulator, whose last two digits determine register and operator.
 
-==
-=====================================================================================================
-10  no mailbox                                     20  the operator answers Delivered=false 11
-mailbox pending activation                     21  applicationFault 5000, once 12  does not accept
-the sender                     22  applicationFault 5000, always 13  missing from the register's
-answer             23  HTTP 500, once 14  a minor (with a mailbox)                       24  takes
-the message and answers nothing, once 15  mailbox at Min myndighetspost                  25  takes
-the message and hangs up, once 16  mailbox at an operator that nobody knows       26  takes the
-message and answers garbage, once 17  the register names an address of no operator   27  HTTP 429
-with Retry-After, twice 18  the register names no address                  28  takes the message and
-answers nothing, always ==
-=====================================================================================================
+Behaviour of the register:
 
-Everybody else has a mailbox at Kivra, organisations (16…) too.
+- 10: no mailbox
+- 11: mailbox pending activation
+- 12: does not accept the sender
+- 13: missing from the response
+- 14: minor with a mailbox
+- 15: mailbox at Min myndighetspost
+- 16: mailbox at an unknown operator
+- 17: address that is not an operator's
+- 18: no address
+
+Behaviour of the operator:
+
+- 20: Delivered=false
+- 21: applicationFault 5000, once
+- 22: applicationFault 5000, always
+- 23: HTTP 500, once
+- 24: accepts the message without a response, once
+- 25: accepts the message and drops the connection, once
+- 26: accepts the message and responds with garbage, once
+- 27: HTTP 429 with Retry-After, twice
+- 28: accepts the message without a response, always
+
+Everybody else has a mailbox at Kivra, including organisations (16…).
 """
 
 from __future__ import annotations
@@ -28,7 +38,7 @@ from utskick.sandbox.faults import FaultRule, ProviderFault
 
 
 class CitizenMailbox(StrEnum):
-    """What the register says of somebody."""
+    """Status of a recipient in the register."""
 
     KIVRA = "kivra"
     MYNDIGHETSPOST = "minmyndighetspost"
@@ -43,16 +53,14 @@ class CitizenMailbox(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CitizenOperator:
-    """A mailbox operator: its id in the register, and whether it knows a repeated delivery
-    again."""
+    """Mailbox operator: id in the register, and whether it deduplicates deliveries."""
 
     id: str
     name: str
     deduplicates: bool
 
 
-#: By the name that its path, the fault script and the ledger use. The ids are those of Kivra AB and
-#: of Digg.
+#: By name in paths, fault script and ledger. The ids are those of Kivra AB and of Digg.
 OPERATORS: Final = {
     "kivra": CitizenOperator("165568402266", "Kivra", deduplicates=True),
     "minmyndighetspost": CitizenOperator("162021006883", "Min myndighetspost", deduplicates=False),
@@ -80,41 +88,43 @@ MAGIC: Final = {
     "27": FaultRule(ProviderFault.THROTTLE, times=2),
     "28": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
-#: HTTP 500 without a SOAP fault, which the script's words have no name for.
+#: HTTP 500 without a SOAP fault, which is not a fault of the script.
 CRASH: Final = "23"
 
 _FIRST_DAY: Final = date(1900, 1, 1)
 _DAYS: Final = 3652
-#: How many different numbers there are of each magic.
-MOST: Final = _DAYS * 10
+#: Number of different serials for each magic.
+SERIALS: Final = _DAYS * 10
 
 
 def mailbox_of(number: str) -> CitizenMailbox:
-    """``number``: 12 digits."""
+    """Return the mailbox of a number of 12 digits."""
     return MAILBOXES.get(number[-2:], CitizenMailbox.KIVRA)
 
 
 def number(serial: int, magic: str = "00") -> str:
-    """The 12-digit number of an adult whose last two digits are ``magic``; Luhn-valid, and another
-    for each ``serial`` (0 to 36 519).
+    """Return a valid number of 12 digits ending in ``magic``, different for each ``serial``.
 
-    Born 1900–1909, so that it is nobody's who lives; of ``magic`` 14, a minor, who is not born yet.
+    ``serial`` is 0 to 36 519. The date of birth is 1900–1909, or in the future for a minor
+    (``magic`` 14), so that no living person has the number.
     """
-    if not 0 <= serial < MOST or len(magic) != 2 or not magic.isdigit():
+    if not 0 <= serial < SERIALS or len(magic) != 2 or not magic.isdigit():
         raise ValueError("serial is from 0 to 36519, magic is two digits")
     born = _FIRST_DAY + timedelta(days=serial // 10)
     if magic == MINOR:
-        born = born.replace(year=born.year + 184)  # a year that is as long as its counterpart
+        born = born.replace(year=born.year + 184)  # a year of the same length
     day = born.strftime("%Y%m%d")
     return next(
-        made for digit in "0123456789" if is_luhn(made := f"{day}{digit}{serial % 10}{magic}")
+        candidate
+        for digit in "0123456789"
+        if is_luhn(candidate := f"{day}{digit}{serial % 10}{magic}")
     )
 
 
 def is_luhn(number: str) -> bool:
-    """The check digit of a personal number: over its last ten digits (SKV 704)."""
+    """Whether the check digit of a personal number is correct (SKV 704)."""
     total = 0
-    for place, digit in enumerate(reversed(number[-10:])):
-        value = int(digit) * (1 + place % 2)
+    for position, digit in enumerate(reversed(number[-10:])):
+        value = int(digit) * (1 + position % 2)
         total += value - 9 if value > 9 else value
     return total % 10 == 0

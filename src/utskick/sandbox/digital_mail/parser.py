@@ -1,5 +1,4 @@
-"""A sealed delivery opened as a mailbox shows it: who wrote, what, and whom to ask. Never fails on
-odd envelopes."""
+"""Parser of sealed deliveries for the viewer; malformed envelopes never raise."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 from utskick.sandbox.digital_mail.signature import MESSAGE_3, InvalidDelivery
 from utskick.sandbox.digital_mail.soap import parse
-from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.mail_parser import AttachedFile
 
 _SCHEMA: Final = "http://minameddelanden.gov.se/schema"
 _M1: Final = f"{_SCHEMA}/Message"
@@ -19,7 +18,7 @@ _SENDER: Final = f"{_SCHEMA}/Sender"
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Whom the citizen may ask."""
+    """Contact details for questions."""
 
     text: str = ""
     url: str = ""
@@ -29,7 +28,10 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class DigitalLetter:
-    """``html``: the body's content type; ``legible``: False for what is no sealed delivery."""
+    """Digital letter.
+
+    ``html``: whether the body is HTML; ``readable`` is False for a malformed delivery.
+    """
 
     sender: str = ""
     organization: str = ""
@@ -39,19 +41,19 @@ class DigitalLetter:
     support: Support = Support()
     html: bool = False
     body: str = ""
-    files: tuple[Enclosure, ...] = ()
-    legible: bool = True
+    files: tuple[AttachedFile, ...] = ()
+    readable: bool = True
 
 
-def open_digital_letter(raw: bytes) -> DigitalLetter:
-    """``raw``: the SOAP envelope (Message.xsd v3). Never raises."""
+def parse_digital_letter(raw: bytes) -> DigitalLetter:
+    """Parse a SOAP envelope (Message.xsd v3); never raises."""
     try:
         root = parse(raw)
     except InvalidDelivery:
-        return DigitalLetter(legible=False)
+        return DigitalLetter(readable=False)
     delivery = root.find(f".//{{{MESSAGE_3}}}Delivery")
     if delivery is None:
-        return DigitalLetter(legible=False)
+        return DigitalLetter(readable=False)
     sender, message = f"{{{MESSAGE_3}}}Header/{{{_M2}}}Sender/", f"{{{MESSAGE_3}}}Message/"
     content, header = f"{message}{{{MESSAGE_3}}}Body/", f"{message}{{{MESSAGE_3}}}Header/"
     support = f"{header}{{{MESSAGE_3}}}Supportinfo/{{{MESSAGE_3}}}"
@@ -76,11 +78,11 @@ def open_digital_letter(raw: bytes) -> DigitalLetter:
     )
 
 
-def _file(number: int, attachment: Any) -> Enclosure:
+def _file(number: int, attachment: Any) -> AttachedFile:
     name, content_type, data = (
         _text(attachment, f"{{{_M1}}}{part}") for part in ("Filename", "ContentType", "Body")
     )
-    return Enclosure(name or f"bilaga-{number}", content_type, _bytes(data))
+    return AttachedFile(name or f"bilaga-{number}", content_type, _bytes(data))
 
 
 def _text(element: Any, path: str) -> str:

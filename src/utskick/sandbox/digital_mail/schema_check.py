@@ -1,8 +1,7 @@
-"""The form of a sealed delivery, checked as an operator's schema validation does: order, number and
-content of every element.
+"""Schema validation of a sealed delivery: order, number and content of all elements.
 
-Written from the schemas of Mina Meddelanden (Service, Message, Sender, OfficialMatter; v1, v2 and
-v3), as a table of grammar rules.
+Written as grammar rules from the schemas of Mina Meddelanden (Service, Message, Sender,
+OfficialMatter; v1, v2 and v3).
 """
 
 from __future__ import annotations
@@ -32,15 +31,14 @@ Check = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class ElementRule:
-    """One element: its name, how often, and either what its text must be or which elements it
-    holds, in their order."""
+    """Element with its number of occurrences, and the rule of its text or its children in order."""
 
     name: str
     namespace: str
-    least: int = 1
-    most: int | None = 1
+    min_count: int = 1
+    max_count: int | None = 1
     text: Check | None = None
-    holds: Sequence[ElementRule] = ()
+    children: Sequence[ElementRule] = ()
 
     @property
     def tag(self) -> str:
@@ -51,12 +49,12 @@ def _any(_: str) -> bool:
     return True
 
 
-def _upto(most: int, least: int = 0) -> Check:
-    return lambda text: least <= len(text) <= most
+def _length(max_count: int, min_count: int = 0) -> Check:
+    return lambda text: min_count <= len(text) <= max_count
 
 
-def _one_of(*words: str) -> Check:
-    return lambda text: text in words
+def _one_of(*values: str) -> Check:
+    return lambda text: text in values
 
 
 def _base64(text: str) -> bool:
@@ -68,9 +66,9 @@ def _base64(text: str) -> bool:
 
 
 _SUPPORT: Final = (
-    ElementRule("Text", MESSAGE_3, text=_upto(1024)),
-    ElementRule("URL", MESSAGE_3, 0, text=_upto(255)),
-    ElementRule("PhoneNumber", MESSAGE_3, 0, text=_upto(255)),
+    ElementRule("Text", MESSAGE_3, text=_length(1024)),
+    ElementRule("URL", MESSAGE_3, 0, text=_length(255)),
+    ElementRule("PhoneNumber", MESSAGE_3, 0, text=_length(255)),
     ElementRule(
         "EmailAdress",
         MESSAGE_3,
@@ -84,13 +82,13 @@ _EXTENSION: Final = (
         "Identity",
         _MATTER,
         0,
-        holds=[
-            ElementRule(name, _MATTER, 0, text=_upto(255))
+        children=[
+            ElementRule(name, _MATTER, 0, text=_length(255))
             for name in ("EventId", "OfficialMatterId", "PrecedingEventId")
         ],
     ),
-    ElementRule("MatterSubject", _MATTER, 0, text=_upto(2000)),
-    ElementRule("EventType", _MATTER, 0, text=_upto(2000)),
+    ElementRule("MatterSubject", _MATTER, 0, text=_length(2000)),
+    ElementRule("EventType", _MATTER, 0, text=_length(2000)),
     ElementRule(
         "MatterStatus",
         _MATTER,
@@ -99,21 +97,21 @@ _EXTENSION: Final = (
     ),
 )
 _MESSAGE_HEADER: Final = (
-    ElementRule("Id", MESSAGE_3, text=_upto(255, 1)),
-    ElementRule("Subject", MESSAGE_3, text=_upto(255)),
-    ElementRule("Supportinfo", MESSAGE_3, holds=_SUPPORT),
+    ElementRule("Id", MESSAGE_3, text=_length(255, 1)),
+    ElementRule("Subject", MESSAGE_3, text=_length(255)),
+    ElementRule("Supportinfo", MESSAGE_3, children=_SUPPORT),
     ElementRule(
         "OfficialMatter",
         MESSAGE_3,
         0,
-        holds=[ElementRule("OfficialMatterExtension", MESSAGE_3, holds=_EXTENSION)],
+        children=[ElementRule("OfficialMatterExtension", MESSAGE_3, children=_EXTENSION)],
     ),
     ElementRule(
         "Metadata",
         MESSAGE_3,
         0,
         None,
-        holds=[ElementRule("Tag", _M1, text=_any), ElementRule("Value", _M1, text=_any)],
+        children=[ElementRule("Tag", _M1, text=_any), ElementRule("Value", _M1, text=_any)],
     ),
     ElementRule(
         "Language",
@@ -124,11 +122,11 @@ _MESSAGE_HEADER: Final = (
     ElementRule("ReceiptRequest", MESSAGE_3, 0, text=_one_of("NOT", "SIMPLE", "SIGNED")),
 )
 _MESSAGE: Final = (
-    ElementRule("Header", MESSAGE_3, holds=_MESSAGE_HEADER),
+    ElementRule("Header", MESSAGE_3, children=_MESSAGE_HEADER),
     ElementRule(
         "Body",
         MESSAGE_3,
-        holds=[
+        children=[
             ElementRule("ContentType", _M1, text=_one_of("text/plain", "text/html")),
             ElementRule("Body", _M1, text=_base64),
         ],
@@ -138,11 +136,11 @@ _MESSAGE: Final = (
         MESSAGE_3,
         0,
         None,
-        holds=[
+        children=[
             ElementRule("ContentType", _M1, text=_one_of("application/pdf")),
             ElementRule("Body", _M1, text=_base64),
             ElementRule("Checksum", _M1, text=_any),
-            ElementRule("Filename", _M1, text=_upto(255, 1)),
+            ElementRule("Filename", _M1, text=_length(255, 1)),
         ],
     ),
 )
@@ -150,9 +148,9 @@ _DELIVERY_HEADER: Final = (
     ElementRule(
         "Sender",
         _M2,
-        holds=[
+        children=[
             ElementRule("Id", _SENDER, text=lambda text: RECIPIENT_ID.match(text) is not None),
-            ElementRule("Name", _SENDER, text=_upto(256, 2)),
+            ElementRule("Name", _SENDER, text=_length(256, 2)),
             ElementRule("Attention", _SENDER, 0, text=_any),
         ],
     ),
@@ -163,17 +161,17 @@ _SIGNED: Final = ElementRule("Signature", DSIG)
 _SEALED: Final = ElementRule(
     "deliverSecure",
     SERVICE_3,
-    holds=[
+    children=[
         ElementRule(
             "SignedDelivery",
             MESSAGE_3,
-            holds=[
+            children=[
                 ElementRule(
                     "Delivery",
                     MESSAGE_3,
-                    holds=[
-                        ElementRule("Header", MESSAGE_3, holds=_DELIVERY_HEADER),
-                        ElementRule("Message", MESSAGE_3, 1, None, holds=_MESSAGE),
+                    children=[
+                        ElementRule("Header", MESSAGE_3, children=_DELIVERY_HEADER),
+                        ElementRule("Message", MESSAGE_3, 1, None, children=_MESSAGE),
                     ],
                 ),
                 _SIGNED,
@@ -182,7 +180,7 @@ _SEALED: Final = ElementRule(
         ElementRule(
             "Seal",
             MESSAGE_3,
-            holds=[
+            children=[
                 ElementRule("ReceivedTime", _M1, text=lambda text: _DATE.match(text) is not None),
                 ElementRule("SignaturesOK", _M1, text=_one_of("true", "1")),
             ],
@@ -193,13 +191,15 @@ _SEALED: Final = ElementRule(
 
 
 def check(sealed: Any) -> None:
-    """``sealed``: the inner ``deliverSecure`` element. Raises ``InvalidDelivery`` with the first
-    fault. No signature is checked."""
+    """Validate the inner ``deliverSecure`` element, without its signatures.
+
+    Raises ``InvalidDelivery`` with the first fault.
+    """
     _check(sealed, _SEALED, "")
     for attachment in sealed.iter(f"{{{MESSAGE_3}}}Attachment"):
         data = b64decode(attachment.findtext(f"{{{_M1}}}Body") or "")
         if not data.startswith(b"%PDF-"):
-            raise InvalidDelivery("an Attachment is no PDF")
+            raise InvalidDelivery("an Attachment is not a PDF")
         if (
             attachment.findtext(f"{{{_M1}}}Checksum")
             != hashlib.md5(data, usedforsecurity=False).hexdigest().upper()
@@ -209,37 +209,37 @@ def check(sealed: Any) -> None:
             )
 
 
-def _check(element: Any, rule: ElementRule, where: str) -> None:
+def _check(element: Any, rule: ElementRule, parent_path: str) -> None:
     if element.tag != rule.tag:
-        raise InvalidDelivery(f"{where}: {element.tag} where {rule.tag} must stand")
-    place = f"{where}/{rule.name}"
+        raise InvalidDelivery(f"{parent_path}: found {element.tag}, expected {rule.tag}")
+    path = f"{parent_path}/{rule.name}"
     if rule is _SIGNED:
         return
     if any(name != "Id" for name in element.attrib) or (
         element.attrib and rule.name not in ("SignedDelivery", "deliverSecure")
     ):
-        raise InvalidDelivery(f"{place}: has an attribute that the schema does not know")
+        raise InvalidDelivery(f"{path}: has an attribute that is not in the schema")
     if rule.text is not None:
         if len(element) or not rule.text(element.text or ""):
-            raise InvalidDelivery(f"{place}: its text is not what the schema asks for")
+            raise InvalidDelivery(f"{path}: its text does not match the schema")
         return
     if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
-        raise InvalidDelivery(f"{place}: has text between its elements")
-    _check_children(list(element), rule.holds, place)
+        raise InvalidDelivery(f"{path}: has text between its elements")
+    _check_children(list(element), rule.children, path)
 
 
-def _check_children(children: list[Any], rules: Sequence[ElementRule], place: str) -> None:
-    at = 0
+def _check_children(children: list[Any], rules: Sequence[ElementRule], path: str) -> None:
+    index = 0
     for rule in rules:
-        start = at
+        start = index
         while (
-            at < len(children)
-            and children[at].tag == rule.tag
-            and (rule.most is None or at - start < rule.most)
+            index < len(children)
+            and children[index].tag == rule.tag
+            and (rule.max_count is None or index - start < rule.max_count)
         ):
-            _check(children[at], rule, place)
-            at += 1
-        if at - start < rule.least:
-            raise InvalidDelivery(f"{place}: {rule.name} is missing or stands in the wrong place")
-    if at < len(children):
-        raise InvalidDelivery(f"{place}: {children[at].tag} stands where nothing more may follow")
+            _check(children[index], rule, path)
+            index += 1
+        if index - start < rule.min_count:
+            raise InvalidDelivery(f"{path}: {rule.name} is missing or misplaced")
+    if index < len(children):
+        raise InvalidDelivery(f"{path}: unexpected {children[index].tag} at the end")

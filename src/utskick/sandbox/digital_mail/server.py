@@ -1,10 +1,8 @@
-"""Mina Meddelanden, simulated: the register (FaR) and two mailbox operators, on one https port that
-asks for a certificate.
+"""Register (FaR) and mailbox operators of Mina Meddelanden, on a port with client TLS.
 
-The register answers at ``/Recipient/v3``, Kivra at ``/kivra/Service/v3``, Min myndighetspost at
-``/minmyndighetspost/Service/v3``. How citizens behave is told by their numbers, see
-``digital_mail_people``; the fault script knows the providers ``far``, ``kivra`` and
-``minmyndighetspost``. What reached a mailbox stands in the ledger.
+The register is at ``/Recipient/v3``, Kivra at ``/kivra/Service/v3`` and Min myndighetspost at
+``/minmyndighetspost/Service/v3``. The behaviour depends on the citizen's number (``citizens``) and
+on the fault script, with the providers ``far``, ``kivra`` and ``minmyndighetspost``.
 """
 
 from __future__ import annotations
@@ -34,23 +32,23 @@ from utskick.sandbox.digital_mail.citizens import (
 from utskick.sandbox.digital_mail.schema_check import RECIPIENT_ID, SERVICE_3, check
 from utskick.sandbox.digital_mail.signature import MESSAGE_3, InvalidDelivery, verify
 from utskick.sandbox.digital_mail.soap import application_fault, body_of, client_fault, envelope
-from utskick.sandbox.fault_responses import Silence, hang_up
+from utskick.sandbox.fault_responses import ResponseFaults, drop_connection
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 
 FAR: Final = "far"
-#: The bytes of a SOAP envelope that operators take, and what is read at all.
+#: Size limit of operators for a SOAP envelope, and of the HTTP server for a body, in bytes.
 LIMIT: Final = 2_097_152
-_MOST_READ: Final = 4 * 1024 * 1024
-#: isReachable takes so many recipients (Recipient.xsd v3).
-_MOST_ASKED: Final = 1000
+_MAX_BODY: Final = 4 * 1024 * 1024
+#: Maximum number of recipients of isReachable (Recipient.xsd v3).
+_MAX_RECIPIENTS: Final = 1000
 
 _SCHEMA: Final = "http://minameddelanden.gov.se/schema"
 _R1, _R3, _S1 = f"{_SCHEMA}/Recipient", f"{_SCHEMA}/Recipient/v3", f"{_SCHEMA}/Service"
 _M1, _M2, _SENDER = f"{_SCHEMA}/Message", f"{_SCHEMA}/Message/v2", f"{_SCHEMA}/Sender"
 _XML: Final = "text/xml; charset=utf-8"
 
-#: The organisations of the sandbox: number → (name, municipality).
+#: Organisations of the sandbox: number → (name, municipality).
 ORGANIZATIONS: Final = {
     "2120002411": ("Sundsvalls kommun", "2281"),
     "2120002395": ("Timrå kommun", "2262"),
@@ -61,41 +59,43 @@ _FOLDER: Final = "digital_mail"
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """A delivery that an operator has read and found right."""
+    """Validated delivery to an operator."""
 
     operator: str
     received: Received
     digest: bytes
 
 
-class DigitalMail:
-    """``port``: where it listens, once it is started. The certificates lie in ``place.folder /
-    "digital_mail"``."""
+class DigitalMailSimulator:
+    """Simulator of register and operators.
 
-    def __init__(self, ledger: Ledger, faults: Faults, place: SandboxAddresses) -> None:
+    ``port`` is set by ``start``. The certificates are in ``addresses.folder / "digital_mail"``.
+    """
+
+    def __init__(self, ledger: Ledger, faults: Faults, addresses: SandboxAddresses) -> None:
         self._ledger = ledger
         self._faults = faults
-        self._register_struck: dict[tuple[int, str], int] = {}
-        self._magic_struck: dict[str, int] = {}
-        self._place = place
-        self.authority = Authority(place.folder / _FOLDER)
+        self._register_counts: dict[tuple[int, str], int] = {}
+        self._magic_counts: dict[str, int] = {}
+        self._addresses = addresses
+        self.authority = Authority(addresses.folder / _FOLDER)
         self._trusted: x509.Certificate | None = None
-        self._taken: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self._accepted: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._runner: web.AppRunner | None = None
-        self._silence = Silence()
-        self.port = place.https_port
+        self._response_faults = ResponseFaults()
+        self.port = addresses.https_port
 
     def routes(self) -> list[web.RouteDef]:
-        """None on the town's port: everything here asks for a certificate."""
+        """Return no routes for the HTTP port, since every call requires a client certificate."""
         return []
 
     async def start(self) -> None:
-        await asyncio.to_thread(furnish, self._place)
+        await asyncio.to_thread(create_files, self._addresses)
         self._trusted = self.authority.certificate
-        app = web.Application(client_max_size=_MOST_READ)
+        app = web.Application(client_max_size=_MAX_BODY)
         app.add_routes(
             [
-                web.post("/Recipient/v3", self._ask),
+                web.post("/Recipient/v3", self._is_reachable),
                 web.post("/{operator}/Service/v3", self._deliver),
             ]
         )
@@ -104,60 +104,66 @@ class DigitalMail:
         await web.TCPSite(
             self._runner,
             HOST,
-            self._place.https_port,
+            self._addresses.https_port,
             backlog=1024,
             ssl_context=self.authority.server_tls(),
         ).start()
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
-        self._silence.close()
+        self._response_faults.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # -- the register ----------------------------------------
+    # -- register ----------------------------------------
 
-    async def _ask(self, request: web.Request) -> web.StreamResponse:
+    async def _is_reachable(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
             _check_headers(request)
-            asked = body_of(body, f"{{{_R3}}}isReachable")
-            recipients = _asked_recipients(asked)
+            operation = body_of(body, f"{{{_R3}}}isReachable")
+            recipients = _parse_recipients(operation)
         except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
-        rules = {number: self._strike_register(number) for number in recipients}
-        whole = next(
+        rules = {number: self._register_fault(number) for number in recipients}
+        request_rule = next(
             (rule for rule in rules.values() if rule and rule.fault is not ProviderFault.REFUSE),
             None,
         )
-        if whole is not None:
-            return await self._misbehave(request, whole)
+        if request_rule is not None:
+            return await self._fault_response(request, request_rule)
         refused = {number for number, rule in rules.items() if rule}
         returns = "".join(
-            self._standing(number, CitizenMailbox.NONE if number in refused else mailbox_of(number))
+            self._account_status(
+                number, CitizenMailbox.NONE if number in refused else mailbox_of(number)
+            )
             for number in recipients
         )
         return _soap(
             200,
             envelope(
-                f'<ns3:isReachableResponse xmlns:ns3="{_R3}" xmlns:ns2="{_R1}">{returns}</ns3:isReachableResponse>'
+                f'<ns3:isReachableResponse xmlns:ns3="{_R3}" '
+                f'xmlns:ns2="{_R1}">{returns}</ns3:isReachableResponse>'
             ),
         )
 
-    def _strike_register(self, number: str) -> FaultRule | None:
-        """Only what names the register: a rule for all providers is meant for the delivery."""
+    def _register_fault(self, number: str) -> FaultRule | None:
+        """Apply rules that name the register; rules for all providers are for the delivery."""
         rules = [rule for rule in self._faults.rules if rule.provider == FAR]
-        return Faults(rules, self._register_struck).strike(FAR, number) if rules else None
+        return Faults(rules, self._register_counts).apply(FAR, number) if rules else None
 
-    def _standing(self, number: str, mailbox: CitizenMailbox) -> str:
+    def _account_status(self, number: str, mailbox: CitizenMailbox) -> str:
         if mailbox is CitizenMailbox.OMITTED:
             return ""
         none = mailbox is CitizenMailbox.NONE
         supplier = "" if none else self._supplier(mailbox)
+        kind = "Not" if none else "Secure"
+        pending = _word(mailbox is CitizenMailbox.PENDING)
+        accepted = _word(not none and mailbox is not CitizenMailbox.BLOCKED)
         return (
-            f"<ns3:return><ns2:AccountStatus><ns2:RecipientId>{number}</ns2:RecipientId><ns2:Type>{'Not' if none else 'Secure'}</ns2:Type>"
-            f"<ns2:Pending>{_word(mailbox is CitizenMailbox.PENDING)}</ns2:Pending>{supplier}</ns2:AccountStatus>"
-            f"<ns2:SenderAccepted>{_word(not none and mailbox is not CitizenMailbox.BLOCKED)}</ns2:SenderAccepted></ns3:return>"
+            f"<ns3:return><ns2:AccountStatus><ns2:RecipientId>{number}</ns2:RecipientId>"
+            f"<ns2:Type>{kind}</ns2:Type><ns2:Pending>{pending}</ns2:Pending>{supplier}"
+            f"</ns2:AccountStatus><ns2:SenderAccepted>{accepted}</ns2:SenderAccepted></ns3:return>"
         )
 
     def _supplier(self, mailbox: CitizenMailbox) -> str:
@@ -174,7 +180,7 @@ class DigitalMail:
             f"<ns2:ServiceAdress>{address}</ns2:ServiceAdress><ns2:InternalServiceAdress></ns2:InternalServiceAdress></ns2:ServiceSupplier>"
         )
 
-    # -- the operators ----------------------------------------
+    # -- operators ----------------------------------------
 
     async def _deliver(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["operator"]
@@ -184,41 +190,45 @@ class DigitalMail:
         try:
             _check_headers(request)
             delivery = (
-                await asyncio.to_thread(self._opened, name, body)
+                await asyncio.to_thread(self._parse_delivery, name, body)
                 if len(body) > 65_536
-                else self._opened(name, body)
+                else self._parse_delivery(name, body)
             )
         except InvalidDelivery as fault:
             return _soap(500, client_fault(str(fault)))
         number = delivery.received.recipient
-        if number[-2:] == CRASH and self._struck(number) <= 1:
+        if number[-2:] == CRASH and self._count_call(number) <= 1:
             return web.Response(status=500, text="Internal Server Error")
-        rule = self._faults.strike(name, number) or self._magic(number)
+        rule = self._faults.apply(name, number) or self._magic(number)
         if rule is None or rule.fault in (
             ProviderFault.TIMEOUT,
             ProviderFault.DROP,
             ProviderFault.GARBAGE,
         ):
-            reference = self._take(delivery)
+            reference = self._accept(delivery)
             return (
-                _delivered(number, reference, yes=True)
+                _delivered(number, reference, delivered=True)
                 if rule is None
-                else await self._misbehave(request, rule)
+                else await self._fault_response(request, rule)
             )
         if rule.fault is ProviderFault.REFUSE:
-            return _delivered(number, str(uuid4()), yes=False)
-        return await self._misbehave(request, rule)
+            return _delivered(number, str(uuid4()), delivered=False)
+        return await self._fault_response(request, rule)
 
     def _magic(self, number: str) -> FaultRule | None:
         rule = MAGIC.get(number[-2:])
-        return rule if rule and (rule.times is None or self._struck(number) <= rule.times) else None
+        return (
+            rule
+            if rule and (rule.times is None or self._count_call(number) <= rule.times)
+            else None
+        )
 
-    def _struck(self, number: str) -> int:
-        self._magic_struck[number] = self._magic_struck.get(number, 0) + 1
-        return self._magic_struck[number]
+    def _count_call(self, number: str) -> int:
+        self._magic_counts[number] = self._magic_counts.get(number, 0) + 1
+        return self._magic_counts[number]
 
-    def _opened(self, name: str, body: bytes) -> _Delivery:
-        """Raises ``InvalidDelivery`` for all that an operator does not take."""
+    def _parse_delivery(self, name: str, body: bytes) -> _Delivery:
+        """Validate the delivery; raise ``InvalidDelivery`` if an operator would reject it."""
         if len(body) > LIMIT:
             raise InvalidDelivery(f"the envelope is larger than {LIMIT} bytes")
         wrapper = body_of(body, f"{{{SERVICE_3}}}deliverSecure")
@@ -229,10 +239,8 @@ class DigitalMail:
         assert self._trusted is not None
         sender, _ = verify(sealed, self._trusted)
         received = _received(name, sealed, body)
-        if f"16{_number_of(sender)}" != f"{sealed.findtext(f'.//{{{_SENDER}}}Id')}":
-            raise InvalidDelivery(
-                "the signer is not the sender, and no mediator that may act for it"
-            )
+        if f"16{_organization_of(sender)}" != f"{sealed.findtext(f'.//{{{_SENDER}}}Id')}":
+            raise InvalidDelivery("the signer is neither the sender nor an authorised mediator")
         if mailbox_of(received.recipient) not in (
             CitizenMailbox.KIVRA,
             CitizenMailbox.MYNDIGHETSPOST,
@@ -240,25 +248,27 @@ class DigitalMail:
             raise InvalidDelivery("the recipient has no mailbox here")
         return _Delivery(name, received, hashlib.sha256(body).digest())
 
-    def _take(self, delivery: _Delivery) -> str:
-        """Into the mailbox, and the TransId of it. A repeat that is the same to the byte is known
-        again where the operator does so."""
+    def _accept(self, delivery: _Delivery) -> str:
+        """Deliver to the mailbox, and return the TransId.
+
+        An operator that deduplicates recognises an identical repetition.
+        """
         received, key = delivery.received, (delivery.operator, delivery.received.key or "")
-        known = self._taken.get(key)
+        earlier = self._accepted.get(key)
         if (
-            known is not None
-            and known[0] == delivery.digest
+            earlier is not None
+            and earlier[0] == delivery.digest
             and OPERATORS[delivery.operator].deduplicates
         ):
-            return known[1]
+            return earlier[1]
         assert received.reference
-        self._taken[key] = (delivery.digest, received.reference)
+        self._accepted[key] = (delivery.digest, received.reference)
         self._ledger.add(received)
         return received.reference
 
-    # -- misbehaviour ----------------------------------------
+    # -- faults ----------------------------------------
 
-    async def _misbehave(self, request: web.Request, rule: FaultRule) -> web.StreamResponse:
+    async def _fault_response(self, request: web.Request, rule: FaultRule) -> web.StreamResponse:
         match rule.fault:
             case ProviderFault.THROTTLE:
                 return web.Response(
@@ -267,7 +277,9 @@ class DigitalMail:
             case ProviderFault.LOGIN:
                 return web.Response(status=403, text="Forbidden")
             case ProviderFault.TIMEOUT | ProviderFault.DROP:
-                return await self._silence.instead(request, rule) or hang_up(request)
+                return await self._response_faults.response(request, rule) or drop_connection(
+                    request
+                )
             case ProviderFault.GARBAGE:
                 return web.Response(
                     text="<html><h1>It works!</h1></html>", content_type="text/html"
@@ -275,34 +287,33 @@ class DigitalMail:
         return _soap(500, application_fault(5000, "Internal error"))
 
 
-def furnish(place: SandboxAddresses) -> None:
-    """The authority, the server's certificate and those of the senders, where they are not there or
-    do not last the week."""
-    Authority(place.folder / _FOLDER).prepare(
+def create_files(addresses: SandboxAddresses) -> None:
+    """Create the authority and all certificates, if they are missing or expire within a week."""
+    Authority(addresses.folder / _FOLDER).prepare(
         {number: name for number, (name, _) in ORGANIZATIONS.items()}
     )
 
 
-def section(place: SandboxAddresses) -> dict[str, Any]:
-    """The settings of the channel that sends through this simulator."""
-    authority = Authority(place.folder / _FOLDER)
-    at = f"{HOST}:{place.https_port}"
+def section(addresses: SandboxAddresses) -> dict[str, Any]:
+    """Return the settings of the channel for this simulator."""
+    authority = Authority(addresses.folder / _FOLDER)
+    authority_netloc = f"{HOST}:{addresses.https_port}"
     senders = {
         number: {
             "name": name,
             "municipality": municipality,
-            "certificate_file": str(authority.pair(number).certificate),
-            "key_file": str(authority.pair(number).key),
+            "certificate_file": str(authority.files_of(number).certificate),
+            "key_file": str(authority.files_of(number).key),
         }
         for number, (name, municipality) in ORGANIZATIONS.items()
     }
     account = {
         "provider": "minameddelanden",
-        "url": f"https://{at}/Recipient/v3",
+        "url": f"https://{authority_netloc}/Recipient/v3",
         "ca_file": str(authority.ca_file),
         "senders": senders,
         "operators": {
-            o.id: {"name": o.name, "hosts": [at], "deduplicates": o.deduplicates}
+            o.id: {"name": o.name, "hosts": [authority_netloc], "deduplicates": o.deduplicates}
             for o in OPERATORS.values()
         },
         "concurrency": 20,
@@ -314,8 +325,8 @@ def section(place: SandboxAddresses) -> dict[str, Any]:
     return {"accounts": {"sandbox": account}}
 
 
-def _asked_recipients(asked: Any) -> list[str]:
-    sender, *others = asked if len(asked) else (None,)
+def _parse_recipients(operation: Any) -> list[str]:
+    sender, *recipient_elements = operation if len(operation) else (None,)
     if (
         sender is None
         or sender.tag != f"{{{_R3}}}senderOrgNr"
@@ -325,15 +336,16 @@ def _asked_recipients(asked: Any) -> list[str]:
         raise InvalidDelivery("isReachable must begin with senderOrgNr, 16 and ten digits")
     if sender.text[2:] not in ORGANIZATIONS:
         raise InvalidDelivery("the sender is not connected to Mina Meddelanden")
-    numbers = [one.text or "" for one in others]
-    if any(one.tag != f"{{{_R3}}}recipientId" for one in others) or not all(
+    numbers = [element.text or "" for element in recipient_elements]
+    if any(element.tag != f"{{{_R3}}}recipientId" for element in recipient_elements) or not all(
         map(RECIPIENT_ID.match, numbers)
     ):
         raise InvalidDelivery(
-            "recipientId must be a personal number, a coordination number, or 16 and an organisation number"
+            "recipientId must be a personal number, a coordination number, or 16 and an "
+            "organisation number"
         )
-    if len(numbers) > _MOST_ASKED:
-        raise InvalidDelivery(f"at most {_MOST_ASKED} recipients can be asked for")
+    if len(numbers) > _MAX_RECIPIENTS:
+        raise InvalidDelivery(f"at most {_MAX_RECIPIENTS} recipients are allowed")
     return list(dict.fromkeys(numbers))
 
 
@@ -355,26 +367,27 @@ def _received(name: str, sealed: Any, body: bytes) -> Received:
     )
 
 
-def _number_of(certificate: x509.Certificate) -> str:
+def _organization_of(certificate: x509.Certificate) -> str:
     found = certificate.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)
     return str(found[0].value)[2:] if found else ""
 
 
 def _check_headers(request: web.Request) -> None:
-    """SOAP 1.1 section 6.1; the WSDL gives every operation the empty soapAction."""
+    """Check the SOAP headers (SOAP 1.1 section 6.1; soapAction is empty in the WSDL)."""
     if request.content_type != "text/xml" or (request.charset or "utf-8").lower() != "utf-8":
         raise InvalidDelivery("Content-Type must be text/xml; charset=utf-8")
     if request.headers.get("SOAPAction") not in ('""', ""):
         raise InvalidDelivery('SOAPAction must be ""')
 
 
-def _delivered(number: str, reference: str, *, yes: bool) -> web.Response:
-    inside = (
-        f'<ns8:deliverSecureResponse xmlns:ns8="{SERVICE_3}" xmlns:ns10="{_S1}"><ns8:return><ns10:TransId>{reference}</ns10:TransId>'
-        f"<ns10:Status><ns10:RecipientId>{number}</ns10:RecipientId><ns10:Delivered>{_word(yes)}</ns10:Delivered></ns10:Status>"
+def _delivered(number: str, reference: str, *, delivered: bool) -> web.Response:
+    content = (
+        f'<ns8:deliverSecureResponse xmlns:ns8="{SERVICE_3}" '
+        f'xmlns:ns10="{_S1}"><ns8:return><ns10:TransId>{reference}</ns10:TransId>'
+        f"<ns10:Status><ns10:RecipientId>{number}</ns10:RecipientId><ns10:Delivered>{_word(delivered)}</ns10:Delivered></ns10:Status>"
         f"</ns8:return></ns8:deliverSecureResponse>"
     )
-    return _soap(200, envelope(inside))
+    return _soap(200, envelope(content))
 
 
 def _word(value: bool) -> str:

@@ -1,5 +1,7 @@
-"""Both signatures of a sealed delivery, checked as a mailbox operator does: rename, strip the
-prefixes, canonicalise, verify."""
+"""Verification of both signatures of a sealed delivery, like a mailbox operator.
+
+Rename the root, strip prefixes, canonicalise and verify.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,7 @@ DSIG: Final = "http://www.w3.org/2000/09/xmldsig#"
 MESSAGE_3: Final = "http://minameddelanden.gov.se/schema/Message/v3"
 _SIGNATURE: Final = f"{{{DSIG}}}Signature"
 
-#: What stands in SignedInfo besides the digest: nothing else is taken (facts of the two verifiers
-#: that operators use).
+#: The only accepted algorithms in SignedInfo, as in the verifiers of both operators.
 _C14N: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _METHOD: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 _TRANSFORM: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
@@ -30,38 +31,40 @@ _DIGEST: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 
 
 class InvalidDelivery(Exception):
-    """What is wrong with a delivery, in a sentence."""
+    """Fault of a delivery, described in a sentence."""
 
 
 def canonical(
     element: Any, *, name: str | None = None, namespace: str = "", enveloped: bool = False
 ) -> bytes:
-    """The element as a document of its own, without prefixes. ``name``: what its root is called;
-    ``enveloped``: without its Signature."""
-    pieces: list[str] = []
+    """Return the canonical form without prefixes.
+
+    ``name``: replaces the root's name; ``enveloped``: omits its Signature.
+    """
+    parts: list[str] = []
     root = f"{{{namespace}}}{name}" if name else element.tag
-    _write(element, root, "", pieces, enveloped=enveloped)
-    return "".join(pieces).encode()
+    _write(element, root, "", parts, enveloped=enveloped)
+    return "".join(parts).encode()
 
 
 def _write(
-    element: Any, tag: str, around: str, pieces: list[str], *, enveloped: bool = False
+    element: Any, tag: str, parent_namespace: str, parts: list[str], *, enveloped: bool = False
 ) -> None:
     namespace, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
-    declared = f' xmlns="{namespace}"' if namespace != around else ""
+    declaration = f' xmlns="{namespace}"' if namespace != parent_namespace else ""
     attributes = "".join(
         f' {key.rpartition("}")[2]}="{_quoted(value)}"' for key, value in sorted(element.items())
     )
-    pieces.append(f"<{local}{declared}{attributes}>{_escaped(element.text)}")
+    parts.append(f"<{local}{declaration}{attributes}>{_escaped(element.text)}")
     for child in element:
         if not (enveloped and child.tag == _SIGNATURE):
-            _write(child, child.tag, namespace, pieces)
-        pieces.append(_escaped(child.tail))
-    pieces.append(f"</{local}>")
+            _write(child, child.tag, namespace, parts)
+        parts.append(_escaped(child.tail))
+    parts.append(f"</{local}>")
 
 
 def _escaped(text: str | None) -> str:
-    """Canonical XML 1.0, section 1.3.1."""
+    """Escape text (Canonical XML 1.0, section 1.3.1)."""
     if not text:
         return ""
     return (
@@ -70,15 +73,17 @@ def _escaped(text: str | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    said = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return said.replace("\t", "&#x9;").replace("\n", "&#xA;").replace("\r", "&#xD;")
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return escaped.replace("\t", "&#x9;").replace("\n", "&#xA;").replace("\r", "&#xD;")
 
 
 def verify(
     sealed: Any, trusted: x509.Certificate, now: datetime | None = None
 ) -> tuple[x509.Certificate, x509.Certificate]:
-    """``sealed``: the inner ``deliverSecure`` element, of the right form. Returns who signed and
-    who sealed. Raises ``InvalidDelivery``."""
+    """Verify a valid ``deliverSecure`` element; return the signer's and the sealer's certificate.
+
+    Raises ``InvalidDelivery``.
+    """
     moment = now or datetime.now(UTC)
     signed = sealed.find(f"{{{MESSAGE_3}}}SignedDelivery")
     sender = _verify_one(signed, "SignedDelivery", (trusted, moment))
@@ -96,7 +101,7 @@ def _verify_one(
     document = canonical(parent, name=name, namespace=MESSAGE_3, enveloped=True)
     digest = _text(info, "Reference", "DigestValue")
     if digest != b64encode(hashlib.sha256(document).digest()).decode():
-        raise InvalidDelivery(f"the digest of {name} does not fit what it signs")
+        raise InvalidDelivery(f"the digest of {name} does not match the signed content")
     certificate = _certificate(key_info, name, trust)
     key = certificate.public_key()
     if not isinstance(key, RSAPublicKey):
@@ -132,9 +137,7 @@ def _check_info(info: Any, identifier: str | None, name: str) -> None:
         or info.attrib
         or transforms.attrib
     ):
-        raise InvalidDelivery(
-            f"the Reference of {name} does not name the document that it stands in"
-        )
+        raise InvalidDelivery(f"the Reference of {name} does not refer to its own document")
 
 
 def _children(parent: Any, names: Sequence[str]) -> list[Any]:
@@ -154,35 +157,36 @@ def _certificate(
 ) -> x509.Certificate:
     (data,) = _children(key_info, ("X509Data",))
     subject, encoded = _children(data, ("X509SubjectName", "X509Certificate"))
-    try:  # the parts of a certificate are parsed when they are looked at
+    try:  # the parts of a certificate are parsed on access
         certificate = x509.load_der_x509_certificate(
             _decoded(encoded.text, f"X509Certificate of {name}")
         )
         _check_chain(certificate, *trust)
-        named = subject.text in _names(certificate.subject)
+        matches = subject.text in _names(certificate.subject)
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidDelivery(f"the certificate of {name} cannot be read") from None
-    if not named:
+    if not matches:
         raise InvalidDelivery(f"the X509SubjectName of {name} is not that of its certificate")
     return certificate
 
 
 def _names(subject: x509.Name) -> tuple[str, str]:
-    """As RFC 4514 writes a name with a serialNumber, and as RFC 2253 does: a type without a short
-    name has its value in hex."""
-    plain = subject.rfc4514_string()
-    older = plain
+    """Return the name as in RFC 4514, and as in RFC 2253 with serialNumber in hex."""
+    rfc4514 = subject.rfc4514_string()
+    rfc2253 = rfc4514
     for attribute in subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER):
         raw = str(attribute.value).encode()
-        older = older.replace(f"2.5.4.5={raw.decode()}", f"2.5.4.5=#13{len(raw):02x}{raw.hex()}")
-    return plain, older
+        rfc2253 = rfc2253.replace(
+            f"2.5.4.5={raw.decode()}", f"2.5.4.5=#13{len(raw):02x}{raw.hex()}"
+        )
+    return rfc4514, rfc2253
 
 
 def _check_chain(certificate: x509.Certificate, trusted: x509.Certificate, now: datetime) -> None:
     key = trusted.public_key()
     assert isinstance(key, EllipticCurvePublicKey)
     if certificate.signature_hash_algorithm is None:
-        raise InvalidDelivery("the certificate was given out by nobody who is trusted here")
+        raise InvalidDelivery("the certificate was not issued by a trusted authority")
     try:
         key.verify(
             certificate.signature,
@@ -190,19 +194,17 @@ def _check_chain(certificate: x509.Certificate, trusted: x509.Certificate, now: 
             ECDSA(certificate.signature_hash_algorithm),
         )
     except InvalidSignature:
-        raise InvalidDelivery(
-            "the certificate was given out by nobody who is trusted here"
-        ) from None
+        raise InvalidDelivery("the certificate was not issued by a trusted authority") from None
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise InvalidDelivery("the certificate is not valid today")
 
 
-def _decoded(text: str | None, what: str) -> bytes:
-    """BASE64 without white space and with its unused bits at zero: one value has one writing."""
+def _decoded(text: str | None, label: str) -> bytes:
+    """Decode canonical BASE64: no white space, unused bits are zero."""
     try:
         data = b64decode(text or "", validate=True)
     except ValueError:
         data = b""
     if not data or b64encode(data).decode() != text:
-        raise InvalidDelivery(f"{what} is no BASE64")
+        raise InvalidDelivery(f"{label} is not BASE64")
     return data

@@ -1,4 +1,4 @@
-"""SOAP 1.1 as the sandbox's FaR and operators read and answer it."""
+"""SOAP 1.1 messages of the simulator."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ COMMON_3: Final = "http://minameddelanden.gov.se/schema/Common/v3"
 
 
 def body_of(envelope: bytes, operation: str) -> Any:
-    """The element of this name (``{namespace}name``) that is the one thing in the SOAP body. Raises
-    ``InvalidDelivery``."""
+    """Return the only element of the SOAP body, named ``{namespace}name``.
+
+    Raises ``InvalidDelivery``.
+    """
     root = parse(envelope)
     if root.tag != f"{{{SOAP}}}Envelope" or [
         child.tag for child in root if child.tag != f"{{{SOAP}}}Header"
     ] != [f"{{{SOAP}}}Body"]:
         raise InvalidDelivery("not a SOAP 1.1 envelope")
-    inside = list(root.find(f"{{{SOAP}}}Body"))
-    if [element.tag for element in inside] != [operation]:
+    content = list(root.find(f"{{{SOAP}}}Body"))
+    if [element.tag for element in content] != [operation]:
         raise InvalidDelivery(f"the SOAP body must hold exactly {operation}")
-    return inside[0]
+    return content[0]
 
 
 def parse(document: bytes) -> Any:
-    """The root element. Raises ``InvalidDelivery`` for what is no XML, and for document types,
-    comments and processing instructions."""
+    """Parse a document and return its root.
+
+    Raises ``InvalidDelivery`` for malformed XML, document types, comments and processing
+    instructions.
+    """
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
     )
@@ -49,22 +54,24 @@ def parse(document: bytes) -> Any:
     return root
 
 
-def envelope(inside: str) -> bytes:
-    """As the operators answer: a prefix for each namespace, on the root."""
-    return f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{inside}</soap:Body></soap:Envelope>'.encode()
+def envelope(content: str) -> bytes:
+    """Return a SOAP envelope with the operators' prefixes."""
+    body = f"<soap:Body>{content}</soap:Body>"
+    return f'<soap:Envelope xmlns:soap="{SOAP}">{body}</soap:Envelope>'.encode()
 
 
 def application_fault(code: int, description: str) -> bytes:
-    """Common.xsd v3, applicationFault, in the detail of a SOAP fault."""
+    """Return a SOAP fault with an applicationFault (Common.xsd v3)."""
     return envelope(
         f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>{escape(description)}</faultstring><detail>"
-        f'<applicationFault xmlns="{COMMON_3}"><ErrorCode>{code}</ErrorCode><Description>{escape(description)}</Description>'
+        "<applicationFault "
+        f'xmlns="{COMMON_3}"><ErrorCode>{code}</ErrorCode><Description>{escape(description)}</Description>'
         f"<CallId>{uuid4()}</CallId></applicationFault></detail></soap:Fault>"
     )
 
 
-def client_fault(sentence: str) -> bytes:
-    """The message is wrong in itself (SOAP 1.1 section 4.4.1, Client)."""
+def client_fault(text: str) -> bytes:
+    """Return a Client fault for an invalid message (SOAP 1.1 section 4.4.1)."""
     return envelope(
-        f"<soap:Fault><faultcode>soap:Client</faultcode><faultstring>{escape(sentence)}</faultstring></soap:Fault>"
+        f"<soap:Fault><faultcode>soap:Client</faultcode><faultstring>{escape(text)}</faultstring></soap:Fault>"
     )

@@ -1,1 +1,1 @@
-"""A printing house, simulated: SFTP inbox, print batches and their pages."""
+"""Simulator of a print house: SFTP inbox, print batches and rendered pages."""

@@ -1,5 +1,4 @@
-"""What the printing house holds: the folders that were handed over, and their files. Nothing
-outside them can be named."""
+"""Print batches below the print house's inbox; no other file can be reached."""
 
 from __future__ import annotations
 
@@ -13,20 +12,19 @@ from typing import Any, Final
 import orjson
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.mail_parser import AttachedFile
 from utskick.sandbox.print_house.pdf_pages import is_pdf
 
 DONE: Final = "KLAR"
 MANIFEST: Final = "manifest.json"
-#: Folders that are looked for at all; bytes of one file that is read into memory.
-MOST: Final = 2000
-LARGEST: Final = 64 * 1_048_576
+#: Maximum number of folders, and size of a file that is read into memory in bytes.
+MAX_BATCHES: Final = 2000
+MAX_FILE_SIZE: Final = 64 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A folder with files. ``name``: its path below the inbox; ``refused``: why the house did not
-    print it."""
+    """Folder of a print batch; ``refused`` is the reason if it was not printed."""
 
     name: str
     files: tuple[str, ...]
@@ -36,21 +34,23 @@ class Batch:
 
 
 class Batches:
-    """Below ``inbox``; None: there is no printing house. Names come from the disk and are only
-    compared with what was asked for."""
+    """Batches below ``inbox``, None without a print house.
+
+    Requested names are only compared with names found on disk.
+    """
 
     def __init__(self, inbox: Path | None = None, refused: Mapping[str, str] | None = None) -> None:
         self._inbox = inbox
         self._refused = refused if refused is not None else {}
 
     def all(self) -> list[Batch]:
-        """The newest first."""
+        """Return all batches, the newest first."""
         found: list[Batch] = []
         for top, folders, files in os.walk(self._inbox) if self._inbox else ():
             folders[:] = [name for name in folders if not name.startswith(".")]
             if files and Path(top) != self._inbox and (batch := self._batch(Path(top))):
                 found.append(batch)
-            if len(found) >= MOST:
+            if len(found) >= MAX_BATCHES:
                 break
         return sorted(found, key=lambda batch: batch.at, reverse=True)
 
@@ -59,7 +59,7 @@ class Batches:
         return self._batch(folder) if folder else None
 
     def file(self, name: str, file: str) -> Path | None:
-        """The path of one file of one batch; None where there is none of that name."""
+        """Return the path of a file of a batch, or None."""
         folder = self._folder(name)
         return (
             next(
@@ -77,12 +77,12 @@ class Batches:
     def read(self, name: str, file: str) -> bytes | None:
         path = self.file(name, file)
         try:
-            return path.read_bytes() if path and path.stat().st_size <= LARGEST else None
+            return path.read_bytes() if path and path.stat().st_size <= MAX_FILE_SIZE else None
         except OSError:
             return None
 
     def sizes(self, name: str) -> dict[str, int]:
-        """Bytes of each file of a batch."""
+        """Return the sizes of the files of a batch in bytes."""
         folder = self._folder(name)
         return (
             {entry.name: _size(entry) for entry in _entries(folder) if _is_file(entry)}
@@ -90,30 +90,31 @@ class Batches:
             else {}
         )
 
-    def pdfs(self, name: str, among: Collection[str]) -> set[str]:
-        """Which of the files begin as a PDF does."""
+    def pdfs(self, name: str, names: Collection[str]) -> set[str]:
+        """Return the files that begin like a PDF."""
         folder = self._folder(name)
         paths = (
-            [Path(e.path) for e in _entries(folder) if e.name in among and _is_file(e)]
+            [Path(e.path) for e in _entries(folder) if e.name in names and _is_file(e)]
             if folder
             else []
         )
-        return {path.name for path in paths if is_pdf(_beginning(path))}
+        return {path.name for path in paths if is_pdf(_first_bytes(path))}
 
-    def letter(self, entry: Received) -> list[Enclosure]:
-        """The files of a letter as its batch's manifest lists them, for as long as they lie there;
-        the first from the ledger else."""
-        names = self._listed(entry)
+    def letter(self, entry: Received) -> list[AttachedFile]:
+        """Return the files of a letter, by the manifest; without one, the first from the ledger."""
+        names = self._manifest_files(entry)
         found = [
-            Enclosure(name, "application/pdf", data)
+            AttachedFile(name, "application/pdf", data)
             for name in names
             if (data := self.read(entry.reference or "", name)) is not None
         ]
         return found or (
-            [Enclosure(first_name(entry), "application/pdf", entry.raw)] if entry.raw else []
+            [AttachedFile(first_file_name(entry), "application/pdf", entry.raw)]
+            if entry.raw
+            else []
         )
 
-    def _listed(self, entry: Received) -> list[str]:
+    def _manifest_files(self, entry: Received) -> list[str]:
         data = self.read(entry.reference or "", MANIFEST) if entry.key else None
         try:
             letters = orjson.loads(data or b"{}")["letters"]
@@ -127,11 +128,11 @@ class Batches:
             return []
 
     def _folder(self, name: str) -> Path | None:
-        """Down from the inbox, by what is there: neither ``..`` nor a link is ever among it."""
-        here = self._inbox
+        """Find a folder part by part, so that neither ``..`` nor links can be followed."""
+        folder = self._inbox
         for part in name.split("/"):
-            entries = _entries(here) if here else []
-            here = next(
+            entries = _entries(folder) if folder else []
+            folder = next(
                 (
                     Path(e.path)
                     for e in entries
@@ -139,7 +140,7 @@ class Batches:
                 ),
                 None,
             )
-        return here
+        return folder
 
     def _batch(self, folder: Path) -> Batch | None:
         assert self._inbox is not None
@@ -155,13 +156,13 @@ class Batches:
         )
 
 
-def first_name(entry: Received) -> str:
-    """Of the file that the ledger holds: names are joined by commas, and may hold some."""
+def first_file_name(entry: Received) -> str:
+    """Return the first file name; names are joined by commas, and may contain commas."""
     start, extension, _ = entry.text.partition(".pdf")
     return start + extension if extension else "brev.pdf"
 
 
-def _beginning(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as opened:
             return opened.read(8)

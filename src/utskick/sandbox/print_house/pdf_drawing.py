@@ -1,8 +1,7 @@
-"""Run as a process of its own: draws the first pages of the PDF on stdin. A PDF that is too much
-ends this process and no other.
+"""Script that renders the first pages of a PDF from stdin in a separate process.
 
-stdout: the number of pages as a line, then for each drawn page the number of its bytes as a line,
-and the PNG.
+Limits memory and time, so that a malicious PDF ends only this process. Writes the number of pages
+as a line, then for each rendered page its size in bytes as a line and the PNG.
 """
 
 from __future__ import annotations
@@ -13,23 +12,23 @@ import sys
 
 import pypdfium2
 
-#: Points of the picture's longer side.
-LONGEST = 1200
+#: Longer side of a page image in pixels.
+MAX_SIDE = 1200
 MEMORY, SECONDS = 2 << 30, 10
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    most, out = int(sys.argv[1]), sys.stdout.buffer
+    max_pages, out = int(sys.argv[1]), sys.stdout.buffer
     document = pypdfium2.PdfDocument(sys.stdin.buffer.read())
     out.write(b"%d\n" % len(document))
-    for number in range(min(len(document), most)):
+    for number in range(min(len(document), max_pages)):
         page = document[number]
-        image = page.render(scale=min(LONGEST / max(*page.get_size(), 1), 2)).to_pil()
-        written = io.BytesIO()
-        image.save(written, "PNG", optimize=False)
-        out.write(b"%d\n" % written.tell() + written.getvalue())
+        image = page.render(scale=min(MAX_SIDE / max(*page.get_size(), 1), 2)).to_pil()
+        png = io.BytesIO()
+        image.save(png, "PNG", optimize=False)
+        out.write(b"%d\n" % png.tell() + png.getvalue())
 
 
 if __name__ == "__main__":

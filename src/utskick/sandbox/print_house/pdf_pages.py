@@ -1,4 +1,4 @@
-"""The first pages of a PDF as pictures, for the viewer of the sandbox."""
+"""Rendering of the first pages of a PDF, for the viewer."""
 
 from __future__ import annotations
 
@@ -12,101 +12,98 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-#: Pages that are drawn of one PDF, bytes of a PDF that is opened at all, and PDFs whose pictures
-#: are remembered.
-MOST_PAGES: Final = 5
-LARGEST: Final = 64 * 1_048_576
-REMEMBERED: Final = 32
-#: Seconds of the wall.
-_PATIENCE: Final = 20.0
-#: Isolated (-I), so that nothing of the environment is run; the path is the parent's.
-_DRAWING: Final = str(Path(__file__).with_name("pdf_drawing.py"))
-_BOOT: Final = (
-    "import sys, runpy; script = sys.argv[1]; sys.path[:] = sys.argv[3:]; sys.argv[1:] = sys.argv[2:3]; "
-    + ("runpy.run_path(script, run_name='__main__')")
-)
+#: Maximum number of rendered pages, size of a PDF in bytes, and number of cached PDFs.
+MAX_PAGES: Final = 5
+MAX_PDF_SIZE: Final = 64 * 1_048_576
+CACHE_SIZE: Final = 32
+#: Seconds of elapsed time.
+_TIMEOUT: Final = 20.0
+#: Isolated mode (-I) ignores the environment; the module path is passed as arguments.
+_SCRIPT: Final = str(Path(__file__).with_name("pdf_drawing.py"))
+_LAUNCHER: Final = (
+    "import sys, runpy; script = sys.argv[1]; sys.path[:] = sys.argv[3:]; sys.argv[1:] = "
+    "sys.argv[2:3]; "
+) + ("runpy.run_path(script, run_name='__main__')")
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """``total``: pages of the PDF, 0 where it cannot be shown; ``pages``: the first of them, as
-    PNG."""
+class RenderedPdf:
+    """Rendered PDF: total number of pages, and the first ones as PNG; zero pages on failure."""
 
     total: int = 0
     pages: tuple[bytes, ...] = ()
 
 
-class Pictures:
-    """Draws in a child, one PDF at a time, and remembers the latest. Never fails: what cannot be
-    drawn has no pages."""
+class PdfRenderer:
+    """Renderer in a child process, one PDF at a time, with a cache; never raises."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
-        self._known: OrderedDict[bytes, Drawn] = OrderedDict()
+        self._lock = asyncio.Lock()
+        self._cache: OrderedDict[bytes, RenderedPdf] = OrderedDict()
 
-    async def of(self, data: bytes) -> Drawn:
-        if not is_pdf(data) or len(data) > LARGEST:
-            return Drawn()
+    async def of(self, data: bytes) -> RenderedPdf:
+        if not is_pdf(data) or len(data) > MAX_PDF_SIZE:
+            return RenderedPdf()
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
-        async with self._turn:
-            known = self._known.pop(digest, None)
-            drawn = self._known[digest] = known if known is not None else await _drawn(data)
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-            return drawn
+        async with self._lock:
+            cached = self._cache.pop(digest, None)
+            rendered = self._cache[digest] = cached if cached is not None else await _render(data)
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+            return rendered
 
 
 async def first_page(data: bytes) -> bytes | None:
-    """PNG; None where the PDF cannot be shown."""
-    drawn = await Pictures().of(data)
-    return drawn.pages[0] if drawn.pages else None
+    """Return the first page as PNG, or None if it cannot be rendered."""
+    rendered = await PdfRenderer().of(data)
+    return rendered.pages[0] if rendered.pages else None
 
 
 def is_pdf(data: bytes) -> bool:
-    """Whether it says so itself (ISO 32000-1 section 7.5.2)."""
+    """Whether the data begins like a PDF (ISO 32000-1 section 7.5.2)."""
     return data.startswith(b"%PDF-")
 
 
-async def _drawn(data: bytes) -> Drawn:
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+async def _render(data: bytes) -> RenderedPdf:
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
             "-c",
-            _BOOT,
-            _DRAWING,
-            str(MOST_PAGES),
+            _LAUNCHER,
+            _SCRIPT,
+            str(MAX_PAGES),
             *sys.path,
             stdin=pipe,
             stdout=pipe,
-            stderr=nothing,
+            stderr=null,
             env={},
             start_new_session=True,
         )
     except OSError:
-        return Drawn()
+        return RenderedPdf()
     try:
-        said, _ = await asyncio.wait_for(child.communicate(data), _PATIENCE)
+        output, _ = await asyncio.wait_for(child.communicate(data), _TIMEOUT)
     except (OSError, TimeoutError):
-        return Drawn()
+        return RenderedPdf()
     finally:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
-    return _read(said)
+    return _parse_output(output)
 
 
-def _read(said: bytes) -> Drawn:
-    """As far as it came: a page that could not be drawn ends the list."""
-    stream = io.BytesIO(said)
+def _parse_output(output: bytes) -> RenderedPdf:
+    """Parse the script's output; a page that failed ends the list."""
+    stream = io.BytesIO(output)
     total, pages = _number(stream.readline()), []
     while length := _number(stream.readline()):
         page = stream.read(length)
         if len(page) < length:
             break
         pages.append(page)
-    return Drawn(total, tuple(pages))
+    return RenderedPdf(total, tuple(pages))
 
 
 def _number(line: bytes) -> int:

@@ -1,1 +1,1 @@
-"""Web Push and Firebase Cloud Messaging, simulated."""
+"""Simulators of Web Push and Firebase Cloud Messaging."""

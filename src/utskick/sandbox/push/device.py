@@ -1,5 +1,4 @@
-"""A browser of the sandbox: it reads with its own keys what comes for it, now or when it is back
-(RFC 8291)."""
+"""Simulated browser, which decrypts notifications with its own keys (RFC 8291)."""
 
 from __future__ import annotations
 
@@ -23,20 +22,23 @@ from utskick.sandbox.ledger import Received
 
 @dataclass
 class Browser:
-    """``waiting``: while it is away, by topic or by number, with the time (s, monotonic) when it is
-    dropped. Away is who is called so."""
+    """Browser with a subscription.
+
+    ``pending``: notifications for an offline browser, by topic or reference, with their expiry
+    (monotonic seconds). A browser named ``offline…`` is offline.
+    """
 
     name: str
     key: EllipticCurvePrivateKey = field(default_factory=lambda: generate_private_key(SECP256R1()))
     auth: bytes = field(default_factory=lambda: token_bytes(16))
-    waiting: dict[str, tuple[float, Received]] = field(default_factory=dict)
+    pending: dict[str, tuple[float, Received]] = field(default_factory=dict)
 
     @property
-    def is_away(self) -> bool:
+    def is_offline(self) -> bool:
         return self.name.split("-")[0] == "offline"
 
     def subscription(self, origin: str) -> dict[str, Any]:
-        """As ``PushSubscription.toJSON()`` gives it, and the same keys flat."""
+        """Return ``PushSubscription.toJSON()``, with the keys also at top level."""
         keys = {
             "p256dh": to_base64url(point_of(self.key.public_key())),
             "auth": to_base64url(self.auth),
@@ -48,21 +50,20 @@ class Browser:
             **keys,
         }
 
-    def keep(self, place: str, ttl: int, received: Received) -> None:
-        """In place of an older one that has the same place and has not been fetched (RFC 8030
-        section 5.4)."""
-        self.waiting.pop(place, None)
-        self.waiting[place] = time.monotonic() + ttl, received
+    def keep(self, addresses: str, ttl: int, received: Received) -> None:
+        """Store a notification, replacing one with the same topic (RFC 8030 section 5.4)."""
+        self.pending.pop(addresses, None)
+        self.pending[addresses] = time.monotonic() + ttl, received
 
     def fetch(self) -> list[Received]:
-        """What has waited, unless its time was out."""
-        now, waited = time.monotonic(), list(self.waiting.values())
-        self.waiting.clear()
-        return [received for until, received in waited if until > now]
+        """Return and remove all pending notifications that have not expired."""
+        now, pending = time.monotonic(), list(self.pending.values())
+        self.pending.clear()
+        return [received for until, received in pending if until > now]
 
 
 def decrypt(body: bytes, key: EllipticCurvePrivateKey, auth: bytes) -> bytes | None:
-    """The plaintext; None where it was not encrypted for these keys."""
+    """Return the plaintext, or None if it was not encrypted for these keys."""
     try:
         plaintext: bytes = http_ece.decrypt(
             body, private_key=key, auth_secret=auth, version="aes128gcm"
@@ -81,7 +82,7 @@ def to_base64url(octets: bytes) -> str:
 
 
 def from_base64url(text: str) -> bytes:
-    """Nothing, where it is no base64url."""
+    """Decode base64url; return no bytes for malformed text."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:

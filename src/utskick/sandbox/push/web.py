@@ -1,8 +1,8 @@
-"""A Web Push service (RFC 8030), strict about who sends (RFC 8292), and the browsers behind it.
+"""Web Push service (RFC 8030) with authenticated senders (RFC 8292), and its devices.
 
-A device is made by ``POST /push/devices {"name": "annas-dator"}``. Its name, or the first word of
-it, may be magic (``MAGIC``); one that is called ``offline`` or ``offline-…`` gets nothing before
-``POST /push/devices/{name}/wake``.
+``POST /push/devices {"name": "annas-dator"}`` registers a device. The first word of its name may
+simulate a fault (``MAGIC``); a device named ``offline`` or ``offline-…`` receives its notifications
+after ``POST /push/devices/{name}/wake``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from utskick.sandbox.addresses import HOST
-from utskick.sandbox.fault_responses import Misconduct, throttled
+from utskick.sandbox.fault_responses import FaultInjector, throttled
 from utskick.sandbox.faults import FaultRule, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
 from utskick.sandbox.push.device import Browser, decrypt, from_base64url, point_of
@@ -32,41 +32,41 @@ MAGIC: Final = {
     "drop": FaultRule(ProviderFault.DROP),
     "garbage": FaultRule(ProviderFault.GARBAGE),
 }
-#: RFC 8030 section 7.2: what a push service must take, and many take no more than.
+#: Payload size that a push service must support (RFC 8030 section 7.2), and many do not exceed.
 LIMIT: Final = 4096
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _TTL: Final = re.compile(r"[0-9]{1,10}\Z")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 _URGENCIES: Final = frozenset({"very-low", "low", "normal", "high"})
 _PARAMETER: Final = re.compile(r"(?:^|[,\s])([tk])=([\w.-]+)")
-#: RFC 8292 section 2: seconds that a token may live.
-_LIFE: Final = 24 * 3600
-_NOS: Final = {
-    ProviderFault.REFUSE: (410, "the subscription is no more"),
+#: Maximum lifetime of a token in seconds (RFC 8292 section 2).
+_MAX_LIFETIME: Final = 24 * 3600
+_REJECTIONS: Final = {
+    ProviderFault.REFUSE: (410, "the subscription has expired"),
     ProviderFault.TEMPORARY: (503, "try again later"),
-    ProviderFault.LOGIN: (403, "who are you?"),
+    ProviderFault.LOGIN: (403, "the sender is not recognised"),
 }
 
 
 class WebPushService:
-    """``server``: the public key that all devices have subscribed with."""
+    """Push service; ``server_key`` is the public key that all devices have subscribed with."""
 
-    server: EllipticCurvePublicKey
+    server_key: EllipticCurvePublicKey
 
-    def __init__(self, ledger: Ledger, misconduct: Misconduct) -> None:
+    def __init__(self, ledger: Ledger, injector: FaultInjector) -> None:
         self._ledger = ledger
-        self._misconduct = misconduct
+        self._injector = injector
         self._devices: dict[str, Browser] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/push/devices", self._register),
             web.post("/push/devices/{name}/wake", self._wake),
-            web.post("/push/wp/{name}", self._take),
+            web.post("/push/wp/{name}", self._accept),
         ]
 
     async def _register(self, request: web.Request) -> web.Response:
-        """The same name again is the same device."""
+        """Register a device; the same name returns the same device."""
         name = (_members(await request.read()) or {}).get("name")
         if not isinstance(name, str) or not _NAME.match(name):
             return web.json_response(
@@ -76,7 +76,7 @@ class WebPushService:
         return web.json_response(device.subscription(_origin(request)), status=201)
 
     async def _wake(self, request: web.Request) -> web.Response:
-        """The device is back for a moment."""
+        """Deliver the pending notifications of a device."""
         device = self._devices.get(request.match_info["name"])
         if device is None:
             return web.Response(status=404)
@@ -85,45 +85,48 @@ class WebPushService:
             self._ledger.add(received)
         return web.json_response({"received": len(fetched)})
 
-    async def _take(self, request: web.Request) -> web.StreamResponse:
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
         device = self._devices.get(request.match_info["name"])
         if device is None:
             return web.Response(status=404, text="no such subscription")
         body = await request.read()
         sender = self._sender(request)
-        fault = _fault_of(request, body) or (sender if isinstance(sender, tuple) else None)
+        fault = _request_fault(request, body) or (sender if isinstance(sender, tuple) else None)
         if fault is not None:
             return web.Response(status=fault[0], text=fault[1])
-        rule = self._misconduct.strike(device.name)
+        rule = self._injector.apply(device.name)
         if rule and rule.fault is ProviderFault.THROTTLE:
             return throttled(rule)
-        if rule and rule.fault in _NOS:
-            status, text = _NOS[rule.fault]
+        if rule and rule.fault in _REJECTIONS:
+            status, text = _REJECTIONS[rule.fault]
             return web.Response(status=status, text=text)
         reference = self._deliver(device, request, str(sender), body)
         if reference is None:
-            # A real service cannot look inside, and its browser would drop this in silence; here
-            # somebody is to see it.
-            return web.Response(status=400, text="the device cannot read this")
-        yes = web.Response(
+            # A real service cannot decrypt the payload, and the browser would discard it silently.
+            return web.Response(status=400, text="the device cannot decrypt the payload")
+        response = web.Response(
             status=201, headers={"Location": f"/push/m/{reference}", "TTL": request.headers["TTL"]}
         )
-        return await self._misconduct.silence(request, rule) or yes
+        return await self._injector.faulty_response(request, rule) or response
 
     def _deliver(
         self, device: Browser, request: web.Request, sender: str, body: bytes
     ) -> str | None:
-        """What the device made of it stands in the ledger, now or when it is back; None: it could
-        make nothing of it."""
+        """Add the decrypted notification to the ledger, or to those pending for the device.
+
+        Returns its reference, or None if it cannot be decrypted.
+        """
         plaintext = decrypt(body, device.key, device.auth)
-        said = _members(plaintext) if plaintext is not None else None
-        if plaintext is None or said is None:
+        members = _members(plaintext) if plaintext is not None else None
+        if plaintext is None or members is None:
             return None
-        text, title, key = (str(said.get(name, "")) for name in ("message", "title", "deliveryId"))
+        text, title, key = (
+            str(members.get(name, "")) for name in ("message", "title", "deliveryId")
+        )
         received = Received(
             "push", "webpush", device.name, sender, text, key or None, uuid4().hex, title, plaintext
         )
-        if device.is_away:
+        if device.is_offline:
             device.keep(
                 request.headers.get("Topic") or f"/{received.reference}",
                 int(request.headers["TTL"]),
@@ -134,18 +137,17 @@ class WebPushService:
         return received.reference
 
     def _sender(self, request: web.Request) -> str | tuple[int, str]:
-        """Who sends, by the key that the devices have subscribed with; or why that is not believed
-        (RFC 8292 section 4.2)."""
+        """Return the authenticated sender (RFC 8292 section 4.2), or (status, reason)."""
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-        shown = dict(_PARAMETER.findall(rest))
-        if scheme.lower() != "vapid" or shown.keys() != {"t", "k"}:
+        parameters = dict(_PARAMETER.findall(rest))
+        if scheme.lower() != "vapid" or parameters.keys() != {"t", "k"}:
             return 401, "Authorization must be vapid t=…, k=…"
-        if from_base64url(shown["k"]) != point_of(self.server):
+        if from_base64url(parameters["k"]) != point_of(self.server_key):
             return 403, "the subscription belongs to another application server"
         try:
             claims = jwt.decode(
-                shown["t"],
-                self.server,
+                parameters["t"],
+                self.server_key,
                 ["ES256"],
                 audience=_origin(request),
                 options={"require": ["exp", "aud"]},
@@ -153,16 +155,18 @@ class WebPushService:
         except jwt.PyJWTError as fault:
             return 403, f"the token is not valid: {type(fault).__name__}"
         subject = str(claims.get("sub", ""))
-        if claims["exp"] > time.time() + _LIFE or (
+        if claims["exp"] > time.time() + _MAX_LIFETIME or (
             subject and not subject.startswith(("mailto:", "https:"))
         ):
-            return 403, "the token lives too long, or its subject is no address"
+            return 403, "the token lifetime is too long, or its subject is not an address"
         return subject
 
 
-def _fault_of(request: web.Request, body: bytes) -> tuple[int, str] | None:
-    """What a push service refuses (RFC 8030 section 5, RFC 8291 section 4); None where all is
-    well."""
+def _request_fault(request: web.Request, body: bytes) -> tuple[int, str] | None:
+    """Return (status, reason) for a request that a push service rejects, or None.
+
+    RFC 8030 section 5, RFC 8291 section 4.
+    """
     headers = request.headers
     if not _TTL.match(headers.get("TTL", "")):
         return 400, "TTL must be a number of seconds"
@@ -176,13 +180,13 @@ def _fault_of(request: web.Request, body: bytes) -> tuple[int, str] | None:
 
 
 def _origin(request: web.Request) -> str:
-    """Always by the number, as the settings allow it, also when somebody calls us localhost."""
+    """Return the origin with the IP address, as in the settings, even if called as localhost."""
     return f"http://{HOST}:{request.url.port}"
 
 
 def _members(body: bytes) -> dict[str, Any] | None:
     try:
-        said = orjson.loads(body)
+        members = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return said if isinstance(said, dict) else None
+    return members if isinstance(members, dict) else None

@@ -1,1 +1,1 @@
-"""The viewer's pages: a file for each kind of thing that a citizen has."""
+"""Pages of the viewer, one module per channel."""

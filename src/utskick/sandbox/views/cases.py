@@ -1,4 +1,4 @@
-"""Cases in Open-E, and the messages that were written in them."""
+"""Pages of Open-E cases and their messages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.mail_parser import Enclosure
-from utskick.sandbox.open_e import CaseMessage, open_case_message
-from utskick.sandbox.views.components import ROWS, FiledShelf, ItemKind
+from utskick.sandbox.mail_parser import AttachedFile
+from utskick.sandbox.open_e import CaseMessage, parse_case_message
+from utskick.sandbox.views.components import ROWS, FilePages, ItemKind
 from utskick.sandbox.views.formatting import clock, day
 
 _INSTANCES = {"INTERNAL": "intern e-tjänst", "EXTERNAL": "extern e-tjänst"}
 
 
-class Cases(FiledShelf):
-    """``/cases``"""
+class Cases(FilePages):
+    """Pages below ``/cases``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "web_message",
@@ -33,12 +33,12 @@ class Cases(FiledShelf):
     def label(self, recipient: str) -> str:
         return f"Ärende {recipient}"
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = await asyncio.to_thread(lambda: [self._row(entry) for entry in entries[-ROWS:]])
-        return self.desk.layout.living(request, "case", rows=rows, **self.frame(entries))
+        return self.context.layout.live_page(request, "case", rows=rows, **self.frame(entries))
 
     def _row(self, entry: Received) -> dict[str, Any]:
-        message = opened(entry.raw)
+        message = parse_message(entry.raw)
         owner = message.as_owner if message else False
         return {
             "number": entry.number,
@@ -48,28 +48,29 @@ class Cases(FiledShelf):
             "text": message.text if message else entry.text,
             "at": f"{day(entry.at)} {clock(entry.at)}",
             "instance": _INSTANCES.get(entry.subject or "", entry.subject or ""),
-            "legible": message is not None,
-            **self.described(entry, _files(message)),
+            "readable": message is not None,
+            **self.files_members(entry, _files(message)),
         }
 
-    async def files(self, entry: Received) -> Sequence[Enclosure]:
-        return _files(await asyncio.to_thread(opened, entry.raw))
+    async def files(self, entry: Received) -> Sequence[AttachedFile]:
+        return _files(await asyncio.to_thread(parse_message, entry.raw))
 
 
-def opened(raw: bytes) -> CaseMessage | None:
-    """None for what is no message in a case."""
+def parse_message(raw: bytes) -> CaseMessage | None:
+    """Parse a message; return None if it is malformed."""
     try:
-        return open_case_message(raw)
+        return parse_case_message(raw)
     except (
         ValueError,
         TypeError,
         AttributeError,
-    ):  # a comment among the elements, of which Open-E's schema knows nothing
+        # Malformed, such as with a comment among the elements.
+    ):
         return None
 
 
-def _files(message: CaseMessage | None) -> list[Enclosure]:
+def _files(message: CaseMessage | None) -> list[AttachedFile]:
     return [
-        Enclosure(name or f"bilaga-{n}", "", data)
+        AttachedFile(name or f"bilaga-{n}", "", data)
         for n, (name, data) in enumerate(message.files if message else (), start=1)
     ]

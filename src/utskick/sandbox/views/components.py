@@ -1,5 +1,4 @@
-"""What the pages of all channels have in common: everybody who got something, what somebody got,
-and the files that came with it."""
+"""Pages shared by all channels: recipients, messages of a recipient, and attached files."""
 
 from __future__ import annotations
 
@@ -11,34 +10,37 @@ from typing import Any, ClassVar, Final
 from aiohttp import web
 
 from utskick.sandbox.ledger import Ledger, Received
-from utskick.sandbox.mail_parser import Enclosure
+from utskick.sandbox.mail_parser import AttachedFile
 from utskick.sandbox.print_house.batches import Batches
-from utskick.sandbox.print_house.pdf_pages import Pictures, is_pdf
+from utskick.sandbox.print_house.pdf_pages import PdfRenderer, is_pdf
 from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.views.formatting import excerpt, moment, size
-from utskick.sandbox.views.layout import HEADERS, PageLayout, segment, to_save
+from utskick.sandbox.views.layout import HEADERS, PageLayout, download, path_segment
 
-#: No page shows more rows than this; the ledger's API gives the rest.
+#: Maximum number of rows of a page; the ledger's API returns the rest.
 ROWS: Final = 200
 
-Show = Callable[[web.Request, Received], Awaitable[web.StreamResponse]]
+EntryPage = Callable[[web.Request, Received], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What pages are made from."""
+class PageContext:
+    """Dependencies of the pages."""
 
     ledger: Ledger
-    tally: LedgerSummary
+    summary: LedgerSummary
     layout: PageLayout
-    pictures: Pictures
+    pdf_renderer: PdfRenderer
     batches: Batches
 
 
 @dataclass(frozen=True, slots=True)
 class ItemKind:
-    """One channel's things. ``path``: of its list; ``title``: of the list; ``owners``: who is in
-    it; ``one``, ``many``: what lies there."""
+    """Kind of item of a channel.
+
+    ``path`` and ``title``: of its list; ``owners``: noun for the recipients; ``one``, ``many``:
+    nouns for the items; ``empty_text``: text of an empty list.
+    """
 
     channel: str
     path: str
@@ -46,41 +48,41 @@ class ItemKind:
     owners: str
     one: str
     many: str
-    nobody: str
+    empty_text: str
 
     def counted(self, number: int) -> str:
         return f"{number} {self.one if number == 1 else self.many}"
 
 
-class Shelf:
-    """Two pages: ``/kind``, and ``/kind/somebody``, which a subclass shows by ``somebody``."""
+class RecipientPages:
+    """List of recipients, and a page per recipient, which a subclass renders."""
 
     kind: ClassVar[ItemKind]
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self.context = context
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get(self.kind.path, self.everybody),
-            web.get(f"{self.kind.path}/{{who:[^/]+}}", self._somebody),
+            web.get(self.kind.path, self.list_page),
+            web.get(f"{self.kind.path}/{{who:[^/]+}}", self._recipient_page),
         ]
 
     def link(self, entry: Received) -> str:
-        """Where an entry is seen."""
-        return f"{self.kind.path}/{segment(entry.recipient)}#n{entry.number}"
+        """Return the address of an entry's page."""
+        return f"{self.kind.path}/{path_segment(entry.recipient)}#n{entry.number}"
 
     def label(self, recipient: str) -> str:
-        """How a recipient is written."""
+        """Return a recipient's display name."""
         return recipient
 
-    async def everybody(self, request: web.Request) -> web.Response:
-        tally, kind = self.desk.tally, self.kind
-        await tally.catch_up()
+    async def list_page(self, request: web.Request) -> web.Response:
+        summary, kind = self.context.summary, self.kind
+        await summary.catch_up()
         rows = [
             {
                 "who": self.label(entry.recipient),
-                "href": f"{kind.path}/{segment(who)}",
+                "href": f"{kind.path}/{path_segment(who)}",
                 "count": kind.counted(count),
             }
             | {
@@ -88,153 +90,164 @@ class Shelf:
                 "sender": entry.sender,
                 "excerpt": excerpt(entry.subject or entry.text),
             }
-            for who, count, entry in tally.recent(kind.channel, ROWS)
+            for who, count, entry in summary.recent(kind.channel, ROWS)
         ]
-        total = tally.people(kind.channel)
-        shown = {
+        total = summary.people(kind.channel)
+        members = {
             "rows": rows,
             "more": total > ROWS,
-            "shown": ROWS,
+            "limit": ROWS,
             "total": total,
             "path": kind.path,
-            "nobody": kind.nobody,
+            "empty_text": kind.empty_text,
         }
-        return self.desk.layout.living(request, "people", title=kind.title, **shown)
+        return self.context.layout.live_page(request, "people", title=kind.title, **members)
 
-    async def _somebody(self, request: web.Request) -> web.Response:
+    async def _recipient_page(self, request: web.Request) -> web.Response:
         who = request.match_info["who"]
-        entries = self.desk.ledger.of(self.kind.channel, who)
-        return await self.somebody(request, entries) if entries else self.nobody(request, who)
+        entries = self.context.ledger.of(self.kind.channel, who)
+        return (
+            await self.recipient_page(request, entries)
+            if entries
+            else self.empty_page(request, who)
+        )
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        """``entries``: all that one recipient got, at least one, the oldest first."""
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
+        """Render the entries of a recipient, at least one, the oldest first."""
         raise NotImplementedError
 
-    def nobody(self, request: web.Request, who: str) -> web.Response:
-        return self.desk.layout.absent(request, "Här är det tomt", f"{who} har inte fått något än.")
+    def empty_page(self, request: web.Request, who: str) -> web.Response:
+        return self.context.layout.missing_page(
+            request, "Här är det tomt", f"{who} har inte fått något än."
+        )
 
     def frame(self, entries: list[Received]) -> dict[str, Any]:
-        """What every page of somebody says: whose, how many, and whether all of it is shown."""
+        """Return the template members common to all pages of a recipient."""
         who = entries[0].recipient
         return {
             "title": self.label(who),
             "path": self.kind.path,
             "owners": self.kind.title,
-            "href": f"{self.kind.path}/{segment(who)}",
+            "href": f"{self.kind.path}/{path_segment(who)}",
             "total": len(entries),
             "count": self.kind.counted(len(entries)),
             "more": len(entries) > ROWS,
-            "shown": ROWS,
+            "limit": ROWS,
         }
 
     def entry(self, request: web.Request) -> Received | None:
-        """The one that the address names, where it is this recipient's."""
-        entry = self.desk.ledger.get(int(request.match_info["number"]))
-        mine = entry is not None and entry.channel == self.kind.channel
+        """Return the entry in the path, if it belongs to the recipient."""
+        entry = self.context.ledger.get(int(request.match_info["number"]))
+        same_channel = entry is not None and entry.channel == self.kind.channel
         return (
             entry
-            if mine and entry and entry.recipient.lower() == request.match_info["who"].lower()
+            if same_channel
+            and entry
+            and entry.recipient.lower() == request.match_info["who"].lower()
             else None
         )
 
-    def found(self, show: Show) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """``show`` for the entry that the address names."""
+    def with_entry(self, show: EntryPage) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return a request handler that renders the entry in the path with ``show``."""
 
-        async def shown(request: web.Request) -> web.StreamResponse:
+        async def render(request: web.Request) -> web.StreamResponse:
             entry = self.entry(request)
             if entry is None:
-                return self.desk.layout.absent(
+                return self.context.layout.missing_page(
                     request, "Det finns inte", f"Här finns {self.kind.one} med det numret inte."
                 )
             return await show(request, entry)
 
-        return shown
+        return render
 
 
-class FiledShelf(Shelf):
-    """Its entries carry files: ``…/number/files/index`` to save, ``…/page.png`` and
-    ``…/page-2.png`` to look at."""
+class FilePages(RecipientPages):
+    """Pages with files: ``…/number/files/index`` to download, ``…/page.png`` to display."""
 
     def routes(self) -> list[web.RouteDef]:
         file = f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}/files/{{index:\\d{{1,4}}}}"
         picture = f"{file}/page{{page:(?:-[2-9])?}}.png"
         return [
             *super().routes(),
-            web.get(file, self.found(self._file)),
-            web.get(picture, self.found(self._picture)),
+            web.get(file, self.with_entry(self._file)),
+            web.get(picture, self.with_entry(self._picture)),
         ]
 
-    async def files(self, entry: Received) -> Sequence[Enclosure]:
-        """In a fixed order; numbered from 1 in addresses."""
+    async def files(self, entry: Received) -> Sequence[AttachedFile]:
+        """Return the files in a fixed order; paths count from 1."""
         raise NotImplementedError
 
-    async def file(self, entry: Received, index: int) -> Enclosure | None:
+    async def file(self, entry: Received, index: int) -> AttachedFile | None:
         files = await self.files(entry)
         return files[index - 1] if 1 <= index <= len(files) else None
 
-    def described(self, entry: Received, files: Sequence[Enclosure]) -> dict[str, Any]:
-        """For the part ``files`` of a page."""
-        base = f"{self.kind.path}/{segment(entry.recipient)}/{entry.number}/files"
+    def files_members(self, entry: Received, files: Sequence[AttachedFile]) -> dict[str, Any]:
+        """Return the members of the template part ``files``."""
+        base = f"{self.kind.path}/{path_segment(entry.recipient)}/{entry.number}/files"
         return {
-            "files": [tile(file, f"{base}/{number}") for number, file in enumerate(files, start=1)],
+            "files": [
+                file_members(file, f"{base}/{number}") for number, file in enumerate(files, start=1)
+            ],
             "enclosed": len(files),
         }
 
     async def _file(self, request: web.Request, entry: Received) -> web.StreamResponse:
         index = int(request.match_info["index"])
         file = await self.file(entry, index)
-        return to_save(file, f"bilaga-{index}") if file else self._no_file(request)
+        return download(file, f"bilaga-{index}") if file else self._no_file(request)
 
     async def _picture(self, request: web.Request, entry: Received) -> web.StreamResponse:
         file = await self.file(entry, int(request.match_info["index"]))
         page = int(request.match_info["page"].removeprefix("-") or 1)
-        return await pictured(
-            request, self.desk, file.data if file else b"", page
+        return await page_image(
+            request, self.context, file.data if file else b"", page
         ) or self._no_file(request)
 
     def _no_file(self, request: web.Request) -> web.Response:
-        return self.desk.layout.absent(
+        return self.context.layout.missing_page(
             request, "Filen finns inte", "Här finns ingen fil eller sida med det numret."
         )
 
 
-class OpenShelf(FiledShelf):
-    """Each entry has a page of its own, ``…/number``, which a subclass shows by ``opened``."""
+class ItemPages(FilePages):
+    """Pages with a page per entry, ``…/number``, which a subclass renders."""
 
     def routes(self) -> list[web.RouteDef]:
         return [
             *super().routes(),
             web.get(
-                f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}", self.found(self.opened)
+                f"{self.kind.path}/{{who:[^/]+}}/{{number:\\d{{1,15}}}}",
+                self.with_entry(self.item_page),
             ),
         ]
 
     def link(self, entry: Received) -> str:
-        return f"{self.kind.path}/{segment(entry.recipient)}/{entry.number}"
+        return f"{self.kind.path}/{path_segment(entry.recipient)}/{entry.number}"
 
-    async def opened(self, request: web.Request, entry: Received) -> web.StreamResponse:
+    async def item_page(self, request: web.Request, entry: Received) -> web.StreamResponse:
         raise NotImplementedError
 
 
-def tile(file: Enclosure, href: str) -> dict[str, Any]:
-    told = {
+def file_members(file: AttachedFile, href: str) -> dict[str, Any]:
+    members = {
         "name": file.name,
         "type": file.content_type or "okänd typ",
         "size": size(len(file.data)),
     }
-    return {**told, "href": href, "picture": is_pdf(file.data)}
+    return {**members, "href": href, "picture": is_pdf(file.data)}
 
 
-async def pictured(request: web.Request, desk: Desk, data: bytes, page: int) -> web.Response | None:
-    """A page as PNG; None where there is no such page. Asked again, it is not drawn again (RFC 9110
-    section 13.1.2)."""
+async def page_image(
+    request: web.Request, context: PageContext, data: bytes, page: int
+) -> web.Response | None:
+    """Return a page as PNG, or None; with an ETag (RFC 9110 section 13.1.2)."""
     if not is_pdf(data):
         return None
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}-{page}"'
     headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": tag}
     if request.headers.get("If-None-Match") == tag:
         return web.Response(status=304, headers=headers)
-    pages = (await desk.pictures.of(data)).pages
+    pages = (await context.pdf_renderer.of(data)).pages
     return (
         web.Response(body=pages[page - 1], content_type="image/png", headers=headers)
         if page <= len(pages)

@@ -1,4 +1,4 @@
-"""Devices that push notifications reach: the lock screen of each."""
+"""Pages of devices and their push notifications."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, RecipientPages
 from utskick.sandbox.views.formatting import clock, day
 
 _URGENCIES = {
@@ -20,9 +20,12 @@ _URGENCIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ShownNotification:
-    """What a device makes of a push. ``tag``: the next of the same takes its place (Notifications
-    API section 2.5); ``topic``: its name."""
+class Notification:
+    """Notification as displayed by a device.
+
+    ``tag``: replaces an earlier one with the same tag (Notifications API section 2.5); ``topic``:
+    the tag, if it was chosen by the sender.
+    """
 
     title: str
     message: str
@@ -32,8 +35,8 @@ class ShownNotification:
     urgency: str = ""
 
 
-class Devices(Shelf):
-    """``/devices``"""
+class Devices(RecipientPages):
+    """Pages below ``/devices``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "push",
@@ -45,54 +48,60 @@ class Devices(Shelf):
         "Ingen enhet har fått någon pushavisering än.",
     )
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
+        return self.context.layout.live_page(
             request, "device", rows=lock_screen(entries)[:ROWS], **self.frame(entries)
         )
 
 
 def lock_screen(entries: list[Received]) -> list[dict[str, Any]]:
-    """The newest first, of each tag only the newest."""
-    shown: dict[str, dict[str, Any]] = {}
+    """Return the notifications, the newest first, only the newest of each tag."""
+    visible: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        notice = read(entry)
-        place = notice.tag or str(entry.number)
-        before = shown.pop(place, None)  # taken out and put in again: the newest is the last
-        shown[place] = {
+        notification = parse_notification(entry)
+        slot = notification.tag or str(entry.number)
+        replaced = visible.pop(slot, None)  # reinserted, so that the newest is last
+        visible[slot] = {
             "number": entry.number,
-            "heading": notice.title or "(ingen rubrik)",
-            "text": notice.message,
-            "url": notice.url,
-            "topic": notice.topic,
-            "urgency": _URGENCIES.get(notice.urgency, ""),
+            "heading": notification.title or "(ingen rubrik)",
+            "text": notification.message,
+            "url": notification.url,
+            "topic": notification.topic,
+            "urgency": _URGENCIES.get(notification.urgency, ""),
             "sender": entry.sender,
             "at": f"{day(entry.at)} {clock(entry.at)}",
-            "replaced": before["replaced"] + 1 if before else 0,
+            "replaced": replaced["replaced"] + 1 if replaced else 0,
         }
-    return list(reversed(shown.values()))
+    return list(reversed(visible.values()))
 
 
-def read(entry: Received) -> ShownNotification:
-    """A Web Push payload of ours, or a message of FCM's (v1, ``messages.send``); what it lacks, as
-    the ledger has it."""
+def parse_notification(entry: Received) -> Notification:
+    """Parse a Web Push payload or an FCM message (v1, ``messages.send``).
+
+    Missing members are taken from the ledger entry.
+    """
     try:
         payload = orjson.loads(entry.raw)
     except orjson.JSONDecodeError:
         payload = None
-    told = _members(payload)
-    said = _of_fcm(_members(told["message"])) if isinstance(told.get("message"), dict) else told
-    tag = _text(said, "tag") or _text(said, "topic")
-    return ShownNotification(
-        _text(said, "title") or entry.subject or "",
-        _text(said, "message") or entry.text,
-        _text(said, "url"),
+    payload_members = _members(payload)
+    members = (
+        _from_fcm(_members(payload_members["message"]))
+        if isinstance(payload_members.get("message"), dict)
+        else payload_members
+    )
+    tag = _text(members, "tag") or _text(members, "topic")
+    return Notification(
+        _text(members, "title") or entry.subject or "",
+        _text(members, "message") or entry.text,
+        _text(members, "url"),
         tag,
-        tag if tag != (entry.key or _text(said, "deliveryId")) else "",
-        _text(said, "urgency"),
+        tag if tag != (entry.key or _text(members, "deliveryId")) else "",
+        _text(members, "urgency"),
     )
 
 
-def _of_fcm(message: dict[str, Any]) -> dict[str, Any]:
+def _from_fcm(message: dict[str, Any]) -> dict[str, Any]:
     android, notification = _members(message.get("android")), _members(message.get("notification"))
     data = _members(message.get("data"))
     return {

@@ -1,4 +1,4 @@
-"""How the pages write times, sizes, amounts and numbers, in Swedish."""
+"""Swedish formats of times, sizes, amounts and numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MONTHS: Final = (
 )
 # fmt: on
 _AMOUNT: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
-#: No-break space: an amount is not torn at the end of a line.
+#: No-break space, so that amounts are not broken across lines.
 _NBSP: Final = "\xa0"
 
 
@@ -39,7 +39,7 @@ def clock(at: datetime) -> str:
 
 
 def mail_date(header: str) -> str:
-    """A mail's Date in Swedish time; as it was written where it is no date."""
+    """Format a mail's Date in Swedish time; return it unchanged if it is invalid."""
     try:
         written = parsedate_to_datetime(header)
         return moment(written if written.tzinfo else written.replace(tzinfo=UTC))
@@ -55,21 +55,21 @@ def size(count: int) -> str:
 
 
 def kronor(amount: str) -> str:
-    """``1234.5`` as ``1 234,50 kr``; what is no amount as it stands."""
-    found = _AMOUNT.fullmatch(amount)
-    if found is None:
+    """Format ``1234.5`` as ``1 234,50 kr``; return other text unchanged."""
+    with_entry = _AMOUNT.fullmatch(amount)
+    if with_entry is None:
         return amount
-    whole = f"{int(found[1]):,}".replace(",", _NBSP)
-    return f"{whole},{(found[2] or '').ljust(2, '0')}{_NBSP}kr"
+    whole = f"{int(with_entry[1]):,}".replace(",", _NBSP)
+    return f"{whole},{(with_entry[2] or '').ljust(2, '0')}{_NBSP}kr"
 
 
 def bankgiro(digits: str) -> str:
-    """``50501055`` as ``5050-1055``."""
+    """Format ``50501055`` as ``5050-1055``."""
     return f"{digits[:-4]}-{digits[-4:]}" if re.fullmatch(r"[0-9]{7,8}", digits) else digits
 
 
 def plusgiro(digits: str) -> str:
-    """``1234567`` as ``12 34 56-7``."""
+    """Format ``1234567`` as ``12 34 56-7``."""
     if not re.fullmatch(r"[0-9]{2,8}", digits):
         return digits
     pairs = re.findall(r"[0-9]{1,2}", digits[:-1][::-1])
@@ -77,8 +77,10 @@ def plusgiro(digits: str) -> str:
 
 
 def legal_id(number: str) -> str:
-    """``19000101…`` as ``19000101-0000``, ``16…`` as an organisation's ``212000-2411``; anything
-    else as it stands."""
+    """Format ``19000101…`` as ``19000101-0000``, and ``16…`` as ``212000-2411``.
+
+    Other text is returned unchanged.
+    """
     if not re.fullmatch(r"[0-9]{12}", number):
         return number
     return (

@@ -1,4 +1,4 @@
-"""Inboxes, and the mails in them."""
+"""Pages of e-mail inboxes and messages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.mail_parser import Enclosure, open_mail
-from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.mail_parser import AttachedFile, parse_mail
+from utskick.sandbox.views.components import ROWS, ItemKind, ItemPages
 from utskick.sandbox.views.formatting import excerpt, mail_date, moment
-from utskick.sandbox.views.layout import HEADERS, framed
+from utskick.sandbox.views.layout import HEADERS, sandboxed_html
 
 
-class Inboxes(OpenShelf):
-    """``/inboxes``"""
+class Inboxes(ItemPages):
+    """Pages below ``/inboxes``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "email",
@@ -31,10 +31,10 @@ class Inboxes(OpenShelf):
     def routes(self) -> list[web.RouteDef]:
         return [
             *super().routes(),
-            web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.found(self.source)),
+            web.get(r"/inboxes/{who:[^/]+}/{number:\d{1,15}}/source", self.with_entry(self.source)),
         ]
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
             {
                 "sender": e.sender,
@@ -46,16 +46,16 @@ class Inboxes(OpenShelf):
             | {"link": self.link(e)}
             for e in reversed(entries[-ROWS:])
         ]
-        return self.desk.layout.living(request, "inbox", rows=rows, **self.frame(entries))
+        return self.context.layout.live_page(request, "inbox", rows=rows, **self.frame(entries))
 
-    def nobody(self, request: web.Request, who: str) -> web.Response:
-        return self.desk.layout.absent(
+    def empty_page(self, request: web.Request, who: str) -> web.Response:
+        return self.context.layout.missing_page(
             request, "Tom inkorg", f"{who} har inte fått någon e-post än."
         )
 
-    async def opened(self, request: web.Request, entry: Received) -> web.Response:
-        mail = await asyncio.to_thread(open_mail, entry.raw)
-        return self.desk.layout.page(
+    async def item_page(self, request: web.Request, entry: Received) -> web.Response:
+        mail = await asyncio.to_thread(parse_mail, entry.raw)
+        return self.context.layout.page(
             request,
             "mail",
             title=mail.subject or entry.subject or "(inget ämne)",
@@ -68,15 +68,15 @@ class Inboxes(OpenShelf):
             date=mail_date(mail.date),
             at=moment(entry.at),
             html=mail.html is not None,
-            frame=framed(mail.html or ""),
+            frame=sandboxed_html(mail.html or ""),
             plain=mail.text is not None,
             text=mail.text or "",
-            legible=mail.legible,
-            **self.described(entry, mail.enclosures),
+            readable=mail.readable,
+            **self.files_members(entry, mail.files),
         )
 
-    async def files(self, entry: Received) -> Sequence[Enclosure]:
-        return (await asyncio.to_thread(open_mail, entry.raw)).enclosures
+    async def files(self, entry: Received) -> Sequence[AttachedFile]:
+        return (await asyncio.to_thread(parse_mail, entry.raw)).files
 
     async def source(self, _request: web.Request, entry: Received) -> web.Response:
         source = entry.raw.decode("utf-8", "replace").encode()

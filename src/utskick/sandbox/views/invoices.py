@@ -1,4 +1,4 @@
-"""Invoices as a bank shows them: payee, amount, due date, account and reference."""
+"""Pages of invoices, displayed like in a bank: payee, amount, due date and reference."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from utskick.sandbox.invoice_parser import Invoice, Payment, open_invoice
+from utskick.sandbox.invoice_parser import Invoice, Payment, parse_invoice
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.mail_parser import Enclosure
-from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.mail_parser import AttachedFile
+from utskick.sandbox.views.components import ROWS, ItemKind, ItemPages
 from utskick.sandbox.views.formatting import bankgiro, kronor, legal_id, moment, plusgiro
 
 _UNTITLED = "(ingen rubrik)"
 
 
-class Invoices(OpenShelf):
-    """``/invoices``"""
+class Invoices(ItemPages):
+    """Pages below ``/invoices``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "digital_invoice",
@@ -33,8 +33,8 @@ class Invoices(OpenShelf):
     def label(self, recipient: str) -> str:
         return legal_id(recipient)
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
+        return self.context.layout.live_page(
             request,
             "payer",
             rows=await asyncio.to_thread(self._rows, entries),
@@ -44,7 +44,7 @@ class Invoices(OpenShelf):
     def _rows(self, entries: list[Received]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for entry in reversed(entries[-ROWS:]):
-            invoice = open_invoice(entry.raw)
+            invoice = parse_invoice(entry.raw)
             paid = invoice.payments[0] if invoice.payments else None
             row: dict[str, Any] = {
                 "payee": entry.sender,
@@ -58,9 +58,9 @@ class Invoices(OpenShelf):
             rows.append(row)
         return rows
 
-    async def opened(self, request: web.Request, entry: Received) -> web.Response:
-        invoice = await asyncio.to_thread(open_invoice, entry.raw)
-        return self.desk.layout.page(
+    async def item_page(self, request: web.Request, entry: Received) -> web.Response:
+        invoice = await asyncio.to_thread(parse_invoice, entry.raw)
+        return self.context.layout.page(
             request,
             "invoice",
             title=invoice.subject or entry.subject or _UNTITLED,
@@ -68,21 +68,21 @@ class Invoices(OpenShelf):
             entry=entry.number,
             owner=self.label(entry.recipient),
             payee=entry.sender,
-            made=invoice.made,
+            generated_at=invoice.generated_at,
             at=moment(entry.at),
             reminder=invoice.reminder,
-            legible=invoice.legible,
+            readable=invoice.readable,
             nothing=nothing_due(invoice) if not invoice.payments else "",
             payments=[payable(payment) for payment in invoice.payments],
-            **self.described(entry, invoice.files),
+            **self.files_members(entry, invoice.files),
         )
 
-    async def files(self, entry: Received) -> Sequence[Enclosure]:
-        return (await asyncio.to_thread(open_invoice, entry.raw)).files
+    async def files(self, entry: Received) -> Sequence[AttachedFile]:
+        return (await asyncio.to_thread(parse_invoice, entry.raw)).files
 
 
 def nothing_due(invoice: Invoice) -> str:
-    return "Inget att betala" if invoice.legible else "Går inte att läsa"
+    return "Inget att betala" if invoice.readable else "Går inte att läsa"
 
 
 def payable(payment: Payment) -> dict[str, Any]:

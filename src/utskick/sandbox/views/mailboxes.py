@@ -1,4 +1,4 @@
-"""Digital mailboxes (Mina Meddelanden), and the letters in them."""
+"""Pages of digital mailboxes (Mina Meddelanden) and their letters."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import ClassVar
 from aiohttp import web
 
 from utskick.sandbox.digital_mail.citizens import OPERATORS
-from utskick.sandbox.digital_mail.parser import open_digital_letter
+from utskick.sandbox.digital_mail.parser import parse_digital_letter
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.mail_parser import Enclosure
-from utskick.sandbox.views.components import ROWS, ItemKind, OpenShelf
+from utskick.sandbox.mail_parser import AttachedFile
+from utskick.sandbox.views.components import ROWS, ItemKind, ItemPages
 from utskick.sandbox.views.formatting import excerpt, legal_id, moment
-from utskick.sandbox.views.layout import framed
+from utskick.sandbox.views.layout import sandboxed_html
 
 
-class Mailboxes(OpenShelf):
-    """``/mailboxes``"""
+class Mailboxes(ItemPages):
+    """Pages below ``/mailboxes``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "digital_mail",
@@ -33,7 +33,7 @@ class Mailboxes(OpenShelf):
     def label(self, recipient: str) -> str:
         return legal_id(recipient)
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows = [
             {
                 "sender": e.sender,
@@ -45,12 +45,12 @@ class Mailboxes(OpenShelf):
             | {"link": self.link(e)}
             for e in reversed(entries[-ROWS:])
         ]
-        return self.desk.layout.living(request, "inbox", rows=rows, **self.frame(entries))
+        return self.context.layout.live_page(request, "inbox", rows=rows, **self.frame(entries))
 
-    async def opened(self, request: web.Request, entry: Received) -> web.Response:
-        letter = await asyncio.to_thread(open_digital_letter, entry.raw)
+    async def item_page(self, request: web.Request, entry: Received) -> web.Response:
+        letter = await asyncio.to_thread(parse_digital_letter, entry.raw)
         support = letter.support
-        return self.desk.layout.page(
+        return self.context.layout.page(
             request,
             "digital_letter",
             title=letter.subject or entry.subject or "(inget ämne)",
@@ -63,23 +63,23 @@ class Mailboxes(OpenShelf):
             attention=letter.attention,
             reference=letter.reference,
             at=moment(entry.at),
-            legible=letter.legible,
+            readable=letter.readable,
             html=letter.html,
-            frame=framed(letter.body),
-            text=letter.body if letter.legible else entry.text,
+            frame=sandboxed_html(letter.body),
+            text=letter.body if letter.readable else entry.text,
             supported=any((support.text, support.url, support.phone, support.email)),
             help=support.text,
             url=support.url,
             phone=support.phone,
             email=support.email,
-            **self.described(entry, letter.files),
+            **self.files_members(entry, letter.files),
         )
 
-    async def files(self, entry: Received) -> Sequence[Enclosure]:
-        return (await asyncio.to_thread(open_digital_letter, entry.raw)).files
+    async def files(self, entry: Received) -> Sequence[AttachedFile]:
+        return (await asyncio.to_thread(parse_digital_letter, entry.raw)).files
 
 
 def operator(entry: Received) -> str:
-    """The mailbox operator by its own name."""
+    """Return the name of the mailbox operator."""
     known = OPERATORS.get(entry.provider)
     return known.name if known else excerpt(entry.provider)

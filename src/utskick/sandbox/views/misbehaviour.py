@@ -1,4 +1,4 @@
-"""How the sandbox's providers misbehave right now, and which recipients make them."""
+"""Page of the simulated faults: the script, and the magic recipients."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aiohttp import web
 
 from utskick.sandbox import kivra, open_e, slack
 from utskick.sandbox.api import magic_table
-from utskick.sandbox.digital_mail import citizens as digital_mail_people
+from utskick.sandbox.digital_mail import citizens
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
-from utskick.sandbox.push import fcm as push_fcm
-from utskick.sandbox.push import web as push_web
+from utskick.sandbox.push import fcm
+from utskick.sandbox.push import web as web_push
 from utskick.sandbox.views.layout import PageLayout
 
 FAULTS: Final[dict[ProviderFault, str]] = {
@@ -34,7 +34,7 @@ FAULTS: Final[dict[ProviderFault, str]] = {
 async def misbehaviour(layout: PageLayout, faults: Faults, request: web.Request) -> web.Response:
     rules = [
         {"number": r.number, "provider": r.provider or "alla", "recipient": r.recipient or "alla"}
-        | told(r.fault, r.times)
+        | fault_members(r.fault, r.times)
         for r in faults.rules
     ]
     return layout.page(
@@ -48,12 +48,12 @@ async def misbehaviour(layout: PageLayout, faults: Faults, request: web.Request)
 
 
 def magic() -> Iterator[dict[str, Any]]:
-    """Every recipient that carries a fault in its own name, as people write it."""
+    """Yield every magic recipient with its fault."""
     for row in magic_table():
-        yield {"channel": row["channel"], "recipient": row["recipient"]} | told(
+        yield {"channel": row["channel"], "recipient": row["recipient"]} | fault_members(
             row["fault"], row["times"]
         )
-    yield from _rows("digital_mail", "personnummer som slutar på {}", digital_mail_people.MAGIC)
+    yield from _rows("digital_mail", "personnummer som slutar på {}", citizens.MAGIC)
     yield from _rows("digital_invoice", "personnummer med {} före kontrollsiffran", kivra.MAGIC)
     yield from _rows(
         "web_message",
@@ -71,16 +71,16 @@ def magic() -> Iterator[dict[str, Any]]:
             **slack.MAGIC,
         },
     )
-    yield from _rows("push", "enhet {} eller {}-…", push_web.MAGIC | push_fcm.MAGIC)
+    yield from _rows("push", "enhet {} eller {}-…", web_push.MAGIC | fcm.MAGIC)
 
 
-def _rows(channel: str, written: str, rules: Mapping[str, FaultRule]) -> Iterator[dict[str, Any]]:
+def _rows(channel: str, label: str, rules: Mapping[str, FaultRule]) -> Iterator[dict[str, Any]]:
     for name, rule in rules.items():
-        yield {"channel": channel, "recipient": written.replace("{}", name)} | told(
+        yield {"channel": channel, "recipient": label.replace("{}", name)} | fault_members(
             rule.fault, rule.times
         )
 
 
-def told(fault: ProviderFault, times: int | None) -> dict[str, str]:
+def fault_members(fault: ProviderFault, times: int | None) -> dict[str, str]:
     often = "alltid" if times is None else "en gång" if times == 1 else f"{times} gånger"
-    return {"fault": fault.value, "told": FAULTS[fault], "times": often}
+    return {"fault": fault.value, "description": FAULTS[fault], "times": often}

@@ -1,4 +1,4 @@
-"""Phones, and the text messages on them."""
+"""Pages of phones and their text messages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, RecipientPages
 from utskick.sandbox.views.formatting import clock, day
 
 
-class Phones(Shelf):
-    """``/phones``"""
+class Phones(RecipientPages):
+    """Pages below ``/phones``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "sms",
@@ -24,29 +24,29 @@ class Phones(Shelf):
         "Ingen telefon har fått något sms än.",
     )
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
-        return self.desk.layout.living(
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
+        return self.context.layout.live_page(
             request, "phone", bubbles=bubbles(entries[-ROWS:]), **self.frame(entries)
         )
 
-    def nobody(self, request: web.Request, who: str) -> web.Response:
+    def empty_page(self, request: web.Request, who: str) -> web.Response:
         sentence = f"{who} har inte fått något sms än. Skriv numret som +46700000001."
-        return self.desk.layout.absent(request, "Tyst telefon", sentence)
+        return self.context.layout.missing_page(request, "Tyst telefon", sentence)
 
 
 def bubbles(entries: list[Received]) -> list[dict[str, Any]]:
-    """The day and the sender are said where they change."""
-    said: list[dict[str, Any]] = []
+    """Return the messages; day and sender are set where they change."""
+    bubbles_so_far: list[dict[str, Any]] = []
     last = sender = ""
     for entry in entries:
         today = day(entry.at)
         new = today != last
-        said.append(
+        bubbles_so_far.append(
             {
                 "day": today if new else "",
                 "sender": entry.sender if new or entry.sender != sender else "",
             }
         )
-        said[-1] |= {"text": entry.text, "time": clock(entry.at), "number": entry.number}
+        bubbles_so_far[-1] |= {"text": entry.text, "time": clock(entry.at), "number": entry.number}
         last, sender = today, entry.sender
-    return said
+    return bubbles_so_far

@@ -1,4 +1,4 @@
-"""The printing house's own view: each batch that was handed over, and its files."""
+"""Pages of the print house: the received batches and their files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from utskick.sandbox.print_house.batches import Batch
-from utskick.sandbox.views.components import ROWS, Desk, pictured
+from utskick.sandbox.views.components import ROWS, PageContext, page_image
 from utskick.sandbox.views.formatting import moment, size
-from utskick.sandbox.views.layout import saving, segment
+from utskick.sandbox.views.layout import download_headers, path_segment
 
 PATH: Final = "/print"
 _TEXTS: Final = {
@@ -21,52 +21,52 @@ _TEXTS: Final = {
     "KLAR": "klarmarkering",
     "manifest.json": "innehållsförteckning",
 }
-#: Characters of a text file, and columns of a list, that are shown.
-LONGEST: Final = 100_000
+#: Maximum number of characters of a text file, and of columns of a list.
+MAX_TEXT: Final = 100_000
 _COLUMNS: Final = 20
 
 
 class PrintBatchPages:
-    """``/print``"""
+    """Pages below ``/print``."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def routes(self) -> list[web.RouteDef]:
         file = f"{PATH}/{{batch:[^/]+}}/{{file:[^/]+}}"
         return [
-            web.get(PATH, self.everything),
+            web.get(PATH, self.list_page),
             web.get(f"{PATH}/{{batch:[^/]+}}", self.batch),
-            web.get(file, self._found(self.file)),
-            web.get(f"{file}/saved", self._found(self.saved)),
-            web.get(f"{file}/page{{page:(?:-[2-9])?}}.png", self._found(self.picture)),
+            web.get(file, self._with_file(self.file)),
+            web.get(f"{file}/saved", self._with_file(self.download_file)),
+            web.get(f"{file}/page{{page:(?:-[2-9])?}}.png", self._with_file(self.picture)),
         ]
 
-    async def everything(self, request: web.Request) -> web.Response:
-        batches = await asyncio.to_thread(self._desk.batches.all)
+    async def list_page(self, request: web.Request) -> web.Response:
+        batches = await asyncio.to_thread(self._context.batches.all)
         rows = [
             {
                 "name": b.name,
-                "link": f"{PATH}/{segment(b.name)}",
+                "link": f"{PATH}/{path_segment(b.name)}",
                 "count": len(b.files),
                 "at": moment(b.at),
                 "state": state(b),
             }
             for b in batches[:ROWS]
         ]
-        shown = {"rows": rows, "total": len(batches), "more": len(batches) > ROWS, "shown": ROWS}
-        return self._desk.layout.living(request, "print", title="Tryckeri", **shown)
+        members = {"rows": rows, "total": len(batches), "more": len(batches) > ROWS, "limit": ROWS}
+        return self._context.layout.live_page(request, "print", title="Tryckeri", **members)
 
     async def batch(self, request: web.Request) -> web.Response:
-        batch = await asyncio.to_thread(self._desk.batches.find, request.match_info["batch"])
+        batch = await asyncio.to_thread(self._context.batches.find, request.match_info["batch"])
         if batch is None:
             return self._absent(request)
         sheets, lists = (
             [f for f in batch.files if is_named_pdf(f)],
             [f for f in batch.files if not is_named_pdf(f)],
         )
-        files = await asyncio.to_thread(self._told, batch, [*lists[:ROWS], *sheets[:ROWS]])
-        return self._desk.layout.page(
+        files = await asyncio.to_thread(self._file_rows, batch, [*lists[:ROWS], *sheets[:ROWS]])
+        return self._context.layout.page(
             request,
             "print_batch",
             title=batch.name,
@@ -77,19 +77,21 @@ class PrintBatchPages:
             sheets=[file for file in files if is_named_pdf(file["name"])],
             printed=len(sheets),
             more=len(sheets) > ROWS,
-            shown=ROWS,
+            limit=ROWS,
         )
 
-    def _told(self, batch: Batch, names: Collection[str]) -> list[dict[str, Any]]:
-        """What the batch's page says of each file; ``picture``: whether it can be one at all."""
-        base, sizes = f"{PATH}/{segment(batch.name)}", self._desk.batches.sizes(batch.name)
-        pdfs = self._desk.batches.pdfs(batch.name, [name for name in names if is_named_pdf(name)])
+    def _file_rows(self, batch: Batch, names: Collection[str]) -> list[dict[str, Any]]:
+        """Return the members of each file; ``picture`` is whether it can be rendered."""
+        base, sizes = f"{PATH}/{path_segment(batch.name)}", self._context.batches.sizes(batch.name)
+        pdfs = self._context.batches.pdfs(
+            batch.name, [name for name in names if is_named_pdf(name)]
+        )
         return [
             {
                 "name": name,
-                "link": f"{base}/{segment(name)}",
+                "link": f"{base}/{path_segment(name)}",
                 "size": size(sizes.get(name, 0)),
-                "told": told(name),
+                "description": purpose(name),
                 "picture": name in pdfs,
             }
             for name in names
@@ -97,12 +99,12 @@ class PrintBatchPages:
 
     async def file(self, request: web.Request, path: Path) -> web.Response:
         batch, name = request.match_info["batch"], path.name
-        link = f"{PATH}/{segment(batch)}/{segment(name)}"
+        link = f"{PATH}/{path_segment(batch)}/{path_segment(name)}"
         members: dict[str, Any] = {
             "title": name,
-            "told": told(name),
+            "description": purpose(name),
             "batch": batch,
-            "href": f"{PATH}/{segment(batch)}",
+            "href": f"{PATH}/{path_segment(batch)}",
             "link": link,
         }
         members |= {
@@ -115,19 +117,19 @@ class PrintBatchPages:
             "hidden": 0,
             "pdf": False,
         }
-        return self._desk.layout.page(
-            request, "print_file", **(members | await self._shown(batch, name, link))
+        return self._context.layout.page(
+            request, "print_file", **(members | await self._contents(batch, name, link))
         )
 
-    async def _shown(self, batch: str, name: str, link: str) -> dict[str, Any]:
-        data = await asyncio.to_thread(self._desk.batches.read, batch, name) or b""
+    async def _contents(self, batch: str, name: str, link: str) -> dict[str, Any]:
+        data = await asyncio.to_thread(self._context.batches.read, batch, name) or b""
         if is_named_pdf(name):
-            drawn = await self._desk.pictures.of(data)
+            rendered = await self._context.pdf_renderer.of(data)
             pages = [
                 {"page": n, "src": f"{link}/page{'' if n == 1 else f'-{n}'}.png"}
-                for n in range(1, len(drawn.pages) + 1)
+                for n in range(1, len(rendered.pages) + 1)
             ]
-            return {"pdf": True, "pages": pages, "hidden": drawn.total - len(pages)}
+            return {"pdf": True, "pages": pages, "hidden": rendered.total - len(pages)}
         if name.lower().endswith(".csv") and (rows := table(data)):
             return {
                 "table": True,
@@ -138,37 +140,41 @@ class PrintBatchPages:
         if name in _TEXTS or name.lower().endswith((".csv", ".json", ".txt")):
             return {
                 "readable": True,
-                "text": readable(data)[:LONGEST],
-                "hidden": max(0, len(data) - LONGEST),
+                "text": readable(data)[:MAX_TEXT],
+                "hidden": max(0, len(data) - MAX_TEXT),
             }
         return {}
 
-    async def saved(self, _request: web.Request, path: Path) -> web.StreamResponse:
+    async def download_file(self, _request: web.Request, path: Path) -> web.StreamResponse:
         return web.FileResponse(
-            path, headers={**saving(path.name, "fil"), "Content-Type": "application/octet-stream"}
+            path,
+            headers={
+                **download_headers(path.name, "fil"),
+                "Content-Type": "application/octet-stream",
+            },
         )
 
     async def picture(self, request: web.Request, path: Path) -> web.Response:
         data = await asyncio.to_thread(
-            self._desk.batches.read, request.match_info["batch"], path.name
+            self._context.batches.read, request.match_info["batch"], path.name
         )
         page = int(request.match_info["page"].removeprefix("-") or 1)
-        return await pictured(request, self._desk, data or b"", page) or self._absent(request)
+        return await page_image(request, self._context, data or b"", page) or self._absent(request)
 
-    def _found(
+    def _with_file(
         self, show: Callable[[web.Request, Path], Awaitable[web.StreamResponse]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def shown(request: web.Request) -> web.StreamResponse:
+        async def render(request: web.Request) -> web.StreamResponse:
             path = await asyncio.to_thread(
-                self._desk.batches.file, request.match_info["batch"], request.match_info["file"]
+                self._context.batches.file, request.match_info["batch"], request.match_info["file"]
             )
             return await show(request, path) if path else self._absent(request)
 
-        return shown
+        return render
 
     def _absent(self, request: web.Request) -> web.Response:
         sentence = "Tryckeriet har ingen mapp, fil eller sida med det namnet."
-        return self._desk.layout.absent(request, "Det finns inte hos tryckeriet", sentence)
+        return self._context.layout.missing_page(request, "Det finns inte hos tryckeriet", sentence)
 
 
 def state(batch: Batch) -> str:
@@ -177,8 +183,8 @@ def state(batch: Batch) -> str:
     return "mottagen" if batch.done else "inte färdig: klarmarkeringen saknas"
 
 
-def told(name: str) -> str:
-    """What a file is for."""
+def purpose(name: str) -> str:
+    """Return the purpose of a file."""
     return _TEXTS.get(name) or ("adresslista" if name.lower().endswith(".csv") else "")
 
 
@@ -187,7 +193,7 @@ def is_named_pdf(name: str) -> bool:
 
 
 def readable(data: bytes) -> str:
-    """UTF-8, else as address lists are written today."""
+    """Decode UTF-8, or ISO 8859-1 as in today's address lists."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -195,7 +201,7 @@ def readable(data: bytes) -> str:
 
 
 def table(data: bytes) -> list[dict[str, Any]]:
-    """The rows of an address list, the first its header; none where it is no list."""
+    """Return the rows of an address list including its header; empty if it is malformed."""
     lines = readable(data).splitlines()[: ROWS + 1]
     try:
         return [

@@ -1,4 +1,4 @@
-"""Slack's channels, and what was posted in them."""
+"""Pages of Slack channels and their messages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from utskick.sandbox.ledger import Received
-from utskick.sandbox.views.components import ROWS, ItemKind, Shelf
+from utskick.sandbox.views.components import ROWS, ItemKind, RecipientPages
 from utskick.sandbox.views.formatting import clock, day
 
 _FENCE = re.compile(r"```\n?(.*?)\n?```", re.S)
-#: The three that mrkdwn escapes; nothing else is an entity there.
+#: The only three entities of mrkdwn.
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 
 
-class SlackChannels(Shelf):
-    """``/channels``"""
+class SlackChannels(RecipientPages):
+    """Pages below ``/channels``."""
 
     kind: ClassVar[ItemKind] = ItemKind(
         "slack",
@@ -30,7 +30,7 @@ class SlackChannels(Shelf):
         "I ingen kanal har något skrivits än.",
     )
 
-    async def somebody(self, request: web.Request, entries: list[Received]) -> web.Response:
+    async def recipient_page(self, request: web.Request, entries: list[Received]) -> web.Response:
         rows: list[dict[str, Any]] = []
         last = ""
         for entry in entries[-ROWS:]:
@@ -45,13 +45,17 @@ class SlackChannels(Shelf):
             )
             rows[-1]["pieces"] = pieces(entry.text)
             last = today
-        return self.desk.layout.living(request, "slack_channel", rows=rows, **self.frame(entries))
+        return self.context.layout.live_page(
+            request, "slack_channel", rows=rows, **self.frame(entries)
+        )
 
 
 def pieces(text: str) -> list[dict[str, Any]]:
-    """mrkdwn as it is read: what stands between code fences, and what does not."""
-    found = [
+    """Split mrkdwn into text and code blocks."""
+    with_entry = [
         (number % 2 == 1, _ENTITY.sub(lambda entity: unescape(entity[0]), piece))
         for number, piece in enumerate(_FENCE.split(text))
     ]
-    return [{"code": code, "text": piece.strip("\n")} for code, piece in found if piece.strip()]
+    return [
+        {"code": code, "text": piece.strip("\n")} for code, piece in with_entry if piece.strip()
+    ]

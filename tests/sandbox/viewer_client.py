@@ -1,4 +1,4 @@
-"""Somebody who looks at the viewer's pages over HTTP."""
+"""HTTP client for the viewer's pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @asynccontextmanager
-async def visiting(
+async def open_viewer(
     ledger: Ledger, faults: Faults | None = None, batches: Batches | None = None
 ) -> AsyncIterator[TestClient[Any, Any]]:
     viewer = Viewer(ledger, faults or Faults(), batches=batches)
@@ -29,7 +29,7 @@ async def visiting(
         yield client
 
 
-class _Tags(HTMLParser):
+class _TagCollector(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[tuple[str, dict[str, str | None]]] = []
@@ -39,7 +39,7 @@ class _Tags(HTMLParser):
 
 
 def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
-    parser = _Tags()
+    parser = _TagCollector()
     parser.feed(page)
     return parser.seen
 

@@ -1,5 +1,4 @@
-"""The SMS gateways of the sandbox, met by the SMS channel itself: each fault once, and what the
-ledger holds after it."""
+"""Tests of the SMS gateways, called by the SMS channel: every fault, and the ledger."""
 
 from __future__ import annotations
 
@@ -23,9 +22,9 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.domain.recipient import Recipient
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
-from utskick.sandbox.gateway_dialects import GatewayLogin, ReportTo
-from utskick.sandbox.gateways import Gateways
 from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.sms_gateways.dialects import GatewayLogin, ReportSettings
+from utskick.sandbox.sms_gateways.server import SmsGateways
 
 NUMBER = "+46701740605"
 PROVIDERS = ("link", "telia", "46elks")
@@ -33,28 +32,29 @@ GATED = ("link", "46elks")
 SECRET = "a secret/with signs"
 
 
-class Town:
-    """The gateways on a real port, a channel in front of them, and the gate where reports come
-    in."""
+class ConnectedSimulator:
+    """Gateways on a real port, a channel that calls them, and a server for delivery reports."""
 
     def __init__(
-        self, *, delay: float = 0.0, token_life: float = 3600.0, deduplicate: bool = False
+        self, *, delay: float = 0.0, token_lifetime: float = 3600.0, deduplicate: bool = False
     ) -> None:
         self.ledger, self.faults = Ledger(), Faults()
         self.receipts: list[Receipt] = []
         self.gate_answers: list[int] = []
-        self._delay, self._token_life, self._deduplicate = delay, token_life, deduplicate
+        self._delay, self._token_life, self._deduplicate = delay, token_lifetime, deduplicate
         self._came = asyncio.Event()
 
-    async def open(self) -> Town:
+    async def open(self) -> ConnectedSimulator:
         gate = web.Application()
         gate.router.add_post("/receipts/sms/{account}/{secret}", self._take_report)
         self.gate = TestServer(gate, host="127.0.0.1")
         await self.gate.start_server()
         public = str(self.gate.make_url("")).rstrip("/")
-        reports = ReportTo(f"{public}/receipts/sms/link/a%20secret%2Fwith%20signs", self._delay)
+        reports = ReportSettings(
+            f"{public}/receipts/sms/link/a%20secret%2Fwith%20signs", self._delay
+        )
         login = GatewayLogin("kommun", "correct-horse-battery", self._token_life)
-        self.gateways = Gateways(
+        self.gateways = SmsGateways(
             self.ledger, self.faults, reports, login=login, deduplicate=self._deduplicate
         )
         app = web.Application()
@@ -115,11 +115,11 @@ class Town:
         draft = Draft("2281", {"message": text, "sender": "Sundsvall"}, Recipient(number))
         return await self.channel.send(draft, key or new_id(), provider)  # type: ignore[arg-type]
 
-    def strike(self, fault: ProviderFault, **more: Any) -> None:
+    def apply(self, fault: ProviderFault, **more: Any) -> None:
         self.faults.add(FaultRule(fault, recipient="605$", **{"seconds": 0.05, **more}))
 
     async def reported(self, number: int) -> list[Receipt]:
-        """The receipts, as soon as there are that many."""
+        """Wait for a number of receipts, and return them."""
         async with asyncio.timeout(5):
             while len(self.receipts) < number:
                 self._came.clear()
@@ -127,7 +127,7 @@ class Town:
         return self.receipts
 
     async def quiet(self) -> bool:
-        """Nothing more comes within a moment."""
+        """Check that nothing more arrives within a moment."""
         seen = len(self.receipts)
         await asyncio.sleep(0.1)
         return len(self.receipts) == seen
@@ -145,18 +145,18 @@ class Town:
 
 
 @pytest.fixture
-async def town() -> AsyncIterator[Town]:
-    town = await Town().open()
-    yield town
-    await town.close()
+async def sandbox() -> AsyncIterator[ConnectedSimulator]:
+    sandbox = await ConnectedSimulator().open()
+    yield sandbox
+    await sandbox.close()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_what_is_sent_stands_in_the_ledger(town: Town, provider: str) -> None:
+async def test_a_message_is_in_the_ledger(sandbox: ConnectedSimulator, provider: str) -> None:
     key = new_id()
-    outcome = await town.send(provider, key)
+    outcome = await sandbox.send(provider, key)
     assert isinstance(outcome, Sent)
-    (entry,) = town.ledger.of("sms", NUMBER)
+    (entry,) = sandbox.ledger.of("sms", NUMBER)
     assert (entry.provider, entry.sender, entry.text, entry.reference) == (
         provider,
         "Sundsvall",
@@ -167,10 +167,12 @@ async def test_what_is_sent_stands_in_the_ledger(town: Town, provider: str) -> N
 
 
 @pytest.mark.parametrize("provider", GATED)
-async def test_a_delivery_is_reported_to_the_gate(town: Town, provider: str) -> None:
+async def test_a_delivery_is_reported_to_the_gate(
+    sandbox: ConnectedSimulator, provider: str
+) -> None:
     key = new_id()
-    outcome = await town.send(provider, key)
-    (receipt,) = await town.reported(1)
+    outcome = await sandbox.send(provider, key)
+    (receipt,) = await sandbox.reported(1)
     assert isinstance(outcome, Sent)
     assert (receipt.provider, receipt.report, receipt.key, receipt.reference) == (
         provider,
@@ -179,182 +181,182 @@ async def test_a_delivery_is_reported_to_the_gate(town: Town, provider: str) -> 
         outcome.reference,
     )
     assert receipt.at is not None
-    assert await town.quiet()
+    assert await sandbox.quiet()
 
 
-async def test_link_reports_every_part(town: Town) -> None:
-    await town.send("link", text="a" * 161)
-    receipts = await town.reported(2)
+async def test_link_reports_every_part(sandbox: ConnectedSimulator) -> None:
+    await sandbox.send("link", text="a" * 161)
+    receipts = await sandbox.reported(2)
     assert len({receipt.reference for receipt in receipts}) == 1
-    assert await town.quiet()
+    assert await sandbox.quiet()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_refuse(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REFUSE, times=None)
-    outcome = await town.send(provider)
+async def test_a_refused_message_is_rejected(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REFUSE, times=None)
+    outcome = await sandbox.send(provider)
     assert isinstance(outcome, Rejected)
     assert outcome.reason.provider_code == ("2104" if provider == "link" else "400")
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_throttle(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.THROTTLE, seconds=30)
-    outcome = await town.send(provider)
+async def test_throttle(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.THROTTLE, seconds=30)
+    outcome = await sandbox.send(provider)
     assert isinstance(outcome, Deferred)
     assert outcome.retry_after == timedelta(seconds=30)
-    assert len(town.ledger) == 0
-    assert isinstance(await town.send(provider), Sent)
+    assert len(sandbox.ledger) == 0
+    assert isinstance(await sandbox.send(provider), Sent)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_temporary(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.TEMPORARY)
-    assert isinstance(await town.send(provider), Deferred)
-    assert len(town.ledger) == 0
-    assert isinstance(await town.send(provider), Sent)
+async def test_temporary(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.TEMPORARY)
+    assert isinstance(await sandbox.send(provider), Deferred)
+    assert len(sandbox.ledger) == 0
+    assert isinstance(await sandbox.send(provider), Sent)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_login(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.LOGIN, times=2)
-    assert isinstance(await town.send(provider), Misconfigured)
-    assert len(town.ledger) == 0
+async def test_login(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.LOGIN, times=2)
+    assert isinstance(await sandbox.send(provider), Misconfigured)
+    assert len(sandbox.ledger) == 0
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(
     "fault", [ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE]
 )
-async def test_a_message_that_was_taken_without_a_word_is_uncertain_and_arrived(
-    town: Town, fault: ProviderFault, provider: str
+async def test_a_message_accepted_without_a_response_is_uncertain_and_arrives(
+    sandbox: ConnectedSimulator, fault: ProviderFault, provider: str
 ) -> None:
-    town.strike(fault, seconds=60)
+    sandbox.apply(fault, seconds=60)
     key = new_id()
-    assert isinstance(await town.send(provider, key), Uncertain)
-    assert len(town.ledger) == 1
+    assert isinstance(await sandbox.send(provider, key), Uncertain)
+    assert len(sandbox.ledger) == 1
     if provider in GATED:
-        (receipt,) = await town.reported(1)
+        (receipt,) = await sandbox.reported(1)
         assert receipt.key == key
-    assert isinstance(await town.send(provider), Sent)
+    assert isinstance(await sandbox.send(provider), Sent)
 
 
-async def test_a_held_connection_ends_after_its_time(town: Town) -> None:
-    town.strike(ProviderFault.TIMEOUT, seconds=0.05)
-    outcome = await town.send("link")
+async def test_a_held_connection_ends_after_its_time(sandbox: ConnectedSimulator) -> None:
+    sandbox.apply(ProviderFault.TIMEOUT, seconds=0.05)
+    outcome = await sandbox.send("link")
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.code == "connection-lost"
 
 
-async def test_a_held_connection_ends_when_the_gateways_close(town: Town) -> None:
-    town.strike(ProviderFault.TIMEOUT, seconds=60)
-    sending = asyncio.create_task(town.send("link"))
-    while not len(town.ledger):
+async def test_a_held_connection_ends_when_the_gateways_close(sandbox: ConnectedSimulator) -> None:
+    sandbox.apply(ProviderFault.TIMEOUT, seconds=60)
+    sending = asyncio.create_task(sandbox.send("link"))
+    while not len(sandbox.ledger):
         await asyncio.sleep(0.005)
-    await town.gateways.close()
+    await sandbox.gateways.close()
     outcome = await sending
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.code == "connection-lost"
 
 
 @pytest.mark.parametrize("provider", GATED)
-async def test_report_late(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REPORT_LATE, seconds=0.2)
-    await town.send(provider)
-    assert await town.quiet()
-    assert town.receipts == []
-    assert len(await town.reported(1)) == 1
+async def test_report_late(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REPORT_LATE, seconds=0.2)
+    await sandbox.send(provider)
+    assert await sandbox.quiet()
+    assert sandbox.receipts == []
+    assert len(await sandbox.reported(1)) == 1
 
 
 @pytest.mark.parametrize("provider", GATED)
-async def test_report_twice(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REPORT_TWICE)
-    await town.send(provider)
-    first, second = await town.reported(2)
+async def test_report_twice(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REPORT_TWICE)
+    await sandbox.send(provider)
+    first, second = await sandbox.reported(2)
     assert (first.key, first.reference) == (second.key, second.reference)
-    assert await town.quiet()
+    assert await sandbox.quiet()
 
 
 @pytest.mark.parametrize("provider", GATED)
-async def test_report_early(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REPORT_EARLY)
-    sending = asyncio.create_task(town.send(provider))
-    await town.reported(1)
+async def test_report_early(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REPORT_EARLY)
+    sending = asyncio.create_task(sandbox.send(provider))
+    await sandbox.reported(1)
     assert not sending.done()
     assert isinstance(await sending, Sent)
-    assert await town.quiet()
+    assert await sandbox.quiet()
 
 
 @pytest.mark.parametrize("provider", GATED)
-async def test_report_never(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REPORT_NEVER)
-    await town.send(provider)
-    assert await town.quiet()
-    assert (len(town.ledger), town.receipts) == (1, [])
+async def test_report_never(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REPORT_NEVER)
+    await sandbox.send(provider)
+    assert await sandbox.quiet()
+    assert (len(sandbox.ledger), sandbox.receipts) == (1, [])
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_report_failed(town: Town, provider: str) -> None:
-    town.strike(ProviderFault.REPORT_FAILED)
-    assert isinstance(await town.send(provider), Sent)
-    assert len(town.ledger) == 0
+async def test_report_failed(sandbox: ConnectedSimulator, provider: str) -> None:
+    sandbox.apply(ProviderFault.REPORT_FAILED)
+    assert isinstance(await sandbox.send(provider), Sent)
+    assert len(sandbox.ledger) == 0
     if provider in GATED:
-        (receipt,) = await town.reported(1)
+        (receipt,) = await sandbox.reported(1)
         assert receipt.report is Report.FAILED
         assert receipt.reason is not None
         assert receipt.reason.provider_code == ("1006" if provider == "link" else "failed")
 
 
-async def test_a_report_that_is_not_taken_is_tried_again(town: Town) -> None:
-    town.gate_answers = [503]
-    await town.send("link")
-    assert len(await town.reported(1)) == 1
+async def test_a_report_that_is_not_accepted_is_retried(sandbox: ConnectedSimulator) -> None:
+    sandbox.gate_answers = [503]
+    await sandbox.send("link")
+    assert len(await sandbox.reported(1)) == 1
 
 
-async def test_reports_wait_as_long_as_they_are_told() -> None:
-    town = await Town(delay=0.2).open()
-    await town.send("link")
-    assert await town.quiet()
-    assert town.receipts == []
-    assert len(await town.reported(1)) == 1
-    await town.close()
+async def test_reports_wait_as_long_as_they_are_reported() -> None:
+    sandbox = await ConnectedSimulator(delay=0.2).open()
+    await sandbox.send("link")
+    assert await sandbox.quiet()
+    assert sandbox.receipts == []
+    assert len(await sandbox.reported(1)) == 1
+    await sandbox.close()
 
 
 async def test_a_reference_that_is_known_is_answered_and_not_sent_again() -> None:
-    town = await Town(deduplicate=True).open()
+    sandbox = await ConnectedSimulator(deduplicate=True).open()
     key = new_id()
-    town.strike(ProviderFault.DROP)
-    assert isinstance(await town.send("link", key), Uncertain)
+    sandbox.apply(ProviderFault.DROP)
+    assert isinstance(await sandbox.send("link", key), Uncertain)
     assert (
-        await town.send("link", key)
-        == await town.send("link", key)
-        == Sent(town.ledger.of("sms", NUMBER)[0].reference)
+        await sandbox.send("link", key)
+        == await sandbox.send("link", key)
+        == Sent(sandbox.ledger.of("sms", NUMBER)[0].reference)
     )
-    await town.reported(1)
-    assert (len(town.ledger), await town.quiet()) == (1, True)
-    await town.send("link", new_id())
-    assert len(town.ledger) == 2
-    await town.close()
+    await sandbox.reported(1)
+    assert (len(sandbox.ledger), await sandbox.quiet()) == (1, True)
+    await sandbox.send("link", new_id())
+    assert len(sandbox.ledger) == 2
+    await sandbox.close()
 
 
-async def test_without_it_the_same_reference_is_sent_twice(town: Town) -> None:
+async def test_without_it_the_same_reference_is_sent_twice(sandbox: ConnectedSimulator) -> None:
     key = new_id()
-    await town.send("link", key)
-    await town.send("link", key)
-    assert len(town.ledger) == 2
+    await sandbox.send("link", key)
+    await sandbox.send("link", key)
+    assert len(sandbox.ledger) == 2
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_a_wrong_login_is_refused(town: Town, provider: str) -> None:
-    stranger = town.build("https://utskick.example.se", password="wrong")
+async def test_a_wrong_login_is_rejected(sandbox: ConnectedSimulator, provider: str) -> None:
+    stranger = sandbox.build("https://utskick.example.se", password="wrong")
     outcome = await stranger.send(
         Draft("2281", {"message": "Hej", "sender": "Sundsvall"}, Recipient(NUMBER)),
         new_id(),
         provider,
     )
     assert isinstance(outcome, Misconfigured)
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
     await stranger.close()
 
 
@@ -378,12 +380,14 @@ BASIC = "Basic a29tbXVuOmNvcnJlY3QtaG9yc2UtYmF0dGVyeQ=="
         ("destination", "0701740605", 2106),
     ],
 )
-async def test_link_names_what_is_wrong(town: Town, member: str, value: object, code: int) -> None:
-    status, body = await town.post(
+async def test_link_names_the_invalid_member(
+    sandbox: ConnectedSimulator, member: str, value: object, code: int
+) -> None:
+    status, body = await sandbox.post(
         "/link/sms/send", orjson.dumps({**LINK, member: value}), Authorization=BASIC
     )
     assert (status, orjson.loads(body)["resultCode"]) == (200, code)
-    assert len(town.ledger) == 0
+    assert len(sandbox.ledger) == 0
 
 
 @pytest.mark.parametrize(
@@ -397,9 +401,13 @@ async def test_link_names_what_is_wrong(town: Town, member: str, value: object, 
         {"flashSms": "yes"},
     ],
 )
-async def test_telia_checks_its_schema(town: Town, wrong: dict[str, object]) -> None:
+async def test_telia_checks_its_schema(
+    sandbox: ConnectedSimulator, wrong: dict[str, object]
+) -> None:
     login = {"Authorization": BASIC, "Content_Type": "application/x-www-form-urlencoded"}
-    _, granted = await town.post("/telia/oauth2/token", b"grant_type=client_credentials", **login)
+    _, granted = await sandbox.post(
+        "/telia/oauth2/token", b"grant_type=client_credentials", **login
+    )
     bearer = f"Bearer {orjson.loads(granted)['access_token']}"
     good = {
         "originator": "Sundsvall",
@@ -408,46 +416,52 @@ async def test_telia_checks_its_schema(town: Town, wrong: dict[str, object]) -> 
         "deliveryPriority": "high",
         "flashSms": False,
     }
-    status, body = await town.post(
+    status, body = await sandbox.post(
         "/telia/sendSms", orjson.dumps({**good, **wrong}), Authorization=bearer
     )
-    said = orjson.loads(body)
-    assert (status, said["httpCode"], len(said["technicalDetails"]["details"])) == (400, 400, 1)
-    assert (await town.post("/telia/sendSms", orjson.dumps(good), Authorization=bearer))[0] == 204
+    members = orjson.loads(body)
+    assert (status, members["httpCode"], len(members["technicalDetails"]["details"])) == (
+        400,
+        400,
+        1,
+    )
+    assert (await sandbox.post("/telia/sendSms", orjson.dumps(good), Authorization=bearer))[
+        0
+    ] == 204
 
 
-async def test_telia_gives_tokens_for_client_credentials_only(town: Town) -> None:
-    assert (await town.post("/telia/oauth2/token", b"grant_type=password", Authorization=BASIC))[
+async def test_telia_gives_tokens_for_client_credentials_only(sandbox: ConnectedSimulator) -> None:
+    assert (await sandbox.post("/telia/oauth2/token", b"grant_type=password", Authorization=BASIC))[
         0
     ] == 400
-    assert (await town.post("/telia/oauth2/token", b"grant_type=client_credentials"))[0] == 401
-    assert (await town.post("/telia/sendSms", b"{}", Authorization="Bearer made-up"))[0] == 401
+    assert (await sandbox.post("/telia/oauth2/token", b"grant_type=client_credentials"))[0] == 401
+    assert (await sandbox.post("/telia/sendSms", b"{}", Authorization="Bearer made-up"))[0] == 401
 
 
 async def test_a_token_of_telias_ends() -> None:
-    town = await Town(token_life=0.05).open()
-    _, granted = await town.post(
+    sandbox = await ConnectedSimulator(token_lifetime=0.05).open()
+    _, granted = await sandbox.post(
         "/telia/oauth2/token", b"grant_type=client_credentials", Authorization=BASIC
     )
     await asyncio.sleep(0.06)
-    status, _ = await town.post(
+    status, _ = await sandbox.post(
         "/telia/sendSms", b"{}", Authorization=f"Bearer {orjson.loads(granted)['access_token']}"
     )
     assert status == 401
-    # The adapter is told how long a token lives, and comes for a new one in time.
-    assert [await town.send("telia"), await town.send("telia")] == [Sent(), Sent()]
-    await town.close()
+    # The adapter knows the token's lifetime, and requests a new one in time.
+    assert [await sandbox.send("telia"), await sandbox.send("telia")] == [Sent(), Sent()]
+    await sandbox.close()
 
 
 @pytest.mark.parametrize(
     "form",
     [b"from=Sundsvall&message=Hej", b"from=Sundsvall&to=0701740605&message=Hej", b"", b"\xff"],
 )
-async def test_46elks_refuses_a_form_that_is_not_whole(town: Town, form: bytes) -> None:
-    assert (await town.post("/46elks/a1/sms", form, Authorization=BASIC))[0] == 400
-    assert len(town.ledger) == 0
+async def test_46elks_rejects_an_incomplete_form(sandbox: ConnectedSimulator, form: bytes) -> None:
+    assert (await sandbox.post("/46elks/a1/sms", form, Authorization=BASIC))[0] == 400
+    assert len(sandbox.ledger) == 0
 
 
-async def test_the_raw_body_is_kept(town: Town) -> None:
-    await town.send("46elks")
-    assert dict(parse_qsl(town.ledger.of("sms", NUMBER)[0].raw.decode()))["message"] == "Hej åäö"
+async def test_the_raw_body_is_kept(sandbox: ConnectedSimulator) -> None:
+    await sandbox.send("46elks")
+    assert dict(parse_qsl(sandbox.ledger.of("sms", NUMBER)[0].raw.decode()))["message"] == "Hej åäö"

@@ -1,5 +1,4 @@
-"""SMS gateways as LINK, Telia and 46elks speak: what they take stands in the ledger, and delivery
-reports are called back."""
+"""HTTP server of the SMS gateways, which posts delivery reports to the callback URLs."""
 
 from __future__ import annotations
 
@@ -9,34 +8,37 @@ import math
 import aiohttp
 from aiohttp import web
 
-from utskick.sandbox.fault_responses import Silence
+from utskick.sandbox.fault_responses import ResponseFaults
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
-from utskick.sandbox.gateway_dialects import (
-    TRIES,
+from utskick.sandbox.ledger import Ledger, Received
+from utskick.sandbox.sms_gateways.dialects import (
+    ATTEMPTS,
+    AcceptedSms,
+    DeliveryReport,
     Dialect,
     ElksDialect,
     GatewayLogin,
     LinkDialect,
-    Order,
-    Report,
-    ReportTo,
+    ReportSettings,
     TeliaDialect,
 )
-from utskick.sandbox.ledger import Ledger, Received
 
-#: Reports sent at a time; first pause between two attempts in seconds (doubled each time).
+#: Concurrent reports, and seconds before the first retry, doubled for each further one.
 _REPORTERS, _PAUSE = 8, 0.5
 
 
-class Gateways:
-    """The three gateways. ``deduplicate``: LINK answers a ``refId`` that it knows with the first
-    ``messageId``, and sends nothing."""
+class SmsGateways:
+    """LINK, Telia and 46elks.
+
+    With ``deduplicate``, LINK answers a known ``refId`` with the first ``messageId`` and sends
+    nothing.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         faults: Faults,
-        reports: ReportTo = ReportTo(),
+        reports: ReportSettings = ReportSettings(),
         *,
         login: GatewayLogin = GatewayLogin(),
         deduplicate: bool = False,
@@ -49,22 +51,22 @@ class Gateways:
             TeliaDialect(login),
             ElksDialect(login),
         )
-        self._taken: dict[str, Received] | None = {} if deduplicate else None
-        self._due: asyncio.Queue[Report] = asyncio.Queue()
+        self._accepted_keys: dict[str, Received] | None = {} if deduplicate else None
+        self._queue: asyncio.Queue[DeliveryReport] = asyncio.Queue()
         self._reporters: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
-        self._silence = Silence()
+        self._response_faults = ResponseFaults()
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/link/sms/send", self._send_by_link),
-            web.post("/telia/oauth2/token", self._telia.give_token),
+            web.post("/telia/oauth2/token", self._telia.issue_token),
             web.post("/telia/sendSms", self._send_by_telia),
             web.post("/46elks/a1/sms", self._send_by_elks),
         ]
 
     async def close(self) -> None:
-        self._silence.close()
+        self._response_faults.close()
         for reporter in self._reporters:
             reporter.cancel()
         await asyncio.gather(*self._reporters, return_exceptions=True)
@@ -81,10 +83,10 @@ class Gateways:
         return await self._serve(self._elks, request)
 
     async def _serve(self, dialect: Dialect, request: web.Request) -> web.StreamResponse:
-        order = dialect.read(request, await request.read())
-        if isinstance(order, web.Response):
-            return order
-        rule = self._faults.strike(dialect.name, order.received.recipient)
+        sms = dialect.read(request, await request.read())
+        if isinstance(sms, web.Response):
+            return sms
+        rule = self._faults.apply(dialect.name, sms.received.recipient)
         match rule:
             case FaultRule(fault=ProviderFault.THROTTLE):
                 return web.Response(
@@ -93,24 +95,24 @@ class Gateways:
             case FaultRule(
                 fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN
             ):
-                return dialect.no(rule.fault)
-        received = await self._take(dialect, order, rule)
-        return await self._silence.instead(request, rule) or dialect.yes(received)
+                return dialect.rejected(rule.fault)
+        received = await self._accept(dialect, sms, rule)
+        return await self._response_faults.response(request, rule) or dialect.accepted(received)
 
-    async def _take(self, dialect: Dialect, order: Order, rule: FaultRule | None) -> Received:
-        """Into the ledger, and the report on its way."""
-        received = order.received
-        if self._taken is not None and dialect is self._link and received.key is not None:
-            known = self._taken.setdefault(received.key, received)
-            if known is not received:
-                return known
+    async def _accept(self, dialect: Dialect, sms: AcceptedSms, rule: FaultRule | None) -> Received:
+        """Add the SMS to the ledger, and schedule its delivery reports."""
+        received = sms.received
+        if self._accepted_keys is not None and dialect is self._link and received.key is not None:
+            earlier = self._accepted_keys.setdefault(received.key, received)
+            if earlier is not received:
+                return earlier
         failed = rule is not None and rule.fault is ProviderFault.REPORT_FAILED
         if not failed:
             self._ledger.add(received)
-        await self._tell(dialect.reports(order, failed=failed), rule)
+        await self._send_reports(dialect.reports(sms, failed=failed), rule)
         return received
 
-    async def _tell(self, reports: list[Report], rule: FaultRule | None) -> None:
+    async def _send_reports(self, reports: list[DeliveryReport], rule: FaultRule | None) -> None:
         fault = rule.fault if rule else None
         if fault is ProviderFault.REPORT_NEVER or not reports:
             return
@@ -120,24 +122,22 @@ class Gateways:
             return
         delay = rule.seconds if rule and fault is ProviderFault.REPORT_LATE else self._delay
         for report in reports * (2 if fault is ProviderFault.REPORT_TWICE else 1):
-            self._later(report, delay)
+            self._schedule(report, delay)
 
-    def _later(self, report: Report, delay: float) -> None:
+    def _schedule(self, report: DeliveryReport, delay: float) -> None:
         if not self._reporters:
-            self._reporters = [
-                asyncio.create_task(self._keep_reporting()) for _ in range(_REPORTERS)
-            ]
+            self._reporters = [asyncio.create_task(self._run_reporter()) for _ in range(_REPORTERS)]
         if delay > 0:
-            asyncio.get_running_loop().call_later(delay, self._due.put_nowait, report)
+            asyncio.get_running_loop().call_later(delay, self._queue.put_nowait, report)
         else:
-            self._due.put_nowait(report)
+            self._queue.put_nowait(report)
 
-    async def _keep_reporting(self) -> None:
+    async def _run_reporter(self) -> None:
         while True:
-            await self._post(await self._due.get())
+            await self._post(await self._queue.get())
 
-    async def _post(self, report: Report) -> None:
-        """A report that is not taken is tried again later, as the providers do."""
+    async def _post(self, report: DeliveryReport) -> None:
+        """Post a report; on failure retry later, like the providers."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         try:
@@ -148,6 +148,6 @@ class Gateways:
                     return
         except (aiohttp.ClientError, TimeoutError, OSError):
             answer = None
-        if report.tries > 1:
-            again = Report(report.url, report.headers, report.body, report.tries - 1)
-            self._later(again, _PAUSE * 2.0 ** (TRIES - report.tries))
+        if report.attempts > 1:
+            retry = DeliveryReport(report.url, report.headers, report.body, report.attempts - 1)
+            self._schedule(retry, _PAUSE * 2.0 ** (ATTEMPTS - report.attempts))

@@ -1,4 +1,4 @@
-"""What citizens got in the viewer's tests: one entry of each kind, as its simulator writes it."""
+"""Ledger entries of the viewer's tests: one of each kind, as written by its simulator."""
 
 from __future__ import annotations
 
@@ -27,17 +27,23 @@ def sealed(
     subject: str = "Beslut",
     name: str = "beslut.pdf",
 ) -> bytes:
-    """A delivery without its signatures: the operator has checked them."""
-    said, data = b64encode(body.encode()).decode(), b64encode(PDF).decode()
-    return f"""<s:Envelope xmlns:s="{_SOAP}" xmlns:m="{_SCHEMA}/Message/v3" xmlns:a="{_SCHEMA}/Message" xmlns:b="{_SCHEMA}/Message/v2"
-        xmlns:o="{_SCHEMA}/Sender"><s:Body><deliverSecure><m:SignedDelivery><m:Delivery>
+    """Return a delivery without signatures, which the operator has already verified."""
+    text, data = b64encode(body.encode()).decode(), b64encode(PDF).decode()
+    namespaces = (
+        f'xmlns:s="{_SOAP}" xmlns:m="{_SCHEMA}/Message/v3" xmlns:a="{_SCHEMA}/Message" '
+        f'xmlns:b="{_SCHEMA}/Message/v2" xmlns:o="{_SCHEMA}/Sender"'
+    )
+    return f"""<s:Envelope {namespaces}><s:Body><deliverSecure><m:SignedDelivery><m:Delivery>
         <m:Header><b:Sender><o:Id>162120002411</o:Id><o:Name>Sundsvalls kommun</o:Name></b:Sender>
         <b:Recipient>{ANNA}</b:Recipient></m:Header>
-        <m:Message><m:Header><m:Id>1</m:Id><m:Subject>{escape(subject)}</m:Subject><m:Supportinfo><m:Text>{escape(subject)}?</m:Text>
-        <m:URL>https://example.se</m:URL><m:PhoneNumber>060-191000</m:PhoneNumber><m:EmailAdress>a@example.se</m:EmailAdress>
-        </m:Supportinfo></m:Header><m:Body><a:ContentType>{content_type}</a:ContentType><a:Body>{said}</a:Body></m:Body>
-        <m:Attachment><a:ContentType>application/pdf</a:ContentType><a:Body>{data}</a:Body><a:Filename>{escape(name)}</a:Filename>
-        </m:Attachment></m:Message></m:Delivery></m:SignedDelivery></deliverSecure></s:Body></s:Envelope>""".encode()
+        <m:Message><m:Header><m:Id>1</m:Id><m:Subject>{escape(subject)}</m:Subject>
+        <m:Supportinfo><m:Text>{escape(subject)}?</m:Text><m:URL>https://example.se</m:URL>
+        <m:PhoneNumber>060-191000</m:PhoneNumber><m:EmailAdress>a@example.se</m:EmailAdress>
+        </m:Supportinfo></m:Header>
+        <m:Body><a:ContentType>{content_type}</a:ContentType><a:Body>{text}</a:Body></m:Body>
+        <m:Attachment><a:ContentType>application/pdf</a:ContentType><a:Body>{data}</a:Body>
+        <a:Filename>{escape(name)}</a:Filename></m:Attachment>
+        </m:Message></m:Delivery></m:SignedDelivery></deliverSecure></s:Body></s:Envelope>""".encode()
 
 
 def digital_letter(raw: bytes | None = None, provider: str = "kivra") -> Received:
@@ -124,9 +130,14 @@ def case_call(
     inside: str = "",
 ) -> bytes:
     operation = "addMessageAsOwner" if owner else "addMessage"
-    file = f"<attachments><encodedData>{b64encode(PDF).decode()}</encodedData><filename>{escape(name)}</filename><size>9</size></attachments>"
-    return f"""<S:Envelope xmlns:S="{_SOAP}"><S:Body><{operation} xmlns="{_CALLBACK}"><flowInstanceID>102251</flowInstanceID><message>
-        <added>2026-03-05T14:03:00</added>{file}<message>{escape(text)}</message><userID>{escape(user)}</userID></message>{inside}
+    file = (
+        f"<attachments><encodedData>{b64encode(PDF).decode()}</encodedData>"
+        f"<filename>{escape(name)}</filename><size>9</size></attachments>"
+    )
+    return f"""<S:Envelope xmlns:S="{_SOAP}"><S:Body><{operation} xmlns="{_CALLBACK}">
+        <flowInstanceID>102251</flowInstanceID><message>
+        <added>2026-03-05T14:03:00</added>{file}<message>{escape(text)}</message>
+        <userID>{escape(user)}</userID></message>{inside}
         </{operation}></S:Body></S:Envelope>""".encode()
 
 

@@ -1,4 +1,4 @@
-"""SMS gateway protocols of the sandbox: LINK, Telia and 46elks, requests and answers."""
+"""Requests, responses and delivery reports of LINK, Telia and 46elks."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ _JSON: Final = {"Content-Type": "application/json"}
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-#: Attempts at posting one delivery report.
-TRIES: Final = 6
+#: Attempts to post a delivery report.
+ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class ReportTo:
-    """Where LINK's gate points (46elks is told with each message), and how many seconds after the
-    answer reports leave."""
+class ReportSettings:
+    """Delivery reports: callback URL for LINK, and their delay in seconds.
+
+    46elks receives the callback URL with each message.
+    """
 
     link: str | None = None
     delay: float = 0.0
@@ -43,130 +45,134 @@ class ReportTo:
 
 @dataclass(frozen=True, slots=True)
 class GatewayLogin:
-    """The credentials that all three gateways take, and how many seconds a token of Telia's
-    lives."""
+    """Credentials of all gateways, and the lifetime of Telia's tokens in seconds."""
 
     username: str = "user"
     password: str = "secret"  # noqa: S105
-    token_life: float = 3600.0
+    token_lifetime: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DeliveryReport:
     url: str
     headers: Mapping[str, str]
     body: bytes
-    tries: int = TRIES
+    attempts: int = ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A message that a gateway has read and found right. ``gate``: where its report goes."""
+class AcceptedSms:
+    """Valid request to send an SMS; ``callback_url`` receives its delivery report."""
 
     received: Received
-    gate: str | None = None
+    callback_url: str | None = None
 
 
 class Dialect(ABC):
-    """How one provider reads a request and words its answers."""
+    """Protocol of one provider."""
 
     name: str
 
     @abstractmethod
-    def read(self, request: web.Request, body: bytes) -> Order | web.Response:
-        """The order, or the answer to a request that is wrong in itself."""
+    def read(self, request: web.Request, body: bytes) -> AcceptedSms | web.Response:
+        """Parse the request; return the SMS, or an error response if the request is invalid."""
 
     @abstractmethod
-    def yes(self, received: Received) -> web.Response: ...
+    def accepted(self, received: Received) -> web.Response: ...
 
     @abstractmethod
-    def no(self, fault: ProviderFault) -> web.Response:
-        """The answer to REFUSE, TEMPORARY and LOGIN."""
+    def rejected(self, fault: ProviderFault) -> web.Response:
+        """Return the response for REFUSE, TEMPORARY or LOGIN."""
 
-    def reports(self, order: Order, *, failed: bool) -> list[Report]:  # noqa: ARG002
+    def reports(self, sms: AcceptedSms, *, failed: bool) -> list[DeliveryReport]:  # noqa: ARG002
         return []
 
 
 class LinkDialect(Dialect):
     name = "link"
-    _NO: Final = {
+    _REJECTIONS: Final = {
         ProviderFault.REFUSE: (200, 2104, "Unknown subscriber"),
         ProviderFault.TEMPORARY: (200, 1, "Temporary routing error"),
     }
 
-    def __init__(self, login: GatewayLogin, gate: str | None) -> None:
+    def __init__(self, login: GatewayLogin, callback_url: str | None) -> None:
         self._login = _basic(login)
-        self._gate = gate
+        self._callback_url = callback_url
 
-    def read(self, request: web.Request, body: bytes) -> Order | web.Response:
+    def read(self, request: web.Request, body: bytes) -> AcceptedSms | web.Response:
         if request.headers.get("Authorization") != self._login:
-            return self.no(ProviderFault.LOGIN)
-        asked = _object(body)
+            return self.rejected(ProviderFault.LOGIN)
+        members = _object(body)
         for member, code in (
             ("platformId", 106200),
             ("platformPartnerId", 106201),
             ("source", 2000),
             ("userData", 4003),
         ):
-            if not _text(asked, member):
+            if not _text(members, member):
                 return _link_answer(200, code, f"{member} is missing")
-        number = _text(asked, "destination")
+        number = _text(members, "destination")
         if not _NUMBER.match(number):
             return _link_answer(200, 2106, "Number error")
         received = Received(
             "sms",
             self.name,
             number,
-            _text(asked, "source"),
-            _text(asked, "userData"),
-            _text(asked, "refId") or None,
+            _text(members, "source"),
+            _text(members, "userData"),
+            _text(members, "refId") or None,
             uuid4().hex,
             raw=body,
         )
-        return Order(received, self._gate if asked.get("useDeliveryReport") is True else None)
+        return AcceptedSms(
+            received, self._callback_url if members.get("useDeliveryReport") is True else None
+        )
 
-    def yes(self, received: Received) -> web.Response:
+    def accepted(self, received: Received) -> web.Response:
         return _link_answer(200, 1005, "Queued", received.reference)
 
-    def no(self, fault: ProviderFault) -> web.Response:
-        return _link_answer(*self._NO.get(fault, (401, 106100, "Invalid authentication")))
+    def rejected(self, fault: ProviderFault) -> web.Response:
+        return _link_answer(*self._REJECTIONS.get(fault, (401, 106100, "Invalid authentication")))
 
-    def reports(self, order: Order, *, failed: bool) -> list[Report]:
-        """One for each part, as LINK does."""
-        gate, received = order.gate, order.received
-        if gate is None:
+    def reports(self, sms: AcceptedSms, *, failed: bool) -> list[DeliveryReport]:
+        """Return one report per SMS part, like LINK."""
+        callback_url, received = sms.callback_url, sms.received
+        if callback_url is None:
             return []
-        parts, moment = _parts(received.text), datetime.now(UTC).isoformat()
-        said = {
+        parts, moment = _part_count(received.text), datetime.now(UTC).isoformat()
+        members = {
             "refId": received.key,
             "operator": "sandbox",
             "sentTimestamp": moment,
             "timestamp": moment,
             "segments": parts,
         }
-        said |= {"resultCode": 1006 if failed else 1001, "operatorResultCode": None}
+        members |= {"resultCode": 1006 if failed else 1001, "operatorResultCode": None}
         ids = (
             [received.reference]
             if parts == 1
             else [f"{received.reference}${part}" for part in range(parts)]
         )
-        return [Report(gate, _JSON, orjson.dumps({**said, "id": part_id})) for part_id in ids]
+        return [
+            DeliveryReport(callback_url, _JSON, orjson.dumps({**members, "id": part_id}))
+            for part_id in ids
+        ]
 
 
 class TeliaDialect(Dialect):
     name = "telia"
-    _NO: Final = {
+    _REJECTIONS: Final = {
         ProviderFault.REFUSE: (400, "Bad Request"),
         ProviderFault.TEMPORARY: (500, "Internal server error"),
     }
 
     def __init__(self, login: GatewayLogin) -> None:
         self._client = _basic(login)
-        self._life = login.token_life
+        self._token_lifetime = login.token_lifetime
         self._tokens: dict[str, float] = {}
 
-    async def give_token(self, request: web.Request) -> web.Response:
-        """RFC 6749 sections 4.4 and 5."""
+    async def issue_token(self, request: web.Request) -> web.Response:
+        """Issue a token (RFC 6749 sections 4.4 and 5)."""
         if request.headers.get("Authorization") != self._client:
             return _json(401, {"error": "invalid_client"})
         if (
@@ -177,41 +183,46 @@ class TeliaDialect(Dialect):
         now, token = time.monotonic(), uuid4().hex
         self._tokens = {
             **{t: end for t, end in self._tokens.items() if end > now},
-            token: now + self._life,
+            token: now + self._token_lifetime,
         }
         return _json(
-            200, {"access_token": token, "token_type": "Bearer", "expires_in": int(self._life)}
+            200,
+            {
+                "access_token": token,
+                "token_type": "Bearer",
+                "expires_in": int(self._token_lifetime),
+            },
         )
 
-    def read(self, request: web.Request, body: bytes) -> Order | web.Response:
+    def read(self, request: web.Request, body: bytes) -> AcceptedSms | web.Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if self._tokens.get(token, 0.0) <= time.monotonic():
-            return self.no(ProviderFault.LOGIN)
-        asked = _object(body)
-        faults = _telia_faults(asked)
+            return self.rejected(ProviderFault.LOGIN)
+        members = _object(body)
+        faults = _telia_faults(members)
         if faults:
             return _telia_answer(400, "Bad Request", *faults)
-        return Order(
+        return AcceptedSms(
             Received(
                 "sms",
                 self.name,
-                asked["destinationNumber"],
-                asked["originator"],
-                asked["message"],
+                members["destinationNumber"],
+                members["originator"],
+                members["message"],
                 raw=body,
             )
         )
 
-    def yes(self, received: Received) -> web.Response:  # noqa: ARG002
+    def accepted(self, received: Received) -> web.Response:  # noqa: ARG002
         return web.Response(status=204)
 
-    def no(self, fault: ProviderFault) -> web.Response:
-        return _telia_answer(*self._NO.get(fault, (401, "Unauthorized")))
+    def rejected(self, fault: ProviderFault) -> web.Response:
+        return _telia_answer(*self._REJECTIONS.get(fault, (401, "Unauthorized")))
 
 
 class ElksDialect(Dialect):
     name = "46elks"
-    _NO: Final = {
+    _REJECTIONS: Final = {
         ProviderFault.REFUSE: (400, "Invalid to number"),
         ProviderFault.TEMPORARY: (500, "Internal server error"),
     }
@@ -219,33 +230,37 @@ class ElksDialect(Dialect):
     def __init__(self, login: GatewayLogin) -> None:
         self._login = _basic(login)
 
-    def read(self, request: web.Request, body: bytes) -> Order | web.Response:
+    def read(self, request: web.Request, body: bytes) -> AcceptedSms | web.Response:
         if request.headers.get("Authorization") != self._login:
-            return self.no(ProviderFault.LOGIN)
-        asked = dict(parse_qsl(body.decode("utf-8", "replace")))
-        missing = [name for name in ("from", "to", "message") if not asked.get(name)]
+            return self.rejected(ProviderFault.LOGIN)
+        members = dict(parse_qsl(body.decode("utf-8", "replace")))
+        missing = [name for name in ("from", "to", "message") if not members.get(name)]
         if missing:
             return web.Response(status=400, text=f"Missing key {missing[0]}")
-        if not _NUMBER.match(asked["to"]):
-            return self.no(ProviderFault.REFUSE)
-        gate = asked.get("whendelivered")
-        key = parse_qs(urlsplit(gate).query).get("delivery", [None])[0] if gate else None
+        if not _NUMBER.match(members["to"]):
+            return self.rejected(ProviderFault.REFUSE)
+        callback_url = members.get("whendelivered")
+        key = (
+            parse_qs(urlsplit(callback_url).query).get("delivery", [None])[0]
+            if callback_url
+            else None
+        )
         reference = f"s{uuid4().hex}"
-        return Order(
+        return AcceptedSms(
             Received(
                 "sms",
                 self.name,
-                asked["to"],
-                asked["from"],
-                asked["message"],
+                members["to"],
+                members["from"],
+                members["message"],
                 key,
                 reference,
                 raw=body,
             ),
-            gate,
+            callback_url,
         )
 
-    def yes(self, received: Received) -> web.Response:
+    def accepted(self, received: Received) -> web.Response:
         answer = {
             "id": received.reference,
             "status": "created",
@@ -254,17 +269,20 @@ class ElksDialect(Dialect):
         }
         return _json(200, {**answer, "message": received.text})
 
-    def no(self, fault: ProviderFault) -> web.Response:
-        status, text = self._NO.get(fault, (401, "Wrong username or password"))
+    def rejected(self, fault: ProviderFault) -> web.Response:
+        status, text = self._REJECTIONS.get(fault, (401, "Wrong username or password"))
         return web.Response(status=status, text=text)
 
-    def reports(self, order: Order, *, failed: bool) -> list[Report]:
-        if order.gate is None:
+    def reports(self, sms: AcceptedSms, *, failed: bool) -> list[DeliveryReport]:
+        if sms.callback_url is None:
             return []
-        said = {"id": order.received.reference or "", "status": "failed" if failed else "delivered"}
+        members = {
+            "id": sms.received.reference or "",
+            "status": "failed" if failed else "delivered",
+        }
         if not failed:
-            said["delivered"] = datetime.now(UTC).replace(tzinfo=None).isoformat()
-        return [Report(order.gate, _FORM, urlencode(said).encode())]
+            members["delivered"] = datetime.now(UTC).replace(tzinfo=None).isoformat()
+        return [DeliveryReport(sms.callback_url, _FORM, urlencode(members).encode())]
 
 
 def _basic(login: GatewayLogin) -> str:
@@ -273,14 +291,14 @@ def _basic(login: GatewayLogin) -> str:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        said = orjson.loads(body)
+        members = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return members if isinstance(members, dict) else {}
 
 
-def _text(asked: Mapping[str, Any], member: str) -> str:
-    value = asked.get(member)
+def _text(members: Mapping[str, Any], member: str) -> str:
+    value = members.get(member)
     return value if isinstance(value, str) else ""
 
 
@@ -296,8 +314,7 @@ def _link_answer(
 
 
 def _telia_answer(status: int, message: str, *details: str) -> web.Response:
-    """ServiceErrorResponse. Telia's own root codes are not published; the HTTP status stands in for
-    them."""
+    """Return a ServiceErrorResponse, with the HTTP status for the unpublished ``rootCode``."""
     technical = {
         "rootCode": status,
         "rootCause": message,
@@ -308,23 +325,22 @@ def _telia_answer(status: int, message: str, *details: str) -> web.Response:
     return _json(status, {"httpCode": status, "message": message, "technicalDetails": technical})
 
 
-def _telia_faults(asked: Mapping[str, Any]) -> list[str]:
+def _telia_faults(members: Mapping[str, Any]) -> list[str]:
     faults = []
-    if not 3 <= len(_text(asked, "originator")) <= 11:
+    if not 3 <= len(_text(members, "originator")) <= 11:
         faults.append("originator: size must be between 3 and 11")
-    if not _TELIA_NUMBER.match(_text(asked, "destinationNumber")):
+    if not _TELIA_NUMBER.match(_text(members, "destinationNumber")):
         faults.append("destinationNumber: must match the pattern")
-    if not _text(asked, "message"):
+    if not _text(members, "message"):
         faults.append("message: must not be null")
-    if asked.get("deliveryPriority", "normal") not in ("normal", "high"):
+    if members.get("deliveryPriority", "normal") not in ("normal", "high"):
         faults.append("deliveryPriority: must be normal or high")
-    if not isinstance(asked.get("flashSms", False), bool):
+    if not isinstance(members.get("flashSms", False), bool):
         faults.append("flashSms: must be a boolean")
     return faults
 
 
-def _parts(text: str) -> int:
-    """How many parts the phone gets, to a close guess: what a gateway counts is not what Utskick's
-    own count is checked against."""
-    alone, joined = (160, 153) if _GSM_ONLY.match(text) else (70, 67)
-    return 1 if len(text) <= alone else math.ceil(len(text) / joined)
+def _part_count(text: str) -> int:
+    """Return the approximate number of parts, independently of Utskick's own segment count."""
+    single, concatenated = (160, 153) if _GSM_ONLY.match(text) else (70, 67)
+    return 1 if len(text) <= single else math.ceil(len(text) / concatenated)

@@ -1,0 +1,1 @@
+"""Simulated SMS gateways of LINK, Telia and 46elks."""
