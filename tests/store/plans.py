@@ -349,7 +349,9 @@ class Flow:
         step, now, database = self.counted.step, utc_now(), self.database
         owner, webhooks, calls = Owner(MID, ORIGIN), Webhooks(database), WebhookCalls(database)
         if not await webhooks.listed(owner):
-            assert await webhooks.add(owner, WebhookDefinition("https://example.se", (), None), now)
+            assert await webhooks.add(
+                owner, WebhookDefinition("https://example.se", (), None), audited(MID, at=now)
+            )
         await self.accept(1)
         loaded, _ = await self.deliveries.load(claimed := await self.claim(1))
         for found in loaded.values():
