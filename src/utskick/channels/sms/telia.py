@@ -1,5 +1,7 @@
-"""Telia SmsSenderPremium 1.0.0: Swedish mobile numbers only; no reference goes in, no message id
-and no report come out."""
+"""Telia SmsSenderPremium 1.0.0.
+
+Swedish mobile numbers only; the protocol has no client reference, message id or delivery report.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,10 @@ class Telia:
             wire,
         )
 
-    def carries(self, number: str) -> bool:
+    def supports(self, number: str) -> bool:
         return is_swedish_mobile(number)
 
-    async def send(self, sms: Sms, key: UUID) -> Outcome:  # noqa: ARG002
+    async def send(self, sms: Sms, key: UUID) -> Outcome:  # noqa: ARG002 (protocol signature)
         body = orjson.dumps(
             {
                 "originator": sms.sender,
@@ -45,8 +47,7 @@ class Telia:
         )
         answer = await self._post(body)
         if isinstance(answer, Answer) and answer.status == 401:
-            # A 401 was not sent: the token ended before its time, and a second try with a new one
-            # doubles nothing.
+            # 401 means not sent: the token expired early, so one retry with a new token is safe.
             answer = await self._post(body)
         return _read(answer) if isinstance(answer, Answer) else answer
 
@@ -66,7 +67,7 @@ class Telia:
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(
-            f"the account {hook.account} has no delivery reports: Telia's protocol knows none"
+            f"account {hook.account} has no delivery reports: Telia's protocol does not offer them"
         )
 
 
@@ -78,7 +79,7 @@ def _read(answer: Answer) -> Outcome:
         root = details.get("rootCode") if isinstance(details, dict) else None
         return Rejected(
             Reason(
-                "refused", "the provider refused the message", None if root is None else str(root)
+                "refused", "the provider rejected the message", None if root is None else str(root)
             )
         )
     return by_status(answer)
