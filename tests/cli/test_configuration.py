@@ -79,7 +79,7 @@ def test_what_cannot_be_is_told_by_name_without_what_it_says(over: Command, tmp_
     done = over("configuration", "set", "2281", "sms", str(file))
     assert done.code == 1
     assert (
-        "accounts.own.url must not lead to an address that may not be called from here"
+        "accounts.own.url must not resolve to an address that may not be called from here"
         in " ".join(done.err.split())
     )
     assert "hemligt-1" not in done.err + done.out

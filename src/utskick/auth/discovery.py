@@ -16,8 +16,8 @@ from utskick.auth.jwks import VerifyingKey, read_set
 from utskick.auth.settings import IssuerSection, is_secure
 from utskick.domain.errors import IssuerAway
 from utskick.domain.outcome import Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
+from utskick.outgoing.parsing import is_success, members
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class RemoteKeys:
         self._issuer = issuer
         self._clock = clock
         timeouts = Timeouts(issuer.connect_timeout, issuer.read_timeout)
-        self._wire = Outgoing(concurrency=issuer.concurrency, timeouts=timeouts, tls=issuer.tls)
+        self._wire = HttpClient(concurrency=issuer.concurrency, timeouts=timeouts, tls=issuer.tls)
         self._keys: dict[str, VerifyingKey] | None = None
         self._asked_at = -AGE
         self._read_at = -AGE
@@ -153,9 +153,9 @@ class RemoteKeys:
         answer = await self._wire.call(
             HttpRequest("GET", url, None, {"Accept": "application/json"})
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             raise _Unanswered("unreachable" if isinstance(answer, Sent) else answer.reason.code)
-        if not taken(answer):
+        if not is_success(answer):
             raise _Unanswered(f"HTTP {answer.status}")
         return members(answer.body)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from utskick.outgoing.address_guard import is_this_machine
-from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Section
+from utskick.outgoing.settings_types import Address, HttpPeer, NonEmpty, Section
 from utskick.settings import Municipality
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
@@ -50,13 +50,13 @@ class IssuerSection(HttpPeer):
     """
 
     url: SecureAddress
-    issuer: Filled | None = None
+    issuer: NonEmpty | None = None
     jwks_url: SecureAddress | None = None
-    audience: Filled | None = None
-    client_claim: Filled | None = None
-    municipality_claim: Filled = "municipalities"
+    audience: NonEmpty | None = None
+    client_claim: NonEmpty | None = None
+    municipality_claim: NonEmpty = "municipalities"
     municipalities: tuple[Municipality, ...] | None = Field(None, min_length=1)
-    scope_claim: Filled | None = None
+    scope_claim: NonEmpty | None = None
     scopes: dict[str, tuple[str, ...]] | None = None
     label: Annotated[str, Field(pattern=r"^[^@\s]{1,255}$")] | None = None
     concurrency: int = Field(2, ge=1, le=10)
@@ -83,7 +83,7 @@ class AuthSection(Section):
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
     issuers: tuple[IssuerSection, ...] = ()
     issuer: SecureAddress | None = None
-    audience: Filled = "utskick"
+    audience: NonEmpty = "utskick"
     token_seconds: int = Field(600, ge=60, le=3600)
     certificate_header: Header | None = None
 

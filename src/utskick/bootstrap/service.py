@@ -29,7 +29,7 @@ from utskick.engine.readiness import Readiness
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.http.context import ApiContext
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, Town, furnish
 from utskick.settings import Settings
@@ -108,9 +108,9 @@ async def refusing(settings: Settings, database: Database) -> AsyncIterator[Deni
 
 
 @asynccontextmanager
-async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
+async def receiving(settings: Settings) -> AsyncIterator[WebhookClient]:
     """What calls the receivers of webhooks."""
-    receivers = Receivers(speaking.receivers_of(settings))
+    receivers = WebhookClient(speaking.receivers_of(settings))
     try:
         yield receivers
     finally:
@@ -138,7 +138,7 @@ class _Parts:
 
     database: Database
     speaks: speaking.Speaking
-    receivers: Receivers
+    receivers: WebhookClient
     progress: Progress
     history: History
     readiness: Readiness

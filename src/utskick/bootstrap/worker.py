@@ -15,7 +15,7 @@ from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.engine.retry import Policy
 from utskick.engine.worker import Worker, WorkerOptions
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.settings import Settings
 from utskick.store.database import Database
 
@@ -35,7 +35,10 @@ def policies_of(settings: Settings) -> dict[str, Policy]:
 
 
 def worker_of(
-    settings: Settings, database: Database, channels: Mapping[str, Channel], receivers: Receivers
+    settings: Settings,
+    database: Database,
+    channels: Mapping[str, Channel],
+    receivers: WebhookClient,
 ) -> Worker:
     options = WorkerOptions(
         settings.patience,

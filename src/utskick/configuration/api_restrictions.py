@@ -40,7 +40,7 @@ async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Viol
         if not isinstance(found, str) or "*" in found or name not in ADDRESSES | HOSTS:
             continue
         try:
-            await reach.look(reach.read(found if name in ADDRESSES else f"https://{found}"))
+            await reach.check_name(reach.read(found if name in ADDRESSES else f"https://{found}"))
         except AddressRefused as why:
             faults.append(Violation(where, str(why)))
     return faults

@@ -13,7 +13,7 @@ from utskick.directory.service_client import Peer
 from utskick.domain.directory_ports import Contact, Method
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.parsing import is_success
 
 
 class ContactRegister:
@@ -40,7 +40,7 @@ class ContactRegister:
         )
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer) or not answer.body:
+        if not is_success(answer) or not answer.body:
             return ()
         try:
             contacts = [

@@ -17,8 +17,8 @@ from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
-from utskick.outgoing.ttl_cache import Memory
+from utskick.outgoing.parsing import is_success
+from utskick.outgoing.ttl_cache import TtlCache
 from utskick.store.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -40,10 +40,10 @@ class PartyRegister:
         self._asking: GroupCommit[tuple[str, UUID], _Found] = GroupCommit(
             self._look, limit=LIMIT, writers=4
         )
-        self._known: Memory[tuple[str, UUID], LegalId] = Memory(
+        self._known: TtlCache[tuple[str, UUID], LegalId] = TtlCache(
             limit=_REMEMBERED, life=_SECONDS, clock=clock
         )
-        self._reported: Memory[tuple[str, UUID], bool] = Memory(
+        self._reported: TtlCache[tuple[str, UUID], bool] = TtlCache(
             limit=_REMEMBERED, life=float("inf"), clock=clock
         )
 
@@ -106,7 +106,7 @@ class PartyRegister:
         )
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer):
+        if not is_success(answer):
             return {}
         try:
             said: Any = orjson.loads(answer.body) if answer.body else {}
@@ -127,7 +127,9 @@ class PartyRegister:
         if isinstance(answer, Deferred):
             return answer
         text = answer.body.decode(errors="replace").strip().strip('"')
-        return self._number(municipality_id, party_id, text) if taken(answer) and text else None
+        return (
+            self._number(municipality_id, party_id, text) if is_success(answer) and text else None
+        )
 
     def _number(self, municipality_id: str, party_id: UUID, said: object) -> LegalId | None:
         """An authority's register knows better than the check digit; that it is wrong is told once,

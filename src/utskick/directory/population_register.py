@@ -13,7 +13,7 @@ from utskick.directory.service_client import Peer
 from utskick.domain.directory_ports import Hidden, PartyKind, PostalAddress
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.parsing import is_success
 from utskick.store.directory.parties import Parties
 
 _TYPE: Final = "POPULATION_REGISTRATION_ADDRESS"
@@ -99,7 +99,7 @@ class PopulationRegister:
         answer = await self._peer.get(f"/{municipality_id}/{found}?ShowClassified=false")
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer) or not answer.body:
+        if not is_success(answer) or not answer.body:
             return Hidden.NONE
         try:
             return _Citizen.model_validate_json(answer.body).place()

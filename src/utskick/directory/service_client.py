@@ -10,8 +10,8 @@ import structlog
 from utskick.directory.settings import Neighbour
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
+from utskick.outgoing.parsing import is_success
 from utskick.outgoing.token import Token, TokenSource
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ class Peer:
             settings.concurrency
         )  # waiting here is not waiting for an answer
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=settings.concurrency + 1, timeouts=timeouts, tls=settings.tls
         )
         self._token = Token(
@@ -38,12 +38,12 @@ class Peer:
             self._wire,
         )
 
-    async def get(self, path: str, accept: str = "application/json") -> Answer | Deferred:
+    async def get(self, path: str, accept: str = "application/json") -> HttpResponse | Deferred:
         """The answer with status 2xx, or 404: there is no such thing. All else cannot be told
         now."""
         return await self._ask(HttpRequest("GET", self._url + path, None, {"Accept": accept}))
 
-    async def post(self, path: str, body: bytes) -> Answer | Deferred:
+    async def post(self, path: str, body: bytes) -> HttpResponse | Deferred:
         """The same for a question that needs a body."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         return await self._ask(HttpRequest("POST", self._url + path, body, headers))
@@ -63,13 +63,13 @@ class Peer:
         answer = await self._once(
             HttpRequest("GET" if body is None else "POST", self._url + path, body, headers)
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             return AccountHealth(
                 self.name,
                 False,
                 f"its login service gave a token, and the service itself gives no answer ({_code(answer)})",
             )
-        if taken(answer):
+        if is_success(answer):
             return AccountHealth(self.name, True, "answers, and takes our login")
         if answer.status != 404:
             code = _code(by_status(answer))
@@ -89,25 +89,27 @@ class Peer:
             warns=True,
         )
 
-    async def _ask(self, call: HttpRequest) -> Answer | Deferred:
+    async def _ask(self, call: HttpRequest) -> HttpResponse | Deferred:
         """A token that is refused is dropped, and the question asked once more."""
         answer = await self._once(call)
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             answer = await self._once(call)
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpResponse):
             return (
-                answer if taken(answer) or answer.status == 404 else self._silent(by_status(answer))
+                answer
+                if is_success(answer) or answer.status == 404
+                else self._silent(by_status(answer))
             )
         return self._silent(answer)
 
-    async def _once(self, call: HttpRequest) -> Answer | Outcome:
+    async def _once(self, call: HttpRequest) -> HttpResponse | Outcome:
         async with self._slots:
             token = await self._token.get()
             if not isinstance(token, str):
                 return token
             headers = {**call.headers, "Authorization": f"Bearer {token}"}
             answer = await self._wire.call(HttpRequest(call.method, call.url, call.data, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 

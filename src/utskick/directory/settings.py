@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Secret, Section
+from utskick.outgoing.settings_types import Address, HttpPeer, NonEmpty, Secret, Section
 
 Where = Literal["local", "remote"]
 
@@ -16,7 +16,7 @@ class Neighbour(HttpPeer):
     """A service of the municipality, with a login by OAuth 2 client credentials."""
 
     token_url: Address
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
 
 

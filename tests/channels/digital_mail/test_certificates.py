@@ -164,7 +164,7 @@ async def test_one_organisation_that_is_ill_makes_the_account_ill_and_is_told_fi
     (health,) = await stage.channel_with(senders=senders).look()
     assert not health.ok
     assert health.sentence.startswith("the certificate of 2120002387 expired on")
-    assert f"the register answers {ORGANIZATION}" in health.sentence
+    assert f"the register accepts {ORGANIZATION}" in health.sentence
 
 
 async def test_a_look_finds_a_register_that_is_gone(stage: Stage) -> None:
@@ -241,7 +241,7 @@ async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str
             {"other": True},
             "key\n  cannot be used: the certificate does not belong to the key",
         ),
-        ({"key_file": "a.pem"}, "must be left out where key_file is set"),
+        ({"key_file": "a.pem"}, "must be omitted where key_file is set"),
         ({"pkcs12": "AAAA"}, "must have either certificate_file and key_file, or pkcs12_file"),
     ],
 )

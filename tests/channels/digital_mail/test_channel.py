@@ -144,8 +144,8 @@ async def test_everything_that_is_wrong_with_the_content_is_told_at_once(stage: 
     )
     assert [(v.field, v.message[:62]) for v in found] == [
         ("attachments[1].content", "must be a PDF: its bytes do not begin with %PDF-"),
-        ("body", "must be HTML that mailboxes accept: line 1, column 1: <p> is no"),
-        ("body", "must be HTML that mailboxes accept: line 2, column 6: the attri"),
+        ("body", "must be HTML that mailboxes accept: line 1, column 1: <p> is n"),
+        ("body", "must be HTML that mailboxes accept: line 2, column 6: the attr"),
         (
             "sendDigitalMail.organizationNumber",
             "Sending organization is not registered as authorized sender",

@@ -341,7 +341,7 @@ PUBLIC = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode
     [
         ({"key": SECRET}, "key", "must be a private SSH key"),
         ({"key": PUBLIC}, "key", "must be a private SSH key"),
-        ({"key": SECRET, "key_file": __file__}, "key", "must be left out where key_file is set"),
+        ({"key": SECRET, "key_file": __file__}, "key", "must be omitted where key_file is set"),
         ({"host_keys": "nothing"}, "host_keys", "must be known_hosts lines"),
         (
             {"host_keys": f"other.example.se {PUBLIC}"},
@@ -356,7 +356,7 @@ PUBLIC = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode
         (
             {"host_keys": f"[h]:2022 {PUBLIC}", "known_hosts": __file__},
             "host_keys",
-            "must be left out where known_hosts is set",
+            "must be omitted where known_hosts is set",
         ),
     ],
 )

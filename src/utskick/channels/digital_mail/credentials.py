@@ -21,7 +21,7 @@ from utskick.channels.digital_mail.c14n import escaped
 from utskick.channels.digital_mail.key_pair import UnusableKey
 from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import XmlSigner
-from utskick.outgoing.settings_types import Trusting
+from utskick.outgoing.settings_types import TlsSection
 
 #: Names of attribute types in RFC 2253 section 2.3; others are written as numbers.
 _SHORT: Final = {
@@ -55,7 +55,7 @@ class Credentials:
     def expires(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
-    def tls(self, peer: Trusting) -> ssl.SSLContext:
+    def tls(self, peer: TlsSection) -> ssl.SSLContext:
         """Build a TLS context with this client certificate and the CA certificates of ``peer``."""
         context = peer.tls() or ssl.create_default_context()
         self._load_into(context)

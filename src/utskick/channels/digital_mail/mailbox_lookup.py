@@ -12,7 +12,7 @@ from utskick.channels.digital_mail.soap_responses import ReachabilityStatus
 from utskick.domain.clock import SWEDEN, Clock
 from utskick.domain.directory_ports import Directory, LegalId
 from utskick.domain.outcome import Outcome, Reason
-from utskick.outgoing.batch_loader import Groups
+from utskick.outgoing.batch_loader import BatchLoader
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,7 +34,7 @@ class MailboxLookup:
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
-        self._loaders: dict[str, Groups[LegalId]] = {}
+        self._loaders: dict[str, BatchLoader[LegalId]] = {}
 
     async def find(
         self, sender: SenderAccount, municipality_id: str, party_id: str
@@ -53,9 +53,9 @@ class MailboxLookup:
         mailbox = assess(status, recipient, today, sender.account.operators)
         return LookupResult(recipient, mailbox, _supplier_name(status, sender))
 
-    def _loader(self, municipality_id: str) -> Groups[LegalId]:
+    def _loader(self, municipality_id: str) -> BatchLoader[LegalId]:
         if municipality_id not in self._loaders:
-            self._loaders[municipality_id] = Groups(partial(self._legal_ids, municipality_id))
+            self._loaders[municipality_id] = BatchLoader(partial(self._legal_ids, municipality_id))
         return self._loaders[municipality_id]
 
     async def _legal_ids(

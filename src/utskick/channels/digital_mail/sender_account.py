@@ -24,9 +24,9 @@ from utskick.channels.digital_mail.soap_responses import (
 from utskick.domain.channel import AccountHealth
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
-from utskick.outgoing.batch_loader import Groups
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
-from utskick.outgoing.ttl_cache import Memory
+from utskick.outgoing.batch_loader import BatchLoader
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
+from utskick.outgoing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +46,8 @@ class SenderClients:
     """
 
     all: Sequence[Credentials]
-    far: Outgoing
-    operators: Outgoing
+    far: HttpClient
+    operators: HttpClient
 
     @property
     def current(self) -> Credentials:
@@ -71,10 +71,10 @@ class SenderAccount:
         self.sender: SendingOrganisation = account.senders[organization]
         self._clients: SenderClients | None = None
         self._loading: asyncio.Task[SenderClients | Misconfigured] | None = None
-        self._cache: Memory[str, ReachabilityStatus] = Memory(
+        self._cache: TtlCache[str, ReachabilityStatus] = TtlCache(
             limit=20_000, life=account.reachable_seconds
         )
-        self._loader: Groups[ReachabilityStatus] = Groups(self._query_register)
+        self._loader: BatchLoader[ReachabilityStatus] = BatchLoader(self._query_register)
 
     async def clients(self) -> SenderClients | Misconfigured:
         """Load the credentials once; after a failure the next call tries again."""
@@ -103,12 +103,12 @@ class SenderAccount:
         connect = self.account.connect_timeout
         return SenderClients(
             every,
-            Outgoing(
+            HttpClient(
                 concurrency=_LOOKUPS,
                 timeouts=Timeouts(connect, self.account.lookup_timeout),
                 tls=lambda: tls,
             ),
-            Outgoing(
+            HttpClient(
                 concurrency=self.account.concurrency,
                 timeouts=Timeouts(connect, self.account.read_timeout),
                 tls=lambda: tls,
@@ -146,7 +146,7 @@ class SenderAccount:
             and len(recipients) > 1
         ):
             return await self._query_halves(recipients)
-        statuses = parse_reachability(answer) if isinstance(answer, Answer) else answer
+        statuses = parse_reachability(answer) if isinstance(answer, HttpResponse) else answer
         if isinstance(statuses, ApplicationFault):
             log.warning(
                 "register-fault",
@@ -202,7 +202,7 @@ class SenderAccount:
         if expired := _expired(clients.current, self._clock()):
             return expired
         answer = await clients.operators.call(HttpRequest("POST", address, envelope, HEADERS))
-        outcome = parse_delivery(answer, recipient) if isinstance(answer, Answer) else answer
+        outcome = parse_delivery(answer, recipient) if isinstance(answer, HttpResponse) else answer
         if isinstance(outcome, Rejected) and outcome.polite:
             self.forget(recipient)
         return outcome

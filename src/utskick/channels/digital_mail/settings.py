@@ -24,7 +24,7 @@ from utskick.channels.digital_mail.key_pair import (
     read_key,
 )
 from utskick.outgoing.settings_types import (
-    UNSEEN,
+    REDACT_INPUT,
     AccountName,
     Certificates,
     ChannelSection,
@@ -101,7 +101,9 @@ class OwnCertificate(Section):
     key_file: Path | None = None
     key: Secret | None = None
     pkcs12_file: Path | None = None
-    pkcs12: Annotated[SecretStr, Field(min_length=1), AfterValidator(_base64), UNSEEN] | None = None
+    pkcs12: (
+        Annotated[SecretStr, Field(min_length=1), AfterValidator(_base64), REDACT_INPUT] | None
+    ) = None
     password: Secret | None = None
 
     @model_validator(mode="after")

@@ -18,8 +18,8 @@ from utskick.channels.digital_mail.c14n import (
     SOAP,
 )
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success
 
 _TRUE: Final = ("true", "1")
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,50}\Z")
@@ -76,7 +76,7 @@ def tree_of(body: bytes) -> Any | None:
 
 
 def parse_reachability(
-    answer: Answer,
+    answer: HttpResponse,
 ) -> Mapping[str, ReachabilityStatus] | ApplicationFault | Outcome:
     """Parse the response to isReachable: status by recipient, without those it omits."""
     root = tree_of(answer.body)
@@ -85,7 +85,7 @@ def parse_reachability(
         if root is not None
         else None
     )
-    if response is None or not taken(answer):
+    if response is None or not is_success(answer):
         return _other(answer, root)
     statuses = {}
     for entry in response.iterfind(f"{{{RECIPIENT_3}}}return"):
@@ -115,7 +115,7 @@ def _text(element: Any, name: str) -> str:
     return str(element.findtext(f"{{{RECIPIENT}}}{name}") or "").strip()
 
 
-def parse_delivery(answer: Answer, recipient: str) -> ApplicationFault | Outcome:
+def parse_delivery(answer: HttpResponse, recipient: str) -> ApplicationFault | Outcome:
     """Parse the response to deliverSecure (Service.xsd, DeliveryResult).
 
     ``Delivered`` false in a successful response is a rejection.
@@ -126,7 +126,7 @@ def parse_delivery(answer: Answer, recipient: str) -> ApplicationFault | Outcome
         if root is not None
         else None
     )
-    if result is None or not taken(answer):
+    if result is None or not is_success(answer):
         return _other(answer, root)
     reference = (result.findtext(f"{{{SERVICE}}}TransId") or "").strip() or None
     delivered = {
@@ -151,7 +151,7 @@ def parse_delivery(answer: Answer, recipient: str) -> ApplicationFault | Outcome
     )
 
 
-def _other(answer: Answer, root: Any | None) -> ApplicationFault | Outcome:
+def _other(answer: HttpResponse, root: Any | None) -> ApplicationFault | Outcome:
     """Map a SOAP fault (SOAP 1.1 section 4.4), else the HTTP status."""
     fault = root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault") if root is not None else None
     if fault is None:

@@ -14,7 +14,7 @@ from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import GraphAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Token, TokenSource
 
@@ -83,7 +83,7 @@ class Graph:
     def __init__(self, name: str, account: GraphAccount) -> None:
         self._name = name
         self._account = account
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
@@ -107,12 +107,12 @@ class Graph:
         mailbox = quote(self._account.mailbox or mail.sender, safe="@")
         url = f"{self._account.url}/users/{mailbox}/sendMail"
         answer = await self._post(url, body)
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             # 401 means not sent: the token expired early, so one retry with a new token is safe.
             answer = await self._post(url, body)
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, url: str, body: bytes) -> Answer | Outcome:
+    async def _post(self, url: str, body: bytes) -> HttpResponse | Outcome:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
@@ -122,7 +122,7 @@ class Graph:
             "Accept": "application/json",
         }
         answer = await self._wire.call(HttpRequest("POST", url, body, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
@@ -144,7 +144,7 @@ class Graph:
         await self._wire.close()
 
 
-def _read(answer: Answer) -> Outcome:
+def _read(answer: HttpResponse) -> Outcome:
     if answer.status == 202:
         return Sent(answer.headers.get("request-id"))
     for code in _codes(members(answer.body).get("error")):
@@ -164,7 +164,7 @@ def _codes(error: Any) -> list[str]:
     return codes
 
 
-def _by_code(code: str, answer: Answer) -> Outcome | None:
+def _by_code(code: str, answer: HttpResponse) -> Outcome | None:
     if answer.status < 400:
         return None  # an error inside a success is ambiguous
     if code in REJECTED:

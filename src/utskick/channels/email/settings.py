@@ -25,8 +25,8 @@ from utskick.outgoing.settings_types import (
     Address,
     Certificates,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
     Section,
     fault_at,
@@ -153,9 +153,9 @@ class GraphAccount(HttpAccount):
     url: Address = "https://graph.microsoft.com/v1.0"
     login_url: Address = "https://login.microsoftonline.com"
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
-    scope: Filled = "https://graph.microsoft.com/.default"
+    scope: NonEmpty = "https://graph.microsoft.com/.default"
     mailbox: Annotated[str, AfterValidator(_mailbox)] | None = None
     request_limit: int = Field(4_000_000, ge=1024)
     #: Exchange Online serves four concurrent requests of an application to one mailbox.

@@ -1,4 +1,4 @@
-"""The body of ``POST /messages`` (contract section 4.9)."""
+"""Request body of ``POST /messages`` (contract section 4.9)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Name = Annotated[
 
 
 class EmailSender(Body, title="Email"):
-    """Who an e-mail is from."""
+    """Sender of an e-mail."""
 
     name: Name
     address: Email
@@ -46,27 +46,27 @@ class EmailSender(Body, title="Email"):
 
 
 class SmsSender(Body, title="Sms"):
-    """Who an SMS is from."""
+    """Sender of an SMS."""
 
     name: SmsName
 
 
 class Sender(Body, title="MessageSender"):
-    """By the way that the message goes."""
+    """Senders by channel."""
 
     email: EmailSender | None = None
     sms: SmsSender | None = None
 
 
 class MessageParty(Body):
-    """Whose contact settings decide."""
+    """The party whose contact settings apply."""
 
     party_id: Uuid
     external_references: list[ExternalReference] | None = None
 
 
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too."""
+    """One message to one person. ``filters``: select the delegates who receive it too."""
 
     party: MessageParty
     filters: dict[str, list[FreeText]] | None = None
@@ -76,8 +76,8 @@ class Message(Body):
     html_message: Base64 | None = None
     reference: Reference | None = None
 
-    def said(self) -> dict[str, Any]:
-        """The members that history shows, without the party id."""
+    def stored_members(self) -> dict[str, Any]:
+        """Return the members stored as content, without the party id."""
         content = self.model_dump(
             by_alias=True,
             exclude_none=True,
@@ -91,7 +91,7 @@ class Message(Body):
 
 
 class MessageRequest(Body):
-    """Any number of messages, each with what it says."""
+    """Any number of messages, each with its own content."""
 
     messages: Annotated[list[Message], Crowd]
     reference: Reference | None = None

@@ -16,8 +16,8 @@ from utskick.channels.push.service_account import AssertedToken
 from utskick.channels.push.settings import FcmAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
+from utskick.outgoing.parsing import is_success, members
 
 #: Keys are FCM error codes, or google.rpc.Code statuses
 #: (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
@@ -51,7 +51,7 @@ class Fcm:
 
     def __init__(self, account: FcmAccount) -> None:
         self._url = f"{account.url}/v1/projects/{account.project}/messages:send"
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
@@ -65,7 +65,7 @@ class Fcm:
         token = await self._token.get()
         answer = await self._post(body, token)
         if (
-            isinstance(answer, Answer)
+            isinstance(answer, HttpResponse)
             and isinstance(token, str)
             and error_code(answer) == "UNAUTHENTICATED"
         ):
@@ -73,9 +73,9 @@ class Fcm:
             # with a key that has since been rotated.
             self._token.refuse(token)
             answer = await self._post(body, await self._token.get())
-        return read(answer) if isinstance(answer, Answer) else answer
+        return read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, body: bytes, token: str | Outcome) -> Answer | Outcome:
+    async def _post(self, body: bytes, token: str | Outcome) -> HttpResponse | Outcome:
         if not isinstance(token, str):
             return token
         headers = {
@@ -129,10 +129,10 @@ def message(notification: Notification, token: str, now: float) -> dict[str, Any
     }
 
 
-def read(answer: Answer) -> Outcome:
+def read(answer: HttpResponse) -> Outcome:
     """Map FCM's response to an outcome."""
     name = members(answer.body).get("name")
-    if taken(answer):
+    if is_success(answer):
         return Sent(name) if isinstance(name, str) and name else by_status(answer)
     code = error_code(answer)
     if code == "UNREGISTERED":
@@ -149,7 +149,7 @@ def read(answer: Answer) -> Outcome:
     return by_status(answer)
 
 
-def error_code(answer: Answer) -> str | None:
+def error_code(answer: HttpResponse) -> str | None:
     """Return FCM's error code (google.firebase.fcm.v1.FcmError), else the status, else None."""
     error = members(answer.body).get("error")
     if not isinstance(error, dict):

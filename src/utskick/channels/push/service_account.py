@@ -13,7 +13,7 @@ import jwt
 from pydantic import SecretStr
 
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
-from utskick.outgoing.http_client import HttpRequest, Outgoing
+from utskick.outgoing.http_client import HttpClient, HttpRequest
 from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Token, TokenSource
 
@@ -80,7 +80,7 @@ class AssertedToken(Token):
     The file is read for every token, so that a rotated key takes effect without a restart.
     """
 
-    def __init__(self, source: Path | SecretStr, url: str | None, wire: Outgoing) -> None:
+    def __init__(self, source: Path | SecretStr, url: str | None, wire: HttpClient) -> None:
         super().__init__(TokenSource(url or _TOKEN_URL, "", ""), wire)
         self._source = source
         self._url = url

@@ -15,12 +15,12 @@ from utskick.channels.push.service_account import ServiceAccount
 from utskick.channels.push.vapid import read_key
 from utskick.outgoing.address_guard import origin_of
 from utskick.outgoing.settings_types import (
-    UNSEEN,
+    REDACT_INPUT,
     AccountName,
     Address,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
     Section,
     fault_at,
@@ -110,9 +110,11 @@ class FcmAccount(HttpAccount):
 
     provider: Literal["fcm"]
     url: Address = "https://fcm.googleapis.com"
-    project: Filled
+    project: NonEmpty
     service_account_file: Path | None = None
-    service_account: Annotated[SecretStr, AfterValidator(_service_account), UNSEEN] | None = None
+    service_account: Annotated[SecretStr, AfterValidator(_service_account), REDACT_INPUT] | None = (
+        None
+    )
     token_url: Address | None = None
     municipalities: tuple[str, ...] = ()
     resend_uncertain: bool = True

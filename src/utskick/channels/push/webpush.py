@@ -22,8 +22,8 @@ from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.domain.validators import is_clean
-from utskick.outgoing.address_guard import Guard, origin_of
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.address_guard import AddressGuard, origin_of
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(
     Reason("forbidden-address", "the subscription's push service is not allowed by the settings")
@@ -62,13 +62,13 @@ def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
 class WebPush:
     """Client of one VAPID identity. ``resolver``: address guard, for tests."""
 
-    def __init__(self, account: WebPushAccount, resolver: Guard | None = None) -> None:
+    def __init__(self, account: WebPushAccount, resolver: AddressGuard | None = None) -> None:
         self._endpoints = Endpoints(account.hosts, account.origins)
         self._vapid = Vapid(_key(account), account.subject)
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
-            resolver=resolver or Guard(ours=self._endpoints.ours),
+            resolver=resolver or AddressGuard(ours=self._endpoints.ours),
         )
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
@@ -89,7 +89,7 @@ class WebPush:
                 "POST", str(url), body, {"Authorization": authorization, **_headers(notification)}
             )
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             return answer
         if answer.status in (401, 403):
             self._vapid.refuse(origin)
@@ -129,7 +129,7 @@ def _headers(notification: Notification) -> dict[str, str]:
     return {**headers, "Topic": notification.topic} if notification.topic else headers
 
 
-def read(answer: Answer) -> Outcome:
+def read(answer: HttpResponse) -> Outcome:
     """Map the response to an outcome (RFC 8030 sections 5 and 7.3, RFC 8292 section 4.2)."""
     status, code = answer.status, str(answer.status)
     if status in _ACCEPTED:

@@ -27,7 +27,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 from utskick.outgoing.parsing import members
 
 _MIB: Final = 1_048_576
@@ -41,9 +41,13 @@ class _OpenAccount:
         self.settings = settings
         self.token = settings.token.get_secret_value() if settings.token else None
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls)
+        self.wire = HttpClient(
+            concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls
+        )
 
-    async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
+    async def post(
+        self, method: str, token: str, body: Mapping[str, Any]
+    ) -> HttpResponse | Outcome:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json; charset=utf-8",
@@ -60,7 +64,7 @@ class _OpenAccount:
             if self.token
             else self.wire.call(HttpRequest("GET", self.settings.url))
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             reason = getattr(answer, "reason", None)
             return AccountHealth(
                 self.name, False, reason.sentence if reason else "Slack does not respond"
@@ -166,7 +170,7 @@ class SlackChannel(ChannelDefaults):
                 Reason("no-token", "the municipality's token is no longer configured")
             )
         answer = await opened.post("chat.postMessage", token, _body(draft, key))
-        return read(answer, brought=brought) if isinstance(answer, Answer) else answer
+        return read(answer, brought=brought) if isinstance(answer, HttpResponse) else answer
 
     def show(self, draft: Draft) -> dict[str, Any]:
         visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}

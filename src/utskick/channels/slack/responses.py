@@ -14,8 +14,8 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success, members
 
 THROTTLED: Final = frozenset({"ratelimited", "rate_limited"})
 
@@ -107,11 +107,11 @@ CONFIGURATION: Final = dict.fromkeys(
 DUPLICATE: Final = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
 
 
-def read(answer: Answer, *, brought: bool) -> Outcome:
+def read(answer: HttpResponse, *, brought: bool) -> Outcome:
     """Map the response to an outcome. ``brought``: the token came with the request."""
     fields = members(answer.body)
     ts, error = fields.get("ts"), fields.get("error")
-    if fields.get("ok") is True and taken(answer) and isinstance(ts, str) and ts:
+    if fields.get("ok") is True and is_success(answer) and isinstance(ts, str) and ts:
         return Sent(ts, delivered=True)
     if fields.get("ok") is False and isinstance(error, str):
         return by_error(error, answer.retry_after, brought=brought)

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from utskick.outgoing.settings_types import (
-    UNSEEN,
+    REDACT_INPUT,
     AccountName,
     Address,
     ChannelSection,
@@ -42,7 +42,7 @@ class SlackAccount(HttpAccount):
     provider: Literal["slack"]
     url: Address = "https://slack.com/api"
     municipality: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}([0-9]{2})?$")] | None = None
-    token: Annotated[SecretStr, AfterValidator(_token), UNSEEN] | None = None
+    token: Annotated[SecretStr, AfterValidator(_token), REDACT_INPUT] | None = None
     deduplicates: bool = False
 
 

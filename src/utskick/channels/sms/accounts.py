@@ -21,7 +21,7 @@ from utskick.channels.sms.settings import (
 from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
 from utskick.domain.channel import AccountHealth, Keep
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
 
 class SmsAccount(Protocol):
@@ -54,11 +54,11 @@ class HttpSmsAccount:
     name: str
     settings: LinkAccount | TeliaAccount | ElksAccount
     provider: SmsProvider
-    wire: Outgoing
+    wire: HttpClient
 
     async def check(self) -> AccountHealth:
         answer = await self.wire.call(HttpRequest("GET", self.settings.url))
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpResponse):
             return AccountHealth(self.name, True, f"the provider responds (HTTP {answer.status})")
         reason = getattr(answer, "reason", None)
         return AccountHealth(
@@ -101,7 +101,7 @@ def open_account(name: str, account: Account, public_url: str | None) -> SmsAcco
     if isinstance(account, SmppAccount):
         return SmppSmsAccount(name, account, Smpp(name, account))
     timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+    wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
     if isinstance(account, LinkAccount):
         return HttpSmsAccount(name, account, LinkProvider(account, wire), wire)
     if isinstance(account, TeliaAccount):

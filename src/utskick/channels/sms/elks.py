@@ -13,8 +13,8 @@ from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import basic, members, moment, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import basic, is_success, members, moment
 
 REPORTS: Final = {"sent": Report.SENT, "delivered": Report.DELIVERED, "failed": Report.FAILED}
 _FAILED: Final = Reason("not-delivered", "the provider reports that delivery failed", "failed")
@@ -26,7 +26,7 @@ class Elks:
     ``report_url``: address for delivery reports, None if the service has no public address.
     """
 
-    def __init__(self, account: ElksAccount, wire: Outgoing, report_url: str | None) -> None:
+    def __init__(self, account: ElksAccount, wire: HttpClient, report_url: str | None) -> None:
         self._wire = wire
         self._report_url = report_url
         # The configured address may or may not end with the API version.
@@ -48,7 +48,7 @@ class Elks:
         answer = await self._wire.call(
             HttpRequest("POST", self._url, urlencode(form).encode("ascii"), self._headers)
         )
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         fields = dict(parse_qsl(hook.body.decode("utf-8", "replace")))
@@ -75,9 +75,9 @@ class Elks:
         ]
 
 
-def _read(answer: Answer) -> Outcome:
+def _read(answer: HttpResponse) -> Outcome:
     reference = members(answer.body).get("id")
-    if taken(answer) and isinstance(reference, str) and reference:
+    if is_success(answer) and isinstance(reference, str) and reference:
         return Sent(reference)
     if answer.status == 403 and b"credit" in answer.body.lower():
         return Misconfigured(

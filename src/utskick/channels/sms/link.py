@@ -22,8 +22,8 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import basic, members, moment, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import basic, is_success, members, moment
 
 DELIVERED: Final = frozenset({1001, 1007})
 #: 1011 ("billed OK and sent to operator") is an acceptance; 1010 ("expired, no delivery report")
@@ -113,7 +113,7 @@ def by_report(code: int) -> tuple[Report, Reason | None]:
 class LinkProvider:
     """One account at LINK."""
 
-    def __init__(self, account: LinkAccount, wire: Outgoing) -> None:
+    def __init__(self, account: LinkAccount, wire: HttpClient) -> None:
         self._account = account
         self._wire = wire
         self._url = f"{account.url}/sms/send"
@@ -130,7 +130,7 @@ class LinkProvider:
         answer = await self._wire.call(
             HttpRequest("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers)
         )
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
     def _body(self, sms: Sms, key: UUID) -> dict[str, Any]:
         return {
@@ -170,12 +170,14 @@ class LinkProvider:
         ]
 
 
-def _read(answer: Answer) -> Outcome:
+def _read(answer: HttpResponse) -> Outcome:
     fields = members(answer.body)
     code, message_id = fields.get("resultCode"), fields.get("messageId")
-    if type(code) is int and (taken(answer) or (answer.status == 400 and code not in ACCEPTED)):
+    if type(code) is int and (
+        is_success(answer) or (answer.status == 400 and code not in ACCEPTED)
+    ):
         reference = _message_id(message_id) if isinstance(message_id, str) else None
-        return by_code(code, reference, polite=taken(answer))
+        return by_code(code, reference, polite=is_success(answer))
     return by_status(answer)
 
 

@@ -12,10 +12,10 @@ from utskick.outgoing.settings_types import (
     AccountName,
     Address,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
-    Trusting,
+    TlsSection,
 )
 
 #: TS 23.040 section 9.2.3.24.1: the number of segments is one octet.
@@ -42,10 +42,10 @@ class LinkAccount(_SmsAccount):
     """LINK Mobility, LINK Common."""
 
     provider: Literal["link"]
-    username: Filled
+    username: NonEmpty
     password: Secret
-    platform_id: Filled
-    partner_id: Filled
+    platform_id: NonEmpty
+    partner_id: NonEmpty
     delivery_reports: bool = True
 
 
@@ -54,7 +54,7 @@ class TeliaAccount(_SmsAccount):
 
     provider: Literal["telia"]
     token_url: Address
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
 
     @model_validator(mode="after")
@@ -71,7 +71,7 @@ class ElksAccount(_SmsAccount):
     """46elks."""
 
     provider: Literal["46elks"]
-    username: Filled
+    username: NonEmpty
     password: Secret
 
 
@@ -81,7 +81,7 @@ def _octets(text: str) -> str:
     return text
 
 
-class SmppAccount(Trusting):
+class SmppAccount(TlsSection):
     """SMPP 3.4 message centre, bound as transceiver. Times in seconds, ``rate`` per second.
 
     ``security``: TLS unless "plain". ``window``: outstanding requests, and so the account's
@@ -92,7 +92,7 @@ class SmppAccount(Trusting):
     """
 
     provider: Literal["smpp"]
-    host: Filled
+    host: NonEmpty
     port: int = Field(ge=1, le=65535)
     security: Literal["tls", "plain"] = "tls"
     system_id: Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_octets)]

@@ -15,15 +15,15 @@ from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import is_success, members
 from utskick.outgoing.token import Token, TokenSource
 
 
 class Telia:
     """One account at Telia."""
 
-    def __init__(self, account: TeliaAccount, wire: Outgoing) -> None:
+    def __init__(self, account: TeliaAccount, wire: HttpClient) -> None:
         self._wire = wire
         self._url = f"{account.url}/sendSms"
         self._token = Token(
@@ -46,12 +46,12 @@ class Telia:
             }
         )
         answer = await self._post(body)
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             # 401 means not sent: the token expired early, so one retry with a new token is safe.
             answer = await self._post(body)
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, body: bytes) -> Answer | Outcome:
+    async def _post(self, body: bytes) -> HttpResponse | Outcome:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
@@ -61,7 +61,7 @@ class Telia:
             "Accept": "application/json",
         }
         answer = await self._wire.call(HttpRequest("POST", self._url, body, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
@@ -71,8 +71,8 @@ class Telia:
         )
 
 
-def _read(answer: Answer) -> Outcome:
-    if taken(answer):
+def _read(answer: HttpResponse) -> Outcome:
+    if is_success(answer):
         return Sent()
     if answer.status == 400:
         details = members(answer.body).get("technicalDetails")

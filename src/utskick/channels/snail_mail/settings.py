@@ -10,7 +10,7 @@ from pydantic import Field, FilePath, SecretStr, model_validator
 from utskick.outgoing.settings_types import (
     AccountName,
     ChannelSection,
-    Filled,
+    NonEmpty,
     Secret,
     Section,
     fault_at,
@@ -69,7 +69,7 @@ class EnvelopeWindow(Section):
 class Zone(Section):
     """A rectangle that must stay empty, in the corner named by ``x`` and ``y``, in millimetres."""
 
-    name: Filled
+    name: NonEmpty
     x: Literal["left", "right"]
     y: Literal["top", "bottom"]
     width: Annotated[float, Field(gt=0, le=210)]
@@ -141,15 +141,15 @@ class SftpAccount(_PrintAccount):
 
     provider: Literal["sftp"]
     path: str = "."
-    host: Filled
+    host: NonEmpty
     port: int = Field(22, ge=1, le=65535)
-    username: Filled
+    username: NonEmpty
     password: Secret | None = None
     key_file: FilePath | None = None
     key: Secret | None = None
     key_passphrase: Secret | None = None
     known_hosts: FilePath | None = None
-    host_keys: Filled | None = None
+    host_keys: NonEmpty | None = None
     accept_any_host_key: bool = False
 
     @model_validator(mode="after")
@@ -183,10 +183,10 @@ class SmbAccount(_PrintAccount):
 
     provider: Literal["smb"]
     path: str = "."
-    host: Filled
+    host: NonEmpty
     port: int = Field(445, ge=1, le=65535)
     share: Annotated[str, Field(pattern=r"^[^\\/:*?\"<>|]+$")]
-    username: Filled
+    username: NonEmpty
     password: Secret
     encrypt: bool = True
     require_signing: bool = True

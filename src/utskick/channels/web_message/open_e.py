@@ -10,7 +10,7 @@ from utskick.channels.web_message.soap_request import WebMessage, write
 from utskick.channels.web_message.soap_responses import read
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 from utskick.outgoing.parsing import basic
 
 _PATH: Final = "/api/callback"
@@ -26,7 +26,7 @@ class OpenE:
         self.account = account
         self.user = account.user or account.username
         timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-        self._wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+        self._wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
         self._url = account.url.removesuffix(_PATH) + _PATH
         self._headers = {
             "Authorization": basic(account.username, account.password.get_secret_value()),
@@ -39,14 +39,14 @@ class OpenE:
         heavy = sum(len(attachment.data) for attachment in message.attachments) > _HEAVY
         body = await asyncio.to_thread(write, message) if heavy else write(message)
         answer = await self._wire.call(HttpRequest("POST", self._url, body, self._headers))
-        return read(answer, message.operation) if isinstance(answer, Answer) else answer
+        return read(answer, message.operation) if isinstance(answer, HttpResponse) else answer
 
     async def check(self) -> AccountHealth:
         """Send a GET, which changes nothing; its status shows whether the login is accepted."""
         answer = await self._wire.call(
             HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]})
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             reason = getattr(answer, "reason", None)
             return AccountHealth(
                 self.name, False, reason.sentence if reason else "Open-E does not respond"

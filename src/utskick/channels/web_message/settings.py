@@ -8,7 +8,13 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from utskick.channels.web_message.soap_request import is_xml_text
-from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.outgoing.settings_types import (
+    AccountName,
+    ChannelSection,
+    HttpAccount,
+    NonEmpty,
+    Secret,
+)
 
 _MIB: Final = 1_048_576
 
@@ -31,9 +37,9 @@ class OpenEAccount(HttpAccount):
     provider: Literal["open-e"]
     municipality: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}([0-9]{2})?$")] | None = None
     instance: Literal["INTERNAL", "EXTERNAL"]
-    username: Filled
+    username: NonEmpty
     password: Secret
-    user: Annotated[Filled, AfterValidator(_xml_text)] | None = None
+    user: Annotated[NonEmpty, AfterValidator(_xml_text)] | None = None
     read_receipts: bool | None = None
     concurrency: int = Field(5, ge=1, le=1000)
     read_timeout: float = Field(60.0, gt=0)

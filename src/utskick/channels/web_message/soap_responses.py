@@ -9,8 +9,8 @@ from lxml import etree
 
 from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success
 
 _ID: Final = re.compile(r"\s*(-?[0-9]{1,10})\s*\Z")
 
@@ -41,14 +41,14 @@ CODES: Final[dict[str, Outcome]] = {
 }
 
 
-def read(answer: Answer, operation: str) -> Outcome:
+def read(answer: HttpResponse, operation: str) -> Outcome:
     """Map the response to ``operation`` to an outcome."""
     element = _body(answer.body)
     if element is None:
         return by_status(answer)
     if element.tag == f"{{{SOAP}}}Fault":
         return _by_fault(element)
-    if taken(answer) and element.tag == f"{{{NAMESPACE}}}{operation}Response":
+    if is_success(answer) and element.tag == f"{{{NAMESPACE}}}{operation}Response":
         match = _ID.match(element.findtext(f"{{{NAMESPACE}}}messageID") or "")
         if match:
             return Sent(match[1], delivered=True)

@@ -20,7 +20,7 @@ from utskick.http.wire.body import parse, read_body
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
-from utskick.outgoing.webhooks import Signed
+from utskick.outgoing.webhooks import WebhookCall
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
 
@@ -98,7 +98,7 @@ class WebhookEndpoints:
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
         )
         heard = await self._service.receivers.call(
-            webhook.wanted.url, Signed(str(new_id()), body, secrets), now
+            webhook.wanted.url, WebhookCall(str(new_id()), body, secrets), now
         )
         return json_response(
             without_nulls(
