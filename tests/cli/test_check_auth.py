@@ -21,7 +21,7 @@ from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood
 from tests.http.tokens import client_of
 from tests.store.test_migrations import fresh
-from utskick.auth.key_rotation import Signing
+from utskick.auth.key_rotation import TokenSigner
 from utskick.cli import console as screen
 from utskick.domain.clock import utc_now
 from utskick.store import migrations
@@ -144,10 +144,10 @@ def unusable(issuer: Issuer) -> None:
         (away, "its metadata cannot be fetched", "jwks_url"),
         (
             of_another,
-            "name the issuer https://login.example.se/",
+            "names the issuer https://login.example.se/",
             "write what the metadata name as issuer",
         ),
-        (without_keys, "name no jwks_uri with an https address", "set jwks_url"),
+        (without_keys, "has no jwks_uri with an https address", "set jwks_url"),
         (keys_away, "its keys cannot be fetched", "jwks_uri"),
         (unusable, "none of its keys", "publish each key with a kid"),
     ],
@@ -195,7 +195,7 @@ async def test_without_a_client_nobody_can_fetch_a_token(check: Check, database:
 async def test_the_signing_keys_are_told_and_whether_they_open(
     check: Check, database: Database
 ) -> None:
-    await Signing(SigningKeys(database), utc_now).published()
+    await TokenSigner(SigningKeys(database), utc_now).published()
     done = await check(REAL, database)
     assert f"1; the one that signs has done so since {utc_now():%Y-%m-%d}" in line(
         "signing keys", done

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.auth.issuers import EC
 from tests.cli.conftest import Command, Done, Service
-from utskick.auth.secret_digest import is_of
+from utskick.auth.secret_digest import matches
 from utskick.domain.clock import utc_now
 from utskick.store.administration.clients import Client, Clients
 from utskick.store.crypto.cipher import Cipher
@@ -84,7 +84,7 @@ def test_a_client_is_made_and_its_secret_shown_once(into: Command, server: str) 
     client = client_of(server, "skolappen")
     assert (client.municipalities, client.scopes) == (("2281", "2262"), ("sms:send", "status:read"))
     assert client.digest is not None
-    assert is_of(client.digest, secret)
+    assert matches(client.digest, secret)
     listed = into("clients", "list").out
     assert "skolappen" in listed
     assert secret not in listed
@@ -99,11 +99,11 @@ def test_a_client_with_all_scopes_has_those_of_every_channel(into: Command, serv
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("a", "--scope", "sms:send"), "municipality must be said"),
-        (("a", "--municipality", "2281"), "scope must be said"),
+        (("a", "--scope", "sms:send"), "municipality must be given"),
+        (("a", "--municipality", "2281"), "scope must be given"),
         (("a b", *SENDING), "name must be"),
-        (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is none of"),
-        (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is none of"),
+        (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is not one of"),
+        (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is not one of"),
         (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "write one of them"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_agai
     new = secret_of(into("clients", "rotate", "bygg"))
     client = client_of(server, "bygg")
     assert [
-        is_of(digest, secret)
+        matches(digest, secret)
         for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)
     ] == [True, True]
     assert into("clients", "rotate", "bygg", "--overlap", "0").code == 0

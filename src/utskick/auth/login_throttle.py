@@ -1,5 +1,4 @@
-"""Against guessing: who has shown wrong credentials for a client again and again has to wait,
-longer each time."""
+"""Login throttle: failed attempts for a client impose exponentially longer waits."""
 
 from __future__ import annotations
 
@@ -7,25 +6,26 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-#: Wrong tries that cost nothing, seconds of the longest wait, and the clients that are remembered.
+#: Failures without a wait, maximum wait in seconds, and maximum number of clients remembered.
 _FREE: Final = 5
 _LONGEST: Final = 60.0
 _MOST: Final = 10_000
 
 
 class LoginThrottle:
-    """In one process. What is forgotten first is what has been quiet for longest."""
+    """Throttle of one process. The client with the oldest failure is forgotten first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures: dict[str, tuple[int, float]] = {}
 
     def wait(self, client_id: str) -> float:
-        """Seconds until the next try for this client is looked at; 0: now."""
+        """Return the seconds until the next attempt for this client is accepted, 0 for none."""
         _, until = self._failures.get(client_id, (0, 0.0))
         return max(0.0, until - self._clock())
 
     def failed(self, client_id: str) -> None:
+        """Record a failed attempt."""
         count = self._failures.pop(client_id, (0, 0.0))[0] + 1
         pause = min(_LONGEST, 2.0 ** (count - _FREE)) if count >= _FREE else 0.0
         if len(self._failures) >= _MOST:
@@ -33,4 +33,5 @@ class LoginThrottle:
         self._failures[client_id] = count, self._clock() + pause
 
     def passed(self, client_id: str) -> None:
+        """Record a successful attempt, which resets the count."""
         self._failures.pop(client_id, None)

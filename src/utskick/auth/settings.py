@@ -1,4 +1,4 @@
-"""The ``[auth]`` table: who gives out the tokens that are taken here, and what their claims say."""
+"""Settings section ``[auth]``: accepted issuers and their claims."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{
 
 
 def _secure(text: str) -> str:
-    """Keys that come over a line which others can write on would be theirs."""
+    """Require a secure address, as keys read over an insecure one could be replaced."""
     if not is_secure(text):
         raise ValueError("must be an https address (http only on this machine)")
     return text
 
 
 def is_secure(url: str) -> bool:
-    """Whether nobody else can write on the line: https, or http on this machine."""
+    """Return whether the address is safe from interception: https, or http on this machine."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and (
@@ -38,15 +38,14 @@ SecureAddress = Annotated[Address, AfterValidator(_secure)]
 
 
 class IssuerSection(HttpPeer):
-    """An issuer of the municipality's. ``url``: its ``iss``, under which its metadata is found
-    (OpenID Connect Discovery, RFC 8414).
+    """An external issuer. ``url``: its ``iss`` and the base of its metadata.
 
-    ``jwks_url``: where its keys are, for one that has no metadata. ``client_claim``: default
-    ``client_id``, else ``azp``, else ``sub``. ``municipalities``: of every token of this issuer,
-    instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else ``roles``.
-    ``scopes``: its word → ours; with it, only its words count. Claims within others are named with
-    a dot between. ``label``: what stands behind its clients' names (``bygg@kommun``): a client of
-    one issuer is never taken for a client of another.
+    Metadata: OpenID Connect Discovery or RFC 8414. ``jwks_url``: for an issuer without metadata.
+    ``client_claim``: default ``client_id``, else ``azp``, else ``sub``. ``municipalities``: fixed
+    for all its tokens, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
+    ``roles``. ``scopes``: maps its scopes to ours; unmapped ones are ignored. Nested claims are
+    named with dots. ``label``: suffix of its client ids (``bygg@kommun``), which keeps the clients
+    of different issuers apart.
     """
 
     url: SecureAddress
@@ -63,21 +62,21 @@ class IssuerSection(HttpPeer):
 
     @property
     def name(self) -> str:
-        """What its tokens say in ``iss``, to the letter."""
+        """The exact ``iss`` of its tokens."""
         return self.issuer or self.url
 
     @property
     def realm(self) -> str:
-        """What its clients are of: ``label``, else its address without the scheme."""
+        """Suffix of its client ids: ``label``, else its address without the scheme."""
         return self.label or re.sub(r"\Ahttps?://|@|\s", "", self.name)
 
 
 class AuthSection(Section):
-    """``mode``: whose tokens are taken; ``off``: nobody is asked for one. ``issuer``: the address
-    under which the embedded issuer is known.
+    """Section ``[auth]``.
 
-    ``certificate_header``: in which a proxy tells the thumbprint of the client's certificate (RFC
-    8705 section 3.1).
+    ``mode``: whose tokens are accepted; ``off`` disables authentication. ``issuer``: public address
+    of the embedded issuer. ``certificate_header``: header in which a proxy passes the thumbprint of
+    the client certificate (RFC 8705 section 3.1).
     """
 
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
@@ -88,30 +87,33 @@ class AuthSection(Section):
     certificate_header: Header | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> AuthSection:
+    def _is_consistent(self) -> AuthSection:
         if self.foreign and not self.issuers:
             raise ValueError(
-                f'mode "{self.mode}" needs an issuer: add [[auth.issuers]] with its url'
+                f'mode "{self.mode}" requires an issuer: add [[auth.issuers]] with its url'
             )
         if self.issuers and not self.foreign:
             raise ValueError(
-                f'mode "{self.mode}" takes no tokens of [[auth.issuers]]: write mode = "external" or "both"'
+                f'mode "{self.mode}" does not accept tokens of [[auth.issuers]]: set mode ='
+                ' "external" or "both"'
             )
         names = [issuer.name for issuer in self.issuers]
         if len(set(names)) < len(names):
-            raise ValueError("each of [[auth.issuers]] must have a url of its own")
+            raise ValueError("each of [[auth.issuers]] must have a different url")
         realms = [issuer.realm for issuer in self.issuers]
         if len(set(realms)) < len(realms):
             raise ValueError(
-                "each of [[auth.issuers]] must have a label of its own: it tells their clients apart"
+                "each of [[auth.issuers]] must have a different label, which keeps their clients"
+                " apart"
             )
         return self
 
     @property
     def embedded(self) -> bool:
-        """Whether tokens are given out here."""
+        """Whether the embedded issuer is enabled."""
         return self.mode in ("embedded", "both")
 
     @property
     def foreign(self) -> bool:
+        """Whether tokens of external issuers are accepted."""
         return self.mode in ("external", "both")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from utskick import settings as settings_module
 from utskick.auth import setup as access
-from utskick.auth.sandbox_client import KeptClient
+from utskick.auth.sandbox_client import SandboxClient
 from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as speaking
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
@@ -255,10 +255,10 @@ async def _kept_client(settings: Settings, database: Database) -> Path | None:
     elsewhere it is revoked."""
     if not settings.section("auth").embedded or settings.database.url is not None:
         return None
-    client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
+    client = SandboxClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
     if speaking.in_sandbox(settings):
-        return await client.keep(settings.data.folder.expanduser().absolute())
-    await client.drop()
+        return await client.ensure(settings.data.folder.expanduser().absolute())
+    await client.revoke()
     return None
 
 

@@ -7,7 +7,7 @@ import asyncio
 from typing import Final
 
 from utskick import bootstrap
-from utskick.auth.discovery import DiscoveryFault, RemoteKeys, Unread
+from utskick.auth.discovery import DiscoveryFault, KeysUnavailable, RemoteKeys
 from utskick.auth.sandbox_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
 from utskick.bootstrap import channels as speaking
@@ -155,7 +155,7 @@ async def _issuer(issuer: IssuerSection) -> Finding:
     try:
         async with asyncio.timeout(3 * SECONDS):
             usable = await keys.read()
-    except Unread as fault:
+    except KeysUnavailable as fault:
         return Finding(what, Grade.FAULT, str(fault), _TODO[fault.why])
     except TimeoutError:
         return Finding(

@@ -97,7 +97,7 @@ def _issuer(to: Routes, service: ApiContext) -> None:
     access = service.access
     if access.issuer is None:
         return
-    header = access.door.certificate_header if access.door is not None else None
+    header = access.authenticator.certificate_header if access.authenticator is not None else None
     endpoints = oauth.IssuerEndpoints(
         access.issuer, tuple(scopes.every(service.channels)), header, service.refusals
     )

@@ -115,7 +115,7 @@ async def test_calls_without_a_token_are_told_once_and_then_counted(
         first = {
             "operation": "getMessage",
             "refused": "unauthorized",
-            "why": "no access token was shown",
+            "why": "no access token",
             "municipality": "2281",
         }
         assert [entry["subject"] for entry in told] == [

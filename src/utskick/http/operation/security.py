@@ -27,7 +27,7 @@ def schemes(service: ApiContext) -> dict[str, Any]:
         found["oauth2"] = {"type": "oauth2", "flows": {"clientCredentials": flow}}
     if access.discovery is not None:
         found["issuer"] = {"type": "openIdConnect", "openIdConnectUrl": access.discovery}
-    if access.door is not None:
+    if access.authenticator is not None:
         found["bearer"] = {
             "type": "http",
             "scheme": "bearer",
@@ -39,7 +39,7 @@ def schemes(service: ApiContext) -> dict[str, Any]:
 
 def guarded(described: dict[str, Any], scope: str, access: Access) -> dict[str, Any]:
     """An operation with the scope that it needs, by each of the ways to a token."""
-    ways = {"oauth2": access.issuer, "issuer": access.discovery, "bearer": access.door}
+    ways = {"oauth2": access.issuer, "issuer": access.discovery, "bearer": access.authenticator}
     refusals = problems_of(
         401,
         403,

@@ -56,7 +56,7 @@ class Routes:
         """``scope``: of an operation that is a channel's; the others' are in the table."""
         operation = described["operationId"]
         needed = scope or scopes.needed(operation)
-        door, guard = self._service.access.door, None
+        door, guard = self._service.access.authenticator, None
         if door is not None and needed is not None:
             guard = Authorization(door, operation, needed, self._service)
             described = openapi.guarded(described, needed, self._service.access)
