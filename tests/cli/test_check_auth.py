@@ -286,13 +286,13 @@ async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
         "ok",
         "fault",
     )
-    assert "gave a token, and the service answers 403 (refused-login)" in line(
+    assert "issued a token, but the service answers 403 (refused-login)" in line(
         "directory / citizen", done
     )
     assert SECRET not in done.out + done.err
     town.instead = lambda request: web.Response(status=401) if request.path == "/token" else None
     done = await check(directory=section)
-    assert "gives us no token (refused-login)" in line("directory / party", done)
+    assert "issued no token (refused-login)" in line("directory / party", done)
     town.instead = lambda request: (
         web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
     )

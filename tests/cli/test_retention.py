@@ -97,9 +97,9 @@ def test_settings_that_make_no_rule_are_told(
     assert done.code == 1
     assert "set days, or preserve = true" in done.err
     monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"PIGEON": {"days": 1, "decision": "KS 2"}}')
-    assert "decision is needed with days" in over("retention", "status").err
+    assert "decision must be set with days" in over("retention", "status").err
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
-    assert "no message type named PIGEON" in over("retention", "status").err
+    assert "no message type is named PIGEON" in over("retention", "status").err
 
 
 def test_there_are_rules_for_every_type_that_a_channel_has() -> None:

@@ -18,7 +18,7 @@ from utskick.cli import check_storage as storage
 from utskick.cli.check_result import SECONDS, Finding, Grade
 from utskick.configuration.inheritance import Configuration
 from utskick.directory import setup as neighbourhood
-from utskick.directory.empty import NOBODY
+from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
@@ -76,7 +76,7 @@ def _sandbox(settings: Settings) -> Finding:
 async def _channel(name: str, settings: Settings, configuration: Configuration) -> list[Finding]:
     """Its accounts, those of units among them."""
     try:
-        channel = speaking.channel_of(name, configuration, NOBODY)
+        channel = speaking.channel_of(name, configuration, EMPTY_DIRECTORY)
     except (UtskickError, OSError) as fault:
         return [Finding(name, Grade.FAULT, str(fault), f"mend [{name}]")]
     found = await _look(channel)
@@ -141,7 +141,7 @@ async def _neighbours(settings: Settings) -> list[Finding]:
     """The municipality's own services, where the directory asks them."""
     try:
         async with asyncio.timeout(6 * SECONDS):
-            found = await neighbourhood.look(
+            found = await neighbourhood.check(
                 settings.section("directory"), settings.default_municipality
             )
     except TimeoutError:

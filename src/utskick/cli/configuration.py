@@ -75,7 +75,7 @@ def listed(municipality: MunicipalityId, config: Config = None) -> None:
     )
 
     async def look(_: Database, watch: ConfigurationWatcher) -> None:
-        for said in watch.now.said(municipality):
+        for said in watch.now.of_municipality(municipality):
             value = showing.own(watch.now, said)
             words = ", ".join(value) if value is not None else "[red]cannot be used[/]"
             unit = said.unit
@@ -154,7 +154,7 @@ def put(
 
     async def write(database: Database, watch: ConfigurationWatcher) -> None:
         _check(watch, section)
-        await Changes(watch, speaking.reach_of(settings)).put(change, given)
+        await Changes(watch, speaking.provider_policy(settings)).put(change, given)
         await _trace(database, change, "putConfiguration")
 
     _run(settings, write)
@@ -178,7 +178,9 @@ def remove(
     async def write(database: Database, watch: ConfigurationWatcher) -> None:
         nonlocal removed
         _check(watch, section)
-        removed = await Changes(watch, speaking.reach_of(settings)).delete(change.unit, section)
+        removed = await Changes(watch, speaking.provider_policy(settings)).delete(
+            change.unit, section
+        )
         if removed:
             await _trace(database, change, "deleteConfiguration")
 
@@ -201,7 +203,7 @@ def _run(settings: Settings, work: Any) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, ConfigurationWatcher]]:
     async with bootstrap.opened(settings) as database, answering():
-        watch = speaking.watch_of(settings, database)
+        watch = speaking.configuration_watcher(settings, database)
         await watch.refresh()
         yield database, watch
 

@@ -29,7 +29,7 @@ from utskick.cli.payloads import read_file
 from utskick.cli.people_csv import Roster, roster_of
 from utskick.cli.rejections import Rejections
 from utskick.directory.database import tables_of
-from utskick.directory.importer import ImportCounts, ImportRow, RejectedRow, Roll
+from utskick.directory.importer import DirectoryImporter, ImportCounts, ImportRow, RejectedRow
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
@@ -106,7 +106,7 @@ async def _written(
     database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
 ) -> ImportCounts:
     roll, now, created, replaced = (
-        Roll(database, tables_of(database, database.vault.safe)),
+        DirectoryImporter(database, tables_of(database, database.vault.safe)),
         utc_now(),
         0,
         0,
@@ -114,7 +114,7 @@ async def _written(
     refused: list[RejectedRow] = []
     writing, rest = bar.add_task("write", total=len(entries)), iter(entries)
     while part := list(islice(rest, _STRIDE)):
-        taken = await roll.take(order.municipality_id, part, now)
+        taken = await roll.add(order.municipality_id, part, now)
         created, replaced = created + taken.created, replaced + taken.replaced
         refused += taken.refused
         bar.advance(writing, len(part))

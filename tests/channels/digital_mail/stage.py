@@ -23,7 +23,7 @@ from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
 from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.directory.empty import Nobody
+from utskick.directory.empty import EmptyDirectory
 from utskick.domain.channel import Draft
 from utskick.domain.directory_ports import LegalId, Neighbours
 from utskick.domain.outcome import Deferred, Outcome
@@ -121,7 +121,7 @@ def standing(recipient: str, address: str, **changes: str) -> str:
     )
 
 
-class People(Nobody):
+class People(EmptyDirectory):
     """A directory of the test: ``known``: party → number; ``asked``: the groups that were asked
     for."""
 
@@ -229,7 +229,7 @@ class Stage:
         section = DigitalMailSettings.model_validate(
             {**members, "accounts": {"mm": self.settings(**account)}}
         )
-        made = build(section, Neighbours(self.people, Nobody()), self.clock)
+        made = build(section, Neighbours(self.people, EmptyDirectory()), self.clock)
         self.channels.append(made)
         return made
 

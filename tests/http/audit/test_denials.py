@@ -17,8 +17,8 @@ from tests.http.audit.test_audit import SMS, WHO, trail
 from tests.http.conftest import Client, serving
 from utskick.store.database import Database
 
-SCOPE = "this call needs the scope history:read, which the token does not have"
-OTHER = "the token does not speak for the municipality of this call"
+SCOPE = "this call requires the scope history:read, which the token does not have"
+OTHER = "the token is not valid for the municipality of this call"
 
 
 async def known_as(client: Client, database: Database, name: str, **may: Any) -> Client:
