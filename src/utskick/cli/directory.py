@@ -29,7 +29,12 @@ from utskick.cli.payloads import read_file
 from utskick.cli.people_csv import Roster, roster_of
 from utskick.cli.rejections import Rejections
 from utskick.directory.database import tables_of
-from utskick.directory.importer import DirectoryImporter, ImportCounts, ImportRow, RejectedRow
+from utskick.directory.importer import (
+    DirectoryImportCounts,
+    DirectoryImporter,
+    ImportRow,
+    RejectedRow,
+)
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
@@ -83,7 +88,7 @@ def _carry_out(settings: Settings, order: ImportOptions) -> None:
         reading = bar.add_task("read", total=max(len(rows.rows) - 1, 0))
         roster = roster_of(rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading))
         taken = (
-            ImportCounts(0, 0)
+            DirectoryImportCounts(0, 0)
             if order.dry_run
             else asyncio.run(_take(settings, order, roster, bar))
         )
@@ -97,14 +102,14 @@ def _carry_out(settings: Settings, order: ImportOptions) -> None:
 
 async def _take(
     settings: Settings, order: ImportOptions, roster: Roster, bar: Progress
-) -> ImportCounts:
+) -> DirectoryImportCounts:
     async with bootstrap.opened(settings) as database, answering():
         return await _written(database, order, roster.entries, bar)
 
 
 async def _written(
     database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
-) -> ImportCounts:
+) -> DirectoryImportCounts:
     roll, now, created, replaced = (
         DirectoryImporter(database, tables_of(database, database.vault.safe)),
         utc_now(),
@@ -118,7 +123,7 @@ async def _written(
         created, replaced = created + taken.created, replaced + taken.replaced
         refused += taken.refused
         bar.advance(writing, len(part))
-    return ImportCounts(created, replaced, tuple(refused))
+    return DirectoryImportCounts(created, replaced, tuple(refused))
 
 
 def _bar() -> Progress:
@@ -132,7 +137,7 @@ def _bar() -> Progress:
     )
 
 
-def _show(roster: Roster, taken: ImportCounts, refused: Sequence[RejectedRow]) -> None:
+def _show(roster: Roster, taken: DirectoryImportCounts, refused: Sequence[RejectedRow]) -> None:
     rows = [
         ("columns", ", ".join(f"{role}: {name}" for role, name in roster.columns.items())),
         ("right rows", str(len(roster.entries) - len(taken.refused))),

@@ -49,7 +49,7 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportCounts:
+class DirectoryImportCounts:
     """Result of importing some rows."""
 
     created: int
@@ -66,13 +66,13 @@ class DirectoryImporter:
 
     async def add(
         self, municipality_id: str, entries: Sequence[ImportRow], now: datetime
-    ) -> ImportCounts:
+    ) -> DirectoryImportCounts:
         """Import the rows at once, or row by row if a concurrent writer interferes."""
         try:
             return await self._add(municipality_id, entries, now)
         except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             if len(entries) == 1:
-                return ImportCounts(
+                return DirectoryImportCounts(
                     0,
                     0,
                     (
@@ -83,7 +83,7 @@ class DirectoryImporter:
                     ),
                 )
         parts = [await self.add(municipality_id, [entry], now) for entry in entries]
-        return ImportCounts(
+        return DirectoryImportCounts(
             sum(p.created for p in parts),
             sum(p.replaced for p in parts),
             tuple(r for p in parts for r in p.refused),
@@ -91,7 +91,7 @@ class DirectoryImporter:
 
     async def _add(
         self, municipality_id: str, entries: Sequence[ImportRow], now: datetime
-    ) -> ImportCounts:
+    ) -> DirectoryImportCounts:
         async with self._database.transaction() as connection:
             known = await self._tables.parties.by_number(
                 connection, municipality_id, [e.legal_id for e in entries]
@@ -118,7 +118,7 @@ class DirectoryImporter:
                         entry,
                     )
             if not parties:
-                return ImportCounts(0, 0, tuple(refused))
+                return DirectoryImportCounts(0, 0, tuple(refused))
             # In a fixed order, so that concurrent imports do not deadlock.
             ordered = sorted(parties.items(), key=lambda item: item[1][0].legal_id.number)
             created = await self._tables.parties.put_all(
@@ -127,7 +127,7 @@ class DirectoryImporter:
             await self._contacts(
                 connection, municipality_id, {i: e for i, (_, e) in ordered if e.contacts}, now
             )
-            return ImportCounts(created, len(parties) - created, tuple(refused))
+            return DirectoryImportCounts(created, len(parties) - created, tuple(refused))
 
     async def _contacts(
         self,

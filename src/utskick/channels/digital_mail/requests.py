@@ -45,7 +45,7 @@ Filename = Annotated[
 Crowd = crowd(MOST_PARTIES)
 
 
-class Party(Body, title="DigitalMailParty"):
+class DigitalMailParty(Body, title="DigitalMailParty"):
     """The recipients, each of whom gets a message of their own."""
 
     party_ids: Annotated[list[Uuid], Crowd]
@@ -86,7 +86,7 @@ class DigitalMailRequest(Body):
     and those of every sending form.
     """
 
-    party: Party
+    party: DigitalMailParty
     sender: DigitalSender | None = None
     subject: Line255 | None = Field(None, json_schema_extra=OR_NULL)
     department: Department | None = Field(None, json_schema_extra=OR_NULL)

@@ -55,7 +55,7 @@ Host = Annotated[str, AfterValidator(_host)]
 _Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\ufffe\uffff]+$")]
 
 
-class SupportInfo(Section):
+class SupportInfoSettings(Section):
     """Contact information for the citizen (Message.xsd v3, SupportInfo)."""
 
     text: Annotated[_Line, Field(max_length=1024)]
@@ -163,7 +163,7 @@ class SendingOrganisation(OwnCertificate):
 
     name: Annotated[_Line, Field(min_length=2, max_length=256)]
     municipality: Municipality
-    support_info: SupportInfo | None = None
+    support_info: SupportInfoSettings | None = None
     former: tuple[OwnCertificate, ...] = ()
 
 
@@ -220,7 +220,7 @@ class DigitalMailSettings(ChannelSection):
 
     organization: Organization | None = None
     subject: Annotated[_Line, Field(max_length=255)] = "Meddelande"
-    support_info: SupportInfo = SupportInfo(text="Kontakta oss om du har frågor.")
+    support_info: SupportInfoSettings = SupportInfoSettings(text="Kontakta oss om du har frågor.")
     accounts: dict[AccountName, MinaMeddelandenAccount] = Field(default_factory=dict)
 
     def organization_of(self, municipality_id: str) -> str | None:

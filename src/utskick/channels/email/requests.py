@@ -61,7 +61,7 @@ class EmailParty(Body, title="EmailRequestParty"):
     external_references: list[ExternalReference] | None = None
 
 
-class Sender(Body, title="EmailSender"):
+class EmailSender(Body, title="EmailSender"):
     """The sender, as displayed to the reader."""
 
     name: Title
@@ -100,7 +100,7 @@ class _Content(_Scheduling):
     subject: Title
     message: FreeText | None = None
     html_message: Base64 | None = None
-    sender: Sender | None = None
+    sender: EmailSender | None = None
     attachments: list[EmailAttachment] | None = None
     headers: Headers | None = None
 

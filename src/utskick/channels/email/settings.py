@@ -59,7 +59,7 @@ def _mailbox(address: str) -> str:
     return address
 
 
-class DefaultSender(requests.Sender):
+class DefaultSender(requests.EmailSender):
     """Sender of messages whose request names none."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

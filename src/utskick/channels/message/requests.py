@@ -37,7 +37,7 @@ Name = Annotated[
 ]
 
 
-class EmailSender(Body, title="Email"):
+class MessageEmailSender(Body, title="Email"):
     """Sender of an e-mail."""
 
     name: Name
@@ -45,17 +45,17 @@ class EmailSender(Body, title="Email"):
     reply_to: OptionalEmail | None = None
 
 
-class SmsSender(Body, title="Sms"):
+class MessageSmsSender(Body, title="Sms"):
     """Sender of an SMS."""
 
     name: SmsName
 
 
-class Sender(Body, title="MessageSender"):
+class MessageSender(Body, title="MessageSender"):
     """Senders by channel."""
 
-    email: EmailSender | None = None
-    sms: SmsSender | None = None
+    email: MessageEmailSender | None = None
+    sms: MessageSmsSender | None = None
 
 
 class MessageParty(Body):
@@ -70,7 +70,7 @@ class Message(Body):
 
     party: MessageParty
     filters: dict[str, list[FreeText]] | None = None
-    sender: Sender | None = None
+    sender: MessageSender | None = None
     subject: FreeLine | None = None
     message: Text
     html_message: Base64 | None = None

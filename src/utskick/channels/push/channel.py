@@ -55,7 +55,7 @@ FORMS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenAccount:
+class _OpenPushAccount:
     """An account with its provider client."""
 
     name: str
@@ -85,7 +85,7 @@ class PushChannel(ChannelDefaults):
     def __init__(
         self,
         settings: PushSettings,
-        accounts: Sequence[_OpenAccount],
+        accounts: Sequence[_OpenPushAccount],
         subscriptions: SubscriptionLookup,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -214,7 +214,7 @@ class PushChannel(ChannelDefaults):
 def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
     """Build the channel with one client per configured account."""
     accounts = [
-        _OpenAccount(name, account, _provider(account))
+        _OpenPushAccount(name, account, _provider(account))
         for name, account in settings.accounts.items()
     ]
     return PushChannel(settings, accounts, neighbours.subscriptions)

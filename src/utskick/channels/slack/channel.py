@@ -33,7 +33,7 @@ from utskick.outgoing.parsing import members
 _MIB: Final = 1_048_576
 
 
-class _OpenAccount:
+class _OpenSlackAccount:
     """An account with its HTTP client."""
 
     def __init__(self, name: str, settings: SlackAccount) -> None:
@@ -110,7 +110,7 @@ class SlackChannel(ChannelDefaults):
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
         self._accounts = {
-            name: _OpenAccount(name, account) for name, account in settings.accounts.items()
+            name: _OpenSlackAccount(name, account) for name, account in settings.accounts.items()
         }
         self.accounts = tuple(
             Account(n, a.provider, a.priority, a.concurrency, a.rate)
@@ -140,7 +140,7 @@ class SlackChannel(ChannelDefaults):
             secret=request.token.encode("ascii") if request.token else None,
         )
 
-    def _account_of(self, municipality_id: str) -> _OpenAccount | None:
+    def _account_of(self, municipality_id: str) -> _OpenSlackAccount | None:
         name = self._settings.account_of(municipality_id)
         return self._accounts[name] if name is not None else None
 
