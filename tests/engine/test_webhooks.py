@@ -22,7 +22,7 @@ from utskick.domain.webhook import SCHEDULE, Stopped
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.http_client import Timeouts
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
@@ -38,7 +38,7 @@ class Stage:
     def __init__(self, database: Database, receiver: Receiver) -> None:
         self.database, self.receiver, self.now = database, receiver, utc_now()
         self.webhooks = Webhooks(database)
-        self.receivers = Receivers(HERE, Timeouts(8, 8))
+        self.receivers = WebhookClient(HERE, Timeouts(8, 8))
         self.round = self.worker()
         receiver.by_their_clock = False
 
@@ -51,7 +51,7 @@ class Stage:
     @asynccontextmanager
     async def calling(self, timeouts: Timeouts) -> AsyncIterator[WebhookRound]:
         """A worker that has so much patience."""
-        receivers = Receivers(HERE, timeouts)
+        receivers = WebhookClient(HERE, timeouts)
         yield WebhookRound(self.database, receivers, self.clock, rest=0.01)
         await receivers.close()
 

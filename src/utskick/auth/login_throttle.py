@@ -1,5 +1,4 @@
-"""Against guessing: who has shown wrong credentials for a client again and again has to wait,
-longer each time."""
+"""Login throttle: failed attempts for a client impose exponentially longer waits."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ _MOST: Final = 10_000
 
 
 class LoginThrottle:
-    """In one process. What is forgotten first is what has been quiet for longest."""
+    """Throttle of one process. The client with the oldest failure is forgotten first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

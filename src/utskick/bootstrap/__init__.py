@@ -1,6 +1,6 @@
-"""Composition root: settings → database, channels, engine, HTTP app. The one package that knows all.
+"""Composition root: settings → database, channels, engine, HTTP app.
 
-It is where parts are chosen and put together; every other package is handed what it works with.
+The only package that knows all others: it chooses the parts and passes them what they need.
 """
 
 from utskick.bootstrap.listener import check_host, is_loopback, stop_signal, stop_wanted

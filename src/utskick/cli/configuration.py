@@ -77,7 +77,7 @@ def list_settings(municipality: MunicipalityId, config: Config = None) -> None:
     )
 
     async def show_rows(_: Database, watcher: ConfigurationWatcher) -> None:
-        for setting in watcher.now.said(municipality):
+        for setting in watcher.now.of_municipality(municipality):
             value = redaction.own(watcher.now, setting)
             text = ", ".join(value) if value is not None else "[red]invalid[/]"
             unit = setting.unit
@@ -168,7 +168,7 @@ def set_section(
 
     async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
         _check(watcher, section)
-        await Changes(watcher, channel_setup.reach_of(settings)).put(change, members)
+        await Changes(watcher, channel_setup.provider_policy(settings)).put(change, members)
 
     _run(settings, write)
     console.print_line(f"{section} is set for {change.unit}.")
@@ -192,7 +192,7 @@ def remove(
     async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
         nonlocal removed
         _check(watcher, section)
-        removed = await Changes(watcher, channel_setup.reach_of(settings)).delete(change)
+        removed = await Changes(watcher, channel_setup.provider_policy(settings)).delete(change)
 
     _run(settings, write)
     console.print_line(
@@ -213,7 +213,7 @@ def _run(settings: Settings, work: Any) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, ConfigurationWatcher]]:
     async with bootstrap.opened(settings) as database, answering():
-        watcher = channel_setup.watch_of(settings, database)
+        watcher = channel_setup.configuration_watcher(settings, database)
         await watcher.refresh()
         yield database, watcher
 

@@ -17,7 +17,7 @@ import structlog
 
 from utskick.domain.clock import Clock
 from utskick.domain.webhook import Stopped, wait_after
-from utskick.outgoing.webhooks import AT_ONCE, Heard, Receivers, Signed
+from utskick.outgoing.webhooks import AT_ONCE, WebhookCall, WebhookClient, WebhookResponse
 from utskick.store.database import PASSING, Database
 from utskick.store.events.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
 from utskick.store.events.webhooks import Owner
@@ -37,7 +37,7 @@ class WebhookRound:
     """
 
     def __init__(
-        self, database: Database, receivers: Receivers, clock: Clock, rest: float = 1.0
+        self, database: Database, receivers: WebhookClient, clock: Clock, rest: float = 1.0
     ) -> None:
         self._calls = WebhookCalls(database)
         self._receivers = receivers
@@ -133,14 +133,14 @@ class WebhookRound:
     async def _called(self, claimed: Claimed, call: OpenCall) -> bool:
         """Make one call. Returns whether to go on."""
         heard = await self._receivers.call(
-            claimed.url, Signed(str(call.id), call.body, claimed.secrets), self._clock()
+            claimed.url, WebhookCall(str(call.id), call.body, claimed.secrets), self._clock()
         )
         if heard.fault is None:
             return await self._calls.succeeded(claimed, call, self._clock())
         await self._calls.failed(claimed, call, self._failure(claimed, call, heard))
         return False
 
-    def _failure(self, claimed: Claimed, call: OpenCall, heard: Heard) -> Failure:
+    def _failure(self, claimed: Claimed, call: OpenCall, heard: WebhookResponse) -> Failure:
         assert heard.fault is not None
         now, failures = self._clock(), call.failures + 1
         wait = wait_after(failures, heard.retry_after, random.random())  # noqa: S311

@@ -29,7 +29,7 @@ from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.webhooks import WebhookRound
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import PASSING, Database
 from utskick.store.messages.attempts import Attempts
 from utskick.store.messages.deliveries import Deliveries
@@ -65,7 +65,7 @@ class WorkerOptions:
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
-    receivers: Receivers | None = None
+    receivers: WebhookClient | None = None
     retention: Collection[RetentionRule] = ()
 
 

@@ -19,7 +19,7 @@ from utskick.engine.receipts import Receipts
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.outgoing.address_guard import AddressPolicy
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
@@ -66,7 +66,7 @@ class ApiContext:
     resolutions: Resolutions
     directory: DatabaseDirectory
     keeps_contacts: bool
-    receivers: Receivers
+    receivers: WebhookClient
     configuration: ConfigurationWatcher
     reach: AddressPolicy
     refusals: DenialLog

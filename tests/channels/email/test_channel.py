@@ -14,7 +14,7 @@ from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.channels.email.test_requests import FILE, GOOD, PARTY
 from tests.channels.email.wire import ScriptedServer, channel_to
 from utskick.channels.email.channel import EmailChannel, build
-from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, compose
 from utskick.channels.email.requests import (
     EmailBatchRequest,
     EmailRequest,
@@ -190,7 +190,7 @@ def test_a_short_batch_is_planned_as_a_long_one() -> None:
 
 def test_the_limit_is_exactly_the_size_of_the_message() -> None:
     body = {"attachments": [{**FILE, "content": b64encode(b"x" * 5000).decode()}]}
-    size = len(compose(draft(plan(body)), new_id(), Encoded()).data)
+    size = len(compose(draft(plan(body)), new_id(), AttachmentCache()).data)
     plan(body, message_limit=size)
     with pytest.raises(Invalid) as caught:
         plan(body, message_limit=size - 1)

@@ -142,7 +142,7 @@ def test_a_text_over_the_limit_is_refused_with_both_numbers() -> None:
         SMS.plan(one(message="a" * 306 + "b"), RequestContext("2281"))
     (violation,) = fault.value.violations
     assert violation.field == "message"
-    assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters), and the limit is 2."
+    assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters); the limit is 2."
     assert SMS.plan(one(message="a" * 306), RequestContext("2281")).remarks["sms"]["segments"] == 2
 
 

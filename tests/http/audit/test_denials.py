@@ -17,8 +17,8 @@ from tests.http.audit.test_audit import SMS, WHO, trail
 from tests.http.conftest import Client, serving
 from utskick.store.database import Database
 
-SCOPE = "this call needs the scope history:read, which the token does not have"
-OTHER = "the token does not speak for the municipality of this call"
+SCOPE = "this call requires the scope history:read, which the token does not have"
+OTHER = "the token is not valid for the municipality of this call"
 
 
 async def known_as(client: Client, database: Database, name: str, **may: Any) -> Client:
@@ -115,7 +115,7 @@ async def test_calls_without_a_token_are_told_once_and_then_counted(
         first = {
             "operation": "getMessage",
             "refused": "unauthorized",
-            "why": "no access token was shown",
+            "why": "no access token",
             "municipality": "2281",
         }
         assert [entry["subject"] for entry in told] == [

@@ -101,7 +101,7 @@ async def test_without_a_token_no_call_does_anything_but_say_where_to_get_one(
         "SELECT municipality_id, action, subject ->> 'why' AS why FROM audit_entries ORDER BY 3"
     )
     assert [tuple(row) for row in told] == [
-        ("2281", "refused", "no access token was shown"),
+        ("2281", "refused", "no access token"),
         ("2281", "refused", "the token is not a signed JWT"),
     ], "and a flood is told as one"
 

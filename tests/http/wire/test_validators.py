@@ -201,7 +201,7 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
     ],
     ("/letter", "LetterRequest"): [
         *each("party", (ABSENT, None), NULL),
-        ("party", {}, "partyIds or addresses is needed: there is nobody to send the letter to"),
+        ("party", {}, "must have partyIds or addresses: the letter has no recipient"),
         *((("party.partyIds", [value], {"party.partyIds[0]": UUID})) for value in (None, *IDS)),
         *REFERENCES,
         *SUPPORT,

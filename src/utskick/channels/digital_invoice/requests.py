@@ -1,5 +1,4 @@
-"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the
-provider to find out."""
+"""Request body of a digital invoice (contract section 4.8), validated beyond the contract."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Above this an amount is a slip of the pen (kronor).
+#: Maximum amount in kronor; a higher one is assumed to be a mistake.
 HIGHEST: Final = Decimal("999999999.99")
 
 Amount = Annotated[
@@ -61,7 +60,7 @@ PaymentReference = Annotated[
 
 
 class InvoiceParty(Body, title="DigitalInvoiceParty"):
-    """Who is to pay: a person or an organisation."""
+    """The payer: a person or an organisation."""
 
     party_id: Uuid = Field(
         description="Party id of a person or an organisation",
@@ -73,7 +72,7 @@ class InvoiceParty(Body, title="DigitalInvoiceParty"):
 
 
 class Details(Body):
-    """What is to be paid, when, and to which account."""
+    """Payment details: amount, due date and account."""
 
     amount: Amount = Field(description="Amount in SEK with at most two decimals", examples=[123.45])
     due_date: date = Field(description="The last day to pay", examples=["2035-10-09"])
@@ -92,7 +91,7 @@ class Details(Body):
 
 
 class InvoiceFile(Body, title="DigitalInvoiceFile"):
-    """A PDF, as BASE64."""
+    """A PDF in base64."""
 
     content_type: Annotated[str, one_of("application/pdf")] = Field(
         description="The media type", examples=["application/pdf"]
@@ -158,5 +157,5 @@ class DigitalInvoiceRequest(Body):
 
     @property
     def is_payable(self) -> bool:
-        """True unless it is said not to be (contract Q25)."""
+        """Whether the invoice can be paid; default true (contract Q25)."""
         return self.payable is not False

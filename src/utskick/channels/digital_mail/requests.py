@@ -1,5 +1,4 @@
-"""The bodies: a digital mail to one or more parties (contract 4.6), and the question who has a
-mailbox (contract 4.7)."""
+"""Request bodies: digital mail to one or more parties (contract 4.6), mailbox query (4.7)."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ from utskick.domain.validators import (
     is_base64,
 )
 
-#: Recipients of one request.
+#: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
 Filename = Annotated[
@@ -46,8 +45,8 @@ Filename = Annotated[
 Crowd = crowd(MOST_PARTIES)
 
 
-class Party(Body, title="DigitalMailParty"):
-    """Who is to get the message, each a mail of their own."""
+class DigitalMailParty(Body, title="DigitalMailParty"):
+    """The recipients, each of whom gets a message of their own."""
 
     party_ids: Annotated[list[Uuid], Crowd] = Field(
         description="Party ids of persons and organisations"
@@ -58,7 +57,7 @@ class Party(Body, title="DigitalMailParty"):
 
 
 class FileAttachment(Body, title="DigitalMailAttachment"):
-    """A PDF, as BASE64."""
+    """A PDF in base64."""
 
     content_type: Annotated[str, one_of("application/pdf")] = Field(
         description="The media type", examples=["application/pdf"]
@@ -71,11 +70,10 @@ class FileAttachment(Body, title="DigitalMailAttachment"):
 
 
 class OfficialMatter(Body):
-    """The case that the message belongs to ("kundärende"): a mailbox can then show its messages
-    together.
+    """The case ("kundärende") that the message belongs to, by which mailboxes group messages.
 
-    ``id``: the case number; ``eventId``: of this message within the case; ``precedingEventId``: of
-    an earlier one.
+    ``id``: the case number. ``eventId``: of this message within the case. ``precedingEventId``: of
+    an earlier message.
     """
 
     id: Line255 | None = Field(
@@ -101,14 +99,14 @@ class OfficialMatter(Body):
 
 
 class DigitalMailRequest(Body):
-    """A digital mail to one or more parties.
+    """One message to one or more parties.
 
-    Additional members: ``headerReference`` (the delivery's Reference, which operators and
-    recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` as Mina Meddelanden
-    knows them, and those of every sending form.
+    Members beyond the contract: ``headerReference`` (the delivery's Reference, which operators and
+    recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` of Mina Meddelanden,
+    and those of every sending form.
     """
 
-    party: Party = Field(description="The recipient")
+    party: DigitalMailParty = Field(description="The recipient")
     sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
     subject: Line255 | None = Field(
         None, json_schema_extra=OR_NULL, description="The subject", examples=["Skolan i dag"]
@@ -166,33 +164,32 @@ class DigitalMailRequest(Body):
     @model_validator(mode="wrap")
     @classmethod
     def _body_has_a_type(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Reported under ``contentType``, beside whatever else is wrong."""
+        """Check ``contentType`` against the body, and report it along with other faults."""
         faults: list[InitErrorDetails] = []
-        made: Self | None = None
+        request: Self | None = None
         try:
-            made = handler(data)
+            request = handler(data)
         except ValidationError as fault:
             faults = [_again(error) for error in fault.errors(include_url=False)]
-        said, kind = (
-            (data.get("body"), data.get("contentType")) if isinstance(data, dict) else (None, None)
-        )
-        if isinstance(said, str) and said.strip() and kind is None:
+        members = data if isinstance(data, dict) else {}
+        kind, body = members.get("contentType"), members.get("body")
+        text = body if isinstance(body, str) and body.strip() else None
+        if text and kind is None:
             faults.append(
                 _fault(("contentType",), "contentType must be set when body is provided", kind)
             )
-        if isinstance(said, str) and said.strip() and kind == "text/html" and not is_base64(said):
-            faults.append(_fault(("body",), "not a valid BASE64-encoded string", said))
-        if made is None or faults:
+        if text and kind == "text/html" and not is_base64(text):
+            faults.append(_fault(("body",), "not a valid BASE64-encoded string", text))
+        if request is None or faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-        return made
+        return request
 
     def recipients(self) -> list[Recipient]:
         return [Recipient("", party_id) for party_id in self.party.party_ids]
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without parties and attachments; empty text counts
-        as none given."""
-        shown = {
+        """Return the members stored as content, without parties, attachments and empty text."""
+        stored = {
             "sender",
             "subject",
             "department",
@@ -204,7 +201,7 @@ class DigitalMailRequest(Body):
             "receipt_request",
             "priority",
         }
-        members = self.model_dump(by_alias=True, exclude_none=True, include=shown)
+        members = self.model_dump(by_alias=True, exclude_none=True, include=stored)
         if self.party.external_references is not None:
             members["party"] = {
                 "externalReferences": [pair.model_dump() for pair in self.party.external_references]
@@ -213,35 +210,37 @@ class DigitalMailRequest(Body):
 
 
 class MailboxesRequest(RootModel[list[Uuid]]):
-    """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as
-    those of a parameter."""
+    """A JSON array of distinct party ids.
+
+    Faults are reported as those of a parameter, under ``getMailboxes.partyIds``.
+    """
 
     @model_validator(mode="wrap")
     @classmethod
     def _as_a_parameter(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         faults: list[InitErrorDetails] = []
-        made: Self | None = None
+        request: Self | None = None
         try:
-            made = handler(data)
+            request = handler(data)
         except ValidationError as fault:
             faults = [_of_parameter(error) for error in fault.errors(include_url=False)]
-        if made is not None and not made.root:
+        if request is not None and not request.root:
             faults.append(_fault(("getMailboxes.partyIds",), "must not be empty", []))
-        if made is not None and len({party_id.lower() for party_id in made.root}) < len(made.root):
+        if request is not None and len({p.lower() for p in request.root}) < len(request.root):
             faults.append(
                 _fault(("getMailboxes.partyIds",), "must only contain unique elements", [])
             )
-        if made is None or faults:
+        if request is None or faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-        return made
+        return request
 
 
-def _fault(where: tuple[str | int, ...], message: str, found: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=broken(message), loc=where, input=found)
+def _fault(loc: tuple[str | int, ...], message: str, value: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=broken(message), loc=loc, input=value)
 
 
 def _again(error: Any) -> InitErrorDetails:
-    """The same error, to be raised together with others."""
+    """Convert a reported error to one that can be raised again with others."""
     kind = error["type"]
     if kind == "violation":
         kind = broken(*error["ctx"]["messages"])

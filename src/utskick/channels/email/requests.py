@@ -1,5 +1,4 @@
-"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short
-one (contract 0.1, 4.3, 4.4)."""
+"""Request bodies of single and batch e-mail, in full and short form (contract 0.1, 4.3, 4.4)."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Recipients of one batch.
+#: Maximum number of recipients in a batch.
 BATCH_LIMIT = 100_000
 
 _WELL_FORMED = "must be a well-formed email address"
@@ -38,8 +37,7 @@ Email = Annotated[rules.Email, Constraint(((_WELL_FORMED, is_deliverable),), "mu
 ReplyTo = Annotated[
     rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))
 ]
-#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no
-#: more.
+#: Longer headers can be folded, but mail servers truncate or reject them.
 _LONGEST = 1000
 Title = Annotated[
     Line,
@@ -57,7 +55,7 @@ _BatchSize = Constraint(
 
 
 class EmailParty(Body, title="EmailRequestParty"):
-    """Whom the message concerns."""
+    """The party that the message concerns."""
 
     party_id: Uuid | None = Field(
         default=None,
@@ -69,8 +67,8 @@ class EmailParty(Body, title="EmailRequestParty"):
     )
 
 
-class Sender(Body, title="EmailSender"):
-    """Whom the message is from, as the reader sees it."""
+class EmailSender(Body, title="EmailSender"):
+    """The sender, as displayed to the reader."""
 
     name: Title = Field(description="Name that the recipient sees", examples=["Sundsvall"])
     address: Email = Field(description="Sender address", examples=["noreply@example.se"])
@@ -79,11 +77,12 @@ class Sender(Body, title="EmailSender"):
     )
 
     def members(self) -> dict[str, Any]:
+        """Return the JSON members that have a value."""
         return {k: v for k, v in self.model_dump(by_alias=True).items() if v}
 
 
 class EmailAttachment(Body):
-    """A file, as BASE64."""
+    """A file in base64."""
 
     name: Title = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: FreeLine | None = Field(
@@ -95,8 +94,8 @@ class EmailAttachment(Body):
         return Attachment.of(self.name, self.content_type, decode_base64(self.content))
 
 
-class _Sending(Body):
-    """What every body may say of the sending itself (contract 0.2)."""
+class _Scheduling(Body):
+    """Members common to all bodies that concern delivery (contract 0.2)."""
 
     reference: Reference | None = Field(
         default=None,
@@ -123,8 +122,8 @@ class _Sending(Body):
     )
 
 
-class _Content(_Sending):
-    """What is said: the members that a single message and a batch share."""
+class _Content(_Scheduling):
+    """Members common to a single message and a batch."""
 
     subject: Title = Field(description="The subject", examples=["Skolan i dag"])
     message: FreeText | None = Field(
@@ -133,7 +132,7 @@ class _Content(_Sending):
     html_message: Base64 | None = Field(
         default=None, description="HTML text of an e-mail in Base64", examples=["PHA+SGVqITwvcD4="]
     )
-    sender: Sender | None = Field(default=None, description="Sender; default: as configured")
+    sender: EmailSender | None = Field(default=None, description="Sender; default: as configured")
     attachments: list[EmailAttachment] | None = Field(default=None, description="Files")
     headers: Headers | None = Field(
         default=None,
@@ -142,7 +141,7 @@ class _Content(_Sending):
     )
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without recipients, sender and attachments."""
+        """Return the JSON members stored as content, without recipients, sender, attachments."""
         return self.model_dump(
             by_alias=True,
             exclude_none=True,
@@ -159,11 +158,11 @@ class EmailRequest(_Content):
     )
 
     def content(self) -> dict[str, Any]:
-        told = self.party.external_references if self.party else None
-        if told is None:
+        references = self.party.external_references if self.party else None
+        if references is None:
             return super().content()
         return {
-            "party": {"externalReferences": [r.model_dump() for r in told]},
+            "party": {"externalReferences": [r.model_dump() for r in references]},
             **super().content(),
         }
 
@@ -190,7 +189,7 @@ class EmailBatchParty(Body, title="Party"):
 
 
 class EmailBatchRequest(_Content):
-    """The same e-mail to many recipients, one message to each."""
+    """One e-mail to many recipients, one message to each."""
 
     parties: Annotated[list[EmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"
@@ -200,8 +199,8 @@ class EmailBatchRequest(_Content):
         return [Recipient(p.email_address, p.party_id, p.reference) for p in self.parties]
 
 
-class _ShortContent(_Sending):
-    """The short form: plain text from a plain address."""
+class _ShortContent(_Scheduling):
+    """Members of the short form: plain text from a plain address."""
 
     sender: Email = Field(description="Sender; default: as configured")
     subject: Title | None = Field(
@@ -248,7 +247,7 @@ class ShortEmailBatchParty(Body):
 
 
 class ShortEmailBatchRequest(_ShortContent):
-    """The same e-mail to many recipients, in the short form."""
+    """One e-mail to many recipients, in the short form."""
 
     parties: Annotated[list[ShortEmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"

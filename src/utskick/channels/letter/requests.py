@@ -1,4 +1,4 @@
-"""The body of a letter (contract section 4.10)."""
+"""Request body of a letter (contract section 4.10)."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ from utskick.domain.validators import (
 )
 
 MOST_RECIPIENTS: Final = 100_000
-#: What one letter may consist of.
+#: Maximum number of PDFs in one letter.
 MOST_ATTACHMENTS: Final = 20
 
 Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
 
 
 class LetterParty(Body):
-    """To whom: people by their party id (digital first, where they can be reached so), and plain
-    addresses (paper)."""
+    """The recipients: parties (digital mail first, where possible) and addresses (snail mail)."""
 
     party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = Field(
         default=None, description="Party ids of persons and organisations"
@@ -53,7 +52,7 @@ class LetterParty(Body):
 
 
 class LetterAttachment(Body):
-    """A PDF, as BASE64, and by which way it may go."""
+    """A PDF in base64, with the delivery modes allowed for it."""
 
     delivery_mode: Mode = Field(description="Channels that may carry the file", examples=["ANY"])
     filename: Annotated[
@@ -72,7 +71,7 @@ class LetterAttachment(Body):
 
 
 class LetterRequest(Body):
-    """One letter to any number of people."""
+    """One letter to any number of recipients."""
 
     party: LetterParty = Field(description="The recipient")
     subject: FreeLine | None = Field(
@@ -111,8 +110,8 @@ class LetterRequest(Body):
         default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
     )
 
-    def said(self) -> dict[str, Any]:
-        """The members that history shows, without recipients and attachments."""
+    def stored_members(self) -> dict[str, Any]:
+        """Return the members stored as content, without recipients and attachments."""
         members = {"subject", "sender", "content_type", "body", "department", "deviation"}
         content = self.model_dump(by_alias=True, exclude_none=True, include=members)
         if self.party.external_references is not None:

@@ -1,4 +1,4 @@
-"""The body of ``POST /messages`` (contract section 4.9)."""
+"""Request body of ``POST /messages`` (contract section 4.9)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ Name = Annotated[
 ]
 
 
-class EmailSender(Body, title="Email"):
-    """Who an e-mail is from."""
+class MessageEmailSender(Body, title="Email"):
+    """Sender of an e-mail."""
 
     name: Name = Field(description="Name that the recipient sees", examples=["Sundsvall"])
     address: Email = Field(description="Sender address", examples=["noreply@example.se"])
@@ -49,21 +49,21 @@ class EmailSender(Body, title="Email"):
     )
 
 
-class SmsSender(Body, title="Sms"):
-    """Who an SMS is from."""
+class MessageSmsSender(Body, title="Sms"):
+    """Sender of an SMS."""
 
     name: SmsName = Field(description="Name that the recipient sees", examples=["Sundsvall"])
 
 
-class Sender(Body, title="MessageSender"):
-    """By the way that the message goes."""
+class MessageSender(Body, title="MessageSender"):
+    """Senders by channel."""
 
-    email: EmailSender | None = Field(default=None, description="Content for e-mail")
-    sms: SmsSender | None = Field(default=None, description="Content for SMS")
+    email: MessageEmailSender | None = Field(default=None, description="Content for e-mail")
+    sms: MessageSmsSender | None = Field(default=None, description="Content for SMS")
 
 
 class MessageParty(Body):
-    """Whose contact settings decide."""
+    """The party whose contact settings apply."""
 
     party_id: Uuid = Field(
         description="Party id of a person or an organisation",
@@ -75,14 +75,14 @@ class MessageParty(Body):
 
 
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too."""
+    """One message to one person. ``filters``: select the delegates who receive it too."""
 
     party: MessageParty = Field(description="The recipient")
     filters: dict[str, list[FreeText]] | None = Field(
         default=None,
         description="Names and values that are matched against the filters of the party's delegates",
     )
-    sender: Sender | None = Field(default=None, description="Sender; default: as configured")
+    sender: MessageSender | None = Field(default=None, description="Sender; default: as configured")
     subject: FreeLine | None = Field(
         default=None, description="The subject", examples=["Skolan i dag"]
     )
@@ -96,8 +96,8 @@ class Message(Body):
         examples=["rad-17"],
     )
 
-    def said(self) -> dict[str, Any]:
-        """The members that history shows, without the party id."""
+    def stored_members(self) -> dict[str, Any]:
+        """Return the members stored as content, without the party id."""
         content = self.model_dump(
             by_alias=True,
             exclude_none=True,
@@ -111,7 +111,7 @@ class Message(Body):
 
 
 class MessageRequest(Body):
-    """Any number of messages, each with what it says."""
+    """Any number of messages, each with its own content."""
 
     messages: Annotated[list[Message], Crowd] = Field(description="Messages")
     reference: Reference | None = Field(

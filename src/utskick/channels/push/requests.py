@@ -1,4 +1,4 @@
-"""The body of a push message."""
+"""Request body of a push message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from utskick.domain.validators import (
 )
 
 MOST_PARTIES: Final = 100_000
-#: Four weeks, as the push services keep a message at most (seconds).
+#: Maximum time to live of the push services: four weeks, in seconds.
 LONGEST_TTL: Final = 2_419_200
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 
@@ -47,7 +47,12 @@ Link = Annotated[
 Topic = Annotated[
     str,
     Constraint(
-        (("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),),
+        (
+            (
+                "must be 1 to 32 letters, digits, '-' or '_'",
+                lambda v: _TOPIC.match(v) is not None,
+            ),
+        ),
         schema=(("pattern", "^[A-Za-z0-9_-]{1,32}$"),),
     ),
 ]
@@ -63,7 +68,7 @@ Urgency = Literal["very-low", "low", "normal", "high"]
 
 
 class PushParty(Body):
-    """Whose devices are meant."""
+    """The parties whose devices receive the message."""
 
     party_ids: Annotated[list[Uuid], Crowd] = Field(
         description="Party ids of persons and organisations"
@@ -74,8 +79,10 @@ class PushParty(Body):
 
 
 class PushRequest(Body):
-    """The same notification to all devices of some parties. ``topic``: a newer one of the same
-    topic takes the place of an older."""
+    """One notification to all devices of several parties.
+
+    ``topic``: a newer message replaces an older one of the same topic.
+    """
 
     party: PushParty = Field(description="The recipient")
     title: Line = Field(description="Title", examples=["Skolan i dag"])
@@ -119,12 +126,12 @@ class PushRequest(Body):
     )
 
     def recipients(self) -> Iterator[Recipient]:
-        """In the order of the request; which devices they have is not known yet."""
+        """Iterate over the parties in the request's order; their devices are resolved later."""
         return (Recipient("", party_id) for party_id in self.party.party_ids)
 
     def content(self) -> dict[str, Any]:
-        """The members that history shows, without the recipients."""
-        said = self.model_dump(
+        """Return the members stored as content, without the recipients."""
+        content = self.model_dump(
             by_alias=True,
             exclude_none=True,
             include={
@@ -139,7 +146,7 @@ class PushRequest(Body):
             },
         )
         if self.party.external_references is not None:
-            said["party"] = {
+            content["party"] = {
                 "externalReferences": [pair.model_dump() for pair in self.party.external_references]
             }
-        return said
+        return content

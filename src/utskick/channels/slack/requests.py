@@ -1,4 +1,4 @@
-"""The body of a Slack message (contract section 4.12)."""
+"""Request body of a Slack message (contract section 4.12)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Message = Annotated[Text, Constraint(((_TOO_LONG, fits),), "must not be blank")]
 
 
 class SlackRequest(Body, title="SlackRequest"):
-    """``message`` is mrkdwn, passed on as it is: to escape ``& < >`` is the caller's part, since
-    only the caller knows which are markup.
+    """One message to a Slack channel.
 
-    ``token``: without one the municipality's own is used (quirk Q15).
+    ``message``: mrkdwn, passed on unchanged; the caller escapes ``& < >``, as only the caller knows
+    which are markup. ``token``: default the municipality's own (quirk Q15).
     """
 
     token: Token | None = Field(
@@ -70,7 +70,7 @@ class SlackRequest(Body, title="SlackRequest"):
     )
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows; the token is never one of them."""
+        """Return the members stored as content, which never include the token."""
         return self.model_dump(
             by_alias=True, exclude_none=True, include={"message", "priority", "department"}
         )

@@ -1,5 +1,4 @@
-"""The bodies of an SMS and of a batch of them, with the municipality in the path and in the short
-form without."""
+"""Request bodies of single and batch SMS, in the full and the short form (contract 0.1)."""
 
 from __future__ import annotations
 
@@ -33,8 +32,10 @@ Crowd = crowd(MOST_PARTIES)
 
 
 def _national(text: str) -> str:
-    """A number in E.164. The plain mobile number goes a short way: reading 100 000 of them as *any*
-    number takes seconds."""
+    """Convert a Swedish or international number to E.164.
+
+    Plain Swedish mobile numbers skip the general parser, which would take seconds for 100 000.
+    """
     bare = text.replace(" ", "").replace("-", "")
     number = "+46" + bare[1:] if _PLAIN_MOBILE.match(bare) else national_to_msisdn(text)
     if number is None:
@@ -46,7 +47,7 @@ Number = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_national
 
 
 class SmsBody(Body):
-    """What all four forms say; each of them tells to whom."""
+    """Members common to the four request forms; subclasses add the recipients."""
 
     many: ClassVar[bool]
 
@@ -78,15 +79,15 @@ class SmsBody(Body):
 
     @abstractmethod
     def recipients(self) -> Iterator[Recipient]:
-        """In the order of the request."""
+        """Iterate over the recipients in the request's order."""
 
     def references(self) -> Sequence[dict[str, Any]] | None:
-        """The external references, where the form has any."""
+        """Return the external references, or None if the form has no such member."""
         return None
 
 
 class SmsParty(Body, title="SmsRequestParty"):
-    """Who the one recipient is."""
+    """Identity of the single recipient."""
 
     party_id: Uuid | None = Field(
         default=None,
@@ -115,7 +116,7 @@ class SmsRequest(SmsBody):
 
 
 class SmsBatchParty(Body, title="SmsBatchRequestParty"):
-    """One of many recipients."""
+    """One recipient of a batch."""
 
     party_id: Uuid | None = Field(
         default=None,
@@ -131,7 +132,7 @@ class SmsBatchParty(Body, title="SmsBatchRequestParty"):
 
 
 class SmsBatchRequest(SmsBody):
-    """The same SMS to many (contract section 4.2)."""
+    """One SMS to many recipients (contract section 4.2)."""
 
     many = True
 
@@ -145,7 +146,7 @@ class SmsBatchRequest(SmsBody):
 
 
 class ShortSmsRequest(SmsBody):
-    """One SMS in the short form (contract section 0.1): national numbers, and people by any id."""
+    """One SMS in the short form (contract section 0.1): national numbers, any person identifier."""
 
     many = False
 
@@ -161,7 +162,7 @@ class ShortSmsRequest(SmsBody):
 
 
 class ShortSmsBatchParty(Body):
-    """One of many recipients, in the short form."""
+    """One recipient of a batch, in the short form."""
 
     person_id: Person | None = Field(
         default=None,
@@ -177,7 +178,7 @@ class ShortSmsBatchParty(Body):
 
 
 class ShortSmsBatchRequest(SmsBody):
-    """The same SMS to many, in the short form."""
+    """One SMS to many recipients, in the short form."""
 
     many = True
 

@@ -1,5 +1,4 @@
-"""The body that adds one letter to a print batch (contract section 4.11, with the members that its
-orchestrator drops)."""
+"""Request body of a letter in a print batch (contract section 4.11, including Q-marked members)."""
 
 from __future__ import annotations
 
@@ -29,15 +28,15 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Characters of a letter's text; about ten pages.
+#: Maximum characters of a letter's text; about ten pages.
 LONGEST_TEXT: Final = 50_000
-#: What one letter may consist of.
+#: Maximum number of PDFs in one letter.
 MOST_ATTACHMENTS: Final = 20
 _FORBIDDEN: Final = re.compile(r'["*<>?|/\\:]')
 
 
 def is_folder_name(name: str) -> bool:
-    """Contract section 1.1, ``@ValidFolderName``."""
+    """Return whether the name is a valid folder name (contract section 1.1, @ValidFolderName)."""
     return bool(name.strip()) and not _FORBIDDEN.search(name) and not name.endswith((" ", "."))
 
 
@@ -61,7 +60,7 @@ Enclosed = Constraint(
 
 
 class SnailMailParty(Body, title="SnailmailParty"):
-    """Who the letter is to, when the caller knows."""
+    """The recipient as a party."""
 
     party_id: Uuid | None = Field(
         default=None,
@@ -74,8 +73,10 @@ class SnailMailParty(Body, title="SnailmailParty"):
 
 
 class SnailMailAttachment(Body, title="SnailmailAttachment"):
-    """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN,
-    also when absent, when it does not."""
+    """A PDF in base64.
+
+    ``envelope_type``: WINDOWED if the PDF shows the address itself, else PLAIN, the default.
+    """
 
     filename: Name = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: FreeLine | None = Field(
@@ -93,7 +94,7 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
 
 
 class SnailMailRequest(Body, title="SnailmailRequest"):
-    """One letter: PDFs, or a text that is set as a letter, or both."""
+    """One letter: PDFs, or a text to typeset, or both."""
 
     party: SnailMailParty | None = Field(default=None, description="The recipient")
     address: AddressBody | None = Field(default=None, description="Street address or box")
@@ -121,7 +122,7 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
         examples=["Hej!"],
     )
     cover_page: bool = Field(
-        False, description="An address page is put before the PDFs, for a windowed envelope"
+        False, description="Add an address page before the PDFs, for a windowed envelope"
     )
     priority: Literal["HIGH", "NORMAL"] | None = Field(
         default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
@@ -148,8 +149,7 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
 
     @property
     def is_addressed_by_us(self) -> bool:
-        """Whether the address comes into print from the request or the register: into the list, a
-        cover page or a letter of text."""
+        """Whether we print the address: in the address list, on a cover page or on a text."""
         return (
             self.has_text
             or self.cover_page

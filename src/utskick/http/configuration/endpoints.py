@@ -43,7 +43,7 @@ class ConfigurationCalls:
         async with answering():
             await self._watch.refresh()
         configuration = self._watch.now
-        found = configuration.said(municipality_id)
+        found = configuration.of_municipality(municipality_id)
         return json_response(
             await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found])
         )

@@ -19,7 +19,7 @@ from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
-from utskick.outgoing.webhooks import Signed
+from utskick.outgoing.webhooks import WebhookCall
 from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
@@ -99,7 +99,7 @@ class WebhookEndpoints:
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
         )
         heard = await self._service.receivers.call(
-            webhook.wanted.url, Signed(str(new_id()), body, secrets), now
+            webhook.wanted.url, WebhookCall(str(new_id()), body, secrets), now
         )
         return json_response(
             without_nulls(

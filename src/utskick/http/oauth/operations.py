@@ -19,7 +19,7 @@ def operations(service: ApiContext) -> list[Route]:
     access = service.access
     if access.issuer is None:
         return []
-    header = access.door.certificate_header if access.door is not None else None
+    header = access.authenticator.certificate_header if access.authenticator is not None else None
     names = tuple(scopes.every(service.channels))
     endpoints = IssuerEndpoints(access.issuer, names, header, service.refusals)
     return [

@@ -25,7 +25,7 @@ def schemes(service: ApiContext) -> dict[str, Any]:
             "description": "Tokens of an external issuer",
             "openIdConnectUrl": access.discovery,
         }
-    if access.door is not None:
+    if access.authenticator is not None:
         found["bearer"] = {
             "type": "http",
             "scheme": "bearer",

@@ -16,7 +16,7 @@ class Authorization:
     answered."""
 
     def __init__(self, operation: Operation, service: ApiContext) -> None:
-        door = service.access.door
+        door = service.access.authenticator
         assert door is not None, "authorization without a bearer authenticator"
         self._door = door
         self._operation = operation

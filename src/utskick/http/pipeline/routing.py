@@ -70,7 +70,7 @@ class Routes:
             )
 
     def _stages(self, operation: Operation) -> Stages:
-        guarded = self._service.access.door is not None and operation.scope is not PUBLIC
+        guarded = self._service.access.authenticator is not None and operation.scope is not PUBLIC
         return Stages(
             Authorization(operation, self._service) if guarded else None,
             self._rates if operation.rate is RateClass.CLIENT else None,
