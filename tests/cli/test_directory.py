@@ -48,7 +48,7 @@ def asked(server: str, question: Callable[[DatabaseDirectory], Awaitable[object]
         database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
         try:
-            return await question(tables_of(database, database.vault.safe))
+            return await question(tables_of(database, database.vault.directory_cipher))
         finally:
             await database.close()
 

@@ -198,7 +198,7 @@ async def peopled(settings: Settings, database: Database) -> AsyncIterator[Peopl
     """The directory: our own tables, and the neighbours that the settings name. Raises
     ``SettingsFault``."""
     async with directory.opened(
-        settings.section("directory"), tables_of(database, database.vault.safe)
+        settings.section("directory"), tables_of(database, database.vault.directory_cipher)
     ) as people:
         yield people
 

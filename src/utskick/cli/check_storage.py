@@ -107,8 +107,8 @@ async def key(settings: Settings, inspection: DatabaseInspection | None) -> Find
             )
         return Finding("vault key", Grade.OK, f"none yet; `utskick serve` makes one at {own}")
     try:
-        safe = await asyncio.to_thread(bootstrap.safe_of, settings)
-        opened = await inspection.open(safe) if inspection is not None else None
+        cipher = await asyncio.to_thread(bootstrap.cipher_of, settings)
+        opened = await inspection.open(cipher) if inspection is not None else None
     except Locked:
         todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/vault.md)"
         return Finding(
@@ -119,7 +119,7 @@ async def key(settings: Settings, inspection: DatabaseInspection | None) -> Find
         )
     except SettingsFault as fault:
         return Finding("vault key", Grade.FAULT, fault.detail, "mend [vault]")
-    said = f"{next(iter(safe.apart))}, {where}"
+    said = f"{next(iter(cipher.apart))}, {where}"
     if opened is not None and opened.older:
         todo = "vault.old_keys must stay; `utskick vault rewrap` ends the change"
         return Finding(

@@ -106,7 +106,7 @@ async def _written(
     database: Database, order: ImportOptions, entries: Sequence[ImportRow], bar: Progress
 ) -> ImportCounts:
     roll, now, created, replaced = (
-        Roll(database, tables_of(database, database.vault.safe)),
+        Roll(database, tables_of(database, database.vault.directory_cipher)),
         utc_now(),
         0,
         0,

@@ -23,9 +23,9 @@ from utskick.domain.retention import Kept, RetentionRule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 from utskick.store.history.statistics import Tallies
-from utskick.store.retention.purge import Removed
+from utskick.store.retention.purge import RemovalCounts
 from utskick.store.retention.rules import RetentionRules
-from utskick.store.retention.sweep import Due, Retention, Walk
+from utskick.store.retention.sweep import Retention, Sweep, SweepPreview
 
 retention = typer.Typer(
     no_args_is_help=True, help="How long messages are kept, and what is past its time."
@@ -42,9 +42,9 @@ _REASONS: Final = {
 class RuleUsage:
     """What stands under one rule, or under none."""
 
-    walk: Walk
+    walk: Sweep
     rule: RetentionRule | None
-    due: Due | None
+    due: SweepPreview | None
 
 
 @retention.command()
@@ -97,7 +97,7 @@ async def _look(settings: Settings) -> list[RuleUsage]:
     now = utc_now()
     async with _opened(settings) as (database, store):
         rules, found = RetentionRules(database, speaking.rules_of(settings)), list[RuleUsage]()
-        for walk in await store.walks():
+        for walk in await store.sweeps():
             applied = (await rules.of(walk.municipality_id)).of_type(
                 walk.message_type, walk.municipality_id
             )
@@ -108,14 +108,14 @@ async def _look(settings: Settings) -> list[RuleUsage]:
         return found
 
 
-async def _carry_out(settings: Settings) -> list[tuple[Walk, Removed]]:
+async def _carry_out(settings: Settings) -> list[tuple[Sweep, RemovalCounts]]:
     """A walk of the workers that rests is begun anew."""
     done = []
     async with _opened(settings) as (database, store):
         await Tallies(database).keep_up()
         await store.wake()
-        for walk in await store.walks():
-            total = Removed()
+        for walk in await store.sweeps():
+            total = RemovalCounts()
             while (gone := await store.step(walk, utc_now())) is not None:
                 total += gone
             done.append((walk, total))

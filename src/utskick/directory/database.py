@@ -43,13 +43,13 @@ class DatabaseDirectory:
     chain: Chain
 
 
-def tables_of(database: Database, safe: Cipher) -> DatabaseDirectory:
-    settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
+def tables_of(database: Database, cipher: Cipher) -> DatabaseDirectory:
+    settings, delegates = ContactSettings(database, cipher), Delegates(database, cipher)
     return DatabaseDirectory(
-        Parties(database, safe),
+        Parties(database, cipher),
         settings,
         delegates,
-        Subscriptions(database, safe),
+        Subscriptions(database, cipher),
         Chain(settings, delegates),
     )
 
