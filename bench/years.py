@@ -130,9 +130,9 @@ class Years:
             f"user{chance.randrange(USERS):04}",
         )
         batch, channel = _id(at, chance), CHANNELS[went]
-        seal = self._vault.of(municipality, month_of(at)).seal
+        encrypt = self._vault.of(municipality, month_of(at)).encrypt
         to, party_key = (
-            seal(Column.DESTINATION, _TO[channel]),
+            encrypt(Column.DESTINATION, _TO[channel]),
             self._vault.lasting(municipality).party,
         )
         said: dict[str, Any] = {
@@ -152,7 +152,7 @@ class Years:
                 user,
                 department,
                 size,
-                seal(Column.CONTENT, json.dumps(said).encode()),
+                encrypt(Column.CONTENT, json.dumps(said).encode()),
                 at,
             )
         )
@@ -168,7 +168,7 @@ class Years:
                     batch,
                     place,
                     party_key(party),
-                    seal(Column.PARTY, party.encode()),
+                    encrypt(Column.PARTY, party.encode()),
                     at,
                     origin,
                     user,

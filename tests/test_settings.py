@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from utskick.bootstrap import policies_of, read_settings, safe_of
+from utskick.bootstrap import cipher_of, policies_of, read_settings
 from utskick.bootstrap.channels import channels_of, check_accounts, in_sandbox, kinds_of
 from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.errors import SettingsFault
@@ -117,7 +117,7 @@ def test_production_email_needs_a_sender() -> None:
 
 def test_a_database_of_ones_own_needs_a_key() -> None:
     with pytest.raises(SettingsFault, match="utskick vault new-key"):
-        safe_of(read_settings(None, {"database": {"url": "postgresql://u@127.0.0.1/db"}}))
+        cipher_of(read_settings(None, {"database": {"url": "postgresql://u@127.0.0.1/db"}}))
 
 
 def test_a_key_and_a_file_of_it_are_one_too_many(tmp_path: Path) -> None:

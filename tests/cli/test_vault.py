@@ -36,7 +36,7 @@ def sealed(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> It
         async with process(server) as database:
             for month in (MAY, month_of(utc_now())):
                 await database.vault.ready(MID, month)
-                number = database.vault.of(MID, month).seal(Column.DESTINATION, b"+46701740605")
+                number = database.vault.of(MID, month).encrypt(Column.DESTINATION, b"+46701740605")
                 await database.pool.execute(_DELIVERY, MID, number)
 
     asyncio.run(fill())

@@ -26,7 +26,7 @@ from utskick.domain.retention import RetentionRule
 from utskick.domain.status import Status
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.store.administration.audit import Audit
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed
 from utskick.store.events.transaction_numbers import Numbering
@@ -43,7 +43,7 @@ from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
-from utskick.store.retention.sweep import Retention, Walk
+from utskick.store.retention.sweep import Retention, Sweep
 
 MID: Final = "2281"
 ORIGIN: Final = "Byggr"
@@ -168,7 +168,7 @@ class Flow:
         self.receipts = ReceiptRows(self.database)
         self.prints = PrintBatches(self.database)
         self.history = History(self.database)
-        self.upkeep = UpkeepRows(self.database)
+        self.upkeep = MaintenanceRows(self.database)
         self.worker = new_id()
 
     async def run(self, count: int) -> None:
@@ -342,7 +342,7 @@ class Flow:
         await self.telling()
         retention = Retention(database, [RetentionRule("SMS", 1, "KS 2026/1")], 20)
         await retention.wake()
-        later, walk = now + timedelta(days=2), Walk(MID, "SMS")
+        later, walk = now + timedelta(days=2), Sweep(MID, "SMS")
         await step("retention", 100, lambda: retention.step(walk, later))
 
     async def telling(self) -> None:

@@ -205,7 +205,7 @@ async def open_directory(settings: Settings, database: Database) -> AsyncIterato
     Raises ``SettingsFault``.
     """
     async with directory.opened(
-        settings.section("directory"), tables_of(database, database.vault.safe)
+        settings.section("directory"), tables_of(database, database.vault.directory_cipher)
     ) as people:
         yield people
 

@@ -53,12 +53,12 @@ def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> S
     )
 
 
-def safe_of(settings: Settings) -> Cipher:
+def cipher_of(settings: Settings) -> Cipher:
     """Return the cipher of personal data, with a generated key for the embedded database.
 
     Raises ``SettingsFault``.
     """
-    return keyring.safe_of(
+    return keyring.cipher_of(
         settings.vault,
         settings.data.folder.expanduser().absolute() if settings.database.url is None else None,
     )
@@ -76,7 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     database = Database(
         url,
         size=settings.database.connections,
-        vault=Vault(await asyncio.to_thread(safe_of, settings)),
+        vault=Vault(await asyncio.to_thread(cipher_of, settings)),
     )
     try:
         if embedded is not None:

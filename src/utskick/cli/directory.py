@@ -121,7 +121,7 @@ async def _write_entries(
     database: Database, options: ImportOptions, entries: Sequence[ImportRow], bar: Progress
 ) -> DirectoryImportCounts:
     roll, now, created, replaced = (
-        DirectoryImporter(database, tables_of(database, database.vault.safe)),
+        DirectoryImporter(database, tables_of(database, database.vault.directory_cipher)),
         utc_now(),
         0,
         0,

@@ -43,14 +43,14 @@ class DatabaseDirectory:
     chain: DelegationChain
 
 
-def tables_of(database: Database, safe: Cipher) -> DatabaseDirectory:
+def tables_of(database: Database, cipher: Cipher) -> DatabaseDirectory:
     """Build the tables on a database."""
-    settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
+    settings, delegates = ContactSettings(database, cipher), Delegates(database, cipher)
     return DatabaseDirectory(
-        Parties(database, safe),
+        Parties(database, cipher),
         settings,
         delegates,
-        Subscriptions(database, safe),
+        Subscriptions(database, cipher),
         DelegationChain(settings, delegates),
     )
 

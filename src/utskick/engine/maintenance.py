@@ -17,7 +17,7 @@ from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import Database
 from utskick.store.events.transaction_numbers import Numbering
 from utskick.store.history.statistics import Tallies
@@ -46,7 +46,7 @@ class Maintenance:
         clock: Clock,
         retention: Collection[RetentionRule] = (),
     ) -> None:
-        self._rows = UpkeepRows(database)
+        self._rows = MaintenanceRows(database)
         self._keys = IdempotencyKeys(database)
         self._vault = database.vault
         self._numbering = Numbering(database)

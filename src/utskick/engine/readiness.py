@@ -10,7 +10,7 @@ from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock
 from utskick.engine.limits import AccountLimits
 from utskick.store import queue as jobs
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import PASSING, Database
 
 #: Providers are not checked more often than this.
@@ -29,7 +29,7 @@ class Readiness:
         clock: Clock,
     ) -> None:
         self._database = database
-        self._rows = UpkeepRows(database)
+        self._rows = MaintenanceRows(database)
         self._channels = channels
         self._limits = limits
         self._clock = clock

@@ -102,7 +102,8 @@ class Database:
             server = connection.get_server_version()
             if server.major < migrations.OLDEST:
                 raise DatabaseFault(
-                    f"PostgreSQL {migrations.OLDEST} or later is needed; this is {server.major}.{server.minor}"
+                    f"PostgreSQL {migrations.OLDEST} or later is needed; this is "
+                    f"{server.major}.{server.minor}"
                 )
             found = None
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
@@ -113,9 +114,10 @@ class Database:
                 await self.vault.open_with(self.pool)
             except Locked:
                 raise DatabaseFault(
-                    "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
-                    "settings), or name it in vault.old_keys when it was replaced on purpose; after a restored backup, restore the tables "
-                    "vault_keys and vault_wraps too"
+                    "the vault key is not the one that this database was encrypted with. Restore "
+                    "it (vault.key in the data folder, or the settings), or name it in "
+                    "vault.old_keys when it was replaced on purpose; after a restored backup, "
+                    "restore the tables vault_keys and vault_wraps too"
                 ) from None
 
     async def close(self) -> None:

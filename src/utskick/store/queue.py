@@ -68,11 +68,14 @@ class Jobs:
                     ORDER BY execute_after, id LIMIT $2 FOR UPDATE SKIP LOCKED) q),
             silent AS (
                 SELECT id, priority, execute_after FROM pgqueuer
-                WHERE status = 'picked' AND entrypoint = ANY($1) AND heartbeat < now() - $4::interval
+                WHERE status = 'picked' AND entrypoint = ANY($1)
+                    AND heartbeat < now() - $4::interval
                 ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED),
-            chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f ORDER BY priority DESC, execute_after, id LIMIT $2),
+            chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f
+                ORDER BY priority DESC, execute_after, id LIMIT $2),
             picked AS (
-                UPDATE pgqueuer SET status = 'picked', heartbeat = now(), queue_manager_id = $3 WHERE id = ANY(ARRAY(SELECT id FROM chosen))
+                UPDATE pgqueuer SET status = 'picked', heartbeat = now(),
+                    queue_manager_id = $3 WHERE id = ANY(ARRAY(SELECT id FROM chosen))
                 RETURNING id, entrypoint, payload, priority, execute_after)
             SELECT id, entrypoint, payload FROM picked ORDER BY priority DESC, execute_after, id
             """,
@@ -94,9 +97,11 @@ class Jobs:
         await self._pool.execute(
             """
             WITH back AS (
-                UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, execute_after = now() + $3
+                UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL,
+                    execute_after = now() + $3
                 WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2 RETURNING entrypoint)
-            SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane FROM back) l
+            SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane
+                FROM back) l
             """,
             ids,
             self._worker,
@@ -121,9 +126,11 @@ async def enqueue(
         WITH added AS (
             INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
             SELECT r.priority, r.lane, r.payload, r.due, 'queued'
-            FROM unnest($1::int[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r(priority, lane, payload, due)
+            FROM unnest($1::int[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r(priority, lane,
+                payload, due)
             RETURNING entrypoint)
-        SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane FROM added) l
+        SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane
+            FROM added) l
         """,
         [level(p) for _, p, _, _, _ in rows],
         [lane_of(c, p) for c, p, _, _, _ in rows],
@@ -136,7 +143,8 @@ async def depth(pool: asyncpg.Pool) -> tuple[int, float]:
     """Return how many jobs are due, and the age in seconds of the oldest of them."""
     row = await pool.fetchrow(
         """
-        SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(execute_after)), 0) AS age
+        SELECT count(*) AS waiting, coalesce(extract(epoch
+            FROM now() - min(execute_after)), 0) AS age
         FROM pgqueuer WHERE status = 'queued' AND execute_after <= now()
         """
     )

@@ -23,7 +23,8 @@ def places(table: str) -> str:
         WITH RECURSIVE found AS (
             (SELECT municipality_id FROM {table} ORDER BY municipality_id LIMIT 1)
             UNION ALL
-            SELECT (SELECT n.municipality_id FROM {table} n WHERE n.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
+            SELECT (SELECT n.municipality_id FROM {table} n
+                WHERE n.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
             FROM found WHERE found.municipality_id IS NOT NULL)
         SELECT municipality_id FROM found WHERE municipality_id IS NOT NULL
     """  # noqa: S608

@@ -40,12 +40,12 @@ async def url(server: str) -> AsyncIterator[str]:
 
 async def sealed(database: Database, month: Month = MAY, plain: bytes = b"hej") -> bytes:
     await database.vault.ready(MID, month)
-    return database.vault.of(MID, month).seal(Column.CONTENT, plain)
+    return database.vault.of(MID, month).encrypt(Column.CONTENT, plain)
 
 
 async def opened(database: Database, value: bytes) -> bytes:
     await database.vault.at_hand([{"municipality_id": MID, "content": value}])
-    return database.vault.open(MID, Column.CONTENT, value)
+    return database.vault.decrypt_column(MID, Column.CONTENT, value)
 
 
 async def test_processes_that_need_a_months_first_key_together_come_to_one(url: str) -> None:
@@ -67,11 +67,11 @@ async def test_processes_that_need_a_months_first_key_together_come_to_one(url: 
 async def test_processes_that_open_a_new_database_together_lock_alike(url: str) -> None:
     async def lock() -> bytes:
         async with process(url) as database:
-            return database.vault.lock(MID, b"hej")
+            return database.vault.encrypt(MID, b"hej")
 
     values = await asyncio.gather(*(lock() for _ in range(5)))
     async with process(url) as database:
-        assert {database.vault.unlock(MID, value) for value in values} == {b"hej"}
+        assert {database.vault.decrypt(MID, value) for value in values} == {b"hej"}
 
 
 async def test_keys_are_changed_without_stopping(url: str) -> None:
@@ -80,7 +80,7 @@ async def test_keys_are_changed_without_stopping(url: str) -> None:
     async with process(url) as before:
         may, lasting, index = (
             await sealed(before),
-            before.vault.lock(MID, b"hemlighet"),
+            before.vault.encrypt(MID, b"hemlighet"),
             before.vault.lasting(MID).party("x"),
         )
         async with process(url, [NEW, OLD]) as between:
@@ -103,7 +103,7 @@ async def test_keys_are_changed_without_stopping(url: str) -> None:
         await last.vault.rows.keep_only(last.vault.ring[0])
     async with process(url, [NEW]) as after:
         assert [await opened(after, value) for value in (may, june, july)] == [b"hej"] * 3
-        assert after.vault.unlock(MID, lasting) == b"hemlighet"
+        assert after.vault.decrypt(MID, lasting) == b"hemlighet"
         await after.vault.ready(MID)
         assert after.vault.lasting(MID).party("x") == index
     with pytest.raises(DatabaseFault, match=r"vault\.old_keys"):
@@ -121,9 +121,9 @@ async def test_a_key_that_is_wrapped_by_a_stranger_is_told_and_holds_up_no_other
     async with process(url, [NEW]) as one:
         may = await sealed(one)
         await one.vault.at_hand([{"municipality_id": MID, "a": may, "b": june}])
-        assert one.vault.open(MID, Column.CONTENT, may) == b"hej"
+        assert one.vault.decrypt_column(MID, Column.CONTENT, may) == b"hej"
         with pytest.raises(Locked, match="2024-06"):
-            one.vault.open(MID, Column.CONTENT, june)
+            one.vault.decrypt_column(MID, Column.CONTENT, june)
     async with process(url, [OTHER, NEW]) as other:
         assert await other.vault.rewrap() == 1
 
@@ -146,9 +146,9 @@ async def test_what_is_sealed_for_a_municipality_opens_for_no_other(url: str) ->
         value = await sealed(database)
         await database.vault.ready("2260", MAY)
         with pytest.raises(Locked):
-            database.vault.open("2260", Column.CONTENT, value)
+            database.vault.decrypt_column("2260", Column.CONTENT, value)
         with pytest.raises(Locked):
-            database.vault.open(MID, Column.PARTY, value)
+            database.vault.decrypt_column(MID, Column.PARTY, value)
 
 
 # -- the end of a month ----------------------------------------
@@ -201,7 +201,7 @@ async def test_what_would_be_lost_by_mistake_is_refused(url: str) -> None:
 
 
 async def waiting(database: Database, status: str) -> None:
-    number = database.vault.of(MID, MAY).seal(Column.DESTINATION, b"+46701740605")
+    number = database.vault.of(MID, MAY).encrypt(Column.DESTINATION, b"+46701740605")
     await database.pool.execute(
         "INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,"
         " created_at, updated_at, expires_at) VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL',"
@@ -267,7 +267,7 @@ async def test_a_value_that_is_not_encrypted_is_not_returned(url: str) -> None:
     async with process(url) as database:
         await database.vault.ready(MID, MAY)
         with pytest.raises(Locked, match="not encrypted"):
-            database.vault.open(MID, Column.CONTENT, b'{"message": "hej"}')
+            database.vault.decrypt_column(MID, Column.CONTENT, b'{"message": "hej"}')
 
 
 async def test_a_backup_without_the_vaults_tables_is_not_gone_on_with(url: str) -> None:

@@ -174,7 +174,7 @@ async def delivery(database: Database, status: Status, *, awaited: bool = False)
     """Written with its batch; it has had one attempt unless it is queued."""
     ids = [new_id() for _ in range(3)]
     attempts = 0 if status is Status.QUEUED else 1
-    destination = database.vault.of(MID, month_of(NOW)).seal(Column.DESTINATION, b"+46701740605")
+    destination = database.vault.of(MID, month_of(NOW)).encrypt(Column.DESTINATION, b"+46701740605")
     await database.pool.execute(
         """
         WITH b AS (

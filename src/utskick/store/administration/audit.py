@@ -63,7 +63,8 @@ async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> N
     await connection.execute(
         f"""
         INSERT INTO audit_entries ({COLUMNS})
-        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+            $6::text[], $7::text[], $8::text[],
             $9::jsonb[])
         """,  # noqa: S608
         *map(list, zip(*(columns(entry) for entry in entries), strict=True)),
@@ -104,7 +105,8 @@ class Audit:
             ):
                 return 0
             last = await connection.fetchrow(
-                "SELECT number, digest, tx, entry_id FROM audit_links WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
+                "SELECT number, digest, tx, entry_id FROM audit_links"
+                " WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
                 municipality_id,
             )
             before = ChainLink(last["number"], last["digest"]) if last else BEGINNING
@@ -112,7 +114,8 @@ class Audit:
             rows = await connection.fetch(
                 f"""
                 SELECT {_WHOLE} FROM audit_entries
-                WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
+                WHERE municipality_id = $1 AND (tx, id) > ($2, $3)
+                    AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
                 """,  # noqa: S608
                 municipality_id,
                 *place,
@@ -134,7 +137,7 @@ class Audit:
 
         ``expected``: a link that was noted elsewhere, which must be in it.
         """
-        walk = _Walk(self._database, municipality_id, expected)
+        walk = _ChainReader(self._database, municipality_id, expected)
         await walk.go()
         waiting = await self._database.pool.fetchval(
             "SELECT count(*) FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3)",
@@ -155,7 +158,8 @@ class Audit:
         """Return the newest entries, newest first."""
         rows = await self._database.pool.fetch(
             f"""
-            SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL OR action = $2)
+            SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL
+                OR action = $2)
             ORDER BY tx DESC, id DESC LIMIT $3
             """,  # noqa: S608
             municipality_id,
@@ -165,7 +169,7 @@ class Audit:
         return [dict(row) for row in rows]
 
 
-class _Walk:
+class _ChainReader:
     """Verification of links and entries, side by side."""
 
     def __init__(
@@ -181,7 +185,8 @@ class _Walk:
     async def go(self) -> None:
         while self.broken is None:
             links = await self._database.pool.fetch(
-                "SELECT number, tx, entry_id, digest FROM audit_links WHERE municipality_id = $1 AND number > $2 ORDER BY number LIMIT $3",
+                "SELECT number, tx, entry_id, digest FROM audit_links"
+                " WHERE municipality_id = $1 AND number > $2 ORDER BY number LIMIT $3",
                 self._municipality_id,
                 self.head.number,
                 _STRIDE,
@@ -190,7 +195,8 @@ class _Walk:
                 break
             entries = await self._database.pool.fetch(
                 f"""
-                SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
+                SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1
+                    AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
                 ORDER BY tx, id
                 """,  # noqa: S608
                 self._municipality_id,

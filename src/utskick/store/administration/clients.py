@@ -48,7 +48,8 @@ class Clients:
         """Add a client. False: there is, or was, one of that name; names are never reused."""
         done = await self._database.pool.execute(
             """
-            INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys,
+                created_at) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (id) DO NOTHING
             """,
             client.id,
@@ -79,7 +80,8 @@ class Clients:
         """
         done = await self._database.pool.execute(
             """
-            UPDATE clients SET old_secret_digest = secret_digest, old_secret_until = $3, secret_digest = $2
+            UPDATE clients SET old_secret_digest = secret_digest, old_secret_until = $3,
+                secret_digest = $2
             WHERE id = $1 AND revoked_at IS NULL
             """,
             client_id,
@@ -133,7 +135,8 @@ class Clients:
             "DELETE FROM client_assertions WHERE expires_at < $1", now
         )
         done = await self._database.pool.execute(
-            "INSERT INTO client_assertions (client_id, digest, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO client_assertions (client_id, digest, expires_at)"
+            " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             client_id,
             digest,
             expires_at,
@@ -142,7 +145,8 @@ class Clients:
 
 
 _SELECT = """
-SELECT id, municipalities, scopes, secret_digest, old_secret_digest, old_secret_until, public_keys, created_at, revoked_at, used_at
+SELECT id, municipalities, scopes, secret_digest, old_secret_digest, old_secret_until, public_keys,
+    created_at, revoked_at, used_at
 FROM clients
 """
 

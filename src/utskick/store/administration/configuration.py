@@ -62,7 +62,8 @@ class ConfigurationRows:
             row = await connection.fetchrow(
                 f"""
                 SELECT {_COLUMNS} FROM configuration
-                WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
+                WHERE municipality_id = $1 AND organization_number = $2 AND department = $3
+                    AND section = $4
                 """,  # noqa: S608
                 *_key(unit),
                 section,
@@ -72,7 +73,8 @@ class ConfigurationRows:
                 await connection.execute(
                     """
                     DELETE FROM configuration
-                    WHERE municipality_id = $1 AND organization_number = $2 AND department = $3 AND section = $4
+                    WHERE municipality_id = $1 AND organization_number = $2 AND department = $3
+                        AND section = $4
                     """,
                     *_key(unit),
                     section,
@@ -82,21 +84,23 @@ class ConfigurationRows:
             await keep(connection, [audit])
             await connection.execute("SELECT pg_notify($1, '')", CHANGED)
 
-    async def _put(self, connection: Connection, said: UnitSetting) -> None:
-        sealed = self._database.vault.lock(
-            said.unit.municipality_id, orjson.dumps(dict(said.value))
+    async def _put(self, connection: Connection, setting: UnitSetting) -> None:
+        sealed = self._database.vault.encrypt(
+            setting.unit.municipality_id, orjson.dumps(dict(setting.value))
         )
         await connection.execute(
             f"""
             INSERT INTO configuration ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (municipality_id, organization_number, department, section) DO UPDATE SET value = excluded.value,
-                set_by = excluded.set_by, set_at = excluded.set_at, change = nextval('configuration_changes')
+            ON CONFLICT (municipality_id, organization_number, department, section) DO UPDATE
+                SET value = excluded.value,
+                set_by = excluded.set_by, set_at = excluded.set_at,
+                    change = nextval('configuration_changes')
             """,  # noqa: S608
-            *_key(said.unit),
-            said.section,
+            *_key(setting.unit),
+            setting.section,
             sealed,
-            said.set_by,
-            said.set_at,
+            setting.set_by,
+            setting.set_at,
         )
 
 
@@ -104,9 +108,9 @@ async def read_all(reader: Any, vault: Vault) -> Rows:
     """Return all rows. ``reader``: a pool or a connection that sees all municipalities."""
     found, unreadable = list[UnitSetting](), list[tuple[Unit, str]]()
     for row in await reader.fetch(f"SELECT {_COLUMNS} FROM configuration ORDER BY 1, 2, 3, 4"):  # noqa: S608
-        said = _readable(row, vault)
-        if said is not None:
-            found.append(said)
+        setting = _readable(row, vault)
+        if setting is not None:
+            found.append(setting)
         else:
             log.error(
                 "configuration-unreadable",
@@ -121,7 +125,7 @@ def _readable(row: Any, vault: Vault) -> UnitSetting | None:
     """Decrypt a row. None: it cannot be decrypted, and is ignored."""
     unit = _unit(row)
     try:
-        value = orjson.loads(vault.unlock(unit.municipality_id, row["value"]))
+        value = orjson.loads(vault.decrypt(unit.municipality_id, row["value"]))
     except (Locked, ValueError):
         return None
     return UnitSetting(unit, row["section"], value, row["set_by"], row["set_at"])

@@ -50,12 +50,12 @@ class DatabaseInspection:
         """Return whether there are data keys: without the key that wraps them nothing opens."""
         return bool(await VaultKeys(self._connection).of_people())
 
-    async def open(self, safe: Cipher) -> Opened | None:
+    async def open(self, cipher: Cipher) -> Opened | None:
         """Open the vault. Raises ``Locked``.
 
         None: something has to be written first, as the service does when it starts.
         """
-        vault = Vault(safe)
+        vault = Vault(cipher)
         try:
             await vault.open_with(self._connection)
         except asyncpg.ReadOnlySQLTransactionError:
@@ -73,7 +73,7 @@ class DatabaseInspection:
     def _is_locked(self, sealed: bytes) -> bool:
         try:
             if self._vault is not None:
-                self._vault.unlock("", sealed)
+                self._vault.decrypt("", sealed)
         except Locked:
             return True
         return False

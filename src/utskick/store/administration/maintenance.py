@@ -14,7 +14,7 @@ from utskick.store.database import Database
 from utskick.store.transitions import listed
 
 
-class UpkeepRows:
+class MaintenanceRows:
     """Writer for maintenance. Each method is one transaction; all may be repeated."""
 
     def __init__(self, database: Database) -> None:
@@ -25,7 +25,8 @@ class UpkeepRows:
     ) -> None:
         await self._database.pool.execute(
             """
-            INSERT INTO workers (id, host, pid, channels, started_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)
+            INSERT INTO workers (id, host, pid, channels, started_at, seen_at)
+                VALUES ($1, $2, $3, $4, $5, $5)
             ON CONFLICT (id) DO UPDATE SET seen_at = $5
             """,
             worker_id,

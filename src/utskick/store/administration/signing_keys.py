@@ -46,23 +46,24 @@ class SigningKeys:
         """Carry out a plan, one process at a time. Returns the keys after it."""
         async with self._database.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            added, gone = plan([self._key(row) for row in await connection.fetch(_SELECT)])
+            added, removed = plan([self._key(row) for row in await connection.fetch(_SELECT)])
             for key in added:
                 await connection.execute(
-                    "INSERT INTO signing_keys (id, sealed, public, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)",
+                    "INSERT INTO signing_keys (id, sealed, public, created_at, signs_from) VALUES "
+                    "($1, $2, $3, $4, $5)",
                     key.id,
-                    self._database.vault.lock("", key.private),
+                    self._database.vault.encrypt("", key.private),
                     key.public,
                     key.created_at,
                     key.signs_from,
                 )
             await connection.execute(
-                "DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(gone)
+                "DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(removed)
             )
             return [self._key(row) for row in await connection.fetch(_SELECT)]
 
     def _key(self, row: Any) -> SigningKey:
-        private = self._database.vault.unlock("", row["sealed"])
+        private = self._database.vault.decrypt("", row["sealed"])
         return SigningKey(row["id"], private, row["public"], row["created_at"], row["signs_from"])
 
 

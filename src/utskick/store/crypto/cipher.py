@@ -31,7 +31,7 @@ class Locked(DatabaseFault):
     code = "locked"
 
 
-class _Uses:
+class _DerivedKeys:
     """The keys that are derived from one master key, by municipality and purpose (RFC 5869)."""
 
     def __init__(self, master: bytes) -> None:
@@ -74,22 +74,22 @@ class Cipher:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != KEY for key in keys):
-            raise ValueError(f"a safe needs keys of {KEY} bytes")
-        self._keys = tuple(_Uses(key) for key in dict.fromkeys(keys))
+            raise ValueError(f"a cipher needs keys of {KEY} bytes")
+        self._keys = tuple(_DerivedKeys(key) for key in dict.fromkeys(keys))
 
     def __repr__(self) -> str:
-        return "Safe(…)"
+        return "Cipher(…)"
 
     @property
     def apart(self) -> dict[str, Cipher]:
         """A cipher of each key alone, by a name that reveals nothing of the key."""
         return {key.name: Cipher([key.master]) for key in self._keys}
 
-    def lock(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
+    def encrypt(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
         first, nonce = self._keys[0], os.urandom(_NONCE)
         return first.id + nonce + first.cipher(municipality_id, purpose).encrypt(nonce, plain, None)
 
-    def unlock(self, municipality_id: str, purpose: str, sealed: bytes) -> bytes:
+    def decrypt(self, municipality_id: str, purpose: str, sealed: bytes) -> bytes:
         """Decrypt a value. Raises ``Locked``."""
         if len(sealed) > _NONCE + _TAG:
             nonce, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
@@ -102,8 +102,8 @@ class Cipher:
                     except InvalidTag:
                         continue
         raise Locked(
-            "data on disk was sealed with a key that the settings do not have, or has been changed: "
-            "add the key that it was sealed with to vault.old_keys"
+            "data on disk is encrypted with a key that the settings do not have, or was changed: "
+            "add that key to vault.old_keys"
         )
 
     def find(self, municipality_id: str, purpose: str, value: str) -> bytes:
@@ -115,5 +115,5 @@ class Cipher:
         return [_found(key, municipality_id, purpose, value) for key in self._keys]
 
 
-def _found(key: _Uses, municipality_id: str, purpose: str, value: str) -> bytes:
+def _found(key: _DerivedKeys, municipality_id: str, purpose: str, value: str) -> bytes:
     return hmac.digest(key.hash(municipality_id, purpose), value.encode(), hashlib.sha256)[:_FOUND]

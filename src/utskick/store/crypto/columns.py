@@ -72,17 +72,18 @@ class MonthKey:
     def __repr__(self) -> str:
         return f"MonthKey({written(self._month)})"
 
-    def seal(self, column: Column, plain: bytes) -> bytes:
+    def encrypt(self, column: Column, plain: bytes) -> bytes:
         nonce = os.urandom(12)
         return self._head + nonce + self._cipher.encrypt(nonce, plain, self._bound[column])
 
-    def open(self, column: Column, sealed: bytes) -> bytes:
+    def decrypt(self, column: Column, sealed: bytes) -> bytes:
         """Decrypt a value. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], self._bound[column])
         except (InvalidTag, ValueError):
             raise Locked(
-                f"a value of {written(self._month)} cannot be opened: it has been changed on disk, or was copied there"
+                f"a value of {written(self._month)} cannot be opened: it has been changed on disk, "
+                "or was copied there"
             ) from None
 
 
@@ -136,10 +137,10 @@ class FileKey:
         self._size = size.to_bytes(8, "big")
         self.pieces: int = max(1, -(-size // CHUNK))
 
-    def seal(self, number: int, piece: bytes | memoryview) -> bytes:
+    def encrypt(self, number: int, piece: bytes | memoryview) -> bytes:
         return self._cipher.encrypt(number.to_bytes(12, "big"), piece, self._size)
 
-    def open(self, number: int, sealed: bytes | memoryview) -> bytes:
+    def decrypt(self, number: int, sealed: bytes | memoryview) -> bytes:
         """Decrypt a piece. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(number.to_bytes(12, "big"), sealed, self._size)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 
 #: (municipality, period)
-Place = tuple[str, str]
+KeyPlace = tuple[str, str]
 
 #: The period of a municipality's lasting key.
 INDEX: Final = "index"
@@ -30,7 +30,7 @@ class KeyRow:
     destroyed.
     """
 
-    place: Place
+    place: KeyPlace
     created: datetime
     destroyed: datetime | None
     wraps: Mapping[str, bytes] = field(default_factory=dict)
@@ -51,10 +51,11 @@ class VaultKeys:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def some(self, places: Collection[Place]) -> list[KeyRow]:
+    async def some(self, places: Collection[KeyPlace]) -> list[KeyRow]:
         """Return those of these places that exist."""
         rows = await self._pool.fetch(
-            f"{_SELECT} JOIN unnest($1::text[], $2::text[]) AS p(municipality_id, period) USING (municipality_id, period)",
+            f"{_SELECT} JOIN unnest($1::text[], $2::text[]) AS p(municipality_id, period) USING "
+            "(municipality_id, period)",
             [municipality_id for municipality_id, _ in places],
             [period for _, period in places],
         )
@@ -80,26 +81,29 @@ class VaultKeys:
 
     async def set_check(self, sealed: bytes) -> None:
         await self._pool.execute(
-            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
+            "INSERT INTO vault_check (one, sealed) VALUES (true, $1)"
+            " ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
             sealed,
         )
 
-    async def make(self, place: Place, wraps: Mapping[str, bytes]) -> None:
+    async def make(self, place: KeyPlace, wraps: Mapping[str, bytes]) -> None:
         """Add a key. Where several processes add it at once, the first one counts."""
         await self._pool.execute(
             """
             WITH made AS (
-                INSERT INTO vault_keys (municipality_id, period, created_at) VALUES ($1, $2, now()) ON CONFLICT DO NOTHING
+                INSERT INTO vault_keys (municipality_id, period, created_at)
+                    VALUES ($1, $2, now()) ON CONFLICT DO NOTHING
                 RETURNING municipality_id, period)
             INSERT INTO vault_wraps (municipality_id, period, wrapped_by, wrapped)
-            SELECT municipality_id, period, w.* FROM made CROSS JOIN unnest($3::text[], $4::bytea[]) AS w
+            SELECT municipality_id, period, w.* FROM made
+                CROSS JOIN unnest($3::text[], $4::bytea[]) AS w
             """,
             *place,
             list(wraps),
             list(wraps.values()),
         )
 
-    async def wrap(self, place: Place, wrapped_by: str, wrapped: bytes) -> None:
+    async def wrap(self, place: KeyPlace, wrapped_by: str, wrapped: bytes) -> None:
         """Wrap a key by another key of the settings, unless it has been destroyed meanwhile."""
         await self._pool.execute(
             """
@@ -118,7 +122,8 @@ class VaultKeys:
         rows = await self._pool.fetch(
             f"""
             {_SELECT} WHERE k.destroyed_at IS NULL AND NOT EXISTS (
-                SELECT FROM vault_wraps o WHERE o.municipality_id = k.municipality_id AND o.period = k.period AND o.wrapped_by = $1)
+                SELECT FROM vault_wraps o WHERE o.municipality_id = k.municipality_id
+                    AND o.period = k.period AND o.wrapped_by = $1)
             """,
             name,
         )
@@ -129,14 +134,15 @@ class VaultKeys:
         done = await self._pool.execute(
             """
             DELETE FROM vault_wraps w USING vault_wraps o
-            WHERE w.wrapped_by <> $1 AND o.wrapped_by = $1 AND o.municipality_id = w.municipality_id AND o.period = w.period
+            WHERE w.wrapped_by <> $1 AND o.wrapped_by = $1
+                AND o.municipality_id = w.municipality_id AND o.period = w.period
             """,
             name,
         )
         await self.clear()
         return int(done.split()[-1])
 
-    async def destroy(self, connection: Any, place: Place) -> bool:
+    async def destroy(self, connection: Any, place: KeyPlace) -> bool:
         """Destroy a key for good, inside the caller's transaction; ``clear`` must follow.
 
         False: there was none, or it had been destroyed.
@@ -144,9 +150,11 @@ class VaultKeys:
         done = await connection.fetchval(
             """
             WITH k AS (
-                UPDATE vault_keys SET destroyed_at = now() WHERE municipality_id = $1 AND period = $2 AND destroyed_at IS NULL
+                UPDATE vault_keys SET destroyed_at = now() WHERE municipality_id = $1
+                    AND period = $2 AND destroyed_at IS NULL
                 RETURNING municipality_id, period),
-            w AS (DELETE FROM vault_wraps w USING k WHERE w.municipality_id = k.municipality_id AND w.period = k.period)
+            w AS (DELETE FROM vault_wraps w USING k WHERE w.municipality_id = k.municipality_id
+                AND w.period = k.period)
             SELECT true FROM k
             """,
             *place,
@@ -159,8 +167,8 @@ class VaultKeys:
 
 
 def _key_rows(rows: Collection[Any]) -> list[KeyRow]:
-    wraps: defaultdict[Place, dict[str, bytes]] = defaultdict(dict)
-    found: dict[Place, KeyRow] = {}
+    wraps: defaultdict[KeyPlace, dict[str, bytes]] = defaultdict(dict)
+    found: dict[KeyPlace, KeyRow] = {}
     for row in rows:
         place = row["municipality_id"], row["period"]
         found[place] = KeyRow(place, row["created_at"], row["destroyed_at"], wraps[place])

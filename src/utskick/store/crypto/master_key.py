@@ -31,7 +31,7 @@ def new_key() -> str:
     return b64encode(secrets.token_bytes(KEY)).decode("ascii")
 
 
-def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
+def cipher_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
     """Read the keys of the settings. Raises ``SettingsFault``.
 
     ``folder``: the data folder where the database is the embedded one, None where it is not.
@@ -48,8 +48,10 @@ def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PA
         first = _of_folder(folder / FILE)
     else:
         raise SettingsFault(
-            f"personal data is sealed in the database, and there is no key: set vault.key, vault.key_file or vault.key_command; {_ADVICE}. "
-            "Every process needs the same one, and without it the data cannot be read: keep a copy apart from the database's backup"
+            "personal data is encrypted in the database, and there is no key: set vault.key, "
+            f"vault.key_file or vault.key_command; {_ADVICE}. "
+            "Every process needs the same one, and without it the data cannot be read: keep a copy "
+            "apart from the database's backup"
         )
     return Cipher([first, *old])
 
@@ -69,7 +71,8 @@ def _of_file(path: Path) -> bytes:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsFault(
-            f"the key file {path} cannot be read: {getattr(fault, 'strerror', None) or 'it is not text'}"
+            f"the key file {path} cannot be read: "
+            f"{getattr(fault, 'strerror', None) or 'it is not text'}"
         ) from None
     return _read(text, str(path))
 
@@ -82,15 +85,17 @@ def _of_command(command: Sequence[str], patience: float) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} told no key within {patience:g} s"
+            f"vault.key_command: {command[0]} printed no key within {patience:g} s"
         ) from None
     except (OSError, ValueError) as fault:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} cannot be run: {getattr(fault, 'strerror', None) or fault}"
+            f"vault.key_command: {command[0]} cannot be run: "
+            f"{getattr(fault, 'strerror', None) or fault}"
         ) from None
     if done.returncode != 0:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by hand to see why"
+            f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by "
+            "hand to see why"
         )
     return _read(done.stdout.decode("ascii", "replace"), "what vault.key_command prints")
 
@@ -118,7 +123,7 @@ def _of_folder(path: Path) -> bytes:
         _sync(path.parent)
     except OSError as fault:
         raise SettingsFault(
-            f"no key could be made at {path}: {fault.strerror}; set vault.key or one of its kin"
+            f"no key could be made at {path}: {fault.strerror}; set vault.key, vault.key_file or vault.key_command"
         ) from fault
     return _of_file(path)
 

@@ -25,11 +25,11 @@ from utskick.store.crypto.columns import (
     month_of_value,
     sealed_values,
 )
-from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyRow, Place, VaultKeys
+from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyPlace, KeyRow, VaultKeys
 
 _LASTING: Final = "delivery"
 #: The place of the key that encrypts the directory and lasting secrets.
-_DIRECTORY: Final[Place] = ("", f"{PEOPLE}0")
+_DIRECTORY: Final[KeyPlace] = ("", f"{PEOPLE}0")
 #: Seconds after which a key is fetched again, so that one destroyed by another process is noticed.
 _TRUSTED: Final = 60.0
 
@@ -37,13 +37,13 @@ _TRUSTED: Final = 60.0
 class Vault:
     """Encrypts and decrypts with keys in memory, which ``ready`` and ``at_hand`` fetch.
 
-    ``safe``: the keys of the settings. ``lock`` and ``unlock`` are for what outlives a month:
+    ``cipher``: the keys of the settings. ``encrypt`` and ``decrypt`` are for what outlives a month:
     webhooks and their secrets.
     """
 
-    def __init__(self, safe: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
-        self._given = safe
-        self._ring: Mapping[str, Cipher] = safe.apart if safe is not None else {}
+    def __init__(self, cipher: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
+        self._cipher = cipher
+        self._ring: Mapping[str, Cipher] = cipher.apart if cipher is not None else {}
         self._trusted = trusted
         self._rows: VaultKeys | None = None
         self._people: Cipher | None = None
@@ -55,7 +55,7 @@ class Vault:
     @property
     def locks(self) -> bool:
         """Whether this process has a key."""
-        return self._given is not None
+        return self._cipher is not None
 
     @property
     def ring(self) -> tuple[str, ...]:
@@ -86,12 +86,12 @@ class Vault:
         self._people = Cipher([self._unwrapped(row) for row in people])
         self._rows = rows
         if check is None:
-            await rows.set_check(self._people.lock("", _LASTING, b"utskick"))
+            await rows.set_check(self._people.encrypt("", _LASTING, b"utskick"))
 
     # -- lasting secrets ----------------------------------------
 
     @property
-    def safe(self) -> Cipher:
+    def directory_cipher(self) -> Cipher:
         """The cipher of the directory's tables."""
         if self._people is None:
             raise Locked(
@@ -99,12 +99,12 @@ class Vault:
             )
         return self._people
 
-    def lock(self, municipality_id: str, plain: bytes) -> bytes:
-        return self.safe.lock(municipality_id, _LASTING, plain)
+    def encrypt(self, municipality_id: str, plain: bytes) -> bytes:
+        return self.directory_cipher.encrypt(municipality_id, _LASTING, plain)
 
-    def unlock(self, municipality_id: str, sealed: bytes) -> bytes:
+    def decrypt(self, municipality_id: str, sealed: bytes) -> bytes:
         """Decrypt a lasting secret. Raises ``Locked``."""
-        return self.safe.unlock(municipality_id, _LASTING, sealed)
+        return self.directory_cipher.decrypt(municipality_id, _LASTING, sealed)
 
     # -- keys at hand ----------------------------------------
 
@@ -114,13 +114,13 @@ class Vault:
         Never inside a transaction.
         """
         now, lasts = monotonic(), municipality_id in self._lasting
-        wanted = {
+        missing_keys = {
             (municipality_id, month)
             for month in months
             if self._until.get((municipality_id, month), 0) < now
         }
-        if wanted or not lasts:
-            await self._fetch(wanted, lasting=municipality_id)
+        if missing_keys or not lasts:
+            await self._fetch(missing_keys, lasting=municipality_id)
 
     async def at_hand(self, rows: Iterable[Any]) -> None:
         """Fetch the keys that these rows need. ``rows`` have a ``municipality_id``."""
@@ -130,16 +130,16 @@ class Vault:
             for row in rows
             for value in sealed_values(row)
         }
-        wanted = {key for key in named if self._until.get(key, 0) < now}
-        if wanted:
-            await self._fetch(wanted)
+        missing_keys = {key for key in named if self._until.get(key, 0) < now}
+        if missing_keys:
+            await self._fetch(missing_keys)
 
     async def _fetch(
-        self, wanted: Collection[tuple[str, Month]], lasting: str | None = None
+        self, missing_keys: Collection[tuple[str, Month]], lasting: str | None = None
     ) -> None:
         """Fetch keys. ``lasting``: the municipality whose keys are made where they are missing."""
-        places: dict[Place, Month | None] = {
-            (municipality_id, written(month)): month for municipality_id, month in wanted
+        places: dict[KeyPlace, Month | None] = {
+            (municipality_id, written(month)): month for municipality_id, month in missing_keys
         }
         if lasting is not None and lasting not in self._lasting:
             places[lasting, INDEX] = None
@@ -152,7 +152,7 @@ class Vault:
                 if (month := places[place]) is not None
             ):
                 raise Locked(
-                    "the table vault_keys has lost a key that was there: nothing is sealed until it is restored"
+                    "the table vault_keys has lost a key: nothing is encrypted until it is restored"
                 )
             if lasting is not None and missing:
                 for place in missing:
@@ -176,7 +176,7 @@ class Vault:
             self._months[known] = MonthKey(municipality_id, month, self._unwrapped(row))
         self._until[known] = monotonic() + self._trusted
 
-    # -- sealing and opening ----------------------------------------
+    # -- encryption and decryption ----------------------------------------
 
     def of(self, municipality_id: str, month: Month) -> MonthKey:
         """Return the key of a month.
@@ -188,10 +188,12 @@ class Vault:
             return key
         if (municipality_id, month) in self._months:
             raise Erased(
-                f"what was said in {written(month)} has been erased: the key of that month was destroyed"
+                f"the content of {written(month)} has been erased: the key of that month was "
+                "destroyed"
             )
         raise Locked(
-            f"the vault has no key for {written(month)} that this process can use: add the key that wraps it to vault.old_keys, "
+            f"the vault has no key for {written(month)} that this process can use: add the key "
+            "that wraps it to vault.old_keys, "
             "or restore the tables vault_keys and vault_wraps"
         )
 
@@ -202,9 +204,9 @@ class Vault:
     def is_erased(self, municipality_id: str, month: Month) -> bool:
         return self._months.get((municipality_id, month), True) is None
 
-    def open(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
+    def decrypt_column(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
         """Decrypt a value of a column. Raises ``Erased`` or ``Locked``."""
-        return self.of(municipality_id, month_of_value(sealed)).open(column, sealed)
+        return self.of(municipality_id, month_of_value(sealed)).decrypt(column, sealed)
 
     def lasting(self, municipality_id: str) -> LastingKey:
         """Return a municipality's lasting key, fetched by ``ready``."""
@@ -222,32 +224,34 @@ class Vault:
 
         Returns how many could not be: no key of the settings wraps them.
         """
-        strange = 0
+        foreign = 0
         first = next(iter(self._ring))
         for row in await self.rows.unwrapped_by(first):
             if not row.wraps.keys() & self._ring.keys():
-                strange += 1
+                foreign += 1
                 continue
             key = self._unwrapped(row)
             await self.rows.wrap(
-                row.place, first, self._ring[first].lock(row.place[0], _purpose(row.place), key)
+                row.place, first, self._ring[first].encrypt(row.place[0], _purpose(row.place), key)
             )
-        return strange
+        return foreign
 
-    def _wraps(self, place: Place, key: bytes) -> dict[str, bytes]:
+    def _wraps(self, place: KeyPlace, key: bytes) -> dict[str, bytes]:
         """Wrap a key by all of the settings' keys: processes with any of them can read it."""
         return {
-            name: safe.lock(place[0], _purpose(place), key) for name, safe in self._ring.items()
+            name: cipher.encrypt(place[0], _purpose(place), key)
+            for name, cipher in self._ring.items()
         }
 
     def _unwrapped(self, row: KeyRow) -> bytes:
-        for name, safe in self._ring.items():
+        for name, cipher in self._ring.items():
             if name in row.wraps:
-                return safe.unlock(row.place[0], _purpose(row.place), row.wraps[name])
+                return cipher.decrypt(row.place[0], _purpose(row.place), row.wraps[name])
         raise Locked(
-            "the vault's keys are wrapped by a key that the settings do not have: add it to vault.old_keys"
+            "the vault's keys are wrapped by a key that the settings do not have: add it to "
+            "vault.old_keys"
         )
 
 
-def _purpose(place: Place) -> str:
+def _purpose(place: KeyPlace) -> str:
     return f"key {place[1]}"

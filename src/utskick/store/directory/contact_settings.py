@@ -38,9 +38,9 @@ class Made(StrEnum):
 class ContactSettings:
     """Reader and writer of contact settings. Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database, safe: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
 
     # -- reading ----------------------------------------
 
@@ -52,7 +52,8 @@ class ContactSettings:
         """Return those of these ids that exist, oldest first."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
-                f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY created_at, id",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1"  # noqa: S608
+                " AND id = ANY($2::uuid[]) ORDER BY created_at, id",
                 municipality_id,
                 ids,
             )
@@ -63,7 +64,8 @@ class ContactSettings:
     ) -> dict[UUID, ContactSetting]:
         """Return settings by party id; inside the caller's transaction."""
         rows = await connection.fetch(
-            f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM contact_settings s WHERE municipality_id = $1"  # noqa: S608
+            " AND party_id = ANY($2::uuid[])",
             municipality_id,
             party_ids,
         )
@@ -80,7 +82,8 @@ class ContactSettings:
             rows = await connection.fetch(
                 f"""
                 SELECT {_COLUMNS} FROM contact_settings s
-                WHERE municipality_id = $1 AND created_by_id = $2 AND party_id IS NULL ORDER BY created_at, id
+                WHERE municipality_id = $1 AND created_by_id = $2 AND party_id IS NULL
+                    ORDER BY created_at, id
                 """,  # noqa: S608
                 municipality_id,
                 setting_id,
@@ -94,11 +97,12 @@ class ContactSettings:
                 f"""
                 SELECT {_COLUMNS} FROM contact_settings s
                 WHERE municipality_id = $1 AND EXISTS (SELECT FROM contact_channels c
-                    WHERE c.municipality_id = $1 AND c.setting_id = s.id AND c.destination_key = ANY($2::bytea[]))
+                    WHERE c.municipality_id = $1 AND c.setting_id = s.id
+                        AND c.destination_key = ANY($2::bytea[]))
                 ORDER BY created_at, id
                 """,  # noqa: S608
                 municipality_id,
-                self._safe.finds(municipality_id, _PURPOSE, destination.casefold()),
+                self._cipher.finds(municipality_id, _PURPOSE, destination.casefold()),
             )
             return await self._with_channels(connection, municipality_id, rows)
 
@@ -110,7 +114,8 @@ class ContactSettings:
             found = await connection.fetch(
                 """
                 SELECT setting_id, method, alias, destination, disabled FROM contact_channels
-                WHERE municipality_id = $1 AND setting_id = ANY($2::uuid[]) ORDER BY setting_id, position
+                WHERE municipality_id = $1 AND setting_id = ANY($2::uuid[])
+                    ORDER BY setting_id, position
                 """,
                 municipality_id,
                 [row["id"] for row in rows],
@@ -139,7 +144,8 @@ class ContactSettings:
         municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             there = await connection.fetchval(
-                "SELECT true FROM contact_settings WHERE municipality_id = $1 AND id = $2 FOR UPDATE",
+                "SELECT true FROM contact_settings WHERE municipality_id = $1"
+                " AND id = $2 FOR UPDATE",
                 municipality_id,
                 changed.id,
             )
@@ -157,15 +163,19 @@ class ContactSettings:
         """
         await connection.execute(
             """
-            INSERT INTO contact_settings (municipality_id, id, party_id, created_by_id, alias, created_at, modified_at)
-            SELECT $1, r.* FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bytea[], $6::timestamptz[], $7::timestamptz[]) AS r
-            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias, modified_at = excluded.modified_at
+            INSERT INTO contact_settings (municipality_id, id, party_id, created_by_id, alias,
+                created_at, modified_at)
+            SELECT $1, r.* FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bytea[],
+                $6::timestamptz[], $7::timestamptz[]) AS r
+            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias,
+                modified_at = excluded.modified_at
             """,
             municipality_id,
             *zip(*(self._row(municipality_id, s) for s in settings), strict=True),
         )
         await connection.execute(
-            "DELETE FROM contact_channels WHERE municipality_id = $1 AND setting_id = ANY($2::uuid[])",
+            "DELETE FROM contact_channels WHERE municipality_id = $1"
+            " AND setting_id = ANY($2::uuid[])",
             municipality_id,
             [s.id for s in settings],
         )
@@ -177,8 +187,10 @@ class ContactSettings:
         if rows:
             await connection.execute(
                 """
-                INSERT INTO contact_channels (municipality_id, setting_id, position, method, alias, destination, destination_key, disabled)
-                SELECT $1, r.* FROM unnest($2::uuid[], $3::int[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::boolean[]) AS r
+                INSERT INTO contact_channels (municipality_id, setting_id, position, method, alias,
+                    destination, destination_key, disabled)
+                SELECT $1, r.* FROM unnest($2::uuid[], $3::int[], $4::text[], $5::bytea[],
+                    $6::bytea[], $7::bytea[], $8::boolean[]) AS r
                 """,
                 municipality_id,
                 *zip(*rows, strict=True),
@@ -201,13 +213,15 @@ class ContactSettings:
     # -- rows ----------------------------------------
 
     def _locked(self, municipality_id: str, text: str | None) -> bytes | None:
-        return None if text is None else self._safe.lock(municipality_id, _PURPOSE, text.encode())
+        return (
+            None if text is None else self._cipher.encrypt(municipality_id, _PURPOSE, text.encode())
+        )
 
     def _unlocked(self, municipality_id: str, sealed: bytes | None) -> str | None:
         return (
             None
             if sealed is None
-            else self._safe.unlock(municipality_id, _PURPOSE, sealed).decode()
+            else self._cipher.decrypt(municipality_id, _PURPOSE, sealed).decode()
         )
 
     def _row(self, municipality_id: str, setting: ContactSetting) -> tuple[Any, ...]:
@@ -230,7 +244,7 @@ class ContactSettings:
             channel.method.value,
             self._locked(municipality_id, channel.alias),
             self._locked(municipality_id, channel.destination),
-            self._safe.find(municipality_id, _PURPOSE, channel.destination.casefold()),
+            self._cipher.find(municipality_id, _PURPOSE, channel.destination.casefold()),
             channel.disabled,
         )
 

@@ -40,9 +40,9 @@ class Delegates:
     Every statement is bound to a municipality.
     """
 
-    def __init__(self, database: Database, safe: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
 
     # -- reading ----------------------------------------
 
@@ -66,7 +66,8 @@ class Delegates:
         """Return delegates, oldest first. ``condition`` is one of those above."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
-                f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1 AND {condition} ORDER BY created_at, id",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1"  # noqa: S608
+                f" AND {condition} ORDER BY created_at, id",
                 municipality_id,
                 *values,
             )
@@ -91,12 +92,15 @@ class Delegates:
             return found
         rows = await connection.fetch(
             """
-            SELECT f.id, f.delegate_id, f.alias, f.channel, f.created_at, f.modified_at, r.names, r.operators, r.contents
+            SELECT f.id, f.delegate_id, f.alias, f.channel, f.created_at, f.modified_at, r.names,
+                r.operators, r.contents
             FROM delegate_filters f CROSS JOIN LATERAL (
-                SELECT array_agg(attribute_name ORDER BY position) AS names, array_agg(operator ORDER BY position) AS operators,
+                SELECT array_agg(attribute_name ORDER BY position) AS names,
+                    array_agg(operator ORDER BY position) AS operators,
                     array_agg(attribute_value ORDER BY position) AS contents
                 FROM filter_rules r WHERE r.municipality_id = $1 AND r.filter_id = f.id) AS r
-            WHERE f.municipality_id = $1 AND f.delegate_id = ANY($2::uuid[]) ORDER BY f.created_at, f.id
+            WHERE f.municipality_id = $1 AND f.delegate_id = ANY($2::uuid[])
+                ORDER BY f.created_at, f.id
             """,
             municipality_id,
             delegate_ids,
@@ -115,7 +119,8 @@ class Delegates:
             async with self._database.of(municipality_id).transaction() as connection:
                 await connection.execute(
                     """
-                    INSERT INTO delegates (municipality_id, id, principal_id, agent_id, created_at, modified_at)
+                    INSERT INTO delegates (municipality_id, id, principal_id, agent_id, created_at,
+                        modified_at)
                     VALUES ($1, $2, $3, $4, $5, $6)
                     """,
                     municipality_id,
@@ -147,7 +152,7 @@ class Delegates:
             await keep(connection, [change])
             return True
 
-    async def put_filter(self, delegate_id: UUID, wanted: Filter, change: AuditEntry) -> bool:
+    async def put_filter(self, delegate_id: UUID, new: Filter, change: AuditEntry) -> bool:
         """Add or replace a filter. False: there is no such delegate."""
         municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
@@ -155,11 +160,11 @@ class Delegates:
                 "UPDATE delegates SET modified_at = $3 WHERE municipality_id = $1 AND id = $2",
                 municipality_id,
                 delegate_id,
-                wanted.modified,
+                new.modified,
             )
             if touched != "UPDATE 1":
                 return False
-            await self._put(connection, municipality_id, delegate_id, wanted)
+            await self._put(connection, municipality_id, delegate_id, new)
             await keep(connection, [change])
             return True
 
@@ -174,7 +179,8 @@ class Delegates:
                 delegate_id,
             )
             done = await connection.execute(
-                "DELETE FROM delegate_filters WHERE municipality_id = $1 AND delegate_id = $2 AND id = $3",
+                "DELETE FROM delegate_filters WHERE municipality_id = $1"
+                " AND delegate_id = $2 AND id = $3",
                 municipality_id,
                 delegate_id,
                 filter_id,
@@ -184,7 +190,8 @@ class Delegates:
             await connection.execute(
                 """
                 DELETE FROM delegates d WHERE municipality_id = $1 AND id = $2 AND NOT EXISTS
-                    (SELECT FROM delegate_filters f WHERE f.municipality_id = $1 AND f.delegate_id = d.id)
+                    (SELECT FROM delegate_filters f WHERE f.municipality_id = $1
+                        AND f.delegate_id = d.id)
                 """,
                 municipality_id,
                 delegate_id,
@@ -193,53 +200,58 @@ class Delegates:
             return True
 
     async def _put(
-        self, connection: Connection, municipality_id: str, delegate_id: UUID, wanted: Filter
+        self, connection: Connection, municipality_id: str, delegate_id: UUID, new: Filter
     ) -> None:
         await connection.execute(
             """
-            INSERT INTO delegate_filters (municipality_id, id, delegate_id, alias, channel, created_at, modified_at)
+            INSERT INTO delegate_filters (municipality_id, id, delegate_id, alias, channel,
+                created_at, modified_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias, channel = excluded.channel,
+            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias,
+                channel = excluded.channel,
                 modified_at = excluded.modified_at
             """,
             municipality_id,
-            wanted.id,
+            new.id,
             delegate_id,
-            self._locked(municipality_id, wanted.alias),
-            wanted.channel,
-            wanted.created,
-            wanted.modified,
+            self._locked(municipality_id, new.alias),
+            new.channel,
+            new.created,
+            new.modified,
         )
         await connection.execute(
             "DELETE FROM filter_rules WHERE municipality_id = $1 AND filter_id = $2",
             municipality_id,
-            wanted.id,
+            new.id,
         )
         await connection.executemany(
             """
-            INSERT INTO filter_rules (municipality_id, filter_id, position, attribute_name, operator, attribute_value)
+            INSERT INTO filter_rules (municipality_id, filter_id, position, attribute_name,
+                operator, attribute_value)
             VALUES ($1, $2, $3, $4, $5, $6)
             """,
             [
                 (
                     municipality_id,
-                    wanted.id,
+                    new.id,
                     n,
                     rule.attribute,
                     rule.operator.value,
                     self._locked(municipality_id, rule.value),
                 )
-                for n, rule in enumerate(wanted.rules)
+                for n, rule in enumerate(new.rules)
             ],
         )
 
     # -- rows ----------------------------------------
 
     def _locked(self, municipality_id: str, text: str | None) -> bytes | None:
-        return None if text is None else self._safe.lock(municipality_id, _PURPOSE, text.encode())
+        return (
+            None if text is None else self._cipher.encrypt(municipality_id, _PURPOSE, text.encode())
+        )
 
     def _unlocked(self, municipality_id: str, sealed: bytes) -> str:
-        return self._safe.unlock(municipality_id, _PURPOSE, sealed).decode()
+        return self._cipher.decrypt(municipality_id, _PURPOSE, sealed).decode()
 
     def _filter(self, municipality_id: str, row: Any) -> Filter:
         alias = self._unlocked(municipality_id, row["alias"]) if row["alias"] is not None else None

@@ -38,15 +38,16 @@ class Parties:
     Every statement is bound to a municipality. Numbers, names and addresses are encrypted.
     """
 
-    def __init__(self, database: Database, safe: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
 
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[UUID]
     ) -> dict[UUID, LegalId]:
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT party_id, legal_id FROM parties WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",
+            "SELECT party_id, legal_id FROM parties WHERE municipality_id = $1"
+            " AND party_id = ANY($2::uuid[])",
             municipality_id,
             party_ids,
         )
@@ -54,7 +55,8 @@ class Parties:
 
     async def get(self, municipality_id: str, party_id: UUID) -> Party | None:
         row = await self._database.of(municipality_id).fetchrow(
-            "SELECT party_id, legal_id, protected, names, address FROM parties WHERE municipality_id = $1 AND party_id = $2",
+            "SELECT party_id, legal_id, protected, names, address FROM parties"
+            " WHERE municipality_id = $1 AND party_id = $2",
             municipality_id,
             party_id,
         )
@@ -67,10 +69,11 @@ class Parties:
         keys = {
             key: n.number
             for n in numbers
-            for key in self._safe.finds(municipality_id, "legal-id", n.number)
+            for key in self._cipher.finds(municipality_id, "legal-id", n.number)
         }
         rows = await connection.fetch(
-            "SELECT party_id, legal_key FROM parties WHERE municipality_id = $1 AND legal_key = ANY($2::bytea[])",
+            "SELECT party_id, legal_key FROM parties WHERE municipality_id = $1"
+            " AND legal_key = ANY($2::bytea[])",
             municipality_id,
             list(keys),
         )
@@ -99,10 +102,14 @@ class Parties:
         """
         rows = await connection.fetch(
             """
-            INSERT INTO parties (municipality_id, party_id, kind, legal_id, legal_key, protected, names, address, updated_at)
-            SELECT $1, r.*, $9 FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::boolean[], $7::bytea[], $8::bytea[]) AS r
-            ON CONFLICT (municipality_id, party_id) DO UPDATE SET kind = excluded.kind, legal_id = excluded.legal_id,
-                legal_key = excluded.legal_key, protected = excluded.protected, names = excluded.names, address = excluded.address,
+            INSERT INTO parties (municipality_id, party_id, kind, legal_id, legal_key, protected,
+                names, address, updated_at)
+            SELECT $1, r.*, $9 FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[],
+                $6::boolean[], $7::bytea[], $8::bytea[]) AS r
+            ON CONFLICT (municipality_id, party_id) DO UPDATE
+                SET kind = excluded.kind, legal_id = excluded.legal_id,
+                legal_key = excluded.legal_key, protected = excluded.protected,
+                    names = excluded.names, address = excluded.address,
                 updated_at = excluded.updated_at
             RETURNING xmax = 0 AS created
             """,
@@ -133,23 +140,23 @@ class Parties:
         address = orjson.dumps(
             {name: value for name, value in members.items() if name not in _NAMES}
         )
-        number, lock = party.legal_id.number, self._safe.lock
+        number, encrypt = party.legal_id.number, self._cipher.encrypt
         return (
             party.id,
             party.kind.value,
-            lock(municipality_id, "legal-id", number.encode()),
-            self._safe.find(municipality_id, "legal-id", number),
+            encrypt(municipality_id, "legal-id", number.encode()),
+            self._cipher.find(municipality_id, "legal-id", number),
             party.protected,
-            lock(municipality_id, "names", names),
-            lock(municipality_id, "address", address),
+            encrypt(municipality_id, "names", names),
+            encrypt(municipality_id, "address", address),
         )
 
     def _legal_id(self, municipality_id: str, sealed: bytes) -> LegalId:
-        return LegalId(self._safe.unlock(municipality_id, "legal-id", sealed).decode())
+        return LegalId(self._cipher.decrypt(municipality_id, "legal-id", sealed).decode())
 
     def _party(self, municipality_id: str, row: Any) -> Party:
-        names = orjson.loads(self._safe.unlock(municipality_id, "names", row["names"]))
-        address = orjson.loads(self._safe.unlock(municipality_id, "address", row["address"]))
+        names = orjson.loads(self._cipher.decrypt(municipality_id, "names", row["names"]))
+        address = orjson.loads(self._cipher.decrypt(municipality_id, "address", row["address"]))
         return Party(
             row["party_id"],
             self._legal_id(municipality_id, row["legal_id"]),

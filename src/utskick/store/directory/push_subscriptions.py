@@ -45,14 +45,15 @@ class PushDevice:
 class Subscriptions:
     """Reader and writer of subscriptions. Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database, safe: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
 
     async def of(self, municipality_id: str, party_id: UUID) -> Sequence[Subscription]:
         """Return the subscriptions of a party, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
+            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1"
+            " AND party_id = $2 ORDER BY created_at, id",
             municipality_id,
             party_id,
         )
@@ -60,7 +61,8 @@ class Subscriptions:
 
     async def get(self, municipality_id: str, subscription_id: UUID) -> Subscription | None:
         row = await self._database.of(municipality_id).fetchrow(
-            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1 AND id = $2",
+            "SELECT id, kind, address FROM push_subscriptions WHERE municipality_id = $1"
+            " AND id = $2",
             municipality_id,
             subscription_id,
         )
@@ -68,7 +70,8 @@ class Subscriptions:
 
     async def listed(self, municipality_id: str, party_id: UUID) -> list[Listed]:
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT id, kind, created_at FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
+            "SELECT id, kind, created_at FROM push_subscriptions"
+            " WHERE municipality_id = $1 AND party_id = $2 ORDER BY created_at, id",
             municipality_id,
             party_id,
         )
@@ -78,8 +81,8 @@ class Subscriptions:
         """Insert a device and return its id; a known device keeps its id and takes the newest
         keys."""
         municipality_id = change.municipality_id
-        sealed = self._safe.lock(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
-        keys = self._safe.finds(municipality_id, _PURPOSE, device.key)
+        sealed = self._cipher.encrypt(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
+        keys = self._cipher.finds(municipality_id, _PURPOSE, device.key)
         async with self._database.of(municipality_id).transaction() as connection:
             if keys[1:]:  # Under an older key it would not be recognised.
                 await connection.execute(
@@ -94,9 +97,11 @@ class Subscriptions:
                 )
             found: UUID = await connection.fetchval(
                 """
-                INSERT INTO push_subscriptions (municipality_id, id, party_id, kind, address, address_key, created_at)
+                INSERT INTO push_subscriptions (municipality_id, id, party_id, kind, address,
+                    address_key, created_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7)
-                ON CONFLICT (municipality_id, party_id, address_key) DO UPDATE SET address = excluded.address
+                ON CONFLICT (municipality_id, party_id, address_key) DO UPDATE
+                    SET address = excluded.address
                 RETURNING id
                 """,
                 municipality_id,
@@ -127,5 +132,5 @@ class Subscriptions:
         return done == "DELETE 1"
 
     def _subscription(self, municipality_id: str, row: Any) -> Subscription:
-        address = orjson.loads(self._safe.unlock(municipality_id, _PURPOSE, row["address"]))
+        address = orjson.loads(self._cipher.decrypt(municipality_id, _PURPOSE, row["address"]))
         return Subscription(str(row["id"]), row["kind"], address)

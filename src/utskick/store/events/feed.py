@@ -22,16 +22,19 @@ LOOK: Final = 20_000
 #: deliveries there are.
 _FROM: Final = """
     FROM (
-        SELECT * FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
+        SELECT * FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint)
+            AND tx < $4::bigint
         ORDER BY tx, id LIMIT $5::bigint) e
     CROSS JOIN LATERAL (
-        SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type, m.reference, m.origin
+        SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type,
+            m.reference, m.origin
         FROM (SELECT * FROM deliveries WHERE id = e.delivery_id OFFSET 0) d
         CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
         CROSS JOIN LATERAL (
             SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
             OFFSET 0) b
-        WHERE d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL OR m.origin = $7)
+        WHERE d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL
+            OR m.origin = $7)
             AND ($8::text IS NULL OR coalesce(m.client, '') = $8)
         LIMIT 1) d
     WHERE e.status <> 'routed' AND ($9::text[] IS NULL OR coalesce(e.became, e.status) = ANY($9))
@@ -68,12 +71,12 @@ class FeedPage:
 class Feed:
     """Reader of the feed. Every statement about events is bound to a municipality.
 
-    ``look``: events that one call reads.
+    ``stride``: events that one call reads.
     """
 
-    def __init__(self, database: Database, look: int = LOOK) -> None:
+    def __init__(self, database: Database, stride: int = LOOK) -> None:
         self._database = database
-        self._look = look
+        self._stride = stride
 
     async def now(self) -> Position:
         """Return the position behind everything that is complete.
@@ -87,7 +90,8 @@ class Feed:
         end = await self.now()
         rows = await self._database.of(window.municipality_id).fetch(
             f"""
-            SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle, e.reason_code, e.reason, e.provider_code, e.at, d.*
+            SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle,
+                e.reason_code, e.reason, e.provider_code, e.at, d.*
             {_FROM} ORDER BY e.tx, e.id LIMIT $10::bigint
             """,
             *self._bounds(window, end),
@@ -115,7 +119,7 @@ class Feed:
             after.tx,
             after.id,
             end.tx,
-            self._look,
+            self._stride,
             HAND_OVER,
             *whose,
             statuses or None,
@@ -125,14 +129,15 @@ class Feed:
         """Return the last event of a full read; None: the read came to the end."""
         row = await self._database.of(window.municipality_id).fetchrow(
             """
-            SELECT tx, id FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
+            SELECT tx, id FROM events WHERE municipality_id = $1
+                AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
             ORDER BY tx, id OFFSET $5::bigint - 1 LIMIT 1
             """,
             window.municipality_id,
             window.after.tx,
             window.after.id,
             end.tx,
-            self._look,
+            self._stride,
         )
         return Position(row["tx"], row["id"]) if row else None
 

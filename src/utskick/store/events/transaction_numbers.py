@@ -25,8 +25,10 @@ _LOOK: Final = f"""
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
     utskick_complete_tx() - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS added,
     greatest(
-        (SELECT max((SELECT max(tx) FROM events e WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
-        (SELECT max((SELECT max(tx) FROM audit_entries e WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
+        (SELECT max((SELECT max(tx) FROM events e
+            WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
+        (SELECT max((SELECT max(tx) FROM audit_entries e
+            WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
         (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
 """  # noqa: S608
 
@@ -55,7 +57,8 @@ class Numbering:
         except asyncpg.InsufficientPrivilegeError:
             log.error(
                 "feed-out-of-order",
-                remedy="start a worker once as the role that owns the functions utskick_tx and utskick_complete_tx",
+                remedy="start a worker once as the role that owns the functions utskick_tx"
+                " and utskick_complete_tx",
             )
             return 0
 

@@ -106,7 +106,7 @@ class WebhookCalls:
             claim=row["claim"],
             statuses=tuple(Status(word) for word in row["statuses"]),
             reached=Position(row["tx"], row["event_id"]),
-            url=vault.unlock(municipality_id, row["url"]).decode(),
+            url=vault.decrypt(municipality_id, row["url"]).decode(),
             secrets=opened(self._database, municipality_id, row, now),
             call=call,
         )
@@ -134,7 +134,7 @@ class WebhookCalls:
     async def _keep(self, claimed: Claimed, call: OpenCall, events: int, now: datetime) -> bool:
         """Store the call and the position that it reaches, both or neither."""
         municipality_id, reached = claimed.owner.municipality_id, claimed.reached
-        kept = await self._database.pool.fetchval(
+        done = await self._database.pool.fetchval(
             """
             WITH w AS (
                 UPDATE webhooks SET tx = $4, event_id = $5, due_at = $6
@@ -152,16 +152,18 @@ class WebhookCalls:
             call.body,
             events,
         )
-        return bool(kept)
+        return bool(done)
 
     async def succeeded(self, claimed: Claimed, call: OpenCall, now: datetime) -> bool:
         """Remove a call. False: another worker has claimed it, and may repeat the call."""
         done = await self._database.pool.fetchval(
             """
             WITH w AS (
-                UPDATE webhooks SET succeeded_at = $4, due_at = $5 WHERE municipality_id = $1 AND id = $2 AND claim = $3
+                UPDATE webhooks SET succeeded_at = $4, due_at = $5 WHERE municipality_id = $1
+                    AND id = $2 AND claim = $3
                 RETURNING municipality_id, id)
-            DELETE FROM webhook_calls c USING w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id AND c.id = $6
+            DELETE FROM webhook_calls c USING w WHERE c.municipality_id = w.municipality_id
+                AND c.webhook_id = w.id AND c.id = $6
             RETURNING true
             """,
             claimed.owner.municipality_id,
@@ -175,7 +177,7 @@ class WebhookCalls:
 
     async def failed(self, claimed: Claimed, call: OpenCall, failure: Failure) -> None:
         """Record a failure. The call stays, and with it everything behind it."""
-        told = {
+        fault = {
             "status": failure.status,
             "code": failure.reason.code,
             "message": failure.reason.sentence,
@@ -183,7 +185,8 @@ class WebhookCalls:
         await self._database.pool.execute(
             """
             WITH w AS (
-                UPDATE webhooks SET claim = NULL, failed_at = $4::timestamptz, fault = $5, due_at = coalesce($6, due_at), stopped = $7,
+                UPDATE webhooks SET claim = NULL, failed_at = $4::timestamptz, fault = $5,
+                    due_at = coalesce($6, due_at), stopped = $7,
                     stopped_at = CASE WHEN $7::text IS NOT NULL THEN $4::timestamptz END
                 WHERE municipality_id = $1 AND id = $2 AND claim = $3 RETURNING municipality_id, id)
             UPDATE webhook_calls c SET failures = c.failures + 1 FROM w
@@ -193,7 +196,7 @@ class WebhookCalls:
             claimed.id,
             claimed.claim,
             failure.at,
-            told,
+            fault,
             failure.due,
             failure.stopped.value if failure.stopped else None,
             call.id,
@@ -240,20 +243,26 @@ def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
 #: or a call that was made.
 _CLAIM: Final = """
 WITH able AS (
-    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin, w.client ORDER BY w.due_at) AS turn
+    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin,
+        w.client ORDER BY w.due_at) AS turn
     FROM webhooks w
     WHERE w.stopped IS NULL AND w.due_at <= $1
-        AND (w.municipality_id, w.origin, w.client) NOT IN (SELECT * FROM unnest($6::text[], $7::text[], $8::text[]))
-        AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
-            OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id AND (e.tx, e.id) > (w.tx, w.event_id)
+        AND (w.municipality_id, w.origin, w.client) NOT IN (SELECT *
+            FROM unnest($6::text[], $7::text[], $8::text[]))
+        AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id
+            AND c.webhook_id = w.id)
+            OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id
+                AND (e.tx, e.id) > (w.tx, w.event_id)
                 AND e.tx < utskick_complete_tx()))),
 due AS (
     SELECT w.municipality_id, w.id FROM webhooks w JOIN able USING (municipality_id, id)
     WHERE able.turn <= $4 AND w.stopped IS NULL AND w.due_at <= $1
     ORDER BY w.due_at LIMIT $3::bigint FOR UPDATE OF w SKIP LOCKED)
 UPDATE webhooks w SET claim = $5, due_at = $2
-FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id AND c.webhook_id = due.id
+FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id
+    AND c.webhook_id = due.id
 WHERE w.municipality_id = due.municipality_id AND w.id = due.id
-RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id, w.url, w.secret, w.old_secret,
+RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id,
+    w.url, w.secret, w.old_secret,
     w.old_secret_until, c.id AS call_id, c.body, c.failures
 """

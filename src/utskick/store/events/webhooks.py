@@ -98,18 +98,20 @@ class Webhooks:
             )
             added = await connection.fetchval(
                 """
-                INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses, description, secret, created_at, tx, event_id,
+                INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses,
+                    description, secret, created_at, tx, event_id,
                     due_at)
                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, utskick_complete_tx(), 0, $9
-                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3) < $10
+                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2
+                    AND client = $3) < $10
                 RETURNING true
                 """,
                 *owner.key,
                 made,
-                vault.lock(owner.municipality_id, wanted.url.encode()),
+                vault.encrypt(owner.municipality_id, wanted.url.encode()),
                 [status.value for status in wanted.statuses],
                 wanted.description,
-                vault.lock(owner.municipality_id, secret.encode()),
+                vault.encrypt(owner.municipality_id, secret.encode()),
                 change.at,
                 MOST,
             )
@@ -120,14 +122,16 @@ class Webhooks:
     async def listed(self, owner: Owner) -> list[Webhook]:
         """Return the webhooks, oldest first."""
         rows = await self._database.of(owner.municipality_id).fetch(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id",
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY "
+            "w.created_at, w.id",
             *owner.key,
         )
         return [self._webhook(owner, row) for row in rows]
 
     async def get(self, owner: Owner, webhook_id: UUID) -> Webhook | None:
         row = await self._database.of(owner.municipality_id).fetchrow(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id = $4",
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id "
+            "= $4",
             *owner.key,
             webhook_id,
         )
@@ -158,9 +162,12 @@ class Webhooks:
             change,
             """
             WITH w AS (
-                UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
-                WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING municipality_id, id),
-            c AS (UPDATE webhook_calls c SET failures = 0 FROM w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
+                UPDATE webhooks SET stopped = NULL, stopped_at = NULL,
+                    due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
+                WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+                    RETURNING municipality_id, id),
+            c AS (UPDATE webhook_calls c SET failures = 0 FROM w
+                WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
             SELECT true FROM w
             """,
             *owner.key,
@@ -180,7 +187,7 @@ class Webhooks:
             """,
             *owner.key,
             webhook_id,
-            self._database.vault.lock(owner.municipality_id, secret.encode()),
+            self._database.vault.encrypt(owner.municipality_id, secret.encode()),
             change.at + OVERLAP,
         )
         return secret if found else None
@@ -206,7 +213,7 @@ class Webhooks:
         return opened(self._database, owner.municipality_id, row, now) if row else []
 
     def _webhook(self, owner: Owner, row: Any) -> Webhook:
-        url = self._database.vault.unlock(owner.municipality_id, row["url"]).decode()
+        url = self._database.vault.decrypt(owner.municipality_id, row["url"]).decode()
         return Webhook(
             id=row["id"],
             wanted=WebhookDefinition(
@@ -223,9 +230,11 @@ class Webhooks:
 
 
 _SELECT: Final = """
-    SELECT w.id, w.url, w.statuses, w.description, w.created_at, w.stopped, w.stopped_at, w.succeeded_at, w.failed_at, w.fault, w.tx,
+    SELECT w.id, w.url, w.statuses, w.description, w.created_at, w.stopped, w.stopped_at,
+        w.succeeded_at, w.failed_at, w.fault, w.tx,
         w.event_id, coalesce(c.events, 0) AS events
-    FROM webhooks w LEFT JOIN webhook_calls c ON c.municipality_id = w.municipality_id AND c.webhook_id = w.id
+    FROM webhooks w LEFT JOIN webhook_calls c ON c.municipality_id = w.municipality_id
+        AND c.webhook_id = w.id
 """
 
 
@@ -234,11 +243,11 @@ def opened(database: Database, municipality_id: str, row: Any, now: datetime) ->
     sealed = [row["secret"]]
     if row["old_secret"] is not None and now < row["old_secret_until"]:
         sealed.append(row["old_secret"])
-    return [database.vault.unlock(municipality_id, each).decode() for each in sealed]
+    return [database.vault.decrypt(municipality_id, each).decode() for each in sealed]
 
 
 def _fault(row: Any) -> WebhookFault | None:
     if row["fault"] is None:
         return None
-    told = row["fault"]
-    return WebhookFault(row["failed_at"], told["status"], Reason(told["code"], told["message"]))
+    fault = row["fault"]
+    return WebhookFault(row["failed_at"], fault["status"], Reason(fault["code"], fault["message"]))

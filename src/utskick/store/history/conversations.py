@@ -209,7 +209,9 @@ class Conversations:
         vault = self._database.vault
         if row["recorded"] is not None:
             content = Content(
-                orjson.loads(vault.open(municipality_id, Column.RECORDED, row["recorded"])),
+                orjson.loads(
+                    vault.decrypt_column(municipality_id, Column.RECORDED, row["recorded"])
+                ),
                 read_names(vault, municipality_id, row["recorded_files"]),
             )
         else:
@@ -222,7 +224,7 @@ class Conversations:
             attachments=await self._attachments.load(municipality_id, names) if names else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            frozen=vault.decrypt_column(municipality_id, Column.FROZEN, row["frozen"])
             if row["frozen"] is not None
             else None,
         )

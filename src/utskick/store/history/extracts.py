@@ -58,25 +58,31 @@ class Extracts:
         async for times in self._conversations.strides(
             municipality_id, str(party_id), Between(), _STRIDE
         ):
-            said = await self._conversations.of_messages(municipality_id, list(times), files=False)
-            stories = await self._history.stories(municipality_id, [each.state.id for each in said])
-            filed = await self._filed(municipality_id, said)
-            for message_id, group in groupby(said, key=lambda each: each.state.message_id):
+            entries = await self._conversations.of_messages(
+                municipality_id, list(times), files=False
+            )
+            stories = await self._history.stories(
+                municipality_id, [each.state.id for each in entries]
+            )
+            filed = await self._filed(municipality_id, entries)
+            for message_id, group in groupby(entries, key=lambda each: each.state.message_id):
                 files = (
                     await self._files(municipality_id, message_id) if message_id in filed else []
                 )
                 yield Whole(message_id, times[message_id], list(group), stories, files)
 
-    async def _filed(self, municipality_id: str, said: Sequence[HistoryEntry]) -> set[UUID]:
+    async def _filed(self, municipality_id: str, entries: Sequence[HistoryEntry]) -> set[UUID]:
         """Return which of the messages carry files, of their own or of their batch."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id, batch_id)
-            JOIN attachment_uses u ON u.municipality_id = $1 AND u.owner IN (r.message_id, r.batch_id)
+            SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id,
+                batch_id)
+            JOIN attachment_uses u ON u.municipality_id = $1
+                AND u.owner IN (r.message_id, r.batch_id)
             """,
             municipality_id,
-            [each.state.message_id for each in said],
-            [each.state.batch_id for each in said],
+            [each.state.message_id for each in entries],
+            [each.state.batch_id for each in entries],
         )
         return {row["message_id"] for row in rows}
 

@@ -26,7 +26,7 @@ _LOCK: Final = (
     # any number of this application's: two imports at once would count a batch's messages twice
     7_318_302_582
 )
-_ERASED: Final = "at: what was said in that month has been erased here"
+_ERASED: Final = "at: the content of that month has been erased"
 
 
 #: What an imported delivery has beside the columns of every delivery.
@@ -79,25 +79,25 @@ class Records:
                 if record.municipality_id == municipality_id
             }
             await self._database.vault.ready(municipality_id, *months)
-        living, erased = list[Record](), list[Record]()
+        readable, erased = list[Record](), list[Record]()
         for record in records:
             (
                 erased
                 if self._database.vault.is_erased(record.municipality_id, month_of(record.at))
-                else living
+                else readable
             ).append(record)
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 raise NotAllowedHere(
                     "another import into this database is running; wait for it, or stop it"
                 )
-            known = await _known(connection, living)
-            new, seen, refused = _sorted(living, known)
+            known = await _known(connection, readable)
+            new, known_count, refused = _sorted(readable, known)
             if new:
                 await self._write(connection, new, known, now)
             return ImportCounts(
                 len(new),
-                seen,
+                known_count,
                 (*refused, *(RejectedRecord(r.line, r.delivery_id, _ERASED) for r in erased)),
             )
 
@@ -162,12 +162,17 @@ class Records:
         grown = Counter(record.batch for record in messages)
         rows = await connection.fetch(
             """
-            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, department, recipients, content,
+            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin,
+                issuer, department, recipients, content,
                 created_at, imported)
-            SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer, department, recipients, $9, at, true
-            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $10::timestamptz[])
-                AS r(id, municipality_id, channel, message_type, origin, issuer, department, recipients, at)
-            ON CONFLICT (id, municipality_id) DO UPDATE SET recipients = b.recipients + excluded.recipients,
+            SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer,
+                department, recipients, $9, at, true
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::int[], $10::timestamptz[])
+                AS r(id, municipality_id, channel, message_type, origin, issuer, department,
+                    recipients, at)
+            ON CONFLICT (id, municipality_id) DO UPDATE
+                SET recipients = b.recipients + excluded.recipients,
                 created_at = least(b.created_at, excluded.created_at)
             RETURNING municipality_id, id, recipients
             """,
@@ -205,11 +210,11 @@ class Records:
             record.issuer,
             department=record.department,
             party_key=index(party) if party else None,
-            party=self._key(record).seal(Column.PARTY, party.encode()) if party else None,
+            party=self._key(record).encrypt(Column.PARTY, party.encode()) if party else None,
         )
 
     def _delivery(self, record: Record) -> tuple[Any, ...]:
-        seal, reason, files = self._key(record).seal, record.reason, record.content.files
+        encrypt, reason, files = self._key(record).encrypt, record.reason, record.content.files
         row = NewDelivery(
             record.delivery_id,
             record.municipality_id,
@@ -218,7 +223,7 @@ class Records:
             self._channels[record.message_type],
             record.message_type,
             Priority.NORMAL.value,
-            seal(Column.DESTINATION, record.destination.encode()),
+            encrypt(Column.DESTINATION, record.destination.encode()),
             record.at,
             record.at,
             record.at,
@@ -229,8 +234,8 @@ class Records:
             record.reference,
             reason.code if reason else None,
             reason.sentence if reason else None,
-            seal(Column.RECORDED, orjson.dumps(record.content.members)),
-            seal(Column.FILES, orjson.dumps(names_of(files))) if files else None,
+            encrypt(Column.RECORDED, orjson.dumps(record.content.members)),
+            encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
         )
 
     def _key(self, record: Record) -> MonthKey:
@@ -251,9 +256,12 @@ def _further(record: Record) -> Record:
 
 
 #: Until the transaction ends, ``retention.purge`` removes none of them.
-_MESSAGES: Final = "SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE"
+_MESSAGES: Final = """
+    SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE
+"""
 _DELIVERIES: Final = """
-    SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at, d.recorded IS NOT NULL AS recorded
+    SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at,
+        d.recorded IS NOT NULL AS recorded
     FROM deliveries d WHERE d.id = ANY($1::uuid[])
 """
 
@@ -285,7 +293,7 @@ def _sorted(
     """Return new records, the number of known ones, and rejected ones."""
     new: dict[UUID, Record] = {}
     messages: dict[UUID, Record] = {}
-    seen, refused = 0, list[RejectedRecord]()
+    known_count, refused = 0, list[RejectedRecord]()
     for record in records:
         if (fault := _fault(record, known, messages)) is not None:
             refused.append(RejectedRecord(record.line, record.delivery_id, fault))
@@ -301,8 +309,8 @@ def _sorted(
             new[placed.delivery_id] = placed
             messages.setdefault(record.message_id, record)
         else:
-            seen += 1
-    return list(new.values()), seen, refused
+            known_count += 1
+    return list(new.values()), known_count, refused
 
 
 def _is_free(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
@@ -355,8 +363,10 @@ async def _tally(
     columns = zip(*(key for key, _ in ordered), strict=True)
     await connection.execute(
         """
-        INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin, department, word, number)
-        SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+        INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin,
+            department, word, number)
+        SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[],
+            $6::text[], $7::text[], $8::bigint[])
         ON CONFLICT (municipality_id, day, original_type, message_type, origin, department, word)
             DO UPDATE SET number = t.number + excluded.number
         """,

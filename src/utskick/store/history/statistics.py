@@ -56,7 +56,8 @@ class DeliveryCount:
 
 #: What is counted apart, of ``m`` a message and ``b`` its batch.
 _KEYS: Final = """
-    (m.at AT TIME ZONE 'Europe/Stockholm')::date AS day, b.message_type AS original_type, coalesce(m.origin, '') AS origin,
+    (m.at AT TIME ZONE 'Europe/Stockholm')::date AS day, b.message_type AS original_type,
+        coalesce(m.origin, '') AS origin,
     coalesce(m.department, '') AS department
 """
 _OF_DELIVERY: Final = f"""
@@ -70,15 +71,18 @@ _OF_DELIVERY: Final = f"""
 #: previous word is that of the event before; before the first, a delivery was pending, which no
 #: tally holds.
 _CHANGES: Final = """
-    SELECT {keys}, {shown} AS message_type, c.word, c.sign
+    SELECT {keys}, {visible} AS message_type, c.word, c.sign
     FROM (
         SELECT e.delivery_id, s.code, s.sign, {word} AS word
         FROM events e
         LEFT JOIN LATERAL (
             SELECT coalesce(p.became, p.status) AS status, p.reason_code FROM events p
-            WHERE p.delivery_id = e.delivery_id AND p.municipality_id = $1 AND p.id < e.id ORDER BY p.id DESC LIMIT 1) p ON true
-        CROSS JOIN LATERAL (VALUES (coalesce(e.became, e.status), e.reason_code, 1), (p.status, p.reason_code, -1)) AS s(status, code, sign)
-        WHERE e.municipality_id = $1 AND {span} AND s.status IS NOT NULL AND s.status NOT IN {pending}) c
+            WHERE p.delivery_id = e.delivery_id AND p.municipality_id = $1 AND p.id < e.id
+                ORDER BY p.id DESC LIMIT 1) p ON true
+        CROSS JOIN LATERAL (VALUES (coalesce(e.became, e.status), e.reason_code, 1), (p.status,
+            p.reason_code, -1)) AS s(status, code, sign)
+        WHERE e.municipality_id = $1 AND {span} AND s.status IS NOT NULL
+            AND s.status NOT IN {pending}) c
     CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = c.delivery_id OFFSET 0) d {of_delivery}
     WHERE c.word IS NOT NULL AND d.municipality_id = $1
 """
@@ -87,7 +91,7 @@ _CHANGES: Final = """
 def _changes(span: str) -> str:
     return _CHANGES.format(
         keys=_KEYS,
-        shown=visible_type("d.message_type", "b.message_type", "c.code"),
+        visible=visible_type("d.message_type", "b.message_type", "c.code"),
         word=word("s.status", "s.code"),
         span=span,
         pending=_PENDING,
@@ -103,17 +107,22 @@ _WAITING: Final = f"""
     FROM (
         SELECT encode(substring(payload FROM 1 FOR 16), 'hex')::uuid AS id FROM pgqueuer
         WHERE substring(payload FROM 17) = convert_to($1, 'UTF8') OFFSET 0) q
-    JOIN deliveries d ON d.id = q.id AND d.municipality_id = $1 AND d.status IN {_PENDING} {_OF_DELIVERY}
+    JOIN deliveries d ON d.id = q.id AND d.municipality_id = $1
+        AND d.status IN {_PENDING} {_OF_DELIVERY}
 """  # noqa: S608
 
 _COUNT: Final = f"""
-    SELECT original_type, message_type, origin, department, word, sum(number)::bigint AS number FROM (
-        SELECT day, original_type, message_type, origin, department, word, number FROM tallies WHERE municipality_id = $1
+    SELECT original_type, message_type, origin, department, word,
+        sum(number)::bigint AS number FROM (
+        SELECT day, original_type, message_type, origin, department, word, number
+            FROM tallies WHERE municipality_id = $1
             AND ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3)
         UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
         FROM ({_changes("e.tx >= $7")}) after
-        UNION ALL SELECT day, original_type, message_type, origin, department, word, sign FROM ({_WAITING}) waiting) told
-    WHERE ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3) AND ($4::text[] IS NULL OR original_type = ANY($4))
+        UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
+            FROM ({_WAITING}) waiting) counted
+    WHERE ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3)
+        AND ($4::text[] IS NULL OR original_type = ANY($4))
         AND ($5::text IS NULL OR origin = $5) AND ($6::text IS NULL OR department = $6)
     GROUP BY 1, 2, 3, 4, 5 HAVING sum(number) <> 0
     ORDER BY 1, 2, 3, 4, 5
@@ -121,8 +130,10 @@ _COUNT: Final = f"""
 
 #: Tallies of one day and kind grow by the events of the transactions from $2 to $3 (exclusive).
 _TAKE_IN: Final = f"""
-    INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin, department, word, number)
-    SELECT $1, day, original_type, message_type, origin, department, word, sum(sign) FROM ({_changes("e.tx >= $2 AND e.tx < $3")}) told
+    INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin,
+        department, word, number)
+    SELECT $1, day, original_type, message_type, origin, department, word, sum(sign)
+        FROM ({_changes("e.tx >= $2 AND e.tx < $3")}) counted
     GROUP BY day, original_type, message_type, origin, department, word HAVING sum(sign) <> 0
     ORDER BY day, original_type, message_type, origin, department, word
     ON CONFLICT (municipality_id, day, original_type, message_type, origin, department, word)
@@ -136,24 +147,24 @@ class Tallies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count(self, wanted: StatisticsFilter) -> list[DeliveryCount]:
-        types = list(wanted.types) if wanted.types is not None else None
-        own = self._database.of(wanted.municipality_id)
+    async def count(self, chosen: StatisticsFilter) -> list[DeliveryCount]:
+        types = list(chosen.types) if chosen.types is not None else None
+        own = self._database.of(chosen.municipality_id)
         async with own.transaction("repeatable_read", readonly=True) as connection:
             await connection.execute(REPORTING)
             mark = await connection.fetchval(
                 "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1",
-                wanted.municipality_id,
+                chosen.municipality_id,
                 NAME,
             )
             rows = await connection.fetch(
                 _COUNT,
-                wanted.municipality_id,
-                wanted.since,
-                wanted.until,
+                chosen.municipality_id,
+                chosen.since,
+                chosen.until,
                 types,
-                wanted.origin,
-                wanted.department,
+                chosen.origin,
+                chosen.department,
                 mark or 0,
             )
         return [DeliveryCount(*row) for row in rows]
@@ -191,7 +202,8 @@ class Tallies:
 async def _marked(connection: Connection, municipality_id: str) -> int | None:
     """Return the watermark, locked; None where another worker has it."""
     await connection.execute(
-        "INSERT INTO watermarks (name, municipality_id, tx) VALUES ($2, $1, 0) ON CONFLICT DO NOTHING",
+        "INSERT INTO watermarks (name, municipality_id, tx) VALUES ($2, $1, 0)"
+        " ON CONFLICT DO NOTHING",
         municipality_id,
         NAME,
     )
@@ -210,7 +222,8 @@ async def _rest(connection: Connection, municipality_id: str, mark: int) -> tupl
     row = await connection.fetchrow(
         """
         SELECT max(tx) + 1 AS rest, count(*) = $3 AS more FROM (
-            SELECT tx FROM events WHERE municipality_id = $1 AND tx >= $2 AND tx < utskick_complete_tx() ORDER BY tx LIMIT $3) s
+            SELECT tx FROM events WHERE municipality_id = $1 AND tx >= $2
+                AND tx < utskick_complete_tx() ORDER BY tx LIMIT $3) s
         """,
         municipality_id,
         mark,

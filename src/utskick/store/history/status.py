@@ -53,7 +53,8 @@ class DeliveryEvent:
 _STRIDE = 5000
 #: The columns of a ``DeliveryState``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
 STATE = """
-    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
+    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason,
+        d.provider_code, m.reference,
     b.message_type AS original_type
 """
 #: Of ``m`` messages: each looked up by its key, in this order (docs/explanation/adr/0012).
@@ -97,16 +98,19 @@ class History:
         """Return the events of each of these deliveries, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
+            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account,
+                NULL AS reference, NULL AS reason_code,
                 NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
             FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
-            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
+            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason,
+                provider_code, actor, 1, id
             FROM unnest($2::uuid[]) AS k(key) CROSS JOIN LATERAL (
                 SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
             WHERE municipality_id = $1
             UNION ALL
-            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued'
+                ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
             FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
             ORDER BY at, kind, id
@@ -114,9 +118,9 @@ class History:
             municipality_id,
             list(delivery_ids),
         )
-        told: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
+        found: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
         for r in rows:
-            happening = DeliveryEvent(
+            event = DeliveryEvent(
                 r["at"],
                 r["status"],
                 r["attempt"],
@@ -125,8 +129,8 @@ class History:
                 _reason(r),
                 r["actor"],
             )
-            told[r["delivery_id"]].append(happening)
-        return told
+            found[r["delivery_id"]].append(event)
+        return found
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[DeliveryState]:
         """Return the deliveries of a message.
@@ -137,7 +141,8 @@ class History:
             f"""
             SELECT {STATE} FROM (SELECT * FROM messages WHERE id = $2 OFFSET 0) m
             {DELIVERIES} {BATCH}
-            WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1
+                AND d.status <> 'routed' ORDER BY d.created_at, d.id
             """,  # noqa: S608
             municipality_id,
             message_id,
@@ -181,7 +186,8 @@ class History:
         Empty: there is no such batch here.
         """
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
+            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1"
+            " AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
             municipality_id,
             batch_id,
         )

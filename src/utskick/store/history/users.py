@@ -64,7 +64,10 @@ class Users:
 
     async def batches(self, user: User, page: PageRequest) -> tuple[int, list[UUID]]:
         """Return how many there are, and a page of them, newest first."""
-        where = f"municipality_id = $1 AND issuer = $2 AND created_at >= $3 AND message_type <> '{HAND_OVER}'"
+        where = (
+            "municipality_id = $1 AND issuer = $2 AND created_at >= $3"
+            f" AND message_type <> '{HAND_OVER}'"
+        )
         pool = self._database.of(user.municipality_id)
         total = await pool.fetchval(
             f"SELECT count(*) FROM batches WHERE {where}",  # noqa: S608
@@ -73,7 +76,8 @@ class Users:
             user.since,
         )
         rows = await pool.fetch(
-            f"SELECT id FROM batches WHERE {where} ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",  # noqa: S608
+            f"SELECT id FROM batches WHERE {where}"  # noqa: S608
+            " ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",
             user.municipality_id,
             user.name,
             user.since,
@@ -86,22 +90,28 @@ class Users:
         """Return these batches, in their order."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at, b.created_at) AS at, n.*, e.message_id AS example
+            SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at,
+                b.created_at) AS at, n.*, e.message_id AS example
             FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
             CROSS JOIN LATERAL (
                 SELECT * FROM batches WHERE id = w.id AND municipality_id = $1 OFFSET 0) b
             LEFT JOIN LATERAL (
-                SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal = 0 LIMIT 1) t ON true
+                SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1
+                    AND m.ordinal = 0 LIMIT 1) t ON true
             CROSS JOIN LATERAL (
-                SELECT count(*) FILTER (WHERE s.sent) AS successful, count(*) FILTER (WHERE NOT s.sent AND s.on_the_way) AS pending,
+                SELECT count(*) FILTER (WHERE s.sent) AS successful,
+                    count(*) FILTER (WHERE NOT s.sent AND s.on_the_way) AS pending,
                     count(*) FILTER (WHERE NOT s.sent AND NOT s.on_the_way) AS unsuccessful
                 FROM (
-                    SELECT bool_or(d.status IN ('sent', 'delivered')) AS sent, bool_or(d.status = ANY($3::text[])) AS on_the_way
-                    FROM deliveries d WHERE d.batch_id = b.id AND d.municipality_id = $1 AND d.status <> 'routed'
+                    SELECT bool_or(d.status IN ('sent', 'delivered')) AS sent,
+                        bool_or(d.status = ANY($3::text[])) AS on_the_way
+                    FROM deliveries d WHERE d.batch_id = b.id AND d.municipality_id = $1
+                        AND d.status <> 'routed'
                     GROUP BY d.message_id) s) n
             LEFT JOIN LATERAL (
                 SELECT d.message_id FROM deliveries d
-                WHERE d.batch_id = b.id AND d.municipality_id = $1 AND d.message_type = ANY($4::text[])
+                WHERE d.batch_id = b.id AND d.municipality_id = $1
+                    AND d.message_type = ANY($4::text[])
                     AND b.message_type <> ALL($5::text[])
                 ORDER BY d.message_id LIMIT 1) e ON true
             ORDER BY w.place
@@ -130,7 +140,8 @@ class Users:
         pool, number = self._database.of(user.municipality_id), len(given)
         total = await pool.fetchval(f"SELECT count(*) FROM messages WHERE {where}", *given)  # noqa: S608
         rows = await pool.fetch(
-            f"SELECT id FROM messages WHERE {where} ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",  # noqa: S608
+            f"SELECT id FROM messages WHERE {where}"  # noqa: S608
+            f" ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",
             *given,
             page.start,
             page.limit,

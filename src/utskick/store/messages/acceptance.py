@@ -146,7 +146,7 @@ class Messages:
         elif len(numbered.ids) == 1 and (first := plan.recipients[0]).content is not None:
             content = stored(first.content, first.own_legs)
             files = tuple(plan.attachments[i] for i in first.files)
-        seal = self._key(numbered).seal
+        encrypt = self._key(numbered).encrypt
         return (
             numbered.batch_id,
             caller.municipality_id,
@@ -158,8 +158,8 @@ class Messages:
             caller.request_id,
             plan.department,
             reference,
-            seal(Column.CONTENT, orjson.dumps(content)),
-            seal(Column.FILES, orjson.dumps(names_of(files))) if files else None,
+            encrypt(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
             plan.remarks or None,
             numbered.created_at,
         )
@@ -174,7 +174,7 @@ class Messages:
         return (
             numbered.ids[index][0],
             lasting.party(party) if party else None,
-            self._key(numbered).seal(Column.PARTY, party.encode()) if party else None,
+            self._key(numbered).encrypt(Column.PARTY, party.encode()) if party else None,
             recipient.reference or (plan.reference if len(numbered.ids) == 1 else None),
         )
 
@@ -189,19 +189,19 @@ class Messages:
             content, files = stored(plan.content, plan.legs), plan.attachments
         else:
             return None, None
-        seal = self._key(numbered).seal
+        encrypt = self._key(numbered).encrypt
         return (
-            seal(Column.CONTENT, orjson.dumps(content)),
-            seal(Column.FILES, orjson.dumps(names_of(files))) if files else None,
+            encrypt(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
         )
 
     def _secret(self, numbered: NumberedRequest) -> bytes | None:
         secret = numbered.plan.secret
-        return self._key(numbered).seal(Column.SECRET, secret) if secret is not None else None
+        return self._key(numbered).encrypt(Column.SECRET, secret) if secret is not None else None
 
     def _destination(self, numbered: NumberedRequest, index: int) -> bytes:
         destination = numbered.plan.recipients[index].destination
-        return self._key(numbered).seal(Column.DESTINATION, destination.encode())
+        return self._key(numbered).encrypt(Column.DESTINATION, destination.encode())
 
     def _flat(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         """Return the parameters of ``_INSERT`` for one request."""

@@ -101,7 +101,7 @@ async def encrypted(key: FileKey, data: bytes) -> bytes:
     """Encrypt a whole file, piece by piece."""
     pieces, view = [], memoryview(data)
     for number in range(key.pieces):
-        pieces.append(key.seal(number, view[number * CHUNK : (number + 1) * CHUNK]))
+        pieces.append(key.encrypt(number, view[number * CHUNK : (number + 1) * CHUNK]))
         if number % _STRIDE == _STRIDE - 1:
             await asyncio.sleep(0)
     return b"".join(pieces)
@@ -111,7 +111,7 @@ async def _decrypted(key: FileKey, data: bytes) -> bytes:
     pieces, view = [], memoryview(data)
     for number in range(key.pieces):
         end = (number + 1) * SEALED_CHUNK if number < key.pieces - 1 else None
-        pieces.append(key.open(number, view[number * SEALED_CHUNK : end]))
+        pieces.append(key.decrypt(number, view[number * SEALED_CHUNK : end]))
         if number % _STRIDE == _STRIDE - 1:
             await asyncio.sleep(0)
     return b"".join(pieces)
@@ -167,7 +167,7 @@ class Attachments:
             rows = await self._rows(municipality_id, [digest], f"{piece} AS piece")
             if digest not in rows:
                 raise Gone("a file has been removed while it was read")
-            yield key.open(number, rows[digest]["piece"])
+            yield key.decrypt(number, rows[digest]["piece"])
 
     async def _rows(
         self, municipality_id: str, digests: Collection[bytes], columns: str
@@ -194,5 +194,5 @@ def read_names(vault: Vault, municipality_id: str, found: bytes | None) -> list[
     """Decrypt the references of a batch or a message, as ``Messages`` wrote them."""
     if found is None:
         return []
-    names: list[FileName] = orjson.loads(vault.open(municipality_id, Column.FILES, found))
+    names: list[FileName] = orjson.loads(vault.decrypt_column(municipality_id, Column.FILES, found))
     return names

@@ -24,8 +24,8 @@ from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.settlement import Settlement
 from utskick.store.transitions import allowed, sources
 
-#: NOTIFY channel; the payload is the id of a message of which a delivery has settled and for which a
-#: synchronous call waits.
+#: NOTIFY channel; the payload is the id of a message of which a delivery has settled, and for which
+#: a synchronous call waits.
 SETTLEMENTS = "utskick_settled"
 
 #: Parameters: the columns of ``w``; $7: the claim; $8: the worker's name.
@@ -34,7 +34,7 @@ _BEGIN: Final = f"""
         SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[],
             $5::timestamptz[], $6::bytea[])
         AS w(municipality_id, id, attempts, account, at, frozen)),
-    taken AS (
+    begun AS (
         UPDATE deliveries d
         SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7,
             updated_at = w.at, frozen = coalesce(d.frozen, w.frozen)
@@ -45,16 +45,16 @@ _BEGIN: Final = f"""
     opened AS (
         INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
         SELECT w.id, w.attempts + 1, w.municipality_id, w.account, $8, w.at
-        FROM w JOIN taken USING (id)
+        FROM w JOIN begun USING (id)
         ON CONFLICT (delivery_id, number) DO NOTHING)
-    SELECT id FROM taken
+    SELECT id FROM begun
 """  # noqa: S608
 
 _SETTLES: Final = allowed(Transition.SETTLE, "d.status", "w.status")
 _SETTLES_UNCALLED: Final = allowed(Transition.SETTLE_UNCALLED, "d.status", "w.status")
 
-#: Parameters: the columns of ``w`` and of ``again`` (``_columns``); $22: statuses that a synchronous
-#: call waits for; $23: statuses after which nothing that was kept for an attempt is needed.
+#: Parameters: the columns of ``w`` and of ``again`` (``_columns``); $22: statuses that a
+#: synchronous call waits for; $23: statuses after which nothing kept for an attempt is needed.
 _SETTLE: Final = f"""
     WITH w AS (
         SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[],
@@ -79,7 +79,7 @@ _SETTLE: Final = f"""
         FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
             AND d.attempts = w.attempt - w.uncalled
             AND CASE w.uncalled WHEN 0 THEN {_SETTLES} ELSE {_SETTLES_UNCALLED} END
-        RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS told),
+        RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS settled),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
             reason_code, reason, provider_code, actor, at, became)
@@ -96,9 +96,9 @@ _SETTLE: Final = f"""
     called AS MATERIALIZED (
         SELECT pg_notify('utskick_work', lane)
         FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
-    told AS MATERIALIZED (
-        SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE told)
-    SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
+    notified AS MATERIALIZED (
+        SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE settled)
+    SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM notified) AS notifications FROM moved
 """  # noqa: S608
 
 
@@ -140,7 +140,7 @@ class Attempts:
         """
         delivery, frozen = start.delivery, start.frozen
         encrypted = (
-            self._vault.of(delivery.municipality_id, delivery.month).seal(Column.FROZEN, frozen)
+            self._vault.of(delivery.municipality_id, delivery.month).encrypt(Column.FROZEN, frozen)
             if frozen is not None
             else None
         )

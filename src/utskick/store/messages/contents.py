@@ -20,8 +20,8 @@ from utskick.store.messages.attachments import FileName, Gone, read_names
 #: Batches whose content is kept in memory.
 _BATCHES: Final = 64
 
-#: What ``Contents.of`` and ``recipient_of`` read, of ``d`` a delivery, ``m`` its message and ``b`` its
-#: batch. ``content`` and ``attachments`` are null where they are the batch's and shared.
+#: What ``Contents.of`` and ``recipient_of`` read, of ``d`` a delivery, ``m`` its message and ``b``
+#: its batch. ``content`` and ``attachments`` are null where they are the batch's and shared.
 CONTENT: Final = """
     d.municipality_id, d.batch_id, d.channel, d.destination, m.party, m.reference,
     b.channel AS batch_channel,
@@ -91,7 +91,9 @@ class Contents:
 
     def _read(self, municipality_id: str, row: Any) -> _Stored:
         vault = self._database.vault
-        content = orjson.loads(vault.open(municipality_id, Column.CONTENT, row["content"]))
+        content = orjson.loads(
+            vault.decrypt_column(municipality_id, Column.CONTENT, row["content"])
+        )
         return content, read_names(vault, municipality_id, row["attachments"])
 
 
@@ -102,7 +104,9 @@ def recipient_of(vault: Vault, row: Any) -> Recipient:
     """
     municipality_id = row["municipality_id"]
     return Recipient(
-        vault.open(municipality_id, Column.DESTINATION, row["destination"]).decode(),
-        vault.open(municipality_id, Column.PARTY, row["party"]).decode() if row["party"] else None,
+        vault.decrypt_column(municipality_id, Column.DESTINATION, row["destination"]).decode(),
+        vault.decrypt_column(municipality_id, Column.PARTY, row["party"]).decode()
+        if row["party"]
+        else None,
         row["reference"],
     )

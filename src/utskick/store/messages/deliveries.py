@@ -114,10 +114,10 @@ class Deliveries:
             attachments=await self._attachments.load(municipality_id, files) if files else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            frozen=vault.decrypt_column(municipality_id, Column.FROZEN, row["frozen"])
             if row["frozen"] is not None
             else None,
-            secret=vault.open(municipality_id, Column.SECRET, row["secret"])
+            secret=vault.decrypt_column(municipality_id, Column.SECRET, row["secret"])
             if row["secret"] is not None
             else None,
             letters=partial(self._letters, municipality_id, row["batch_id"])

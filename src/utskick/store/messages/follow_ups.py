@@ -118,7 +118,7 @@ class FollowUps:
             delivery_id,
             route.channel,
             follow_up.message_type,
-            key.seal(Column.DESTINATION, route.destination.encode()),
+            key.encrypt(Column.DESTINATION, route.destination.encode()),
             list(follow_up.rest),
             follow_up.at,
             follow_up.at + LIFETIME,

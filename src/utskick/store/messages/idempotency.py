@@ -48,8 +48,10 @@ class IdempotencyKeys:
         digest = self._database.vault.lasting(municipality_id).request(key.digest)
         added = await connection.fetchval(
             """
-            INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id, created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (municipality_id, key) DO UPDATE SET digest = $3, batch_id = $4, created_at = $5, status = NULL, answer = NULL
+            INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id,
+                created_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (municipality_id, key) DO UPDATE SET digest = $3, batch_id = $4,
+                created_at = $5, status = NULL, answer = NULL
                 WHERE k.created_at < $6
             RETURNING true
             """,
@@ -63,7 +65,8 @@ class IdempotencyKeys:
         if added:
             return None
         row = await connection.fetchrow(
-            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys WHERE municipality_id = $1 AND key = $2",
+            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys"
+            " WHERE municipality_id = $1 AND key = $2",
             municipality_id,
             key.text,
         )

@@ -61,9 +61,9 @@ _GATHER: Final = f"""
         WHERE p.id = ANY($5) AND p.id = n.print_batch),
     done AS (
         DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
-    told AS MATERIALIZED (
+    notified AS MATERIALIZED (
         SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited)
-    SELECT id, (SELECT count(*) FROM told) FROM moved
+    SELECT id, (SELECT count(*) FROM notified) FROM moved
 """  # noqa: S608
 
 
@@ -100,7 +100,7 @@ class PrintBatches:
     async def gather(self, letter: GatheredLetter) -> bool:
         """Add a letter to the open print batch of its request. False: it was not due any more."""
         key = self._database.vault.of(letter.delivery.municipality_id, letter.delivery.month)
-        return await self._gathers.put((letter, key.seal(Column.FROZEN, letter.frozen)))
+        return await self._gathers.put((letter, key.encrypt(Column.FROZEN, letter.frozen)))
 
     async def _gather(self, encrypted: Sequence[tuple[GatheredLetter, bytes]]) -> Sequence[bool]:
         group = [letter for letter, _ in encrypted]
@@ -214,8 +214,8 @@ class PrintBatches:
             "municipalityId": municipality_id,
             "sentBy": request["issuer"],
         }
-        seal, message_id, delivery_id = (
-            self._database.vault.of(municipality_id, month_of(now)).seal,
+        encrypt, message_id, delivery_id = (
+            self._database.vault.of(municipality_id, month_of(now)).encrypt,
             new_id(),
             new_id(),
         )
@@ -238,11 +238,11 @@ class PrintBatches:
             request["priority"],
             request["origin"],
             request["issuer"],
-            seal(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.CONTENT, orjson.dumps(content)),
             now,
             message_id,
             delivery_id,
-            seal(Column.DESTINATION, b""),
+            encrypt(Column.DESTINATION, b""),
             now + _LIFETIME,
         )
         job = (channel, Priority(request["priority"]), municipality_id, delivery_id, now)

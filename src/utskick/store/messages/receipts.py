@@ -1,4 +1,4 @@
-"""Receipts: every report of a provider is stored, then applied to its delivery where it still can."""
+"""Receipts: every report of a provider is stored, then applied to its delivery if it still can."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _APPLY: Final = f"""
             best.reference, best.reason_code, best.reason, best.provider_code, 'receipt',
             best.received_at
         FROM best JOIN moved ON moved.receipt = best.id),
-    told AS MATERIALIZED (
+    notified AS MATERIALIZED (
         SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
     stated AS (
         SELECT r.id, d.municipality_id, r.found, r.state AS before, CASE
@@ -59,7 +59,7 @@ _APPLY: Final = f"""
         FROM r LEFT JOIN LATERAL (SELECT * FROM deliveries WHERE id = r.found OFFSET 0) d ON true)
     UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
         delivery_id = coalesce(stated.found, delivery_id)
-    FROM stated, (SELECT count(*) FROM told) t
+    FROM stated, (SELECT count(*) FROM notified) t
     WHERE receipts.id = ANY($1) AND receipts.id = stated.id AND receipts.state = stated.before
 """  # noqa: S608
 

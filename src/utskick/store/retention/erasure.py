@@ -24,7 +24,7 @@ from utskick.store.database import Connection, Database
 from utskick.store.history.statistics import Tallies
 from utskick.store.retention.holds import Holds
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
-from utskick.store.retention.purge import Judged, Removal, Removed
+from utskick.store.retention.purge import JudgedMessage, Removal, RemovalCounts
 from utskick.store.retention.rules import RetentionRules, lock
 from utskick.store.retention.sweep import PATIENCE, STEP
 
@@ -64,7 +64,7 @@ class ErasureResult:
     """What is gone, and what is not. ``entries``: rows of the directory by their kind;
     ``recorded``: whether the audit entry has been written."""
 
-    removed: Removed = field(default_factory=Removed)
+    removed: RemovalCounts = field(default_factory=RemovalCounts)
     entries: dict[str, int] = field(default_factory=dict)
     kept: Counter[KeptItem] = field(default_factory=Counter)
     recorded: bool = False
@@ -81,12 +81,15 @@ _FIRST: Final[_Place] = (datetime(1, 1, 2, tzinfo=UTC), UUID(int=0))
 _ENTRIES: Final = """
     WITH RECURSIVE s AS (
         SELECT id FROM contact_settings WHERE municipality_id = $1 AND party_id = $2
-        UNION SELECT c.id FROM contact_settings c JOIN s ON c.municipality_id = $1 AND c.created_by_id = s.id)
+        UNION SELECT c.id FROM contact_settings c JOIN s ON c.municipality_id = $1
+            AND c.created_by_id = s.id)
     SELECT (SELECT count(*) FROM parties WHERE municipality_id = $1 AND party_id = $2) AS parties,
         (SELECT count(*) FROM s) AS "contactSettings",
         (SELECT count(*) FROM delegates d WHERE d.municipality_id = $1
-            AND (d.principal_id IN (SELECT id FROM s) OR d.agent_id IN (SELECT id FROM s))) AS delegates,
-        (SELECT count(*) FROM push_subscriptions WHERE municipality_id = $1 AND party_id = $2) AS devices
+            AND (d.principal_id IN (SELECT id FROM s) OR d.agent_id IN (SELECT id
+                FROM s))) AS delegates,
+        (SELECT count(*) FROM push_subscriptions WHERE municipality_id = $1
+            AND party_id = $2) AS devices
 """
 
 
@@ -138,7 +141,8 @@ class Erasures:
                     place = await self._next(connection, order, (place, erased), change)
         except asyncpg.LockNotAvailableError as fault:
             raise NotAllowedHere(
-                "one of the person's batches is being written to; try again, and it goes on from there"
+                "one of the person's batches is being written to; try again, and it goes on from "
+                "there"
             ) from fault
 
     async def _next(
@@ -210,7 +214,7 @@ class Erasures:
                 await note(
                     connection,
                     mid,
-                    RetentionLogEntry(change.at, _cause(order), Removed(entries=gone)),
+                    RetentionLogEntry(change.at, _cause(order), RemovalCounts(entries=gone)),
                 )
                 erased.removed = replace(erased.removed, entries=gone)
             if forgotten or not erased.found_nothing:
@@ -232,12 +236,14 @@ def _cause(order: ErasureOrder) -> Cause:
     return Cause("erasure", actor=order.actor, reference=order.reference)
 
 
-def _sorted(judged: list[Judged], rules: Rules) -> tuple[list[Judged], Counter[KeptItem]]:
+def _sorted(
+    judged: list[JudgedMessage], rules: Rules
+) -> tuple[list[JudgedMessage], Counter[KeptItem]]:
     """Return what may go, and why the rest stays.
 
     A hold is named before a rule, a rule before what will end by itself.
     """
-    going, kept = list[Judged](), Counter[KeptItem]()
+    going, kept = list[JudgedMessage](), Counter[KeptItem]()
     for message in judged:
         rule = rules.of(message.message_type, message.unit)
         if message.kept is Kept.HOLD:

@@ -75,15 +75,16 @@ class Holds:
                 return None
             await connection.execute(
                 """
-                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference, placed_by, placed_at)
+                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference,
+                    placed_by, placed_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                 """,
                 municipality_id,
                 made,
                 subject.kind.value,
                 keys,
-                vault.lock(municipality_id, str(subject.id).encode()),
-                vault.lock(municipality_id, wanted.reason.encode()),
+                vault.encrypt(municipality_id, str(subject.id).encode()),
+                vault.encrypt(municipality_id, wanted.reason.encode()),
                 wanted.reference,
                 wanted.actor,
                 change.at,
@@ -121,7 +122,8 @@ class Holds:
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
-                "UPDATE holds SET lifted_by = $3, lifted_at = $4 WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
+                "UPDATE holds SET lifted_by = $3, lifted_at = $4"
+                " WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
                 municipality_id,
                 hold_id,
                 actor,
@@ -193,12 +195,12 @@ class Holds:
     def _hold(self, municipality_id: str, row: Any) -> Hold:
         vault = self._database.vault
         subject = (
-            UUID(vault.unlock(municipality_id, row["subject"]).decode())
+            UUID(vault.decrypt(municipality_id, row["subject"]).decode())
             if row["subject"] is not None
             else None
         )
         reason = (
-            vault.unlock(municipality_id, row["reason"]).decode()
+            vault.decrypt(municipality_id, row["reason"]).decode()
             if row["reason"] is not None
             else None
         )

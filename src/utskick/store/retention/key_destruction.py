@@ -51,7 +51,8 @@ class KeyDestruction:
             )
         row = await self._database.pool.fetchrow(
             """
-            SELECT count(*) AS deliveries, count(*) FILTER (WHERE status = ANY($3::text[])) AS pending
+            SELECT count(*) AS deliveries,
+                count(*) FILTER (WHERE status = ANY($3::text[])) AS pending
             FROM deliveries
             WHERE municipality_id = $1 AND substring(destination FROM 1 FOR 4) = $2
             """,

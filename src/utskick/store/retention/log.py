@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from utskick.store.database import Connection, Database
-from utskick.store.retention.purge import Removed
+from utskick.store.retention.purge import RemovalCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RetentionLogEntry:
 
     at: datetime
     cause: Cause
-    removed: Removed
+    removed: RemovalCounts
 
 
 async def note(connection: Connection, municipality_id: str, entry: RetentionLogEntry) -> None:
@@ -43,7 +43,8 @@ async def note(connection: Connection, municipality_id: str, entry: RetentionLog
     cause, gone = entry.cause, entry.removed
     await connection.execute(
         """
-        INSERT INTO retention_protocol (municipality_id, at, kind, message_type, days, decision, actor, reference,
+        INSERT INTO retention_protocol (municipality_id, at, kind, message_type, days, decision,
+            actor, reference,
             messages, deliveries, batches, files, entries, oldest, newest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """,
@@ -79,7 +80,8 @@ class Protocol:
             "SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id
         )
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT * FROM retention_protocol WHERE municipality_id = $1 ORDER BY id DESC OFFSET $2 LIMIT $3",
+            "SELECT * FROM retention_protocol WHERE municipality_id = $1"
+            " ORDER BY id DESC OFFSET $2 LIMIT $3",
             municipality_id,
             start,
             limit,
@@ -96,7 +98,7 @@ def _entry(row: Any) -> RetentionLogEntry:
         row["actor"],
         row["reference"],
     )
-    removed = Removed(
+    removed = RemovalCounts(
         row["messages"],
         row["deliveries"],
         row["batches"],

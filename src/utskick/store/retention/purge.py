@@ -13,8 +13,7 @@ here before they are judged.
 - A batch may be given further messages by a writer that has locked its row: an empty one is locked
 before it is judged.
 
-Events are removed only when statistics have counted them and webhooks have been called (statistics
-stay, and are the same as before).
+Events are removed only when statistics have counted them and webhooks have been called.
 
 Files: what refers to a file is in encrypted JSON, whose key may have been destroyed; so references
 have rows of their own, ``attachment_uses``, written with what refers: only requests that carry
@@ -50,7 +49,7 @@ _STOPPED: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedMessage:
     """A message with the reason to keep it.
 
     ``kept``: None: nothing but a rule keeps it. ``hold``: the reference of the hold. ``unit``: the
@@ -67,7 +66,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovalCounts:
     """How much was removed.
 
     ``entries``: rows of the directory. ``oldest`` and ``newest``: the times of the messages.
@@ -85,9 +84,9 @@ class Removed:
     def is_nothing(self) -> bool:
         return not (self.messages or self.deliveries or self.batches or self.files or self.entries)
 
-    def __add__(self, other: Removed) -> Removed:
+    def __add__(self, other: RemovalCounts) -> RemovalCounts:
         times = [t for t in (self.oldest, other.oldest, self.newest, other.newest) if t is not None]
-        return Removed(
+        return RemovalCounts(
             self.messages + other.messages,
             self.deliveries + other.deliveries,
             self.batches + other.batches,
@@ -99,19 +98,29 @@ class Removed:
 
 
 _JUDGED: Final = """
-    SELECT m.id, m.batch_id, b.message_type, m.at, m.municipality_id, b.organization_number, m.department,
-        (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1 AND h.lifted_at IS NULL AND (
-            (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message' AND uuid_send(m.id) = ANY(h.keys))
-            OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
-        (SELECT true FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1
+    SELECT m.id, m.batch_id, b.message_type, m.at, m.municipality_id, b.organization_number,
+        m.department,
+        (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1
+            AND h.lifted_at IS NULL AND (
+            (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message'
+                AND uuid_send(m.id) = ANY(h.keys))
+            OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys)))
+                ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
+        (SELECT true FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id
+            AND d.municipality_id = $1
             AND ({open}) LIMIT 1) AS open,
         (SELECT true FROM (
-                SELECT * FROM deliveries WHERE batch_id = m.batch_id AND message_id = m.id OFFSET 0) d
-            CROSS JOIN LATERAL (SELECT * FROM events WHERE delivery_id = d.id ORDER BY id OFFSET 0) e
+                SELECT * FROM deliveries WHERE batch_id = m.batch_id
+                    AND message_id = m.id OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT * FROM events WHERE delivery_id = d.id
+                ORDER BY id OFFSET 0) e
             WHERE d.municipality_id = $1 AND e.municipality_id = $1 AND (
-                e.tx >= coalesce((SELECT tx FROM watermarks WHERE name = '{tallies}' AND municipality_id = $1), 0)
-                OR EXISTS (SELECT FROM webhooks w WHERE w.municipality_id = $1 AND w.origin = m.origin
-                    AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL OR w.stopped_at > $3))) LIMIT 1) AS untold
+                e.tx >= coalesce((SELECT tx FROM watermarks WHERE name = '{tallies}'
+                    AND municipality_id = $1), 0)
+                OR EXISTS (SELECT FROM webhooks w WHERE w.municipality_id = $1
+                    AND w.origin = m.origin
+                    AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL
+                        OR w.stopped_at > $3))) LIMIT 1) AS untold
     FROM unnest($2::uuid[]) AS r(id)
     CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = r.id OFFSET 0) m
     CROSS JOIN LATERAL (
@@ -124,7 +133,7 @@ _LOCKED: Final = _JUDGED.format(open=f"{_NOT_OVER} OR d.id <> ALL($4::uuid[])", 
 
 async def look(
     connection: Any, municipality_id: str, message_ids: Sequence[UUID], now: datetime
-) -> list[Judged]:
+) -> list[JudgedMessage]:
     """Return how these messages stand now; nothing is locked."""
     return [
         _judged(row)
@@ -134,7 +143,7 @@ async def look(
     ]
 
 
-def _judged(row: Any) -> Judged:
+def _judged(row: Any) -> JudgedMessage:
     kept = (
         Kept.HOLD
         if row["hold"] is not None
@@ -145,7 +154,7 @@ def _judged(row: Any) -> Judged:
         else None
     )
     unit = Unit(row["municipality_id"], row["organization_number"], row["department"])
-    return Judged(
+    return JudgedMessage(
         row["id"], row["batch_id"], row["message_type"], row["at"], kept, row["hold"], unit
     )
 
@@ -158,13 +167,14 @@ class Removal:
         self._municipality_id = municipality_id
         self._now = now
 
-    async def judge(self, message_ids: Sequence[UUID]) -> list[Judged]:
+    async def judge(self, message_ids: Sequence[UUID]) -> list[JudgedMessage]:
         """Lock these messages with their deliveries, and return how they stand.
 
         One that another transaction has locked is not over, or left out.
         """
         rows = await self._connection.fetch(
-            "SELECT id, batch_id FROM messages WHERE municipality_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED",
+            "SELECT id, batch_id FROM messages WHERE municipality_id = $1"
+            " AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED",
             self._municipality_id,
             list(message_ids),
         )
@@ -189,10 +199,10 @@ class Removal:
         )
         return [_judged(row) for row in judged]
 
-    async def remove(self, messages: Sequence[Judged]) -> Removed:
+    async def remove(self, messages: Sequence[JudgedMessage]) -> RemovalCounts:
         """Remove judged messages, and batches and files that nothing refers to any more."""
         if not messages:
-            return Removed()
+            return RemovalCounts()
         ids, batch_ids, times = (
             [m.id for m in messages],
             [m.batch_id for m in messages],
@@ -219,13 +229,13 @@ class Removal:
         if max(times) > self._now - KEPT - timedelta(hours=1):  # older ones have expired
             await self._keys([*ids, *batches])
         files = await self._files([*ids, *batches])
-        return Removed(len(ids), len(rows), len(batches), files, 0, min(times), max(times))
+        return RemovalCounts(len(ids), len(rows), len(batches), files, 0, min(times), max(times))
 
-    async def remove_empty(self, batch_ids: Sequence[UUID]) -> Removed:
+    async def remove_empty(self, batch_ids: Sequence[UUID]) -> RemovalCounts:
         """Remove batches without messages, as an interrupted writer may leave them."""
         batches = await self._batches(batch_ids)
         await self._traces(batches)
-        return Removed(batches=len(batches), files=await self._files(batches))
+        return RemovalCounts(batches=len(batches), files=await self._files(batches))
 
     async def _deliveries(self, delivery_ids: Iterable[UUID]) -> None:
         """Remove what belongs to deliveries that were removed."""
@@ -234,12 +244,14 @@ class Removal:
             return
         for table in ("attempts", "events"):
             await self._connection.execute(
-                f"DELETE FROM {table} WHERE (municipality_id = $1) IS TRUE AND delivery_id = ANY($2::uuid[])",  # noqa: S608
+                f"DELETE FROM {table} WHERE (municipality_id = $1) IS TRUE"  # noqa: S608
+                " AND delivery_id = ANY($2::uuid[])",
                 self._municipality_id,
                 ids,
             )
         await self._connection.execute(
-            "DELETE FROM receipts WHERE delivery_id = ANY($2::uuid[]) AND (municipality_id = $1 OR municipality_id IS NULL)",
+            "DELETE FROM receipts WHERE delivery_id = ANY($2::uuid[])"
+            " AND (municipality_id = $1 OR municipality_id IS NULL)",
             self._municipality_id,
             ids,
         )
@@ -306,7 +318,8 @@ class Removal:
             return
         ids = [row["id"] for row in rows]
         deliveries = await self._connection.fetch(
-            "DELETE FROM deliveries WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[]) RETURNING id",
+            "DELETE FROM deliveries WHERE municipality_id = $1"
+            " AND batch_id = ANY($2::uuid[]) RETURNING id",
             self._municipality_id,
             ids,
         )
@@ -332,7 +345,8 @@ class Removal:
         await self._connection.execute(
             """
             UPDATE holds SET reason = NULL
-            WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL AND keys && $2::bytea[]
+            WHERE municipality_id = $1 AND kind <> 'party' AND lifted_at IS NOT NULL
+                AND keys && $2::bytea[]
             """,
             self._municipality_id,
             [each.bytes for each in ids],
@@ -340,7 +354,8 @@ class Removal:
 
     async def _keys(self, marks: Sequence[UUID]) -> None:
         await self._connection.execute(
-            "DELETE FROM idempotency_keys WHERE municipality_id = $1 AND batch_id = ANY($2::uuid[])",
+            "DELETE FROM idempotency_keys WHERE municipality_id = $1"
+            " AND batch_id = ANY($2::uuid[])",
             self._municipality_id,
             list(marks),
         )
@@ -368,14 +383,16 @@ async def unreferred(connection: Connection, municipality_id: str, digests: Iter
     if not wanted:
         return 0
     locked = await connection.fetch(
-        "SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR UPDATE SKIP LOCKED",
+        "SELECT digest FROM attachments WHERE municipality_id = $1"
+        " AND digest = ANY($2::bytea[]) FOR UPDATE SKIP LOCKED",
         municipality_id,
         wanted,
     )
     done: str = await connection.execute(
         """
         DELETE FROM attachments a WHERE a.municipality_id = $1 AND a.digest = ANY($2::bytea[])
-            AND (SELECT true FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest LIMIT 1) IS NULL
+            AND (SELECT true FROM attachment_uses u WHERE u.municipality_id = $1
+                AND u.digest = a.digest LIMIT 1) IS NULL
         """,
         municipality_id,
         [row["digest"] for row in locked],

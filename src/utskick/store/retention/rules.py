@@ -46,7 +46,8 @@ class RetentionRules:
         """Return the municipality's rules and those of the settings."""
         rows = await (connection or self._database.of(municipality_id)).fetch(
             """
-            SELECT message_type, days, decision, set_by, set_at, municipality_id, organization_number, department FROM retention_rules
+            SELECT message_type, days, decision, set_by, set_at, municipality_id,
+                organization_number, department FROM retention_rules
             WHERE municipality_id = $1 ORDER BY organization_number, department, message_type
             """,
             municipality_id,
@@ -62,9 +63,11 @@ class RetentionRules:
             await lock(connection, municipality_id)
             added = await connection.fetchval(
                 """
-                INSERT INTO retention_rules (municipality_id, message_type, days, decision, set_by, set_at, organization_number, department)
+                INSERT INTO retention_rules (municipality_id, message_type, days, decision, set_by,
+                    set_at, organization_number, department)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-                ON CONFLICT (municipality_id, organization_number, department, message_type) DO UPDATE SET days = excluded.days,
+                ON CONFLICT (municipality_id, organization_number, department,
+                    message_type) DO UPDATE SET days = excluded.days,
                     decision = excluded.decision, set_by = excluded.set_by, set_at = excluded.set_at
                 RETURNING xmax = 0
                 """,
@@ -88,7 +91,8 @@ class RetentionRules:
             done = await connection.execute(
                 """
                 DELETE FROM retention_rules
-                WHERE municipality_id = $1 AND message_type = $2 AND organization_number = $3 AND department = $4
+                WHERE municipality_id = $1 AND message_type = $2 AND organization_number = $3
+                    AND department = $4
                 """,
                 unit.municipality_id,
                 message_type,

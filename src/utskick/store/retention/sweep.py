@@ -23,7 +23,7 @@ from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
-from utskick.store.retention.purge import Judged, Removal, Removed, look, unreferred
+from utskick.store.retention.purge import JudgedMessage, Removal, RemovalCounts, look, unreferred
 from utskick.store.retention.rules import RetentionRules, try_lock
 from utskick.store.tenant import places
 
@@ -39,7 +39,8 @@ PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
 #: Municipalities with their types of requests, from one entry of the index to the next.
 _TYPES: Final = """
     WITH RECURSIVE found AS (
-        (SELECT municipality_id, message_type FROM batches ORDER BY municipality_id, message_type LIMIT 1)
+        (SELECT municipality_id, message_type FROM batches
+            ORDER BY municipality_id, message_type LIMIT 1)
         UNION ALL
         SELECT n.municipality_id, n.message_type FROM found CROSS JOIN LATERAL (
             SELECT b.municipality_id, b.message_type FROM batches b
@@ -51,22 +52,26 @@ _TYPES: Final = """
 #: Of a municipality's requests of a type, older than $3, behind the position ($4, $5, $6): the next
 #: messages, and batches without any.
 _NEXT: Final = """
-    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at,
-        b.organization_number, CASE WHEN m.id IS NULL THEN b.department ELSE m.department END AS department
+    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal,
+        2147483647) AS ordinal, m.at,
+        b.organization_number, CASE WHEN m.id IS NULL THEN b.department
+            ELSE m.department END AS department
     FROM (
         SELECT id, created_at, organization_number, department FROM batches
-        WHERE municipality_id = $1 AND message_type = $2 AND created_at < $3 AND (created_at, id) >= ($4, $5)
+        WHERE municipality_id = $1 AND message_type = $2 AND created_at < $3
+            AND (created_at, id) >= ($4, $5)
         ORDER BY created_at, id LIMIT $7) b
     LEFT JOIN LATERAL (
         SELECT id, ordinal, at, department FROM messages m
-        WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END
+        WHERE m.batch_id = b.id AND m.municipality_id = $1
+            AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END
         ORDER BY m.ordinal LIMIT $7) m ON true
     ORDER BY b.created_at, b.id, m.ordinal LIMIT $7
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Sweep:
     """A sweep over a municipality's requests of one type."""
 
     municipality_id: str
@@ -83,7 +88,7 @@ class _Place:
 
 
 @dataclass(slots=True)
-class Due:
+class SweepPreview:
     """What a rule would remove now, and what it would pass over, by the reason."""
 
     messages: int = 0
@@ -91,7 +96,7 @@ class Due:
     newest: datetime | None = None
     kept: Counter[Kept] = field(default_factory=Counter)
 
-    def count(self, message: Judged) -> None:
+    def count(self, message: JudgedMessage) -> None:
         if message.kept is not None:
             self.kept[message.kept] += 1
             return
@@ -102,17 +107,17 @@ class Due:
         )
 
 
-class Applied:
+class SweepRules:
     """The rules of one sweep: which of them decides on which message, and from which age on."""
 
-    def __init__(self, rules: Rules, walk: Walk, now: datetime) -> None:
+    def __init__(self, rules: Rules, sweep: Sweep, now: datetime) -> None:
         self._rules = rules
-        self._walk = walk
+        self._walk = sweep
         self._now = now
         #: Those that remove something.
         self.removing = [
             rule
-            for rule in rules.of_type(walk.message_type, walk.municipality_id)
+            for rule in rules.of_type(sweep.message_type, sweep.municipality_id)
             if rule.days is not None
         ]
 
@@ -152,9 +157,9 @@ class Retention:
         self._rules = RetentionRules(database, defaults)
         self._size = step
 
-    async def walks(self) -> list[Walk]:
+    async def sweeps(self) -> list[Sweep]:
         """Return all sweeps that there are, with or without a rule."""
-        return [Walk(*row) for row in await self._database.pool.fetch(_TYPES, HAND_OVER)]
+        return [Sweep(*row) for row in await self._database.pool.fetch(_TYPES, HAND_OVER)]
 
     async def wake(self) -> None:
         """End all pauses."""
@@ -162,29 +167,31 @@ class Retention:
             "DELETE FROM retention_places WHERE rests_until IS NOT NULL"
         )
 
-    async def step(self, walk: Walk, now: datetime) -> Removed | None:
+    async def step(self, sweep: Sweep, now: datetime) -> RemovalCounts | None:
         """Make one step. None: there is nothing to do now, or another worker is at it."""
         try:
             async with self._database.transaction() as connection:
-                if not await try_lock(connection, walk.municipality_id):
+                if not await try_lock(connection, sweep.municipality_id):
                     return None
-                applied = Applied(await self._rules.of(walk.municipality_id, connection), walk, now)
-                if not applied.removing or (place := await _place(connection, walk, now)) is None:
+                applied = SweepRules(
+                    await self._rules.of(sweep.municipality_id, connection), sweep, now
+                )
+                if not applied.removing or (place := await _place(connection, sweep, now)) is None:
                     return None
                 await connection.execute(PATIENCE)
-                return await self._removed(connection, walk, (applied, place), now)
+                return await self._removed(connection, sweep, (applied, place), now)
         except asyncpg.LockNotAvailableError:
             return None
 
     async def _removed(
-        self, connection: Connection, walk: Walk, by: tuple[Applied, _Place], now: datetime
-    ) -> Removed:
+        self, connection: Connection, sweep: Sweep, by: tuple[SweepRules, _Place], now: datetime
+    ) -> RemovalCounts:
         applied, place = by
-        rows = await self._next(connection, walk, place, applied.before)
+        rows = await self._next(connection, sweep, place, applied.before)
         old, empty = _by_rule(applied, rows)
-        removal = Removal(connection, walk.municipality_id, now)
+        removal = Removal(connection, sweep.municipality_id, now)
         judged = await removal.judge(list(old)) if old else []
-        removed = Removed()
+        removed = RemovalCounts()
         for rule in dict.fromkeys((*old.values(), *empty.values())):
             gone = await removal.remove(
                 [message for message in judged if message.kept is None and old[message.id] is rule]
@@ -194,21 +201,21 @@ class Retention:
             if not gone.is_nothing:
                 await note(
                     connection,
-                    walk.municipality_id,
-                    RetentionLogEntry(now, _cause(walk, rule), gone),
+                    sweep.municipality_id,
+                    RetentionLogEntry(now, _cause(sweep, rule), gone),
                 )
             removed += gone
-        await _keep(connection, walk, rows[-1] if len(rows) == self._size else None, now)
+        await _keep(connection, sweep, rows[-1] if len(rows) == self._size else None, now)
         return removed
 
     async def _next(
-        self, connection: Any, walk: Walk, place: _Place, before: datetime
+        self, connection: Any, sweep: Sweep, place: _Place, before: datetime
     ) -> list[Any]:
         return list(
             await connection.fetch(
                 _NEXT,
-                walk.municipality_id,
-                walk.message_type,
+                sweep.municipality_id,
+                sweep.message_type,
                 before,
                 place.at,
                 place.batch_id,
@@ -217,15 +224,15 @@ class Retention:
             )
         )
 
-    async def due(self, walk: Walk, now: datetime) -> dict[RetentionRule, Due]:
+    async def due(self, sweep: Sweep, now: datetime) -> dict[RetentionRule, SweepPreview]:
         """Return what all steps would do, by each rule that removes something. Reads only."""
         place, pool = _BEGIN, self._database.pool
-        applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
-        due = {rule: Due() for rule in applied.removing}
+        applied = SweepRules(await self._rules.of(sweep.municipality_id), sweep, now)
+        due = {rule: SweepPreview() for rule in applied.removing}
         while due:
-            rows = await self._next(pool, walk, place, applied.before)
+            rows = await self._next(pool, sweep, place, applied.before)
             old, _ = _by_rule(applied, rows)
-            for message in await look(pool, walk.municipality_id, list(old), now):
+            for message in await look(pool, sweep.municipality_id, list(old), now):
                 due[old[message.id]].count(message)
             if len(rows) < self._size:
                 break
@@ -255,7 +262,8 @@ class Retention:
                 SELECT a.digest, (
                     SELECT true FROM attachment_uses u
                     WHERE u.municipality_id = $1 AND u.digest = a.digest LIMIT 1) IS NULL AS lone
-                FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2 ORDER BY a.digest LIMIT $3
+                FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2
+                    ORDER BY a.digest LIMIT $3
                 """,
                 municipality_id,
                 last,
@@ -267,8 +275,10 @@ class Retention:
             ended = len(rows) < _FILES
             await connection.execute(
                 """
-                INSERT INTO retention_files (municipality_id, digest, rests_until) VALUES ($1, $2, $3)
-                ON CONFLICT (municipality_id) DO UPDATE SET digest = excluded.digest, rests_until = excluded.rests_until
+                INSERT INTO retention_files (municipality_id, digest, rests_until)
+                    VALUES ($1, $2, $3)
+                ON CONFLICT (municipality_id) DO UPDATE SET digest = excluded.digest,
+                    rests_until = excluded.rests_until
                 """,
                 municipality_id,
                 b"" if ended else rows[-1]["digest"],
@@ -278,13 +288,13 @@ class Retention:
                 await note(
                     connection,
                     municipality_id,
-                    RetentionLogEntry(now, Cause("retention"), Removed(files=gone)),
+                    RetentionLogEntry(now, Cause("retention"), RemovalCounts(files=gone)),
                 )
             return gone
 
 
 def _by_rule(
-    applied: Applied, rows: Collection[Any]
+    applied: SweepRules, rows: Collection[Any]
 ) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
     """Return messages that are old enough, and batches without any, each with its rule."""
     old, empty = dict[UUID, RetentionRule](), dict[UUID, RetentionRule]()
@@ -298,16 +308,17 @@ def _by_rule(
     return old, empty
 
 
-def _cause(walk: Walk, rule: RetentionRule) -> Cause:
-    return Cause("retention", walk.message_type, rule.days, rule.decision)
+def _cause(sweep: Sweep, rule: RetentionRule) -> Cause:
+    return Cause("retention", sweep.message_type, rule.days, rule.decision)
 
 
-async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | None:
+async def _place(connection: Connection, sweep: Sweep, now: datetime) -> _Place | None:
     """Return the position of a sweep. None: it pauses."""
     row = await connection.fetchrow(
-        "SELECT at, batch_id, ordinal, rests_until FROM retention_places WHERE municipality_id = $1 AND message_type = $2",
-        walk.municipality_id,
-        walk.message_type,
+        "SELECT at, batch_id, ordinal, rests_until FROM retention_places"
+        " WHERE municipality_id = $1 AND message_type = $2",
+        sweep.municipality_id,
+        sweep.message_type,
     )
     if row is None:
         return _BEGIN
@@ -316,7 +327,7 @@ async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | 
     return _Place(row["at"], row["batch_id"], row["ordinal"])
 
 
-async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) -> None:
+async def _keep(connection: Connection, sweep: Sweep, last: Any, now: datetime) -> None:
     """Store the position. ``last``: the row that was judged last; None: the sweep is at its end."""
     at, batch_id, ordinal = (
         (last["created_at"], last["batch_id"], last["ordinal"])
@@ -325,12 +336,14 @@ async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) ->
     )
     await connection.execute(
         """
-        INSERT INTO retention_places (municipality_id, message_type, at, batch_id, ordinal, rests_until) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (municipality_id, message_type) DO UPDATE SET at = excluded.at, batch_id = excluded.batch_id,
+        INSERT INTO retention_places (municipality_id, message_type, at, batch_id, ordinal,
+            rests_until) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (municipality_id, message_type) DO UPDATE
+            SET at = excluded.at, batch_id = excluded.batch_id,
             ordinal = excluded.ordinal, rests_until = excluded.rests_until
         """,
-        walk.municipality_id,
-        walk.message_type,
+        sweep.municipality_id,
+        sweep.message_type,
         at,
         batch_id,
         ordinal,
