@@ -139,7 +139,8 @@ class DigitalInvoiceRequest(Body):
     files: Annotated[list[InvoiceFile], Files] = Field(description="The invoice as PDF")
     message_reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system for the message (`reference` is that of the invoice)",
+        description="Reference of the calling system for the message (`reference` is that of "
+        "the invoice)",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

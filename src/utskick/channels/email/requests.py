@@ -100,7 +100,8 @@ class _Sending(Body):
 
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(
@@ -137,7 +138,8 @@ class _Content(_Sending):
     attachments: list[EmailAttachment] | None = Field(default=None, description="Files")
     headers: Headers | None = Field(
         default=None,
-        description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, `References`, `Auto-Submitted`",
+        description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, "
+        "`References`, `Auto-Submitted`",
         examples=[{"Auto-Submitted": ["auto-generated"]}],
     )
 
@@ -184,7 +186,8 @@ class EmailBatchParty(Body, title="Party"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
@@ -242,7 +245,8 @@ class ShortEmailBatchParty(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 

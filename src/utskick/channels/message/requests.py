@@ -80,7 +80,8 @@ class Message(Body):
     party: MessageParty = Field(description="The recipient")
     filters: dict[str, list[FreeText]] | None = Field(
         default=None,
-        description="Names and values that are matched against the filters of the party's delegates",
+        description="Names and values that are matched against the filters of the party's "
+        "delegates",
     )
     sender: Sender | None = Field(default=None, description="Sender; default: as configured")
     subject: FreeLine | None = Field(
@@ -92,7 +93,8 @@ class Message(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
@@ -116,7 +118,8 @@ class MessageRequest(Body):
     messages: Annotated[list[Message], Crowd] = Field(description="Messages")
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

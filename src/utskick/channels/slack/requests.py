@@ -39,7 +39,8 @@ class SlackRequest(Body, title="SlackRequest"):
 
     token: Token | None = Field(
         default=None,
-        description="Token of a bot; default: that of the municipality. It is stored encrypted and never returned",
+        description="Token of a bot; default: that of the municipality. It is stored encrypted "
+        "and never returned",
     )
     channel: Line = Field(description="Channel that the filter applies to", examples=["SMS"])
     message: Message = Field(
@@ -55,7 +56,8 @@ class SlackRequest(Body, title="SlackRequest"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

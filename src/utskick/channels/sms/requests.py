@@ -62,7 +62,8 @@ class SmsBody(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(
@@ -125,7 +126,8 @@ class SmsBatchParty(Body, title="SmsBatchRequestParty"):
     mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
@@ -171,7 +173,8 @@ class ShortSmsBatchParty(Body):
     mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 

@@ -84,7 +84,8 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
     content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
     envelope_type: Envelope | None = Field(
         default=None,
-        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): it has not",
+        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): "
+        "it has not",
         examples=["PLAIN"],
     )
 
@@ -128,7 +129,8 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

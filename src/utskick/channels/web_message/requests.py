@@ -35,7 +35,10 @@ _HIGHEST: Final = 2_147_483_647
 _TYPES: Final = MimeTypes()
 
 _SAYABLE: Final = ("must not contain characters that XML cannot hold", is_sayable)
-_ONE_CASE: Final = f"must name one case: a reference with key flowInstanceId, and as its value a number from 1 to {_HIGHEST}"
+_ONE_CASE: Final = (
+    "must name one case: a reference with key flowInstanceId, and as its value "
+    f"a number from 1 to {_HIGHEST}"
+)
 _COUNT: Final = (
     f"Attachments must contain 1-{MOST_ATTACHMENTS} items when provided, or be null/omitted"
 )
@@ -168,7 +171,8 @@ class WebMessageRequest(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

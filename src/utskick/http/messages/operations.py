@@ -92,21 +92,21 @@ def _queries(service: ApiContext) -> list[Route]:
     found = []
     for channel in service.channels.values():
         scope = scopes.sending(channel.name)
-        for asked in channel.questions:
+        for channel_query in channel.questions:
             operation = Operation(
-                id=asked.operation,
+                id=channel_query.operation,
                 method="POST",
-                path=f"{_OWN}/{asked.path}",
-                summary=asked.summary,
+                path=f"{_OWN}/{channel_query.path}",
+                summary=channel_query.summary,
                 description="Looks up recipients without sending anything. Nothing is stored.",
                 tag=_SENDING,
                 scope=scope,
                 audit=Audit(Action.READ_HISTORY, ("organizationNumber",)),
-                body=_body(asked.request),
-                answers={200: Answer(asked.answer)},
+                body=_body(channel_query.request),
+                answers={200: Answer(channel_query.answer)},
                 problems={502: "The register cannot be reached"},
             )
-            found.append(Route(operation, ChannelQueryOperation(service, asked).answer))
+            found.append(Route(operation, ChannelQueryOperation(service, channel_query).answer))
         if (policy := channel.gathering) is not None:
             operation = Operation(
                 id=policy.operation,
@@ -150,7 +150,8 @@ BATCH_STATUS: Final = Operation(
     method="GET",
     path=f"{_OWN}/status/batch/{{batchId}}",
     summary="Get the status of a message batch",
-    description="Returns the number of deliveries per life-cycle status, and every message with its "
+    description="Returns the number of deliveries per life-cycle status, and every message with "
+    "its "
     "deliveries in the order of the request. With `messages=false` only the numbers.",
     tag=_HISTORY,
     scope="status:read",

@@ -1,5 +1,5 @@
-"""Bodies to try: one for each request, by the name of its schema. The sandbox takes all of them,
-once their people are known."""
+"""Examples of request bodies, by the name of the schema. The sandbox accepts all of them once the
+parties in them are registered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any, Final
 
 _PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
-#: The smallest page that a printing house would print.
+#: A PDF of one empty page.
 _PDF: Final = b64encode(
     b"%PDF-1.4\n"
     b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
@@ -31,7 +31,7 @@ _ADDRESS: Final = {
     "zipCode": "85230",
     "city": "Sundsvall",
 }
-_SAID: Final = "Skolan är stängd i dag."
+_TEXT: Final = "Skolan är stängd i dag."
 
 EXAMPLES: Final[dict[str, Any]] = {
     "ConfigurationRequest": {"sender": "Sundsvall", "segment_limit": 4},
@@ -87,13 +87,13 @@ EXAMPLES: Final[dict[str, Any]] = {
             {"emailAddress": "nils@example.se", "reference": "rad-2"},
         ],
         "subject": "Skolan i dag",
-        "message": _SAID,
+        "message": _TEXT,
         "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
     },
     "EmailRequest": {
         "emailAddress": "anna@example.se",
         "subject": "Skolan i dag",
-        "message": _SAID,
+        "message": _TEXT,
         "htmlMessage": b64encode("<p>Skolan är <b>stängd</b> i dag.</p>".encode()).decode(),
         "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
     },
@@ -146,7 +146,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ShortEmailBatchRequest": {
         "sender": "noreply@example.se",
         "subject": "Skolan i dag",
-        "message": _SAID,
+        "message": _TEXT,
         "parties": [{"emailAddress": "anna@example.se", "personId": "435rfret45"}],
     },
     "ShortEmailRequest": {
@@ -154,30 +154,30 @@ EXAMPLES: Final[dict[str, Any]] = {
         "emailAddress": "anna@example.se",
         "personId": "435rfret45",
         "subject": "Skolan i dag",
-        "message": _SAID,
+        "message": _TEXT,
     },
     "ShortSmsBatchRequest": {
         "sender": "Sundsvall",
-        "message": _SAID,
+        "message": _TEXT,
         "parties": [{"mobileNumber": "0701740605", "personId": "435rfret45"}],
     },
     "ShortSmsRequest": {
         "sender": "Sundsvall",
         "mobileNumber": "0701740605",
         "personId": "435rfret45",
-        "message": _SAID,
+        "message": _TEXT,
     },
     "SlackRequest": {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."},
     "RetentionRequest": {"days": 730, "decision": "KS 2026/123"},
     "SmsBatchRequest": {
         "sender": "Sundsvall",
-        "message": _SAID,
+        "message": _TEXT,
         "parties": [
             {"mobileNumber": "+46701740605", "reference": "rad-1"},
             {"mobileNumber": "+46701740606", "reference": "rad-2"},
         ],
     },
-    "SmsRequest": {"sender": "Sundsvall", "mobileNumber": "+46701740605", "message": _SAID},
+    "SmsRequest": {"sender": "Sundsvall", "mobileNumber": "+46701740605", "message": _TEXT},
     "SnailmailRequest": {
         "address": _ADDRESS,
         "department": "SBK(Gatuavdelningen, Trafiksektionen)",
