@@ -1,5 +1,5 @@
-"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none
-can be changed or taken out unseen."""
+"""Audit log: who did what, when, from where. Entries form a hash chain, so that none can be changed
+or removed unnoticed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from utskick.domain.message import Caller
 
 
 class Action(StrEnum):
-    """What is traced."""
+    """Actions that are audited."""
 
     SEND = "send"
     READ_HISTORY = "read-history"
@@ -54,26 +54,25 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the
-    digest before and the entry."""
+    """Link of an entry in the chain of its municipality. ``number``: from 1; ``digest``: SHA-256
+    over the previous digest and the entry."""
 
     number: int
     digest: bytes
 
 
-#: Before the first entry.
+#: The link before the first entry.
 BEGINNING: Final = ChainLink(0, bytes(32))
 
 
-def linked(before: ChainLink, told: Mapping[str, Any]) -> ChainLink:
-    """The next link. ``told``: every member of the entry, as it is stored."""
-    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
+def linked(before: ChainLink, entry: Mapping[str, Any]) -> ChainLink:
+    """Return the next link. ``entry``: every column of the entry, as it is stored."""
+    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(entry)).digest())
 
 
-def canonical(told: Mapping[str, Any]) -> bytes:
-    """One form of an entry, whoever writes it: members in order, times in UTC to the
-    microsecond."""
-    plain = {name: _plain(value) for name, value in told.items()}
+def canonical(entry: Mapping[str, Any]) -> bytes:
+    """Serialise an entry in canonical form: members in order, times in UTC to the microsecond."""
+    plain = {name: _plain(value) for name, value in entry.items()}
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 

@@ -3,7 +3,7 @@ mailbox (contract 4.7)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails
 from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
+    EXAMPLE_PDF,
     XML,
     Department,
     DigitalSender,
@@ -107,6 +108,16 @@ class DigitalMailRequest(Body):
     recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` as Mina Meddelanden
     knows them, and those of every sending form.
     """
+
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "subject": "Beslut",
+        "contentType": "text/plain",
+        "body": "Din ansökan är beviljad.",
+        "attachments": [
+            {"contentType": "application/pdf", "content": EXAMPLE_PDF, "filename": "beslut.pdf"}
+        ],
+    }
 
     party: Party = Field(description="The recipient")
     sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
@@ -216,6 +227,8 @@ class DigitalMailRequest(Body):
 class MailboxesRequest(RootModel[list[Uuid]]):
     """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as
     those of a parameter."""
+
+    example: ClassVar[Any] = ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]
 
     @model_validator(mode="wrap")
     @classmethod

@@ -3,7 +3,7 @@ one (contract 0.1, 4.3, 4.4)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -155,6 +155,14 @@ class _Content(_Sending):
 class EmailRequest(_Content):
     """An e-mail to one recipient."""
 
+    example: ClassVar[Any] = {
+        "emailAddress": "anna@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "htmlMessage": "PHA+U2tvbGFuIMOkciA8Yj5zdMOkbmdkPC9iPiBpIGRhZy48L3A+",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
+
     party: EmailParty | None = Field(default=None, description="The recipient")
     email_address: Email = Field(
         description="The recipient's e-mail address", examples=["anna@example.se"]
@@ -195,6 +203,16 @@ class EmailBatchParty(Body, title="Party"):
 class EmailBatchRequest(_Content):
     """The same e-mail to many recipients, one message to each."""
 
+    example: ClassVar[Any] = {
+        "parties": [
+            {"emailAddress": "anna@example.se", "reference": "rad-1"},
+            {"emailAddress": "nils@example.se", "reference": "rad-2"},
+        ],
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
+
     parties: Annotated[list[EmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"
     )
@@ -218,6 +236,14 @@ class _ShortContent(_Sending):
 
 class ShortEmailRequest(_ShortContent):
     """An e-mail to one recipient, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "emailAddress": "anna@example.se",
+        "personId": "435rfret45",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+    }
 
     email_address: Email = Field(
         description="The recipient's e-mail address", examples=["anna@example.se"]
@@ -253,6 +279,13 @@ class ShortEmailBatchParty(Body):
 
 class ShortEmailBatchRequest(_ShortContent):
     """The same e-mail to many recipients, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"emailAddress": "anna@example.se", "personId": "435rfret45"}],
+    }
 
     parties: Annotated[list[ShortEmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"

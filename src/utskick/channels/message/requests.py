@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -114,6 +114,16 @@ class Message(Body):
 
 class MessageRequest(Body):
     """Any number of messages, each with what it says."""
+
+    example: ClassVar[Any] = {
+        "messages": [
+            {
+                "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+                "subject": "Biblioteket",
+                "message": "Din bok finns att hämta.",
+            }
+        ]
+    }
 
     messages: Annotated[list[Message], Crowd] = Field(description="Messages")
     reference: Reference | None = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 from yarl import URL
@@ -76,6 +76,12 @@ class PushParty(Body):
 class PushRequest(Body):
     """The same notification to all devices of some parties. ``topic``: a newer one of the same
     topic takes the place of an older."""
+
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "title": "Sopor",
+        "message": "Sopkärlet töms i morgon.",
+    }
 
     party: PushParty = Field(description="The recipient")
     title: Line = Field(description="Title", examples=["Skolan i dag"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,8 @@ class SlackRequest(Body, title="SlackRequest"):
 
     ``token``: without one the municipality's own is used (quirk Q15).
     """
+
+    example: ClassVar[Any] = {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."}
 
     token: Token | None = Field(
         default=None,

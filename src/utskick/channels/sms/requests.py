@@ -102,6 +102,12 @@ class SmsParty(Body, title="SmsRequestParty"):
 class SmsRequest(SmsBody):
     """One SMS (contract section 4.1)."""
 
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "+46701740605",
+        "message": "Skolan är stängd i dag.",
+    }
+
     many = False
 
     party: SmsParty | None = Field(default=None, description="The recipient")
@@ -135,6 +141,15 @@ class SmsBatchParty(Body, title="SmsBatchRequestParty"):
 class SmsBatchRequest(SmsBody):
     """The same SMS to many (contract section 4.2)."""
 
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [
+            {"mobileNumber": "+46701740605", "reference": "rad-1"},
+            {"mobileNumber": "+46701740606", "reference": "rad-2"},
+        ],
+    }
+
     many = True
 
     parties: Annotated[list[SmsBatchParty], Crowd] = Field(description="Recipients")
@@ -148,6 +163,13 @@ class SmsBatchRequest(SmsBody):
 
 class ShortSmsRequest(SmsBody):
     """One SMS in the short form (contract section 0.1): national numbers, and people by any id."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "0701740605",
+        "personId": "435rfret45",
+        "message": "Skolan är stängd i dag.",
+    }
 
     many = False
 
@@ -181,6 +203,12 @@ class ShortSmsBatchParty(Body):
 
 class ShortSmsBatchRequest(SmsBody):
     """The same SMS to many, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"mobileNumber": "0701740605", "personId": "435rfret45"}],
+    }
 
     many = True
 

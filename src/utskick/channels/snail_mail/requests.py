@@ -4,12 +4,14 @@ orchestrator drops)."""
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
+    EXAMPLE_ADDRESS,
+    EXAMPLE_PDF,
     LONGEST_LINE,
     AddressBody,
     ExternalReference,
@@ -95,6 +97,14 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
 
 class SnailMailRequest(Body, title="SnailmailRequest"):
     """One letter: PDFs, or a text that is set as a letter, or both."""
+
+    example: ClassVar[Any] = {
+        "address": EXAMPLE_ADDRESS,
+        "department": "SBK(Gatuavdelningen, Trafiksektionen)",
+        "attachments": [
+            {"filename": "beslut.pdf", "contentType": "application/pdf", "content": EXAMPLE_PDF}
+        ],
+    }
 
     party: SnailMailParty | None = Field(default=None, description="The recipient")
     address: AddressBody | None = Field(default=None, description="Street address or box")

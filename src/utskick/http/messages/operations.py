@@ -25,8 +25,7 @@ from utskick.http.operation import (
     parameters,
     query,
 )
-from utskick.http.operation.examples import EXAMPLES
-from utskick.http.operation.schemas import name_of
+from utskick.http.operation.examples import example_of
 
 _SENDING: Final = "Sending Resources"
 _HISTORY: Final = "History Resources"
@@ -85,7 +84,7 @@ def _send(channel: Channel, form: SendEndpoint) -> Operation:
 
 
 def _body(model: type) -> Body:
-    return Body(model, example=EXAMPLES.get(name_of(model)))
+    return Body(model, example=example_of(model))
 
 
 def _queries(service: ApiContext) -> list[Route]:
@@ -207,7 +206,7 @@ RESOLVE: Final = Operation(
     tag="Resolving Resources",
     scope="deliveries:resolve",
     audit=Audit(Action.RESOLVE, ("deliveryId",)),
-    body=Body(ResolveRequest, example=EXAMPLES["ResolveRequest"]),
+    body=Body(ResolveRequest, example=example_of(ResolveRequest)),
     parameters=parameters.CALLER,
     answers={200: Answer(DeliveryResult)},
     problems={404: None, 409: "The delivery is not uncertain"},

@@ -1,5 +1,5 @@
-"""The audit trail on disk: an entry is committed before what it tells of is answered; the chain
-follows in the order of commits."""
+"""Audit log in the database. An entry is committed with its change, or before the response to a
+read; the hash chain follows in the order of commits."""
 
 from __future__ import annotations
 
