@@ -43,11 +43,11 @@ class Pages:
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Add the next message, newest first."""
-        message = _message(message)
-        self.size += len(orjson.dumps(message))
+        page = _message(message)
+        self.size += len(orjson.dumps(page))
         if self.size > MOST_CHARACTERS:
             raise _too_long(f"over {MOST_CHARACTERS:,} characters".replace(",", " "))
-        self.years.setdefault(message["timestamp"][:4], []).append(message)
+        self.years.setdefault(message["timestamp"][:4], []).append(page)
 
     def data(self) -> dict[str, Any]:
         head = self.head
