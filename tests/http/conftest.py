@@ -184,7 +184,8 @@ async def serving(
     _furnish(folder / "sandbox")
     async with (
         bootstrap.serving(settings, work=work) as running,
-        aiohttp.ClientSession() as session,
+        # shorter than the server's own, so that no connection is used while it closes
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=3)) as session,
     ):
         _remember(folder / "sandbox")
         if not settings.section("auth").embedded:

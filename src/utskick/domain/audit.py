@@ -65,7 +65,7 @@ class ChainLink:
     digest: bytes
 
 
-#: Before the first entry.
+#: The link before the first entry.
 BEGINNING: Final = ChainLink(0, bytes(32))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -23,7 +24,32 @@ from utskick.domain.validators import (
     is_base64,
 )
 
-#: Characters of one line of an address; more does not fit a window.
+#: A PDF of one empty page.
+EXAMPLE_PDF: Final = b64encode(
+    b"%PDF-1.4\n"
+    b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>endobj\n"
+    b"xref\n"
+    b"0 4\n"
+    b"0000000000 65535 f \n"
+    b"0000000009 00000 n \n"
+    b"0000000052 00000 n \n"
+    b"0000000101 00000 n \n"
+    b"trailer<</Size 4/Root 1 0 R>>\n"
+    b"startxref\n"
+    b"178\n"
+    b"%%EOF\n"
+).decode()
+#: A postal address, for examples.
+EXAMPLE_ADDRESS: Final = {
+    "firstName": "Anna",
+    "lastName": "Andersson",
+    "address": "Storgatan 1",
+    "zipCode": "85230",
+    "city": "Sundsvall",
+}
+#: Characters of one line of an address; more fits no window.
 LONGEST_LINE: Final = 100
 _NO_XML: Final = re.compile("[\ufffe\uffff]")
 _URI: Final = re.compile(r"[^\s<>\"{}|\\^`\x00-\x1f]+\Z")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.http.audit.test_audit import trail
 from tests.http.conftest import Client, serving
+from tests.http.examples import EXAMPLES
 from tests.http.messages.test_push import device
-from utskick.http.operation.examples import EXAMPLES
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 

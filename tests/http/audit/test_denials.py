@@ -64,6 +64,26 @@ async def test_a_client_without_the_scope_is_told_with_what_it_asked_for_from_wh
     )
 
 
+async def test_a_denied_call_names_the_person_of_its_path_whatever_the_query_says(
+    client: Client, database: Database
+) -> None:
+    bygg = await known_as(client, database, "bygg", allowed=["sms:send"])
+    victim, other = uuid4(), uuid4()
+    query = f"partyId={other}&personId={other}"
+    for method, path in (
+        ("DELETE", f"/2281/parties/{victim}?{query}"),
+        ("GET", f"/2281/parties/{str(victim).upper()}?{query}"),
+        ("GET", f"/2281/conversation-history/{victim}?{query}"),
+        ("GET", f"/2281/settings?partyId={victim}"),
+    ):
+        assert (await bygg.call(method, path)).status == 403
+    assert (await bygg.get(f"/2281/statistics?{query}")).status == 403
+    *named, last = [entry["subject"] for entry in await refused(database)]
+    index = (await database.vault.index("2281", str(victim))).hex()
+    assert [subject.get("party") for subject in named] == [index] * 4
+    assert "party" not in last
+
+
 async def test_who_tries_another_municipality_is_told_in_both(
     client: Client, database: Database
 ) -> None:

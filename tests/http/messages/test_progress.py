@@ -17,8 +17,12 @@ import pytest
 from tests.http.conftest import Client, serving
 from utskick.domain.errors import NotFound, TooManyStreams, Unavailable
 from utskick.domain.status import Status
-from utskick.engine.batch_progress import BatchWatcher, Progress, QueryInterval
-from utskick.http.messages.progress import Manner, Stream, _told
+from utskick.engine.batch_progress import (
+    BatchWatcher,
+    Progress,
+    QueryInterval,
+)
+from utskick.http.messages.progress import Manner, Stream, _changes
 from utskick.store.database import Database
 from utskick.store.history.status import History
 
@@ -220,7 +224,7 @@ async def test_a_database_that_is_away_ends_no_stream_and_is_told_by_a_comment(
     batch_id = await waiting_batch(client)
     history = Watched(database)
     watch = await Progress(history, 1, SWIFT).join("2281", UUID(batch_id))
-    told = _told(watch, UUID(batch_id), follow=False, manner=Manner())
+    told = _changes(watch, UUID(batch_id), follow=False, manner=Manner())
     assert (await anext(told)).event == "counts"
     history.away = True
     assert (await anext(told)).comment == "the database does not answer; it is asked again"
@@ -234,7 +238,7 @@ async def test_a_stream_has_an_end(client: Client, database: Database) -> None:
     watch = await Progress(History(database), 1, SWIFT).join("2281", UUID(batch_id))
     assert [
         event.event
-        async for event in _told(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))
+        async for event in _changes(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))
     ] == ["counts"]
 
 
@@ -250,7 +254,7 @@ async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(
         await progress.join("2281", UUID(batch_id))
     manner = Manner(unread=0.1)
     stream = Stream(
-        _told(watch, UUID(batch_id), follow=False, manner=manner),
+        _changes(watch, UUID(batch_id), follow=False, manner=manner),
         lambda: progress.leave(watch),
         manner,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.http.conftest import Answer, Client
-from utskick.http.operation.examples import EXAMPLES
+from tests.http.examples import EXAMPLES
 
 ABSENT: Final = object()
 PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.channels.digital_invoice.check_digits import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
-from utskick.domain.request_parts import ExternalReference, one_of
+from utskick.domain.request_parts import EXAMPLE_PDF, ExternalReference, one_of
 from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
@@ -118,6 +118,24 @@ Files = Constraint(
 class DigitalInvoiceRequest(Body):
     """One invoice or reminder to one party."""
 
+    example: ClassVar[Any] = {
+        "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+        "type": "INVOICE",
+        "subject": "Faktura för barnomsorg",
+        "reference": "Faktura 12345",
+        "details": {
+            "amount": 123.45,
+            "dueDate": "2035-10-09",
+            "paymentReferenceType": "SE_OCR",
+            "paymentReference": "12345674",
+            "accountType": "BANKGIRO",
+            "accountNumber": "5050-1055",
+        },
+        "files": [
+            {"contentType": "application/pdf", "content": EXAMPLE_PDF, "filename": "faktura.pdf"}
+        ],
+    }
+
     party: InvoiceParty = Field(description="The recipient")
     type: Literal["INVOICE", "REMINDER"] = Field(
         description="Invoice or reminder", examples=["INVOICE"]
@@ -138,7 +156,8 @@ class DigitalInvoiceRequest(Body):
     files: Annotated[list[InvoiceFile], Files] = Field(description="The invoice as PDF")
     message_reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system for the message (`reference` is that of the invoice)",
+        description="Reference of the calling system for the message (`reference` is that of "
+        "the invoice)",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails
 from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
+    EXAMPLE_PDF,
     XML,
     Department,
     DigitalSender,
@@ -106,6 +107,16 @@ class DigitalMailRequest(Body):
     and those of every sending form.
     """
 
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "subject": "Beslut",
+        "contentType": "text/plain",
+        "body": "Din ansökan är beviljad.",
+        "attachments": [
+            {"contentType": "application/pdf", "content": EXAMPLE_PDF, "filename": "beslut.pdf"}
+        ],
+    }
+
     party: DigitalMailParty = Field(description="The recipient")
     sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
     subject: Line255 | None = Field(
@@ -147,7 +158,8 @@ class DigitalMailRequest(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(
@@ -214,6 +226,8 @@ class MailboxesRequest(RootModel[list[Uuid]]):
 
     Faults are reported as those of a parameter, under ``getMailboxes.partyIds``.
     """
+
+    example: ClassVar[Any] = ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]
 
     @model_validator(mode="wrap")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -99,7 +99,8 @@ class _Scheduling(Body):
 
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(
@@ -136,7 +137,8 @@ class _Content(_Scheduling):
     attachments: list[EmailAttachment] | None = Field(default=None, description="Files")
     headers: Headers | None = Field(
         default=None,
-        description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, `References`, `Auto-Submitted`",
+        description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, "
+        "`References`, `Auto-Submitted`",
         examples=[{"Auto-Submitted": ["auto-generated"]}],
     )
 
@@ -151,6 +153,14 @@ class _Content(_Scheduling):
 
 class EmailRequest(_Content):
     """An e-mail to one recipient."""
+
+    example: ClassVar[Any] = {
+        "emailAddress": "anna@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "htmlMessage": "PHA+U2tvbGFuIMOkciA8Yj5zdMOkbmdkPC9iPiBpIGRhZy48L3A+",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
 
     party: EmailParty | None = Field(default=None, description="The recipient")
     email_address: Email = Field(
@@ -183,13 +193,24 @@ class EmailBatchParty(Body, title="Party"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
 
 class EmailBatchRequest(_Content):
     """One e-mail to many recipients, one message to each."""
+
+    example: ClassVar[Any] = {
+        "parties": [
+            {"emailAddress": "anna@example.se", "reference": "rad-1"},
+            {"emailAddress": "nils@example.se", "reference": "rad-2"},
+        ],
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
 
     parties: Annotated[list[EmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"
@@ -214,6 +235,14 @@ class _ShortContent(_Scheduling):
 
 class ShortEmailRequest(_ShortContent):
     """An e-mail to one recipient, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "emailAddress": "anna@example.se",
+        "personId": "435rfret45",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+    }
 
     email_address: Email = Field(
         description="The recipient's e-mail address", examples=["anna@example.se"]
@@ -241,13 +270,21 @@ class ShortEmailBatchParty(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
 
 class ShortEmailBatchRequest(_ShortContent):
     """One e-mail to many recipients, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"emailAddress": "anna@example.se", "personId": "435rfret45"}],
+    }
 
     parties: Annotated[list[ShortEmailBatchParty], NotEmpty, _BatchSize] = Field(
         description="Recipients"

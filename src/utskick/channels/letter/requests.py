@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
+    EXAMPLE_ADDRESS,
+    EXAMPLE_PDF,
     AddressBody,
     DigitalSender,
     ExternalReference,
@@ -73,6 +75,25 @@ class LetterAttachment(Body):
 class LetterRequest(Body):
     """One letter to any number of recipients."""
 
+    example: ClassVar[Any] = {
+        "party": {
+            "partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+            "addresses": [EXAMPLE_ADDRESS],
+        },
+        "subject": "Beslut",
+        "contentType": "text/plain",
+        "body": "Beslutet är bifogat.",
+        "department": "SBK(Gatuavdelningen, Trafiksektionen)",
+        "attachments": [
+            {
+                "deliveryMode": "ANY",
+                "filename": "beslut.pdf",
+                "contentType": "application/pdf",
+                "content": EXAMPLE_PDF,
+            }
+        ],
+    }
+
     party: LetterParty = Field(description="The recipient")
     subject: FreeLine | None = Field(
         default=None, description="The subject", examples=["Skolan i dag"]
@@ -98,7 +119,8 @@ class LetterRequest(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -80,7 +80,8 @@ class Message(Body):
     party: MessageParty = Field(description="The recipient")
     filters: dict[str, list[FreeText]] | None = Field(
         default=None,
-        description="Names and values that are matched against the filters of the party's delegates",
+        description="Names and values that are matched against the filters of the party's "
+        "delegates",
     )
     sender: MessageSender | None = Field(default=None, description="Sender; default: as configured")
     subject: FreeLine | None = Field(
@@ -92,7 +93,8 @@ class Message(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
@@ -113,10 +115,21 @@ class Message(Body):
 class MessageRequest(Body):
     """Any number of messages, each with its own content."""
 
+    example: ClassVar[Any] = {
+        "messages": [
+            {
+                "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+                "subject": "Biblioteket",
+                "message": "Din bok finns att hämta.",
+            }
+        ]
+    }
+
     messages: Annotated[list[Message], Crowd] = Field(description="Messages")
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

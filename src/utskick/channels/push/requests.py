@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 from yarl import URL
@@ -84,6 +84,12 @@ class PushRequest(Body):
     ``topic``: a newer message replaces an older one of the same topic.
     """
 
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "title": "Sopor",
+        "message": "Sopkärlet töms i morgon.",
+    }
+
     party: PushParty = Field(description="The recipient")
     title: Line = Field(description="Title", examples=["Skolan i dag"])
     message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
@@ -111,7 +117,8 @@ class PushRequest(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

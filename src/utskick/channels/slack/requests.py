@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -37,9 +37,12 @@ class SlackRequest(Body, title="SlackRequest"):
     which are markup. ``token``: default the municipality's own (quirk Q15).
     """
 
+    example: ClassVar[Any] = {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."}
+
     token: Token | None = Field(
         default=None,
-        description="Token of a bot; default: that of the municipality. It is stored encrypted and never returned",
+        description="Token of a bot; default: that of the municipality. It is stored encrypted "
+        "and never returned",
     )
     channel: Line = Field(description="Channel that the filter applies to", examples=["SMS"])
     message: Message = Field(
@@ -55,7 +58,8 @@ class SlackRequest(Body, title="SlackRequest"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

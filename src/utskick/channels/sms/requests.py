@@ -63,7 +63,8 @@ class SmsBody(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(
@@ -102,6 +103,12 @@ class SmsParty(Body, title="SmsRequestParty"):
 class SmsRequest(SmsBody):
     """One SMS (contract section 4.1)."""
 
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "+46701740605",
+        "message": "Skolan är stängd i dag.",
+    }
+
     many = False
 
     party: SmsParty | None = Field(default=None, description="The recipient")
@@ -126,13 +133,23 @@ class SmsBatchParty(Body, title="SmsBatchRequestParty"):
     mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
 
 class SmsBatchRequest(SmsBody):
     """One SMS to many recipients (contract section 4.2)."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [
+            {"mobileNumber": "+46701740605", "reference": "rad-1"},
+            {"mobileNumber": "+46701740606", "reference": "rad-2"},
+        ],
+    }
 
     many = True
 
@@ -147,6 +164,13 @@ class SmsBatchRequest(SmsBody):
 
 class ShortSmsRequest(SmsBody):
     """One SMS in the short form (contract section 0.1): national numbers, any person identifier."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "0701740605",
+        "personId": "435rfret45",
+        "message": "Skolan är stängd i dag.",
+    }
 
     many = False
 
@@ -172,13 +196,20 @@ class ShortSmsBatchParty(Body):
     mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
 
 
 class ShortSmsBatchRequest(SmsBody):
     """One SMS to many recipients, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"mobileNumber": "0701740605", "personId": "435rfret45"}],
+    }
 
     many = True
 

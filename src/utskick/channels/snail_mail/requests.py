@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
+    EXAMPLE_ADDRESS,
+    EXAMPLE_PDF,
     LONGEST_LINE,
     AddressBody,
     ExternalReference,
@@ -85,7 +87,8 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
     content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
     envelope_type: Envelope | None = Field(
         default=None,
-        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): it has not",
+        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): "
+        "it has not",
         examples=["PLAIN"],
     )
 
@@ -95,6 +98,14 @@ class SnailMailAttachment(Body, title="SnailmailAttachment"):
 
 class SnailMailRequest(Body, title="SnailmailRequest"):
     """One letter: PDFs, or a text to typeset, or both."""
+
+    example: ClassVar[Any] = {
+        "address": EXAMPLE_ADDRESS,
+        "department": "SBK(Gatuavdelningen, Trafiksektionen)",
+        "attachments": [
+            {"filename": "beslut.pdf", "contentType": "application/pdf", "content": EXAMPLE_PDF}
+        ],
+    }
 
     party: SnailMailParty | None = Field(default=None, description="The recipient")
     address: AddressBody | None = Field(default=None, description="Street address or box")
@@ -129,7 +140,8 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

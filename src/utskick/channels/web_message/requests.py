@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from mimetypes import MimeTypes
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
@@ -141,6 +141,12 @@ Instance = Annotated[
 class WebMessageRequest(Body):
     """A message in a case of Open-E."""
 
+    example: ClassVar[Any] = {
+        "party": {"externalReferences": [{"key": "flowInstanceId", "value": "12345"}]},
+        "message": "Vi behöver en ritning till.",
+        "sender": {"userId": "joe01doe"},
+    }
+
     party: WebMessageParty = Field(description="The recipient")
     message: Annotated[Text, Constraint((_XML_TEXT,), "must not be blank")] = Field(
         description="Text", examples=["Skolan är stängd i dag."]
@@ -170,7 +176,8 @@ class WebMessageRequest(Body):
     )
     reference: Reference | None = Field(
         default=None,
-        description="Reference of the calling system, returned in responses, status, history and events",
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
         examples=["rad-17"],
     )
     send_at: Moment | None = Field(

@@ -1,5 +1,5 @@
-"""/configuration: what a municipality, an organisation or a department says of channels and limits,
-and what comes of it."""
+"""Endpoints of /configuration: what a municipality, an organisation or a department sets of
+channels and limits, and the effective values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TAGS: Final = re.compile(rf"\s*(?:\*|{_TAG_IN_IT.pattern}(?:\s*,\s*{_TAG_IN_IT.
 
 
 class ConfigurationCalls:
-    """The endpoints below ``/{municipalityId}/configuration``."""
+    """Endpoints below ``/{municipalityId}/configuration``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -52,7 +52,7 @@ class ConfigurationCalls:
         unit, section = self._named(request, "getConfiguration")
         async with answering():
             await self._watch.refresh()
-        return await self._told(unit, section)
+        return await self._respond(unit, section)
 
     async def put(self, request: Request, change: AuditEntry) -> Response:
         body = parse(ConfigurationRequest, await read_json(request, _LIMIT))
@@ -60,8 +60,8 @@ class ConfigurationCalls:
         async with answering():
             created = await self._changes.put(_change(request, (unit, section), change), body.root)
         if not created:
-            return await self._told(unit, section)
-        return await self._told(
+            return await self._respond(unit, section)
+        return await self._respond(
             unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}"
         )
 
@@ -72,11 +72,13 @@ class ConfigurationCalls:
                 raise NotFound(f"No configuration of {section} found for {unit}")
         return Response(status_code=204)
 
-    async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
+    async def _respond(
+        self, unit: Unit, section: str, status: int = 200, **headers: str
+    ) -> Response:
         configuration = self._watch.now
-        told = await asyncio.to_thread(_whole, configuration, unit, section)
+        body = await asyncio.to_thread(_section, configuration, unit, section)
         return json_response(
-            told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
+            body, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
         )
 
     def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
@@ -98,7 +100,8 @@ def _change(request: Request, place: tuple[Unit, str], entry: AuditEntry) -> Cha
 
 
 def _seen(request: Request) -> Collection[str] | None:
-    """The versions that ``If-Match`` names (RFC 9110 section 13.1.1). Weak ones match nothing."""
+    """Return the versions in ``If-Match`` (RFC 9110 section 13.1.1); weak ones match nothing. None:
+    the header is absent."""
     given = request.headers.getlist("if-match")
     if not given:
         return None
@@ -106,27 +109,27 @@ def _seen(request: Request) -> Collection[str] | None:
     return [*named, *(tag for each in given for weak, tag in _TAG_IN_IT.findall(each) if not weak)]
 
 
-def _listed(configuration: Configuration, said: UnitSetting) -> dict[str, Any]:
-    value = showing.own(configuration, said)
+def _listed(configuration: Configuration, setting: UnitSetting) -> dict[str, Any]:
+    value = showing.own(configuration, setting)
     return {
-        **_unit(said.unit),
-        "section": said.section,
-        **_source(said),
+        **_unit(setting.unit),
+        "section": setting.section,
+        **_source(setting),
         "usable": value is not None,
         "value": value or {},
     }
 
 
-def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
-    """Raises ``ConfigurationBroken``."""
-    said = configuration.own(section, unit)
+def _section(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
+    """Build UnitConfiguration. Raises ``ConfigurationBroken``."""
+    setting = configuration.own(section, unit)
     effective = showing.effective(configuration, section, unit)
     return without_nulls(
         {
             **_unit(unit),
             "section": section,
-            **(_source(said) if said else {}),
-            "value": showing.own(configuration, said) if said else {},
+            **(_source(setting) if setting else {}),
+            "value": showing.own(configuration, setting) if setting else {},
             "effective": {
                 member: {
                     "value": value,
@@ -151,7 +154,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
     return without_nulls(named)
 
 
-def _source(said: UnitSetting) -> dict[str, Any]:
-    if said.in_settings:
+def _source(setting: UnitSetting) -> dict[str, Any]:
+    if setting.in_settings:
         return {"source": "settings"}
-    return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
+    return {"source": "municipality", "setBy": setting.set_by, "set": time_of(setting.set_at)}

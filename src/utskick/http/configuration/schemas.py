@@ -19,7 +19,8 @@ class EffectiveValue(Response):
     """The effective value of a member, and where it is set."""
 
     value: Any | None = member(
-        "Effective value; secrets are masked as `**********`, and of the accounts of the service only the provider is returned",
+        "Effective value; secrets are masked as `**********`, and of the accounts of the "
+        "service only the provider is returned",
         "12345",
     )
     municipality_id: str | None = member("Municipality", "2281")
@@ -69,6 +70,7 @@ class UnitConfiguration(Response):
     set_by: str | None = member("User (`X-Sent-By`), or the calling system where no user was named")
     set: datetime | None = member("When it was set")
     value: dict[str, Any] | None = member(
-        "What the unit itself sets; secrets are masked as `**********` and stay unchanged when sent back masked"
+        "What the unit itself sets; secrets are masked as `**********` and stay unchanged when "
+        "sent back masked"
     )
     effective: dict[str, EffectiveValue] | None = member("Effective value of each member")

@@ -1,4 +1,4 @@
-"""/settings: how somebody wants to be reached (contact settings 2.0)."""
+"""Endpoints of /settings: contact settings (contact settings 2.0)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ LIMIT = 262_144
 
 
 def kept_here(service: ApiContext) -> None:
-    """Settings that nobody would read are not taken. Raises ``NotAllowedHere``."""
+    """Check that contact settings are kept here. Raises ``NotAllowedHere`` where another service
+    keeps them."""
     if not service.keeps_contacts:
         raise NotAllowedHere(
-            "contact settings are kept by a service of the municipality (directory.contacts is remote): ask that one"
+            "contact settings are kept by a service of the municipality (directory.contacts is "
+            "remote): ask that one"
         )
 
 
 class ContactSettingCalls:
-    """The endpoints below ``/{municipalityId}/settings``."""
+    """Endpoints below ``/{municipalityId}/settings``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -115,15 +117,17 @@ class ContactSettingCalls:
             return _all(municipality_id, await self._settings.children(municipality_id, setting_id))
 
     async def find(self, request: Request) -> Response:
-        """By party id; every other parameter is something that delegates' filters look at."""
+        """Find by party id; every other parameter is matched against the filters of delegates."""
         kept_here(self._service)
         given = required(request, "partyId")
         parameters = Parameters("findByPartyIdAndQueryFilter", self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         party_id = parameters.uuid("partyId", given)
         parameters.done()
-        asked = request.query_params
-        query = {name: asked.getlist(name) for name in asked if name != "partyId"}
+        parameters_given = request.query_params
+        query = {
+            name: parameters_given.getlist(name) for name in parameters_given if name != "partyId"
+        }
         async with answering():
             return _all(
                 municipality_id,
@@ -134,7 +138,7 @@ class ContactSettingCalls:
         kept_here(self._service)
         destination = required(request, "destination")
         municipality_id, _ = located(request, self._service.municipalities, "findByDestination")
-        if destination.startswith(" "):  # a plus sign that was not escaped
+        if destination.startswith(" "):  # an unescaped plus sign
             destination = "+" + destination.strip()
         if not destination.strip():
             raise Invalid([Violation("findByDestination.destination", "must not be blank")])
@@ -145,7 +149,7 @@ class ContactSettingCalls:
 
 
 def setting_of(municipality_id: str, setting: ContactSetting) -> dict[str, Any]:
-    """ContactSetting of the contract."""
+    """Build ContactSetting of the contract."""
     return without_nulls(
         {
             "id": str(setting.id),

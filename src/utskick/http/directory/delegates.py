@@ -1,5 +1,5 @@
-"""/delegates: who is told what another is told, and of what (contact settings 2.0). Bound to the
-municipality, filters too."""
+"""Endpoints of /delegates: agents who receive copies of messages to a principal (contact settings
+2.0). Delegates and filters are bound to the municipality."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ORPHAN = "there is no contact setting with this id"
 
 
 class DelegateCalls:
-    """The endpoints below ``/{municipalityId}/delegates``."""
+    """Endpoints below ``/{municipalityId}/delegates``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -148,7 +148,7 @@ class DelegateCalls:
         return json_response(_filter(changed))
 
     async def delete_filter(self, request: Request, change: AuditEntry) -> Response:
-        """The last filter takes the delegate with it."""
+        """Delete a filter; deleting the last one deletes the delegate."""
         _, (delegate_id, filter_id) = self._located(request, "delete", "id", "filterId")
         async with answering():
             if not await self._delegates.delete_filter(delegate_id, filter_id, change):

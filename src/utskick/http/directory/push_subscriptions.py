@@ -1,5 +1,5 @@
-"""/push/subscriptions: the devices that take a party's push messages. What they are reached by goes
-in and never comes out."""
+"""Endpoints of /push/subscriptions: devices of a party. Addresses and keys are accepted and never
+returned."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LIMIT = 65_536
 
 
 class SubscriptionCalls:
-    """The endpoints below ``/{municipalityId}/push/subscriptions``."""
+    """Endpoints below ``/{municipalityId}/push/subscriptions``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._subscriptions = service.directory.subscriptions
 
     async def create(self, request: Request, change: AuditEntry) -> Response:
-        """The same device again keeps its id."""
+        """Register a device; a known one keeps its id."""
         body = parse(SubscriptionRequest, await read_json(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createSubscription")
         party_id = parse_id(body.party.party_id)

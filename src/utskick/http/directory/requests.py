@@ -1,4 +1,4 @@
-"""Bodies of the directory's calls. Those of contact settings and delegates are the contract's
+"""Request models of the directory. Those of contact settings and delegates follow the contract
 (contact settings 2.0)."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ShortText = Annotated[
 
 
 class ContactChannelBody(Body):
-    """A way to reach somebody. PUSH goes to the devices that the party has subscribed; it needs no
+    """A contact channel. PUSH goes to the devices that the party has registered and needs no
     destination."""
 
     contact_method: Method = Field(description="Method of contact", examples=["SMS"])
@@ -89,8 +89,8 @@ class ContactChannelBody(Body):
 
 
 class ContactSettingCreateRequest(Body):
-    """``partyId`` for somebody real, ``createdById`` for a virtual setting that another has
-    made."""
+    """A contact setting: ``partyId`` for that of a party, ``createdById`` for a virtual one that
+    another setting owns."""
 
     party_id: Uuid | None = Field(
         default=None,
@@ -102,7 +102,7 @@ class ContactSettingCreateRequest(Body):
         validate_default=True,
         description="The setting that created a virtual one",
         examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
-    )  # a default's fault is told under the name that stands here
+    )  # a violation of the default is reported under this name
     alias: Short | None = Field(
         default=None, description="Name by the calling system", examples=["Arbetet"]
     )
@@ -119,7 +119,8 @@ class ContactSettingCreateRequest(Body):
 
 
 class ContactSettingUpdateRequest(Body):
-    """What is absent stays as it is; channels that are given replace all that were there."""
+    """Changes of a contact setting. Members that are left out stay unchanged; channels are replaced
+    as a whole."""
 
     alias: Short | None = Field(
         default=None, description="Name by the calling system", examples=["Arbetet"]
@@ -133,7 +134,7 @@ class ContactSettingUpdateRequest(Body):
 
 
 class RuleBody(Body):
-    """``* EQUALS *`` matches everything."""
+    """A rule of a filter. ``* EQUALS *`` matches everything."""
 
     attribute_name: ShortText = Field(
         description="Name of the query parameter that is compared", examples=["category"]
@@ -145,7 +146,7 @@ class RuleBody(Body):
 
 
 class FilterBody(Body):
-    """All of its rules must match."""
+    """A filter, all of whose rules must match."""
 
     alias: Short | None = Field(
         default=None, description="Name by the calling system", examples=["Arbetet"]
@@ -172,7 +173,8 @@ class FilterBody(Body):
 
 
 class DelegateCreateRequest(Body):
-    """The agent is told what the principal is told, where a filter matches."""
+    """A delegate: the agent receives copies of the messages to the principal where a filter
+    matches."""
 
     principal_id: Uuid = Field(
         description="Contact setting of the principal",
@@ -198,7 +200,7 @@ def _legal_id(value: str) -> str:
 
 
 class NamesBody(Body, title="PartyNames"):
-    """A person's names, or an organisation's."""
+    """Names of a person, or of an organisation."""
 
     first_name: Short | None = Field(default=None, description="The first name", examples=["Anna"])
     last_name: Short | None = Field(
@@ -210,7 +212,7 @@ class NamesBody(Body, title="PartyNames"):
 
 
 class AddressBody(Body, title="PartyAddress"):
-    """As the contract writes an address."""
+    """A postal address in the form of the contract."""
 
     address: Short | None = Field(
         default=None, description="Street address or box", examples=["Storgatan 1"]
@@ -225,8 +227,7 @@ class AddressBody(Body, title="PartyAddress"):
 
 
 class PartyRequest(Body):
-    """Who stands behind a party id; what was there is replaced. ``protected``: the address is then
-    told to nobody."""
+    """A directory entry; replaces the one before. ``protected``: the address is never returned."""
 
     legal_id: Annotated[
         str, Constraint((NOT_BLANK,), "must not be blank"), AfterValidator(_legal_id)
@@ -266,8 +267,8 @@ class PartyRequest(Body):
 
 
 def _secure(value: str) -> bool:
-    """https, or a push service on this machine, as browsers see it (W3C Secure Contexts section
-    3.1)."""
+    """Return whether a URL is https, or a push service on this machine, as browsers define a secure
+    context (W3C Secure Contexts section 3.1)."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -296,7 +297,7 @@ def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
 
 
 class WebPushKeys(Body):
-    """RFC 8291 section 2: an uncompressed point on P-256, and 16 bytes."""
+    """Keys of a browser (RFC 8291 section 2): an uncompressed point on P-256, and 16 bytes."""
 
     p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")] = Field(
         alias="p256dh", description="Public key of the browser, 65 bytes in base64url"
@@ -308,7 +309,7 @@ class WebPushKeys(Body):
 
 
 class WebPushBody(Body):
-    """What a browser's ``PushSubscription.toJSON()`` gives."""
+    """A browser, by the members of its ``PushSubscription.toJSON()``."""
 
     endpoint: Annotated[str, Constraint((("must be an https address", _secure), CLEAN, _LONG))] = (
         Field(
@@ -320,7 +321,7 @@ class WebPushBody(Body):
 
 
 class FcmBody(Body):
-    """The registration token of an app."""
+    """An app, by its registration token."""
 
     token: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _LONG), "must not be blank")] = Field(
         description="Registration token of the app"
@@ -328,7 +329,7 @@ class FcmBody(Body):
 
 
 class PushParty(Body, title="SubscriptionParty"):
-    """Whose device it is."""
+    """The party that the device belongs to."""
 
     party_id: Uuid = Field(
         description="Party id of a person or an organisation",
@@ -337,7 +338,7 @@ class PushParty(Body, title="SubscriptionParty"):
 
 
 class SubscriptionRequest(Body):
-    """One device of a party: a browser (``webpush``) or an app (``fcm``)."""
+    """A device of a party: a browser (``webpush``) or an app (``fcm``)."""
 
     party: PushParty = Field(description="The recipient")
     webpush: WebPushBody | None = Field(

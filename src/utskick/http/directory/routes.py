@@ -107,7 +107,8 @@ FIND_SETTINGS: Final = _read(
     _SETTINGS,
     id="findContactSettings",
     summary="Find the contact settings of a party and of its delegates",
-    description="Returns the setting of the party and those of the agents whose filters match. Every "
+    description="Returns the setting of the party and those of the agents whose filters match. "
+    "Every "
     "other query parameter is matched against the filters.",
     audit=Audit(Action.READ_HISTORY, party="partyId"),
     parameters=(*query("partyId", required=True), *ANY_OTHER),
@@ -118,7 +119,8 @@ SETTINGS_BY_DESTINATION: Final = _read(
     f"{_SETTINGS}/contact-channels",
     id="findContactSettingsByDestination",
     summary="Find contact settings by destination",
-    description="Returns the settings with a channel to this phone number or e-mail address, oldest "
+    description="Returns the settings with a channel to this phone number or e-mail address, "
+    "oldest "
     "first.",
     audit=Audit(Action.READ_HISTORY),
     parameters=query("destination", required=True),
@@ -148,7 +150,8 @@ DELETE_SETTING: Final = _write(
     _SETTING,
     id="deleteContactSetting",
     summary="Delete contact setting",
-    description="Deletes the setting with its delegates on both sides and the virtual settings that "
+    description="Deletes the setting with its delegates on both sides and the virtual settings "
+    "that "
     "it owns.",
     answers={204: _DELETED},
 )
@@ -168,7 +171,8 @@ CREATE_DELEGATE: Final = _write(
     _DELEGATES,
     id="createDelegate",
     summary="Create delegate",
-    description="The agent receives copies of the messages to the principal where one of the filters "
+    description="The agent receives copies of the messages to the principal where one of the "
+    "filters "
     "matches.",
     audit=Audit(_CHANGE),
     body=_body(DelegateCreateRequest),
@@ -252,7 +256,8 @@ PUT_PARTY: Final = _write(
     _PARTY,
     id="putParty",
     summary="Register or replace a party (201 when new)",
-    description="Stores number, names and address of a party in place of what was stored before. The "
+    description="Stores number, names and address of a party in place of what was stored "
+    "before. The "
     "number is never returned in full.",
     audit=Audit(_CHANGE, party="partyId"),
     body=_body(PartyRequest),

@@ -1,4 +1,4 @@
-"""GET /events: what became of deliveries, in order, for systems that ask again and again."""
+"""Endpoint of /events: status changes of deliveries in a stable order, for systems that poll."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _LATEST: Final = "latest"
 
 
 class FeedCalls:
-    """The endpoint, for both forms of the path."""
+    """Endpoint for both forms of the path."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._feed = Feed(service.database)
 
     async def events(self, request: Request) -> Response:
-        """Who goes on from ``next`` misses nothing and sees nothing twice."""
+        """Return a page; a client that continues from ``next`` receives every event exactly
+        once."""
         parameters = Parameters("getEvents", self._service.municipalities)
         municipality_id = parameters.municipality(
             request.path_params.get("municipalityId", self._service.default_municipality)
@@ -38,16 +39,16 @@ class FeedCalls:
                 municipality_id, after if after is not None else await self._feed.now(), origin
             )
             page = await self._feed.page(window, limit)
-        told = {
+        body = {
             "events": [event.told() for event in page.events],
             "next": str(page.next),
             "more": page.more,
         }
-        return json_response(told)
+        return json_response(body)
 
 
 def _after(request: Request, parameters: Parameters) -> Position | None:
-    """None stands for now."""
+    """Return the position to continue from; None for now."""
     given = request.query_params.get("after")
     if given is None:
         return OLDEST

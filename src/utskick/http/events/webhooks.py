@@ -1,4 +1,5 @@
-"""/webhooks: a calling system says where it wants to be told what becomes of its deliveries."""
+"""Endpoints of /webhooks: a calling system registers URLs that receive status changes of its
+deliveries."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ _LIMIT = 65_536
 
 
 class WebhookEndpoints:
-    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only
-    its own."""
+    """Endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees its own
+    only."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -45,22 +46,23 @@ class WebhookEndpoints:
             added = await self._webhooks.add(owner, body.wanted(), change)
             if added is None:
                 raise NotAllowedHere(
-                    f"there are {MOST} webhooks of this calling system already; delete one of them first"
+                    f"there are {MOST} webhooks of this calling system already; delete one of "
+                    f"them first"
                 )
             made, secret = added
             webhook = await self._found(owner, made)
         headers = {"Location": f"/{owner.municipality_id}/webhooks/{made}"}
-        return json_response({**_told(webhook), "secret": secret}, 201, headers)
+        return json_response({**_body(webhook), "secret": secret}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         owner, _ = self._owned(request, "getWebhooks")
         async with answering():
-            return json_response([_told(webhook) for webhook in await self._webhooks.listed(owner)])
+            return json_response([_body(webhook) for webhook in await self._webhooks.listed(owner)])
 
     async def read(self, request: Request) -> Response:
         owner, (webhook_id,) = self._owned(request, "getWebhook", "id")
         async with answering():
-            return await self._shown(owner, webhook_id)
+            return await self._state(owner, webhook_id)
 
     async def delete(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "deleteWebhook", "id")
@@ -73,7 +75,7 @@ class WebhookEndpoints:
         owner, (webhook_id,) = self._owned(request, "enableWebhook", "id")
         async with answering():
             await self._webhooks.enable(owner, webhook_id, change)
-            return await self._shown(owner, webhook_id)
+            return await self._state(owner, webhook_id)
 
     async def rotate(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "rotateWebhookSecret", "id")
@@ -86,8 +88,8 @@ class WebhookEndpoints:
         )
 
     async def ping(self, request: Request, change: AuditEntry) -> Response:
-        """Calls now, also one that is disabled, and tells what came back: never what the answer
-        said."""
+        """Call the receiver now, also where it is disabled, and return status and reason, never the
+        content of its response."""
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
         now = self._service.clock()
         async with answering():
@@ -98,22 +100,22 @@ class WebhookEndpoints:
         body = orjson.dumps(
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
         )
-        heard = await self._service.receivers.call(
+        answer = await self._service.receivers.call(
             webhook.wanted.url, WebhookCall(str(new_id()), body, secrets), now
         )
         return json_response(
             without_nulls(
                 {
-                    "delivered": heard.fault is None,
-                    "status": heard.status,
-                    "reason": reason_of(heard.fault),
+                    "delivered": answer.fault is None,
+                    "status": answer.status,
+                    "reason": reason_of(answer.fault),
                 }
             )
         )
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
-        """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every
-        fault."""
+        """Return the owner of the webhooks, and the ids in the path. Raises ``Invalid`` with every
+        violation."""
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -134,11 +136,11 @@ class WebhookEndpoints:
             raise _missing(webhook_id)
         return webhook
 
-    async def _shown(self, owner: Owner, webhook_id: UUID) -> Response:
+    async def _state(self, owner: Owner, webhook_id: UUID) -> Response:
         webhook = await self._found(owner, webhook_id)
         waiting, more = await self._webhooks.waiting(owner, webhook)
         return json_response(
-            {**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})}
+            {**_body(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})}
         )
 
 
@@ -146,13 +148,13 @@ def _missing(webhook_id: UUID) -> NotFound:
     return NotFound(f"No webhook found for id {webhook_id}")
 
 
-def _told(webhook: Webhook) -> dict[str, Any]:
+def _body(webhook: Webhook) -> dict[str, Any]:
     wanted, fault, stopped = webhook.wanted, webhook.fault, webhook.stopped
     disabled = stopped and {
         "since": time_of(webhook.stopped_at),
         "reason": {"code": stopped.value, "message": STOPPED[stopped]},
     }
-    told = fault and without_nulls(
+    last_fault = fault and without_nulls(
         {"at": time_of(fault.at), "status": fault.status, "reason": reason_of(fault.reason)}
     )
     return without_nulls(
@@ -165,6 +167,6 @@ def _told(webhook: Webhook) -> dict[str, Any]:
             "state": "disabled" if stopped else "enabled",
             "disabled": disabled,
             "lastSuccess": time_of(webhook.succeeded_at),
-            "lastFault": told,
+            "lastFault": last_fault,
         }
     )

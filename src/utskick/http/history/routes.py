@@ -121,7 +121,8 @@ USER_BATCHES: Final = _operation(
     f"{_USER}/batches",
     id="getUserBatches",
     summary="Get the batches of a user, of the last 30 days",
-    description="Returns a page of the requests that a user has sent, newest first, with the number "
+    description="Returns a page of the requests that a user has sent, newest first, with the "
+    "number "
     "of messages by outcome.",
     audit=Audit(_READ, ("userId",)),
     parameters=query(*_PAGING),
@@ -131,7 +132,8 @@ USER_MESSAGES: Final = _operation(
     f"{_USER}/messages",
     id="getUserMessages",
     summary="Get the messages of a user, of the last 30 days",
-    description="Returns a page of the messages that a user has sent, newest first, with recipients "
+    description="Returns a page of the messages that a user has sent, newest first, with "
+    "recipients "
     "and the names of files.",
     audit=Audit(_READ, ("userId",)),
     parameters=query("batchId", *_PAGING),
@@ -183,7 +185,8 @@ def _statistics(to: StatisticsCalls, models: StatisticsModels) -> list[Route]:
         f"{base}/departments/{{department}}",
         id="getDepartmentStatistics",
         summary="Get letter statistics of a department",
-        description="Returns the number of letters of one department by calling system, channel and "
+        description="Returns the number of letters of one department by calling system, channel "
+        "and "
         "outcome.",
         parameters=query("origin", *_DAYS),
         answers={200: Answer(list[models.letters])},  # type: ignore[name-defined]
@@ -194,7 +197,8 @@ def _statistics(to: StatisticsCalls, models: StatisticsModels) -> list[Route]:
         f"{base}/delivery-status",
         id="getStatisticsByDepartment",
         summary="Get delivery status statistics of letters and SMS",
-        description="Returns the number of letters and SMS by channel and outcome, of one department "
+        description="Returns the number of letters and SMS by channel and outcome, of one "
+        "department "
         "and calling system where they are given.",
         parameters=query("department", "origin", *_DAYS),
         answers={200: Answer(models.department)},

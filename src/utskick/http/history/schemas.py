@@ -181,7 +181,7 @@ class StatisticsModels:
             "DepartmentStatistics",
             "Letters of one calling system, by department",
             {},
-            {**_ORIGIN, "DEPARTMENT_STATISTICS": (list[by_department], "Departments", None)},  # type: ignore[valid-type]
+            {**_ORIGIN, "DEPARTMENT_STATISTICS": (_list_of(by_department), "Departments", None)},
         )
         self.department = _model(
             "DepartmentStats",
@@ -201,6 +201,10 @@ class StatisticsModels:
     def _legs(self, channel: Channel) -> list[str]:
         carried = {self._channels[leg].message_type for leg in channel.legs}
         return [kind for kind in TYPES if kind in carried]
+
+
+def _list_of(model: type[BaseModel]) -> Any:
+    return list[model]  # type: ignore[valid-type]
 
 
 _DEPARTMENT: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""POST: what a channel can be asked besides sending, and the call that closes a gathering."""
+"""Endpoints of a channel besides sending: queries, and closing a print batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from utskick.store.messages.print_batches import PrintBatches
 
 
 class ChannelQueryOperation:
-    """The endpoint of one question."""
+    """Endpoint of one query."""
 
     def __init__(self, service: ApiContext, question: ChannelQuery) -> None:
         self._service = service
@@ -36,8 +36,8 @@ class ChannelQueryOperation:
 
 
 class BatchCloseOperation:
-    """``POST …/snail-mail/batch/{batchId}``: what has gathered may be handed over. May be repeated
-    (contract 6.3)."""
+    """Endpoint of ``POST …/snail-mail/batch/{batchId}``: the batch may be handed over. May be
+    repeated (contract 6.3)."""
 
     def __init__(self, service: ApiContext, channel: str, gathering: BatchPolicy) -> None:
         self._service = service

@@ -25,8 +25,7 @@ from utskick.http.operation import (
     parameters,
     query,
 )
-from utskick.http.operation.examples import EXAMPLES
-from utskick.http.operation.schemas import name_of
+from utskick.http.operation.examples import example_of
 
 _SENDING: Final = "Sending Resources"
 _HISTORY: Final = "History Resources"
@@ -85,28 +84,28 @@ def _send(channel: Channel, form: SendEndpoint) -> Operation:
 
 
 def _body(model: type) -> Body:
-    return Body(model, example=EXAMPLES.get(name_of(model)))
+    return Body(model, example=example_of(model))
 
 
 def _queries(service: ApiContext) -> list[Route]:
     found = []
     for channel in service.channels.values():
         scope = scopes.sending(channel.name)
-        for asked in channel.questions:
+        for channel_query in channel.questions:
             operation = Operation(
-                id=asked.operation,
+                id=channel_query.operation,
                 method="POST",
-                path=f"{_OWN}/{asked.path}",
-                summary=asked.summary,
+                path=f"{_OWN}/{channel_query.path}",
+                summary=channel_query.summary,
                 description="Looks up recipients without sending anything. Nothing is stored.",
                 tag=_SENDING,
                 scope=scope,
                 audit=Audit(Action.READ_HISTORY, ("organizationNumber",)),
-                body=_body(asked.request),
-                answers={200: Answer(asked.answer)},
+                body=_body(channel_query.request),
+                answers={200: Answer(channel_query.answer)},
                 problems={502: "The register cannot be reached"},
             )
-            found.append(Route(operation, ChannelQueryOperation(service, asked).answer))
+            found.append(Route(operation, ChannelQueryOperation(service, channel_query).answer))
         if (policy := channel.gathering) is not None:
             operation = Operation(
                 id=policy.operation,
@@ -150,7 +149,8 @@ BATCH_STATUS: Final = Operation(
     method="GET",
     path=f"{_OWN}/status/batch/{{batchId}}",
     summary="Get the status of a message batch",
-    description="Returns the number of deliveries per life-cycle status, and every message with its "
+    description="Returns the number of deliveries per life-cycle status, and every message with "
+    "its "
     "deliveries in the order of the request. With `messages=false` only the numbers.",
     tag=_HISTORY,
     scope="status:read",
@@ -206,7 +206,7 @@ RESOLVE: Final = Operation(
     tag="Resolving Resources",
     scope="deliveries:resolve",
     audit=Audit(Action.RESOLVE, ("deliveryId",)),
-    body=Body(ResolveRequest, example=EXAMPLES["ResolveRequest"]),
+    body=Body(ResolveRequest, example=example_of(ResolveRequest)),
     parameters=parameters.CALLER,
     answers={200: Answer(DeliveryResult)},
     problems={404: None, 409: "The delivery is not uncertain"},

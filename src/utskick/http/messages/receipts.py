@@ -1,5 +1,5 @@
-"""POST /receipts/…: a provider reports on a delivery. Verified by the channel, kept by the
-engine."""
+"""Endpoint of POST /receipts/…: delivery reports of providers, verified by the channel and stored
+by the engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ReceiptOperations:
 
     async def take(self, request: Request) -> Response:
         body = await read_body(request, _LIMIT)
-        hook = ProviderCallback(
+        callback = ProviderCallback(
             account=request.path_params["provider"],
             secret=request.path_params.get("secret"),
             headers=dict(request.headers),
@@ -29,5 +29,5 @@ class ReceiptOperations:
             body=body,
         )
         async with answering():
-            await self._service.receipts.take(request.path_params["channel"], hook)
+            await self._service.receipts.take(request.path_params["channel"], callback)
         return Response(status_code=200)

@@ -54,7 +54,8 @@ class Problem(Response):
 
 
 class ConstraintViolationProblem(Response):
-    """One or more members or parameters violate a constraint. All violations are listed; nothing was stored."""
+    """One or more members or parameters violate a constraint. All violations are listed; nothing
+    was stored."""
 
     type: Uri | None = member("URI of the problem type; absent for `about:blank`")
     title: str | None = member("Title of the problem type", "Constraint Violation")

@@ -1,4 +1,4 @@
-"""GET: status of batch, message and delivery. POST: a person's decision."""
+"""Endpoints of status of batch, message and delivery, and of decisions on uncertain deliveries."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ from utskick.store.messages.resolutions import Decision
 
 
 class ResolveRequest(Body):
-    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave
-    it."""
+    """A decision on an uncertain delivery. ``resend``: make a further attempt, which may deliver a
+    second copy. ``give-up``: end it as failed."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 
     decision: Literal["resend", "give-up"] = Field(
-        description="`resend`: make a further attempt, which may deliver a second copy. `give-up`: end it as failed",
+        description="`resend`: make a further attempt, which may deliver a second copy. "
+        "`give-up`: end it as failed",
         examples=["resend"],
     )
 
 
 class StatusOperations:
-    """The endpoints that read, for both forms of the path."""
+    """Endpoints for both forms of the path."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -116,15 +117,15 @@ class StatusOperations:
             }
             return json_response(
                 without_nulls(
-                    {**delivery_of(state), **routed, **_ids(state), "events": _told(story)}
+                    {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
                 )
             )
         return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)})
+            without_nulls({**delivery_of(state), **_ids(state), "events": _events(story)})
         )
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:
-        """A person decides on a delivery that is held in doubt."""
+        """Carry out a decision on an uncertain delivery."""
         raw = await read_json(request, 10_000)
         body = parse(ResolveRequest, raw)
         municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
@@ -155,7 +156,7 @@ def _ids(state: DeliveryState) -> dict[str, object]:
     }
 
 
-def _told(story: list[DeliveryEvent]) -> list[dict[str, object]]:
+def _events(story: list[DeliveryEvent]) -> list[dict[str, object]]:
     return [event_of(event) for event in story]
 
 

@@ -27,8 +27,8 @@ class AuditRecorder:
         self._log = AuditLog(service.database)
 
     async def entry(self, request: Request, operation: Operation) -> AuditEntry:
-        """Build the entry of an audited operation. Raises ``Invalid`` where the caller's headers cannot be recorded, and
-        ``Unavailable``."""
+        """Build the entry of an audited operation. Raises ``Invalid`` where the caller's
+        headers cannot be recorded, and ``Unavailable``."""
         municipality_id = str(
             request.path_params.get("municipalityId", self._service.default_municipality)
         )

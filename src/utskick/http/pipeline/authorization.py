@@ -24,7 +24,7 @@ class Authorization:
         self._default = service.default_municipality
         self._served = frozenset(service.municipalities)
         self._certificate = door.certificate_header
-        self._refusals = service.refusals
+        self._denials = service.refusals
 
     async def admit(self, request: Request) -> None:
         """Check token, scope and municipality, and keep the client with the request.
@@ -41,7 +41,7 @@ class Authorization:
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
-            await self._refusals.note(
+            await self._denials.note(
                 Denial(
                     request,
                     self._operation.id,

@@ -62,7 +62,8 @@ READY: Final = Operation(
     method="GET",
     path="/health/ready",
     summary="Readiness: whether the service can do its work",
-    description="Responds 503 while the database is unavailable. Providers that fail are listed and "
+    description="Responds 503 while the database is unavailable. Providers that fail are listed "
+    "and "
     "do not change the status code.",
     tag="Health",
     scope=PUBLIC,

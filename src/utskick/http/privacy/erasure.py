@@ -1,5 +1,5 @@
-"""DELETE /parties/{partyId}: a person is erased, and it is told what was kept and why; or only
-forgotten by the directory."""
+"""Endpoint of DELETE /parties/{partyId}: erase a person and list what was kept and why, or delete
+the directory entry only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCOPES: Final = ("all", "directory")
 
 
 class Erasing:
-    """The endpoint at ``/{municipalityId}/parties/{partyId}``."""
+    """Endpoint at ``/{municipalityId}/parties/{partyId}``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -54,7 +54,7 @@ class Erasing:
         return ErasureOrder(municipality_id, party_id, responsible(change.caller), reference)
 
     async def _forget(self, order: ErasureOrder, change: AuditEntry) -> Response:
-        """The entry of the directory alone; contact settings and devices have calls of their
+        """Delete the directory entry only; contact settings and devices have operations of their
         own."""
         database = self._service.database
         key = await database.vault.index(order.municipality_id, str(order.party_id))
@@ -73,14 +73,14 @@ class Erasing:
         erased = await self._erasures.erase(order, change)
         if erased.found_nothing:
             raise _missing(order.party_id)
-        return json_response(_told(erased))
+        return json_response(_result(erased))
 
 
 def _missing(party_id: UUID) -> NotFound:
     return NotFound(f"No party found for party id {party_id}")
 
 
-def _told(erased: ErasureResult) -> dict[str, Any]:
+def _result(erased: ErasureResult) -> dict[str, Any]:
     gone = erased.removed
     removed = {
         "messages": gone.messages,
@@ -101,7 +101,7 @@ def _order(item: tuple[KeptItem, int]) -> tuple[str, str, str]:
 
 
 def _kept(why: KeptItem, count: int) -> dict[str, Any]:
-    said = "decision" if why.reason is Kept.PRESERVE else "reference"
+    member = "decision" if why.reason is Kept.PRESERVE else "reference"
     return without_nulls(
-        {"what": why.what, "count": count, "reason": why.reason.value, said: why.said}
+        {"what": why.what, "count": count, "reason": why.reason.value, member: why.said}
     )

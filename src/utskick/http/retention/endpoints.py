@@ -1,5 +1,5 @@
-"""/configuration/retention and /holds: how long messages are kept, what has been removed, and what
-is kept whatever the rules say."""
+"""Endpoints of /configuration/retention and /holds: retention rules, the retention log, and
+holds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMED: Final = (*TYPES, OTHERS)
 
 
 class RetentionCalls:
-    """The endpoints below ``/{municipalityId}/configuration/retention``."""
+    """Endpoints below ``/{municipalityId}/configuration/retention``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -84,7 +84,7 @@ class RetentionCalls:
 
 
 class HoldCalls:
-    """The endpoints below ``/{municipalityId}/holds``."""
+    """Endpoints below ``/{municipalityId}/holds``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -139,7 +139,7 @@ class HoldCalls:
 
 
 def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, int, int]:
-    """Municipality, page and limit. Raises ``Invalid`` with every fault."""
+    """Return municipality, page and limit. Raises ``Invalid`` with every violation."""
     parameters = Parameters(operation, service.municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     page, limit = parameters.paging(request)
@@ -148,7 +148,7 @@ def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, i
 
 
 def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
-    """Those of the municipality and of its units; then those of the settings, where they apply to
+    """Return the rules of the municipality and its units, then those of the settings that apply to
     anything."""
     applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
     return [
@@ -159,7 +159,7 @@ def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
 
 
 def _order(rule: RetentionRule) -> tuple[str, str, int]:
-    """The widest unit first; then as types are told."""
+    """Sort key: the widest unit first, then the order of the types."""
     unit = rule.unit
     return (
         (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type))

@@ -69,7 +69,8 @@ PUT_RULE: Final = Operation(
     method="PUT",
     path=_TYPED,
     summary="Set how long requests of a type are kept (201 when new)",
-    description="Sets the rule of the municipality, or of the unit that the query names, in place of "
+    description="Sets the rule of the municipality, or of the unit that the query names, in "
+    "place of "
     "the one before. It applies from the response on, also to messages that are stored already.",
     tag="Retention",
     scope="retention:write",
@@ -99,7 +100,8 @@ CREATE_HOLD: Final = Operation(
     method="POST",
     path=_HOLDS,
     summary="Exempt a person, a message or a batch from deletion",
-    description="Places a hold. From the response on, no rule and no order to erase deletes what it "
+    description="Places a hold. From the response on, no rule and no order to erase deletes "
+    "what it "
     "covers, until it is lifted.",
     tag="Holds",
     scope="holds:write",

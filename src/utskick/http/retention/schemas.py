@@ -155,7 +155,8 @@ class Hold(Response):
     id: UUID | None = member("Id", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d")
     kind: HoldKindWord | None = member("Kind of object that is held", "party")
     subject: UUID | None = member(
-        "Id of the party, message or batch; absent where the person was erased after the hold was lifted",
+        "Id of the party, message or batch; absent where the person was erased after the hold "
+        "was lifted",
         "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d",
     )
     reason: str | None = member(
