@@ -1,5 +1,7 @@
-"""``python -m bench [name …]``: runs the measurements, prints a line each, writes
-bench/results.json. Exit 1 when one falls short."""
+"""``python -m bench [name …]``: run measurements and write bench/results.json.
+
+Exits with 1 if a target is missed.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,21 @@ def main() -> int:
         print(f"no measurement is named {', '.join(unknown)}; there are {', '.join(ALL)}")
         return 2
     target = HERE / "results.json"
-    kept = json.loads(target.read_text()) if target.exists() else {}
-    short = False
+    results = json.loads(target.read_text()) if target.exists() else {}
+    missed = False
     for name in names:
         for result in ALL[name]():
             print(result, flush=True)
-            short |= not result.ok
-            kept[result.name] = {
+            missed |= not result.ok
+            results[result.name] = {
                 **asdict(result),
                 "ratio": result.ratio,
                 "ok": result.ok,
                 "at": datetime.now(UTC).isoformat(),
                 "machine": platform.platform(),
             }
-    target.write_text(json.dumps(kept, indent=1) + "\n")
-    return 1 if short else 0
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

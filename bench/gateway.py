@@ -1,4 +1,4 @@
-"""The sandbox's SMS gateway or mail server in a process of its own."""
+"""Simulated SMS gateway, mail server or letter providers as a separate process."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ async def main() -> None:
 
 
 async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:
-    """Mailbox operators and a printing house."""
+    """Serve mailbox operators and the print house."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
+    requested = SandboxAddresses(0, 0, folder, "http://127.0.0.1:9")
     operators, printer = (
-        DigitalMailSimulator(ledger, faults, wanted),
-        PrintHouseSimulator(ledger, faults, wanted),
+        DigitalMailSimulator(ledger, faults, requested),
+        PrintHouseSimulator(ledger, faults, requested),
     )
     await operators.start()
     await printer.start()
-    place = replace(wanted, https_port=operators.port, sftp_port=printer.port)
+    addresses = replace(requested, https_port=operators.port, sftp_port=printer.port)
     print(
         json.dumps(
             {
                 "sections": {
-                    "digital_mail": digital_mail.section(place),
-                    "snail_mail": print_house.section(place),
+                    "digital_mail": digital_mail.section(addresses),
+                    "snail_mail": print_house.section(addresses),
                 }
             }
         ),

@@ -1,5 +1,4 @@
-"""A load of POST requests over a fixed number of kept connections: raw sockets, so that the load
-itself costs little."""
+"""Load generator: POST requests over a fixed number of persistent connections, by raw sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ import uvloop
 
 
 class Connection(asyncio.Protocol):
-    """Sends the next request when the answer to the last one is whole."""
+    """Connection that sends the next request after each complete response."""
 
     def __init__(self, request: bytes, summary: dict[str, float]) -> None:
         self._request, self._summary, self._buffer = request, summary, b""
@@ -48,8 +47,8 @@ async def main(url: str, connections: int, seconds: float, body: str, token: str
         f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n{login}"
         f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
     ).encode()
-    begun = time.perf_counter()
-    summary = {"done": 0.0, "bad": 0.0, "until": begun + seconds}
+    started = time.perf_counter()
+    summary = {"done": 0.0, "bad": 0.0, "until": started + seconds}
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(
@@ -58,7 +57,7 @@ async def main(url: str, connections: int, seconds: float, body: str, token: str
     await asyncio.sleep(seconds)
     print(
         json.dumps(
-            {"rate": summary["done"] / (time.perf_counter() - begun), "bad": summary["bad"]}
+            {"rate": summary["done"] / (time.perf_counter() - started), "bad": summary["bad"]}
         ),
         flush=True,
     )

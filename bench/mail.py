@@ -1,5 +1,4 @@
-"""Digital mail and letters: signing against bare RSA, the way through operators that check every
-signature, and a large mailing."""
+"""Digital mail and letters: signing, delivery through verifying operators, and a large mailing."""
 
 from __future__ import annotations
 
@@ -41,9 +40,8 @@ ORGANIZATION = "2120002411"
 
 
 def digital_mail() -> list[Result]:
-    """Signing one message of 140 kB against its own two RSA-2048 operations and two SHA-256; then
-    all the way, 2 000 mails in a batch."""
-    return [_signing(), _delivered()]
+    """Compare signing 140 kB with two RSA-2048 operations and two SHA-256; deliver 2 000 mails."""
+    return [_signing(), _delivery_rate()]
 
 
 def _signing() -> Result:
@@ -54,7 +52,7 @@ def _signing() -> Result:
         + certificate
         + b"</X509Certificate></X509Data></KeyInfo>"
     )
-    signer = XmlSigner(lambda said: key.sign(said, padding.PKCS1v15(), SHA256()), 256, info)
+    signer = XmlSigner(lambda content: key.sign(content, padding.PKCS1v15(), SHA256()), 256, info)
     file = Attachment.of("beslut.pdf", "application/pdf", os.urandom(100_000))
     head = Letterhead(
         id=str(uuid4()),
@@ -105,22 +103,22 @@ def _certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
 
 
 def _seconds(act: Callable[[], None], times: int = 100) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(times):
         act()
-    return (time.perf_counter() - begun) / times
+    return (time.perf_counter() - started) / times
 
 
 def _ms(values: Any) -> float:
     return 1000 * statistics.median(list(values))
 
 
-def _delivered() -> Result:
+def _delivery_rate() -> Result:
     rates = []
     for _ in range(3):
-        with _town() as (service, _):
+        with _letter_service() as (service, _):
             parties = [str(uuid4()) for _ in range(MAILS)]
-            _enter(service, parties, "00")
+            _import_people(service, parties, "00")
             body = {
                 "party": {"partyIds": parties},
                 "subject": "Beslut",
@@ -132,8 +130,10 @@ def _delivered() -> Result:
             row = stage.ask(
                 service["database"],
                 """
-                SELECT count(*) AS n, extract(epoch FROM max(d.updated_at) - min(a.started_at)) AS took
-                FROM deliveries d JOIN attempts a ON a.delivery_id = d.id WHERE d.status = 'delivered'
+                SELECT count(*) AS n,
+                    extract(epoch FROM max(d.updated_at) - min(a.started_at)) AS took
+                FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
+                WHERE d.status = 'delivered'
                 """,
             )[0]
             assert row["n"] == MAILS, f"{row['n']} of {MAILS} were delivered"
@@ -142,15 +142,17 @@ def _delivered() -> Result:
 
 
 def letters() -> list[Result]:
-    """One letter of 300 kB to 10 000 people, 3 000 of whom have no digital mailbox: growth of the
-    database, memory, and the hand-over."""
-    with _town() as (service, gateway):
+    """Send one letter of 300 kB to 10 000 people, 3 000 of them without a digital mailbox.
+
+    Measures growth of the database, memory and the handover.
+    """
+    with _letter_service() as (service, gateway):
         digital, paper = (
             [str(uuid4()) for _ in range(DIGITAL)],
             [str(uuid4()) for _ in range(PAPER)],
         )
-        _enter(service, digital, "00")
-        _enter(service, paper, "10")
+        _import_people(service, digital, "00")
+        _import_people(service, paper, "10")
         before = _size(service["database"])
         file = {
             "deliveryMode": "ANY",
@@ -167,18 +169,25 @@ def letters() -> list[Result]:
         _post(service["api"], "letter?async=true", body)
         _drain(
             service["database"],
-            until="SELECT count(*) AS n FROM deliveries WHERE status NOT IN ('sent', 'delivered', 'failed')",
+            until=(
+                "SELECT count(*) AS n FROM deliveries WHERE status NOT IN ('sent', "
+                "'delivered', 'failed')"
+            ),
         )
-        told = stage.ask(
+        row = stage.ask(
             service["database"],
             """
-            SELECT count(*) FILTER (WHERE d.message_type = 'DIGITAL_MAIL' AND d.status = 'delivered') AS digital,
-                count(*) FILTER (WHERE d.message_type = 'SNAIL_MAIL' AND d.status = 'sent') AS paper,
-                extract(epoch FROM max(d.updated_at) FILTER (WHERE d.message_type = 'SNAIL_MAIL') - max(p.closed_at)) AS took
+            SELECT
+                count(*) FILTER (
+                    WHERE d.message_type = 'DIGITAL_MAIL' AND d.status = 'delivered') AS digital,
+                count(*) FILTER (
+                    WHERE d.message_type = 'SNAIL_MAIL' AND d.status = 'sent') AS paper,
+                extract(epoch FROM max(d.updated_at) FILTER (WHERE d.message_type = 'SNAIL_MAIL')
+                    - max(p.closed_at)) AS took
             FROM deliveries d LEFT JOIN print_batches p ON p.id = d.print_batch
             """,
         )[0]
-        assert (told["digital"], told["paper"]) == (DIGITAL, PAPER), dict(told)
+        assert (row["digital"], row["paper"]) == (DIGITAL, PAPER), dict(row)
         stage.ask(service["database"], "CHECKPOINT")
         grown = (_size(service["database"]) - before) / 1_000_000
         memory = stage.peak_memory(service["pid"])
@@ -186,14 +195,14 @@ def letters() -> list[Result]:
     return [
         Result("letters-growth", grown, "MB", 40.0, 1.0, under=True),
         Result("letters-memory", memory, "MB", 600.0, 1.0, under=True),
-        Result("letters-handover", float(told["took"]), "s", 60.0, 1.0, under=True),
+        Result("letters-handover", float(row["took"]), "s", 60.0, 1.0, under=True),
     ]
 
 
 @contextmanager
-def _town() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The service, and its mailbox operators and printing house in a process of their own."""
-    with stage.folder() as data, stage.process("gateway", "mail", str(data / "town")) as gateway:
+def _letter_service() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Start the service, with mailbox operators and print house in a separate process."""
+    with stage.folder() as data, stage.process("gateway", "mail", str(data / "sandbox")) as gateway:
         environment = {
             **stage.settings(data / "d"),
             **{f"UTSKICK_{n.upper()}": json.dumps(s) for n, s in gateway["sections"].items()},
@@ -202,8 +211,8 @@ def _town() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             yield {**service, "environment": environment}, gateway
 
 
-def _enter(service: dict[str, Any], parties: list[str], magic: str) -> None:
-    """People of the sandbox into the directory, as an administrator does it."""
+def _import_people(service: dict[str, Any], parties: list[str], magic: str) -> None:
+    """Import people of the sandbox into the directory, like an administrator."""
     rows = io.StringIO()
     writer = csv.writer(rows, delimiter=";")
     writer.writerow(
@@ -213,8 +222,8 @@ def _enter(service: dict[str, Any], parties: list[str], magic: str) -> None:
         writer.writerow(
             [party, number(i, magic), "Anna", f"Öberg {i}", f"Storgatan {i}", "85230", "Sundsvall"]
         )
-    with stage.folder() as place:
-        file = Path(place) / "people.csv"
+    with stage.folder() as folder:
+        file = Path(folder) / "people.csv"
         file.write_text(rows.getvalue())
         subprocess.run(
             [
@@ -251,7 +260,7 @@ def _drain(database: str, until: str = "SELECT count(*) AS n FROM pgqueuer") -> 
 
 
 def _size(database: str) -> int:
-    """Bytes of everything but the queue."""
+    """Return the size of the database without the queue, in bytes."""
     row = stage.ask(
         database,
         "SELECT pg_database_size(current_database()) - pg_total_relation_size('pgqueuer') AS n",
@@ -260,14 +269,14 @@ def _size(database: str) -> int:
 
 
 def _pdf() -> bytes:
-    """A page of about 300 kB: a picture of noise, which nothing compresses."""
-    with stage.folder() as place:
+    """Return a page of about 300 kB: an image of incompressible noise."""
+    with stage.folder() as folder:
         Image.frombytes("RGB", (310, 310), os.urandom(310 * 310 * 3)).save(
-            Path(place) / "noise.png"
+            Path(folder) / "noise.png"
         )
         page = b'#set page("a4")\n#v(8cm)\n#align(center, image("noise.png", width: 9cm))\nBeslut'
-        (Path(place) / "page.typ").write_bytes(page)
-        made = typst.compile(str(Path(place) / "page.typ"), format="pdf")
-    assert isinstance(made, bytes)
-    assert 250_000 < len(made) < 350_000, len(made)
-    return made
+        (Path(folder) / "page.typ").write_bytes(page)
+        written = typst.compile(str(Path(folder) / "page.typ"), format="pdf")
+    assert isinstance(written, bytes)
+    assert 250_000 < len(written) < 350_000, len(written)
+    return written

@@ -1,4 +1,4 @@
-"""One line of the measurements: a value, and the limit of the same run that it is held against."""
+"""Result of a measurement: a value, and a limit measured in the same run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``ratio``: value to limit; ``target``: what the ratio must reach (or stay under, where
-    ``under``)."""
+    """Result; the ratio of value to limit must reach ``target``, or stay below it if ``under``."""
 
     name: str
     value: float
@@ -26,5 +25,8 @@ class Result:
         return self.ratio <= self.target if self.under else self.ratio >= self.target
 
     def __str__(self) -> str:
-        said = f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} target={'<=' if self.under else '>='}{self.target}"
-        return f"BENCH {self.name} {said} {'ok' if self.ok else 'short'}"
+        content = (
+            f"{self.value:.1f} {self.unit} limit={self.limit:.1f} ratio={self.ratio:.3f} "
+            f"target={'<=' if self.under else '>='}{self.target}"
+        )
+        return f"BENCH {self.name} {content} {'ok' if self.ok else 'short'}"

@@ -1,5 +1,7 @@
-"""A service process for the measurements. ``--no-work``: the API alone. ``--no-store``: the same
-app, answering without storing."""
+"""Service process of the measurements.
+
+``--no-work``: API without a worker. ``--no-store``: respond without storing.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from utskick.store.administration.clients import Clients
 
 
 class Unstored(Intake):
-    """Numbers like the real one, and forgets."""
+    """Intake that numbers requests and discards them."""
 
     async def accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> None:  # noqa: ARG002
         return None
@@ -46,7 +48,7 @@ async def main() -> None:
 
 
 async def _token(settings: Any, api_url: str) -> str:
-    """Of a client that may send SMS, fetched as any system would."""
+    """Return an access token of a client that may send SMS."""
     async with bootstrap.opened(settings) as database:
         register = ClientRegistry(
             Clients(database), scopes.every(CHANNELS), settings.municipalities, utc_now

@@ -1,5 +1,4 @@
-"""What the measurements stand on: processes on loopback with a temporary data folder, ended when
-done."""
+"""Processes of the measurements on loopback, with temporary data folders."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ def folder() -> Iterator[Path]:
 def process(
     program: str, *arguments: str, environment: Mapping[str, str] | None = None, wait: float = 60
 ) -> Iterator[dict[str, Any]]:
-    """A program of this folder; yields the JSON line that it prints when it is up. Ended by
-    SIGTERM."""
+    """Start a program of this folder, yield the JSON line it prints when ready, and stop it."""
     child = subprocess.Popen(
         [sys.executable, "-m", f"bench.{program}", *arguments],
         stdout=subprocess.PIPE,
@@ -61,8 +59,7 @@ def process(
 def settings(
     data: Path, *, gateway: str | None = None, smtp: int | None = None, auth: str = "off"
 ) -> dict[str, str]:
-    """The environment of a service with external accounts on the bench's simulators. ``auth``:
-    whose tokens are asked for."""
+    """Return the environment of a service that uses the simulators; ``auth`` is auth.mode."""
     account = {
         "provider": "link",
         "url": f"{gateway or 'http://127.0.0.1:9'}/link",
@@ -96,7 +93,7 @@ def settings(
 
 
 def environment() -> dict[str, str]:
-    """That of whoever measures, without settings of their own."""
+    """Return the environment without the user's own settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_")}
 
 
@@ -113,7 +110,7 @@ def ask(url: str, sql: str, *values: Any) -> Any:
 
 
 def peak_memory(pid: int) -> float:
-    """Highest resident memory of a process so far, in MB (VmHWM)."""
+    """Return the peak resident memory of a process in MB (VmHWM)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024

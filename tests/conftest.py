@@ -1,4 +1,4 @@
-"""What tests stand on: a real PostgreSQL for each xdist worker, emptied between tests."""
+"""Shared fixtures: a real PostgreSQL for each xdist worker, emptied between tests."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 
-_SPINE = "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, workers, print_batches, pgqueuer"
+_SPINE = (
+    "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, "
+    "workers, print_batches, pgqueuer"
+)
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
-_DIRECTORY = "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, push_subscriptions"
+_DIRECTORY = (
+    "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, "
+    "push_subscriptions"
+)
 _AUTH = "clients, client_assertions, signing_keys"
-_KEPT = "configuration, retention_rules, retention_places, retention_files, retention_protocol, holds, attachment_uses"
+_KEPT = (
+    "configuration, retention_rules, retention_places, retention_files, retention_protocol, "
+    "holds, attachment_uses"
+)
 TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
 
 
 def open_folder(prefix: str) -> Path:
-    """A temporary folder that PostgreSQL's own user can walk to, also when the tests run as
-    root."""
+    """Create a temporary folder that PostgreSQL's user can enter, even if the tests run as root."""
     path = Path(tempfile.mkdtemp(prefix=prefix))
     path.chmod(0o755)
     return path
@@ -33,7 +41,7 @@ def open_folder(prefix: str) -> Path:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The URL of a migrated embedded server of this test process."""
+    """Yield the URL of a migrated embedded server for this test process."""
     folder = open_folder("utskick-test.")
     embedded = Embedded(folder / "var")
     url = embedded.start()
@@ -45,25 +53,32 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-#: What it takes to empty a table: nothing, a DELETE, or a TRUNCATE, which takes milliseconds for
-#: each.
-_EMPTYING = "CASE WHEN pg_relation_size('{0}') > 400000 THEN 'TRUNCATE {0} CASCADE' WHEN EXISTS (SELECT FROM {0}) THEN 'DELETE FROM {0}' END"
-_LEFT = f"SELECT array_remove(ARRAY[{', '.join(_EMPTYING.format(table) for table in TABLES.split(', '))}], NULL)"
+#: Statement to empty a table: none, DELETE, or TRUNCATE, which takes milliseconds per table.
+_EMPTYING = (
+    "CASE WHEN pg_relation_size('{0}') > 400000 THEN 'TRUNCATE {0} CASCADE' WHEN EXISTS "
+    "(SELECT FROM {0}) THEN 'DELETE FROM {0}' END"
+)
+_LEFT = (
+    "SELECT "
+    f"array_remove(ARRAY[{', '.join(_EMPTYING.format(table) for table in TABLES.split(', '))}], "
+    "NULL)"
+)
 
 
 async def clear(database: Database) -> None:
-    """Of what the tests before left."""
+    """Delete the rows left by earlier tests."""
     async with database.transaction() as connection:
         await connection.execute(
             "SET LOCAL session_replication_role = replica"
-        )  # nothing hangs together, nothing is kept for ever
+            # Disables foreign keys and append-only triggers.
+        )
         for statement in await connection.fetchval(_LEFT):
             await connection.execute(statement)
 
 
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
-    """An empty database."""
+    """Yield an empty database."""
     opened = Database(server, size=8, vault=Vault(Cipher([bytes(32)])))
     await opened.open()
     await clear(opened)

@@ -1,5 +1,4 @@
-"""Both clients behind one face, a scripted server for what a real one does rarely, and a real
-service."""
+"""Fixtures of the client tests: both clients behind one interface, and a scripted server."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ SWIFT = Patience(tries=3, pause=0.01, longest=0.01, absence=1)
 
 @dataclass
 class Both:
-    """``call`` a method of one of the clients, ``iterate`` over one: the same for both."""
+    """Client of either kind; ``call`` a method, or ``iterate`` over one."""
 
     made: UtskickClient | AsyncUtskickClient
 
@@ -58,7 +57,7 @@ Make = Callable[..., Both]
 
 @pytest.fixture(params=["sync", "async"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
-    """Makes a client of the kind that is on."""
+    """Return a function that creates a client of the parametrised kind."""
     opened: list[Both] = []
 
     def made(url: str, municipality: str = "2281", **more: Any) -> Both:
@@ -71,14 +70,16 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         await each.close()
 
 
-# -- a scripted server ----------------------------------------
+# -- scripted server ----------------------------------------
 
 Answer = Callable[[web.Request], Any]
 
 
 class Wire:
-    """Answers from a list, one for each call, the last for ever; keeps what was asked: (path with
-    query, headers, body)."""
+    """Server with scripted answers, one per call, the last one repeated.
+
+    Records the calls as (path with query, headers, body).
+    """
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -111,7 +112,7 @@ def hanging_up(request: web.Request) -> web.Response:
 
 
 def streaming(*events: str, kind: str = "text/event-stream", abort: bool = False) -> Answer:
-    """A stream with these events; ``abort``: it breaks off instead of ending."""
+    """Return a stream of events; with ``abort`` the connection breaks instead of ending."""
 
     async def told(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": kind})

@@ -1,5 +1,4 @@
-"""``ClientCredentials``: one token for many calls, renewed before it ends and when it is no longer
-taken."""
+"""Tests of ``ClientCredentials``: one token for many calls, renewed before it expires."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ SENT = {"messageId": "m"}
 
 
 class Issuing:
-    """Gives out tokens t1, t2 …; takes the newest alone."""
+    """Token endpoint that issues t1, t2 … and accepts only the newest."""
 
     def __init__(self, wire: Wire, life: int = 600) -> None:
         self.given = 0
@@ -66,7 +65,7 @@ async def test_a_token_that_is_no_longer_accepted_is_renewed_once(wire: Wire, ma
     issuing = Issuing(wire)
     utskick = make(wire.url, token=credentials(wire))
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
-    issuing.given += 1  # somebody has changed the keys
+    issuing.given += 1  # the signing keys have been replaced
     await utskick.call("send_sms", Sms("+46701740605", "Hej"))
     assert issuing.given == 3
     wire.answers = [

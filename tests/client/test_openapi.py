@@ -1,5 +1,4 @@
-"""The package against the API's own description: every call has a method, every member can be
-given, every member is read."""
+"""Tests of the client against the OpenAPI description: methods, request and response members."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from utskick_client import Manner, Patience, UtskickClient, UtskickClientError
 from utskick_client.methods import Iteration, Methods
 from utskick_client.wire import Result, members_of
 
-#: Who people are is entered by administrators; ``request`` reaches these, too.
+#: Administrators maintain the directory; ``request`` reaches these operations, too.
 NOT_FOR_CLIENTS = re.compile(
     r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds)(/|$)"
 )
@@ -36,7 +35,7 @@ DETAILS = uc.InvoiceDetails(
     account_number="991-2346",
 )
 
-#: Method → its request, and calls of it, with every query parameter that it knows.
+#: Method → its request, and calls of it with every query parameter.
 CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] = {
     "send_sms": (uc.Sms, [lambda u: u.send_sms(uc.Sms("+46701740605", "Hej"), AT_ONCE)]),
     "send_sms_batch": (
@@ -131,9 +130,9 @@ CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] 
     "request": (None, []),
 }
 
-#: The same operation by another path, which the contract deprecates.
+#: The same operation by a path that the contract deprecates.
 SAME = {"readAttachment": "readAttachmentByRequestParameter"}
-#: Calls that are being built: where they are described, they are checked.
+#: Operations that are checked once they are described.
 COMING = ("/events", "/webhooks")
 
 
@@ -159,7 +158,7 @@ class Operation:
 
     @property
     def answer(self) -> Mapping[str, Any]:
-        """The schema of what a success tells; empty where that is no JSON."""
+        """Return the schema of a successful response, or an empty one if it is not JSON."""
         success = next(
             answer
             for status, answer in self.described["responses"].items()
@@ -179,7 +178,7 @@ class Spec:
             for path, methods in told["paths"].items()
             for method, one in methods.items()
         ]
-        # the paths with fewer parameters first: they are the ones that are meant
+        # paths with fewer parameters first, since they take precedence
         self.operations = sorted(
             (o for o in found if o.path.startswith("/{municipalityId}/")),
             key=lambda o: o.path.count("{"),
@@ -189,7 +188,7 @@ class Spec:
         return next((operation for operation in self.operations if operation.serves(request)), None)
 
     def plain(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Without references, and without the null that a member may be."""
+        """Return a schema with references resolved, and without null."""
         while True:
             if "$ref" in schema:
                 schema = self._schemas.get(schema["$ref"].rpartition("/")[2], {})
@@ -205,7 +204,7 @@ class Spec:
 
 
 def inner(hint: Any) -> Any:
-    """The type of a member, of one of the things where it is a list."""
+    """Return the item type of a member that is a list, else its type."""
     while True:
         if get_origin(hint) is Annotated:
             hint = get_args(hint)[0]
@@ -220,7 +219,7 @@ def inner(hint: Any) -> Any:
 def differences(
     spec: Spec, schema: Mapping[str, Any], kind: Any, where: str, *, more: bool
 ) -> Iterator[str]:
-    """Members of the schema that the dataclass lacks; ``more``: and those that it has beyond."""
+    """Return schema members that the dataclass lacks; with ``more`` also the opposite."""
     schema = spec.plain(schema)
     if schema.get("type") == "array":
         schema = spec.plain(schema["items"])
@@ -236,12 +235,12 @@ def differences(
     for name in told.keys() & members.keys():
         if (
             found := inner(members[name].hint)
-        ) is not kind:  # a delivery may have been routed to others
+        ) is not kind:  # a delivery may have been routed to other channels
             yield from differences(spec, told[name], found, f"{where}.{name}", more=more)
 
 
 def asked(call: Callable[[UtskickClient], Any]) -> httpx2.Request:
-    """What a call asks first."""
+    """Return the first request of a call."""
     found: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""What the README of the package says first, done."""
+"""Tests that the examples of the package's README work."""
 
 from __future__ import annotations
 

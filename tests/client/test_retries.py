@@ -1,4 +1,4 @@
-"""What is tried again and what is not, with which key, and what is told in the end."""
+"""Tests of retries: which calls, with which key, and the final error."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ async def test_a_file_that_breaks_off_is_not_treated_as_complete(wire: Wire, mak
         [piece async for piece in client.iterate("attachment_chunks", "m", "b.pdf")]
 
 
-# -- the rules ----------------------------------------
+# -- rules ----------------------------------------
 
 outcomes = st.one_of(
     st.builds(Fault, left=st.booleans()),
@@ -247,8 +247,7 @@ outcomes = st.one_of(
 
 
 def played(plan: Generator[Any, Any, Reply], script: list[Any]) -> tuple[list[Any], Any]:
-    """(steps, the result or what was raised) of a plan to which the script answers; its last line
-    answers for ever."""
+    """Run a plan against a script whose last line repeats; return (steps, result or exception)."""
     steps, came = [], None
     try:
         while True:

@@ -1,5 +1,4 @@
-"""Both clients against a real service: by every channel, and everything that can be read
-afterwards."""
+"""Tests of both clients against a real service, by every channel."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from tests.http.pdf import letter
 from utskick.sandbox.digital_mail.citizens import number
 
 PDF = letter()
-#: Where only the bodies differ, one of the clients is enough.
+#: Where only the bodies differ, one of the clients suffices.
 one = pytest.mark.parametrize("make", ["async"], indirect=True)
 HOME = uc.Address(
     first_name="Nils", last_name="Ek", address="Storgatan 1", zip_code="852 30", city="Sundsvall"
@@ -264,7 +263,7 @@ async def test_a_held_delivery_is_decided_once(client: Client, make: Make) -> No
     utskick = make(client.running.api_url, token=client.token, sent_by="joe01doe")
     case = uc.Party(
         external_references=[uc.ExternalReference("flowInstanceId", "444444")]
-    )  # hangs up; nobody reports what became of it
+    )  # drops the connection, without a delivery report
     held = (await utskick.call("send_web_message", uc.WebMessage(case, "Tack"))).deliveries[0]
     assert held.lifecycle == uc.Lifecycle.UNCERTAIN
     given_up = await utskick.call("resolve_delivery", held.delivery_id, "give-up")
@@ -303,7 +302,7 @@ async def test_the_feed_is_resumed_from_a_position(client: Client, make: Make) -
     first = await utskick.call("send_sms", uc.Sms("+46701740605", "Hej", reference="rad 1"))
 
     async def until(after: str | None, message: uc.MessageResult) -> tuple[list[uc.FeedEvent], str]:
-        """What is told of a message, until it has been sent, and where the feed stands then."""
+        """Return the events of a message until it is sent, and the position in the feed."""
         found: list[uc.FeedEvent] = []
         async with asyncio.timeout(10):
             async for page in utskick.iterate(

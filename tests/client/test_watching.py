@@ -1,5 +1,4 @@
-"""Live progress: a stream that breaks off, ends, or is refused, and a service that is away for a
-while."""
+"""Tests of live progress: interrupted, ended and rejected streams, and service outages."""
 
 from __future__ import annotations
 

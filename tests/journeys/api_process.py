@@ -1,5 +1,4 @@
-"""The API alone, as a process: the composition root with no worker in it, so that a journey decides
-who sends."""
+"""API without a worker, as a process; journeys start the workers themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker is killed with kill -9 anywhere on a delivery's way, and another one finishes."""
+"""Journeys in which a worker is killed with kill -9, and another one finishes."""
 
 from __future__ import annotations
 
@@ -9,50 +9,53 @@ from tests.journeys.oracle import Verdict
 from tests.journeys.stage import Stage, addresses, numbers
 
 POINTS = ("before-begin", "after-begin", "after-answer", "after-settle")
-#: A batch of thirty, and the point's twelfth time: some are answered by then, some are under way,
-#: some have not begun.
+#: Thirty messages and the twelfth pass of a point: some are sent, some in progress, some queued.
 COUNT, TIMES, UNDER_WAY = 30, 12, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """``interrupted``: ids of the deliveries whose attempt was open when the worker died;
-    ``by_then``: messages taken by then."""
+class JourneyResult:
+    """Result of a journey.
+
+    ``interrupted``: deliveries with an open attempt when the worker died; ``received``: messages
+    received when the worker died.
+    """
 
     verdict: Verdict
     interrupted: list[str]
-    by_then: int
+    received: int
 
 
-async def journey(stage: Stage, channel: str, point: str) -> Ended:
-    """A worker dies at the point; another comes after it."""
-    await stage.door()
+async def journey(stage: Stage, channel: str, point: str) -> JourneyResult:
+    """Kill a worker at the point, and start another one."""
+    await stage.api()
     await stage.batch(channel, numbers(COUNT) if channel == "sms" else addresses(COUNT))
     first = await stage.worker(DIE_AT=f"{point}:{TIMES}")
-    assert await first.ended() == -9, first.said
+    assert await first.exit_status() == -9, first.log_text
     return await finish(stage)
 
 
-async def finish(stage: Stage) -> Ended:
-    await asyncio.sleep(0.1)  # what had left the dead worker arrives
-    by_then = len(stage.providers.ledger)
+async def finish(stage: Stage) -> JourneyResult:
+    await asyncio.sleep(0.1)  # calls of the dead worker arrive
+    received = len(stage.providers.ledger)
     interrupted = [
         str(row["id"])
-        for row in await stage.ground.rows("SELECT id FROM deliveries WHERE status = 'sending'")
+        for row in await stage.environment.rows(
+            "SELECT id FROM deliveries WHERE status = 'sending'"
+        )
     ]
     await stage.worker()
     await stage.settle()
-    return Ended(await stage.compare(), interrupted, by_then)
+    return JourneyResult(await stage.compare(), interrupted, received)
 
 
-async def killed_while_thinking(stage: Stage, channel: str) -> Ended:
-    """The worker is killed by its process id when the provider has taken eight messages and
-    answered none."""
-    await stage.door()
+async def killed_during_call(stage: Stage, channel: str) -> JourneyResult:
+    """Kill a worker while the provider has received eight messages and answered none."""
+    await stage.api()
     await stage.batch(channel, numbers(COUNT) if channel == "sms" else addresses(COUNT))
     first = await stage.worker()
-    await stage.providers.have_taken(UNDER_WAY)
+    await stage.providers.wait_for_messages(UNDER_WAY)
     await first.kill()
-    stage.providers.thinking = 0
+    stage.providers.response_delay = 0
     stage.providers.faults.clear()
     return await finish(stage)

@@ -1,5 +1,4 @@
-"""The oracle: what the API says of every accepted delivery, held against what the citizens
-received."""
+"""Test oracle: compares the API's report of every accepted delivery with the received messages."""
 
 from __future__ import annotations
 
@@ -16,22 +15,23 @@ REACHED = frozenset({Status.SENT, Status.DELIVERED})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Delivery ids. ``lost``: unknown, unfinished, or said to be sent and received by nobody.
-    ``doubled_in_silence``: received more than once without a doubt in its story.
-    ``doubled_and_reported``: with one. ``doubted``: all whose story has a doubt. ``held``: in doubt
-    at the end."""
+    """Delivery ids by result of the comparison.
+
+    ``lost``: unknown, unsettled, or reported as sent and not received. ``unreported_duplicates``:
+    received more than once without an uncertain attempt. ``reported_duplicates``: with an uncertain
+    attempt. ``uncertain``: with an uncertain attempt in the history. ``held``: still uncertain.
+    """
 
     lifecycles: Mapping[str, Status]
     lost: list[str]
-    doubled_in_silence: list[str]
-    doubled_and_reported: list[str]
-    doubted: list[str]
+    unreported_duplicates: list[str]
+    reported_duplicates: list[str]
+    uncertain: list[str]
     held: list[str]
 
 
 class Copies:
-    """The entries of a ledger by delivery: by our id where the protocol carries it, else by the
-    recipient (Telia)."""
+    """Ledger entries by delivery id, or by recipient if the protocol has no id (Telia)."""
 
     def __init__(self, entries: Iterable[Received], recipients: Mapping[str, str]) -> None:
         by_recipient = {recipient: delivery_id for delivery_id, recipient in recipients.items()}
@@ -48,22 +48,23 @@ class Copies:
         return self._found.get(delivery_id, [])
 
 
-def compare(stories: Mapping[str, Mapping[str, Any] | None], copies: Copies) -> Verdict:
-    """``stories``: the answer of GET status/delivery for every id that was accepted; None: it is
-    not known there."""
-    lifecycles = {d: Status(story["lifecycle"]) for d, story in stories.items() if story}
-    doubted = [
+def compare(deliveries: Mapping[str, Mapping[str, Any] | None], copies: Copies) -> Verdict:
+    """Compare the GET status/delivery responses (None: unknown id) with the copies."""
+    lifecycles = {
+        d: Status(delivery["lifecycle"]) for d, delivery in deliveries.items() if delivery
+    }
+    uncertain = [
         d
-        for d, story in stories.items()
-        if story and any(e["status"] == Status.UNCERTAIN for e in story["events"])
+        for d, delivery in deliveries.items()
+        if delivery and any(e["status"] == Status.UNCERTAIN for e in delivery["events"])
     ]
-    doubled = [d for d in stories if len(copies.of(d)) > 1]
+    duplicates = [d for d in deliveries if len(copies.of(d)) > 1]
     return Verdict(
         lifecycles=lifecycles,
-        lost=[d for d in stories if _is_lost(lifecycles.get(d), len(copies.of(d)))],
-        doubled_in_silence=[d for d in doubled if d not in doubted],
-        doubled_and_reported=[d for d in doubled if d in doubted],
-        doubted=doubted,
+        lost=[d for d in deliveries if _is_lost(lifecycles.get(d), len(copies.of(d)))],
+        unreported_duplicates=[d for d in duplicates if d not in uncertain],
+        reported_duplicates=[d for d in duplicates if d in uncertain],
+        uncertain=uncertain,
         held=[d for d, status in lifecycles.items() if status is Status.UNCERTAIN],
     )
 

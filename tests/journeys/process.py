@@ -1,5 +1,4 @@
-"""A process of the service as an operating system sees it: started, watched, stopped, paused and
-killed."""
+"""Process of the service: start, pause, stop and kill."""
 
 from __future__ import annotations
 
@@ -10,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tests.journeys.spawner import Nursery
+from tests.journeys.spawner import Spawner
 
-#: ``python`` + these: the two processes of the service, and the API without a worker.
-SERVE, WORKER, DOOR = (
+#: Arguments of ``python`` for both processes of the service, and for the API without a worker.
+SERVE, WORKER, API = (
     ("-m", "utskick", "serve"),
     ("-m", "utskick", "worker"),
     (str(Path(__file__).with_name("api_process.py")),),
@@ -21,7 +20,7 @@ SERVE, WORKER, DOOR = (
 
 
 class Process:
-    """``log``: where its standard error goes."""
+    """Running process; ``log`` receives its standard error."""
 
     def __init__(self, pid: int, end: asyncio.Future[int], log: Path) -> None:
         self.pid = pid
@@ -31,7 +30,7 @@ class Process:
     @classmethod
     async def start(
         cls,
-        nursery: Nursery,
+        spawner: Spawner,
         arguments: tuple[str, ...],
         environment: Mapping[str, str],
         folder: Path,
@@ -39,40 +38,40 @@ class Process:
         number = len(list(folder.glob("*.log")))
         log = folder / f"{number:02d}-{Path(arguments[-1]).stem}.log"
         log.touch()
-        return cls(*await nursery.bear(arguments, environment, log), log)
+        return cls(*await spawner.spawn(arguments, environment, log), log)
 
     @property
     def alive(self) -> bool:
         return not self._end.done()
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def pause(self) -> None:
-        self._tell(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._tell(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
-    def ask_to_stop(self) -> None:
-        self._tell(signal.SIGTERM)
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
 
-    async def ended(self, timeout: float = 15.0) -> int:
-        """Its exit status; negative: the number of the signal that ended it."""
+    async def exit_status(self, timeout: float = 15.0) -> int:
+        """Wait for the exit status; a negative one is the signal that ended the process."""
         try:
             return await asyncio.wait_for(asyncio.shield(self._end), timeout)
         except TimeoutError:
             raise AssertionError(
-                f"the process had not ended after {timeout} s; it said:\n{self.said[-2000:]}"
+                f"the process had not ended after {timeout} s; its log:\n{self.log_text[-2000:]}"
             ) from None
 
     async def kill(self) -> None:
-        """kill -9."""
-        self._tell(signal.SIGKILL)
-        await self.ended()
+        """Send SIGKILL, and wait for the end."""
+        self._signal(signal.SIGKILL)
+        await self.exit_status()

@@ -1,5 +1,4 @@
-"""The providers of a journey: the sandbox's own simulators, in the test's process, so that they
-outlive every process of the service."""
+"""Simulated providers in the test process, which outlive the processes of the service."""
 
 from __future__ import annotations
 
@@ -20,73 +19,75 @@ from utskick.sandbox.smtp_server import MailServer
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """``thinking``: seconds between taking an SMS and answering. ``report_delay``: seconds from
-    there to the delivery report. ``deduplicates``: LINK's gateway knows a reference again and sends
-    nothing."""
+class ProviderBehaviour:
+    """Behaviour of the providers.
 
-    thinking: float = 0.0
+    ``response_delay``: seconds between receiving an SMS and responding. ``report_delay``: seconds
+    from the response to the delivery report. ``deduplicates``: whether LINK ignores a repeated
+    reference.
+    """
+
+    response_delay: float = 0.0
     report_delay: float = 0.0
     deduplicates: bool = False
 
 
 class Providers:
-    """``ledger`` is the citizens' truth, ``faults`` the script of misbehaviour."""
+    """Providers with their ledger and fault script."""
 
-    def __init__(self, api_url: str, folder: Path, habits: Habits) -> None:
+    def __init__(self, api_url: str, folder: Path, behaviour: ProviderBehaviour) -> None:
         self.ledger = Ledger()
         self.faults = Faults()
-        self.thinking = habits.thinking
+        self.response_delay = behaviour.response_delay
         self._api_url = api_url
         self._folder = folder
         secret = sections(SandboxAddresses(0, 0, folder, api_url))["sms"]["accounts"]["link"][
             "receipt_secret"
         ]
-        self.gate = f"{api_url}/receipts/sms/link/{secret}"
-        self._gateways = SmsGateways(
+        self.report_url = f"{api_url}/receipts/sms/link/{secret}"
+        self._sms_gateways = SmsGateways(
             self.ledger,
             self.faults,
-            ReportSettings(self.gate, habits.report_delay),
-            deduplicate=habits.deduplicates,
+            ReportSettings(self.report_url, behaviour.report_delay),
+            deduplicate=behaviour.deduplicates,
         )
-        self._mail = MailServer(self.ledger, self.faults, folder)
+        self._mail_server = MailServer(self.ledger, self.faults, folder)
         self._runner: web.AppRunner | None = None
 
     @property
-    def place(self) -> SandboxAddresses:
+    def addresses(self) -> SandboxAddresses:
         assert self._runner is not None, "the providers have not been started"
         return SandboxAddresses(
-            self._runner.addresses[0][1], self._mail.port, self._folder, self._api_url
+            self._runner.addresses[0][1], self._mail_server.port, self._folder, self._api_url
         )
 
     async def start(self) -> None:
-        app = web.Application(middlewares=[self._think])
-        app.add_routes(self._gateways.routes())
+        app = web.Application(middlewares=[self._delay_response])
+        app.add_routes(self._sms_gateways.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, 0).start()
-        await self._mail.start(HOST, 0)
+        await self._mail_server.start(HOST, 0)
 
     async def close(self) -> None:
-        await self._gateways.close()
-        await self._mail.close()
+        await self._sms_gateways.close()
+        await self._mail_server.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     @web.middleware
-    async def _think(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What a send is taken for stands in the ledger before the pause: the caller's process may
-        die in it."""
+    async def _delay_response(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Delay the response after the message is in the ledger; the caller may die meanwhile."""
         answer = await handler(request)
-        if self.thinking:
-            await asyncio.sleep(self.thinking)
+        if self.response_delay:
+            await asyncio.sleep(self.response_delay)
         return answer
 
     def entries(self) -> list[Received]:
         return list(self.ledger.after(0, limit=1_000_000))
 
-    async def have_taken(self, count: int, timeout: float = 20.0) -> None:
-        """Returns when that many messages stand in the ledger."""
+    async def wait_for_messages(self, count: int, timeout: float = 20.0) -> None:
+        """Wait until the ledger has that many messages."""
         try:
             async with asyncio.timeout(timeout):
                 while len(self.ledger) < count:

@@ -1,9 +1,7 @@
-"""A process that has imported the service and forks: what it bears are processes like any other,
-without two seconds of imports each.
+"""Fork server that has imported the service, to avoid two seconds of imports per process.
 
-Run as a file it is that process: it reads a line of JSON for each child (arguments, environment,
-log), and writes a line for each that was born and for each that has ended. Children go on when it
-is gone.
+Run as a script, it reads a line of JSON per child (arguments, environment, log), and writes a line
+for each child that has started or ended. Children survive its end.
 """
 
 from __future__ import annotations
@@ -21,22 +19,24 @@ from pathlib import Path
 from typing import Any
 
 
-class Nursery:
-    """The test process's side of it."""
+class Spawner:
+    """Client of the fork server."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
-        self._born: asyncio.Queue[int] = asyncio.Queue()
+        self._started: asyncio.Queue[int] = asyncio.Queue()
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._reading: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def bear(
+    async def spawn(
         self, arguments: tuple[str, ...], environment: Mapping[str, str], log: Path
     ) -> tuple[int, asyncio.Future[int]]:
-        """``python`` + arguments as a process: its id, and its exit status when it has ended
-        (negative: the signal that ended it)."""
-        async with self._turn:
+        """Start ``python`` with the arguments; return process id and future exit status.
+
+        A negative exit status is the signal that ended the process.
+        """
+        async with self._lock:
             if self._process is None:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -50,18 +50,18 @@ class Nursery:
             self._process.stdin.write(
                 json.dumps([arguments, dict(environment), str(log)]).encode() + b"\n"
             )
-            pid = await self._born.get()
+            pid = await self._started.get()
             return pid, self._ends[pid]
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            said = json.loads(line)
-            if "born" in said:
-                self._ends[said["born"]] = asyncio.get_running_loop().create_future()
-                self._born.put_nowait(said["born"])
+            message = json.loads(line)
+            if "started" in message:
+                self._ends[message["started"]] = asyncio.get_running_loop().create_future()
+                self._started.put_nowait(message["started"])
             else:
-                self._ends[said["ended"]].set_result(said["status"])
+                self._ends[message["ended"]].set_result(message["status"])
 
     async def close(self) -> None:
         if self._process is not None:
@@ -73,7 +73,7 @@ class Nursery:
 
 
 def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
-    """The child: as if it had been started."""
+    """Run the arguments in the child, as if it had been started directly."""
     nothing, file = (
         os.open(os.devnull, os.O_RDONLY),
         os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
@@ -99,8 +99,8 @@ def _fork(line: bytes) -> int:
     try:
         _run(*json.loads(line))
         status = 0
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except SystemExit as exited:
+        status = exited.code if isinstance(exited.code, int) else int(exited.code is not None)
     except BaseException:  # noqa: BLE001 - whatever it is, the log has it, and the process ends
         traceback.print_exc()
     finally:
@@ -109,17 +109,17 @@ def _fork(line: bytes) -> int:
         os._exit(status)
 
 
-def _tell(said: dict[str, Any]) -> None:
-    os.write(1, json.dumps(said).encode() + b"\n")
+def _report(message: dict[str, Any]) -> None:
+    os.write(1, json.dumps(message).encode() + b"\n")
 
 
 def main() -> None:
-    """Until nobody writes any more."""
+    """Serve until standard input is closed."""
     import utskick.bootstrap
     import utskick.cli.service  # noqa: F401 - that it is there for the children
 
-    wakes, told = os.pipe2(os.O_NONBLOCK)
-    signal.set_wakeup_fd(told)
+    wakes, notify = os.pipe2(os.O_NONBLOCK)
+    signal.set_wakeup_fd(notify)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     rest, open_ = b"", True
     while open_:
@@ -133,7 +133,7 @@ def main() -> None:
                 break
             if not pid:
                 break
-            _tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+            _report({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
         if 0 in ready:
             data = os.read(0, 1 << 20)
             open_ = bool(data)
@@ -143,8 +143,8 @@ def main() -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 pid = _fork(line)
                 signal.signal(signal.SIGCHLD, lambda *_: None)
-                signal.set_wakeup_fd(told)
-                _tell({"born": pid})
+                signal.set_wakeup_fd(notify)
+                _report({"started": pid})
 
 
 if __name__ == "__main__":

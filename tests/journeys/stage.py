@@ -1,5 +1,4 @@
-"""A journey's stage: the providers, the processes of the service that come and go, and what the
-callers were promised."""
+"""Stage of a journey: providers, processes of the service, and the accepted deliveries."""
 
 from __future__ import annotations
 
@@ -12,30 +11,30 @@ from typing import Any
 import aiohttp
 import orjson
 
-from tests.journeys.database_cleanup import Ground
+from tests.journeys.environment import JourneyEnvironment
 from tests.journeys.oracle import Copies, Verdict, compare
 from tests.journeys.process import SERVE, WORKER, Process
-from tests.journeys.providers import Habits, Providers
+from tests.journeys.providers import ProviderBehaviour, Providers
 from utskick.sandbox.server import sections
 
-RESTLESS = ("queued", "sending", "deferred")
+IN_PROGRESS = ("queued", "sending", "deferred")
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
-    """How the service's SMS accounts are set. ``settings``: over each account's own."""
+class AccountSettings:
+    """SMS accounts of the service; ``settings`` override those of each account."""
 
     accounts: tuple[str, ...] = ("link",)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: Ten at a time, eight of them for a batch: of thirty messages some are answered, some under way
-#: and some not begun when a worker dies.
+#: Ten concurrent calls, eight for a batch: of thirty messages some are sent, some in progress and
+#: some queued when a worker dies.
 TEN = {"concurrency": 10, "read_timeout": 10}
 
 
 def numbers(count: int, series: int = 0) -> list[str]:
-    """Mobile numbers without magic."""
+    """Return mobile numbers that simulate no fault."""
     return [f"+46700{series * 10 + i // 80:04d}{20 + i % 80:02d}" for i in range(count)]
 
 
@@ -49,7 +48,7 @@ def sms_to(number: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the API."""
+    """Response of the API."""
 
     status: int
     headers: Mapping[str, str]
@@ -62,20 +61,25 @@ class Answer:
 
 
 class Stage:
-    """``accepted``: delivery id → recipient, of every 201 that a caller got."""
+    """Stage; ``accepted`` maps the delivery id of every 201 response to its recipient."""
 
-    def __init__(self, ground: Ground, habits: Habits, wiring: Wiring) -> None:
-        self.ground = ground
-        self.providers = Providers(ground.api_url, ground.folder, habits)
+    def __init__(
+        self,
+        environment: JourneyEnvironment,
+        behaviour: ProviderBehaviour,
+        account_settings: AccountSettings,
+    ) -> None:
+        self.environment = environment
+        self.providers = Providers(environment.api_url, environment.folder, behaviour)
         self.accepted: dict[str, str] = {}
-        self._wiring = wiring
+        self._account_settings = account_settings
         self._processes: list[Process] = []
         self._client: aiohttp.ClientSession | None = None
 
-    # -- coming and going ----------------------------------------
+    # -- processes ----------------------------------------
 
     async def open(self) -> None:
-        await self.ground.empty()
+        await self.environment.empty()
         await self.providers.start()
         self._client = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=64)
@@ -89,11 +93,11 @@ class Stage:
         await self.providers.close()
 
     def accounts(self) -> dict[str, Any]:
-        """The channels' sections of the settings."""
-        found = sections(self.providers.place)
+        """Return the settings sections of the channels."""
+        found = sections(self.providers.addresses)
         wanted = {
-            name: found["sms"]["accounts"][name] | TEN | self._wiring.settings
-            for name in self._wiring.accounts
+            name: found["sms"]["accounts"][name] | TEN | self._account_settings.settings
+            for name in self._account_settings.accounts
         }
         mail = {
             name: account | {"read_timeout": 10}
@@ -105,45 +109,47 @@ class Stage:
         }
 
     async def worker(self, **more: str) -> Process:
-        return await self.start(WORKER, self.ground.environment(self.accounts(), **more))
+        return await self.start(WORKER, self.environment.variables(self.accounts(), **more))
 
     async def serve(self, **more: str) -> Process:
-        """The whole service in one process, in the door's place."""
-        await self.close_door()
-        process = await self.start(SERVE, self.ground.environment(self.accounts(), **more))
-        await self.answering()
+        """Start the whole service in one process, instead of the API process."""
+        await self.stop_api()
+        process = await self.start(SERVE, self.environment.variables(self.accounts(), **more))
+        await self.wait_until_live()
         return process
 
     async def start(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> Process:
-        process = await Process.start(self.ground.nursery, arguments, environment, self.ground.logs)
+        process = await Process.start(
+            self.environment.spawner, arguments, environment, self.environment.logs
+        )
         self._processes.append(process)
         return process
 
-    async def door(self, **more: str) -> Process:
-        """The API without a worker. With settings of its own: a new one."""
+    async def api(self, **more: str) -> Process:
+        """Start the API without a worker; with settings, restart it."""
         if more:
-            await self.close_door()
-        process = await self.ground.open_door(**more)
-        await self.answering()
+            await self.stop_api()
+        process = await self.environment.start_api(**more)
+        await self.wait_until_live()
         return process
 
-    async def close_door(self) -> None:
-        if self.ground.door is not None:
-            await self.ground.door.kill()
+    async def stop_api(self) -> None:
+        if self.environment.api is not None:
+            await self.environment.api.kill()
 
-    async def answering(self, timeout: float = 20.0) -> None:
-        """Returns when the API answers."""
+    async def wait_until_live(self, timeout: float = 20.0) -> None:
+        """Wait until the API responds."""
 
         async def live() -> bool:
             try:
-                async with self._open.get(f"{self.ground.api_url}/health/live") as answer:
+                async with self._open.get(f"{self.environment.api_url}/health/live") as answer:
                     return answer.status == 200
             except aiohttp.ClientError:
                 return False
 
         await eventually(live, "the API answers", timeout)
 
-    # -- what callers do ----------------------------------------
+    # -- calls ----------------------------------------
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -151,9 +157,11 @@ class Stage:
         return self._client
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """``path`` below the municipality, or from the root when it begins with a slash. Raises
-        aiohttp's faults."""
-        url = self.ground.api_url + (path if path.startswith("/") else f"/2281/{path}")
+        """Call the API; ``path`` is relative to the municipality unless it begins with a slash.
+
+        Raises the exceptions of aiohttp.
+        """
+        url = self.environment.api_url + (path if path.startswith("/") else f"/2281/{path}")
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | {
             "Content-Type": "application/json"
         }
@@ -164,14 +172,14 @@ class Stage:
             return Answer(answer.status, dict(answer.headers), orjson.loads(raw) if raw else None)
 
     async def post(self, path: str, body: Mapping[str, Any], **headers: str) -> Answer:
-        """One message. A 201 is a promise and is remembered."""
+        """Post a message, and record it if it is accepted."""
         answer = await self.call("POST", path, body, **headers)
         if answer.status == 201:
             self.accepted[answer.delivery_id] = body.get("mobileNumber") or body["emailAddress"]
         return answer
 
     async def batch(self, channel: str, recipients: Sequence[str]) -> str:
-        """Returns the batch's id."""
+        """Post a batch, and return its id."""
         name = "mobileNumber" if channel == "sms" else "emailAddress"
         shared = {"message": "Din bok finns att hämta."} | (
             {"subject": "Biblioteket"} if channel == "email" else {}
@@ -191,55 +199,55 @@ class Stage:
         ).body["counts"]
         return found
 
-    async def story(self, delivery_id: str) -> dict[str, Any] | None:
-        """The delivery with its events; None: the API does not know it."""
+    async def delivery(self, delivery_id: str) -> dict[str, Any] | None:
+        """Return a delivery with its events, or None if the API does not know it."""
         answer = await self.call("GET", f"status/delivery/{delivery_id}")
         assert answer.status in (200, 404), answer
         return answer.body if answer.status == 200 else None
 
-    async def stories(self) -> dict[str, dict[str, Any] | None]:
-        """Of every delivery that was promised."""
+    async def deliveries(self) -> dict[str, dict[str, Any] | None]:
+        """Return all accepted deliveries with their events."""
         turns = asyncio.Semaphore(16)
 
         async def one(delivery_id: str) -> tuple[str, dict[str, Any] | None]:
             async with turns:
-                return delivery_id, await self.story(delivery_id)
+                return delivery_id, await self.delivery(delivery_id)
 
         return dict(await asyncio.gather(*map(one, self.accepted)))
 
-    # -- how it ends ----------------------------------------
+    # -- results ----------------------------------------
 
     async def settle(self, timeout: float = 25.0) -> None:
-        """Returns when no delivery is on its way any more."""
+        """Wait until no delivery is in progress."""
 
-        async def at_rest() -> bool:
-            return not await self.ground.rows(
-                "SELECT FROM deliveries WHERE status = ANY($1) LIMIT 1", RESTLESS
+        async def settled() -> bool:
+            return not await self.environment.rows(
+                "SELECT FROM deliveries WHERE status = ANY($1) LIMIT 1", IN_PROGRESS
             )
 
-        await eventually(at_rest, "every delivery has settled", timeout)
+        await eventually(settled, "every delivery has settled", timeout)
 
-    async def become(
+    async def wait_for_lifecycle(
         self, delivery_id: str, lifecycle: str, timeout: float = 10.0
     ) -> dict[str, Any]:
-        """The story of a delivery when it has come to this."""
+        """Wait until a delivery has the lifecycle, and return it."""
 
         async def there() -> bool:
-            story = await self.story(delivery_id)
-            return story is not None and story["lifecycle"] == lifecycle
+            delivery = await self.delivery(delivery_id)
+            return delivery is not None and delivery["lifecycle"] == lifecycle
 
         await eventually(there, f"the delivery is {lifecycle}", timeout)
-        return await self.story(delivery_id) or {}
+        return await self.delivery(delivery_id) or {}
 
     def copies(self) -> Copies:
         return Copies(self.providers.entries(), self.accepted)
 
     async def compare(self) -> Verdict:
-        return compare(await self.stories(), self.copies())
+        return compare(await self.deliveries(), self.copies())
 
 
 async def eventually(holds: Callable[[], Any], what: str, timeout: float = 10.0) -> float:
-    """Returns after how many seconds it held."""
+    """Wait until the condition holds; return the elapsed seconds."""
     start = monotonic()
     while not await holds():
         assert monotonic() < start + timeout, f"not within {timeout} s: {what}"

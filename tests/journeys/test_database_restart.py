@@ -1,5 +1,4 @@
-"""Journey: PostgreSQL goes down without notice under load, twice; the service finds its way back by
-itself."""
+"""Journey: PostgreSQL restarts twice under load without notice, and the service recovers."""
 
 from __future__ import annotations
 
@@ -8,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.journeys.conftest import SetUp
-from tests.journeys.providers import Habits
-from tests.journeys.stage import Stage, Wiring, numbers, sms_to
+from tests.journeys.providers import ProviderBehaviour
+from tests.journeys.stage import AccountSettings, Stage, numbers, sms_to
 
 pytestmark = [
     pytest.mark.journey,
@@ -18,8 +17,8 @@ pytestmark = [
 ]
 
 
-async def insist(stage: Stage, number: str, refusals: list[float]) -> None:
-    """Until it is accepted; ``refusals`` takes the Retry-After of each 503."""
+async def post_until_accepted(stage: Stage, number: str, refusals: list[float]) -> None:
+    """Post until accepted; ``refusals`` collects the Retry-After of each 503."""
     async with asyncio.timeout(40):
         while True:
             answer = await stage.post(
@@ -34,41 +33,43 @@ async def insist(stage: Stage, number: str, refusals: list[float]) -> None:
 
 async def post_steadily(stage: Stage, all_numbers: list[str], refusals: list[float]) -> None:
     for number in all_numbers:
-        await insist(stage, number, refusals)
+        await post_until_accepted(stage, number, refusals)
         await asyncio.sleep(0.03)
 
 
 async def test_nothing_is_lost_or_doubled_when_postgresql_restarts_twice_under_load(
     set_up: SetUp,
 ) -> None:
-    stage = await set_up(Habits(thinking=0.1), Wiring(settings={"delivery_reports": False}))
-    door, worker = await stage.door(), await stage.worker()
+    stage = await set_up(
+        ProviderBehaviour(response_delay=0.1), AccountSettings(settings={"delivery_reports": False})
+    )
+    api, worker = await stage.api(), await stage.worker()
     batch_id = await stage.batch("sms", numbers(300))
-    await stage.providers.have_taken(20)
+    await stage.providers.wait_for_messages(20)
     refusals: list[float] = []
     posting = asyncio.ensure_future(
         asyncio.gather(*(post_steadily(stage, numbers(40, 1 + i), refusals) for i in range(4)))
     )
     await asyncio.sleep(0.3)
-    await stage.ground.restart_database()
-    taken = len(stage.providers.ledger)
-    await stage.providers.have_taken(taken + 60)
+    await stage.environment.restart_database()
+    received = len(stage.providers.ledger)
+    await stage.providers.wait_for_messages(received + 60)
     assert (
         not posting.done()
         or sum((await stage.counts(batch_id)).get(status, 0) for status in ("queued", "sending"))
         > 0
     )
-    await stage.ground.restart_database()
+    await stage.environment.restart_database()
     await asyncio.wait_for(posting, 60)
     await stage.settle(40)
     verdict = await stage.compare()
-    assert door.alive
+    assert api.alive
     assert worker.alive
     assert len(stage.accepted) == len(verdict.lifecycles) == 300 + 160
     assert (
         verdict.lost
-        == verdict.doubled_in_silence
-        == verdict.doubled_and_reported
+        == verdict.unreported_duplicates
+        == verdict.reported_duplicates
         == verdict.held
         == []
     )
@@ -80,34 +81,38 @@ async def test_nothing_is_lost_or_doubled_when_postgresql_restarts_twice_under_l
 async def test_the_service_waits_for_a_database_that_can_only_be_read_for_a_while(
     set_up: SetUp,
 ) -> None:
-    """As a managed PostgreSQL does when its disk is full, or a standby before it is promoted."""
-    stage = await set_up(Habits(thinking=0.1), Wiring(settings={"delivery_reports": False}))
-    door, worker = await stage.door(), await stage.worker()
+    """Simulate a managed PostgreSQL with a full disk, or a standby before its promotion."""
+    stage = await set_up(
+        ProviderBehaviour(response_delay=0.1), AccountSettings(settings={"delivery_reports": False})
+    )
+    api, worker = await stage.api(), await stage.worker()
     await stage.batch("sms", numbers(60))
-    await stage.providers.have_taken(10)
+    await stage.providers.wait_for_messages(10)
     try:
-        await stage.ground.rows("ALTER DATABASE postgres SET default_transaction_read_only = on")
-        await stage.ground.restart_database()
+        await stage.environment.rows(
+            "ALTER DATABASE postgres SET default_transaction_read_only = on"
+        )
+        await stage.environment.restart_database()
         await asyncio.sleep(1)
         refused = await stage.post("sms?async=true", sms_to(numbers(1, 1)[0]))
         assert refused.status == 503, refused
         assert int(refused.headers["Retry-After"]) > 0
         assert len(stage.accepted) == 60
     finally:
-        await stage.ground.rows(
+        await stage.environment.rows(
             "BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT"
         )
-        await stage.ground.restart_database()
-    assert door.alive
+        await stage.environment.restart_database()
+    assert api.alive
     assert worker.alive
-    await insist(stage, numbers(1, 1)[0], [])
+    await post_until_accepted(stage, numbers(1, 1)[0], [])
     await stage.settle()
     verdict = await stage.compare()
     assert len(verdict.lifecycles) == 61
     assert (
         verdict.lost
-        == verdict.doubled_in_silence
-        == verdict.doubled_and_reported
+        == verdict.unreported_duplicates
+        == verdict.reported_duplicates
         == verdict.held
         == []
     )

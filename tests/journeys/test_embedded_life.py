@@ -1,5 +1,4 @@
-"""Journey: the life of the embedded server: shared, left, killed, recovered, and refused with a
-sentence."""
+"""Journey: the embedded server is shared, left, killed, recovered and rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import pytest
 
 from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
-from tests.journeys.database_cleanup import free_port
+from tests.journeys.environment import free_port
 from tests.journeys.process import SERVE, WORKER, Process
 from tests.journeys.stage import Stage, numbers, sms_to
 from utskick.store.embedded import Embedded
@@ -29,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder to be. No server outlives the test in it."""
+    """Yield the path of a new data folder, and stop its server after the test."""
     outer = open_folder("utskick-embedded.")
     yield outer / "var"
     if (outer / "var" / "postgres").exists():
@@ -40,8 +39,8 @@ def folder() -> Iterator[Path]:
 
 
 async def settle_here(stage: Stage, arguments: tuple[str, ...], folder: Path, port: int) -> Process:
-    """A process of the service without a database of its own in the settings."""
-    environment = stage.ground.environment(
+    """Start a process of the service without a database URL in its settings."""
+    environment = stage.environment.variables(
         stage.accounts(), DATA__FOLDER=str(folder), HTTP__PORT=str(port)
     )
     del environment["UTSKICK_DATABASE__URL"]
@@ -49,18 +48,18 @@ async def settle_here(stage: Stage, arguments: tuple[str, ...], folder: Path, po
 
 
 async def serve_here(stage: Stage, folder: Path) -> Process:
-    """In the door's place."""
-    await stage.close_door()
-    service = await settle_here(stage, SERVE, folder, stage.ground.port)
-    await stage.answering()
+    """Start the service instead of the API process."""
+    await stage.stop_api()
+    service = await settle_here(stage, SERVE, folder, stage.environment.port)
+    await stage.wait_until_live()
     return service
 
 
 async def expect_all_delivered(stage: Stage) -> None:
     for delivery_id in stage.accepted:
-        await stage.become(delivery_id, "delivered")
+        await stage.wait_for_lifecycle(delivery_id, "delivered")
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == []
+    assert verdict.lost == verdict.unreported_duplicates == verdict.reported_duplicates == []
 
 
 def server_of(folder: Path) -> int:
@@ -68,7 +67,7 @@ def server_of(folder: Path) -> int:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and not merely waiting to be buried."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -83,21 +82,21 @@ async def test_two_processes_share_a_data_folder_and_the_last_one_stops_the_serv
     second = await serve_here(stage, folder)
     await stage.post("sms", sms_to(numbers(1)[0]))
     server = server_of(folder)
-    first.ask_to_stop()
-    assert await first.ended() == 0, first.said
+    first.terminate()
+    assert await first.exit_status() == 0, first.log_text
     assert runs(server)
     answer = await stage.post("sms", sms_to(numbers(2)[1]))
     assert answer.body["deliveries"][0]["status"] == "SENT"
     await expect_all_delivered(stage)
-    second.ask_to_stop()
-    assert await second.ended() == 0, second.said
+    second.terminate()
+    assert await second.exit_status() == 0, second.log_text
     assert not runs(server)
 
 
 async def test_a_worker_joins_the_server_of_its_data_folder(set_up: SetUp, folder: Path) -> None:
     stage = await set_up()
     service = await serve_here(stage, folder)
-    worker = await settle_here(stage, WORKER, folder, stage.ground.port)
+    worker = await settle_here(stage, WORKER, folder, stage.environment.port)
     await stage.batch("sms", numbers(20))
     await expect_all_delivered(stage)
     await service.kill()
@@ -121,19 +120,19 @@ async def test_all_data_survives_kill_9_of_the_last_process(
         await asyncio.sleep(0.1)
     assert runs(server) is not server_too
     await serve_here(stage, folder)
-    assert len(await stage.stories()) == 20
+    assert len(await stage.deliveries()) == 20
     await stage.post("sms", sms_to(numbers(21)[20]))
     await expect_all_delivered(stage)
 
 
 async def refused(stage: Stage, folder: Path) -> str:
-    """The sentence with which the service ends."""
+    """Return the message with which the service exits."""
     service = await settle_here(stage, SERVE, folder, free_port())
-    assert await service.ended(30) == 1, service.said
-    assert "Traceback" not in service.said
-    said = " ".join(service.said.split())
-    assert said.startswith("utskick: ")
-    return said
+    assert await service.exit_status(30) == 1, service.log_text
+    assert "Traceback" not in service.log_text
+    message = " ".join(service.log_text.split())
+    assert message.startswith("utskick: ")
+    return message
 
 
 async def test_a_data_folder_of_another_user_is_rejected_with_a_message(
@@ -144,35 +143,35 @@ async def test_a_data_folder_of_another_user_is_rejected_with_a_message(
     stage = await set_up()
     folder.mkdir()
     os.chown(folder, 65534, 65534)
-    said = await refused(stage, folder)
-    assert f"the data folder {folder} belongs to" in said
-    assert "data.folder" in said
+    message = await refused(stage, folder)
+    assert f"the data folder {folder} belongs to" in message
+    assert "data.folder" in message
     assert folder.stat().st_uid == 65534, "and is left as it was"
 
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A disk of 16 MB: less than an empty database."""
-    place = open_folder("utskick-small.")
+    """Yield a disk of 16 MB, less than an empty database needs."""
+    disk = open_folder("utskick-small.")
     mounted = (
         os.geteuid() == 0
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=False
+            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=False
         ).returncode
         == 0
     )
     if not mounted:
-        place.rmdir()
+        disk.rmdir()
         pytest.skip("only root can mount a small disk, and not everywhere")
-    place.chmod(0o755)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-    place.rmdir()
+    disk.chmod(0o755)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+    disk.rmdir()
 
 
 async def test_a_full_disk_is_reported_with_a_message(set_up: SetUp, small_disk: Path) -> None:
     stage = await set_up()
-    said = await refused(stage, small_disk / "var")
-    assert "is full" in said
-    assert len(said) < 400
+    message = await refused(stage, small_disk / "var")
+    assert "is full" in message
+    assert len(message) < 400
     assert not (small_disk / "var" / "postgres").exists(), "no half-made database is left"

@@ -1,12 +1,12 @@
-"""Journey: an SMS is held in doubt; a late delivery report resolves it, or a person does."""
+"""Journey: an uncertain SMS is held until a late delivery report or a person resolves it."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.journeys.conftest import SetUp
-from tests.journeys.providers import Habits
-from tests.journeys.stage import Answer, Stage, Wiring, numbers, sms_to
+from tests.journeys.providers import ProviderBehaviour
+from tests.journeys.stage import AccountSettings, Answer, Stage, numbers, sms_to
 from utskick.sandbox.faults import FaultRule, ProviderFault
 
 pytestmark = [
@@ -20,11 +20,11 @@ SWIFT = {"read_timeout": 0.4}
 
 
 async def held(stage: Stage) -> str:
-    """An SMS that the provider took without answering. Returns its delivery's id."""
+    """Send an SMS that the provider accepts without responding, and return its delivery id."""
     stage.providers.faults.add(FaultRule(ProviderFault.TIMEOUT, "link", seconds=5))
     await stage.serve()
     answer = await stage.post("sms?async=true", sms_to(NUMBER))
-    await stage.become(answer.delivery_id, "uncertain")
+    await stage.wait_for_lifecycle(answer.delivery_id, "uncertain")
     return answer.delivery_id
 
 
@@ -38,26 +38,28 @@ async def resolve(stage: Stage, delivery_id: str, decision: str) -> Answer:
 
 
 async def test_a_late_delivery_report_resolves_a_held_sms(set_up: SetUp) -> None:
-    stage = await set_up(Habits(report_delay=2), Wiring(settings=SWIFT))
+    stage = await set_up(ProviderBehaviour(report_delay=2), AccountSettings(settings=SWIFT))
     delivery_id = await held(stage)
-    story = await stage.become(delivery_id, "delivered")
-    assert [event["status"] for event in story["events"]] == [
+    delivery = await stage.wait_for_lifecycle(delivery_id, "delivered")
+    assert [event["status"] for event in delivery["events"]] == [
         "queued",
         "sending",
         "uncertain",
         "delivered",
     ]
-    assert story["events"][-1]["actor"] == "receipt"
+    assert delivery["events"][-1]["actor"] == "receipt"
     assert (await resolve(stage, delivery_id, "resend")).status == 409
     assert len(stage.providers.ledger) == 1
 
 
 async def test_a_person_has_a_held_sms_sent_again(set_up: SetUp) -> None:
-    stage = await set_up(wiring=Wiring(settings=SWIFT | {"delivery_reports": False}))
+    stage = await set_up(
+        account_settings=AccountSettings(settings=SWIFT | {"delivery_reports": False})
+    )
     delivery_id = await held(stage)
     assert (await resolve(stage, delivery_id, "resend")).status == 200
-    story = await stage.become(delivery_id, "sent")
-    assert [event["status"] for event in story["events"]] == [
+    delivery = await stage.wait_for_lifecycle(delivery_id, "sent")
+    assert [event["status"] for event in delivery["events"]] == [
         "queued",
         "sending",
         "uncertain",
@@ -65,15 +67,17 @@ async def test_a_person_has_a_held_sms_sent_again(set_up: SetUp) -> None:
         "sending",
         "sent",
     ]
-    assert story["events"][3]["actor"] == "joe01doe"
+    assert delivery["events"][3]["actor"] == "joe01doe"
     verdict = await stage.compare()
-    assert verdict.lost == verdict.doubled_in_silence == []
-    assert verdict.doubled_and_reported == [delivery_id]
+    assert verdict.lost == verdict.unreported_duplicates == []
+    assert verdict.reported_duplicates == [delivery_id]
     assert (await resolve(stage, delivery_id, "resend")).status == 409
 
 
 async def test_a_person_gives_a_held_sms_up(set_up: SetUp) -> None:
-    stage = await set_up(wiring=Wiring(settings=SWIFT | {"delivery_reports": False}))
+    stage = await set_up(
+        account_settings=AccountSettings(settings=SWIFT | {"delivery_reports": False})
+    )
     delivery_id = await held(stage)
     given_up = await resolve(stage, delivery_id, "give-up")
     assert given_up.status == 200

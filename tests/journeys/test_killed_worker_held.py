@@ -1,13 +1,13 @@
-"""Journey: a worker is killed; what it left in doubt is held, and never sent again."""
+"""Journey: uncertain deliveries of a killed worker are held, and not sent again."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.journeys.conftest import SetUp
-from tests.journeys.killing import POINTS, UNDER_WAY, Ended, journey, killed_while_thinking
-from tests.journeys.providers import Habits
-from tests.journeys.stage import Wiring
+from tests.journeys.killing import POINTS, UNDER_WAY, JourneyResult, journey, killed_during_call
+from tests.journeys.providers import ProviderBehaviour
+from tests.journeys.stage import AccountSettings
 from utskick.domain.status import Status
 
 pytestmark = [
@@ -24,12 +24,12 @@ SILENT = {"delivery_reports": False}
 async def test_an_sms_without_deduplication_is_held_when_its_worker_was_killed(
     set_up: SetUp, point: str
 ) -> None:
-    stage = await set_up(wiring=Wiring(settings=SILENT))
-    ended = await journey(stage, "sms", point)
-    expect_held(ended)
-    assert len(ended.interrupted) > 0 or point in ("before-begin", "after-settle")
+    stage = await set_up(account_settings=AccountSettings(settings=SILENT))
+    result = await journey(stage, "sms", point)
+    expect_held(result)
+    assert len(result.interrupted) > 0 or point in ("before-begin", "after-settle")
     if point == "after-answer":
-        assert any(stage.copies().of(d) for d in ended.verdict.held), (
+        assert any(stage.copies().of(d) for d in result.verdict.held), (
             "the one that was answered is among those held"
         )
 
@@ -37,31 +37,31 @@ async def test_an_sms_without_deduplication_is_held_when_its_worker_was_killed(
 async def test_an_sms_is_held_when_its_worker_was_killed_while_the_provider_thought(
     set_up: SetUp,
 ) -> None:
-    stage = await set_up(Habits(thinking=3), Wiring(settings=SILENT))
-    ended = await killed_while_thinking(stage, "sms")
-    expect_held(ended)
-    assert ended.by_then == len(ended.interrupted) == UNDER_WAY
-    assert all(len(stage.copies().of(d)) == 1 for d in ended.verdict.held)
+    stage = await set_up(ProviderBehaviour(response_delay=3), AccountSettings(settings=SILENT))
+    result = await killed_during_call(stage, "sms")
+    expect_held(result)
+    assert result.received == len(result.interrupted) == UNDER_WAY
+    assert all(len(stage.copies().of(d)) == 1 for d in result.verdict.held)
 
 
-def expect_held(ended: Ended) -> None:
-    verdict = ended.verdict
+def expect_held(result: JourneyResult) -> None:
+    verdict = result.verdict
     assert verdict.lost == []
-    assert verdict.doubled_in_silence == verdict.doubled_and_reported == []
-    assert sorted(verdict.held) == sorted(verdict.doubted) == sorted(ended.interrupted)
+    assert verdict.unreported_duplicates == verdict.reported_duplicates == []
+    assert sorted(verdict.held) == sorted(verdict.uncertain) == sorted(result.interrupted)
     assert set(verdict.lifecycles.values()) <= {Status.SENT, Status.UNCERTAIN}
 
 
 async def test_a_delivery_report_resolves_what_a_killed_worker_left_in_doubt(set_up: SetUp) -> None:
-    stage = await set_up(Habits(thinking=3))
-    await killed_while_thinking(stage, "sms")
+    stage = await set_up(ProviderBehaviour(response_delay=3))
+    await killed_during_call(stage, "sms")
     for delivery_id in stage.accepted:
-        await stage.become(delivery_id, "delivered")
+        await stage.wait_for_lifecycle(delivery_id, "delivered")
     verdict = await stage.compare()
     assert (
         verdict.lost
-        == verdict.doubled_in_silence
-        == verdict.doubled_and_reported
+        == verdict.unreported_duplicates
+        == verdict.reported_duplicates
         == verdict.held
         == []
     )

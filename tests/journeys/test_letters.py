@@ -1,5 +1,4 @@
-"""Journey: letters whose worker is killed anywhere on their way. Nobody gets it twice, on paper or
-otherwise; nobody gets none."""
+"""Journey: letters whose worker is killed reach every recipient exactly once."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import pytest_asyncio
 
 from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
-from tests.journeys.process import DOOR, WORKER
+from tests.journeys.process import API, WORKER
 from tests.journeys.stage import Stage, eventually
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
@@ -33,32 +32,35 @@ pytestmark = [
 ]
 
 DIGITAL, PAPER, ADDRESSES = 12, 6, 2
-#: The hand-over is the attempt after those of the mailboxes.
-HAND_OVER = DIGITAL + 1
+#: The handover is the attempt after those of the mailboxes.
+HANDOVER = DIGITAL + 1
 
 
-class Post:
-    """Mailbox operators and a printing house, in the test's process, so that they outlive every
-    process of the service."""
+class LetterProviders:
+    """Mailbox operators and print house in the test process, which outlive the service."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.ledger, self.faults = Ledger(), Faults()
-        self._place = SandboxAddresses(0, 0, stage.ground.folder / "town", stage.ground.api_url)
+        self._place = SandboxAddresses(
+            0, 0, stage.environment.folder / "sandbox", stage.environment.api_url
+        )
         self._operators = DigitalMailSimulator(self.ledger, self.faults, self._place)
         self._printer = PrintHouseSimulator(self.ledger, self.faults, self._place)
 
-    async def open(self) -> Post:
+    async def open(self) -> LetterProviders:
         await self._operators.start()
         await self._printer.start()
-        place = replace(self._place, https_port=self._operators.port, sftp_port=self._printer.port)
+        addresses = replace(
+            self._place, https_port=self._operators.port, sftp_port=self._printer.port
+        )
         self.sections = {
-            "digital_mail": digital_mail.section(place),
-            "snail_mail": print_house.section(place),
+            "digital_mail": digital_mail.section(addresses),
+            "snail_mail": print_house.section(addresses),
         }
-        await self.stage.close_door()
-        await self.stage.start(DOOR, self.stage.ground.environment(self.sections))
-        await self.stage.answering()
+        await self.stage.stop_api()
+        await self.stage.start(API, self.stage.environment.variables(self.sections))
+        await self.stage.wait_until_live()
         return self
 
     async def close(self) -> None:
@@ -66,7 +68,9 @@ class Post:
         await self._operators.close()
 
     async def worker(self, **more: str) -> Any:
-        return await self.stage.start(WORKER, self.stage.ground.environment(self.sections, **more))
+        return await self.stage.start(
+            WORKER, self.stage.environment.variables(self.sections, **more)
+        )
 
     async def citizen(self, serial: int, magic: str) -> str:
         party = str(uuid4())
@@ -81,8 +85,7 @@ class Post:
         return party
 
     async def letter(self) -> str:
-        """To people with a mailbox, to people with a home only, and to plain addresses. Returns the
-        batch's id."""
+        """Send a letter to mailboxes, homes and plain addresses; return the batch id."""
         parties = [await self.citizen(i, "00") for i in range(DIGITAL)] + [
             await self.citizen(100 + i, "10") for i in range(PAPER)
         ]
@@ -111,8 +114,8 @@ class Post:
         assert answer.status == 201, answer
         return str(answer.body["batchId"])
 
-    async def at_rest(self, batch_id: str) -> Mapping[str, int]:
-        """The counts of the batch when nothing of it moves any more."""
+    async def settled(self, batch_id: str) -> Mapping[str, int]:
+        """Return the counts of the batch once nothing is in progress."""
 
         async def resting() -> bool:
             return not set(await self.stage.counts(batch_id)) & {
@@ -138,8 +141,8 @@ class Post:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def post(set_up: SetUp) -> AsyncIterator[Post]:
-    post = await Post(await set_up()).open()
+async def post(set_up: SetUp) -> AsyncIterator[LetterProviders]:
+    post = await LetterProviders(await set_up()).open()
     yield post
     await post.close()
 
@@ -148,26 +151,30 @@ async def post(set_up: SetUp) -> AsyncIterator[Post]:
     "where",
     [
         *("before-begin:5", "after-begin:5", "after-answer:5", "after-settle:5"),
-        *(f"{point}:{HAND_OVER}" for point in ("before-begin", "after-begin", "after-answer")),
+        *(f"{point}:{HANDOVER}" for point in ("before-begin", "after-begin", "after-answer")),
     ],
 )
-async def test_a_killed_worker_leaves_no_letter_lost_or_doubled(post: Post, where: str) -> None:
+async def test_a_killed_worker_leaves_no_letter_lost_or_doubled(
+    post: LetterProviders, where: str
+) -> None:
     batch_id = await post.letter()
     first = await post.worker(DIE_AT=where)
-    assert await first.ended() == -9, first.said
+    assert await first.exit_status() == -9, first.log_text
     await post.worker()
-    counts = await post.at_rest(batch_id)
+    counts = await post.settled(batch_id)
     assert counts == {"delivered": DIGITAL, "failed": PAPER, "sent": PAPER + ADDRESSES}
     post.expect_each_once()
 
 
-async def test_workers_killed_one_after_the_other_while_letters_gather(post: Post) -> None:
-    """By the clock, not at labelled points: also while print batches fill and close."""
+async def test_workers_killed_one_after_the_other_while_letters_gather(
+    post: LetterProviders,
+) -> None:
+    """Kill by the clock, not at labelled points: also while print batches fill and close."""
     batch_id = await post.letter()
     for pause in (0.9, 1.1, 1.3):
         worker = await post.worker()
         await asyncio.sleep(pause)
         await worker.kill()
     await post.worker()
-    await post.at_rest(batch_id)
+    await post.settled(batch_id)
     post.expect_each_once()

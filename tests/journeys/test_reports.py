@@ -1,5 +1,4 @@
-"""Journey: delivery reports come early, late, twice, or for nobody. All are kept, and none does
-harm."""
+"""Journey: delivery reports that are early, late, repeated or unknown are stored harmlessly."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.journeys.conftest import SetUp
-from tests.journeys.providers import Habits
+from tests.journeys.providers import ProviderBehaviour
 from tests.journeys.stage import Stage, eventually, numbers, sms_to
 
 pytestmark = [
@@ -18,19 +17,20 @@ pytestmark = [
     pytest.mark.xdist_group("journey-whole-service"),
 ]
 
-#: docs/reference/sandbox.md: the last two digits say how the gateway reports.
+#: The last two digits determine the delivery report (docs/reference/sandbox.md).
 LATE, TWICE, EARLY, NEVER, FAILED = (
     f"+467000001{digits}" for digits in ("09", "10", "11", "12", "13")
 )
 
 
 async def receipts(stage: Stage, delivery_id: str, count: int) -> list[tuple[str, str]]:
-    """(report, state) of each receipt of a delivery, when there are so many."""
+    """Wait for a number of receipts of a delivery, and return (report, state) of each."""
     found: list[Any] = []
 
     async def there() -> bool:
-        found[:] = await stage.ground.rows(
-            "SELECT report, state FROM receipts WHERE delivery_id = $1::uuid AND state <> 'waiting' ORDER BY received_at, id",
+        found[:] = await stage.environment.rows(
+            "SELECT report, state FROM receipts WHERE delivery_id = $1::uuid AND state <> "
+            "'waiting' ORDER BY received_at, id",
             delivery_id,
         )
         return len(found) >= count
@@ -40,11 +40,11 @@ async def receipts(stage: Stage, delivery_id: str, count: int) -> list[tuple[str
 
 
 async def report(stage: Stage, ref_id: str, code: int) -> int:
-    """As LINK would: the HTTP status of our answer."""
+    """Post a report like LINK, and return the HTTP status."""
     return (
         await stage.call(
             "POST",
-            stage.providers.gate.removeprefix(stage.ground.api_url),
+            stage.providers.report_url.removeprefix(stage.environment.api_url),
             {"refId": ref_id, "resultCode": code},
         )
     ).status
@@ -58,9 +58,9 @@ async def test_reports_in_every_order_are_kept_and_the_status_is_right(set_up: S
         for number in (LATE, TWICE, EARLY, NEVER, FAILED)
     }
     for number in (TWICE, EARLY, LATE):
-        await stage.become(ids[number], "delivered")
-    await stage.become(ids[FAILED], "failed")
-    await stage.become(ids[NEVER], "sent")
+        await stage.wait_for_lifecycle(ids[number], "delivered")
+    await stage.wait_for_lifecycle(ids[FAILED], "failed")
+    await stage.wait_for_lifecycle(ids[NEVER], "sent")
     assert await receipts(stage, ids[EARLY], 1) == [("delivered", "applied")]
     assert await receipts(stage, ids[LATE], 1) == [("delivered", "applied")]
     assert sorted(await receipts(stage, ids[TWICE], 2)) == [
@@ -68,9 +68,9 @@ async def test_reports_in_every_order_are_kept_and_the_status_is_right(set_up: S
         ("delivered", "superseded"),
     ]
     assert await receipts(stage, ids[FAILED], 1) == [("failed", "applied")]
-    story = await stage.story(ids[TWICE])
-    assert story is not None
-    assert [event["status"] for event in story["events"]] == [
+    delivery = await stage.delivery(ids[TWICE])
+    assert delivery is not None
+    assert [event["status"] for event in delivery["events"]] == [
         "queued",
         "sending",
         "sent",
@@ -78,7 +78,7 @@ async def test_reports_in_every_order_are_kept_and_the_status_is_right(set_up: S
     ]
 
 
-async def test_reports_that_contradict_an_earlier_one_or_speak_of_nothing_known_are_kept_and_harmless(
+async def test_contradicting_and_unknown_reports_are_stored_and_harmless(
     set_up: SetUp,
 ) -> None:
     stage = await set_up()
@@ -87,28 +87,28 @@ async def test_reports_that_contradict_an_earlier_one_or_speak_of_nothing_known_
         (await stage.post("sms?async=true", sms_to(numbers(1)[0]))).delivery_id,
         str(uuid4()),
     )
-    await stage.become(delivery_id, "delivered")
+    await stage.wait_for_lifecycle(delivery_id, "delivered")
     assert await report(stage, delivery_id, 1006) == 200
     assert await report(stage, stranger, 1001) == 200
     assert await receipts(stage, delivery_id, 2) == [
         ("delivered", "applied"),
         ("failed", "superseded"),
     ]
-    rows = await stage.ground.rows(
+    rows = await stage.environment.rows(
         "SELECT state FROM receipts WHERE delivery_id = $1::uuid", stranger
     )
     assert [row["state"] for row in rows] == ["waiting"]
-    assert (await stage.become(delivery_id, "delivered"))["attempts"] == 1
+    assert (await stage.wait_for_lifecycle(delivery_id, "delivered"))["attempts"] == 1
 
 
 async def test_reports_during_an_outage_are_accepted_afterwards(
     set_up: SetUp,
 ) -> None:
-    """The provider tries again, and the service was killed before it could hear of it."""
-    stage = await set_up(Habits(report_delay=0.8))
+    """Kill the service before it receives a report, which the provider repeats."""
+    stage = await set_up(ProviderBehaviour(report_delay=0.8))
     service = await stage.serve()
     delivery_id = (await stage.post("sms?async=true", sms_to(numbers(1)[0]))).delivery_id
-    await stage.become(delivery_id, "sent")
+    await stage.wait_for_lifecycle(delivery_id, "sent")
     await service.kill()
     await stage.serve()
-    await stage.become(delivery_id, "delivered", 15)
+    await stage.wait_for_lifecycle(delivery_id, "delivered", 15)

@@ -1,12 +1,12 @@
-"""Journey: two workers share one database, and a batch."""
+"""Journey: two workers share a database and a batch."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.journeys.conftest import SetUp
-from tests.journeys.providers import Habits
-from tests.journeys.stage import Wiring, eventually, numbers
+from tests.journeys.providers import ProviderBehaviour
+from tests.journeys.stage import AccountSettings, eventually, numbers
 
 pytestmark = [
     pytest.mark.journey,
@@ -16,30 +16,32 @@ pytestmark = [
 
 
 async def test_two_workers_share_a_batch_and_send_each_delivery_once(set_up: SetUp) -> None:
-    stage = await set_up(Habits(thinking=0.05), Wiring(settings={"concurrency": 40}))
-    await stage.door()
+    stage = await set_up(
+        ProviderBehaviour(response_delay=0.05), AccountSettings(settings={"concurrency": 40})
+    )
+    await stage.api()
     workers = [await stage.worker(), await stage.worker()]
 
     async def both_are_there() -> bool:
-        return len(await stage.ground.rows("SELECT FROM workers")) == 2
+        return len(await stage.environment.rows("SELECT FROM workers")) == 2
 
     await eventually(both_are_there, "both workers have signed on", 15)
     batch_id = await stage.batch("sms", numbers(400))
     await stage.settle()
     for delivery_id in list(stage.accepted)[-5:]:
-        await stage.become(delivery_id, "delivered")
+        await stage.wait_for_lifecycle(delivery_id, "delivered")
     verdict = await stage.compare()
     assert (
         verdict.lost
-        == verdict.doubled_in_silence
-        == verdict.doubled_and_reported
-        == verdict.doubted
+        == verdict.unreported_duplicates
+        == verdict.reported_duplicates
+        == verdict.uncertain
         == []
     )
     assert len(stage.providers.ledger) == sum((await stage.counts(batch_id)).values()) == 400
     shares = {
         row["worker"]: row["n"]
-        for row in await stage.ground.rows(
+        for row in await stage.environment.rows(
             "SELECT worker, count(*) AS n FROM attempts GROUP BY worker"
         )
     }

@@ -1,6 +1,7 @@
-"""Size budget: files ≤ 400 lines, functions ≤ 60, parameters ≤ 5 (ruff); medians are printed.
+"""Size limits: files 400 lines, functions 60 lines; prints the medians.
 
-Tests carry their data with them: files ≤ 600 lines, functions ≤ 100. Exit 1 when it is exceeded.
+Tests contain their data: files 600 lines, functions 100. Exits with 1 if a limit is exceeded. Ruff
+limits the number of parameters.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def main() -> int:
         print(fault)  # noqa: T201
     print(  # noqa: T201
         f"{len(files)} files, median {statistics.median(files):.0f} lines, longest {max(files)}; "
-        f"{len(functions)} functions, median {statistics.median(functions):.0f}, longest {max(functions)}"
+        f"{len(functions)} functions, median {statistics.median(functions):.0f}, longest "
+        f"{max(functions)}"
     )
     return 1 if faults or more else 0
 

@@ -1,5 +1,4 @@
-"""The house is tested: sizes, the catalogue of errors, documented settings, nothing of this machine
-in the repository."""
+"""Tests of the repository: sizes, errors, settings, docstrings and committed paths."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Journey: the API is killed with kill -9 while callers post; what was answered is there, and what
-is asked again comes once."""
+"""Journey: the API is killed while callers post; repeated requests are sent once."""
 
 from __future__ import annotations
 
@@ -13,12 +12,12 @@ import pytest
 
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import Process
-from tests.journeys.stage import Stage, Wiring, numbers, sms_to
+from tests.journeys.stage import AccountSettings, Stage, numbers, sms_to
 
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("journey-killed-door"),
+    pytest.mark.xdist_group("journey-killed-api"),
 ]
 
 CALLERS, EACH = 16, 6
@@ -26,8 +25,10 @@ CALLERS, EACH = 16, 6
 
 @dataclass
 class Callers:
-    """Sixteen at once, each with its own numbers. ``answers``: recipient → the delivery ids that it
-    was answered with."""
+    """Sixteen concurrent callers with different numbers.
+
+    ``answers``: recipient → delivery ids of the responses.
+    """
 
     stage: Stage
     answers: dict[str, list[str]] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Callers:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def post(self, number: str, *, path: str, **headers: str) -> bool:
-        """False: the connection failed before the answer came."""
+        """Post a message; return False if the connection fails before the response."""
         try:
             answer = await self.stage.post(path, sms_to(number), **headers)
         except (aiohttp.ClientError, OSError):
@@ -49,17 +50,17 @@ class Callers:
             self.reached.set()
         return True
 
-    async def insist(self, number: str, *, path: str) -> None:
-        """With a key, until it is answered; and once more after that."""
+    async def post_until_accepted(self, number: str, *, path: str) -> None:
+        """Post with a key until accepted, and once more after that."""
         async with asyncio.timeout(40):
             for _ in range(2):
                 while not await self.post(number, path=path, Idempotency_Key=f"key-of-{number}"):
                     await asyncio.sleep(0.1)
 
-    def all_insist(self, all_numbers: list[str], path: str) -> asyncio.Task[Any]:
+    def post_all(self, all_numbers: list[str], path: str) -> asyncio.Task[Any]:
         async def one(mine: list[str]) -> None:
             for number in mine:
-                await self.insist(number, path=path)
+                await self.post_until_accepted(number, path=path)
 
         return asyncio.ensure_future(
             asyncio.gather(*(one(all_numbers[i::CALLERS]) for i in range(CALLERS)))
@@ -67,8 +68,8 @@ class Callers:
 
 
 async def reopened(stage: Stage, dead: Process) -> None:
-    assert await dead.ended(20) == -9, dead.said
-    await stage.door(HTTP__SYNC_WAIT="3")
+    assert await dead.exit_status(20) == -9, dead.log_text
+    await stage.api(HTTP__SYNC_WAIT="3")
 
 
 async def expect_one_message_each(callers: Callers, all_numbers: list[str]) -> None:
@@ -76,8 +77,8 @@ async def expect_one_message_each(callers: Callers, all_numbers: list[str]) -> N
     verdict = await callers.stage.compare()
     assert (
         verdict.lost
-        == verdict.doubled_in_silence
-        == verdict.doubled_and_reported
+        == verdict.unreported_duplicates
+        == verdict.reported_duplicates
         == verdict.held
         == []
     )
@@ -97,10 +98,10 @@ async def test_a_repeated_request_with_its_key_after_a_crash_has_one_message(
 ) -> None:
     stage, all_numbers = await set_up(), numbers(CALLERS * EACH)
     await stage.worker()
-    door = await stage.door(DIE_AT=point, HTTP__SYNC_WAIT="3")
+    api = await stage.api(DIE_AT=point, HTTP__SYNC_WAIT="3")
     callers = Callers(stage)
-    posting = callers.all_insist(all_numbers, path)
-    await reopened(stage, door)
+    posting = callers.post_all(all_numbers, path)
+    await reopened(stage, api)
     await asyncio.wait_for(posting, 60)
     await expect_one_message_each(callers, all_numbers)
 
@@ -108,12 +109,12 @@ async def test_a_repeated_request_with_its_key_after_a_crash_has_one_message(
 async def test_idempotency_keys_hold_when_the_api_is_killed_at_any_moment(set_up: SetUp) -> None:
     stage, all_numbers = await set_up(), numbers(CALLERS * EACH)
     await stage.worker()
-    door = await stage.door()
+    api = await stage.api()
     callers = Callers(stage, enough=50)
-    posting = callers.all_insist(all_numbers, "sms?async=true")
+    posting = callers.post_all(all_numbers, "sms?async=true")
     await asyncio.wait_for(callers.reached.wait(), 30)
-    await door.kill()
-    await reopened(stage, door)
+    await api.kill()
+    await reopened(stage, api)
     await asyncio.wait_for(posting, 60)
     await expect_one_message_each(callers, all_numbers)
 
@@ -122,10 +123,12 @@ async def test_idempotency_keys_hold_when_the_api_is_killed_at_any_moment(set_up
 async def test_what_was_answered_is_there_after_the_whole_service_was_killed(
     set_up: SetUp, how: str
 ) -> None:
-    """API and worker in one process, callers without keys: what died unanswered may have been
-    accepted or not."""
+    """Run API and worker in one process, without idempotency keys.
+
+    A request without a response may have been accepted or not.
+    """
     stage, all_numbers = (
-        await set_up(wiring=Wiring(settings={"delivery_reports": False})),
+        await set_up(account_settings=AccountSettings(settings={"delivery_reports": False})),
         numbers(CALLERS * EACH),
     )
     service = await stage.serve(**({} if how == "any moment" else {"DIE_AT": how}))
@@ -136,15 +139,15 @@ async def test_what_was_answered_is_there_after_the_whole_service_was_killed(
     if how == "any moment":
         await asyncio.wait_for(callers.reached.wait(), 30)
         await service.kill()
-    assert await service.ended(20) == -9, service.said
+    assert await service.exit_status(20) == -9, service.log_text
     answered = sum(await asyncio.wait_for(asyncio.gather(*tries), 40))
     assert 0 < answered < len(all_numbers) or how != "any moment"
     await stage.serve()
     await stage.settle()
     verdict = await stage.compare()
     assert len(verdict.lifecycles) == len(stage.accepted) == answered
-    assert verdict.lost == verdict.doubled_in_silence == verdict.doubled_and_reported == []
-    assert sorted(verdict.held) == sorted(verdict.doubted)
+    assert verdict.lost == verdict.unreported_duplicates == verdict.reported_duplicates == []
+    assert sorted(verdict.held) == sorted(verdict.uncertain)
     assert all(
         copies == 1
         for copies in Counter(entry.recipient for entry in stage.providers.entries()).values()

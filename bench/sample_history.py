@@ -1,4 +1,4 @@
-"""Years of deliveries, written by COPY: what the reading calls are measured against."""
+"""History of deliveries written by COPY, for the read calls."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from utskick.domain.leg import Leg, stored
 from utskick.domain.month import month_of
 from utskick.settings import VaultSection
 from utskick.store.crypto.columns import Column
-from utskick.store.crypto.master_key import safe_of
+from utskick.store.crypto.master_key import cipher_of
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
-STRIDE = 250_000
+CHUNK = 250_000
 PARTIES, USERS = 200_000, 2_000
 ORIGINS = ("CASEDATA", "LÄRPLATTFORM", "BYGGR", "ECOS", "SUPPORTMANAGEMENT", "E-TJÄNST", None)
 DEPARTMENTS = ("SBK", "Skola", "Vård", "Kultur", "Miljö", "Socialtjänst", "Fritid", None)
-#: (type of the request, what it went as)
+#: (type of the request, type of the delivery)
 KINDS = (
     ("SMS", "SMS"),
     ("SMS", "SMS"),
@@ -48,7 +48,7 @@ SIZES = (1, 1, 1, 1, 10, 100, 1000)
 
 @dataclass
 class Examples:
-    """What to ask for: some of each."""
+    """Sample ids and users for the read calls."""
 
     parties: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
@@ -62,20 +62,19 @@ def party_of(number: int) -> str:
     return str(UUID(int=(number << 64) | (4 << 76) | (2 << 62)))
 
 
-def _id(at: datetime, chance: random.Random) -> UUID:
-    """A UUIDv7 of that time."""
+def _id(at: datetime, rng: random.Random) -> UUID:
+    """Return a UUIDv7 of that time."""
     return UUID(
         int=(int(at.timestamp() * 1000) << 80)
         | (7 << 76)
-        | (chance.getrandbits(12) << 64)
+        | (rng.getrandbits(12) << 64)
         | (2 << 62)
-        | chance.getrandbits(62)
+        | rng.getrandbits(62)
     )
 
 
-class Years:
-    """``count`` deliveries over a year until now, in the municipality 2281, a fifth of them in
-    2260."""
+class SampleHistory:
+    """``count`` deliveries over the last year in municipality 2281, a fifth of them in 2260."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -88,14 +87,14 @@ class Years:
         asyncio.run(self._fill(url, folder))
 
     async def _fill(self, url: str, folder: Path) -> None:
-        database = Database(url, size=2, vault=Vault(safe_of(VaultSection(), folder)))
+        database = Database(url, size=2, vault=Vault(cipher_of(VaultSection(), folder)))
         await database.open()
         connection = await asyncpg.connect(url)
         try:
             await self._keys(database.vault)
             rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS}
             for _ in self._rows(rows):
-                if len(rows["deliveries"]) >= STRIDE:
+                if len(rows["deliveries"]) >= CHUNK:
                     await _copy(connection, rows)
             await _copy(connection, rows)
             await connection.execute("VACUUM ANALYZE batches, messages, deliveries, events")
@@ -112,54 +111,54 @@ class Years:
             await vault.ready(municipality, *months)
 
     def _rows(self, rows: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
-        chance, made, begin = self._chance, 0, datetime.now(UTC) - timedelta(days=365)
-        while made < self.count:
-            size = min(chance.choice(SIZES), self.count - made)
-            at = begin + timedelta(days=365) * (made / self.count)
+        rng, written, begin = self._chance, 0, datetime.now(UTC) - timedelta(days=365)
+        while written < self.count:
+            size = min(rng.choice(SIZES), self.count - written)
+            at = begin + timedelta(days=365) * (written / self.count)
             self._batch(rows, at, size)
-            made += size
+            written += size
             yield
 
     def _batch(self, rows: dict[str, list[tuple[Any, ...]]], at: datetime, size: int) -> None:
-        chance = self._chance
-        municipality = "2260" if chance.random() < 0.2 else "2281"
-        asked, went = chance.choice(KINDS)
+        rng = self._chance
+        municipality = "2260" if rng.random() < 0.2 else "2281"
+        requested_type, delivery_type = rng.choice(KINDS)
         origin, department, user = (
-            chance.choice(ORIGINS),
-            chance.choice(DEPARTMENTS),
-            f"user{chance.randrange(USERS):04}",
+            rng.choice(ORIGINS),
+            rng.choice(DEPARTMENTS),
+            f"user{rng.randrange(USERS):04}",
         )
-        batch, channel = _id(at, chance), CHANNELS[went]
+        batch, channel = _id(at, rng), CHANNELS[delivery_type]
         encrypt = self._vault.of(municipality, month_of(at)).encrypt
         to, party_key = (
             encrypt(Column.DESTINATION, _TO[channel]),
             self._vault.lasting(municipality).party,
         )
-        said: dict[str, Any] = {
+        content: dict[str, Any] = {
             "subject": "Beslut",
             "message": "Skolan är stängd i dag.",
             "_sender": {"address": "bench@example.se", "name": "Bench"},
         }
-        said = stored(said, {channel: Leg(said)})
+        content = stored(content, {channel: Leg(content)})
         rows["batches"].append(
             (
                 batch,
                 municipality,
-                CHANNELS[asked],
-                asked,
+                CHANNELS[requested_type],
+                requested_type,
                 "NORMAL",
                 origin,
                 user,
                 department,
                 size,
-                encrypt(Column.CONTENT, json.dumps(said).encode()),
+                encrypt(Column.CONTENT, json.dumps(content).encode()),
                 at,
             )
         )
         for place in range(size):
-            party = party_of(chance.randrange(PARTIES))
-            message, delivery = _id(at, chance), _id(at, chance)
-            status = "sent" if chance.random() < 0.95 else "failed"
+            party = party_of(rng.randrange(PARTIES))
+            message, delivery = _id(at, rng), _id(at, rng)
+            status = "sent" if rng.random() < 0.95 else "failed"
             reason = "unreachable" if status == "failed" else None
             rows["messages"].append(
                 (
@@ -182,7 +181,7 @@ class Years:
                     batch,
                     message,
                     channel,
-                    went,
+                    delivery_type,
                     "NORMAL",
                     status,
                     to,
@@ -198,17 +197,19 @@ class Years:
             rows["events"].append(
                 (municipality, delivery, 1, status, "old", delivery.hex, reason, at)
             )
-            if municipality == "2281" and chance.random() < 400 / self.count:
-                self._note(party, user, batch, message, delivery)
+            if municipality == "2281" and rng.random() < 400 / self.count:
+                self._add_example(party, user, batch, message, delivery)
 
-    def _note(self, party: str, user: str, batch: UUID, message: UUID, delivery: UUID) -> None:
-        kept = self.examples
-        kept.parties.append(party)
-        kept.users.append(user)
-        kept.batches.append(batch)
-        kept.messages.append(message)
-        kept.deliveries.append(delivery)
-        kept.sent.append((user, message))
+    def _add_example(
+        self, party: str, user: str, batch: UUID, message: UUID, delivery: UUID
+    ) -> None:
+        results = self.examples
+        results.parties.append(party)
+        results.users.append(user)
+        results.batches.append(batch)
+        results.messages.append(message)
+        results.deliveries.append(delivery)
+        results.sent.append((user, message))
 
 
 _TO = {

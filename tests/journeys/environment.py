@@ -1,5 +1,4 @@
-"""What journeys stand on: one PostgreSQL and one door for all of them, both of which outlive the
-workers that a journey kills."""
+"""Environment shared by all journeys of a test process: PostgreSQL, API process and spawner."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ import asyncpg
 import orjson
 
 from tests.conftest import open_folder
-from tests.journeys.process import DOOR, Process
-from tests.journeys.spawner import Nursery
+from tests.journeys.process import API, Process
+from tests.journeys.spawner import Spawner
 from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.server import sections
 from utskick.store import migrations
@@ -30,8 +29,8 @@ def free_port() -> int:
         return port
 
 
-class Ground:
-    """The database of one test process, and the address where the door stands."""
+class JourneyEnvironment:
+    """Database and API address of a test process, which outlive the workers that journeys kill."""
 
     def __init__(self) -> None:
         self.folder = open_folder("utskick-journey.")
@@ -41,43 +40,47 @@ class Ground:
         self.url = self._embedded.start()
         migrations.migrate(self.url)
         self.port = free_port()
-        self.door: Process | None = None
-        self.nursery = Nursery()
+        self.api: Process | None = None
+        self.spawner = Spawner()
 
     @property
     def api_url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     async def close(self) -> None:
-        if self.door is not None:
-            await self.door.kill()
-        await self.nursery.close()
+        if self.api is not None:
+            await self.api.kill()
+        await self.spawner.close()
         await asyncio.to_thread(self._embedded.stop)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def open_door(self, **more: str) -> Process:
-        """The API without a worker; the one that stands, or a new one. Its accounts only tell it
-        how messages are planned."""
-        if self.door is None or not self.door.alive:
+    async def start_api(self, **more: str) -> Process:
+        """Return the running API process without a worker, or start one.
+
+        Its provider accounts are used for planning only.
+        """
+        if self.api is None or not self.api.alive:
             found = sections(SandboxAddresses(9, 9, self.folder, self.api_url))
             somewhere = {name: found[name] for name in ("sms", "email")}
-            self.door = await Process.start(
-                self.nursery, DOOR, self.environment(somewhere, **more), self.logs
+            self.api = await Process.start(
+                self.spawner, API, self.variables(somewhere, **more), self.logs
             )
-        return self.door
+        return self.api
 
-    def environment(self, accounts: Mapping[str, Any], **more: str) -> dict[str, str]:
-        """Of a process of the service. ``accounts``: a section for each channel; ``more``: settings
-        by their names without UTSKICK_."""
+    def variables(self, accounts: Mapping[str, Any], **more: str) -> dict[str, str]:
+        """Return the environment of a process of the service.
+
+        ``accounts``: settings section per channel; ``more``: settings without the prefix UTSKICK_.
+        """
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("UTSKICK_")
         }
         waits = {"first": 0.2, "ceiling": 1, "misconfigured": 1}
-        told = {
+        settings = {
             "DATABASE__URL": self.url,
             "VAULT__KEY": "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=",
             "DATABASE__CONNECTIONS": "6",
-            "DATA__FOLDER": str(self.folder / "nothing-stands-here"),
+            "DATA__FOLDER": str(self.folder / "unused"),
             "HTTP__PORT": str(self.port),
             "SANDBOX__ENABLED": "false",
             "AUTH__MODE": "off",
@@ -91,11 +94,10 @@ class Ground:
             },
             **more,
         }
-        return inherited | {f"UTSKICK_{name}": value for name, value in told.items()}
+        return inherited | {f"UTSKICK_{name}": value for name, value in settings.items()}
 
     async def rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        """Rows of the database as it is now, past the service. Several statements with semicolons
-        between them: none."""
+        """Query the database directly; several statements with semicolons return no rows."""
         connection = await asyncpg.connect(self.url, timeout=10)
         try:
             if not values and ";" in statement:
@@ -106,20 +108,20 @@ class Ground:
             await connection.close(timeout=5)
 
     async def empty(self) -> None:
-        """All but the keys, which the door has in memory."""
+        """Empty all tables except the keys, which the API process caches."""
         named = await self.rows(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' AND tablename NOT LIKE 'vault%'"
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> "
+            "'alembic_version' AND tablename NOT LIKE 'vault%'"
         )
-        # what a killed process had under way goes on in the server until it notices, and holds its
-        # locks
+        # Transactions of a killed process continue in the server until it notices, and hold locks.
         await self.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = "
+            "'client backend' AND pid <> pg_backend_pid()"
         )
         await self.rows(f"TRUNCATE {', '.join(row['tablename'] for row in named)}")
 
     async def restart_database(self) -> None:
-        """As ``pg_ctl restart -m immediate``: SIGQUIT to the server, which drops all, and a start
-        that has to recover."""
+        """Restart the server like ``pg_ctl restart -m immediate``, so that it must recover."""
         server = int((self._embedded.data / "postmaster.pid").read_text().split()[0])
         os.kill(server, signal.SIGQUIT)
         async with asyncio.timeout(20):
@@ -127,4 +129,5 @@ class Ground:
                 await asyncio.sleep(0.02)
         again = Embedded(self.folder / "var")
         await asyncio.to_thread(again.start)
-        await asyncio.to_thread(again.stop)  # leaves: the first one still holds the server
+        # disconnect, since the first instance keeps the server running
+        await asyncio.to_thread(again.stop)

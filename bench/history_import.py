@@ -1,5 +1,4 @@
-"""7: the peer's history taken in: 1 000 000 rows of JSON lines, a fifth of them with a PDF that
-many share."""
+"""7: import the history of another system: 1 000 000 rows, a fifth of them with a shared PDF."""
 
 from __future__ import annotations
 
@@ -15,14 +14,13 @@ from uuid import UUID
 
 from bench import stage
 from bench.result import Result
-from bench.years import DEPARTMENTS, KINDS, ORIGINS, PARTIES, SIZES, party_of
+from bench.sample_history import DEPARTMENTS, KINDS, ORIGINS, PARTIES, SIZES, party_of
 
 ROWS, SECONDS = 1_000_000, 300.0
 
 
-def moving_in(rows: int = ROWS) -> list[Result]:
-    """Seconds of ``utskick import history`` into an empty database, with the start of it; and of
-    the same once more."""
+def import_history(rows: int = ROWS) -> list[Result]:
+    """Measure ``utskick import history`` into an empty database, and once more."""
     with stage.folder() as data:
         file = data / "history.jsonl"
         _write(file, rows)
@@ -34,61 +32,61 @@ def moving_in(rows: int = ROWS) -> list[Result]:
 
 
 def _imported(file: Path, folder: Path) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "utskick", "import", "history", str(file)],
         env={**stage.environment(), "UTSKICK_DATA__FOLDER": str(folder)},
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _write(file: Path, rows: int) -> None:
-    chance = random.Random(3)
-    files = [b64encode(b"%PDF-1.7\n" + chance.randbytes(3000)).decode() for _ in range(50)]
-    begin, made = datetime(2025, 12, 1), 0
+    rng = random.Random(3)
+    files = [b64encode(b"%PDF-1.7\n" + rng.randbytes(3000)).decode() for _ in range(50)]
+    begin, written = datetime(2025, 12, 1), 0
     with file.open("w", encoding="utf-8") as out:
-        while made < rows:
-            size = min(chance.choice(SIZES), rows - made)
-            asked, went = chance.choice(KINDS)
+        while written < rows:
+            size = min(rng.choice(SIZES), rows - written)
+            requested_type, delivery_type = rng.choice(KINDS)
             batch = {
                 "municipality_id": "2281",
-                "batch_id": _id(chance),
-                "message_type": went,
-                "original_message_type": asked,
+                "batch_id": _id(rng),
+                "message_type": delivery_type,
+                "original_message_type": requested_type,
                 "status": "SENT",
-                "origin": chance.choice(ORIGINS),
-                "issuer": f"user{chance.randrange(2000):04}",
-                "department": chance.choice(DEPARTMENTS),
-                "created_at": str(begin + timedelta(seconds=made * 30)),
+                "origin": rng.choice(ORIGINS),
+                "issuer": f"user{rng.randrange(2000):04}",
+                "department": rng.choice(DEPARTMENTS),
+                "created_at": str(begin + timedelta(seconds=written * 30)),
             }
             for _ in range(size):
-                party = party_of(chance.randrange(PARTIES))
-                said = {
+                party = party_of(rng.randrange(PARTIES))
+                content = {
                     "party": {"partyId": party},
                     "subject": "Beslut",
                     "message": "Skolan är stängd i dag.",
                     "mobileNumber": "+46701740605",
                 }
-                if went in ("DIGITAL_MAIL", "SNAIL_MAIL"):
-                    said["attachments"] = [
+                if delivery_type in ("DIGITAL_MAIL", "SNAIL_MAIL"):
+                    content["attachments"] = [
                         {
                             "filename": "beslut.pdf",
                             "contentType": "application/pdf",
-                            "content": chance.choice(files),
+                            "content": rng.choice(files),
                         }
                     ]
-                ids = {"message_id": _id(chance), "delivery_id": _id(chance), "party_id": party}
+                ids = {"message_id": _id(rng), "delivery_id": _id(rng), "party_id": party}
                 out.write(
                     json.dumps(
-                        {**batch, **ids, "content": json.dumps(said, ensure_ascii=False)},
+                        {**batch, **ids, "content": json.dumps(content, ensure_ascii=False)},
                         ensure_ascii=False,
                     )
                     + "\n"
                 )
-            made += size
+            written += size
 
 
-def _id(chance: random.Random) -> str:
-    return str(UUID(int=chance.getrandbits(128), version=4))
+def _id(rng: random.Random) -> str:
+    return str(UUID(int=rng.getrandbits(128), version=4))

@@ -1,4 +1,4 @@
-"""6: every reading call with 5 000 000 deliveries in history."""
+"""6: every read call with 5 000 000 deliveries in history."""
 
 from __future__ import annotations
 
@@ -14,51 +14,56 @@ from urllib.parse import quote
 
 from bench import stage
 from bench.result import Result
-from bench.years import Years
+from bench.sample_history import SampleHistory
 
 HISTORY = 5_000_000
-ASKED = 60
-#: ms
+CALLS = 60
+#: milliseconds
 LIMIT, STATISTICS_LIMIT = 50.0, 1000.0
-#: Events a second: more than a worker can make (line 3).
-KEPT_UP = 5000.0
+#: Events per second: more than a worker can produce (line 3).
+TALLY_RATE = 5000.0
 
 
 def history(count: int = HISTORY) -> list[Result]:
-    """Medians of calls one after the other, each of another person, user, batch or message; and how
-    fast the tallies keep up."""
-    years = Years(count)
+    """Measure sequential calls with different parameters, and the update of the tallies."""
+    sample = SampleHistory(count)
     with stage.folder() as data:
         with stage.process(
             "service", "--no-work", environment=stage.settings(data / "d")
         ) as service:
-            begun = time.perf_counter()
-            years.fill(service["database"], data / "d")
-            _say(f"{count:,} deliveries written by COPY in {time.perf_counter() - begun:.0f} s")
+            started = time.perf_counter()
+            sample.fill(service["database"], data / "d")
+            _log(f"{count:,} deliveries written by COPY in {time.perf_counter() - started:.0f} s")
         with stage.process("service", environment=stage.settings(data / "d")) as service:
-            kept = _tallied(service["database"], count)
+            results = _tally_seconds(service["database"], count)
             stage.ask(service["database"], "VACUUM ANALYZE tallies")
-            found = [_asked(service["api"], name, path) for name, path in _calls(years).items()]
-    return [*found, Result("history-tallies", count / kept, "events/s taken in", KEPT_UP, 1.0)]
+            found = [
+                _measure_call(service["api"], name, path) for name, path in _calls(sample).items()
+            ]
+    return [
+        *found,
+        Result("history-tallies", count / results, "events/s taken in", TALLY_RATE, 1.0),
+    ]
 
 
-def _tallied(database: str, count: int) -> float:
-    """Seconds until all events are in the tallies."""
-    begun = time.perf_counter()
+def _tally_seconds(database: str, count: int) -> float:
+    """Return the seconds until all events are in the tallies."""
+    started = time.perf_counter()
     while (
         (stage.ask(database, "SELECT coalesce(sum(number), 0) AS n FROM tallies")[0]["n"]) < count
     ):
         time.sleep(0.5)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
-def _calls(years: Years) -> dict[str, Callable[[random.Random], str]]:
-    """Name → a path of one call, other things each time."""
-    found, ago = years.examples, date.today() - timedelta(days=364)
+def _calls(sample: SampleHistory) -> dict[str, Callable[[random.Random], str]]:
+    """Return the path of a call by name; the parameters are random."""
+    found, ago = sample.examples, date.today() - timedelta(days=364)
     return {
         "conversation": lambda r: f"conversation-history/{r.choice(found.parties)}",
         "conversation-month": lambda r: (
-            f"conversation-history/{r.choice(found.parties)}?from={ago}&to={ago + timedelta(days=30)}"
+            f"conversation-history/{r.choice(found.parties)}"
+            f"?from={ago}&to={ago + timedelta(days=30)}"
         ),
         "message": lambda r: f"messages/{r.choice(found.messages)}",
         "metadata": lambda r: f"messages/{r.choice(found.messages)}/metadata",
@@ -78,17 +83,17 @@ def _calls(years: Years) -> dict[str, Callable[[random.Random], str]]:
     }
 
 
-def _asked(api: str, name: str, path: Callable[[random.Random], str]) -> Result:
-    chance, times = random.Random(name), list[float]()
-    for _ in range(ASKED):
-        begun = time.perf_counter()
-        with urllib.request.urlopen(f"{api}/2281/{path(chance)}", timeout=120) as answer:
+def _measure_call(api: str, name: str, path: Callable[[random.Random], str]) -> Result:
+    rng, times = random.Random(name), list[float]()
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        with urllib.request.urlopen(f"{api}/2281/{path(rng)}", timeout=120) as answer:
             body = answer.read()
-        times.append((time.perf_counter() - begun) * 1000)
+        times.append((time.perf_counter() - started) * 1000)
         assert json.loads(body) or name.startswith("conversation-month"), f"{name} found nothing"
     limit = STATISTICS_LIMIT if name.startswith("statistics") else LIMIT
     return Result(f"history-{name}", statistics.median(times), "ms", limit, 1.0, under=True)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
