@@ -38,7 +38,7 @@ def test_every_way_of_writing_a_person_is_the_same_person(
 
 
 @given(births, serials, extras, st.integers(2, 11), st.integers(1, 9))
-def test_one_wrong_digit_is_never_taken_for_the_same_person(
+def test_one_wrong_digit_is_never_the_same_person(
     born: date, serial: int, extra: int, place: int, add: int
 ) -> None:
     twelve = number(born, serial, extra)
@@ -56,7 +56,8 @@ def test_a_plus_means_a_hundred_years(born: date, serial: int) -> None:
 def test_nobody_is_born_tomorrow(born: date, serial: int) -> None:
     twelve = number(born, serial)
     assert read_legal_id(twelve, TODAY) is WrongNumber.DATE
-    assert read_legal_id(twelve[2:], TODAY) == LegalId("19" + twelve[2:])  # who is a hundred soon
+    # who turns a hundred soon
+    assert read_legal_id(twelve[2:], TODAY) == LegalId("19" + twelve[2:])
 
 
 @given(st.integers(0, 99), st.integers(20, 99), st.integers(0, 99_999))

@@ -1,4 +1,4 @@
-"""Slots by priority, the rate, and the breaker. Time is told to it."""
+"""Slots by priority, the rate limit, and the circuit breaker. The clock is injected."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_the_urgent_pass_the_others() -> None:
     assert order == [Priority.BULK, Priority.HIGH, Priority.NORMAL, Priority.BULK]
 
 
-async def test_a_waiter_that_leaves_gives_its_turn_away() -> None:
+async def test_a_cancelled_waiter_gives_its_slot_away() -> None:
     paced, _ = pace(1)
     async with paced.slot(Priority.NORMAL):
         waiting = asyncio.create_task(asyncio.wait_for(_pass(paced), 5))
@@ -111,7 +111,9 @@ async def test_the_rate_spaces_the_calls() -> None:
 @pytest.mark.parametrize(
     ("outcome", "times"), [(Deferred(WHY), 8), (Misconfigured(WHY), 8), (Uncertain(WHY), 4)]
 )
-def test_a_provider_that_is_ill_is_left_alone_then_probed(outcome: Outcome, times: int) -> None:
+def test_the_circuit_of_a_failing_provider_opens_and_is_then_probed(
+    outcome: Outcome, times: int
+) -> None:
     paced, time = pace()
     for _ in range(times - 1):
         paced.note(outcome)
@@ -128,7 +130,7 @@ def test_a_provider_that_is_ill_is_left_alone_then_probed(outcome: Outcome, time
     assert not paced.shut
 
 
-def test_a_refused_recipient_does_not_make_the_provider_ill() -> None:
+def test_a_refused_recipient_does_not_open_the_circuit() -> None:
     paced, _ = pace()
     for _ in range(50):
         paced.note(Rejected(WHY))
@@ -144,7 +146,7 @@ async def test_only_one_probe_at_a_time() -> None:
         assert paced.shut
 
 
-def test_repeated_throttling_pauses_the_account_for_as_long_as_it_was_told() -> None:
+def test_repeated_throttling_pauses_the_account_for_as_long_as_the_provider_asked() -> None:
     paced, _ = pace()
     throttled = Deferred(Reason("throttled", "slow down"), timedelta(seconds=30))
     paced.note(throttled)
@@ -173,7 +175,7 @@ async def test_limits_are_shared_among_workers() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_who_waited_while_the_account_was_shut_is_turned_away() -> None:
+async def test_a_waiter_is_refused_when_the_circuit_has_opened_meanwhile() -> None:
     paced, time = pace(1)
     admitted: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""What follows an attempt, as a table, and as rules that hold for every outcome."""
+"""The move after an attempt, as a table, and as properties that hold for every outcome."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Calls to webhooks, stepped by hand under a clock of the test: failures, retries, order, claims
-that run out."""
+"""Calls to webhooks, stepped under a clock of the test: failures, retries, order, claims."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ class Stage:
 
     @asynccontextmanager
     async def calling(self, timeouts: Timeouts) -> AsyncIterator[WebhookRound]:
-        """A worker that has so much patience."""
+        """A worker whose receivers have this time-out."""
         receivers = WebhookClient(HERE, timeouts)
         yield WebhookRound(self.database, receivers, self.clock, rest=0.01)
         await receivers.close()
@@ -70,7 +69,7 @@ class Stage:
             await happens(self.database.pool, one)
 
     async def step(self, **later: float) -> int:
-        """Time passes; then everything that is due is done."""
+        """Move the clock, then do everything that is due."""
         self.now += timedelta(**later)
         claimed = await self.round.step()
         await self.round.finish()
@@ -110,7 +109,7 @@ async def test_a_call_that_fails_is_repeated_the_same_until_it_succeeds(stage: S
     assert await stage.webhooks.waiting(BYGGR, found) == (3, False)
     assert await stage.step(seconds=3) == 0
     assert await stage.step(seconds=4) == 1
-    await stage.happen(2)  # comes after what is not told yet
+    await stage.happen(2)  # comes after the events that are not delivered yet
     assert await stage.step(seconds=20) == 0
     assert await stage.step(seconds=17) == 1
     assert stage.told == await stage.feed()
@@ -122,7 +121,7 @@ async def test_a_call_that_fails_is_repeated_the_same_until_it_succeeds(stage: S
     assert await stage.webhooks.waiting(BYGGR, found) == (0, False)
 
 
-async def test_after_an_outage_everything_comes_once_and_in_order_and_nobody_was_hammered(
+async def test_after_an_outage_everything_comes_once_and_in_order_without_a_burst(
     stage: Stage,
 ) -> None:
     await stage.add()
@@ -175,7 +174,7 @@ async def test_a_webhook_that_fails_for_all_of_the_schedule_is_stopped(stage: St
     assert len(stage.receiver.raw) == len(SCHEDULE) + 1
     await stage.webhooks.enable(BYGGR, made, change(at=stage.now))
     await stage.step()
-    assert (await stage.get(made)).stopped is None  # it has all of its tries again
+    assert (await stage.get(made)).stopped is None  # it has all of its attempts again
 
 
 async def test_a_receiver_that_asks_for_time_gets_it(stage: Stage) -> None:
@@ -226,7 +225,7 @@ async def test_a_worker_that_dies_in_a_call_leaves_it_to_another_after_its_claim
     await dying.step()
     while not stage.receiver.ids:
         await asyncio.sleep(0.01)
-    await dying.stop(0)  # the call is broken off between its beginning and its settlement
+    await dying.stop(0)  # the call is cancelled between its begin and its settlement
     assert await stage.step() == 0
     assert await stage.step(seconds=CLAIM.total_seconds() - 1) == 0
     assert await stage.step(seconds=1) == 1
@@ -267,7 +266,7 @@ async def test_many_workers_call_once(stage: Stage) -> None:
     assert len(stage.receiver.ids) == 1
 
 
-async def test_slow_receivers_of_one_system_hold_up_nobody_else(stage: Stage) -> None:
+async def test_slow_receivers_of_one_system_delay_no_other(stage: Stage) -> None:
     async with receiving() as slow:
         slow.by_their_clock, slow.gate, slow.secrets = (
             False,
@@ -302,7 +301,7 @@ async def test_a_round_goes_on_as_long_as_there_is_something_to_do(stage: Stage)
     assert len(stage.receiver.events) == 6
 
 
-async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(
+async def test_a_place_freed_during_a_rounds_query_is_used_in_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = WebhookCalls.claim
@@ -311,7 +310,7 @@ async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(
         calls: WebhookCalls, now: datetime, room: int, busy: Sequence[Owner], share: int
     ) -> list[Any]:
         rows = await claim(calls, now, room, busy, share)
-        if busy:  # the answer is old when it comes: all calls that held the share have ended
+        if busy:  # the result is old when it comes: all calls that held the share have ended
             await stage.round.finish()
         return rows
 
@@ -324,7 +323,7 @@ async def test_a_place_given_back_while_a_round_looks_is_taken_in_it(
     assert len(stage.receiver.events) == 6
 
 
-async def test_others_events_are_passed_by_without_a_call(stage: Stage) -> None:
+async def test_events_of_others_are_skipped_without_a_call(stage: Stage) -> None:
     made = await stage.add()
     await stage.happen(5, "Ecos")
     before = (await stage.get(made)).reached
@@ -334,7 +333,7 @@ async def test_others_events_are_passed_by_without_a_call(stage: Stage) -> None:
     assert stage.receiver.raw == []
 
 
-async def test_a_webhook_that_is_removed_during_its_call_is_gone(stage: Stage) -> None:
+async def test_a_webhook_that_is_deleted_during_its_call_stays_deleted(stage: Stage) -> None:
     made = await stage.add()
     await stage.happen(1)
     stage.receiver.hold = 0.2

@@ -1,5 +1,7 @@
-"""Histories written past the channels: batches with messages, deliveries, attempts, events,
-receipts and files, as old as a test wants."""
+"""Histories written directly: batches with messages, deliveries, events, receipts and files.
+
+They are as old as a test needs.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,10 @@ MID, OTHER = "2281", "2260"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message of a batch. ``statuses``: one of each of its deliveries; ``days``: how long ago;
-    ``file``: of its own.
+    """A message of a batch.
 
-    ``department``: whose it is.
+    ``statuses``: one of each of its deliveries. ``days``: how long ago. ``file``: of its own.
+    ``department``: of the sender.
     """
 
     statuses: tuple[str, ...] = ("sent",)
@@ -64,13 +66,15 @@ class Histories:
         imported: bool = False,
         organization: str | None = None,
     ) -> Written:
-        """``file``: the text of one that all its messages share."""
+        """Write a batch. ``file``: the text of one that all its messages share."""
         batch_id, pool = new_id(), self.database.pool
         oldest = NOW - timedelta(days=max((each.days for each in told), default=100))
         await pool.execute(
             """
-            INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, recipients, content, attachments, created_at,
-                imported, organization_number) VALUES ($1, $2, 'sms', $3, 'NORMAL', $4, $5, $6, $7, $8, $9, $10)
+            INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin,
+                recipients, content, attachments, created_at,
+                imported, organization_number) VALUES ($1, $2, 'sms', $3, 'NORMAL', $4, $5, $6, $7,
+                    $8, $9, $10)
             """,
             batch_id,
             self.mid,
@@ -93,7 +97,8 @@ class Histories:
         key = await self.database.vault.index(self.mid, str(told.party)) if told.party else None
         await pool.execute(
             """
-            INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, at, origin, content, attachments, department)
+            INSERT INTO messages (id, municipality_id, batch_id, ordinal, party_key, party, at,
+                origin, content, attachments, department)
             SELECT $1, $2, $3, $4, $5, $6, $7, b.origin, $8, $9, $10 FROM batches b WHERE b.id = $3
             """,
             message_id,
@@ -111,7 +116,8 @@ class Histories:
             delivery_id = new_id()
             await pool.execute(
                 """
-                INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
+                INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel,
+                    message_type, priority, status, destination,
                     awaited, attempts, created_at, updated_at, expires_at) VALUES
                     ($1, $2, $3, $4, 'sms', $5, 'NORMAL', $6, $7, false, 1, $8, $8, $8)
                 """,
@@ -125,7 +131,8 @@ class Histories:
                 at,
             )
             await pool.execute(
-                "INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at) VALUES ($1, 1, $2, 'l', 'w', $3)",
+                "INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, "
+                "started_at) VALUES ($1, 1, $2, 'l', 'w', $3)",
                 delivery_id,
                 self.mid,
                 at,
@@ -134,7 +141,8 @@ class Histories:
                 await self.event(delivery_id, status, at)
             await pool.execute(
                 """
-                INSERT INTO receipts (id, municipality_id, channel, account, delivery_id, report, received_at, state)
+                INSERT INTO receipts (id, municipality_id, channel, account, delivery_id, report,
+                    received_at, state)
                 VALUES ($1, $2, 'sms', 'link', $3, 'sent', $4, 'superseded')
                 """,
                 new_id(),
@@ -146,7 +154,8 @@ class Histories:
 
     async def event(self, delivery_id: UUID, status: str, at: datetime = NOW) -> None:
         await self.database.pool.execute(
-            "INSERT INTO events (municipality_id, delivery_id, attempt, status, at) VALUES ($1, $2, 1, $3, $4)",
+            "INSERT INTO events (municipality_id, delivery_id, attempt, status, at)"
+            " VALUES ($1, $2, 1, $3, $4)",
             self.mid,
             delivery_id,
             status,
@@ -154,7 +163,7 @@ class Histories:
         )
 
     async def named(self, text: str, owner: UUID) -> bytes:
-        """A file of this text is kept, once; how its owner names it."""
+        """Store a file of this text once. Returns how its owner refers to it."""
         file, vault = Attachment.of("fil.txt", "text/plain", text.encode()), self.database.vault
         await vault.ready(self.mid)
         self._texts[vault.lasting(self.mid).file(file.digest)] = text
@@ -186,7 +195,7 @@ class Histories:
         return {self._texts.get(row["digest"], "a file of somebody else") for row in rows}
 
     async def orphans(self) -> dict[str, int]:
-        """Rows that hang on nothing, by table: every one is a fault."""
+        """Return rows that belong to nothing, by table: every one is a fault."""
         counted = {}
         for name, sql in ORPHANS.items():
             counted[name] = await self.database.pool.fetchval(f"SELECT count(*) FROM {sql}")
@@ -196,16 +205,21 @@ class Histories:
 ORPHANS = {
     "messages": "messages m WHERE NOT EXISTS (SELECT FROM batches b WHERE b.id = m.batch_id)",
     "batches": "batches b WHERE NOT EXISTS (SELECT FROM messages m WHERE m.batch_id = b.id)",
-    "deliveries": "deliveries d WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = d.message_id)",
+    "deliveries": "deliveries d"
+    " WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = d.message_id)",
     **{
         table: f"{table} t WHERE NOT EXISTS (SELECT FROM deliveries d WHERE d.id = t.delivery_id)"
         for table in ("attempts", "events", "receipts")
     },
-    "files without use": "attachments a WHERE NOT EXISTS (SELECT FROM attachment_uses u WHERE u.digest = a.digest)",
-    "uses without file": "attachment_uses u WHERE NOT EXISTS (SELECT FROM attachments a WHERE a.digest = u.digest)",
-    "uses without owner": "attachment_uses u WHERE NOT EXISTS (SELECT FROM batches WHERE id = u.owner)"
+    "files without use": "attachments a"
+    " WHERE NOT EXISTS (SELECT FROM attachment_uses u WHERE u.digest = a.digest)",
+    "uses without file": "attachment_uses u"
+    " WHERE NOT EXISTS (SELECT FROM attachments a WHERE a.digest = u.digest)",
+    "uses without owner": "attachment_uses u"
+    " WHERE NOT EXISTS (SELECT FROM batches WHERE id = u.owner)"
     " AND NOT EXISTS (SELECT FROM messages WHERE id = u.owner)",
-    "print batches": "print_batches p WHERE NOT EXISTS (SELECT FROM batches b WHERE b.id = p.batch_id)",
+    "print batches": "print_batches p"
+    " WHERE NOT EXISTS (SELECT FROM batches b WHERE b.id = p.batch_id)",
 }
 
 

@@ -1,5 +1,7 @@
-"""The statements of the hot path, run in a database whose statistics a test has chosen, and
-counted: how many rows and blocks each of them reads."""
+"""The statements of the hot path, with the rows and blocks that each of them reads.
+
+They run in a database whose statistics a test has chosen.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint AS ro
 FROM pg_stat_user_tables
 """
 
-#: $1 settled deliveries with all that hangs on them, $2 jobs that are due after $3, of $4.
+#: $1 settled deliveries with their rows, $2 jobs that are due after $3, of $4.
 _FILL: Final = """
 WITH n AS MATERIALIZED (
     SELECT i, uuidv7() AS message, uuidv7() AS delivery, uuidv7() AS batch, $4::text AS place,
@@ -115,7 +117,7 @@ class Counted:
         self.reads: list[Read] = []
 
     async def read(self) -> tuple[int, int]:
-        """Rows and blocks read until now."""
+        """Return the rows and blocks read until now."""
         flush = "SELECT pg_stat_force_next_flush()"
         await self.database.pool.execute(flush)
         await self.database.of(MID).execute(flush)
@@ -124,7 +126,7 @@ class Counted:
         return row["rows"], row["blocks"]
 
     async def step(self, name: str, count: int, act: Callable[[], Awaitable[Any]]) -> Any:
-        """Run ``act``, and note what it reads for ``count`` rows."""
+        """Run ``act``, and record what it reads for ``count`` rows."""
         rows, blocks = await self.read()
         done = await act()
         more_rows, more_blocks = await self.read()
@@ -155,7 +157,7 @@ class Counted:
 
 
 class Flow:
-    """The way of messages through the store, step by step, with the code that the service runs."""
+    """The path of messages through the store, step by step, with the code of the service."""
 
     def __init__(self, counted: Counted) -> None:
         self.counted, self.database = counted, counted.database
@@ -172,7 +174,7 @@ class Flow:
         self.worker = new_id()
 
     async def run(self, count: int) -> None:
-        """Every step once, with ``count`` messages."""
+        """Run every step once, with ``count`` messages."""
         sent = await self.sending(count)
         await self.reading(sent)
         await self.printing(count)
@@ -204,7 +206,7 @@ class Flow:
         return begun
 
     async def again(self, loaded: ClaimedDelivery) -> None:
-        """What only some deliveries need: another way, and jobs that go back or are done with."""
+        """Run what only some deliveries need: another leg, and jobs that are returned."""
         step = self.counted.step
         await self.messages.add(numbered(legs=("email", "sms")))
         [job] = await self.jobs.claim(("email:high",), 1, PATIENCE)
@@ -222,7 +224,7 @@ class Flow:
         await asyncio.gather(*(self.messages.add(numbered(awaited=True)) for _ in range(count)))
 
     async def accept_keyed(self) -> None:
-        """As ``Intake`` does it, and once more with the same key."""
+        """Accept as ``Intake`` does, and once more with the same key."""
         file = Attachment.of("a.pdf", "application/pdf", new_id().bytes)
         wanted, key = numbered(file=file, due=timedelta(hours=1)), Key(str(new_id()), b"digest")
         await self.messages.ready(wanted)
@@ -279,7 +281,7 @@ class Flow:
         assert [len(states) async for states in self.history.batch(MID, batch_id)] == [1]
 
     async def settled(self, sent: Sequence[ClaimedDelivery]) -> None:
-        """The look that a synchronous call makes for its messages."""
+        """Run the query that a synchronous call makes for its messages."""
         settlements = SyncWaiters(self.database)
         for found in sent:
             settlements.expect(

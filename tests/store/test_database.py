@@ -1,4 +1,4 @@
-"""Hearing what the database says, also over a line that has gone dead."""
+"""NOTIFY from the database, also over a connection that has died silently."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from utskick.store.database import Database
 
 
 class Line:
-    """A socket in front of the server. ``cut``: what is open passes nothing on any more, and nobody
-    is told."""
+    """A proxy in front of the server. ``cut``: connections pass nothing on, silently."""
 
     def __init__(self, behind: str) -> None:
         self._behind = behind
@@ -59,7 +58,7 @@ async def line(database: Database) -> AsyncIterator[tuple[Line, Database]]:
     shutil.rmtree(front)
 
 
-async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_looked_for(
+async def test_a_dead_connection_is_replaced_and_missed_notifications_are_queried(
     line: tuple[Line, Database], database: Database
 ) -> None:
     wire, behind_it = line
@@ -80,11 +79,10 @@ async def test_a_line_that_has_gone_dead_is_replaced_and_what_was_missed_is_look
         listening.cancel()
 
 
-async def test_a_database_is_not_opened_with_another_key_than_it_was_sealed_with(
+async def test_a_database_is_not_opened_with_another_key_than_it_was_encrypted_with(
     database: Database,
 ) -> None:
-    """A lost key file would be made anew, and people entered twice beside those whom nobody can
-    read any more."""
+    """A lost key file would be made anew, and people entered twice beside unreadable rows."""
     with pytest.raises(DatabaseFault, match="vault key"):
         await Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32]))).open()
     rotated = Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32, bytes(32)])))

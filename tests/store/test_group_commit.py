@@ -1,4 +1,4 @@
-"""Group commit: what comes together is written together, and one bad item takes nobody with it."""
+"""Group commit: concurrent items are written together, and one bad item fails alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_items_that_come_while_a_group_is_written_form_the_next() -> None:
     assert groups == [[0], [1, 2, 3], [4, 5]]
 
 
-async def test_one_bad_item_takes_nobody_with_it() -> None:
+async def test_one_bad_item_fails_alone() -> None:
     async def write(items: Sequence[int]) -> Sequence[int]:
         if 13 in items:
             raise ValueError("13")
@@ -78,7 +78,7 @@ async def test_a_caller_that_leaves_does_not_stop_the_writing() -> None:
         await leaving
 
 
-async def test_what_is_put_by_those_whom_the_last_group_woke_is_written_too() -> None:
+async def test_what_is_put_by_tasks_that_the_last_group_resumed_is_written_too() -> None:
     async def write(items: Sequence[int]) -> Sequence[int]:
         return list(items)
 

@@ -1,6 +1,6 @@
 """What a statement of the hot path reads does not depend on the server's statistics.
 
-Each situation first runs every statement seven times while the tables are nearly empty, so that
+Each case first runs every statement seven times while the tables are nearly empty, so that
 PostgreSQL keeps the plans that it then prefers, and only then lets the tables grow.
 """
 
@@ -19,7 +19,7 @@ from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 
-#: Rows of each table beside those that a step is about; messages of a step.
+#: Rows of each table beside those of a step; messages of a step.
 BACKGROUND, COUNT = 8000, 20
 #: What a step may read: for each row of its own, and besides. How many pages are split depends on
 #: the width of rows.
@@ -30,7 +30,7 @@ WHOLE = {"rescue": 3}
 
 @pytest.fixture
 async def counted(server: str) -> AsyncIterator[Counted]:
-    """An empty database of its own, that no autovacuum comes to."""
+    """An empty database of its own, without autovacuum."""
     front, _, behind = server.partition("?")
     owner = await asyncpg.connect(server)
     await owner.execute("DROP DATABASE IF EXISTS plans")
@@ -50,14 +50,14 @@ async def counted(server: str) -> AsyncIterator[Counted]:
 
 
 async def warm(counted: Counted) -> None:
-    """Every statement, often enough for the server to keep a plan."""
+    """Run every statement, often enough for the server to keep a plan."""
     for _ in range(7):
         await Flow(counted).run(1)
 
 
 async def excess(counted: Counted) -> str:
-    """The steps that read too much beside ``BACKGROUND`` rows of everything, one to a line."""
-    await Flow(counted).maintaining()  # what the background brings is not what is counted
+    """Return the steps that read too much beside ``BACKGROUND`` rows, one to a line."""
+    await Flow(counted).maintaining()  # the rows of the background are not counted
     counted.reads.clear()
     await Flow(counted).run(COUNT)
     return "\n".join(str(read) for read in counted.reads if too_much(read))
@@ -92,7 +92,7 @@ async def test_with_statistics_of_empty_tables(counted: Counted) -> None:
 
 
 async def test_with_statistics_of_tables_that_have_been_emptied(counted: Counted) -> None:
-    """Pages without rows: the server takes every table for empty, however large it grows."""
+    """Pages without rows: the server assumes every table is empty, however large it grows."""
     await counted.fill(BACKGROUND)
     await counted.empty("DELETE")
     await counted.watch.execute("ANALYZE")

@@ -1,4 +1,4 @@
-"""Claims: the most urgent first, the oldest of a lane first, and no more is read than is taken."""
+"""Claims: the most urgent first, the oldest of a lane first, reading no more than they claim."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_claim_keeps_to_its_lanes_and_says_which_one_a_job_came_from(
     assert (job.lane, job.municipality_id, job.delivery_id) == ("sms:bulk", "2281", bulk)
 
 
-async def test_who_is_silent_loses_its_jobs_and_who_gives_a_sign_of_life_does_not(
+async def test_a_silent_worker_loses_its_jobs_and_one_with_heartbeats_does_not(
     database: Database,
 ) -> None:
     alive, silent = Jobs(database.pool, new_id()), new_id()
@@ -75,13 +75,14 @@ async def test_who_is_silent_loses_its_jobs_and_who_gives_a_sign_of_life_does_no
     assert await claimed(database.pool, 10) == [lost]
 
 
-async def test_a_claim_reads_as_much_as_it_takes_however_many_wait(database: Database) -> None:
+async def test_a_claim_reads_no_more_than_it_claims_however_many_wait(database: Database) -> None:
     """Also while the server has no statistics of the queue, as in the first seconds of a batch."""
     await queued(database, *[(Priority.BULK, -5)] * 5000, *[(Priority.BULK, 3600)] * 1000)
     async with database.pool.acquire() as connection, connection.transaction():
         assert len(await claimed(connection, 80)) == 80
         read = await connection.fetchval(
-            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'pgqueuer'::regclass"
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+            " WHERE relid = 'pgqueuer'::regclass"
         )
     assert read < 500
     assert await database.pool.fetchval("SELECT count(*) FROM pgqueuer_log") == 0

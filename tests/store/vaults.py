@@ -1,4 +1,4 @@
-"""A database whose vault is new, and several processes with keys of their own on it."""
+"""A database with a new vault, and several processes with keys of their own on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def empty(url: str, tables: str = TABLES) -> None:
 async def process(
     url: str, keys: Sequence[bytes] = (OLD,), *, trusted: float = 60.0
 ) -> AsyncIterator[Database]:
-    """``keys``: of its settings, the first and the old ones."""
+    """Open the database. ``keys``: of its settings, the first and the old ones."""
     database = Database(url, size=4, vault=Vault(Cipher(keys), trusted=trusted))
     await database.open()
     try:

@@ -1,4 +1,4 @@
-"""What is locked opens with the same key, for the same use, and for nothing else."""
+"""A value decrypts with the same key, for the same use, and for nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 
 
 @given(st.binary(max_size=200))
-def test_what_is_locked_is_unlocked(plain: bytes) -> None:
+def test_what_is_encrypted_is_decrypted(plain: bytes) -> None:
     cipher = Cipher([OLD])
     sealed = cipher.encrypt("2281", "legal-id", plain)
     assert cipher.decrypt("2281", "legal-id", sealed) == plain
@@ -42,7 +42,7 @@ def test_nothing_opens_for_another_municipality_or_purpose(municipality: str, pu
 
 
 @given(st.integers(0, 28), st.integers(1, 255))
-def test_one_changed_byte_is_seen(place: int, change: int) -> None:
+def test_one_changed_byte_is_detected(place: int, change: int) -> None:
     cipher = Cipher([OLD])
     sealed = bytearray(cipher.encrypt("2281", "legal-id", b"199001012385"))
     sealed[place] ^= change
@@ -59,7 +59,7 @@ def test_what_is_too_short_is_locked(length: int) -> None:
         )
 
 
-def test_a_new_key_locks_and_the_old_one_still_unlocks_and_finds() -> None:
+def test_a_new_key_encrypts_and_the_old_one_still_decrypts_and_finds() -> None:
     before, after = Cipher([OLD]), Cipher([NEW, OLD])
     sealed = before.encrypt("2281", "legal-id", b"x")
     assert after.decrypt("2281", "legal-id", sealed) == b"x"
@@ -87,7 +87,7 @@ def test_keys_with_the_same_id_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("keys", [[], [b"short"], [OLD, OLD[:31]]])
-def test_a_safe_needs_whole_keys(keys: list[bytes]) -> None:
+def test_a_cipher_needs_whole_keys(keys: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Cipher(keys)
 
@@ -135,7 +135,7 @@ def test_a_key_comes_from_the_settings_or_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hemligt", "a" * 43, "åäö"])
-def test_a_wrong_key_is_refused_without_being_told(text: str, tmp_path: Path) -> None:
+def test_a_wrong_key_is_refused_without_being_repeated(text: str, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(text)
     for section in (VaultSection(key=SecretStr(text)), VaultSection(key_file=tmp_path / "key")):
         with pytest.raises(SettingsFault, match="32 bytes in base64") as fault:
@@ -149,7 +149,7 @@ def test_a_wrong_key_is_refused_without_being_told(text: str, tmp_path: Path) ->
 
 
 def command(tmp_path: Path, script: str) -> VaultSection:
-    """A command as somebody would write it, which needs no shell."""
+    """Return a command as an operator would write it, without a shell."""
     (tmp_path / "key.py").write_text(script)
     return VaultSection(key_command=(sys.executable, str(tmp_path / "key.py"), "secret/utskick"))
 
@@ -158,13 +158,14 @@ def test_a_key_comes_from_a_command(tmp_path: Path) -> None:
     text = new_key()
     section = command(
         tmp_path,
-        f"import sys\nassert sys.argv[1] == 'secret/utskick' and not sys.stdin.read()\nprint('{text}')\n",
+        "import sys\nassert sys.argv[1] == 'secret/utskick' and not "
+        f"sys.stdin.read()\nprint('{text}')\n",
     )
     locked = cipher_of(VaultSection(key=SecretStr(text)), None).encrypt("2281", "p", b"x")
     assert cipher_of(section, None).decrypt("2281", "p", locked) == b"x"
 
 
-def test_a_command_that_tells_no_key_is_one_sentence_that_repeats_nothing_of_it(
+def test_a_command_that_prints_no_key_is_one_sentence_that_repeats_nothing_of_it(
     tmp_path: Path,
 ) -> None:
     for script, said in (

@@ -1,5 +1,4 @@
-"""What is sealed opens for the same municipality, month and column, whole and unchanged, and in no
-other way."""
+"""A value decrypts for its municipality, month and column, unchanged, and in no other way."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ def test_any_bytes_come_back(plain: bytes, column: Column, municipality: str, nu
 def test_a_value_that_is_copied_elsewhere_does_not_open(
     plain: bytes, column: Column, other_column: Column, municipality: str, number: int
 ) -> None:
-    """With one key for all, so that nothing but what is bound to the value tells them apart."""
+    """With one key for all, so that only what is bound to the value differs."""
     sealed = MonthKey("2281", MONTH, KEY).encrypt(column, plain)
     there = MonthKey(municipality, Month(number), KEY)
     if (municipality, number, other_column) == ("2281", MONTH, column):
@@ -119,7 +118,7 @@ def test_each_piece_of_a_file_opens_alone(size: int) -> None:
 
 
 def test_pieces_that_are_moved_cut_or_of_another_file_are_noticed() -> None:
-    data = bytes(3 * CHUNK)  # all pieces are equal: only their places tell them apart
+    data = bytes(3 * CHUNK)  # all pieces are equal: only their numbers differ
     key, pieces = file_of(data)
     with pytest.raises(Locked):
         key.decrypt(0, pieces[1])
@@ -129,7 +128,7 @@ def test_pieces_that_are_moved_cut_or_of_another_file_are_noticed() -> None:
         key.decrypt(0, b"")
     shorter = LastingKey(KEY).file_key(
         sha256(data).digest(), 2 * CHUNK
-    )  # its last piece taken away, and the size told accordingly
+    )  # its last piece removed, and the size set accordingly
     assert shorter.pieces == 2
     with pytest.raises(Locked):
         shorter.decrypt(1, pieces[1])
@@ -138,7 +137,7 @@ def test_pieces_that_are_moved_cut_or_of_another_file_are_noticed() -> None:
             stranger.decrypt(0, pieces[0])
 
 
-def test_where_a_file_and_a_party_stand_cannot_be_told_without_the_key() -> None:
+def test_the_hashes_of_files_and_parties_cannot_be_made_without_the_key() -> None:
     digest = sha256(b"%PDF").digest()
     mine, other = LastingKey(KEY), LastingKey(OTHER)
     assert mine.file(digest) not in (digest, other.file(digest), mine.request(digest))

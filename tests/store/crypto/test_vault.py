@@ -1,5 +1,4 @@
-"""The vault's keys: made once, changed without stopping, and gone for good when they are
-destroyed."""
+"""Keys of the vault: made once, rotated without stopping, and gone for good once destroyed."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ OTHER = bytes([9]) * 32
 
 @pytest.fixture
 async def url(server: str) -> AsyncIterator[str]:
-    """Of a database in which nothing has ever been sealed; what comes after finds it so again."""
+    """Of a database in which nothing has ever been encrypted; later tests find it so again."""
     await empty(server, f"{ROWS}, {TABLES}")
     yield server
     await empty(server, f"{ROWS}, {TABLES}")
@@ -64,7 +63,7 @@ async def test_processes_that_need_a_months_first_key_together_come_to_one(url: 
         }
 
 
-async def test_processes_that_open_a_new_database_together_lock_alike(url: str) -> None:
+async def test_processes_that_open_a_new_database_together_encrypt_alike(url: str) -> None:
     async def lock() -> bytes:
         async with process(url) as database:
             return database.vault.encrypt(MID, b"hej")
@@ -75,8 +74,10 @@ async def test_processes_that_open_a_new_database_together_lock_alike(url: str) 
 
 
 async def test_keys_are_changed_without_stopping(url: str) -> None:
-    """One process has the old key alone, one has both: each reads what the other writes, also in a
-    month that begins meanwhile."""
+    """One process has the old key alone, one has both.
+
+    Each reads what the other writes, also in a month that begins meanwhile.
+    """
     async with process(url) as before:
         may, lasting, index = (
             await sealed(before),
@@ -111,7 +112,9 @@ async def test_keys_are_changed_without_stopping(url: str) -> None:
             pass
 
 
-async def test_a_key_that_is_wrapped_by_a_stranger_is_told_and_holds_up_no_other(url: str) -> None:
+async def test_a_key_that_is_wrapped_by_a_foreign_key_is_reported_and_stops_no_other(
+    url: str,
+) -> None:
     async with process(url, [NEW, OLD]) as both:
         june = await sealed(both, JUNE)
         await both.vault.rows.keep_only(both.vault.ring[0])
@@ -134,14 +137,15 @@ async def test_a_wrapped_key_that_is_moved_to_another_place_does_not_open(url: s
             await database.vault.ready(municipality_id, MAY)
         await database.pool.execute(
             "UPDATE vault_wraps w SET wrapped = o.wrapped FROM vault_wraps o"
-            " WHERE w.municipality_id = '2281' AND o.municipality_id = '2260' AND w.period = '2024-05' AND o.period = '2024-05'"
+            " WHERE w.municipality_id = '2281' AND o.municipality_id = '2260' AND w.period = "
+            "'2024-05' AND o.period = '2024-05'"
         )
     async with process(url) as database:
         with pytest.raises(Locked):
             await database.vault.ready(MID, MAY)
 
 
-async def test_what_is_sealed_for_a_municipality_opens_for_no_other(url: str) -> None:
+async def test_what_is_encrypted_for_a_municipality_decrypts_for_no_other(url: str) -> None:
     async with process(url) as database:
         value = await sealed(database)
         await database.vault.ready("2260", MAY)
@@ -154,7 +158,7 @@ async def test_what_is_sealed_for_a_municipality_opens_for_no_other(url: str) ->
 # -- the end of a month ----------------------------------------
 
 
-async def test_a_destroyed_month_is_gone_for_all_and_its_neighbours_stay(url: str) -> None:
+async def test_a_destroyed_month_is_unreadable_for_all_and_its_neighbours_are_not(url: str) -> None:
     async with process(url, trusted=0.0) as running, process(url) as other:
         may, june = await sealed(running), await sealed(running, JUNE)
         wrapped = await other.pool.fetchval(
@@ -203,8 +207,10 @@ async def test_what_would_be_lost_by_mistake_is_refused(url: str) -> None:
 async def waiting(database: Database, status: str) -> None:
     number = database.vault.of(MID, MAY).encrypt(Column.DESTINATION, b"+46701740605")
     await database.pool.execute(
-        "INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,"
-        " created_at, updated_at, expires_at) VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL',"
+        "INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, "
+        "priority, status, destination, awaited,"
+        " created_at, updated_at, expires_at) VALUES (gen_random_uuid(), $1, gen_random_uuid(), "
+        "gen_random_uuid(), 'sms', 'SMS', 'NORMAL',"
         " $2, $3, false, now(), now(), now())",
         MID,
         status,
@@ -212,7 +218,7 @@ async def waiting(database: Database, status: str) -> None:
     )
 
 
-async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url: str) -> None:
+async def test_records_of_a_destroyed_month_are_rejected_and_the_others_imported(url: str) -> None:
     async with process(url) as database:
         await database.vault.ready(MID, MAY)
         await KeyDestruction(database, MID, MAY).carry_out(None, NOW)
@@ -270,7 +276,7 @@ async def test_a_value_that_is_not_encrypted_is_not_returned(url: str) -> None:
             database.vault.decrypt_column(MID, Column.CONTENT, b'{"message": "hej"}')
 
 
-async def test_a_backup_without_the_vaults_tables_is_not_gone_on_with(url: str) -> None:
+async def test_a_backup_without_the_vaults_tables_is_not_opened(url: str) -> None:
     async with process(url) as database:
         await sealed(database)
     await empty(url, "vault_keys, vault_wraps")

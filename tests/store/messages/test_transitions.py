@@ -49,7 +49,7 @@ async def database(server: str) -> AsyncIterator[Database]:
 
 @dataclass(frozen=True)
 class Case:
-    """A delivery in a status, and the status that a transition is asked to move it to."""
+    """A delivery in a status, and the status that a transition is to move it to."""
 
     database: Database
     delivery: Delivery

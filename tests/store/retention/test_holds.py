@@ -1,4 +1,4 @@
-"""Holds: what they keep, from when on, and what is left of them."""
+"""Legal holds: what they keep, from when on, and what is left of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_hold_on_what_is_not_there_is_refused(database: Database) -> Non
 
 
 async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) -> None:
-    """A hold and a rule wait for the step that is being made, and no step begins beside it."""
+    """A hold and a rule wait for the running step, and no step begins beside it."""
     histories = Histories(database)
     made = await histories.batch(Told())
     await Tallies(database).keep_up()

@@ -1,5 +1,4 @@
-"""Retention: exactly what the rules allow is gone, whatever happens beside it, and what stays is
-whole."""
+"""Retention: exactly what the rules allow is removed, whatever happens concurrently."""
 
 from __future__ import annotations
 
@@ -43,7 +42,7 @@ async def run(
     step: int = 400,
     now: Any = NOW,
 ) -> RemovalCounts:
-    """Everything that may go, in steps."""
+    """Remove everything that may go, in steps."""
     retention, total = Retention(database, SMS if rules is None else rules, step), RemovalCounts()
     for walk in await retention.sweeps():
         while (gone := await retention.step(walk, now)) is not None:
@@ -68,7 +67,7 @@ async def held(database: Database, kind: HoldKind, subject: UUID) -> UUID:
     return made
 
 
-async def test_what_is_older_than_its_rule_is_gone_with_all_that_hangs_on_it(
+async def test_what_is_older_than_its_rule_is_removed_with_all_that_belongs_to_it(
     database: Database,
 ) -> None:
     histories = Histories(database)
@@ -170,7 +169,7 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
 
 
 @pytest.mark.parametrize("status", ["queued", "sending", "deferred", "uncertain", "gathered"])
-async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(
+async def test_what_is_pending_uncertain_or_gathered_stays_until_it_has_ended(
     database: Database, status: str
 ) -> None:
     histories = Histories(database)
@@ -184,7 +183,7 @@ async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(
     assert (await run(database, now=NOW + REST)).messages == len(made.messages)
 
 
-async def test_events_stay_until_they_are_counted_and_told(database: Database) -> None:
+async def test_events_stay_until_they_are_counted_and_delivered(database: Database) -> None:
     histories = Histories(database)
     await histories.batch(Told(), origin="Byggr")
     await histories.batch(Told(), origin="Skola")
@@ -192,7 +191,8 @@ async def test_events_stay_until_they_are_counted_and_told(database: Database) -
     await Tallies(database).keep_up()
     await database.pool.execute(
         """
-        INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at, tx, event_id, due_at)
+        INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at, tx,
+            event_id, due_at)
         VALUES ($1, $2, 'Byggr', '', '{}', '', $3, 0, 0, $3)
         """,
         MID,
@@ -223,8 +223,10 @@ async def test_a_file_stays_as_long_as_anything_refers_to_it(database: Database)
 
 
 async def test_a_file_that_is_just_being_referred_to_is_not_removed(database: Database) -> None:
-    """An accepting transaction has found the file, and has not committed; the last message that
-    referred to it goes meanwhile."""
+    """An accepting transaction has found the file, and has not committed.
+
+    The last message that referred to it is removed meanwhile.
+    """
     histories, owner = Histories(database), new_id()
     await histories.batch(Told(file="samma"))
     await Tallies(database).keep_up()
@@ -260,7 +262,7 @@ async def test_a_file_that_is_just_being_removed_is_written_again(database: Data
 
 
 async def test_a_delivery_that_changes_meanwhile_stays(database: Database) -> None:
-    """A report is being applied: its event is not committed, and would hang on nothing."""
+    """A report is being applied: its event is not committed, and would belong to nothing."""
     histories = Histories(database)
     made = await histories.batch(Told(), Told())
     await Tallies(database).keep_up()
@@ -270,7 +272,8 @@ async def test_a_delivery_that_changes_meanwhile_stays(database: Database) -> No
             made.messages[0],
         )
         await report.execute(
-            "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ($1, $2, 'delivered', $3)",
+            "INSERT INTO events (municipality_id, delivery_id, status, at)"
+            " VALUES ($1, $2, 'delivered', $3)",
             MID,
             changing,
             NOW,
@@ -322,7 +325,7 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(
     for hours in (
         1,
         2,
-    ):  # to the end of the walk that it was kept from, and once more from its beginning
+    ):  # to the end of the sweep that it was kept from, and once more from its beginning
         await run(database, now=NOW + hours * REST)
     lines = sum(
         [entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]],
@@ -365,7 +368,8 @@ async def test_a_batch_that_is_written_to_is_waited_for_and_then_left(database: 
         await writer.execute("UPDATE batches SET recipients = 2 WHERE id = $1", made.id)
         assert (await run(database)).is_nothing
         await writer.execute(
-            "INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($1, $2, $3, 1, $4)",
+            "INSERT INTO messages (id, municipality_id, batch_id, ordinal, at)"
+            " VALUES ($1, $2, $3, 1, $4)",
             new_id(),
             MID,
             made.id,
@@ -383,7 +387,8 @@ async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(
     hand_over = await histories.batch(Told(), kind=HAND_OVER)
     await database.pool.execute(
         """
-        INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, letters, closes_itself, opened_at, closed_at)
+        INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, letters,
+            closes_itself, opened_at, closed_at)
         VALUES ($1, $2, 'snail_mail', $3, 1, 1, true, $4, $4)
         """,
         hand_over.id,
@@ -404,7 +409,7 @@ async def test_a_hand_over_goes_with_the_request_whose_letters_it_carried(
     assert await histories.orphans() == {}
 
 
-async def test_the_protocol_cannot_be_changed(database: Database) -> None:
+async def test_the_log_of_retention_cannot_be_changed(database: Database) -> None:
     await Histories(database).batch(Told())
     await Tallies(database).keep_up()
     await run(database)
@@ -455,7 +460,7 @@ ENDED = {"sent", "delivered", "failed", "expired", "routed"}
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_exactly_what_the_rules_allow_is_gone(
+async def test_exactly_what_the_rules_allow_is_removed(
     database: Database,
     history: list[Any],
     rules: dict[str, int | None],
@@ -464,7 +469,8 @@ async def test_exactly_what_the_rules_allow_is_gone(
     chosen: int,
 ) -> None:
     await database.pool.execute(
-        "TRUNCATE batches, messages, deliveries, attempts, events, receipts, attachments, attachment_uses, tallies, watermarks, holds,"
+        "TRUNCATE batches, messages, deliveries, attempts, events, receipts, attachments, "
+        "attachment_uses, tallies, watermarks, holds,"
         " retention_rules, retention_places"
     )
     histories = Histories(database)
