@@ -3,7 +3,6 @@ told."""
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from stdnum import luhn
 
+from tests.contracts.faulty_server import FaultyServer, Reply, json, text
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.digital_invoice.channel import DigitalInvoiceChannel
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
@@ -24,7 +24,6 @@ from utskick.domain.channel import Draft, Plan, RequestContext
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.preparation import Prepared, Ready
-from utskick.outgoing.http_client import ANSWER_LIMIT
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.kivra import TENANT, KivraSimulator
@@ -147,76 +146,50 @@ class Town:
         )  # type: ignore[return-value]
 
 
-class Told:
-    """``tests.contracts.provider.Stage``: Kivra as a server that answers as told."""
+def _no(code: str, **headers: str) -> Reply:
+    members = {"code": code, "short_message": "no"}
+    return json(int(code[:3]), members, x_error_code=code, **headers)
+
+
+REPLIES: dict[str, Reply] = {
+    "throttle": _no("42900", Retry_After="30"),
+    "temporary": _no("50000"),
+    "login": _no("40100"),
+    "refuse": _no("40044"),
+    "garbage": text(200, "<html>It works!</html>"),
+}
+
+
+class KivraStage(FaultyServer):
+    """Kivra of the test, with the channel in front of it."""
 
     carries_key = False
     names_retry_time = True
 
-    async def open(self) -> Told:
-        self.keys: list[str] = []
-        self.bodies: list[bytes] = []
-        self._how, self._over = "well", asyncio.Event()
-        app = web.Application()
-        app.router.add_post("/v1/auth", self._authorize)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self.server = TestServer(app, host="127.0.0.1")
-        await self.server.start_server()
+    def __init__(self) -> None:
+        super().__init__(REPLIES, text(201, kivra_objkey="obj-1"))
+
+    async def open(self) -> KivraStage:
+        await self.open_server("/v1/auth")
         self.roll = Roll()
-        self.channel = channel_at(str(self.server.make_url("/")).rstrip("/"), self.roll)
+        self.channel = channel_at(self.url("/").rstrip("/"), self.roll)
         plan = planned(self.channel, body(self.roll.enter(person())))
         prepared = await self.channel.prepare(draft_of(plan), uuid4())
         assert isinstance(prepared, Ready)
         self.draft = draft_of(plan, prepared.frozen)
         await self.channel.close()  # so that the first call of a test opens its own connection
-        self.channel = channel_at(str(self.server.make_url("/")).rstrip("/"), self.roll)
+        self.channel = channel_at(self.url("/").rstrip("/"), self.roll)
         return self
 
     async def close(self) -> None:
-        self._over.set()
         await self.channel.close()
-        await self.server.close()
-
-    async def misbehave(self, how: str) -> None:
-        self._how = how
-        if how == "gone":
-            await self.server.close()
+        await self.close_server()
 
     async def send(self, key: object) -> Outcome:
         assert isinstance(key, UUID)
         return await self.channel.send(self.draft, key, "kivra")
 
-    async def _authorize(self, request: web.Request) -> web.Response:
-        return web.json_response({"access_token": "t", "expires_in": 28800, "token_type": "bearer"})
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/usermatch/ssn"):
             return web.json_response({"list": orjson.loads(await request.read())["list"]})
-        self.bodies.append(await request.read())
-        assert isinstance(request.transport, asyncio.Transport)
-        match self._how:
-            case "throttle":
-                return _no("42900", **{"Retry-After": "30"})
-            case "temporary":
-                return _no("50000")
-            case "login":
-                return _no("40100")
-            case "refuse":
-                return _no("40044")
-            case "timeout":
-                await asyncio.wait_for(self._over.wait(), 30)
-            case "drop":
-                request.transport.abort()
-            case "garbage":
-                return web.Response(status=200, text="<html>It works!</html>")
-            case "oversized":
-                return web.Response(status=201, body=b"x" * (ANSWER_LIMIT + 1))
-        return web.Response(status=201, headers={"kivra-objkey": "obj-1"})
-
-
-def _no(code: str, **headers: str) -> web.Response:
-    return web.json_response(
-        {"code": code, "short_message": "no"},
-        status=int(code[:3]),
-        headers={"x-error-code": code, **headers},
-    )
+        return await super().answer(request)

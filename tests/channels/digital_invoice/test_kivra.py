@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.channels.digital_invoice.stage import Told, Town, body, person
+from tests.channels.digital_invoice.stage import KivraStage, Town, body, person
 from tests.contracts.provider import ProviderContract
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
@@ -26,19 +26,19 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
 
 
 @pytest.fixture
-async def told() -> AsyncIterator[Told]:
-    told = await Told().open()
+async def told() -> AsyncIterator[KivraStage]:
+    told = await KivraStage().open()
     yield told
     await told.close()
 
 
 class TestKivra(ProviderContract):
     @pytest.fixture
-    async def stage(self, told: Told) -> Told:
+    async def stage(self, told: KivraStage) -> KivraStage:
         return told
 
 
-async def test_the_content_is_the_one_of_kivras_schema(told: Told) -> None:
+async def test_the_content_is_the_one_of_kivras_schema(told: KivraStage) -> None:
     assert await told.send(new_id()) == Sent("obj-1")
     content = orjson.loads(told.bodies[0])
     assert content.pop("parts")[0]["name"] == "faktura.pdf"
@@ -65,7 +65,7 @@ async def test_the_content_is_the_one_of_kivras_schema(told: Told) -> None:
     }
 
 
-async def test_a_repeat_is_the_same_to_the_byte(told: Told) -> None:
+async def test_a_repeat_is_the_same_to_the_byte(told: KivraStage) -> None:
     await told.misbehave("drop")
     assert isinstance(await told.send(new_id()), Uncertain)
     await told.misbehave("well")

@@ -3,10 +3,9 @@ certificate, and the real channel before it."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
+from tests.contracts.faulty_server import FaultyServer, Reply, text
 from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
@@ -45,33 +45,24 @@ S1, S3 = (
     "http://minameddelanden.gov.se/schema/Service/v3",
 )
 C3 = "http://minameddelanden.gov.se/schema/Common/v3"
-Make = Callable[[], web.Response]
 
 
-def soap(inside: str, status: int = 200) -> Make:
+def soap(inside: str, status: int = 200) -> Reply:
     body = f'<soap:Envelope xmlns:soap="{SOAP}"><soap:Body>{inside}</soap:Body></soap:Envelope>'
     return lambda: web.Response(
         status=status, body=body.encode(), headers={"Content-Type": "text/xml; charset=utf-8"}
     )
 
 
-def text(status: int, words: str, **headers: str) -> Make:
-    return lambda: web.Response(
-        status=status,
-        text=words,
-        headers={key.replace("_", "-"): value for key, value in headers.items()},
-    )
-
-
-def result(parse_delivery: str, recipient: str = NUMBER) -> Make:
+def result(delivered: str, recipient: str = NUMBER) -> Reply:
     return soap(
         f'<ns8:deliverSecureResponse xmlns:ns8="{S3}" xmlns:ns10="{S1}">\n <ns8:return><ns10:TransId>{TRANS_ID}</ns10:TransId>'
-        f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{parse_delivery}</ns10:Delivered></ns10:Status>"
+        f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{delivered}</ns10:Delivered></ns10:Status>"
         f"</ns8:return></ns8:deliverSecureResponse>"
     )
 
 
-def fault(code: int = 5000, call_id: str = TRANS_ID) -> Make:
+def fault(code: int = 5000, call_id: str = TRANS_ID) -> Reply:
     said = f"<ErrorCode>{code}</ErrorCode><Description>x</Description><CallId>{call_id}</CallId>"
     detail = f'<applicationFault xmlns="{C3}">{said}</applicationFault>'
     return soap(
@@ -80,14 +71,14 @@ def fault(code: int = 5000, call_id: str = TRANS_ID) -> Make:
     )
 
 
-def plain_fault(who: str) -> Make:
+def plain_fault(who: str) -> Reply:
     return soap(
         f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>x</faultstring></soap:Fault>",
         500,
     )
 
 
-ANSWERS: dict[str, Make] = {
+ANSWERS: dict[str, Reply] = {
     "well": result("true"),
     "temporary": fault(),
     "login": text(403, "no"),
@@ -149,7 +140,7 @@ class Clock:
         return self.now
 
 
-class Stage:
+class Stage(FaultyServer):
     """``ProviderContract``'s stage: what misbehaves is the operator, unless ``register`` gives an
     answer of its own."""
 
@@ -157,20 +148,17 @@ class Stage:
     names_retry_time = True
 
     def __init__(self, folder: Path, **account: Any) -> None:
+        super().__init__(ANSWERS, text(500))
         self.authority = Authority()
         self.clock = Clock()
         self.people = People({ANNA: NUMBER})
-        self.answers = dict(ANSWERS)
-        self.register: Make | None = None
-        self.parse_reachability: dict[str, dict[str, str]] = {}
-        self.keys: list[str] = []
+        self.register: Reply | None = None
+        self.reachability: dict[str, dict[str, str]] = {}
         self.envelopes: list[bytes] = []
         self.headers: list[Mapping[str, str]] = []
         self.questions: list[list[str]] = []
         self.channels: list[DigitalMailChannel] = []
         self.folder, self._account = folder, account
-        self._how = "well"
-        self._over = asyncio.Event()
         self._frozen: dict[UUID, bytes | None] = {}
 
     async def open(self) -> Stage:
@@ -243,10 +231,8 @@ class Stage:
             await channel.close()
         await self.runner.cleanup()
 
-    async def misbehave(self, how: str) -> None:
-        self._how = how
-        if how == "gone":
-            await self.runner.cleanup()
+    async def stop_listening(self) -> None:
+        await self.runner.cleanup()
 
     def draft(self, party_id: str | None = ANNA, **content: Any) -> Draft:
         members = {
@@ -278,9 +264,9 @@ class Stage:
         if self.register is not None:
             return self.register()
         said = {
-            r: self.parse_reachability.get(r, {})
+            r: self.reachability.get(r, {})
             for r in recipients
-            if self.parse_reachability.get(r, {}) != {"omitted": "yes"}
+            if self.reachability.get(r, {}) != {"omitted": "yes"}
         }
         returns = "".join(
             standing(
@@ -299,9 +285,4 @@ class Stage:
         self.envelopes.append(body)
         self.headers.append(dict(request.headers))
         self.keys.extend(re.findall(r"<Header><Id>([^<]+)</Id>", body.decode())[:1])
-        assert isinstance(request.transport, asyncio.Transport)
-        if self._how == "timeout":
-            await asyncio.wait_for(self._over.wait(), 30)
-        elif self._how == "drop":
-            request.transport.abort()
-        return self.answers.get(self._how, text(500, ""))()
+        return await self.fail(request) or self.replies.get(self._how, self._default)()

@@ -93,7 +93,7 @@ def doorman(stage: Stage, tmp_path: Path) -> Iterator[Doorman]:
 async def test_a_certificate_that_an_operator_does_not_take_is_ours_and_nothing_was_sent(
     stage: Stage, doorman: Doorman, tmp_path: Path, which: str
 ) -> None:
-    stage.parse_reachability[NUMBER] = {"address": f"https://127.0.0.1:{doorman.port}/Service/v3"}
+    stage.reachability[NUMBER] = {"address": f"https://127.0.0.1:{doorman.port}/Service/v3"}
     operators = {KIVRA: {"name": "Kivra", "hosts": [f"127.0.0.1:{doorman.port}"]}}
     key = new_id()
     prepared = await stage.channel_with(operators=operators).prepare(stage.draft(), key)

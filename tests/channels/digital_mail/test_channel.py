@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.channels.digital_mail.pki import ORGANIZATION
-from tests.channels.digital_mail.stage import ANNA, NUMBER, OTHER, Stage, text
+from tests.channels.digital_mail.stage import ANNA, NUMBER, OTHER, Stage
 from tests.channels.digital_mail.test_reachability import BO, CARIN
+from tests.contracts.faulty_server import text
 from utskick.channels.digital_mail.mailboxes import RegisterUnavailable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.domain.attachment import Attachment
@@ -270,8 +271,8 @@ async def ask(stage: Stage, *parties: str, asked: RequestContext = HERE) -> Any:
 async def test_mailboxes_are_told_in_the_order_asked(stage: Stage) -> None:
     unknown = "6a5c3d04-412d-11ec-973a-0242ac139999"
     stage.people.known = {ANNA: NUMBER, BO: "190001010001", CARIN: "190001010002"}
-    stage.parse_reachability["190001010001"] = {"type": "Not", "supplier": "", "accepted": "false"}
-    stage.parse_reachability["190001010002"] = {"supplier": OTHER, "name": "Brevdosan"}
+    stage.reachability["190001010001"] = {"type": "Not", "supplier": "", "accepted": "false"}
+    stage.reachability["190001010002"] = {"supplier": OTHER, "name": "Brevdosan"}
     assert await ask(stage, BO, unknown, ANNA, CARIN) == [
         {"partyId": BO, "reachable": False, "reason": "No service supplier available"},
         {

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from utskick.channels.digital_mail.html_check import MOST, faults
 
-LINK = "must be an inlined image (data:image/png;base64,…), not a link"
-STYLE = "a style must not fetch anything: images are inlined as data:image/…;base64"
-FETCHED = "is not allowed: nothing in a message may be fetched from elsewhere"
+LINK = "must be an inline image (data:image/png;base64,…), not an address"
+STYLE = "a style must not load anything: inline images as data:image/…;base64"
+FETCHED = "is not allowed: a message must not load external resources"
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
@@ -42,47 +42,47 @@ def test_what_can_be_sent(text: str) -> None:
         ("<p>a", "line 1, column 1: <p> is not closed"),
         ("a\n  <div><p>b</div>", "line 2, column 8: <p> is not closed before </div>"),
         ("a\r\n</p>", "line 2, column 1: </p> closes a tag that is not open"),
-        ("<br></br>", "line 1, column 5: </br> closes nothing: <br> has no end tag"),
+        ("<br></br>", "line 1, column 5: </br> is not allowed: <br> has no end tag"),
         ("<div/>", "line 1, column 1: <div> is not closed"),
         (
             "1 < 2",
-            "line 1, column 3: '<' begins no tag that can be read; as text it is written &lt;",
+            "line 1, column 3: '<' does not begin a valid tag; as text it must be written &lt;",
         ),
         (
             '<p class="a>b</p>',
-            "line 1, column 1: '<' begins no tag that can be read; as text it is written &lt;",
+            "line 1, column 1: '<' does not begin a valid tag; as text it must be written &lt;",
         ),
         (
             "a & b",
-            "line 1, column 3: '&' begins no character reference; as text it is written &amp;",
+            "line 1, column 3: '&' does not begin a character reference; as text it must be written &amp;",
         ),
-        ("&nonesuch;", "line 1, column 1: &nonesuch; is no character that HTML knows"),
+        ("&nonesuch;", "line 1, column 1: &nonesuch; is not a character reference of HTML"),
         ("<!-- a", "line 1, column 1: the comment is not closed"),
         ("<!--[if mso]> <![endif]-->", "line 1, column 1: a conditional comment is not allowed"),
-        ("<p a='1' A='2'>b</p>", "line 1, column 10: the attribute a of <p> stands twice"),
+        ("<p a='1' A='2'>b</p>", "line 1, column 10: the attribute a of <p> is repeated"),
         (
             "<script>alert('</p>')</script>",
-            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+            "line 1, column 1: <script> is not allowed: a message must not contain scripts",
         ),
         (
             "<SCRIPT SRC='a.js'></SCRIPT>",
-            "line 1, column 1: <script> is not allowed: nothing in a message may run",
+            "line 1, column 1: <script> is not allowed: a message must not contain scripts",
         ),
         (
             "<p onclick='x()'>a</p>",
-            "line 1, column 4: the attribute onclick is not allowed: nothing in a message may run",
+            "line 1, column 4: the attribute onclick is not allowed: a message must not contain scripts",
         ),
         (
             "<a href='javascript:x()'>a</a>",
-            "line 1, column 4: the attribute href must not hold a script",
+            "line 1, column 4: the attribute href must not contain a script",
         ),
         (
             "<a href=' jav&#x09;ascript:x()'>a</a>",
-            "line 1, column 4: the attribute href must not hold a script",
+            "line 1, column 4: the attribute href must not contain a script",
         ),
         (
             "<a href='data:text/html,a'>a</a>",
-            "line 1, column 4: the attribute href must not hold a script",
+            "line 1, column 4: the attribute href must not contain a script",
         ),
         ("<img src='https://a.se/x.png'>", "line 1, column 6: the attribute src of <img> " + LINK),
         ("<img src='cid:a'>", "line 1, column 6: the attribute src of <img> " + LINK),
@@ -105,11 +105,11 @@ def test_what_can_be_sent(text: str) -> None:
         ("<link rel='stylesheet' href='a.css'>", "line 1, column 1: <link> " + FETCHED),
         (
             "<iframe></iframe>",
-            "line 1, column 1: <iframe> is not allowed: nothing in a message may run",
+            "line 1, column 1: <iframe> is not allowed: a message must not contain scripts",
         ),
         (
             "<meta http-equiv='Refresh' content='0;url=x'>",
-            "line 1, column 7: a message must not lead elsewhere by itself (refresh)",
+            "line 1, column 7: a message must not redirect (refresh)",
         ),
         (
             "<svg><image href='https://a'/></svg>",
@@ -126,7 +126,7 @@ def test_all_faults_are_told_in_the_order_of_the_text() -> None:
     assert [(f.line, f.what[:12]) for f in found] == [
         (2, "<b> is not c"),
         (3, "the attribut"),
-        (4, "'&' begins n"),
+        (4, "'&' does not"),
     ]
 
 
@@ -169,3 +169,56 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
     start = time.process_time()
     faults(piece * (1_000_000 // len(piece)))
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<ul><li>a<li>b</ul>", "line 1, column 10: <li> is not closed before </ul>"),
+        ("<b><i>a</b></i>", "line 1, column 4: <i> is not closed before </b>"),
+        ("<b><i>a</b></i>", "line 1, column 12: </i> closes a tag that is not open"),
+        ("<P>a</p></P>", "line 1, column 9: </p> closes a tag that is not open"),
+        ("<p></p/>", "line 1, column 4: '<' does not begin a valid tag"),
+        ("<a href=x onclick>a</a>", "line 1, column 11: the attribute onclick is not allowed"),
+        ("<A HREF=JavaScript:x()>a</A>", "line 1, column 4: the attribute href must not contain"),
+        ("<form><form></form></form><p>", "line 1, column 27: <p> is not closed"),
+        ("<![CDATA[<p>]]>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<?php echo 1 ?>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p a=1b=2 c='>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p a'b>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<!-- a --!><p></p>", "line 1, column 1: the comment is not closed"),
+        ("a\r\rb\n<i>", "line 4, column 1: <i> is not closed"),
+        ("&#x110000000;", "line 1, column 1: '&' does not begin a character reference"),
+        ("<input/>&copy", "line 1, column 9: '&' does not begin a character reference"),
+    ],
+)
+def test_neighbours_of_what_is_wrong_are_told_too(text: str, told: str) -> None:
+    assert any(str(fault).startswith(told) for fault in faults(text)), faults(text)
+
+
+@pytest.mark.parametrize("name", ["area", "br", "col", "hr", "input", "param", "wbr"])
+def test_void_elements_need_no_end(name: str) -> None:
+    assert faults(f"<{name}><{name.upper()}/>") == []
+
+
+NAMES = st.sampled_from(["p", "B", "div", "td", "h1"])
+TREES = st.recursive(
+    st.sampled_from(["", "a", "&lt;", "<br>", "<!-- <i> -->", "å\n"]),
+    lambda inner: st.builds(
+        lambda name, parts: f"<{name} class='x'>{''.join(parts)}</{name.lower()}>",
+        NAMES,
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=20,
+)
+
+
+@given(TREES, NAMES)
+def test_a_well_formed_tree_is_sent_and_one_more_tag_is_told_at_its_place(
+    tree: str, name: str
+) -> None:
+    assert faults(tree) == []
+    (fault,) = faults(f"{tree}<{name}>")
+    lines = tree.split("\n")
+    assert (fault.line, fault.column) == (len(lines), len(lines[-1]) + 1)
+    assert fault.what == f"<{name.lower()}> is not closed"

@@ -25,8 +25,8 @@ from tests.channels.digital_mail.stage import (
     plain_fault,
     result,
     soap,
-    text,
 )
+from tests.contracts.faulty_server import text
 from tests.contracts.provider import ProviderContract
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
@@ -110,7 +110,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
     ],
 )
 async def test_every_answer_has_its_class(stage: Stage, answer: Any, kind: type) -> None:
-    stage.answers["well"] = answer
+    stage.replies["well"] = answer
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
     assert NUMBER not in repr(outcome)
@@ -123,12 +123,12 @@ async def test_an_entity_from_outside_is_not_fetched(stage: Stage, tmp_path: Pat
     said = result("&x;")().body
     assert isinstance(said, bytes)
     hostile = f'<!DOCTYPE a [<!ENTITY x SYSTEM "file://{secret}">]>'.encode() + said
-    stage.answers["well"] = lambda: web.Response(body=hostile)
+    stage.replies["well"] = lambda: web.Response(body=hostile)
     assert isinstance(await stage.send(new_id()), Uncertain)
 
 
 async def test_ten_megabytes_of_answer_are_not_read(stage: Stage) -> None:
-    stage.answers["well"] = lambda: web.Response(body=b"<a>" + b" " * 10_000_000 + b"</a>")
+    stage.replies["well"] = lambda: web.Response(body=b"<a>" + b" " * 10_000_000 + b"</a>")
     outcome = await stage.send(new_id())
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.code == "oversized-answer"
@@ -166,7 +166,7 @@ async def test_a_repeat_is_the_same_to_the_byte_whatever_changed_meanwhile(stage
     await stage.misbehave("timeout")
     assert isinstance(await stage.send(key), Uncertain)
     stage.clock.now += timedelta(days=1)
-    stage.parse_reachability[NUMBER] = {"type": "Not"}
+    stage.reachability[NUMBER] = {"type": "Not"}
     sender = {
         "name": "Kommunen",
         "municipality": "2281",

@@ -3,7 +3,6 @@ subscriptions in memory, the real channel."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.contracts.faulty_server import FaultyServer, Reply, text
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.push.channel import PushChannel, build
 from utskick.channels.push.requests import PushRequest
@@ -23,7 +23,6 @@ from utskick.domain.channel import Draft, Plan, RequestContext
 from utskick.domain.directory_ports import Directory, Neighbours, Subscription
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import ANSWER_LIMIT
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import Faults
 from utskick.sandbox.ledger import Ledger
@@ -33,7 +32,6 @@ from utskick.sandbox.push.server import PushSimulator, section
 PARTY = "0190b1c2-0000-7000-8000-00000000a11a"
 CONTENT = {"title": "Biblioteket", "message": "Din bok finns att hämta."}
 APPS = {"provider": "fcm", "project": "app", "service_account_file": "/none.json"}
-Make = Callable[[], web.Response]
 
 
 def body(*parties: str, **more: Any) -> dict[str, Any]:
@@ -163,24 +161,20 @@ class SandboxStage:
         return self.ledger.of("push", recipient)
 
 
-class ServerStage:
-    """A push service that answers as told. ``answers``: by how it behaves; ``read``: the delivery's
-    id in the body of a call."""
+class ServerStage(FaultyServer):
+    """A push service of the test, with the channel in front of it. ``answers``: its replies.
+
+    ``read``: returns the delivery's id in the body of a call.
+    """
 
     carries_key = True
     names_retry_time = True
 
-    def __init__(self, answers: dict[str, Make], read: Callable[[bytes], str]) -> None:
-        self.answers = answers
-        self.keys: list[str] = []
-        self.calls: list[web.BaseRequest] = []
-        self.bodies: list[bytes] = []
-        self.tokens_given = 0
-        self.token_answers: list[Make] = []
+    def __init__(self, answers: dict[str, Reply], read: Callable[[bytes], str]) -> None:
+        super().__init__({"throttle": text(429, Retry_After="30"), **answers}, text(500))
+        self.token_name = SECRET
         self.devices = Devices()
         self._read = read
-        self._how = "well"
-        self._over = asyncio.Event()
 
     async def open(
         self,
@@ -188,12 +182,8 @@ class ServerStage:
         address: Callable[[str], Mapping[str, str]],
         account: Callable[[str], dict[str, Any]],
     ) -> ServerStage:
-        app = web.Application()
-        app.router.add_post("/token", self._give_token)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self.server = TestServer(app, host="127.0.0.1")
-        await self.server.start_server()
-        self.base = str(self.server.make_url("")).rstrip("/")
+        await self.open_server("/token")
+        self.base = self.url().rstrip("/")
         self.kind = kind
         self.destination = self.devices.add(kind, address(self.base))
         swift = {"provider": kind, **PATIENCE}
@@ -201,50 +191,18 @@ class ServerStage:
         return self
 
     async def close(self) -> None:
-        self._over.set()
         await self.channel.close()
-        await self.server.close()
+        await self.close_server()
 
     async def misbehave(self, how: str) -> None:
-        self._how = how
-        if how == "gone":
-            await self.server.close()
+        await super().misbehave("no-http" if how == "garbage" else how)
 
     async def send(self, key: object, **content: Any) -> Outcome:
         assert isinstance(key, UUID)
         return await self.channel.send(draft(self.destination, **content), key, self.kind)
 
-    async def _give_token(self, request: web.Request) -> web.Response:
-        self.tokens_given += 1
-        if self.token_answers:
-            return self.token_answers.pop(0)()
-        return web.json_response(
-            {
-                "access_token": f"{SECRET}-{self.tokens_given}",
-                "token_type": "Bearer",
-                "expires_in": 3599,
-            }
-        )
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        data = await request.read()
-        self.calls.append(request)
-        self.bodies.append(data)
-        self.keys.append(self._read(data))
-        transport = request.transport
-        assert isinstance(transport, asyncio.Transport)
-        if self._how == "timeout":
-            await asyncio.wait_for(self._over.wait(), 30)
-        elif self._how == "drop":
-            transport.abort()
-        elif self._how == "oversized":
-            return web.Response(body=b"x" * (ANSWER_LIMIT + 1))
-        elif self._how == "garbage":
-            transport.write(b"\x00\x01 nothing that HTTP knows\r\n\r\n")
-            transport.close()
-        if self._how == "throttle":
-            return web.Response(status=429, headers={"Retry-After": "30"})
-        return self.answers.get(self._how, lambda: web.Response(status=500))()
+    def key_of(self, body: bytes) -> str:
+        return self._read(body)
 
 
 #: A browser of the test, whose keys the test holds.

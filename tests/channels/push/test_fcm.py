@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from tests.channels.push.stage import Make, ServerStage, channel, draft
+from tests.channels.push.stage import ServerStage, channel, draft
+from tests.contracts.faulty_server import Reply
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.push.payload import Notification
 from utskick.channels.push.service_account import SCOPE, ServiceAccount
@@ -31,7 +32,7 @@ KEY = rsa.generate_private_key(65537, 2048)
 NAME = "projects/sundsvall-app/messages/0:1500415314455276%31bd1c9631bd1c96"
 
 
-def fault(status: int, word: str | None, code: str | None = None, **headers: str) -> Make:
+def fault(status: int, word: str | None, code: str | None = None, **headers: str) -> Reply:
     """google.rpc.Status as FCM answers with it."""
     details = (
         [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}]
@@ -214,9 +215,9 @@ MINUTE = timedelta(minutes=1)
     ],
 )
 async def test_every_error_has_its_meaning(
-    stage: ServerStage, answer: Make, kind: type, code: str, after: timedelta | None
+    stage: ServerStage, answer: Reply, kind: type, code: str, after: timedelta | None
 ) -> None:
-    stage.answers = {"well": answer}
+    stage.replies = {"well": answer}
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
     assert outcome.reason.code == code  # type: ignore[attr-defined]
@@ -233,7 +234,7 @@ async def test_a_token_is_fetched_once_for_many(stage: ServerStage) -> None:
 
 async def test_a_token_that_is_not_taken_is_renewed_once(stage: ServerStage) -> None:
     answers = [ANSWERS["login"], ANSWERS["well"]]
-    stage.answers = {"well": lambda: answers.pop(0)()}
+    stage.replies = {"well": lambda: answers.pop(0)()}
     assert await stage.send(new_id()) == Sent(NAME)
     assert [call.headers["Authorization"] for call in stage.calls] == [
         f"Bearer {SECRET}-1",
@@ -257,9 +258,9 @@ async def test_a_second_refusal_is_our_mistake(stage: ServerStage) -> None:
     ],
 )
 async def test_without_a_token_nothing_is_sent(
-    stage: ServerStage, answer: Make, kind: type
+    stage: ServerStage, answer: Reply, kind: type
 ) -> None:
-    stage.token_answers = [answer]
+    stage.token_replies = [answer]
     assert isinstance(await stage.send(new_id()), kind)
     assert stage.calls == []
 

@@ -142,7 +142,7 @@ async def test_the_path_of_the_message_is_the_reference(stage: ServerStage) -> N
 
 @pytest.mark.parametrize("location", [None, "", "http://[", "/" + "x" * 600])
 async def test_a_strange_reference_is_none(stage: ServerStage, location: str | None) -> None:
-    stage.answers = {
+    stage.replies = {
         "well": lambda: web.Response(
             status=201, headers={"Location": location} if location is not None else {}
         )
@@ -161,7 +161,7 @@ async def test_a_strange_reference_is_none(stage: ServerStage, location: str | N
     ],
 )
 async def test_every_status_has_its_meaning(stage: ServerStage, status: int, kind: type) -> None:
-    stage.answers = {
+    stage.replies = {
         "well": lambda: web.Response(status=status, headers={"Location": "/elsewhere"})
     }
     assert isinstance(await stage.send(new_id()), kind)
@@ -174,7 +174,7 @@ async def test_every_status_has_its_meaning(stage: ServerStage, status: int, kin
 async def test_a_subscription_is_removed_when_the_service_says_that_it_is_gone(
     stage: ServerStage, status: int, removed: bool
 ) -> None:
-    stage.answers = {"well": lambda: web.Response(status=status)}
+    stage.replies = {"well": lambda: web.Response(status=status)}
     await stage.send(new_id())
     assert bool(stage.devices.removed) is removed
 

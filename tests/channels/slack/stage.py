@@ -3,25 +3,21 @@ of it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import orjson
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.contracts.faulty_server import FaultyServer, Reply, json
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.slack.channel import SlackChannel, build
 from utskick.channels.slack.settings import SlackSettings
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import ANSWER_LIMIT
 
 OURS, BROUGHT = f"xoxb-ours-{SECRET}", f"xoxb-brought-{SECRET}"
-Make = Callable[[], web.Response]
 
 
 def channel(**accounts: dict[str, Any]) -> SlackChannel:
@@ -44,18 +40,11 @@ def draft(
     )
 
 
-def json(status: int, members: object, **headers: str) -> Make:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda: web.Response(
-        status=status, body=orjson.dumps(members), content_type="application/json", headers=named
-    )
-
-
-def no(error: str) -> Make:
+def no(error: str) -> Reply:
     return json(200, {"ok": False, "error": error})
 
 
-ANSWERS: dict[str, Make] = {
+ANSWERS: dict[str, Reply] = {
     "well": json(
         200, {"ok": True, "channel": "C1", "ts": "1503435956.000247", "message": {"text": "x"}}
     ),
@@ -78,36 +67,28 @@ ANSWERS: dict[str, Make] = {
 }
 
 
-class SlackStage:
-    """``misbehave`` with a word of ``ANSWERS``, or with how the connection fails."""
+class SlackStage(FaultyServer):
+    """Slack of the test, with the channel in front of it."""
 
     carries_key = True
     names_retry_time = True
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.calls: list[web.BaseRequest] = []
-        self.asked: list[dict[str, Any]] = []
-        self._how = "well"
-        self._over = asyncio.Event()
+        super().__init__(ANSWERS, ANSWERS["500"])
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """The members of each call."""
+        return [orjson.loads(body) if body else {} for body in self.bodies]
 
     async def open(self) -> SlackStage:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self.server = TestServer(app, host="127.0.0.1")
-        await self.server.start_server()
-        self.channel = channel(ours=account(str(self.server.make_url("/api/"))))
+        await self.open_server()
+        self.channel = channel(ours=account(self.url("/api/")))
         return self
 
     async def close(self) -> None:
-        self._over.set()
         await self.channel.close()
-        await self.server.close()
-
-    async def misbehave(self, how: str) -> None:
-        self._how = how
-        if how == "gone":
-            await self.server.close()
+        await self.close_server()
 
     async def send(
         self, key: object, *, brought: bool = False, message: str = "Servern är *nere*."
@@ -115,17 +96,5 @@ class SlackStage:
         assert isinstance(key, UUID)
         return await self.channel.send(draft(message, brought=brought), key, "ours")
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        self.calls.append(request)
-        self.asked.append(orjson.loads(body) if body else {})
-        self.keys.append(self.asked[-1].get("client_msg_id", ""))
-        transport = request.transport
-        assert isinstance(transport, asyncio.Transport)
-        if self._how == "timeout":
-            await asyncio.wait_for(self._over.wait(), 30)
-        elif self._how == "drop":
-            transport.abort()
-        elif self._how == "oversized":
-            return web.Response(body=b"x" * (ANSWER_LIMIT + 1))
-        return ANSWERS.get(self._how, ANSWERS["500"])()
+    def key_of(self, body: bytes) -> str:
+        return str(orjson.loads(body).get("client_msg_id", "")) if body else ""

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.channels.sms.stage import ServerStage, account, channel, draft, json
+from tests.channels.sms.stage import ServerStage, account, channel, draft
+from tests.contracts.faulty_server import json
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.requests import ShortSmsRequest, SmsBatchRequest, SmsRequest

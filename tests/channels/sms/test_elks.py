@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.channels.sms.stage import ServerStage, account, channel, draft, json, text
+from tests.channels.sms.stage import ServerStage, account, channel, draft
+from tests.contracts.faulty_server import json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import build
 from utskick.channels.sms.settings import SmsSettings

@@ -10,7 +10,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from tests.channels.sms.stage import ServerStage, account, channel, json, text
+from tests.channels.sms.stage import ServerStage, account, channel
+from tests.contracts.faulty_server import json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.link import by_code, by_report
 from utskick.domain.channel import ProviderCallback, Report

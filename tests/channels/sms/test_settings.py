@@ -45,7 +45,7 @@ def test_the_three_providers_are_known_by_their_names() -> None:
         ({"sender": "Sundsvalls kommun"}, "size must be between 3 and 11"),
         ({"senders": {"2281": "Sundsvall"}}, "Extra inputs are not permitted"),
         ({"segment_limit": 256}, "less than or equal to 255"),
-        ({"public_url": "utskick.example.se"}, "must be a whole address"),
+        ({"public_url": "utskick.example.se"}, "must be a complete address"),
         ({"colour": "red"}, "Extra inputs are not permitted"),
         ({"accounts": {"a/b": account("link", BASE)}}, "should match pattern"),
         (

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from tests.channels.sms.stage import ServerStage, json, text
+from tests.channels.sms.stage import ServerStage
+from tests.contracts.faulty_server import json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
@@ -93,7 +94,7 @@ async def test_a_refused_token_is_renewed_once_and_the_call_repeated_once(
 async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> None:
     await stage.send(new_id())
     first = [lambda: web.Response(status=401)] * 5
-    stage.answers = {"well": lambda: first.pop()() if first else web.Response(status=204)}
+    stage.replies = {"well": lambda: first.pop()() if first else web.Response(status=204)}
     outcomes = await asyncio.gather(*(stage.send(new_id()) for _ in range(5)))
     assert outcomes == [Sent()] * 5
     assert stage.tokens_given == 2
@@ -113,7 +114,7 @@ async def test_many_refusals_of_one_token_renew_it_once(stage: ServerStage) -> N
 async def test_without_a_token_nothing_was_sent(
     stage: ServerStage, answer: object, kind: type
 ) -> None:
-    stage.token_answers = [answer]  # type: ignore[list-item]
+    stage.token_replies = [answer]  # type: ignore[list-item]
     outcome = await stage.send(new_id())
     assert isinstance(outcome, kind)
     assert stage.calls == []
@@ -121,7 +122,7 @@ async def test_without_a_token_nothing_was_sent(
 
 
 async def test_after_a_failed_login_the_next_call_tries_anew(stage: ServerStage) -> None:
-    stage.token_answers = [text(503, "closed")]
+    stage.token_replies = [text(503, "closed")]
     await stage.send(new_id())
     assert await stage.send(new_id()) == Sent()
 
@@ -146,7 +147,7 @@ async def test_a_refusal_without_words_is_still_one(stage: ServerStage) -> None:
 async def test_a_token_is_renewed_before_its_end(
     stage: ServerStage, life: int | None, passed: float, tokens: int
 ) -> None:
-    stage.token_answers = [
+    stage.token_replies = [
         json(200, {"access_token": "first", **({"expires_in": life} if life else {})})
     ]
     wire, now = HttpClient(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]

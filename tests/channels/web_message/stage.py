@@ -3,16 +3,15 @@ front of it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.contracts.faulty_server import FaultyServer, Reply
 from tests.contracts.provider import PATIENCE, SECRET
 from utskick.channels.web_message.channel import WebMessageChannel, build
 from utskick.channels.web_message.settings import WebMessageSettings
@@ -21,12 +20,10 @@ from utskick.domain.channel import Draft
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.outcome import Deferred, Outcome
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import ANSWER_LIMIT
 
 NOW = datetime(2026, 1, 1, 11, tzinfo=UTC)
 ANNA, NOBODY = "6a5c3d04-412d-11ec-973a-0242ac130003", "6a5c3d04-412d-11ec-973a-0242ac130009"
 NUMBER = "199001012385"
-Make = Callable[[], web.Response]
 
 
 class Directory:
@@ -79,12 +76,12 @@ def draft(case: str = "102251", party_id: str | None = None, **content: Any) -> 
     return Draft("2281", members, Recipient(case, party_id), frozen=NOW.isoformat().encode())
 
 
-def soap(status: int, inner: str) -> Make:
+def soap(status: int, inner: str) -> Reply:
     text = f'<S:Envelope xmlns:S="{SOAP}"><S:Body>{inner}</S:Body></S:Envelope>'
     return lambda: web.Response(status=status, text=text, content_type="text/xml")
 
 
-def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Make:
+def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Reply:
     named = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
     return soap(
         status,
@@ -92,14 +89,14 @@ def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Make:
     )
 
 
-def yes(message_id: str = "151", operation: str = "addMessage") -> Make:
+def yes(message_id: str = "151", operation: str = "addMessage") -> Reply:
     return soap(
         200,
         f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
     )
 
 
-def raw(data: bytes, status: int = 200) -> Make:
+def raw(data: bytes, status: int = 200) -> Reply:
     return lambda: web.Response(status=status, body=data, content_type="text/xml")
 
 
@@ -112,7 +109,7 @@ def declared(entities: str, value: str) -> str:
 LEVELS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
 BOMB = declared(f'<!ENTITY e0 "1111111111">{LEVELS}', "&e9;")
 
-ANSWERS: dict[str, Make] = {
+ANSWERS: dict[str, Reply] = {
     "well": yes(),
     "throttle": lambda: web.Response(status=429, headers={"Retry-After": "30"}),
     "temporary": fault(),
@@ -160,53 +157,25 @@ ANSWERS: dict[str, Make] = {
 }
 
 
-class OpenEStage:
-    """``misbehave`` with a word of ``ANSWERS``, or with how the connection fails."""
+class OpenEStage(FaultyServer):
+    """Open-E of the test, with the channel in front of it."""
 
     carries_key = False
     names_retry_time = True
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.calls: list[web.BaseRequest] = []
-        self.bodies: list[bytes] = []
+        super().__init__(ANSWERS, ANSWERS["well"])
         self.directory = Directory()
-        self._how = "well"
-        self._over = asyncio.Event()
 
     async def open(self) -> OpenEStage:
-        app = web.Application(client_max_size=0)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self.server = TestServer(app, host="127.0.0.1")
-        await self.server.start_server()
-        self.url = str(self.server.make_url("/e"))
-        self.channel = channel(self.directory, external=account(self.url))
+        await self.open_server()
+        self.channel = channel(self.directory, external=account(self.url("/e")))
         return self
 
     async def close(self) -> None:
-        self._over.set()
         await self.channel.close()
-        await self.server.close()
-
-    async def misbehave(self, how: str) -> None:
-        self._how = how
-        if how == "gone":
-            await self.server.close()
+        await self.close_server()
 
     async def send(self, key: object, sent: Draft | None = None, **changes: Any) -> Outcome:
         assert isinstance(key, UUID)
         return await self.channel.send(replace(sent or draft(), **changes), key, "external")
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        self.calls.append(request)
-        self.bodies.append(body)
-        transport = request.transport
-        assert isinstance(transport, asyncio.Transport)
-        if self._how == "timeout":
-            await asyncio.wait_for(self._over.wait(), 30)
-        elif self._how == "drop":
-            transport.abort()
-        elif self._how == "oversized":
-            return web.Response(body=b"x" * (ANSWER_LIMIT + 1))
-        return ANSWERS.get(self._how, ANSWERS["well"])()

@@ -322,7 +322,9 @@ async def test_who_writes(stage: OpenEStage, sent: Draft, expected: dict[str, An
 
 
 async def test_the_user_of_those_who_name_none_is_a_setting(stage: OpenEStage) -> None:
-    web = channel(ours=account(stage.url + "/api/callback", user="kommunen", read_receipts=False))
+    web = channel(
+        ours=account(stage.url("/e") + "/api/callback", user="kommunen", read_receipts=False)
+    )
     assert isinstance(await web.send(draft(), new_id(), "ours"), Sent)
     await web.close()
     assert stage.calls[0].path == "/e/api/callback"

@@ -1,9 +1,8 @@
-"""HTML as a mailbox takes it: every tag closed, nothing that runs, nothing that is fetched. Every
-fault with its line and column.
+"""Check of HTML for mailboxes: well-formed, without scripts, and without external resources.
 
-Read by patterns that never look back (possessive, so that hostile text costs no more than its
-length), not by a browser's lenient rules: what must be guessed at is a fault. HTML standard
-sections 13.1 (writing) and 13.1.2.4 (which tags may be left out: none here).
+Every fault has its line and column. The syntax is the HTML standard's (section 13.1), but stricter
+than a browser's: no tag may be omitted (section 13.1.2.4), and nothing malformed is repaired. All
+patterns are possessive, so that the time is linear in the length of hostile input.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-#: Faults told of one document.
+#: Maximum number of reported faults.
 MOST: Final = 20
-#: After so many, reading on teaches nobody anything.
+#: Number of faults after which the check stops.
 _ENOUGH: Final = 5 * MOST
-#: Tags within tags: browsers give up at about as many.
+#: Maximum nesting depth, about that of browsers.
 _DEEPEST: Final = 500
 
 _TAG: Final = re.compile(
@@ -64,20 +63,21 @@ _VOID: Final = frozenset(
     ]
 )
 _FOREIGN: Final = frozenset({"svg", "math"})
-_RUNS: Final = frozenset(
+_SCRIPTING: Final = frozenset(
     {"script", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet"}
 )
-_FETCHES: Final = frozenset({"link", "base", "audio", "video", "source", "track"})
-#: Attributes that name something to fetch at once.
+_LOADING: Final = frozenset({"link", "base", "audio", "video", "source", "track"})
+#: Attributes whose address is fetched immediately.
 _SOURCES: Final = frozenset({"src", "background", "poster", "data", "lowsrc", "xlink:href"})
-#: Attributes that name where to go.
+#: Attributes that hold an address.
 _TARGETS: Final = frozenset({"href", "action", "formaction", "cite", *_SOURCES})
-_RUNNING: Final = ("javascript:", "vbscript:", "data:text/html", "data:application")
+_STYLE: Final = "a style must not load anything: inline images as data:image/…;base64"
+_SCRIPT_SCHEMES: Final = ("javascript:", "vbscript:", "data:text/html", "data:application")
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlFault:
-    """What is wrong, and where: both from 1."""
+    """One fault. ``line``, ``column``: counted from 1."""
 
     line: int
     column: int
@@ -88,23 +88,18 @@ class HtmlFault:
 
 
 def faults(text: str) -> list[HtmlFault]:
-    """Up to ``MOST`` of them, in the order of the text; none: it can be sent."""
-    lines = [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text))]
+    """Return at most ``MOST`` faults in the order of the text; none if it can be sent."""
+    lines = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
-    def place(at: int, what: str) -> HtmlFault:
+    def located(at: int, what: str) -> HtmlFault:
         line = bisect_right(lines, at)
         return HtmlFault(line, at - lines[line - 1] + 1, what)
 
-    found = []
-    for at, what in sorted(_Reading(text).faults()):
-        found.append(place(at, what))
-        if len(found) == MOST:
-            break
-    return found
+    return [located(at, what) for at, what in sorted(_Document(text).faults())[:MOST]]
 
 
-class _Reading:
-    """One pass over a document, with the tags that are open."""
+class _Document:
+    """One pass over a document, with its open tags."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -113,11 +108,11 @@ class _Reading:
         self._depth: Counter[str] = Counter()
 
     def faults(self) -> Iterator[tuple[int, str]]:
-        """(where, what). Ends early where the rest cannot be read."""
-        told = 0
-        while self._at < len(self._text) and told < _ENOUGH:
+        """Iterate over faults as (offset, sentence). Stops early after too many."""
+        count = 0
+        while self._at < len(self._text) and count < _ENOUGH:
             for fault in islice(self._next(), _ENOUGH):
-                told += 1
+                count += 1
                 yield fault
         if self._at >= len(self._text):
             yield from ((at, f"<{name}> is not closed") for name, at in self._open[:MOST])
@@ -131,16 +126,16 @@ class _Reading:
             return
         if self._text.startswith("<!--", mark):
             yield from self._comment(mark)
-        elif found := _DOCTYPE.match(self._text, mark):
-            self._at = found.end()
-        elif found := _END.match(self._text, mark):
-            self._at = found.end()
-            yield from self._close(found[1].lower(), mark)
-        elif found := _TAG.match(self._text, mark):
-            self._at = found.end()
-            yield from self._begin(found)
+        elif match := _DOCTYPE.match(self._text, mark):
+            self._at = match.end()
+        elif match := _END.match(self._text, mark):
+            self._at = match.end()
+            yield from self._close(match[1].lower(), mark)
+        elif match := _TAG.match(self._text, mark):
+            self._at = match.end()
+            yield from self._begin(match)
         else:
-            yield mark, "'<' begins no tag that can be read; as text it is written &lt;"
+            yield mark, "'<' does not begin a valid tag; as text it must be written &lt;"
             self._at = mark + 1
 
     def _comment(self, mark: int) -> Iterator[tuple[int, str]]:
@@ -153,7 +148,7 @@ class _Reading:
 
     def _close(self, name: str, mark: int) -> Iterator[tuple[int, str]]:
         if name in _VOID:
-            yield mark, f"</{name}> closes nothing: <{name}> has no end tag"
+            yield mark, f"</{name}> is not allowed: <{name}> has no end tag"
         elif not self._depth[name]:
             yield mark, f"</{name}> closes a tag that is not open"
         else:
@@ -180,45 +175,48 @@ class _Reading:
                 self._at = len(self._text)
 
     def _skip_raw(self, name: str, mark: int) -> Iterator[tuple[int, str]]:
-        """Their text is no markup (HTML standard section 13.1.2.1, raw text elements)."""
+        """Skip the text of a raw text element (HTML standard section 13.1.2.1)."""
         start = self._at
         end = (_STYLE_END if name == "style" else _SCRIPT_END).search(self._text, start)
         self._at = end.end() if end else len(self._text)
         if end is None:
             yield mark, f"<{name}> is not closed"
-        elif name == "style" and (found := _CSS_LINK.search(self._text, start, end.start())):
+        elif name == "style" and (match := _CSS_LINK.search(self._text, start, end.start())):
             yield (
-                found.start(),
-                "a style must not fetch anything: images are inlined as data:image/…;base64",
+                match.start(),
+                _STYLE,
             )
 
 
 def _references(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    for found in _REFERENCE.finditer(text, start, end):
-        said = found[1]
-        if not said:
-            yield found.start(), "'&' begins no character reference; as text it is written &amp;"
-        elif not said.startswith("#") and said not in html.entities.html5:
-            yield found.start(), f"&{said[:40]} is no character that HTML knows"
+    for match in _REFERENCE.finditer(text, start, end):
+        name = match[1]
+        if not name:
+            yield (
+                match.start(),
+                "'&' does not begin a character reference; as text it must be written &amp;",
+            )
+        elif not name.startswith("#") and name not in html.entities.html5:
+            yield match.start(), f"&{name[:40]} is not a character reference of HTML"
 
 
 def _tag_faults(name: str, mark: int) -> Iterator[tuple[int, str]]:
-    if name in _RUNS:
-        yield mark, f"<{name}> is not allowed: nothing in a message may run"
-    elif name in _FETCHES:
-        yield mark, f"<{name}> is not allowed: nothing in a message may be fetched from elsewhere"
+    if name in _SCRIPTING:
+        yield mark, f"<{name}> is not allowed: a message must not contain scripts"
+    elif name in _LOADING:
+        yield mark, f"<{name}> is not allowed: a message must not load external resources"
 
 
 def _attribute_faults(name: str, tag: re.Match[str]) -> Iterator[tuple[int, str]]:
     seen = set()
-    for found in _ATTRIBUTE.finditer(tag.string, tag.start("attributes"), tag.end("attributes")):
-        attribute = found[1].lower()
-        written = found[2] or found[3] or found[4] or ""
+    for match in _ATTRIBUTE.finditer(tag.string, tag.start("attributes"), tag.end("attributes")):
+        attribute = match[1].lower()
+        value = html.unescape(match[2] or match[3] or match[4] or "")
         if attribute in seen:
-            yield found.start(1), f"the attribute {attribute} of <{name}> stands twice"
+            yield match.start(1), f"the attribute {attribute} of <{name}> is repeated"
         seen.add(attribute)
-        if (what := _attribute_fault(name, attribute, html.unescape(written))) is not None:
-            yield found.start(1), what
+        if (what := _attribute_fault(name, attribute, value)) is not None:
+            yield match.start(1), what
     if name == "img" and "src" not in seen:
         yield tag.start(), "<img> has no src"
 
@@ -226,17 +224,20 @@ def _attribute_faults(name: str, tag: re.Match[str]) -> Iterator[tuple[int, str]
 def _attribute_fault(name: str, attribute: str, value: str) -> str | None:
     bare = _BLANKS.sub("", value).lower()
     if attribute.startswith("on"):
-        return f"the attribute {attribute} is not allowed: nothing in a message may run"
-    if attribute in _TARGETS and bare.startswith(_RUNNING):
-        return f"the attribute {attribute} must not hold a script"
+        return f"the attribute {attribute} is not allowed: a message must not contain scripts"
+    if attribute in _TARGETS and bare.startswith(_SCRIPT_SCHEMES):
+        return f"the attribute {attribute} must not contain a script"
     if attribute in ("srcset", "ping", "srcdoc"):
         return f"the attribute {attribute} is not allowed"
     if (
         attribute in _SOURCES or (attribute == "href" and name in ("image", "use", "feimage"))
     ) and not _INLINE.match(value.strip()):
-        return f"the attribute {attribute} of <{name}> must be an inlined image (data:image/png;base64,…), not a link"
+        return (
+            f"the attribute {attribute} of <{name}> must be an inline image"
+            " (data:image/png;base64,…), not an address"
+        )
     if attribute == "style" and _CSS_LINK.search(value):
-        return "a style must not fetch anything: images are inlined as data:image/…;base64"
+        return _STYLE
     if name == "meta" and attribute == "http-equiv" and bare == "refresh":
-        return "a message must not lead elsewhere by itself (refresh)"
+        return "a message must not redirect (refresh)"
     return None
