@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from utskick.http.messages.schemas import ConstraintViolationProblem, Problem
+from utskick.http.operation.problem_schemas import ConstraintViolationProblem, Problem
 from utskick.http.operation import Operation
 
 
