@@ -109,7 +109,7 @@ def test_a_month_is_destroyed_when_it_is_encrypted_and_the_user_confirms(
 
 
 @pytest.mark.usefixtures("sealed")
-def test_what_cannot_be_destroyed_is_one_sentence(utskick: Command) -> None:
+def test_a_month_that_cannot_be_destroyed_is_reported_in_one_sentence(utskick: Command) -> None:
     for month, expected in (
         (written(month_of(utc_now())), "is not over"),
         ("2023-01", "has no key"),
