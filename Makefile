@@ -2,14 +2,17 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DOCS   := .venv-docs
+OPENAPI := tests/openapi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench format lock wheel clean
+.PHONY: help demo serve test check bench docs format lock wheel clean
 
 help:
 	@echo "make demo    send real messages through a sandbox and compare the ledgers"
 	@echo "make serve   run the service on http://127.0.0.1:8080, everything in ./var; nothing leaves the machine"
-	@echo "make test    all tests            make check   ruff, mypy --strict, import-linter, sizes"
+	@echo "make test    all tests            make check   ruff, mypy, import-linter, sizes, OpenAPI, docs"
+	@echo "make docs    the documentation as a site in build/docs; a dead link fails"
 	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
 	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
 
@@ -29,15 +32,34 @@ serve: $(VENV)/.done
 test: $(VENV)/.done
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.done
+# The linters of the OpenAPI document come from npm, by a lock file; installed once.
+$(OPENAPI)/node_modules/.done: $(OPENAPI)/package.json $(OPENAPI)/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "make check needs Node.js 20 or later and npm, for the OpenAPI linters Spectral and Redocly" >&2; exit 1; }
+	cd $(OPENAPI) && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
+
+check: $(VENV)/.done $(OPENAPI)/node_modules/.done docs
 	$(BIN)/ruff check src tests bench clients
 	$(BIN)/ruff format --check src tests bench clients
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/shape/sizes.py
+	$(BIN)/python -m tests.openapi.document var/openapi.json
+	$(OPENAPI)/node_modules/.bin/spectral lint var/openapi.json --ruleset $(OPENAPI)/spectral.yaml --fail-severity error --display-only-failures
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(OPENAPI)/node_modules/.bin/redocly lint --config $(OPENAPI)/redocly.yaml --format stylish var/openapi.json
 
 bench: $(VENV)/.done
 	$(BIN)/python -m bench $(ONLY)
+
+# The documentation has an environment of its own: nobody who only runs or tests the service needs it.
+$(DOCS)/.done: requirements-docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS)/.done
+	$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 format: $(VENV)/.done
 	$(BIN)/ruff check --fix-only --quiet src tests bench clients
@@ -46,10 +68,12 @@ format: $(VENV)/.done
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements-docs.txt -
 
 wheel: $(VENV)/.done
 	$(BIN)/python -m build --wheel --no-isolation
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

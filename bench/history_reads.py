@@ -32,7 +32,7 @@ def history(count: int = HISTORY) -> list[Result]:
             "service", "--no-work", environment=stage.settings(data / "d")
         ) as service:
             started = time.perf_counter()
-            sample.fill(service["database"])
+            sample.fill(service["database"], data / "d")
             _log(f"{count:,} deliveries written by COPY in {time.perf_counter() - started:.0f} s")
         with stage.process("service", environment=stage.settings(data / "d")) as service:
             results = _tally_seconds(service["database"], count)

@@ -8,11 +8,19 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+
+from utskick.domain.leg import Leg, stored
+from utskick.domain.month import month_of
+from utskick.settings import VaultSection
+from utskick.store.crypto.columns import Column
+from utskick.store.crypto.master_key import cipher_of
+from utskick.store.crypto.vault import Vault
+from utskick.store.database import Database
 
 CHUNK = 250_000
 PARTIES, USERS = 200_000, 2_000
@@ -72,13 +80,18 @@ class SampleHistory:
         self.count = count
         self.examples = Examples()
         self._chance = random.Random(5)
+        self._vault = Vault()
 
-    def fill(self, url: str) -> None:
-        asyncio.run(self._fill(url))
+    def fill(self, url: str, folder: Path) -> None:
+        """``folder``: the data folder of the service, which has its vault key."""
+        asyncio.run(self._fill(url, folder))
 
-    async def _fill(self, url: str) -> None:
+    async def _fill(self, url: str, folder: Path) -> None:
+        database = Database(url, size=2, vault=Vault(cipher_of(VaultSection(), folder)))
+        await database.open()
         connection = await asyncpg.connect(url)
         try:
+            await self._keys(database.vault)
             rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS}
             for _ in self._rows(rows):
                 if len(rows["deliveries"]) >= CHUNK:
@@ -88,6 +101,14 @@ class SampleHistory:
             await connection.execute("CHECKPOINT")
         finally:
             await connection.close()
+            await database.close()
+
+    async def _keys(self, vault: Vault) -> None:
+        """Those of all months that rows fall into."""
+        self._vault, now = vault, datetime.now(UTC)
+        months = {month_of(now - timedelta(days=day)) for day in range(367)}
+        for municipality in ("2281", "2260"):
+            await vault.ready(municipality, *months)
 
     def _rows(self, rows: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
         rng, written, begin = self._chance, 0, datetime.now(UTC) - timedelta(days=365)
@@ -108,12 +129,17 @@ class SampleHistory:
             f"user{rng.randrange(USERS):04}",
         )
         batch, channel = _id(at, rng), CHANNELS[delivery_type]
-        content = {
+        encrypt = self._vault.of(municipality, month_of(at)).encrypt
+        to, party_key = (
+            encrypt(Column.DESTINATION, _TO[channel]),
+            self._vault.lasting(municipality).party,
+        )
+        content: dict[str, Any] = {
             "subject": "Beslut",
             "message": "Skolan är stängd i dag.",
             "_sender": {"address": "bench@example.se", "name": "Bench"},
         }
-        content["_legs"] = {channel: {"content": dict(content), "attachments": []}}
+        content = stored(content, {channel: Leg(content)})
         rows["batches"].append(
             (
                 batch,
@@ -125,14 +151,13 @@ class SampleHistory:
                 user,
                 department,
                 size,
-                json.dumps(content).encode(),
+                encrypt(Column.CONTENT, json.dumps(content).encode()),
                 at,
             )
         )
-        for folder in range(size):
+        for place in range(size):
             party = party_of(rng.randrange(PARTIES))
             message, delivery = _id(at, rng), _id(at, rng)
-            key = blake2b(party.encode(), digest_size=16, key=municipality.encode()).digest()
             status = "sent" if rng.random() < 0.95 else "failed"
             reason = "unreachable" if status == "failed" else None
             rows["messages"].append(
@@ -140,9 +165,9 @@ class SampleHistory:
                     message,
                     municipality,
                     batch,
-                    folder,
-                    key,
-                    party.encode(),
+                    place,
+                    party_key(party),
+                    encrypt(Column.PARTY, party.encode()),
                     at,
                     origin,
                     user,
@@ -159,7 +184,7 @@ class SampleHistory:
                     delivery_type,
                     "NORMAL",
                     status,
-                    _TO[channel],
+                    to,
                     False,
                     1,
                     "old",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from utskick.bootstrap import policies_of, read_settings, safe_of
+from utskick.bootstrap import cipher_of, policies_of, read_settings
 from utskick.bootstrap.channels import channels_of, check_accounts, in_sandbox, kinds_of
-from utskick.directory.empty import NOBODY
+from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.errors import SettingsFault
 
 FILE = """
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_a_sentence(tmp_path: Path, t
     file.write_text(text)
     with pytest.raises(SettingsFault):
         read_settings(file)
-    with pytest.raises(SettingsFault, match="no settings file"):
+    with pytest.raises(SettingsFault, match="does not exist"):
         read_settings(tmp_path / "nowhere.toml")
 
 
@@ -92,7 +92,9 @@ def test_a_service_that_can_reach_nobody_does_not_start() -> None:
     with pytest.raises(SettingsFault, match="no channel has a provider account"):
         check_accounts(
             channels_of(
-                kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None), [], NOBODY
+                kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None),
+                [],
+                EMPTY_DIRECTORY,
             )
         )
 
@@ -109,13 +111,13 @@ def test_retry_is_set_for_channels_that_exist() -> None:
 
 
 def test_production_email_needs_a_sender() -> None:
-    with pytest.raises(SettingsFault, match="sender is needed"):
+    with pytest.raises(SettingsFault, match="sender must be set where accounts are configured"):
         read_settings(None, {"email": {"accounts": {"a": {"host": "mail.example.se"}}}})
 
 
 def test_a_database_of_ones_own_needs_a_key() -> None:
     with pytest.raises(SettingsFault, match="utskick vault new-key"):
-        safe_of(read_settings(None, {"database": {"url": "postgresql://u@127.0.0.1/db"}}))
+        cipher_of(read_settings(None, {"database": {"url": "postgresql://u@127.0.0.1/db"}}))
 
 
 def test_a_key_and_a_file_of_it_are_one_too_many(tmp_path: Path) -> None:

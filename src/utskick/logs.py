@@ -1,5 +1,4 @@
-"""Structured logging. One id follows a message everywhere; what looks like personal data is masked
-before it is written."""
+"""Structured logging with correlation ids, and masking of personal data."""
 
 from __future__ import annotations
 
@@ -16,18 +15,20 @@ _PERSONAL = re.compile(
 )
 
 
-#: What PostgreSQL adds to a refusal: the row, or the key.
+#: What PostgreSQL adds to an error: the row or key, which may contain personal data.
 _ROW = re.compile(r"^DETAIL:.*$", re.MULTILINE)
 
 
 def mask(text: str) -> str:
-    """Numbers, addresses and personal numbers → ``***``: a net below code that should not log them
-    in the first place."""
+    """Replace phone numbers, e-mail addresses and personal numbers by ``***``.
+
+    A safety net below code that should not log them in the first place.
+    """
     return _PERSONAL.sub("***", _ROW.sub("DETAIL: (left out)", text))
 
 
 class Masked(logging.Formatter):
-    """What libraries log, tracebacks too."""
+    """Formatter for the log records of libraries, including tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         return mask(super().format(record))
@@ -49,7 +50,7 @@ def _mask_all(
 
 
 def configure(level: str, form: str) -> None:
-    """``form``: ``json`` or ``text``. Everything goes to standard error."""
+    """Configure logging to standard error. ``form``: ``json`` or ``text``."""
     last = (
         structlog.processors.JSONRenderer()
         if form == "json"

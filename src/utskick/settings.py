@@ -1,5 +1,4 @@
-"""Settings: a TOML file, the environment over it, secrets from files. Read once, checked whole, all
-faults reported together."""
+"""Settings from a TOML file, the environment and secret files, validated as a whole."""
 
 from __future__ import annotations
 
@@ -37,31 +36,33 @@ Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
 
 class SettingsTable(BaseModel):
-    """A table of the file. A key that it does not know is a fault: most are typing errors."""
+    """A table of the file. Unknown keys are faults, as most are typing errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(SettingsTable):
-    """Where the embedded database lives."""
+    """Section ``[data]``: folder of the embedded database."""
 
     folder: Path = Path("var")
 
 
 class DatabaseSection(SettingsTable):
-    """``url``: a PostgreSQL of your own (14 or later). Without it, an embedded one is started in
-    ``data.folder``."""
+    """Section ``[database]``.
+
+    ``url``: an external PostgreSQL (14 or later). Without it, an embedded one is started in
+    ``data.folder``. ``connections``: pool size.
+    """
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
 
 
 class VaultSection(SettingsTable):
-    """The key that wraps the keys of personal data: 32 bytes in base64, a file that holds them, or
-    a command that prints them.
+    """Section ``[vault]``: the master key, which wraps the keys of personal data.
 
-    ``old_keys`` still unwrap. Without one, the embedded database gets a key of its own in
-    ``data.folder``.
+    32 bytes in base64, a file with them, or a command that prints them. ``old_keys`` are used for
+    unwrapping only. Without a key, the embedded database gets a generated one in ``data.folder``.
     """
 
     key: SecretStr | None = None
@@ -77,16 +78,18 @@ class VaultSection(SettingsTable):
 
     @property
     def named(self) -> bool:
-        """Whether the settings say where the key is."""
+        """Whether the settings name a key."""
         return bool(self.key or self.key_file or self.key_command)
 
 
 class Http(SettingsTable):
-    """Where the API listens, and how long (s) a synchronous call waits for its delivery to settle.
+    """Section ``[http]``: address of the API, and its limits.
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
     at once, with ``PENDING``. ``streams``: listeners to live progress at a time. ``rate``: calls a
-    second of one client.
+    second of one client. ``public_url``: address of the API for its clients, default
+    ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
+    ``terms``: whom to ask and the terms of use, in the API description.
     """
 
     host: str = "127.0.0.1"
@@ -95,11 +98,19 @@ class Http(SettingsTable):
     sync_waits: int = Field(default=1000, ge=0, le=100_000)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
+    contact_name: str = Field(default="Utskick", min_length=1)
+    contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
+    terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
 
 class WorkerSection(SettingsTable):
-    """``patience`` (s): a worker silent for so long loses its jobs to another. ``grace`` (s):
-    running sends may finish after SIGTERM."""
+    """Section ``[worker]``.
+
+    ``patience``: seconds without a heartbeat until a worker's jobs are taken over. ``grace``:
+    seconds that running sends may take after SIGTERM. ``poll``: seconds between polls.
+    """
 
     patience: float = Field(default=30.0, ge=1, le=600)
     grace: float = Field(default=10.0, ge=0, le=300)
@@ -107,7 +118,7 @@ class WorkerSection(SettingsTable):
 
 
 class RetrySection(SettingsTable):
-    """Seconds: first wait, longest wait, and the wait after a fault of our own configuration."""
+    """Section ``[retry.…]``: seconds of the first and the longest wait, and after Misconfigured."""
 
     first: float = Field(default=2.0, gt=0)
     ceiling: float = Field(default=900.0, gt=0)
@@ -115,29 +126,36 @@ class RetrySection(SettingsTable):
 
 
 class WebhooksSection(SettingsTable):
-    """``networks``: of our own, in which webhooks may be called, by http too; otherwise they are
-    called by https in the open internet."""
+    """Section ``[webhooks]``.
+
+    ``networks``: the operator's own, where webhooks may be called, also by http; elsewhere only
+    public addresses by https.
+    """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class ProvidersSection(SettingsTable):
-    """``networks``: of our own, in which providers may lie whose accounts are set over the API;
-    others lie in the open internet."""
+    """Section ``[providers]``.
+
+    ``networks``: the operator's own, where providers of accounts set over the API may be; elsewhere
+    only public addresses.
+    """
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class LimitsSection(SettingsTable):
-    """What a municipality may set of limits that are no channel's. ``rate``: calls a second of one
-    client."""
+    """Limits of a municipality that belong to no channel. ``rate``: calls per second per client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
 
 
 class RetentionRuleTable(SettingsTable):
-    """How long requests of a type are kept: ``days``, or ``preserve``. ``decision``: the reference
-    number of the decision."""
+    """Retention of a message type: ``days``, or ``preserve``.
+
+    ``decision``: reference number of the decision.
+    """
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     preserve: bool = False
@@ -151,44 +169,43 @@ class RetentionRuleTable(SettingsTable):
 
 
 class RetentionSection(SettingsTable):
-    """For who has no rules of its own: ``days`` (absent: keep everything), and others by
-    ``types``."""
+    """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type."""
 
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
     types: dict[str, RetentionRuleTable] = {}
 
     @model_validator(mode="after")
-    def _whole(self) -> RetentionSection:
+    def _is_complete(self) -> RetentionSection:
         if self.days is not None and not (self.decision or "").strip():
-            raise ValueError("decision is needed with days: the reference number of the decision")
+            raise ValueError("decision must be set with days: the reference number of the decision")
         if unknown := self.types.keys() - set(TYPES):
-            raise ValueError(f"types: there is no message type named {', '.join(sorted(unknown))}")
+            raise ValueError(f"types: no message type is named {', '.join(sorted(unknown))}")
         return self
 
     def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
-        """``unit``: whose they are, where they are not everybody's."""
-        found = [
+        """Return the rules. ``unit``: the unit they apply to, None for all."""
+        rules = [
             RetentionRule(name, rule.days, rule.decision, unit=unit)
             for name, rule in self.types.items()
         ]
-        return (
-            [*found, RetentionRule(OTHERS, self.days, self.decision or "", unit=unit)]
-            if self.days is not None
-            else found
-        )
+        if self.days is not None:
+            rules.append(RetentionRule(OTHERS, self.days, self.decision or "", unit=unit))
+        return rules
 
 
 class Log(SettingsTable):
-    """JSON lines for machines, or text for people."""
+    """Section ``[log]``: JSON lines, or text."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "text"
 
 
 class SandboxSection(SettingsTable):
-    """Simulated providers on loopback. ``enabled`` unset: on, unless a channel has accounts of its
-    own in the settings."""
+    """Section ``[sandbox]``: simulated providers on loopback.
+
+    ``enabled``: default true, unless a channel has accounts of its own.
+    """
 
     enabled: bool | None = None
     http_port: int = Field(default=8081, ge=0, le=65535)
@@ -202,7 +219,7 @@ class SandboxSection(SettingsTable):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Channels add a section each."""
+    """All settings. Each channel adds a section."""
 
     model_config = SettingsConfigDict(
         env_prefix="UTSKICK_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -229,8 +246,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"default_municipality {self.default_municipality} is not among municipalities"
             )
-        if strangers := self.configuration.keys() - set(self.municipalities):
-            raise ValueError(f"configuration.{min(strangers)}: it is not among municipalities")
+        if unknown := self.configuration.keys() - set(self.municipalities):
+            raise ValueError(f"configuration.{min(unknown)}: it is not among municipalities")
         return self
 
     @property
@@ -238,7 +255,7 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.worker.patience)
 
     def section(self, channel: str) -> Any:
-        """A channel's own section, of the type that the channel gave."""
+        """Return the section of a channel, of the channel's own type."""
         return getattr(self, channel)
 
 
@@ -248,19 +265,20 @@ def read(
     *,
     over: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """``path``: the TOML file, None for defaults and environment alone; ``sections``: channel → its
-    model; ``over``: wins over all.
+    """Read the settings.
 
-    Raises ``SettingsFault`` with every fault, each with its place and what was found.
+    ``path``: the TOML file, None for defaults and environment only. ``sections``: models by name.
+    ``over``: values that override all others. Raises ``SettingsFault`` with every fault, its place
+    and its input.
     """
     if path is not None and not path.is_file():
-        raise SettingsFault(f"there is no settings file at {path}")
-    model = _sourced(path, sections)
+        raise SettingsFault(f"the settings file {path} does not exist")
+    model = _with_sources(path, sections)
     try:
         return model(**(over or {}))
     except ValidationError as fault:
         lines = [
-            f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_found(e)}"
+            f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}{_input(e)}"
             for e in fault.errors(include_url=False)
         ]
         where = f"{path} and the environment" if path else "the environment"
@@ -268,10 +286,10 @@ def read(
             f"the settings ({where}) have {len(lines)} fault(s):\n" + "\n".join(lines)
         ) from None
     except tomllib.TOMLDecodeError as fault:
-        raise SettingsFault(f"{path} is not TOML: {fault}") from None
+        raise SettingsFault(f"{path} is not valid TOML: {fault}") from None
 
 
-def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type[Settings]:
+def _with_sources(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type[Settings]:
     class Sourced(Settings):
         @classmethod
         def settings_customise_sources(
@@ -279,7 +297,7 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the signature is pydantic-settings')
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
@@ -297,29 +315,30 @@ def _sourced(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type
             return tuple(sources)
 
     fields: dict[str, Any] = {name: (section, section()) for name, section in sections.items()}
-    made: type[Settings] = create_model("UtskickSettings", __base__=Sourced, **fields)
-    return made
+    model: type[Settings] = create_model("UtskickSettings", __base__=Sourced, **fields)
+    return model
 
 
 def _secrets_folder() -> Path | None:
-    """Files named like ``sms__accounts__link__password``: as systemd's credentials or a mounted
-    secret give them."""
-    named = os.environ.get("UTSKICK_SECRETS_DIR") or os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(named) if named else None
+    """Return the folder of files named like ``sms__accounts__link__password``.
+
+    systemd's credentials and mounted secrets have this form.
+    """
+    folder = os.environ.get("UTSKICK_SECRETS_DIR") or os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(folder) if folder else None
 
 
-def _found(error: Any) -> str:
-    """Not of what may be a secret, nor of a key that nobody knows: it may be a mistyped
-    ``password``."""
-    named = any(
+def _input(error: Any) -> str:
+    """Describe the input, unless it may be a secret, or a mistyped key such as ``password``."""
+    names_secret = any(
         word in str(part)
         for part in error["loc"]
         for word in ("password", "secret", "url", "key", "token")
     )
-    secret = named or error["type"] == "extra_forbidden"
+    is_secret = names_secret or error["type"] == "extra_forbidden"
     value = error.get("input")
     return (
         ""
-        if secret or isinstance(value, dict | list | BaseModel) or value is None
+        if is_secret or isinstance(value, dict | list | BaseModel) or value is None
         else f" (found {value!r})"
     )

@@ -13,7 +13,7 @@ from tests.auth.test_discovery import Time
 from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import Claims
 from utskick.auth.discovery import RemoteKeys
-from utskick.auth.tokens import Tokens, Trusted
+from utskick.auth.tokens import Tokens, TrustedIssuer
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 
 
@@ -25,7 +25,7 @@ def clock() -> Time:
 @pytest.fixture
 async def door(issuer: Issuer, clock: Time) -> AsyncIterator[BearerAuthenticator]:
     keys = RemoteKeys(issuer.section())
-    trusted = Trusted(issuer.url, "utskick", Claims.of(issuer.section()), keys)
+    trusted = TrustedIssuer(issuer.url, "utskick", Claims.of(issuer.section()), keys)
     yield BearerAuthenticator(
         Tokens([trusted]), "Get one from here", certificate_header="x-thumb", clock=clock
     )

@@ -83,12 +83,12 @@ def test_with_a_mapping_only_the_words_in_it_count() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"mode": "external"}, "needs an issuer"),
-        ({"mode": "both"}, "needs an issuer"),
-        ({"issuers": [{"url": "https://a.se"}]}, "takes no tokens"),
+        ({"mode": "external"}, "requires an issuer"),
+        ({"mode": "both"}, "requires an issuer"),
+        ({"issuers": [{"url": "https://a.se"}]}, "does not accept tokens"),
         (
             {"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]},
-            "url of its own",
+            "a different url",
         ),
         ({"mode": "external", "issuers": [{"url": "http://login.example.se"}]}, "https"),
         (
@@ -111,14 +111,14 @@ def test_with_a_mapping_only_the_words_in_it_count() -> None:
                     {"url": "https://b.se", "label": "k"},
                 ],
             },
-            "label of its own",
+            "a different label",
         ),
         (
             {
                 "mode": "external",
                 "issuers": [{"url": "https://a.se"}, {"url": "https://b.se", "label": "a.se"}],
             },
-            "label of its own",
+            "a different label",
         ),
         ({"certificate_header": "x y"}, "certificate_header"),
         ({"token_seconds": 86400}, "token_seconds"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.auth.key_rotation import AFTER, AHEAD, TERM, Signing, planned
+from utskick.auth.key_rotation import AFTER, AHEAD, TERM, TokenSigner, plan_rotation
 from utskick.store.administration.signing_keys import SigningKey, SigningKeys
 from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.crypto.vault import Vault
@@ -41,7 +41,7 @@ def test_whenever_somebody_looks_a_key_is_published_before_it_signs_and_until_it
     seen: dict[str, datetime] = {}
     signed_until: dict[str, datetime] = {}
     for step in steps:
-        added, gone = planned(keys, now)
+        added, gone = plan_rotation(keys, now)
         keys = [
             key for key in sorted([*keys, *added], key=lambda k: k.signs_from) if key.id not in gone
         ]
@@ -62,7 +62,10 @@ async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(
     database: Database,
 ) -> None:
     clock = Calendar()
-    signing, other = Signing(SigningKeys(database), clock), Signing(SigningKeys(database), clock)
+    signing, other = (
+        TokenSigner(SigningKeys(database), clock),
+        TokenSigner(SigningKeys(database), clock),
+    )
     first = jwt.get_unverified_header(await signing.sign({"a": 1}, "at+jwt"))
     assert (first["alg"], first["typ"]) == ("ES256", "at+jwt")
     assert await other.find(first["kid"])
@@ -83,16 +86,16 @@ async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(
 
 
 async def test_processes_that_start_at_once_make_one_key(database: Database) -> None:
-    signing = [Signing(SigningKeys(database), Calendar()) for _ in range(8)]
+    signing = [TokenSigner(SigningKeys(database), Calendar()) for _ in range(8)]
     published = await asyncio.gather(*(each.published() for each in signing))
     assert len({each["keys"][0]["kid"] for each in published}) == 1
     assert {len(each["keys"]) for each in published} == {1}
 
 
 async def test_private_halves_are_sealed_on_disk(database: Database) -> None:
-    await Signing(SigningKeys(database), Calendar()).published()
+    await TokenSigner(SigningKeys(database), Calendar()).published()
     sealed = await database.pool.fetchval("SELECT sealed FROM signing_keys")
     assert b"\x30\x81\x87\x02\x01\x00" not in sealed, "PKCS#8 of a P-256 key"
     database.vault = Vault(Cipher([bytes([1]) * 32]))
     with pytest.raises(Locked):
-        await Signing(SigningKeys(database), Calendar()).sign({}, "at+jwt")
+        await TokenSigner(SigningKeys(database), Calendar()).sign({}, "at+jwt")

@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 from utskick.auth import sandbox_client as kept_client
-from utskick.auth.sandbox_client import KeptClient
-from utskick.auth.secret_digest import is_of
+from utskick.auth.sandbox_client import SandboxClient
+from utskick.auth.secret_digest import matches
 from utskick.channels.registry import CHANNELS
 from utskick.domain.clock import utc_now
 from utskick.store.administration.clients import Clients
@@ -17,23 +17,23 @@ from utskick.store.database import Database
 async def test_the_sandboxs_client_is_kept_for_its_owner_alone_and_mended_where_it_does_not_fit(
     database: Database, tmp_path: Path
 ) -> None:
-    kept = KeptClient(database, tuple(CHANNELS), ("2281",), utc_now)
-    path = await kept.keep(tmp_path)
+    kept = SandboxClient(database, tuple(CHANNELS), ("2281",), utc_now)
+    path = await kept.ensure(tmp_path)
     first = kept_client.read(path)
     assert first is not None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert kept_client.read(await kept.keep(tmp_path)) == first
+    assert kept_client.read(await kept.ensure(tmp_path)) == first
     path.unlink()
-    second = kept_client.read(await kept.keep(tmp_path))
+    second = kept_client.read(await kept.ensure(tmp_path))
     assert second != first
-    await kept.drop()
-    await kept.drop()
-    assert kept_client.read(await kept.keep(tmp_path)) != second, (
+    await kept.revoke()
+    await kept.revoke()
+    assert kept_client.read(await kept.ensure(tmp_path)) != second, (
         "what was revoked does not come back"
     )
     await database.pool.execute("TRUNCATE clients CASCADE")
-    third = kept_client.read(await kept.keep(tmp_path))
+    third = kept_client.read(await kept.ensure(tmp_path))
     client = await Clients(database).get("sandbox")
     assert client is not None
     assert third is not None
-    assert is_of(client.digest or "", third[1])
+    assert matches(client.digest or "", third[1])

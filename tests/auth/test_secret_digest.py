@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.auth.test_discovery import Time
 from utskick.auth.login_throttle import LoginThrottle
-from utskick.auth.secret_digest import digest_of, is_of, new_secret, of_nobody
+from utskick.auth.secret_digest import decoy_digest, digest_of, matches, new_secret
 
 
 def test_a_digest_knows_its_secret_and_no_other() -> None:
@@ -14,10 +14,10 @@ def test_a_digest_knows_its_secret_and_no_other() -> None:
     digest = digest_of(secret)
     assert secret not in digest
     assert digest != digest_of(secret), "each has a salt of its own"
-    assert is_of(digest, secret)
+    assert matches(digest, secret)
     for wrong in ("", secret[:-1], secret + "x", secret.upper(), "\udcff"):
-        assert not is_of(digest, wrong)
-        assert not is_of(of_nobody(), wrong)
+        assert not matches(digest, wrong)
+        assert not matches(decoy_digest(), wrong)
 
 
 def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:

@@ -25,6 +25,6 @@ def test_whoever_asks_for_no_tokens_stays_on_this_machine(host: str) -> None:
     checked(host, sms=ACCOUNT)
     with pytest.raises(SettingsFault, match=r'auth\.mode is "off"'):
         checked(host, sms=ACCOUNT, auth={"mode": "off"})
-    with pytest.raises(SettingsFault, match="the sandbox answers only on"):
+    with pytest.raises(SettingsFault, match="the sandbox may only listen on"):
         checked(host)
     checked("127.0.0.1", sms=ACCOUNT, auth={"mode": "off"})

@@ -20,7 +20,7 @@ from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood
 from tests.http.tokens import client_of
 from tests.store.test_migrations import fresh
-from utskick.auth.key_rotation import Signing
+from utskick.auth.key_rotation import TokenSigner
 from utskick.cli import console
 from utskick.domain.clock import utc_now
 from utskick.store import migrations
@@ -153,7 +153,7 @@ def unusable(issuer: Issuer) -> None:
             "name the issuer https://login.example.se/",
             "set issuer exactly as in the metadata",
         ),
-        (without_keys, "name no jwks_uri with an https address", "set jwks_url"),
+        (without_keys, "has no jwks_uri with an https address", "set jwks_url"),
         (keys_away, "its keys cannot be fetched", "jwks_uri"),
         (unusable, "none of its keys", "publish a kid for each key"),
     ],
@@ -209,7 +209,7 @@ async def test_without_a_client_no_token_can_be_issued(check: Check, database: D
 async def test_signing_keys_are_reported_and_whether_they_can_be_decrypted(
     check: Check, database: Database
 ) -> None:
-    await Signing(SigningKeys(database), utc_now).published()
+    await TokenSigner(SigningKeys(database), utc_now).published()
     done = await check(REAL, database)
     assert f"1; the current one has signed since {utc_now():%Y-%m-%d}" in line_of(
         "signing keys", done

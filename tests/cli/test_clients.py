@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.auth.issuers import EC
 from tests.cli.conftest import Command, Done, Service
-from utskick.auth.secret_digest import is_of
+from utskick.auth.secret_digest import matches
 from utskick.domain.clock import utc_now
 from utskick.store.administration.clients import Client, Clients
 from utskick.store.crypto.cipher import Cipher
@@ -85,7 +85,7 @@ def test_a_client_is_created_and_its_secret_displayed_once(
     client = client_of(server, "skolappen")
     assert (client.municipalities, client.scopes) == (("2281", "2262"), ("sms:send", "status:read"))
     assert client.digest is not None
-    assert is_of(client.digest, secret)
+    assert matches(client.digest, secret)
     parsed = database_cli("clients", "list").out
     assert "skolappen" in parsed
     assert secret not in parsed
@@ -102,8 +102,8 @@ def test_a_client_with_all_scopes_has_those_of_every_channel(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("a", "--scope", "sms:send"), "municipality must be said"),
-        (("a", "--municipality", "2281"), "scope must be said"),
+        (("a", "--scope", "sms:send"), "municipality must be given"),
+        (("a", "--municipality", "2281"), "scope must be given"),
         (("a b", *SENDING), "name must be"),
         (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is none of"),
         (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is none of"),
@@ -125,7 +125,7 @@ def test_a_new_secret_leaves_the_old_one_for_a_day_and_a_name_is_never_used_agai
     new = secret_of(database_cli("clients", "rotate", "bygg"))
     client = client_of(server, "bygg")
     assert [
-        is_of(digest, secret)
+        matches(digest, secret)
         for digest, secret in zip(client.digests(utc_now()), (new, old), strict=True)
     ] == [True, True]
     assert database_cli("clients", "rotate", "bygg", "--overlap", "0").code == 0

@@ -84,7 +84,7 @@ def test_an_invalid_member_is_reported_by_name_without_its_value(
     done = database_cli("configuration", "set", "2281", "sms", str(file))
     assert done.code == 1
     assert (
-        "accounts.own.url must not lead to an address that may not be called from here"
+        "accounts.own.url must not resolve to an address that may not be called from here"
         in " ".join(done.err.split())
     )
     assert "hemligt-1" not in done.err + done.out

@@ -49,7 +49,7 @@ def query_directory(server: str, query: Callable[[DatabaseDirectory], Awaitable[
         database = Database(server, size=2, vault=Vault(SAFE))
         await database.open()
         try:
-            return await query(tables_of(database, database.vault.safe))
+            return await query(tables_of(database, database.vault.directory_cipher))
         finally:
             await database.close()
 

@@ -28,7 +28,7 @@ def stream_event(event: str, **counts: int) -> str:
 def failed(delivery_id: str) -> dict[str, Any]:
     reason = {
         "code": "declined-unknown-recipient",
-        "message": "the operator knows no such subscriber",
+        "message": "the operator has no such subscriber",
     }
     delivery = {
         "deliveryId": delivery_id,
@@ -62,7 +62,7 @@ async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_e
     ]
     await asyncio.to_thread(show, ServiceTarget(wire.url), object_id, follow=True)
     out = capsys.readouterr().out
-    assert "the operator knows no such subscriber" in out
+    assert "the operator has no such subscriber" in out
     assert "d-1" in out
     assert [path.partition("status/")[2] for path, _, _ in wire.calls] == [
         f"delivery/{object_id}",

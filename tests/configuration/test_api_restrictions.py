@@ -81,6 +81,6 @@ async def test_hosts_in_our_own_networks_are_refused_at_their_place() -> None:
     assert outside.files(value, "accounts") == [
         Violation(
             "accounts.b.key_file",
-            "would name a file of the server: give its contents, in the member without _file",
+            "must not name a file of the server: give its contents, in the member without _file",
         )
     ]

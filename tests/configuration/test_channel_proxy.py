@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
-from utskick.configuration.channel_proxy import ConfiguredChannel
+from utskick.configuration.channel_proxy import ChannelProxy
 from utskick.configuration.inheritance import Configuration, SectionKind
 from utskick.domain.channel import (
     Account,
@@ -92,7 +92,7 @@ class Stage:
     def __init__(self, configuration: Configuration) -> None:
         self.made: list[Recorder] = []
         base = self.make(KIND.base)
-        self.channel = ConfiguredChannel(base, self.make, configuration)
+        self.channel = ChannelProxy(base, self.make, configuration)
 
     def make(self, value: Mapping[str, Any]) -> Recorder:
         self.made.append(Recorder(Section.model_validate(value)))

@@ -150,10 +150,10 @@ def test_tables_of_the_settings_are_read_whole_and_every_fault_is_told() -> None
     with pytest.raises(SettingsFault) as fault:
         read_tables(bad, kinds)
     for text in (
-        "2281.pigeon: there is no section",
-        "public_url: is the service's",
-        "sendr: there is no such member",
-        "12 is no organisation",
+        "2281.pigeon: must be one of the sections",
+        "public_url: applies to the service",
+        "sendr: must be one of the members",
+        "12 is not an organisation",
     ):
         assert text in str(fault.value), text
     with pytest.raises(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from stdnum import luhn
 
+from tests.changes import change
 from utskick.directory.database import DatabaseDirectory, tables_of
 from utskick.domain.contact_setting import (
     ContactChannel,
@@ -61,7 +62,7 @@ class People:
         mid: str = MID,
     ) -> Party:
         party = Party(new_id(), legal_id, address, protected)
-        await self.tables.parties.put(mid, party, NOW)
+        await self.tables.parties.put(party, change(mid))
         return party
 
     async def setting(
@@ -75,7 +76,7 @@ class People:
         setting = ContactSetting(
             new_id(), owner, maker.id if maker else None, "mina", channels, NOW, NOW
         )
-        assert await self.tables.settings.create(mid, setting) is Made.CREATED
+        assert await self.tables.settings.create(setting, change(mid)) is Made.CREATED
         return setting
 
     async def delegate(
@@ -87,7 +88,7 @@ class People:
     ) -> Delegate:
         found = tuple(Filter(new_id(), None, None, tuple(rules), NOW, NOW) for rules in filters)
         delegate = Delegate(new_id(), principal.id, agent.id, found, NOW, NOW)
-        assert await self.tables.delegates.create(mid, delegate) is Delegated.CREATED
+        assert await self.tables.delegates.create(delegate, change(mid)) is Delegated.CREATED
         return delegate
 
     async def told(self, setting: ContactSetting, mid: str = MID, **query: str) -> list[str]:

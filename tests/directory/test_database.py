@@ -7,7 +7,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.directory.stage import HOME, MID, NOW, OTHER, SAFE, People, organization, person, sms
+from tests.changes import change
+from tests.directory.stage import HOME, MID, OTHER, SAFE, People, organization, person, sms
 from utskick.directory.database import LocalDirectory, LocalSubscriptions, tables_of
 from utskick.domain.contact_setting import ContactChannel
 from utskick.domain.directory_ports import Contact, Hidden, LegalId, Method, PostalAddress
@@ -93,7 +94,7 @@ async def test_nothing_that_says_who_somebody_is_stands_in_the_database(
     party = await people.party(person(1))
     await people.setting(sms("+46701740605"), party=party.id)
     await people.tables.subscriptions.add(
-        MID, party.id, PushDevice("fcm", "token-7", {"token": "token-7"}), NOW
+        party.id, PushDevice("fcm", "token-7", {"token": "token-7"}), change()
     )
     for table in ("parties", "contact_settings", "contact_channels", "push_subscriptions"):
         for row in await database.pool.fetch(f"SELECT * FROM {table}"):
@@ -115,11 +116,11 @@ async def test_a_number_that_changes_keeps_its_party(
 ) -> None:
     party = await people.party(person(1, "19900161"))
     renewed = type(party)(party.id, person(1), HOME)
-    assert await people.tables.parties.put(MID, renewed, NOW) == "replaced"
+    assert await people.tables.parties.put(renewed, change()) == "replaced"
     assert await directory.legal_ids(MID, [str(party.id)]) == {str(party.id): person(1)}
     stranger = type(party)(uuid4(), person(1))
-    assert await people.tables.parties.put(MID, stranger, NOW) == "taken"
-    assert await people.tables.parties.put(OTHER, stranger, NOW) == "created"
+    assert await people.tables.parties.put(stranger, change()) == "taken"
+    assert await people.tables.parties.put(stranger, change(OTHER)) == "created"
 
 
 async def test_after_a_change_of_keys_all_are_found_and_none_is_doubled(
@@ -128,14 +129,14 @@ async def test_after_a_change_of_keys_all_are_found_and_none_is_doubled(
     party = await people.party(person(1))
     setting = await people.setting(sms("+46701740605"), party=party.id)
     first = await people.tables.subscriptions.add(
-        MID, party.id, PushDevice("fcm", "t", {"token": "t"}), NOW
+        party.id, PushDevice("fcm", "t", {"token": "t"}), change()
     )
     later = tables_of(database, Cipher([bytes([1]) * 32, bytes(32)]))
     assert await LocalDirectory(later).legal_ids(MID, [str(party.id)]) == {str(party.id): person(1)}
-    assert await later.parties.put(MID, type(party)(uuid4(), person(1)), NOW) == "taken"
+    assert await later.parties.put(type(party)(uuid4(), person(1)), change()) == "taken"
     assert [s.id for s in await later.settings.by_destination(MID, "+46701740605")] == [setting.id]
     assert (
-        await later.subscriptions.add(MID, party.id, PushDevice("fcm", "t", {"token": "t"}), NOW)
+        await later.subscriptions.add(party.id, PushDevice("fcm", "t", {"token": "t"}), change())
         == first
     )
 
@@ -183,11 +184,13 @@ async def test_a_device_keeps_its_id_and_goes_when_it_is_gone(
         "https://push.example/1",
         {"endpoint": "https://push.example/1", "p256dh": "old", "auth": "a"},
     )
-    first = await table.add(MID, party, browser, NOW)
+    first = await table.add(party, browser, change())
     again = await table.add(
-        MID, party, PushDevice("webpush", browser.key, {**browser.address, "p256dh": "new"}), NOW
+        party,
+        PushDevice("webpush", browser.key, {**browser.address, "p256dh": "new"}),
+        change(),
     )
-    elsewhere = await table.add(MID, other, browser, NOW)
+    elsewhere = await table.add(other, browser, change())
     assert first == again != elsewhere
     found = await subscriptions.of(MID, str(party))
     assert not isinstance(found, Deferred)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.changes import change
 from tests.directory.stage import MID, OTHER, People, differs, equals, sms
 from utskick.directory.delegation import DEPTH
 from utskick.domain.contact_setting import Filter, Rule
@@ -74,8 +75,8 @@ async def test_a_setting_that_is_deleted_takes_its_delegates_and_its_children(
     anna, bo = await people.setting(sms("+4671")), await people.setting(sms("+4672"))
     child = await people.setting(sms("+4673"), maker=anna)
     ahead, back = await people.delegate(anna, child), await people.delegate(bo, anna)
-    assert not await people.tables.settings.delete(OTHER, anna.id)
-    assert await people.tables.settings.delete(MID, anna.id)
+    assert not await people.tables.settings.delete(anna.id, change(OTHER))
+    assert await people.tables.settings.delete(anna.id, change())
     assert await people.tables.settings.get(MID, child.id) is None
     assert [await people.tables.delegates.get(MID, d.id) for d in (ahead, back)] == [None, None]
     assert await people.told(bo) == ["+4672"]

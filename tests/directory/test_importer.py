@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from tests.changes import change
 from tests.directory.stage import HOME, MID, NOW, People, person, sms
-from utskick.directory.importer import ALIAS, ImportRow, Roll
+from utskick.directory.importer import ALIAS, DirectoryImporter, ImportRow
 from utskick.domain.directory_ports import LegalId, Method
 from utskick.store.database import Database
 
@@ -21,30 +22,32 @@ def people(database: Database) -> People:
 
 
 @pytest.fixture
-def roll(database: Database, people: People) -> Roll:
-    return Roll(database, people.tables)
+def roll(database: Database, people: People) -> DirectoryImporter:
+    return DirectoryImporter(database, people.tables)
 
 
 def entry(legal_id: LegalId, number: str, line: int = 2) -> ImportRow:
     return ImportRow(line, legal_id, None, HOME, False, ((Method.SMS, number),))
 
 
-async def test_a_persons_own_choice_is_never_overwritten(people: People, roll: Roll) -> None:
+async def test_a_persons_own_choice_is_never_overwritten(
+    people: People, roll: DirectoryImporter
+) -> None:
     party = await people.party(person(1))
     await people.setting(sms("+46701740605", disabled=True), party=party.id)
-    await roll.take(MID, [entry(person(1), "+46701740606")], NOW)
+    await roll.add(MID, [entry(person(1), "+46701740606")], NOW)
     found = await people.tables.settings.of_party(MID, party.id)
     assert found is not None
     assert found.channels == (sms("+46701740605", disabled=True),)
 
 
 async def test_a_channel_of_the_roll_that_was_switched_off_stays_off(
-    people: People, roll: Roll
+    people: People, roll: DirectoryImporter
 ) -> None:
-    await roll.take(MID, [entry(person(1), "+46701740605")], NOW)
+    await roll.add(MID, [entry(person(1), "+46701740605")], NOW)
     setting = (await people.tables.settings.by_destination(MID, "+46701740605"))[0]
     off = replace(setting.channels[0], disabled=True)
-    await people.tables.settings.update(MID, replace(setting, channels=(off,)))
+    await people.tables.settings.update(replace(setting, channels=(off,)), change())
     await roll.take(MID, [entry(person(1), "+46701740606")], NOW)
     found = await people.tables.settings.get(MID, setting.id)
     assert found is not None
@@ -54,11 +57,11 @@ async def test_a_channel_of_the_roll_that_was_switched_off_stays_off(
 
 
 async def test_two_who_take_in_the_same_people_at_once_take_each_in_once(
-    people: People, roll: Roll, database: Database
+    people: People, roll: DirectoryImporter, database: Database
 ) -> None:
     entries = [entry(person(n), f"+4670174{n:04}", n) for n in range(200)]
     taken = await asyncio.gather(
-        *(roll.take(MID, order, NOW) for order in (entries, entries[::-1], entries))
+        *(roll.add(MID, order, NOW) for order in (entries, entries[::-1], entries))
     )
     assert await database.pool.fetchval("SELECT count(*) FROM parties") == 200
     assert await database.pool.fetchval("SELECT count(*) FROM contact_settings") == 200
@@ -66,13 +69,13 @@ async def test_two_who_take_in_the_same_people_at_once_take_each_in_once(
 
 
 async def test_people_who_are_known_are_renewed_by_two_at_once(
-    people: People, roll: Roll, database: Database
+    people: People, roll: DirectoryImporter, database: Database
 ) -> None:
     entries = [entry(person(n), f"+4670174{n:04}", n) for n in range(600)]
-    await roll.take(MID, entries, NOW)
+    await roll.add(MID, entries, NOW)
     deadlocks = await counted(database)
     taken = await asyncio.gather(
-        *(roll.take(MID, order, NOW) for order in (entries, entries[::-1]) * 3)
+        *(roll.add(MID, order, NOW) for order in (entries, entries[::-1]) * 3)
     )
     assert [(part.created, part.replaced, part.refused) for part in taken] == [(0, 600, ())] * 6
     assert await counted(database) == deadlocks
@@ -92,10 +95,10 @@ async def counted(database: Database) -> int:
 
 
 async def test_one_who_takes_anothers_number_in_the_same_file_takes_nobody_with_it(
-    people: People, roll: Roll
+    people: People, roll: DirectoryImporter
 ) -> None:
     anna = await people.party(person(1))
-    taken = await roll.take(
+    taken = await roll.add(
         MID,
         [
             replace(
@@ -107,7 +110,7 @@ async def test_one_who_takes_anothers_number_in_the_same_file_takes_nobody_with_
         NOW,
     )
     assert [(r.line, r.reason) for r in taken.refused] == [
-        (3, "the party id stands on line 2, too")
+        (3, "the party id is used on line 2 as well")
     ]
     assert (taken.created, taken.replaced) == (1, 1)
     assert await people.tables.parties.get(MID, uuid4()) is None

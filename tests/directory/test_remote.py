@@ -16,7 +16,7 @@ from tests.contracts.provider import SECRET
 from tests.directory.neighbours import Neighbourhood, citizen
 from tests.directory.stage import HOME, MID, People, organization, person
 from utskick.directory.party_register import PartyRegister
-from utskick.directory.service_client import Peer
+from utskick.directory.service_client import ServiceClient
 from utskick.directory.settings import DirectorySection
 from utskick.directory.setup import opened
 from utskick.domain.directory_ports import (
@@ -95,7 +95,7 @@ async def test_what_was_told_is_forgotten_after_five_minutes(town: Neighbourhood
     now = [0.0]
     settings = DirectorySection.model_validate(town.section()).remote.party
     assert settings is not None
-    peer = Peer("party", settings)
+    peer = ServiceClient("party", settings)
     register, anna = PartyRegister(peer, lambda: now[0]), party()
     town.persons = {anna: person(1).number}
     await register.legal_ids(MID, [anna])

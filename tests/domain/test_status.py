@@ -5,11 +5,13 @@ from __future__ import annotations
 from utskick.domain.status import (
     FINAL,
     MOVES,
+    OVER,
+    PENDING,
+    RESTED,
     SETTLED,
     ContractStatus,
     Status,
     contract_status,
-    may_move,
 )
 
 
@@ -25,10 +27,13 @@ def test_nothing_follows_a_final_status() -> None:
 
 
 def test_only_what_is_known_not_to_be_sent_is_sent_again() -> None:
-    assert not may_move(Status.SENT, Status.QUEUED)
-    assert not may_move(Status.SENT, Status.SENDING)
-    assert not may_move(Status.UNCERTAIN, Status.SENDING)
-    assert may_move(Status.DEFERRED, Status.SENDING)
+    assert {s for s in Status if Status.SENDING in MOVES[s]} == {Status.QUEUED, Status.DEFERRED}
+    assert {s for s in Status if Status.QUEUED in MOVES[s]} == {Status.UNCERTAIN}
+
+
+def test_a_delivery_is_pending_gathered_uncertain_or_over() -> None:
+    assert PENDING | {Status.GATHERED, Status.UNCERTAIN} == set(Status) - OVER
+    assert not PENDING & RESTED
 
 
 def test_the_contract_words() -> None:

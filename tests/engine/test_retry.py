@@ -105,12 +105,14 @@ def test_there_is_an_end() -> None:
     )
 
 
-@given(rounds=st.integers(1, 200), luck=st.floats(0, 1, exclude_max=True))
-def test_waits_grow_to_the_ceiling_and_stay_within_the_jitter(rounds: int, luck: float) -> None:
+@given(rounds=st.integers(1, 200), random=st.floats(0, 1, exclude_max=True))
+def test_waits_grow_to_the_ceiling_and_stay_within_the_jitter(rounds: int, random: float) -> None:
     policy = Policy()
     plain = min(policy.ceiling, policy.first * 2 ** min(rounds - 1, 20))
     assert (
-        plain * (1 - policy.jitter) <= back_off(rounds, luck, policy) <= plain * (1 + policy.jitter)
+        plain * (1 - policy.jitter)
+        <= back_off(rounds, random, policy)
+        <= plain * (1 + policy.jitter)
     )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.changes import change
 from tests.http.event_rows import delivery, happens
 from tests.http.receiver import Receiver, receiving
 from utskick.domain.clock import utc_now
@@ -21,7 +22,7 @@ from utskick.domain.webhook import SCHEDULE, Stopped
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.http_client import Timeouts
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
@@ -37,7 +38,7 @@ class Stage:
     def __init__(self, database: Database, receiver: Receiver) -> None:
         self.database, self.receiver, self.now = database, receiver, utc_now()
         self.webhooks = Webhooks(database)
-        self.receivers = Receivers(HERE, Timeouts(8, 8))
+        self.receivers = WebhookClient(HERE, Timeouts(8, 8))
         self.round = self.worker()
         receiver.by_their_clock = False
 
@@ -50,13 +51,13 @@ class Stage:
     @asynccontextmanager
     async def calling(self, timeouts: Timeouts) -> AsyncIterator[WebhookRound]:
         """A worker that has so much patience."""
-        receivers = Receivers(HERE, timeouts)
+        receivers = WebhookClient(HERE, timeouts)
         yield WebhookRound(self.database, receivers, self.clock, rest=0.01)
         await receivers.close()
 
     async def add(self, owner: Owner = BYGGR, url: str | None = None) -> UUID:
         added = await self.webhooks.add(
-            owner, WebhookDefinition(url or self.receiver.url, (), None), self.now
+            owner, WebhookDefinition(url or self.receiver.url, (), None), change(at=self.now)
         )
         assert added is not None
         made, secret = added
@@ -154,7 +155,7 @@ async def test_410_stops_a_webhook_at_once_and_enabling_goes_on_where_it_stopped
     await stage.happen(3)
     assert await stage.step(days=30) == 0
     assert await stage.webhooks.waiting(BYGGR, found) == (5, False)
-    assert await stage.webhooks.enable(BYGGR, made, stage.now)
+    assert await stage.webhooks.enable(BYGGR, made, change(at=stage.now))
     await stage.step()
     assert stage.told == await stage.feed()
     assert len(stage.told) == 5
@@ -172,7 +173,7 @@ async def test_a_webhook_that_fails_for_all_of_the_schedule_is_stopped(stage: St
     assert found.stopped_at is not None
     assert timedelta(hours=55) < found.stopped_at - began < timedelta(hours=95)
     assert len(stage.receiver.raw) == len(SCHEDULE) + 1
-    await stage.webhooks.enable(BYGGR, made, stage.now)
+    await stage.webhooks.enable(BYGGR, made, change(at=stage.now))
     await stage.step()
     assert (await stage.get(made)).stopped is None  # it has all of its tries again
 
@@ -340,7 +341,7 @@ async def test_a_webhook_that_is_removed_during_its_call_is_gone(stage: Stage) -
     await stage.round.step()
     while not stage.receiver.ids:
         await asyncio.sleep(0.01)
-    assert await stage.webhooks.delete(BYGGR, made)
+    assert await stage.webhooks.delete(BYGGR, made, change())
     await stage.round.finish()
     assert await stage.database.pool.fetchval("SELECT count(*) FROM webhook_calls") == 0
     assert await stage.step(days=1) == 0
@@ -363,7 +364,7 @@ async def test_an_orderly_stop_waits_for_what_is_under_way(stage: Stage) -> None
 
 async def test_an_old_secret_signs_for_a_day(stage: Stage) -> None:
     made = await stage.add()
-    new = await stage.webhooks.rotate(BYGGR, made, stage.now)
+    new = await stage.webhooks.rotate(BYGGR, made, change(at=stage.now))
     assert new is not None
     for hours, signed in ((0, 2), (23, 2), (1, 1)):
         await stage.happen(1)

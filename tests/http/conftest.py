@@ -16,6 +16,7 @@ import pytest
 import uvicorn.server
 
 from tests.http import tokens
+from tests.http.answers import Declared
 from utskick import bootstrap
 from utskick.store.database import Database
 
@@ -39,6 +40,7 @@ class Client:
         self.running = running
         self.token = token
         self._session = session
+        self._declared = Declared(running.operations)
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -65,6 +67,8 @@ class Client:
             method, self.running.api_url + path, headers=named, **data
         ) as answer:
             text = await answer.text()
+            if "json" in answer.content_type and method != "HEAD":
+                self._declared.check(method, path, answer.status, text)
             return Answer(
                 answer.status,
                 answer.headers,
@@ -180,7 +184,8 @@ async def serving(
     _furnish(folder / "sandbox")
     async with (
         bootstrap.serving(settings, work=work) as running,
-        aiohttp.ClientSession() as session,
+        # shorter than the server's own, so that no connection is used while it closes
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=3)) as session,
     ):
         _remember(folder / "sandbox")
         if not settings.section("auth").embedded:

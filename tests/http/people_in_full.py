@@ -191,7 +191,7 @@ async def opened(database: Database, rows: list[Any]) -> list[str]:
             for column in Column:
                 with suppress(Locked):
                     texts.append(
-                        database.vault.open(row["municipality_id"], column, value).decode(
+                        database.vault.decrypt_column(row["municipality_id"], column, value).decode(
                             errors="replace"
                         )
                     )

@@ -4,8 +4,8 @@ ours."""
 from __future__ import annotations
 
 from tests.http.conftest import Client
+from tests.http.examples import EXAMPLES
 from tests.http.wire.test_validators import violations
-from utskick.http.operation.examples import EXAMPLES
 
 PARTY = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 NUL = "must not contain the character NUL"

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.xdist_group("journey-whole-service"),
 ]
 
-#: The last two digits determine the delivery report (docs/sandbox.md).
+#: The last two digits determine the delivery report (docs/reference/sandbox.md).
 LATE, TWICE, EARLY, NEVER, FAILED = (
     f"+467000001{digits}" for digits in ("09", "10", "11", "12", "13")
 )

@@ -16,8 +16,8 @@ from yarl import URL
 
 from tests.outgoing.names import Names
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, Guard, is_public
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.address_guard import AddressGuard, AddressPolicy, AddressRefused, is_public
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
 CLOSED = [
     *(
@@ -134,15 +134,15 @@ async def test_the_guard_holds_on_the_wire(inside: TestServer) -> None:
     arrives."""
     port = inside.port
     names = Names(["127.0.0.1"])
-    wire = Outgoing(
+    wire = HttpClient(
         concurrency=1,
         timeouts=Timeouts(1, 1),
-        resolver=Guard(ours=frozenset({("ours.example", port)}), inner=names),
+        resolver=AddressGuard(ours=frozenset({("ours.example", port)}), inner=names),
     )
     ours = await wire.call(HttpRequest("POST", f"http://ours.example:{port}/a", b""))
     theirs = await wire.call(HttpRequest("POST", f"http://theirs.example:{port}/a", b""))
     await wire.close()
-    assert isinstance(ours, Answer)
+    assert isinstance(ours, HttpResponse)
     assert isinstance(theirs, Rejected)
     assert inside.app[CALLS] == [f"ours.example:{port}"]
 
@@ -153,14 +153,14 @@ async def test_a_name_is_asked_once_and_the_connection_goes_to_that_answer(
     """A name that changes its mind after the look (DNS rebinding) changes nothing."""
     port = inside.port
     names = Names(["127.0.0.1"], ["192.0.2.1"])
-    wire = Outgoing(
+    wire = HttpClient(
         concurrency=1,
         timeouts=Timeouts(1, 1),
-        resolver=Guard(ours=frozenset({("ours.example", port)}), inner=names),
+        resolver=AddressGuard(ours=frozenset({("ours.example", port)}), inner=names),
     )
     answer = await wire.call(HttpRequest("POST", f"http://ours.example:{port}/a", b""))
     await wire.close()
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, HttpResponse)
     assert answer.body == f"ours.example:{port}".encode()
     assert len(names.asked) == 1
 
@@ -207,43 +207,43 @@ def test_the_open_internet_may_be_called_by_https(url: str) -> None:
         ("https://anna:hemligt@hooks.example.se/", "must not contain a user name or a password"),
         ("https://hooks.example.se@127.0.0.1/", "must not contain a user name or a password"),
         ("https://:@127.0.0.1/", "must not contain a user name or a password"),
-        ("https://127.0.0.1/", "must not lead to an address that may not be called from here"),
-        ("https://[::1]/", "must not lead to an address that may not be called from here"),
+        ("https://127.0.0.1/", "must not resolve to an address that may not be called from here"),
+        ("https://[::1]/", "must not resolve to an address that may not be called from here"),
         (
             "https://[::ffff:127.0.0.1]/",
-            "must not lead to an address that may not be called from here",
+            "must not resolve to an address that may not be called from here",
         ),
         (
             "https://[64:ff9b::7f00:1]/",
-            "must not lead to an address that may not be called from here",
+            "must not resolve to an address that may not be called from here",
         ),
         (
             "https://169.254.169.254/latest/meta-data",
-            "must not lead to an address that may not be called from here",
+            "must not resolve to an address that may not be called from here",
         ),
         (
             "https://2130706433/",
-            "must name its host by a domain name, or by an IP address in its usual form",
+            "must name its host by a domain name, or by an IP address in standard notation",
         ),
         (
             "https://0x7f000001/",
-            "must name its host by a domain name, or by an IP address in its usual form",
+            "must name its host by a domain name, or by an IP address in standard notation",
         ),
         (
             "https://0177.0.0.1/",
-            "must name its host by a domain name, or by an IP address in its usual form",
+            "must name its host by a domain name, or by an IP address in standard notation",
         ),
         (
             "https://127.1/",
-            "must name its host by a domain name, or by an IP address in its usual form",
+            "must name its host by a domain name, or by an IP address in standard notation",
         ),
         (
             "https://hooks.example.se\n/",
-            "must be at most 2048 characters, none of them a control character",
+            "must be at most 2048 characters, without control characters",
         ),
         (
             "https://hooks.example.se/" + "a" * 2048,
-            "must be at most 2048 characters, none of them a control character",
+            "must be at most 2048 characters, without control characters",
         ),
     ],
 )
@@ -269,7 +269,7 @@ def test_networks_of_our_own_may_be_called_and_no_others() -> None:
         "https://[::ffff:10.7.1.2]/",
     ):
         assert (
-            refused(url, *ours) == "must not lead to an address that may not be called from here"
+            refused(url, *ours) == "must not resolve to an address that may not be called from here"
         ), url
 
 
@@ -341,9 +341,9 @@ async def test_a_name_that_stands_for_one_of_ours_is_refused_at_the_look_and_on_
 ) -> None:
     reach = AddressPolicy(inner=Names(addresses))
     url = reach.read(f"https://hooks.example.se:{inside.port}/a")
-    with pytest.raises(AddressRefused, match="must not lead to"):
-        await reach.look(url)
-    wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("https"))
+    with pytest.raises(AddressRefused, match="must not resolve to"):
+        await reach.check_name(url)
+    wire = HttpClient(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("https"))
     answer = await wire.call(HttpRequest("POST", str(url), b""))
     await wire.close()
     assert isinstance(answer, Rejected)
@@ -359,10 +359,10 @@ async def test_by_http_a_name_must_stand_for_nothing_but_our_own(inside: TestSer
     ):
         reach = AddressPolicy(networks, inner=Names(addresses))
         url = reach.read(f"http://intranet:{inside.port}/a")
-        wire = Outgoing(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("http"))
+        wire = HttpClient(concurrency=1, timeouts=Timeouts(1, 1), resolver=reach.guard("http"))
         answer = await wire.call(HttpRequest("POST", str(url), b""))
         await wire.close()
-        assert isinstance(answer, Answer) == allowed
+        assert isinstance(answer, HttpResponse) == allowed
     assert len(inside.app[CALLS]) == 1
 
 
@@ -372,5 +372,5 @@ async def test_a_name_that_nobody_knows_is_told(inside: TestServer) -> None:
             raise OSError("no such host")
 
     reach = AddressPolicy(inner=Nobody([]))
-    with pytest.raises(AddressRefused, match="must name a host that can be found"):
-        await reach.look(reach.read("https://hooks.example.se/"))
+    with pytest.raises(AddressRefused, match="must name a host that can be resolved"):
+        await reach.check_name(reach.read("https://hooks.example.se/"))

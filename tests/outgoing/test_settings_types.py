@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.contracts.provider import SECRET
 from utskick.domain.outcome import Misconfigured
-from utskick.outgoing.http_client import HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, Timeouts
 from utskick.outgoing.settings_types import HttpPeer, Secret, Section, fault_at
 
 CA = pem_of(Authority().certificate)
@@ -42,22 +42,22 @@ def test_an_authority_is_trusted_beside_the_public_ones_whichever_way_it_is_give
 def test_an_authority_is_given_in_one_way(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(CA)
     assert faults(HttpPeer, {**MEMBERS, "ca": CA, "ca_file": tmp_path / "ca.pem"}) == [
-        (("ca",), "must be left out where ca_file is set: they say the same", None)
+        (("ca",), "must be omitted where ca_file is set: they are alternatives", None)
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "must be certificates in PEM form"),
+        ("", "must be certificates in PEM"),
         (
             f"-----BEGIN CERTIFICATE-----\n{SECRET}\n-----END CERTIFICATE-----",
-            "must be certificates in PEM form",
+            "must be certificates in PEM",
         ),
-        (f"# Örebro {SECRET}\n{CA}", "must be certificates in PEM form"),
+        (f"# Örebro {SECRET}\n{CA}", "must be certificates in PEM"),
         (
             f"{CA}-----BEGIN PRIVATE KEY-----\n{SECRET}",
-            "must hold certificates only, and no private key",
+            "must contain certificates only, without a private key",
         ),
     ],
 )
@@ -93,7 +93,7 @@ async def test_certificates_are_read_when_there_is_something_to_call_and_not_bef
     file.write_text(CA)
     peer = HttpPeer.model_validate({**MEMBERS, "url": "https://127.0.0.1:1", "ca_file": file})
     file.unlink()
-    wire = Outgoing(concurrency=1, timeouts=Timeouts(0.5, 0.5), tls=peer.tls)
+    wire = HttpClient(concurrency=1, timeouts=Timeouts(0.5, 0.5), tls=peer.tls)
     outcome = await wire.call(HttpRequest("GET", peer.url))
     await wire.close()
     assert isinstance(outcome, Misconfigured)

@@ -1,4 +1,4 @@
-"""Tests that docs/sandbox.md documents every magic recipient, page and provider."""
+"""Tests that docs/reference/sandbox.md documents every magic recipient, page and provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from utskick.sandbox.push import web as push_web
 from utskick.sandbox.viewer import PAGES
 from utskick.sandbox.views.misbehaviour import magic
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text("utf-8")
 
 
 def rows(title: str) -> dict[str, tuple[str, str]]:

@@ -50,10 +50,10 @@ class Histories:
         self.month = month_of(NOW)
         self._texts: dict[bytes, str] = {}
 
-    async def seal(self, column: Column, plain: bytes) -> bytes:
+    async def encrypt(self, column: Column, plain: bytes) -> bytes:
         vault, month = self.database.vault, self.month
         await vault.ready(self.mid, month)
-        return vault.of(self.mid, month).seal(column, plain)
+        return vault.of(self.mid, month).encrypt(column, plain)
 
     async def batch(
         self,
@@ -77,7 +77,7 @@ class Histories:
             kind,
             origin,
             len(told),
-            await self.seal(Column.CONTENT, orjson.dumps({"message": "Hej"})),
+            await self.encrypt(Column.CONTENT, orjson.dumps({"message": "Hej"})),
             await self.named(file, batch_id) if file else None,
             oldest,
             imported,
@@ -101,9 +101,9 @@ class Histories:
             batch_id,
             ordinal,
             key,
-            await self.seal(Column.PARTY, str(told.party).encode()) if told.party else None,
+            await self.encrypt(Column.PARTY, str(told.party).encode()) if told.party else None,
             at,
-            await self.seal(Column.CONTENT, b'{"message":"Hej"}') if told.file else None,
+            await self.encrypt(Column.CONTENT, b'{"message":"Hej"}') if told.file else None,
             await self.named(told.file, message_id) if told.file else None,
             told.department,
         )
@@ -121,7 +121,7 @@ class Histories:
                 message_id,
                 kind,
                 status,
-                await self.seal(Column.DESTINATION, b"+46701740605"),
+                await self.encrypt(Column.DESTINATION, b"+46701740605"),
                 at,
             )
             await pool.execute(
@@ -161,7 +161,7 @@ class Histories:
         async with self.database.transaction() as connection:
             await keep(connection, vault, self.mid, [file], NOW)
             await refer(connection, vault, self.mid, [(owner, file.digest)])
-        return await self.seal(
+        return await self.encrypt(
             Column.FILES,
             orjson.dumps(
                 [{"name": file.name, "type": file.content_type, "digest": file.digest.hex()}]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.changes import change as audited
 from tests.conftest import TABLES
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority, Receipt, Report
@@ -25,7 +26,7 @@ from utskick.domain.retention import RetentionRule
 from utskick.domain.status import Status
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.store.administration.audit import Audit
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed
 from utskick.store.events.transaction_numbers import Numbering
@@ -38,11 +39,11 @@ from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.idempotency import IdempotencyKeys
-from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
-from utskick.store.retention.sweep import Retention, Walk
+from utskick.store.retention.sweep import Retention, Sweep
 
 MID: Final = "2281"
 ORIGIN: Final = "Byggr"
@@ -84,8 +85,8 @@ u AS (INSERT INTO audit_entries (municipality_id, at, action, subject)
     SELECT place, at, 'send', '{}' FROM n),
 k AS (INSERT INTO idempotency_keys (municipality_id, key, digest, batch_id, created_at)
     SELECT place, 'old' || i, '', batch, now() FROM n),
-f AS (INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
-    SELECT place, uuid_send(message), 1, '', at, true FROM n),
+f AS (INSERT INTO attachments (municipality_id, digest, size, data, created_at)
+    SELECT place, uuid_send(message), 1, '', at FROM n),
 p AS (INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, closes_itself,
         opened_at, closed_at)
     SELECT uuidv7(), place, 'snail_mail', batch, 1, false, at, at FROM n)
@@ -167,7 +168,7 @@ class Flow:
         self.receipts = ReceiptRows(self.database)
         self.prints = PrintBatches(self.database)
         self.history = History(self.database)
-        self.upkeep = UpkeepRows(self.database)
+        self.upkeep = MaintenanceRows(self.database)
         self.worker = new_id()
 
     async def run(self, count: int) -> None:
@@ -301,7 +302,9 @@ class Flow:
         jobs: dict[UUID, Job] = {job.delivery_id: job for job in claimed}
         gather = [
             self.prints.gather(
-                Gather(found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True)
+                GatheredLetter(
+                    found.delivery, b"frozen", jobs[found.delivery.id].id, utc_now(), True
+                )
             )
             for found in loaded.values()
         ]
@@ -311,7 +314,7 @@ class Flow:
         await step(
             "close wanted",
             count,
-            lambda: self.prints.want_closed(MID, "snail_mail", batch_id, utc_now()),
+            lambda: self.prints.want_closed("snail_mail", batch_id, audited(MID, at=utc_now())),
         )
         assert await step("close", count, lambda: self.prints.close_due(utc_now(), close)) == 1
         [job] = await self.claim(1)
@@ -339,14 +342,16 @@ class Flow:
         await self.telling()
         retention = Retention(database, [RetentionRule("SMS", 1, "KS 2026/1")], 20)
         await retention.wake()
-        later, walk = now + timedelta(days=2), Walk(MID, "SMS")
+        later, walk = now + timedelta(days=2), Sweep(MID, "SMS")
         await step("retention", 100, lambda: retention.step(walk, later))
 
     async def telling(self) -> None:
         step, now, database = self.counted.step, utc_now(), self.database
         owner, webhooks, calls = Owner(MID, ORIGIN), Webhooks(database), WebhookCalls(database)
         if not await webhooks.listed(owner):
-            assert await webhooks.add(owner, WebhookDefinition("https://example.se", (), None), now)
+            assert await webhooks.add(
+                owner, WebhookDefinition("https://example.se", (), None), audited(MID, at=now)
+            )
         await self.accept(1)
         loaded, _ = await self.deliveries.load(claimed := await self.claim(1))
         for found in loaded.values():

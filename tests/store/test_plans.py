@@ -21,8 +21,9 @@ from utskick.store.database import Database
 
 #: Rows of each table beside those that a step is about; messages of a step.
 BACKGROUND, COUNT = 8000, 20
-#: What a step may read: for each row of its own, and besides.
-ROWS, BLOCKS = (8, 20), (26, 70)
+#: What a step may read: for each row of its own, and besides. How many pages are split depends on
+#: the width of rows.
+ROWS, BLOCKS = (8, 20), (26, 90)
 #: All jobs, and all recent deliveries, are what this step is about.
 WHOLE = {"rescue": 3}
 

@@ -1,2 +1,1 @@
-"""OAuth2: who may call what. Scopes, tokens that are verified, and the embedded issuer that gives
-them out."""
+"""OAuth 2.0: scopes, verification of access tokens, and the embedded issuer."""

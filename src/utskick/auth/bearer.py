@@ -1,4 +1,4 @@
-"""The door: who shows a token comes in, for what it allows and nothing else (RFC 6750)."""
+"""Bearer token authentication and authorisation (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Final
 
 from utskick.auth.claims import AccessGrant
 from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
+from utskick.cache import Cache
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 
-#: Verified tokens that are remembered, and for how long at most (s): a key that its issuer has
-#: withdrawn is out after that.
+#: Maximum number of cached tokens, and of seconds each is cached, after which a key withdrawn by
+#: its issuer is no longer accepted.
 _MOST: Final = 10_000
 _LIFE: Final = 300.0
 _REALM: Final = 'Bearer realm="utskick"'
 
 
 class BearerAuthenticator:
-    """``advice``: where tokens are to be had, in a sentence for those who come without.
-    ``certificate_header``: in lower case.
+    """Authenticates calls by access token, with a cache by the token's SHA-256.
 
-    A token that was verified is known again by its SHA-256, so that most calls cost microseconds.
+    ``advice``: sentence on where to get a token. ``certificate_header``: lower-case name of the
+    header in which a proxy passes the client certificate's thumbprint.
     """
 
     def __init__(
@@ -38,57 +39,50 @@ class BearerAuthenticator:
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self._known: dict[bytes, tuple[AccessGrant, float]] = {}
+        self._known: Cache[bytes, AccessGrant] = Cache(_MOST, clock=clock)
 
     async def grant(self, authorization: str | None, certificate: str | None = None) -> AccessGrant:
-        """What the header allows. ``certificate``: the thumbprint that the proxy told. Raises
-        ``Unauthorized``."""
+        """Verify the token in an Authorization header. Raises ``Unauthorized``.
+
+        ``certificate``: thumbprint of the client certificate, passed on by the proxy.
+        """
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            sentence = "this call needs an access token (Authorization: Bearer …)"
+            sentence = "this call requires an access token (Authorization: Bearer …)"
             raise Unauthorized(
-                f"{sentence}. {self._advice}", why="no access token was shown", headers=_challenge()
+                f"{sentence}. {self._advice}", why="no access token", headers=_challenge()
             )
-        grant = self._recalled(token) or await self._verified(token)
+        grant = self._known.get(_digest(token)) or await self._verified(token)
         if grant.thumbprint is not None and not hmac.compare_digest(
             grant.thumbprint.encode(), (certificate or "").encode()
         ):
-            raise self._refused("the token is bound to a client certificate that was not shown")
+            raise self._refused("the token is bound to a client certificate that was not presented")
         return grant
 
     def check_scope(self, grant: AccessGrant, scope: str) -> None:
-        """Raises ``ScopeMissing``."""
+        """Raise ``ScopeMissing`` unless the token has the scope."""
         if scope not in grant.scopes:
-            sentence = f"this call needs the scope {scope}, which the token does not have"
+            sentence = f"this call requires the scope {scope}, which the token does not have"
             raise ScopeMissing(
                 sentence, headers=_challenge("insufficient_scope", sentence, scope), scope=scope
             )
 
     def check_municipality(self, grant: AccessGrant, municipality_id: str) -> None:
-        """Raises ``OtherMunicipality``, which names the rule, and nothing of what is behind it."""
-        if municipality_id not in grant.municipalities:
-            raise OtherMunicipality("the token does not speak for the municipality of this call")
+        """Raise ``OtherMunicipality`` unless the token is for the municipality.
 
-    def _recalled(self, token: str) -> AccessGrant | None:
-        digest = _digest(token)
-        if (found := self._known.get(digest)) is None:
-            return None
-        grant, until = found
-        if self._clock() < until:
-            return grant
-        del self._known[digest]
-        return None
+        The error reveals nothing about the municipality.
+        """
+        if municipality_id not in grant.municipalities:
+            raise OtherMunicipality("the token is not valid for the municipality of this call")
 
     async def _verified(self, token: str) -> AccessGrant:
         try:
             grant = await self._tokens.verify(token)
         except InvalidToken as fault:
             raise self._refused(str(fault)) from None
-        if len(self._known) >= _MOST:
-            self._known.pop(next(iter(self._known)))
-        now = self._clock()
-        self._known[_digest(token)] = grant, min(grant.expires + LEEWAY, now + _LIFE)
+        valid = min(grant.expires + LEEWAY - self._clock(), _LIFE)
+        self._known.put(_digest(token), grant, valid)
         return grant
 
     def _refused(self, sentence: str) -> Unauthorized:
@@ -106,7 +100,7 @@ def _digest(token: str) -> bytes:
 def _challenge(
     error: str | None = None, sentence: str = "", scope: str | None = None
 ) -> dict[str, str]:
-    """RFC 6750 section 3: who has shown nothing is told no error."""
+    """Build the challenge (RFC 6750 section 3), without an error if no token was presented."""
     parts = [_REALM]
     if error is not None:
         parts += [f'error="{error}"', f'error_description="{sentence}"']

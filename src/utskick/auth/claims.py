@@ -1,5 +1,4 @@
-"""From the claims of an issuer's tokens to a grant: issuers name client, municipality and scope
-each in their own way."""
+"""Mapping of an issuer's claims to a grant: client, municipalities and scopes."""
 
 from __future__ import annotations
 
@@ -12,10 +11,11 @@ from utskick.auth.settings import IssuerSection
 
 @dataclass(frozen=True, slots=True)
 class AccessGrant:
-    """``client``: the client id, and ``@`` with its issuer where that is not ours. ``expires``:
-    seconds since 1970.
+    """What an access token allows.
 
-    ``thumbprint``: of the certificate that the token is bound to (RFC 8705).
+    ``client``: the client id, with ``@`` and the realm of its issuer unless that is the embedded
+    one. ``expires``: Unix time in seconds. ``thumbprint``: of the certificate that the token is
+    bound to (RFC 8705).
     """
 
     client: str
@@ -27,22 +27,22 @@ class AccessGrant:
 
 _CLIENT: Final = ("client_id", "azp", "sub")
 _SCOPE: Final = ("scope", "scp", "roles")
-#: Claims that only an ID token has (OpenID Connect Core, sections 2 and 3.3.2.11).
+#: Claims that occur only in ID tokens (OpenID Connect Core sections 2 and 3.3.2.11).
 _OF_ID_TOKENS: Final = ("nonce", "at_hash", "c_hash")
 _LONGEST: Final = 255
 
 
 class InvalidClaims(ValueError):
-    """The claims do not make a grant; the text says which, never what they hold."""
+    """The claims do not form a grant; the text names the claim, never its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Where an issuer's tokens say what. ``municipalities``: those of every token, instead of a
-    claim. ``mapping``: its scope → ours.
+    """Names of an issuer's claims.
 
-    ``realm``: stands behind the names of its clients. None: the embedded issuer's, whose names hold
-    no ``@``.
+    ``client``, ``scope``: alternatives in order. ``municipalities``: fixed for all tokens, instead
+    of a claim. ``mapping``: scopes by the issuer's scope. ``realm``: suffix of its client ids; None
+    for the embedded issuer, whose client ids contain no ``@``.
     """
 
     client: tuple[str, ...] = _CLIENT
@@ -64,7 +64,7 @@ class Claims:
         )
 
     def grant(self, payload: Mapping[str, Any]) -> AccessGrant:
-        """Of a payload whose signature and times have been verified. Raises ``InvalidClaims``."""
+        """Map a payload whose signature and times are verified. Raises ``InvalidClaims``."""
         if payload.get("typ", "Bearer") != "Bearer" or any(
             name in payload for name in _OF_ID_TOKENS
         ):
@@ -78,7 +78,7 @@ class Claims:
             or not 1 <= len(client) <= _LONGEST
         ):
             raise InvalidClaims(
-                f"the token does not say which client it is for ({' or '.join(self.client)})"
+                f"the token does not identify its client ({' or '.join(self.client)})"
             )
         if self.realm is not None:
             client = f"{client}@{self.realm}"
@@ -96,40 +96,39 @@ class Claims:
         return frozenset(_words(_at(payload, self.municipality)))
 
     def _scopes(self, payload: Mapping[str, Any]) -> frozenset[str]:
-        said = next(
+        value = next(
             (value for name in self.scope if (value := _at(payload, name)) is not None), None
         )
-        words = _words(said)
+        words = _words(value)
         if self.mapping is None:
             return frozenset(words)
-        return frozenset(ours for word in words for ours in self.mapping.get(word, ()))
+        return frozenset(scope for word in words for scope in self.mapping.get(word, ()))
 
 
 def _thumbprint(payload: Mapping[str, Any]) -> str | None:
-    """RFC 7800 section 3.1: a token that is bound in a way that is not understood must not be
-    taken."""
+    """Return the certificate thumbprint; refuse other confirmation methods (RFC 7800 3.1)."""
     if (bound := payload.get("cnf")) is None:
         return None
     thumbprint = bound.get("x5t#S256") if isinstance(bound, dict) and len(bound) == 1 else None
     if not isinstance(thumbprint, str) or not thumbprint.isascii():
-        raise InvalidClaims("the token is bound to its holder in a way that is not understood here")
+        raise InvalidClaims("the token is bound to its holder by an unsupported method")
     return thumbprint
 
 
 def _at(payload: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name, or by its way into others (``realm_access.roles``)."""
+    """Return a claim by its name or by its path into others (``realm_access.roles``)."""
     if name in payload:
         return payload[name]
-    found: Any = payload
+    value: Any = payload
     for part in name.split("."):
-        if not isinstance(found, dict) or part not in found:
+        if not isinstance(value, dict) or part not in value:
             return None
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def _words(value: Any) -> list[str]:
-    """A string is words with spaces between, a list is words; everything else has none."""
+    """Split a string at spaces, or return the strings of a list; empty for anything else."""
     if isinstance(value, str):
         return value.split(" ")
     if isinstance(value, list):

@@ -1,5 +1,4 @@
-"""A client that proves itself by a signature of its own: ``private_key_jwt`` (RFC 7523 section 2.2,
-OpenID Connect Core section 9)."""
+"""Client assertions: ``private_key_jwt`` (RFC 7523 section 2.2, OpenID Connect Core section 9)."""
 
 from __future__ import annotations
 
@@ -15,43 +14,43 @@ from utskick.auth.jwks import ALGORITHMS, read_set
 from utskick.auth.tokens import LEEWAY
 
 KIND: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: The longest that an assertion may be good for (s): so long its id must be remembered.
+#: Maximum lifetime of an assertion in seconds, for which its id has to be stored.
 LONGEST: Final = 600
 _SIZE: Final = 8_192
 
 
-class Unproven(Exception):
-    """The assertion does not prove who made it."""
+class InvalidAssertion(Exception):
+    """The assertion does not authenticate the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """``digest``: of its id, by which it is known again. ``expires``: seconds since 1970."""
+    """A verified assertion. ``digest``: of its id, against replay. ``expires``: Unix time."""
 
     digest: bytes
     expires: float
 
 
 def claimed_by(text: str) -> str:
-    """Whose assertion it says it is: nothing has been verified. Raises ``Unproven``."""
+    """Return the client that the unverified assertion claims. Raises ``InvalidAssertion``."""
     try:
-        found = (
+        decoded = (
             jwt.decode_complete(text, options={"verify_signature": False})
             if len(text) <= _SIZE
             else {"payload": {}}
         )
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-        raise Unproven from None
-    subject = found["payload"].get("sub")
+        raise InvalidAssertion from None
+    subject = decoded["payload"].get("sub")
     if not isinstance(subject, str):
-        raise Unproven
+        raise InvalidAssertion
     return subject
 
 
 def verify(
     text: str, client_id: str, public_keys: dict[str, Any], audiences: Sequence[str]
 ) -> Assertion:
-    """``audiences``: the issuer, or its token endpoint. Raises ``Unproven``."""
+    """Verify an assertion for one of ``audiences``. Raises ``InvalidAssertion``."""
     try:
         header = jwt.get_unverified_header(text)
         key = read_set(public_keys).get(str(header.get("kid")))
@@ -61,7 +60,7 @@ def verify(
             or header.get("alg") not in key.algorithms
             or "crit" in header
         ):
-            raise Unproven
+            raise InvalidAssertion
         payload = jwt.decode(
             text,
             key.key,
@@ -74,7 +73,7 @@ def verify(
         )
         expires = float(payload["exp"])
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
-        raise Unproven from None
+        raise InvalidAssertion from None
     if expires > time.time() + LONGEST + LEEWAY:
-        raise Unproven
+        raise InvalidAssertion
     return Assertion(hashlib.sha256(payload["jti"].encode()).digest(), expires)

@@ -1,5 +1,4 @@
-"""The register of clients: who may fetch tokens, made and ended by whoever runs the service. A
-secret is shown once."""
+"""Client registry: creation, secret rotation and revocation of the embedded issuer's clients."""
 
 from __future__ import annotations
 
@@ -15,26 +14,26 @@ from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.store.administration.clients import Client, Clients
 
-#: How long the secret before is good after a new one was made, where nobody says otherwise.
+#: Default time that the previous secret stays valid after a rotation.
 OVERLAP: Final = timedelta(hours=24)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 def is_name(text: str) -> bool:
-    """Whether a client can have this name; it is the client id, too."""
+    """Return whether the text is a valid client name, which is also the client id."""
     return _NAME.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPermissions:
-    """What a client may."""
+    """Municipalities and scopes granted to a client."""
 
     municipalities: tuple[str, ...]
     scopes: tuple[str, ...]
 
 
 class ClientRegistry:
-    """``scopes``, ``municipalities``: all that there are."""
+    """Manages clients. ``scopes``, ``municipalities``: all that can be granted."""
 
     def __init__(
         self, clients: Clients, scopes: Iterable[str], municipalities: Sequence[str], clock: Clock
@@ -47,8 +46,10 @@ class ClientRegistry:
     async def create(
         self, name: str, allowed: ClientPermissions, public_keys: Mapping[str, Any] | None = None
     ) -> str | None:
-        """Its secret; None where it has public keys (a JWK set) instead. Raises ``Invalid`` or
-        ``NotAllowedHere``."""
+        """Create a client and return its secret; None with ``public_keys`` (a JWK set).
+
+        Raises ``Invalid`` or ``NotAllowedHere``.
+        """
         self._check(name, allowed, public_keys)
         secret = new_secret() if public_keys is None else None
         digest = digest_of(secret) if secret is not None else None
@@ -62,27 +63,31 @@ class ClientRegistry:
         )
         if not await self._clients.add(client):
             raise NotAllowedHere(
-                f"there is, or was, a client named {name}; names are not used again, since the audit trail knows them"
+                f"a client named {name} exists or existed; names are not reused, since the audit"
+                " log refers to them"
             )
         return secret
 
     async def rotate(self, name: str, overlap: timedelta = OVERLAP) -> str:
-        """A new secret; the one before is good for ``overlap``. Raises ``NotFound`` or
-        ``NotAllowedHere``."""
+        """Replace the secret; the previous one is valid for ``overlap``.
+
+        Raises ``NotFound`` or ``NotAllowedHere``.
+        """
         client = await self._clients.get(name)
         if client is not None and client.public_keys is not None:
             raise NotAllowedHere(
-                f"{name} has no secret, it signs with a key of its own: make a new client with the new public key"
+                f"{name} has no secret, as it authenticates with a key of its own: create a new"
+                " client with the new public key"
             )
         secret = new_secret()
         if not await self._clients.replace_secret(name, digest_of(secret), self._clock() + overlap):
-            raise NotFound(f"there is no client named {name} (or it has been revoked)")
+            raise NotFound(f"no client is named {name} (or it has been revoked)")
         return secret
 
     async def revoke(self, name: str) -> None:
-        """It gets no token any more; those that it has end within minutes. Raises ``NotFound``."""
+        """Revoke the client; tokens already issued expire in minutes. Raises ``NotFound``."""
         if not await self._clients.revoke(name, self._clock()):
-            raise NotFound(f"there is no client named {name} (or it has been revoked before)")
+            raise NotFound(f"no client is named {name} (or it has already been revoked)")
 
     async def listed(self) -> list[Client]:
         return await self._clients.listed()
@@ -95,7 +100,8 @@ class ClientRegistry:
             faults.append(
                 Violation(
                     "name",
-                    "must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit",
+                    "must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or"
+                    " a digit",
                 )
             )
         faults += [
@@ -107,19 +113,20 @@ class ClientRegistry:
             _unknown("scope", s, self._scopes) for s in allowed.scopes if s not in self._scopes
         ]
         if not allowed.municipalities:
-            faults.append(Violation("municipality", "must be said at least once"))
+            faults.append(Violation("municipality", "must be given at least once"))
         if not allowed.scopes:
-            faults.append(Violation("scope", "must be said at least once"))
+            faults.append(Violation("scope", "must be given at least once"))
         if public_keys is not None and not read_set(public_keys):
             faults.append(
                 Violation(
                     "public-key",
-                    "must hold an RSA key of 2048 bits or more, or a P-256 key, with a kid where it is a JWK",
+                    "must contain an RSA key of 2048 bits or more, or a P-256 key, with a kid where"
+                    " it is a JWK",
                 )
             )
         if faults:
             raise Invalid(faults)
 
 
-def _unknown(field: str, found: str, known: Iterable[str]) -> Violation:
-    return Violation(field, f"{found} is none of {', '.join(sorted(known))}")
+def _unknown(field: str, value: str, known: Iterable[str]) -> Violation:
+    return Violation(field, f"{value} is not one of {', '.join(sorted(known))}")

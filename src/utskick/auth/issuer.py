@@ -1,5 +1,4 @@
-"""The embedded issuer: the token endpoint (RFC 6749 section 4.4) and what it publishes (RFC 8414),
-without HTTP."""
+"""Embedded issuer: token endpoint (RFC 6749 section 4.4) and metadata (RFC 8414), without HTTP."""
 
 from __future__ import annotations
 
@@ -12,9 +11,13 @@ from urllib.parse import unquote_plus
 
 from utskick.auth import client_assertion as assertion
 from utskick.auth.claims import AccessGrant
-from utskick.auth.client_authentication import Authentication, LoginThrottled, Shown
+from utskick.auth.client_authentication import (
+    Authentication,
+    LoginThrottled,
+    PresentedCredentials,
+)
 from utskick.auth.client_registry import is_name
-from utskick.auth.key_rotation import Signing
+from utskick.auth.key_rotation import TokenSigner
 from utskick.auth.settings import AuthSection
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
@@ -28,8 +31,11 @@ _GRANT: Final = "client_credentials"
 
 
 class TokenDenied(Exception):
-    """RFC 6749 section 5.2: ``error`` is one of its words. ``client_id``: who it was said to be,
-    where that was not proved."""
+    """Error response of the token endpoint (RFC 6749 section 5.2).
+
+    ``error``: its code. ``wait``: seconds before a retry. ``client_id``: the claimed client, where
+    it was not authenticated.
+    """
 
     def __init__(
         self,
@@ -41,19 +47,19 @@ class TokenDenied(Exception):
         client_id: str | None = None,
     ) -> None:
         super().__init__(error)
-        self.error, self.description, self.status, self.wait, self.client_id = (
-            error,
-            description,
-            status,
-            wait,
-            client_id,
-        )
+        self.error = error
+        self.description = description
+        self.status = status
+        self.wait = wait
+        self.client_id = client_id
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A call of the token endpoint: its form, its Authorization header, the thumbprint of the
-    client's certificate."""
+    """Call of the token endpoint.
+
+    ``authorization``: header value. ``certificate``: thumbprint of the client certificate.
+    """
 
     form: Mapping[str, str]
     authorization: str | None = None
@@ -61,10 +67,10 @@ class TokenRequest:
 
 
 class EmbeddedIssuer:
-    """``name``: its ``iss``, the address under which it is known."""
+    """Issues tokens. ``name``: the issuer's ``iss``, its public address."""
 
     def __init__(
-        self, section: AuthSection, name: str, clients: Clients, signing: Signing, clock: Clock
+        self, section: AuthSection, name: str, clients: Clients, signing: TokenSigner, clock: Clock
     ) -> None:
         self.name = name
         self.signing = signing
@@ -77,24 +83,26 @@ class EmbeddedIssuer:
     def token_url(self) -> str:
         return self.name + _TOKEN
 
-    async def token(self, asked: TokenRequest) -> dict[str, Any]:
-        """The answer of section 5.1. Raises ``TokenDenied``, or ``Unavailable`` where the database
-        is away."""
-        grant_type = asked.form.get("grant_type")
+    async def token(self, request: TokenRequest) -> dict[str, Any]:
+        """Return the response of section 5.1.
+
+        Raises ``TokenDenied``, or ``Unavailable`` without the database.
+        """
+        grant_type = request.form.get("grant_type")
         if not grant_type:
             raise TokenDenied(
                 "invalid_request", "grant_type is missing: send grant_type=client_credentials"
             )
-        shown = _shown(asked)
+        presented = _presented(request)
         if grant_type != _GRANT:
-            raise TokenDenied("unsupported_grant_type", "only client_credentials is given here")
+            raise TokenDenied("unsupported_grant_type", "only client_credentials is supported")
         async with answering():
-            client = await self._client(shown)
-            scopes = _scopes(asked.form.get("scope"), client.scopes)
+            client = await self._client(presented)
+            scopes = _scopes(request.form.get("scope"), client.scopes)
             now = self._clock()
             await self._clients.used(client.id, now, now - timedelta(minutes=1))
         scope = " ".join(scopes)
-        token = await self.signing.sign(self._claims(client, scope, asked.certificate), "at+jwt")
+        token = await self.signing.sign(self._claims(client, scope, request.certificate), "at+jwt")
         return {
             "access_token": token,
             "token_type": "Bearer",
@@ -103,7 +111,7 @@ class EmbeddedIssuer:
         }
 
     async def grant_of(self, client_id: str) -> AccessGrant | None:
-        """What a client of this name may, whoever asks; None: there is none."""
+        """Return the permissions of a client without authentication, None if there is none."""
         client = await self._clients.get(client_id) if is_name(client_id) else None
         return (
             AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)
@@ -111,26 +119,25 @@ class EmbeddedIssuer:
             else None
         )
 
-    async def _client(self, shown: Shown) -> Client:
+    async def _client(self, presented: PresentedCredentials) -> Client:
         try:
-            client = await self._authentication.client(shown)
+            client = await self._authentication.client(presented)
         except LoginThrottled as fault:
-            sentence = "wrong credentials were shown for this client too often; wait and try again"
+            sentence = "too many failed attempts for this client; wait and try again"
             raise TokenDenied(
-                "invalid_client", sentence, 401, wait=fault.wait, client_id=shown.client_id
+                "invalid_client", sentence, 401, wait=fault.wait, client_id=presented.client_id
             ) from None
         if client is None:
             raise TokenDenied(
                 "invalid_client",
-                "the client is not known, or what it shows is wrong",
+                "the client is not known, or its credentials are wrong",
                 401,
-                client_id=shown.client_id,
+                client_id=presented.client_id,
             )
         return client
 
     def _claims(self, client: Client, scope: str, certificate: str | None) -> dict[str, Any]:
-        """RFC 9068 section 2.2; bound to the certificate that the client came with (RFC 8705
-        section 3)."""
+        """Build the claims (RFC 9068 section 2.2), bound to the certificate (RFC 8705 3)."""
         now = int(self._clock().timestamp())
         return {
             "iss": self.name,
@@ -146,8 +153,10 @@ class EmbeddedIssuer:
         }
 
     def metadata(self, scopes: Iterable[str]) -> dict[str, Any]:
-        """RFC 8414 section 2; OpenID Connect Discovery asks for three more, of which there is
-        nothing here."""
+        """Build the metadata (RFC 8414 section 2).
+
+        Three members required by OpenID Connect Discovery have no content here.
+        """
         methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
         return {
             "issuer": self.name,
@@ -165,26 +174,29 @@ class EmbeddedIssuer:
         }
 
 
-def _shown(asked: TokenRequest) -> Shown:
-    """One way, and not two (section 2.3). Raises ``TokenDenied``."""
-    form = asked.form
-    ways = [asked.authorization is not None, "client_secret" in form, "client_assertion" in form]
-    if sum(ways) > 1:
-        raise TokenDenied("invalid_request", "the client shows itself in more than one way")
-    if asked.authorization is not None:
-        return _basic(asked.authorization, form.get("client_id"))
+def _presented(request: TokenRequest) -> PresentedCredentials:
+    """Read the credentials, given by exactly one method (section 2.3). Raises ``TokenDenied``."""
+    form = request.form
+    methods = [
+        request.authorization is not None,
+        "client_secret" in form,
+        "client_assertion" in form,
+    ]
+    if sum(methods) > 1:
+        raise TokenDenied("invalid_request", "the client authenticates by more than one method")
+    if request.authorization is not None:
+        return _basic(request.authorization, form.get("client_id"))
     if "client_assertion" in form:
         return _asserted(form)
     if "client_secret" in form and form.get("client_id"):
-        return Shown(form["client_id"], form["client_secret"])
+        return PresentedCredentials(form["client_id"], form["client_secret"])
     raise TokenDenied(
         "invalid_client", "no client: send its id and secret by HTTP Basic, or an assertion", 401
     )
 
 
-def _basic(authorization: str, client_id: str | None) -> Shown:
-    """RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic
-    credentials."""
+def _basic(authorization: str, client_id: str | None) -> PresentedCredentials:
+    """Read HTTP Basic, in which id and secret are form-encoded (RFC 6749 section 2.3.1)."""
     found = credentials(authorization)
     if found is None:
         raise TokenDenied(
@@ -197,29 +209,29 @@ def _basic(authorization: str, client_id: str | None) -> Shown:
         raise TokenDenied(
             "invalid_request", "client_id is not the client of the Authorization header"
         )
-    return Shown(name, secret)
+    return PresentedCredentials(name, secret)
 
 
-def _asserted(form: Mapping[str, str]) -> Shown:
+def _asserted(form: Mapping[str, str]) -> PresentedCredentials:
     if form.get("client_assertion_type") != assertion.KIND:
         raise TokenDenied("invalid_request", f"client_assertion_type must be {assertion.KIND}")
     text = form["client_assertion"]
     try:
         client_id = assertion.claimed_by(text)
-    except assertion.Unproven:
+    except assertion.InvalidAssertion:
         raise TokenDenied(
             "invalid_client", "the assertion is not a signed JWT with the client as its sub", 401
         ) from None
     if form.get("client_id", client_id) != client_id:
         raise TokenDenied("invalid_request", "client_id is not the client of the assertion")
-    return Shown(client_id, assertion=text)
+    return PresentedCredentials(client_id, assertion=text)
 
 
-def _scopes(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that were asked for, or all that the client may."""
-    if asked is None or not asked.strip(" "):
+def _scopes(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the requested scopes, default all that the client is allowed."""
+    if requested is None or not requested.strip(" "):
         return allowed
-    words = tuple(dict.fromkeys(word for word in asked.split(" ") if word))
+    words = tuple(dict.fromkeys(word for word in requested.split(" ") if word))
     if not all(_WORD.match(word) for word in words) or not set(words) <= set(allowed):
         raise TokenDenied("invalid_scope", f"this client may have: {' '.join(allowed)}")
     return words

@@ -1,5 +1,4 @@
-"""Keys that verify tokens: read from a JWK set (RFC 7517), each bound to the algorithms that its
-own type has (RFC 8725 section 3.1)."""
+"""JWK sets (RFC 7517): public keys, each bound to its type's algorithms (RFC 8725 section 3.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-#: Everything that is ever taken: asymmetric, none of them weak.
+#: All algorithms accepted: asymmetric and strong ones.
 ALGORITHMS: Final = ("RS256", "PS256", "ES256")
 _LEAST_BITS: Final = 2048  # NIST SP 800-131A
 _MOST_BITS: Final = 8192
@@ -22,34 +21,38 @@ PublicKey = RSAPublicKey | EllipticCurvePublicKey
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """A public key, and what it may verify."""
+    """A public key and the algorithms it may verify."""
 
     key: PublicKey
     algorithms: tuple[str, ...]
 
 
 class JwksSource(Protocol):
-    """Where the keys of an issuer come from."""
+    """Source of an issuer's keys."""
 
     async def find(self, kid: str) -> VerifyingKey | None:
-        """None: it has no such key. Raises ``IssuerAway`` or ``Unavailable`` where that cannot be
-        told."""
+        """Return the key, None if the issuer has none of this id.
+
+        Raises ``IssuerAway`` or ``Unavailable`` if the keys cannot be read.
+        """
         ...
 
 
 def read_set(members: Mapping[str, Any]) -> dict[str, VerifyingKey]:
-    """The usable keys of a JWK set by their ids. What is for encryption, of another kind, too small
-    or without an id is left out."""
+    """Read the usable keys of a JWK set by their ids.
+
+    Keys for encryption, of another type, too small or without an id are ignored.
+    """
     listed = members.get("keys")
-    found: dict[str, VerifyingKey] = {}
+    keys: dict[str, VerifyingKey] = {}
     for jwk in listed[:_MOST_KEYS] if isinstance(listed, list) else ():
         if (
             isinstance(jwk, dict)
             and isinstance(kid := jwk.get("kid"), str)
             and (key := _read(jwk)) is not None
         ):
-            found.setdefault(kid, key)
-    return found
+            keys.setdefault(kid, key)
+    return keys
 
 
 def _read(jwk: Mapping[str, Any]) -> VerifyingKey | None:

@@ -1,5 +1,7 @@
-"""The embedded issuer's signing keys: a new one every 30 days, published before it signs, and kept
-until its last token has expired."""
+"""Signing keys of the embedded issuer, rotated every 30 days.
+
+A key is published before it signs, and kept until its last token has expired.
+"""
 
 from __future__ import annotations
 
@@ -29,29 +31,28 @@ from utskick.store.administration.signing_keys import SigningKey, SigningKeys
 from utskick.store.database import answering
 
 ALGORITHM: Final = "ES256"
-#: How long a key signs, how long before that it is published, and how long it is kept after (longer
-#: than any token lives).
+#: How long a key signs, how long before that it is published, and how long after that it is kept
+#: (longer than any token is valid).
 TERM: Final = timedelta(days=30)
 AHEAD: Final = timedelta(days=1)
 AFTER: Final = timedelta(hours=2)
-#: How long a process believes what it has read, and how long it does not look again for a key that
-#: it did not find.
+#: How long a process caches the keys, and the minimum time between reads for unknown key ids.
 _FRESH: Final = timedelta(minutes=10)
 _PAUSE: Final = timedelta(seconds=2)
 
 
-def planned(keys: Sequence[SigningKey], now: datetime) -> tuple[list[SigningKey], list[str]]:
-    """What is to be added, and the ids of what may go. ``keys``: in the order in which they
-    sign."""
+def plan_rotation(keys: Sequence[SigningKey], now: datetime) -> tuple[list[SigningKey], list[str]]:
+    """Return the keys to add and the ids of those to remove. ``keys``: in signing order."""
     if not keys:
-        return [_made(now, now)], []
-    gone = [old.id for old, new in pairwise(keys) if new.signs_from + AFTER <= now]
+        return [_new_key(now, now)], []
+    expired = [old.id for old, new in pairwise(keys) if new.signs_from + AFTER <= now]
     due = keys[-1].signs_from + TERM
-    return ([_made(now, max(due, now + AHEAD))] if now >= due - AHEAD else []), gone
+    added = [_new_key(now, max(due, now + AHEAD))] if now >= due - AHEAD else []
+    return added, expired
 
 
-class Signing:
-    """Signs, and is ``auth.keys.Keys`` for its own tokens."""
+class TokenSigner:
+    """Signs tokens, and is the ``JwksSource`` of the embedded issuer."""
 
     def __init__(self, keys: SigningKeys, clock: Clock) -> None:
         self._store = keys
@@ -61,12 +62,11 @@ class Signing:
         self._read_at: datetime | None = None
 
     async def sign(self, payload: Mapping[str, Any], kind: str) -> str:
-        """A compact JWS with ``kind`` as its type."""
+        """Sign a compact JWS whose header has ``kind`` as its type."""
         now = self._clock()
         keys = await self._current()
-        key = next(
-            (key for key in reversed(keys) if key.signs_from <= now), keys[0]
-        )  # its maker's clock may be ahead of ours
+        # No key may be due yet if the clock of the process that made it is ahead of ours.
+        key = next((key for key in reversed(keys) if key.signs_from <= now), keys[0])
         return jwt.encode(
             dict(payload), _private(key.private), ALGORITHM, {"kid": key.id, "typ": kind}
         )
@@ -80,7 +80,7 @@ class Signing:
         return self._public.get(kid)
 
     async def published(self) -> dict[str, Any]:
-        """The JWK set."""
+        """Return the JWK set to publish."""
         return {"keys": [dict(key.public) for key in await self._current()]}
 
     async def _current(self) -> Sequence[SigningKey]:
@@ -92,8 +92,8 @@ class Signing:
         now = self._clock()
         async with answering():
             keys = await self._store.listed()
-            if any(planned(keys, now)):
-                keys = await self._store.replan(lambda found: planned(found, now))
+            if any(plan_rotation(keys, now)):
+                keys = await self._store.replan(lambda current: plan_rotation(current, now))
         self._keys, self._public, self._read_at = (
             keys,
             read_set({"keys": [dict(key.public) for key in keys]}),
@@ -101,17 +101,16 @@ class Signing:
         )
 
 
-def _made(now: datetime, signs_from: datetime) -> SigningKey:
+def _new_key(now: datetime, signs_from: datetime) -> SigningKey:
     private, kid = generate_private_key(SECP256R1()), new_id().hex
     public = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    sealed = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return SigningKey(
-        kid, sealed, {**public, "kid": kid, "use": "sig", "alg": ALGORITHM}, now, signs_from
-    )
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    jwk = {**public, "kid": kid, "use": "sig", "alg": ALGORITHM}
+    return SigningKey(kid, der, jwk, now, signs_from)
 
 
 @lru_cache(maxsize=8)
 def _private(der: bytes) -> EllipticCurvePrivateKey:
-    found = load_der_private_key(der, None)
-    assert isinstance(found, EllipticCurvePrivateKey)
-    return found
+    key = load_der_private_key(der, None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key

@@ -1,4 +1,4 @@
-"""A client's public key, as people have it in a file: PEM, a JWK, or a JWK set."""
+"""Reading of a client's public key file: PEM, a JWK, or a JWK set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from utskick.domain.errors import Unreadable
 
-#: RFC 7638 section 3.2, and RFC 7518 section 6 for what else is public.
+#: RFC 7638 section 3.2 (required members), and RFC 7518 section 6 (other public members).
 _MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
 _MORE: Final = ("alg", "use", "kid")
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """A JWK set of public members alone, each key with an id. Raises ``Unreadable``."""
+    """Return a JWK set of public members, each key with an id. Raises ``Unreadable``."""
     jwks = _of_pem(data) if b"-----BEGIN" in data else _of_json(data)
-    found = [_public(jwk) for jwk in jwks]
-    if not found:
+    keys = [_public(jwk) for jwk in jwks]
+    if not keys:
         raise Unreadable(
-            "the file holds no public key: PEM (BEGIN PUBLIC KEY), a JWK or a JWK set is understood"
+            "the file contains no public key: PEM (BEGIN PUBLIC KEY), a JWK or a JWK set is"
+            " supported"
         )
-    return {"keys": found}
+    return {"keys": keys}
 
 
 def _public(jwk: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def _public(jwk: Any) -> dict[str, Any]:
     if members is None or any(not isinstance(jwk.get(name), str) for name in members):
         raise Unreadable("the key must be an RSA or an EC key")
     if "d" in jwk:
-        raise Unreadable("this is a private key: keep it to yourself, and give the public one")
+        raise Unreadable("this is a private key: keep it secret, and give the public key")
     bare = {name: jwk[name] for name in members}
     thumbprint = (
         urlsafe_b64encode(hashlib.sha256(orjson.dumps(bare)).digest()).rstrip(b"=").decode()
@@ -50,11 +51,11 @@ def _public(jwk: Any) -> dict[str, Any]:
 
 def _of_pem(data: bytes) -> list[Any]:
     if b"PRIVATE KEY" in data:
-        raise Unreadable("this is a private key: keep it to yourself, and give the public one")
+        raise Unreadable("this is a private key: keep it secret, and give the public key")
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise Unreadable("the file holds no public key in PEM form") from None
+        raise Unreadable("the file contains no public key in PEM") from None
     if isinstance(key, RSAPublicKey):
         return [jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True)]
     if isinstance(key, EllipticCurvePublicKey):
@@ -64,8 +65,8 @@ def _of_pem(data: bytes) -> list[Any]:
 
 def _of_json(data: bytes) -> list[Any]:
     try:
-        said = orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError:
         raise Unreadable("the file is neither PEM nor JSON") from None
-    listed = said.get("keys", [said]) if isinstance(said, dict) else None
+    listed = value.get("keys", [value]) if isinstance(value, dict) else None
     return listed if isinstance(listed, list) else []

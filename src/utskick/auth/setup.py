@@ -1,5 +1,4 @@
-"""Access as the settings choose it: a door for the tokens of our own issuer, of the municipality's,
-of both, or no door."""
+"""Setup of authentication from the settings: embedded issuer, external issuers, both, or none."""
 
 from __future__ import annotations
 
@@ -11,9 +10,9 @@ from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import Claims
 from utskick.auth.discovery import RemoteKeys
 from utskick.auth.issuer import EmbeddedIssuer
-from utskick.auth.key_rotation import Signing
+from utskick.auth.key_rotation import TokenSigner
 from utskick.auth.settings import AuthSection
-from utskick.auth.tokens import Tokens, Trusted
+from utskick.auth.tokens import Tokens, TrustedIssuer
 from utskick.domain.clock import Clock
 from utskick.store.administration.clients import Clients
 from utskick.store.administration.signing_keys import SigningKeys
@@ -24,14 +23,13 @@ _EMBEDDED = Claims(client=("client_id",), scope=("scope",))
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """``door``: None where nobody is asked for a token. ``issuer``: None where no tokens are given
-    out here.
+    """Authentication of the API.
 
-    ``discovery``: where the metadata of the first issuer elsewhere are, for those who read the
-    API's description.
+    ``authenticator``: None where authentication is off. ``issuer``: None without the embedded
+    issuer. ``discovery``: metadata address of the first external issuer, for the API description.
     """
 
-    door: BearerAuthenticator | None = None
+    authenticator: BearerAuthenticator | None = None
     issuer: EmbeddedIssuer | None = None
     discovery: str | None = None
 
@@ -40,46 +38,47 @@ class Access:
 async def opened(
     section: AuthSection, database: Database, api_url: str, clock: Clock
 ) -> AsyncIterator[Access]:
-    """``api_url``: where we listen. Connections to issuers are opened when a token of theirs comes,
-    and closed here."""
+    """Set up authentication. ``api_url``: address of the API.
+
+    Connections to issuers are opened on demand, and closed on leaving.
+    """
     if section.mode == "off":
         yield Access()
         return
     async with AsyncExitStack() as stack:
-        trusted: list[Trusted] = []
+        trusted: list[TrustedIssuer] = []
         issuer: EmbeddedIssuer | None = None
         if section.embedded:
-            signing = Signing(SigningKeys(database), clock)
+            signing = TokenSigner(SigningKeys(database), clock)
             issuer = EmbeddedIssuer(
                 section, section.issuer or api_url, Clients(database), signing, clock
             )
-            trusted.append(Trusted(issuer.name, section.audience, _EMBEDDED, signing))
+            trusted.append(TrustedIssuer(issuer.name, section.audience, _EMBEDDED, signing))
         for foreign in section.issuers:
             keys = RemoteKeys(foreign)
             stack.push_async_callback(keys.close)
             trusted.append(
-                Trusted(
+                TrustedIssuer(
                     foreign.name, foreign.audience or section.audience, Claims.of(foreign), keys
                 )
             )
-        places = [issuer.token_url] if issuer is not None else []
-        header = section.certificate_header
-        door = BearerAuthenticator(
+        token_urls = [issuer.token_url] if issuer is not None else []
+        authenticator = BearerAuthenticator(
             Tokens(trusted),
-            _advice(places, [i.name for i in section.issuers]),
-            certificate_header=header,
+            _advice(token_urls, [i.name for i in section.issuers]),
+            certificate_header=section.certificate_header,
         )
         discovery = (
             f"{section.issuers[0].url}/.well-known/openid-configuration"
             if section.issuers
             else None
         )
-        yield Access(door, issuer, discovery)
+        yield Access(authenticator, issuer, discovery)
 
 
-def _advice(ours: Iterable[str], theirs: Iterable[str]) -> str:
-    places = [
-        *(f"POST {url} (OAuth 2.0 client credentials)" for url in ours),
-        *(f"the issuer {name}" for name in theirs),
+def _advice(token_urls: Iterable[str], issuers: Iterable[str]) -> str:
+    sources = [
+        *(f"POST {url} (OAuth 2.0 client credentials)" for url in token_urls),
+        *(f"the issuer {name}" for name in issuers),
     ]
-    return f"Get one from {' or '.join(places)}"
+    return f"Get one from {' or '.join(sources)}"

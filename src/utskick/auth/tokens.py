@@ -1,5 +1,4 @@
-"""Whether an access token is genuine: a signed JWT (RFC 9068 where its issuer follows it) of an
-issuer that is trusted here."""
+"""Verification of access tokens: signed JWTs (RFC 9068 where the issuer follows it)."""
 
 from __future__ import annotations
 
@@ -12,24 +11,20 @@ import jwt
 from utskick.auth.claims import AccessGrant, Claims, InvalidClaims
 from utskick.auth.jwks import ALGORITHMS, JwksSource
 
-#: Seconds by which clocks may differ.
+#: Tolerated clock difference in seconds.
 LEEWAY: Final = 30
 _LONGEST: Final = 16_384
-_TYPES: Final = (
-    "at+jwt",
-    "jwt",
-)  # an ID token has no type of its own: auth.claims knows it by its claims
+#: ID tokens have no type of their own; ``auth.claims`` detects them by their claims.
+_TYPES: Final = ("at+jwt", "jwt")
 
 
 class InvalidToken(Exception):
-    """The token cannot be taken; the text says why to whoever sent it, and holds nothing of the
-    token."""
+    """The token is not accepted; the text tells its sender why, without quoting the token."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
-    """An issuer whose tokens are taken. ``name``: its ``iss``; ``audience``: what must be among
-    their ``aud``."""
+class TrustedIssuer:
+    """An issuer whose tokens are accepted. ``name``: its ``iss``. ``audience``: its ``aud``."""
 
     name: str
     audience: str
@@ -38,24 +33,23 @@ class Trusted:
 
 
 class Tokens:
-    """Verifies. Nothing that a token says of itself chooses how: only which of our issuers' keys is
-    looked up."""
+    """Verifies tokens. A token's own header only selects the key, never the method."""
 
-    def __init__(self, trusted: Sequence[Trusted]) -> None:
+    def __init__(self, trusted: Sequence[TrustedIssuer]) -> None:
         self._trusted = {issuer.name: issuer for issuer in trusted}
 
     async def verify(self, token: str) -> AccessGrant:
-        """Raises ``InvalidToken``, ``IssuerAway`` or ``Unavailable``."""
-        header, claimed = _peeked(token)
+        """Verify a token. Raises ``InvalidToken``, ``IssuerAway`` or ``Unavailable``."""
+        header, claimed = _unverified(token)
         issuer = self._trusted.get(claimed) if isinstance(claimed, str) else None
         if issuer is None:
-            raise InvalidToken("the token is of an issuer that is not trusted here")
+            raise InvalidToken("the token's issuer is not trusted")
         kid = header.get("kid")
         key = await issuer.keys.find(kid) if isinstance(kid, str) else None
         if key is None:
-            raise InvalidToken("the token is signed with a key that its issuer does not have")
+            raise InvalidToken("the token is signed with a key that its issuer does not publish")
         if header.get("alg") not in key.algorithms:
-            raise InvalidToken("the token is signed in a way that its key is not for")
+            raise InvalidToken("the token's algorithm does not match its key")
         try:
             payload = jwt.decode(
                 token,
@@ -73,23 +67,24 @@ class Tokens:
             raise InvalidToken(_reason(fault)) from None
 
 
-def _peeked(token: str) -> tuple[dict[str, Any], Any]:
-    """The header, and the issuer that the token claims to be of: nothing has been verified."""
+def _unverified(token: str) -> tuple[dict[str, Any], Any]:
+    """Return the header and the claimed issuer, both unverified."""
     if len(token) > _LONGEST:
         raise InvalidToken(f"the token is longer than {_LONGEST} characters")
     try:
-        found = jwt.decode_complete(token, options={"verify_signature": False})
+        decoded = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         raise InvalidToken("the token is not a signed JWT") from None
-    header: dict[str, Any] = found["header"]
+    header: dict[str, Any] = decoded["header"]
     kind = header.get("typ")
     if header.get("alg") not in ALGORITHMS or "crit" in header:
         raise InvalidToken(
-            f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]}, without critical extensions"
+            f"the token must be signed with {', '.join(ALGORITHMS[:-1])} or {ALGORITHMS[-1]},"
+            " without critical extensions"
         )
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
         raise InvalidToken("the token's type must be at+jwt or JWT: this is not an access token")
-    return header, found["payload"].get("iss")
+    return header, decoded["payload"].get("iss")
 
 
 def _reason(fault: Exception) -> str:
@@ -97,12 +92,12 @@ def _reason(fault: Exception) -> str:
         case jwt.ExpiredSignatureError():
             return "the token has expired; get a new one"
         case jwt.ImmatureSignatureError():
-            return "the token is not valid yet; look at the clocks"
+            return "the token is not valid yet; check the clocks"
         case jwt.InvalidSignatureError():
-            return "the token's signature is wrong"
+            return "the token's signature is not valid"
         case jwt.InvalidAudienceError():
-            return "the token is meant for somebody else (aud)"
+            return "the token is for another audience (aud)"
         case jwt.MissingRequiredClaimError():
             return f"the token lacks the claim {fault.claim}"
         case _:
-            return "the token's claims cannot be used"
+            return "the token's claims are not valid"

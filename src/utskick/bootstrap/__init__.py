@@ -1,10 +1,10 @@
-"""Composition root: settings → database, channels, engine, HTTP app. The one package that knows all.
+"""Composition root: settings → database, channels, engine, HTTP app.
 
-It is where parts are chosen and put together; every other package is handed what it works with.
+The only package that knows all others: it chooses the parts and passes them what they need.
 """
 
 from utskick.bootstrap.listener import check_host, is_loopback, stop_signal, stop_wanted
-from utskick.bootstrap.service import Running, opened, read_settings, safe_of, serving, work
+from utskick.bootstrap.service import Running, cipher_of, opened, read_settings, serving, work
 from utskick.bootstrap.worker import policies_of
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "opened",
     "policies_of",
     "read_settings",
-    "safe_of",
+    "cipher_of",
     "serving",
     "stop_signal",
     "stop_wanted",

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from utskick.bootstrap import channels as speaking
+from utskick.bootstrap import channels as channel_setup
 from utskick.domain.errors import SettingsFault
 from utskick.http import app as api
 from utskick.http.context import ApiContext
@@ -20,8 +20,10 @@ from utskick.settings import Settings
 
 
 def stop_signal() -> asyncio.Event:
-    """Set at SIGTERM or SIGINT. Asked for before anything is started, so that what has been started
-    by then is also stopped."""
+    """Return an event set at SIGTERM or SIGINT.
+
+    Called before anything is started, so that a stop during the start is noticed.
+    """
     loop, wanted = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, wanted.set)
@@ -29,8 +31,7 @@ def stop_signal() -> asyncio.Event:
 
 
 async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | None = None) -> None:
-    """Returns at SIGTERM or SIGINT, or when one of the parts has ended: a service that lacks one
-    must not go on as if it did not."""
+    """Wait for SIGTERM or SIGINT, or until a part ends, without which the service must stop."""
     wanted = signalled or stop_signal()
     for part in parts:
         part.add_done_callback(lambda _: wanted.set())
@@ -38,13 +39,14 @@ async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | Non
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: ours stop the worker, too."""
+    """uvicorn without its signal handlers, as ours stop the worker as well."""
 
     def capture_signals(self) -> Any:
         return nullcontext()
 
 
 def server_of(settings: Settings, service: ApiContext) -> HttpServer:
+    """Build the HTTP server of the API."""
     return HttpServer(
         uvicorn.Config(
             api.build(service),
@@ -62,31 +64,32 @@ def server_of(settings: Settings, service: ApiContext) -> HttpServer:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Return whether the address is reachable only from this machine."""
     return host in (HOST, "localhost", "::1")
 
 
 def check_host(settings: Settings) -> None:
-    """Who asks nobody for a token stays on loopback, and so does the sandbox. Raises
-    ``SettingsFault``."""
+    """Require loopback in the sandbox, and with authentication off. Raises ``SettingsFault``."""
     if is_loopback(settings.http.host):
         return
-    if speaking.in_sandbox(settings):
+    if channel_setup.in_sandbox(settings):
         raise SettingsFault(
-            f"http.host is {settings.http.host}, but the sandbox answers only on {HOST}: its providers know no logins"
+            f"http.host is {settings.http.host}, but the sandbox may only listen on {HOST}: its"
+            " simulated providers have no authentication"
         )
     if settings.section("auth").mode == "off":
         raise SettingsFault(
             f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
-            f'Set auth.mode = "embedded" or "external" (docs/security.md), or listen on {HOST}'
+            f'Set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md), or listen on {HOST}'
         )
 
 
 def listen(settings: Settings) -> socket.socket:
+    """Open the listening socket. Raises ``SettingsFault``."""
     check_host(settings)
     host, port = settings.http.host, settings.http.port
     try:
-        found = socket.create_server(
+        listener = socket.create_server(
             (host, port),
             family=socket.AF_INET6 if ":" in host else socket.AF_INET,
             backlog=2048,
@@ -96,8 +99,7 @@ def listen(settings: Settings) -> socket.socket:
         raise SettingsFault(
             f"cannot listen on {host}:{port}: {fault.strerror}; choose another with http.port"
         ) from fault
-    found.setsockopt(
-        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-    )  # inherited by connections, where asyncio does not set it: 40 ms an answer
-    found.setblocking(False)
-    return found
+    # Inherited by connections, for which asyncio does not set it here: saves 40 ms per response.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setblocking(False)
+    return listener

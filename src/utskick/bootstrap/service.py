@@ -1,4 +1,4 @@
-"""The service as processes: the API with or without a worker, and the worker alone."""
+"""Processes of the service: the API with or without a worker, and the worker alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from utskick import settings as settings_module
 from utskick.auth import setup as access
-from utskick.auth.sandbox_client import KeptClient
+from utskick.auth.sandbox_client import SandboxClient
 from utskick.auth.settings import AuthSection
-from utskick.bootstrap import channels as speaking
+from utskick.bootstrap import channels as channel_setup
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.worker import collect_rarely, worker_of, working
 from utskick.channels.registry import CHANNELS
@@ -28,8 +28,9 @@ from utskick.engine.intake import Intake
 from utskick.engine.readiness import Readiness
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
-from utskick.http.context import ApiContext
-from utskick.outgoing.webhooks import Receivers
+from utskick.http.context import ApiContext, Publisher
+from utskick.http.operation import Operation
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
 from utskick.settings import Settings
@@ -45,17 +46,19 @@ from utskick.store.messages.resolutions import Resolutions
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
-    """Raises ``SettingsFault`` with every fault."""
+    """Read the settings with all sections. Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
     return settings_module.read(
         path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over
     )
 
 
-def safe_of(settings: Settings) -> Cipher:
-    """What seals personal data: beside the embedded database with a key of its own. Raises
-    ``SettingsFault``."""
-    return keyring.safe_of(
+def cipher_of(settings: Settings) -> Cipher:
+    """Return the cipher of personal data, with a generated key for the embedded database.
+
+    Raises ``SettingsFault``.
+    """
+    return keyring.cipher_of(
         settings.vault,
         settings.data.folder.expanduser().absolute() if settings.database.url is None else None,
     )
@@ -63,7 +66,7 @@ def safe_of(settings: Settings) -> Cipher:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database: the one in the settings, or the embedded one, started and migrated."""
+    """Open the configured database, or start and migrate the embedded one."""
     embedded: Embedded | None = None
     if settings.database.url is None:
         embedded = Embedded(settings.data.folder)
@@ -73,7 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     database = Database(
         url,
         size=settings.database.connections,
-        vault=Vault(await asyncio.to_thread(safe_of, settings)),
+        vault=Vault(await asyncio.to_thread(cipher_of, settings)),
     )
     try:
         if embedded is not None:
@@ -88,7 +91,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def settling(settings: Settings, database: Database) -> AsyncIterator[SyncWaiters]:
-    """What synchronous calls wait at."""
+    """Run the waiters of synchronous calls."""
     settlements = SyncWaiters(database, settings.http.sync_waits)
     settlements.start()
     try:
@@ -99,7 +102,7 @@ async def settling(settings: Settings, database: Database) -> AsyncIterator[Sync
 
 @asynccontextmanager
 async def refusing(settings: Settings, database: Database) -> AsyncIterator[DenialLog]:
-    """What tells of refused calls; what it has counted is told on leaving."""
+    """Run the log of denied calls, which writes its remaining counts on leaving."""
     refusals = DenialLog(database, settings.municipalities, utc_now)
     try:
         yield refusals
@@ -108,9 +111,9 @@ async def refusing(settings: Settings, database: Database) -> AsyncIterator[Deni
 
 
 @asynccontextmanager
-async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
-    """What calls the receivers of webhooks."""
-    receivers = Receivers(speaking.receivers_of(settings))
+async def receiving(settings: Settings) -> AsyncIterator[WebhookClient]:
+    """Run the webhook client."""
+    receivers = WebhookClient(channel_setup.webhook_policy(settings))
     try:
         yield receivers
     finally:
@@ -119,10 +122,10 @@ async def receiving(settings: Settings) -> AsyncIterator[Receivers]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``viewer_url``: None outside the sandbox. ``parts``: what ends only
-    when something is wrong.
+    """A running service.
 
     ``client_file``: where the sandbox's own client is kept, for who has to fetch a token.
+    ``operations``: those of the API.
     """
 
     api_url: str
@@ -130,15 +133,16 @@ class Running:
     place: SandboxAddresses | None
     parts: tuple[asyncio.Task[None], ...]
     client_file: Path | None = None
+    operations: tuple[Operation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What the API is put together from."""
+    """Parts of the API."""
 
     database: Database
-    speaks: speaking.Speaking
-    receivers: Receivers
+    setup: channel_setup.ChannelSetup
+    receivers: WebhookClient
     progress: Progress
     history: History
     readiness: Readiness
@@ -146,119 +150,129 @@ class _Parts:
 
 
 async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiContext:
-    """Open what only the API needs, and hand all of it to the endpoints."""
+    """Open the parts that only the API needs, and build the context of its endpoints."""
     return ApiContext(
         access=await stack.enter_async_context(
             access.opened(settings.section("auth"), p.database, p.api_url, utc_now)
         ),
         database=p.database,
-        channels=p.speaks.channels,
-        intake=Intake(p.database, p.speaks.channels, utc_now, Failpoints.from_environment()),
+        channels=p.setup.channels,
+        intake=Intake(p.database, p.setup.channels, utc_now, Failpoints.from_environment()),
         settlements=await stack.enter_async_context(settling(settings, p.database)),
-        receipts=p.speaks.receipts,
+        receipts=p.setup.receipts,
         history=p.history,
         progress=p.progress,
         conversations=Conversations(p.database),
         resolutions=Resolutions(p.database),
-        directory=p.speaks.people.tables,
-        keeps_contacts=p.speaks.people.keeps_contacts,
-        configuration=p.speaks.watch,
-        reach=speaking.reach_of(settings),
+        directory=p.setup.people.tables,
+        keeps_contacts=p.setup.people.keeps_contacts,
+        configuration=p.setup.watch,
+        reach=channel_setup.provider_policy(settings),
         receivers=p.receivers,
         refusals=await stack.enter_async_context(refusing(settings, p.database)),
-        retention=speaking.rules_of(settings),
+        retention=channel_setup.rules_of(settings),
         clock=utc_now,
         municipalities=settings.municipalities,
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
-        notice=NOTICE if speaking.in_sandbox(settings) else None,
+        publisher=_publisher(settings, p.api_url),
+        notice=NOTICE if channel_setup.in_sandbox(settings) else None,
         ready=p.readiness.look,
     )
 
 
+def _publisher(settings: Settings, api_url: str) -> Publisher:
+    http = settings.http
+    url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
+    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
+
+
 @asynccontextmanager
 async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
-    """The API, with the sandbox where it is on, and with a worker in this process where ``work``
-    says so."""
+    """Run the API, with the sandbox if it is on, and with a worker if ``work`` is true."""
     async with AsyncExitStack() as stack:
         listener = listen(settings)
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
         database = await stack.enter_async_context(opened(settings))
         sandbox: SandboxServer | None = None
-        if speaking.in_sandbox(settings):
+        if channel_setup.in_sandbox(settings):
             sandbox = SandboxServer(_place(settings, api_url))
             await sandbox.start()
             stack.push_async_callback(sandbox.close)
-        speaks = await stack.enter_async_context(
-            speaking.opened(settings, database, sandbox.addresses if sandbox else None)
+        setup = await stack.enter_async_context(
+            channel_setup.opened(settings, database, sandbox.addresses if sandbox else None)
         )
-        channels = speaks.channels
-        calling = await stack.enter_async_context(receiving(settings))
-        worker = worker_of(settings, database, channels, calling) if work else None
+        channels = setup.channels
+        webhooks = await stack.enter_async_context(receiving(settings))
+        worker = worker_of(settings, database, channels, webhooks) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.paces if worker else {}, utc_now)
+        readiness = Readiness(database, channels, worker.limits if worker else {}, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
-        kept = await _kept_client(settings, database)
+        client_file = await _sandbox_client(settings, database)
         service = await _context(
             stack,
             settings,
-            _Parts(database, speaks, calling, progress, history, readiness, api_url),
+            _Parts(database, setup, webhooks, progress, history, readiness, api_url),
         )
         server = server_of(settings, service)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         collect_rarely()
         try:
-            while not server.started and not task.done():  # noqa: ASYNC110
+            while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
                 await asyncio.sleep(0.01)
             yield Running(
                 api_url,
                 sandbox.viewer_url if sandbox else None,
                 sandbox.addresses if sandbox else None,
                 (task, *parts),
-                kept,
+                client_file,
+                server.config.app.state.operations,  # type: ignore[union-attr]
             )
         finally:
-            progress.close()  # first: uvicorn waits for answers that are not at their end
+            progress.close()  # before the server, which waits for open responses
             server.should_exit = True
             await task
 
 
 async def work(settings: Settings) -> None:
-    """A worker process: until SIGTERM or SIGINT."""
+    """Run a worker process until SIGTERM or SIGINT."""
     signalled = stop_signal()
     async with opened(settings) as database:
-        if speaking.in_sandbox(settings) and 0 in settings.sandbox.ports:
+        if channel_setup.in_sandbox(settings) and 0 in settings.sandbox.ports:
             raise SettingsFault(
-                "a worker cannot find a sandbox on any free port: set sandbox.http_port, smtp_port, https_port and sftp_port"
+                "a worker cannot find a sandbox on arbitrary free ports: set sandbox.http_port,"
+                " smtp_port, https_port and sftp_port"
             )
         place = (
             _place(settings, f"http://{settings.http.host}:{settings.http.port}")
-            if speaking.in_sandbox(settings)
+            if channel_setup.in_sandbox(settings)
             else None
         )
         if place is not None:
             await asyncio.to_thread(create_files, place)
         async with (
-            speaking.opened(settings, database, place) as speaks,
-            receiving(settings) as calling,
+            channel_setup.opened(settings, database, place) as setup,
+            receiving(settings) as webhooks,
         ):
             collect_rarely()
-            async with working(worker_of(settings, database, speaks.channels, calling)) as worker:
+            async with working(worker_of(settings, database, setup.channels, webhooks)) as worker:
                 await stop_wanted(worker, signalled=signalled)
 
 
-async def _kept_client(settings: Settings, database: Database) -> Path | None:
-    """The sandbox's own client, beside the embedded database; a database of others' gets none, and
-    elsewhere it is revoked."""
+async def _sandbox_client(settings: Settings, database: Database) -> Path | None:
+    """Ensure the sandbox client of an embedded database, or revoke it outside the sandbox.
+
+    An external database gets none.
+    """
     if not settings.section("auth").embedded or settings.database.url is not None:
         return None
-    client = KeptClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
-    if speaking.in_sandbox(settings):
-        return await client.keep(settings.data.folder.expanduser().absolute())
-    await client.drop()
+    client = SandboxClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
+    if channel_setup.in_sandbox(settings):
+        return await client.ensure(settings.data.folder.expanduser().absolute())
+    await client.revoke()
     return None
 
 

@@ -1,4 +1,4 @@
-"""The worker, from the settings: retry policies, options, and its garbage collection."""
+"""Setup of the worker: retry policies, options and garbage collection."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from utskick.bootstrap import channels as speaking
+from utskick.bootstrap import channels as channel_setup
 from utskick.channels.registry import CHANNELS
 from utskick.domain.channel import Channel
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.engine.retry import Policy
 from utskick.engine.worker import Worker, WorkerOptions
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.settings import Settings
 from utskick.store.database import Database
 
 
 def policies_of(settings: Settings) -> dict[str, Policy]:
+    """Return the retry policies by channel. Raises ``SettingsFault``."""
     unknown = settings.retry.keys() - CHANNELS.keys()
     if unknown:
-        raise SettingsFault(f"retry: there is no channel named {', '.join(sorted(unknown))}")
+        raise SettingsFault(f"retry: no channel is named {', '.join(sorted(unknown))}")
     return {
         name: Policy(
             timedelta(seconds=r.first),
@@ -35,21 +36,25 @@ def policies_of(settings: Settings) -> dict[str, Policy]:
 
 
 def worker_of(
-    settings: Settings, database: Database, channels: Mapping[str, Channel], receivers: Receivers
+    settings: Settings,
+    database: Database,
+    channels: Mapping[str, Channel],
+    receivers: WebhookClient,
 ) -> Worker:
+    """Build the worker."""
     options = WorkerOptions(
         settings.patience,
         settings.worker.poll,
         settings.worker.grace,
         receivers,
-        speaking.rules_of(settings),
+        channel_setup.rules_of(settings),
     )
     return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
 
 
 @asynccontextmanager
 async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """The worker runs beside, as the task that is given; on leaving it stops gracefully."""
+    """Run the worker in a task, and stop it gracefully on leaving."""
     task = asyncio.create_task(worker.run())
     try:
         yield task
@@ -59,11 +64,10 @@ async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def collect_rarely() -> None:
-    """What was built at the start stays; the rest is looked through for cycles a hundred times more
-    rarely than Python would.
+    """Exempt start-up objects from garbage collection, and collect a hundred times less often.
 
-    A third of the time of a delivery went into looking (bench/README.md): thousands of them wait at
-    once, and none is garbage.
+    A third of a delivery's time was spent in collections (bench/README.md): thousands of deliveries
+    are pending at a time, and none is garbage.
     """
     gc.collect()
     gc.freeze()

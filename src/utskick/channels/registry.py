@@ -1,5 +1,4 @@
-"""The register of channels: name → how to build it from its section of the settings. A new channel
-is one more line."""
+"""Registry of channels: builder and settings section by channel name."""
 
 from __future__ import annotations
 
@@ -34,10 +33,11 @@ from utskick.outgoing.settings_types import ChannelSection
 
 @dataclass(frozen=True, slots=True)
 class ChannelEntry:
-    """``section``: the model of its settings; ``build``: section and neighbours → channel.
+    """How to build one channel.
 
-    ``municipal``: what all departments of a municipality send is handed over together, by one and
-    the same account.
+    ``section``: model of its settings. ``build``: makes the channel from its section and the
+    directory ports. ``municipal``: all departments of a municipality share one account and one
+    hand-over.
     """
 
     section: type[ChannelSection]
@@ -53,17 +53,17 @@ CHANNELS: dict[str, ChannelEntry] = {
     "digital_mail": ChannelEntry(DigitalMailSettings, digital_mail.build),
     "snail_mail": ChannelEntry(SnailMailSettings, snail_mail.build, municipal=True),
     "web_message": ChannelEntry(
-        WebMessageSettings, lambda section, around: web_message.build(section, around.directory)
+        WebMessageSettings, lambda section, ports: web_message.build(section, ports.directory)
     ),
     "slack": ChannelEntry(SlackSettings, lambda section, _: slack.build(section)),
     "push": ChannelEntry(PushSettings, push.build),
     "letter": ChannelEntry(LetterSettings, lambda section, _: letter.build(section)),
     "message": ChannelEntry(
-        MessageSettings, lambda section, around: message.build(section, around.directory)
+        MessageSettings, lambda section, ports: message.build(section, ports.directory)
     ),
 }
 
-#: The contract's message types, each with its channel.
+#: Channel name by the contract's message type.
 TYPES: dict[str, str] = {
     "SMS": "sms",
     "EMAIL": "email",
@@ -77,7 +77,7 @@ TYPES: dict[str, str] = {
     "MESSAGE": "message",
 }
 
-#: Those that speak to providers themselves: the others choose among them.
+#: Channels with provider accounts of their own; the others route to these.
 SPOKEN: tuple[str, ...] = tuple(
     name for name, entry in CHANNELS.items() if "accounts" in entry.section.model_fields
 )

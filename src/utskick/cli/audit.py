@@ -92,9 +92,12 @@ async def audit_change(
     database: Database, municipality_id: str, by: str | None, subject: Mapping[str, Any]
 ) -> None:
     """Record a configuration change made on the command line; ``by`` is the responsible person."""
-    await Audit(database).note(
-        AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject)
-    )
+    await Audit(database).note(entry_of(municipality_id, by, subject))
+
+
+def entry_of(municipality_id: str, by: str | None, subject: Mapping[str, Any]) -> AuditEntry:
+    """Build the audit entry of a change that is made on the command line."""
+    return AuditEntry(Action.CONFIGURE, Caller(municipality_id, ORIGIN, by), utc_now(), subject)
 
 
 def _table(*names: str) -> Table:

@@ -17,7 +17,7 @@ from utskick.cli.check_result import SECONDS, CheckResult, Grade
 from utskick.cli.check_storage import UNUSABLE, check_database, check_key, unusable_result
 from utskick.configuration.inheritance import Configuration
 from utskick.directory import setup as directory_setup
-from utskick.directory.empty import NOBODY
+from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
@@ -82,7 +82,7 @@ async def _check_channel(
 ) -> list[CheckResult]:
     """Check the provider accounts of a channel, including those of organisational units."""
     try:
-        channel = channel_setup.channel_of(name, configuration, NOBODY)
+        channel = channel_setup.channel_of(name, configuration, EMPTY_DIRECTORY)
     except (UtskickError, OSError) as fault:
         return [CheckResult(name, Grade.FAULT, str(fault), f"correct [{name}]")]
     results = await _check_accounts(channel)
@@ -147,7 +147,7 @@ async def _check_directory(settings: Settings) -> list[CheckResult]:
     """Check the directory services of the municipality, if the directory uses any."""
     try:
         async with asyncio.timeout(6 * SECONDS):
-            results = await directory_setup.look(
+            results = await directory_setup.check(
                 settings.section("directory"), settings.default_municipality
             )
     except TimeoutError:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from utskick import bootstrap
-from utskick.auth.discovery import DiscoveryFault, RemoteKeys, Unread
+from utskick.auth.discovery import DiscoveryFault, KeysUnavailable, RemoteKeys
 from utskick.auth.sandbox_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
 from utskick.bootstrap import channels as channel_setup
@@ -64,7 +64,7 @@ def _check_mode(settings: Settings, section: AuthSection) -> CheckResult:
             "auth",
             Grade.WARNING,
             detail,
-            'set auth.mode = "embedded" or "external" (docs/security.md)',
+            'set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md)',
         )
     issuers = {
         "embedded": "the embedded issuer",
@@ -98,7 +98,7 @@ def _check_certificate_header(settings: Settings, section: AuthSection) -> list[
             "certificate header",
             Grade.WARNING,
             detail,
-            f"{todo}, and allow only the proxy to reach this port (docs/security.md)",
+            f"{todo}, and allow only the proxy to reach this port (docs/how-to/manage-clients.md)",
         )
     ]
 
@@ -191,7 +191,7 @@ async def _check_external_issuer(issuer: IssuerSection) -> CheckResult:
     try:
         async with asyncio.timeout(3 * SECONDS):
             usable = await keys.read()
-    except Unread as fault:
+    except KeysUnavailable as fault:
         return CheckResult(name, Grade.FAULT, str(fault), _TODO[fault.why])
     except TimeoutError:
         return CheckResult(

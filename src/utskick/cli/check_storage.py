@@ -118,10 +118,10 @@ async def check_key(settings: Settings, inspection: DatabaseInspection | None) -
             )
         return CheckResult("vault key", Grade.OK, f"none yet; `utskick serve` creates one at {own}")
     try:
-        safe = await asyncio.to_thread(bootstrap.safe_of, settings)
-        opened = await inspection.open(safe) if inspection is not None else None
+        cipher = await asyncio.to_thread(bootstrap.cipher_of, settings)
+        opened = await inspection.open(cipher) if inspection is not None else None
     except Locked:
-        todo = "restore the key, or add it to vault.old_keys if it was rotated (docs/vault.md)"
+        todo = "restore the key, or add it to vault.old_keys if it was rotated (docs/how-to/rotate-keys.md)"
         return CheckResult(
             "vault key",
             Grade.FAULT,
@@ -130,7 +130,7 @@ async def check_key(settings: Settings, inspection: DatabaseInspection | None) -
         )
     except SettingsFault as fault:
         return CheckResult("vault key", Grade.FAULT, fault.detail, "correct [vault]")
-    detail = f"{next(iter(safe.apart))}, {where}"
+    detail = f"{next(iter(cipher.apart))}, {where}"
     if opened is not None and opened.older:
         todo = "keep vault.old_keys until `utskick vault rewrap` has finished the rotation"
         return CheckResult(

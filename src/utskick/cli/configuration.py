@@ -17,14 +17,13 @@ from rich.table import Table
 from utskick import bootstrap
 from utskick.bootstrap import channels as channel_setup
 from utskick.cli import console
-from utskick.cli.audit import audit_change
+from utskick.cli.audit import entry_of
 from utskick.cli.client import login
 from utskick.cli.options import Config
 from utskick.configuration import redaction
 from utskick.configuration.changes import Change, Changes
 from utskick.configuration.inheritance import ACCOUNTS
 from utskick.configuration.watcher import ConfigurationWatcher
-from utskick.domain.clock import utc_now
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.unit import Unit, is_organization_number
@@ -78,7 +77,7 @@ def list_settings(municipality: MunicipalityId, config: Config = None) -> None:
     )
 
     async def show_rows(_: Database, watcher: ConfigurationWatcher) -> None:
-        for setting in watcher.now.said(municipality):
+        for setting in watcher.now.of_municipality(municipality):
             value = redaction.own(watcher.now, setting)
             text = ", ".join(value) if value is not None else "[red]invalid[/]"
             unit = setting.unit
@@ -163,13 +162,13 @@ def set_section(
 
     Example: utskick configuration set 2281 sms sms.toml
     """
-    change = Change(Unit(municipality, organization, department), section, by, utc_now())
-    members, settings = _read(file), _check_served(bootstrap.read_settings(config), change.unit)
+    change = _change(Unit(municipality, organization, department), section, by, "putConfiguration")
+    members = _read(file)
+    settings = _check_served(bootstrap.read_settings(config), change.unit)
 
-    async def write(database: Database, watcher: ConfigurationWatcher) -> None:
+    async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
         _check(watcher, section)
-        await Changes(watcher, channel_setup.reach_of(settings)).put(change, members)
-        await _audit(database, change, "putConfiguration")
+        await Changes(watcher, channel_setup.provider_policy(settings)).put(change, members)
 
     _run(settings, write)
     console.print_line(f"{section} is set for {change.unit}.")
@@ -185,18 +184,15 @@ def remove(
     config: Config = None,
 ) -> None:
     """Remove a section from a unit, which then inherits from the units above it."""
-    change = Change(Unit(municipality, organization, department), section, by, utc_now())
+    unit = Unit(municipality, organization, department)
+    change = _change(unit, section, by, "deleteConfiguration")
     settings = _check_served(bootstrap.read_settings(config), change.unit)
     removed = False
 
-    async def write(database: Database, watcher: ConfigurationWatcher) -> None:
+    async def write(_database: Database, watcher: ConfigurationWatcher) -> None:
         nonlocal removed
         _check(watcher, section)
-        removed = await Changes(watcher, channel_setup.reach_of(settings)).delete(
-            change.unit, section
-        )
-        if removed:
-            await _audit(database, change, "deleteConfiguration")
+        removed = await Changes(watcher, channel_setup.provider_policy(settings)).delete(change)
 
     _run(settings, write)
     console.print_line(
@@ -217,20 +213,20 @@ def _run(settings: Settings, work: Any) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, ConfigurationWatcher]]:
     async with bootstrap.opened(settings) as database, answering():
-        watcher = channel_setup.watch_of(settings, database)
+        watcher = channel_setup.configuration_watcher(settings, database)
         await watcher.refresh()
         yield database, watcher
 
 
-async def _audit(database: Database, change: Change, operation: str) -> None:
-    unit = change.unit
-    unit_members = {"organizationNumber": unit.organization_number, "department": unit.department}
+def _change(unit: Unit, section: str, by: str, operation: str) -> Change:
+    """Build a change with the audit entry that is written in its transaction."""
+    members = {"organizationNumber": unit.organization_number, "department": unit.department}
     subject = {
         "operation": operation,
-        "section": change.section,
-        **{name: value for name, value in unit_members.items() if value},
+        "section": section,
+        **{name: value for name, value in members.items() if value},
     }
-    await audit_change(database, unit.municipality_id, change.by, subject)
+    return Change(unit, section, by, entry_of(unit.municipality_id, by, subject))
 
 
 def _check_served(settings: Settings, unit: Unit) -> Settings:

@@ -28,7 +28,12 @@ from utskick.cli.options import Config, Municipality
 from utskick.cli.payloads import read_file
 from utskick.cli.people_csv import ParsedPeople, parse_people
 from utskick.directory.database import tables_of
-from utskick.directory.importer import ImportCounts, ImportRow, RejectedRow, Roll
+from utskick.directory.importer import (
+    DirectoryImportCounts,
+    DirectoryImporter,
+    ImportRow,
+    RejectedRow,
+)
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
@@ -93,7 +98,7 @@ def _run(settings: Settings, options: ImportOptions) -> None:
             rows, now.astimezone(SWEDEN).date(), lambda: bar.advance(reading_task)
         )
         result = (
-            ImportCounts(0, 0)
+            DirectoryImportCounts(0, 0)
             if options.dry_run
             else asyncio.run(_import(settings, options, people, bar))
         )
@@ -107,16 +112,16 @@ def _run(settings: Settings, options: ImportOptions) -> None:
 
 async def _import(
     settings: Settings, options: ImportOptions, people: ParsedPeople, bar: Progress
-) -> ImportCounts:
+) -> DirectoryImportCounts:
     async with bootstrap.opened(settings) as database, answering():
         return await _write_entries(database, options, people.entries, bar)
 
 
 async def _write_entries(
     database: Database, options: ImportOptions, entries: Sequence[ImportRow], bar: Progress
-) -> ImportCounts:
+) -> DirectoryImportCounts:
     roll, now, created, replaced = (
-        Roll(database, tables_of(database, database.vault.safe)),
+        DirectoryImporter(database, tables_of(database, database.vault.directory_cipher)),
         utc_now(),
         0,
         0,
@@ -124,11 +129,11 @@ async def _write_entries(
     rejected: list[RejectedRow] = []
     writing_task, rest = bar.add_task("write", total=len(entries)), iter(entries)
     while chunk := list(islice(rest, _CHUNK)):
-        result = await roll.take(options.municipality_id, chunk, now)
+        result = await roll.add(options.municipality_id, chunk, now)
         created, replaced = created + result.created, replaced + result.replaced
         rejected += result.refused
         bar.advance(writing_task, len(chunk))
-    return ImportCounts(created, replaced, tuple(rejected))
+    return DirectoryImportCounts(created, replaced, tuple(rejected))
 
 
 def _bar() -> Progress:
@@ -142,7 +147,9 @@ def _bar() -> Progress:
     )
 
 
-def _show(people: ParsedPeople, result: ImportCounts, rejected: Sequence[RejectedRow]) -> None:
+def _show(
+    people: ParsedPeople, result: DirectoryImportCounts, rejected: Sequence[RejectedRow]
+) -> None:
     rows = [
         ("columns", ", ".join(f"{role}: {name}" for role, name in people.columns.items())),
         ("valid rows", str(len(people.entries) - len(result.refused))),

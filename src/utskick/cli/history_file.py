@@ -100,7 +100,7 @@ class HistoryFile:
             raise Unreadable(
                 "the first row must name the columns; these are missing: "
                 f"{', '.join(_column_name(name) for name in missing)}. "
-                "docs/moving-in.md shows how to write the file"
+                "docs/how-to/move-in.md shows how to write the file"
             )
         reader, first_line = csv.reader(text, delimiter=delimiter, strict=True), 2
         try:

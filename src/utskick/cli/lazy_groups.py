@@ -26,7 +26,7 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "import": ("import_history", "Import the history of another system."),
     "retention": ("retention", "Show and apply the retention rules of messages."),
     "audit": ("audit", "List and verify the audit trail."),
-    "vault": ("vault", "Manage the keys that encrypt personal data (docs/vault.md)."),
+    "vault": ("vault", "Manage the keys that encrypt personal data (docs/how-to/rotate-keys.md)."),
 }
 
 

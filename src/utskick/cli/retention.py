@@ -22,9 +22,9 @@ from utskick.domain.retention import Kept, RetentionRule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
 from utskick.store.history.statistics import Tallies
-from utskick.store.retention.purge import Removed
+from utskick.store.retention.purge import RemovalCounts
 from utskick.store.retention.rules import RetentionRules
-from utskick.store.retention.sweep import Due, Retention, Walk
+from utskick.store.retention.sweep import Retention, Sweep, SweepPreview
 
 retention = typer.Typer(
     no_args_is_help=True, help="Show and apply the retention rules of messages."
@@ -41,9 +41,9 @@ _REASONS: Final = {
 class RuleUsage:
     """Retention rule, and the messages due under it; without a rule, everything is preserved."""
 
-    walk: Walk
+    walk: Sweep
     rule: RetentionRule | None
-    due: Due | None
+    due: SweepPreview | None
 
 
 @retention.command()
@@ -96,7 +96,7 @@ async def _usage(settings: Settings) -> list[RuleUsage]:
     now = utc_now()
     async with _opened(settings) as (database, store):
         rules, found = RetentionRules(database, channel_setup.rules_of(settings)), list[RuleUsage]()
-        for walk in await store.walks():
+        for walk in await store.sweeps():
             applied = (await rules.of(walk.municipality_id)).of_type(
                 walk.message_type, walk.municipality_id
             )
@@ -107,14 +107,14 @@ async def _usage(settings: Settings) -> list[RuleUsage]:
         return found
 
 
-async def _sweep(settings: Settings) -> list[tuple[Walk, Removed]]:
+async def _sweep(settings: Settings) -> list[tuple[Sweep, RemovalCounts]]:
     """Sweep everything, including walks that the workers have paused."""
     done = []
     async with _opened(settings) as (database, store):
         await Tallies(database).keep_up()
         await store.wake()
-        for walk in await store.walks():
-            total = Removed()
+        for walk in await store.sweeps():
+            total = RemovalCounts()
             while (removed := await store.step(walk, utc_now())) is not None:
                 total += removed
             done.append((walk, total))

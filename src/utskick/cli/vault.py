@@ -8,14 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from utskick import bootstrap
@@ -29,11 +21,11 @@ from utskick.settings import Settings
 from utskick.store.crypto.key_rows import INDEX, KeyRow
 from utskick.store.crypto.master_key import new_key
 from utskick.store.database import answering
-from utskick.store.key_lifecycle.destruction import Destruction
-from utskick.store.key_lifecycle.reencryption import Resealing
+from utskick.store.retention.key_destruction import KeyDestruction
 
 vault = typer.Typer(
-    no_args_is_help=True, help="Manage the keys that encrypt personal data (docs/vault.md)."
+    no_args_is_help=True,
+    help="Manage the keys that encrypt personal data (docs/how-to/rotate-keys.md).",
 )
 
 
@@ -137,45 +129,6 @@ async def _rewrap(settings: Settings) -> tuple[int, int]:
         )
 
 
-@vault.command("reseal")
-def reseal(config: Config = None) -> None:
-    """Encrypt rows that were written before encryption was enabled.
-
-    The service may run meanwhile; an interrupted command can be repeated.
-    """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console.stdout,
-    )
-    with bar:
-        left = asyncio.run(_reseal(bootstrap.read_settings(config), bar))
-    if left:
-        raise NotAllowedHere(
-            f"{left} rows were changed meanwhile and are not yet encrypted; run the command again"
-        )
-    console.print_line(
-        "Everything is encrypted. The earlier plain text remains in backups, and in the "
-        "database files until they have been vacuumed"
-    )
-    console.print_line(
-        "(`VACUUM FULL batches, messages, deliveries, attachments`, which stops the service "
-        "while it runs)."
-    )
-
-
-async def _reseal(settings: Settings, bar: Progress) -> int:
-    async with bootstrap.opened(settings) as database, answering():
-        resealing = Resealing(database)
-        task = bar.add_task("encrypted", total=await resealing.left())
-        async for done in resealing.run():
-            bar.advance(task, done)
-        return await resealing.left()
-
-
 @vault.command("destroy")
 def destroy(
     municipality: Annotated[str, typer.Option(help="Municipality id.")],
@@ -198,14 +151,16 @@ def destroy(
         "A backup of the tables vault_keys and vault_wraps still contains the key: delete such "
         "backups,"
     )
-    console.print_line("or rotate vault.key and delete the old master key (docs/vault.md).")
+    console.print_line(
+        "or rotate vault.key and delete the old master key (docs/how-to/rotate-keys.md)."
+    )
 
 
 async def _destroy(
     settings: Settings, municipality_id: str, month: Month, *, confirm: bool
 ) -> None:
     async with bootstrap.opened(settings) as database, answering():
-        destruction = Destruction(database, municipality_id, month)
+        destruction = KeyDestruction(database, municipality_id, month)
         count = await destruction.check(utc_now())
         console.stdout.print(
             f"[bold red]{count} deliveries of {escape(municipality_id)} become permanently "

@@ -1,2 +1,5 @@
-"""How a channel works for a unit: the service's settings, and what municipalities, organisations
-and departments say over them."""
+"""Configuration of channels by unit: municipalities, organisations and departments.
+
+Units override the service's settings member by member (``inheritance``); ``channel_proxy`` picks
+the channel instance of a delivery's unit.
+"""

@@ -1,5 +1,4 @@
-"""What may not be said from outside: files of this machine, providers in its own networks (SSRF),
-and in a sandbox any elsewhere."""
+"""Restrictions on configuration set over the API: no server files, no internal hosts (SSRF)."""
 
 from __future__ import annotations
 
@@ -13,44 +12,47 @@ from pydantic import BaseModel
 from utskick.domain.errors import Violation
 from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, is_this_machine
 
-#: Members that say whom we call, by their names (tests/configuration holds them against the
+#: Names of members that hold addresses of peers (tests/configuration compares them with the
 #: channels).
 ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
 HOSTS: Final = frozenset({"host", "hosts"})
-#: Shown to citizens, and never called.
-_SHOWN: Final = "support_info"
+#: Shown to citizens, but never called.
+_NEVER_CALLED: Final = "support_info"
 
-ELSEWHERE: Final = "must be on this machine: nothing leaves a sandbox (sandbox.enabled = false in the settings ends it)"
-_FILE: Final = "would name a file of the server: give its contents, in the member without _file"
+ELSEWHERE: Final = (
+    "must be on this machine: nothing leaves a sandbox (sandbox.enabled = false in the settings"
+    " turns it off)"
+)
+_FILE: Final = "must not name a file of the server: give its contents, in the member without _file"
 
 
 def files(value: Any, place: str) -> list[Violation]:
-    """``value``: a checked section, or a part of it."""
+    """Return violations for file paths in ``value``, a validated section or a part of it."""
     return [
-        Violation(where, _FILE)
-        for where, _, found in _walk(value, place)
-        if isinstance(found, Path)
+        Violation(where, _FILE) for where, _, each in _walk(value, place) if isinstance(each, Path)
     ]
 
 
 async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Violation]:
-    """Whom we may not call. Names are looked up."""
+    """Return violations for addresses that may not be called; names are resolved."""
     faults = []
-    for where, name, found in _walk(value, place):
-        if not isinstance(found, str) or "*" in found or name not in ADDRESSES | HOSTS:
+    for where, name, text in _walk(value, place):
+        if not isinstance(text, str) or "*" in text or name not in ADDRESSES | HOSTS:
             continue
         try:
-            await reach.look(reach.read(found if name in ADDRESSES else f"https://{found}"))
-        except AddressRefused as why:
-            faults.append(Violation(where, str(why)))
+            await reach.check_name(reach.read(text if name in ADDRESSES else f"https://{text}"))
+        except AddressRefused as refusal:
+            faults.append(Violation(where, str(refusal)))
     return faults
 
 
 def elsewhere(value: Any, place: str) -> str | None:
-    """The first place where somebody is named who is not on this machine, be it by default. Nothing
-    is looked up."""
-    for where, name, found in _walk(value, place, whole=True):
-        if isinstance(found, str) and name in ADDRESSES | HOSTS and not _is_here(found):
+    """Return the first place with a peer on another machine, including defaults, if any.
+
+    Names are not resolved.
+    """
+    for where, name, text in _walk(value, place, whole=True):
+        if isinstance(text, str) and name in ADDRESSES | HOSTS and not _is_here(text):
             return where
     return None
 
@@ -65,11 +67,13 @@ def _is_here(text: str) -> bool:
 def _walk(
     value: Any, place: str, name: str = "", *, whole: bool = False
 ) -> Iterator[tuple[str, str, Any]]:
-    """Every single value that was given: its place, the name of the member that holds it, and it.
-    ``whole``: with the defaults."""
+    """Iterate over all given values: place, name of the containing member, and value.
+
+    ``whole``: include defaults.
+    """
     if isinstance(value, BaseModel):
         for member in type(value).model_fields:
-            if (whole or member in value.model_fields_set) and member != _SHOWN:
+            if (whole or member in value.model_fields_set) and member != _NEVER_CALLED:
                 yield from _walk(getattr(value, member), f"{place}.{member}", member, whole=whole)
     elif isinstance(value, dict):
         for key, each in value.items():

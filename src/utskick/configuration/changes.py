@@ -1,22 +1,21 @@
-"""A change of what a unit says: checked whole before anything is stored, with the secrets that stay
-as they are."""
+"""Changes to a unit's configuration, validated as a whole before they are stored."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from utskick.configuration import api_restrictions as outside
+from utskick.configuration import api_restrictions
 from utskick.configuration.inheritance import ACCOUNTS, Configuration
 from utskick.configuration.redaction import MASK
 from utskick.configuration.toml_tables import refused
 from utskick.configuration.watcher import ConfigurationWatcher
+from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import (
     ChangedMeanwhile,
@@ -28,9 +27,8 @@ from utskick.domain.errors import (
 from utskick.domain.unit import Unit
 from utskick.outgoing.address_guard import AddressPolicy
 
-#: Members that say where a login goes, and how it is known to be there: whoever changes one must
-#: give the secrets again, or one could have
-#: them sent to a machine of one's own.
+#: Members that determine where credentials are sent, and how the peer is verified: changing one
+#: requires giving the secrets again, otherwise they could be redirected to another machine.
 _WHERE: Final = frozenset(
     {
         "provider",
@@ -50,27 +48,27 @@ _WHERE: Final = frozenset(
 )
 
 
-#: Among the versions seen: any, if the unit says something.
+#: In ``Change.seen``: any version, if there is one.
 ANY: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``by``: who answers for it. ``seen``: the versions that it may take the place of; None: of
-    any."""
+    """A change of a unit's section. ``by``: who is responsible. ``audit``: the entry that is
+    written with it; its time is that of the change. ``seen``: the versions that it may replace;
+    None: any."""
 
     unit: Unit
     section: str
     by: str
-    at: datetime
+    audit: AuditEntry
     seen: Collection[str] | None = None
 
 
 class Changes:
-    """``reach``: where the providers of accounts may lie that are set from outside.
+    """Applies changes. ``reach``: policy for the providers of accounts set over the API.
 
-    Sections are made in threads: one with a private key in it takes 50 ms, because the key is
-    proved.
+    Sections are validated in threads, as validating a private key takes 50 ms.
     """
 
     def __init__(self, watch: ConfigurationWatcher, reach: AddressPolicy) -> None:
@@ -78,37 +76,36 @@ class Changes:
         self._reach = reach
 
     async def put(self, change: Change, given: Mapping[str, Any]) -> bool:
-        """In the place of all that the unit said of the section. True: it said nothing before.
+        """Replace the unit's section. Return True if the unit had none before.
 
-        When it returns, this process works by it; the others do a moment later. Raises ``Invalid``
-        with every fault, ``ChangedMeanwhile``, and ``NotAllowedHere`` where somebody else was
-        faster.
+        On return this process applies the change, the others a moment later. Raises ``Invalid``
+        with every fault, ``ChangedMeanwhile``, and ``NotAllowedHere`` for a concurrent change.
         """
         before = await self._found(change.unit, change.section, change.seen)
-        value, faults = _with_kept(given, before.value if before else {})
-        said = UnitSetting(change.unit, change.section, value, change.by, change.at)
+        value, faults = _with_secrets(given, before.value if before else {})
+        setting = UnitSetting(change.unit, change.section, value, change.by, change.audit.at)
         faults += [
             Violation(m, why)
             for m, why in refused(self._watch.now.kinds[change.section], change.unit, value).items()
         ]
         if not faults and not _storable(value):
-            faults = [Violation(change.section, "must not hold a number beyond 64 bits")]
+            faults = [Violation(change.section, "must not contain a number beyond 64 bits")]
         if not faults:
             faults = await self._faults(
-                self._watch.now.with_change(change.unit, change.section, said), said
+                self._watch.now.with_change(change.unit, change.section, setting), setting
             )
         if faults:
             raise Invalid(faults)
-        await self._store(said.unit, said.section, before, said)
+        await self._store(change, before, setting)
         return before is None
 
-    async def delete(self, unit: Unit, section: str, seen: Collection[str] | None = None) -> bool:
-        """The unit says nothing of the section any more. False: it did not. ``seen``: as of a
-        ``Change``.
+    async def delete(self, change: Change) -> bool:
+        """Remove what the unit says of the section. False: it said nothing.
 
-        Raises ``NotAllowedHere`` where others build on it, and ``ChangedMeanwhile``.
+        Raises ``NotAllowedHere`` if other units depend on it, and ``ChangedMeanwhile``.
         """
-        before = await self._found(unit, section, seen)
+        unit, section = change.unit, change.section
+        before = await self._found(unit, section, change.seen)
         unreadable = before is None and self._watch.now.is_unreadable(unit, section)
         if before is None and not unreadable:
             return False
@@ -116,67 +113,73 @@ class Changes:
             _broken_by, self._watch.now.with_change(unit, section, None), section, unit
         ):
             raise NotAllowedHere(f"what is said for {broken} cannot stand without it")
-        await self._store(unit, section, before, None)
+        await self._store(change, before, None)
         return True
 
     async def _found(
         self, unit: Unit, section: str, seen: Collection[str] | None
     ) -> UnitSetting | None:
         await self._watch.refresh()
-        found = self._watch.now.own(section, unit)
+        setting = self._watch.now.own(section, unit)
         if (
             seen is not None
-            and version_of(found) not in seen
-            and not (found is not None and ANY in seen)
+            and version_of(setting) not in seen
+            and not (setting is not None and ANY in seen)
         ):
             raise ChangedMeanwhile(
-                "it is not as If-Match says: somebody has changed it since it was read. Read it again"
+                "it does not match If-Match: it has been changed since it was read. Read it again"
             )
-        return found
+        return setting
 
     async def _store(
-        self, unit: Unit, section: str, seen: UnitSetting | None, said: UnitSetting | None
+        self, change: Change, seen: UnitSetting | None, setting: UnitSetting | None
     ) -> None:
-        def changed(there: UnitSetting | None) -> UnitSetting | None:
-            if version_of(there) != version_of(seen):
-                raise NotAllowedHere("somebody else has changed it in this moment: read it again")
-            return said
+        def changed(current: UnitSetting | None) -> UnitSetting | None:
+            if version_of(current) != version_of(seen):
+                raise NotAllowedHere("it has just been changed by somebody else: read it again")
+            return setting
 
-        await self._watch.rows.change(unit, section, changed)
+        await self._watch.rows.change(change.unit, change.section, changed, change.audit)
         await self._watch.refresh()
 
-    async def _faults(self, configuration: Configuration, said: UnitSetting) -> list[Violation]:
+    async def _faults(self, configuration: Configuration, setting: UnitSetting) -> list[Violation]:
         try:
             model = await asyncio.to_thread(
-                configuration.model, said.section, configuration.path(said.section, said.unit)
+                configuration.model,
+                setting.section,
+                configuration.path(setting.section, setting.unit),
             )
         except ConfigurationBroken as fault:
-            return [Violation(said.section, fault.detail)]
+            return [Violation(setting.section, fault.detail)]
         except ValidationError as fault:
             return [
                 Violation(
-                    _place(error["loc"], said) or said.section,
+                    _place(error["loc"], setting) or setting.section,
                     error["msg"].removeprefix("Value error, "),
                 )
                 for error in fault.errors(
                     include_url=False, include_input=False, include_context=False
                 )
             ]
-        found, here = list[Violation](), configuration.kinds[said.section].here
-        for member in said.value:
+        violations, here = list[Violation](), configuration.kinds[setting.section].here
+        for member in setting.value:
             value = getattr(model, member)
             if member == ACCOUNTS:
                 value = {name.partition("@")[0]: account for name, account in value.items()}
-            found += outside.files(value, member)
-            if member == ACCOUNTS and not found:
-                found += await outside.unreachable(value, member, self._reach)
-                if not found and here and (place := outside.elsewhere(value, member)) is not None:
-                    found.append(Violation(place, outside.ELSEWHERE))
-        if not found and (
-            broken := await asyncio.to_thread(_broken_by, configuration, said.section, said.unit)
-        ):
-            found = [Violation(said.section, f"what is said for {broken} could not stand with it")]
-        return found
+            violations += api_restrictions.files(value, member)
+            if member == ACCOUNTS and not violations:
+                violations += await api_restrictions.unreachable(value, member, self._reach)
+                place = api_restrictions.elsewhere(value, member) if here else None
+                if not violations and place is not None:
+                    violations.append(Violation(place, api_restrictions.ELSEWHERE))
+        if not violations:
+            broken = await asyncio.to_thread(
+                _broken_by, configuration, setting.section, setting.unit
+            )
+            if broken:
+                sentence = f"would make the configuration of {broken} invalid"
+                violations = [Violation(setting.section, sentence)]
+        return violations
 
 
 def _storable(value: Mapping[str, Any]) -> bool:
@@ -188,24 +191,23 @@ def _storable(value: Mapping[str, Any]) -> bool:
 
 
 def _broken_by(configuration: Configuration, section: str, unit: Unit) -> Unit | None:
-    """A unit below that could not be served as it would be then."""
+    """Return a unit of the municipality whose effective configuration would be invalid, if any."""
     for path in configuration.paths(section):
         if path[0].municipality_id != unit.municipality_id:
             continue
         try:
             configuration.model(section, path)
         except ConfigurationBroken:
-            continue  # it is broken already, by a row that nobody can read
+            continue  # broken already, by an unreadable row
         except ValidationError:
             return path[-1]
     return None
 
 
-def _with_kept(
+def _with_secrets(
     given: Mapping[str, Any], before: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Violation]]:
-    """What was given, with secrets in the place of their masks; and masks that stand for nothing,
-    or may not stand any more."""
+    """Replace masks by the stored secrets; fault masks without one, or with a changed peer."""
     faults = list[Violation]()
     value = {
         member: _filled(each, before.get(member), member, faults) for member, each in given.items()
@@ -216,7 +218,7 @@ def _with_kept(
             moved = [
                 member for member in sorted(_WHERE) if account.get(member) != old[name].get(member)
             ]
-            why = "has changed, so that the secrets of this account must be given again"
+            why = "has changed, so the secrets of this account must be given again"
             faults += [Violation(f"{ACCOUNTS}.{name}.{member}", why) for member in moved]
     return value, faults
 
@@ -229,17 +231,15 @@ def _filled(given: Any, before: Any, place: str, faults: list[Violation]) -> Any
             for name, each in given.items()
         }
     if isinstance(given, list):
-        olds = before if isinstance(before, list) else []
+        previous = before if isinstance(before, list) else []
         return [
-            _filled(each, olds[i] if i < len(olds) else None, f"{place}[{i}]", faults)
+            _filled(each, previous[i] if i < len(previous) else None, f"{place}[{i}]", faults)
             for i, each in enumerate(given)
         ]
     if given == MASK:
         if isinstance(before, str):
             return before
-        faults.append(
-            Violation(place, "must be given: there is no secret that could stay as it is")
-        )
+        faults.append(Violation(place, "must be given: no secret is stored that could be kept"))
     return given
 
 
@@ -251,15 +251,14 @@ def _masks(given: Any) -> Iterator[bool]:
         yield True
 
 
-def _place(loc: tuple[Any, ...], said: UnitSetting) -> str:
-    """Where the body has it. pydantic puts the provider between an account's name and its
-    members."""
+def _place(loc: tuple[Any, ...], setting: UnitSetting) -> str:
+    """Convert pydantic's location, which adds the provider after an account's name."""
     parts = [
-        part if isinstance(part, int) else str(part).removesuffix(f"@{said.unit.tag}")
+        part if isinstance(part, int) else str(part).removesuffix(f"@{setting.unit.tag}")
         for part in loc
     ]
-    if len(parts) > 2 and parts[0] == ACCOUNTS and isinstance(said.value[ACCOUNTS], Mapping):
-        account = said.value[ACCOUNTS].get(parts[1])
+    if len(parts) > 2 and parts[0] == ACCOUNTS and isinstance(setting.value[ACCOUNTS], Mapping):
+        account = setting.value[ACCOUNTS].get(parts[1])
         if (
             isinstance(account, Mapping)
             and parts[2] == account.get("provider", parts[2])

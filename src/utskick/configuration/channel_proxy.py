@@ -1,5 +1,7 @@
-"""A channel as each unit has configured it. Towards the engine it is one channel; behind it stands
-one for each way it is configured."""
+"""Channel proxy: delegates each call to the channel instance of the delivery's unit.
+
+The engine sees one channel; the proxy holds one instance for each distinct configuration.
+"""
 
 from __future__ import annotations
 
@@ -37,23 +39,23 @@ from utskick.domain.validators import told
 
 log = structlog.get_logger(__name__)
 
-#: A section's members → the channel. Raises ``ValidationError`` and ``UtskickError``.
+#: Makes a channel from a section's members. Raises ``ValidationError`` and ``UtskickError``.
 Make = Callable[[Mapping[str, Any]], Channel]
 
 _BROKEN: Final = Misconfigured(
-    Reason(
-        "configuration-broken", "what is configured for this unit cannot be used; nothing was sent"
-    )
+    Reason("configuration-broken", "the unit's configuration is not valid; nothing was sent")
 )
 _GONE: Final = Misconfigured(
-    Reason("account-gone", "the provider account was taken away before the call; nothing was sent")
+    Reason("account-gone", "the provider account was removed before the call; nothing was sent")
 )
 
 
 @dataclass(eq=False, slots=True)
 class _Instance:
-    """One channel, and how many calls are under way by it: it is closed when it is of no more use
-    and none is left."""
+    """A channel with the number of its calls in progress.
+
+    Once retired, it is closed when the last call ends.
+    """
 
     channel: Channel
     value: Mapping[str, Any]
@@ -83,30 +85,31 @@ class _Instance:
 _closing: Final[set[asyncio.Task[None]]] = set()
 
 
-def _close(line: _Instance) -> None:
-    task = asyncio.create_task(line.channel.close())
+def _close(instance: _Instance) -> None:
+    task = asyncio.create_task(instance.channel.close())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _UnitChannels:
-    """How a unit's requests are planned, and what carries its deliveries. None: that part of its
-    configuration cannot be used."""
+    """Instances of one unit: for planning, and for sending. None: its configuration is invalid."""
 
     planning: _Instance | None
     carrying: _Instance | None
 
 
-class ConfiguredChannel:
-    """``domain.channel.Channel``. ``base``: as the service's own settings have it, for everybody
-    who says nothing else."""
+class ChannelProxy:
+    """Implementation of ``domain.channel.Channel``.
+
+    ``base``: the channel of the service's own settings, for units without configuration.
+    """
 
     def __init__(self, base: Channel, make: Make, configuration: Configuration) -> None:
         self._base = _Instance(base, {})
         self._make = make
         self._plain = _UnitChannels(self._base, self._base)
-        self._offices: dict[Path, _UnitChannels] = {}
+        self._units: dict[Path, _UnitChannels] = {}
         self._carriers: dict[Path, _Instance | None] = {}
         self._keep: Keep | None = None
         self._started = False
@@ -116,53 +119,55 @@ class ConfiguredChannel:
         self.forms: tuple[SendEndpoint, ...] = base.forms
         self.accounts: tuple[Account, ...] = ()
         self.questions: tuple[ChannelQuery, ...] = tuple(
-            replace(asked, ask=self._asking(asked.path)) for asked in base.questions
+            replace(query, ask=self._delegate_query(query.path)) for query in base.questions
         )
         self.legs = base.legs
+        self.titled = base.titled
         self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
         self.failure_title = base.failure_title
         self.not_found = base.not_found
         self._use(configuration, self._carriers_of(configuration))
 
-    # -- what there is ----------------------------------------
+    # -- configuration ----------------------------------------
 
     async def adopt(self, configuration: Configuration) -> None:
-        """From now on it is so, once all that is new has started. Calls that are under way end as
-        they began."""
+        """Apply a configuration once its new channels have started; calls in progress continue."""
         carriers = self._carriers_of(configuration)
         new = [
-            line
-            for path, line in carriers.items()
-            if line is not None and line is not self._carriers.get(path)
+            instance
+            for path, instance in carriers.items()
+            if instance is not None and instance is not self._carriers.get(path)
         ]
         if self._started:
-            await asyncio.gather(*(line.channel.start() for line in new))
-        old = [*self._carriers.values(), *(office.planning for office in self._offices.values())]
+            await asyncio.gather(*(instance.channel.start() for instance in new))
+        old = [*self._carriers.values(), *(unit.planning for unit in self._units.values())]
         self._use(configuration, carriers)
-        kept = {id(line) for line in (self._base, *carriers.values())}
-        for line in {
-            id(line): line for line in old if line is not None and id(line) not in kept
+        in_use = {id(instance) for instance in (self._base, *carriers.values())}
+        for instance in {
+            id(instance): instance
+            for instance in old
+            if instance is not None and id(instance) not in in_use
         }.values():
-            line.retire()
+            instance.retire()
 
     def _carriers_of(self, configuration: Configuration) -> dict[Path, _Instance | None]:
-        """What is as it was stays, with its connections."""
+        """Build the sending instances; unchanged ones are kept with their connections."""
         return {
             path: self._made(configuration, example, self._carriers.get(path))
             for path, example in configuration.carriers(self.name).items()
         }
 
     def _use(self, configuration: Configuration, carriers: dict[Path, _Instance | None]) -> None:
-        self._configuration, self._carriers, self._offices = configuration, carriers, {}
+        self._configuration, self._carriers, self._units = configuration, carriers, {}
         self._names = {}
         accounts = dict[str, Account]()
-        for line in (self._base, *carriers.values()):
-            for account in line.channel.accounts if line is not None else ():
-                if line is not None and account.name not in accounts:
-                    accounts[account.name], self._names[account.name] = account, line
+        for instance in (self._base, *carriers.values()):
+            for account in instance.channel.accounts if instance is not None else ():
+                if instance is not None and account.name not in accounts:
+                    accounts[account.name], self._names[account.name] = account, instance
         self.accounts = tuple(accounts.values())
-        self._alone = self._base.channel if configuration.says_nothing(self.name) else None
+        self._only = self._base.channel if configuration.is_unset(self.name) else None
 
     def _made(
         self, configuration: Configuration, path: Path, old: _Instance | None = None
@@ -174,7 +179,7 @@ class ConfiguredChannel:
             channel = self._make(value)
         except (ConfigurationBroken, ValidationError, UtskickError, OSError, ValueError) as fault:
             log.error(
-                "configuration-broken", channel=self.name, unit=path[-1].tag, fault=_said(fault)
+                "configuration-broken", channel=self.name, unit=path[-1].tag, fault=_redacted(fault)
             )
             return None
         if self._keep is not None:
@@ -182,19 +187,17 @@ class ConfiguredChannel:
         return _Instance(channel, value)
 
     def _at(self, unit: Unit) -> _UnitChannels:
-        offices, configuration = (
-            self._offices,
-            self._configuration,
-        )  # in this order: a large request is planned in a thread, beside adopt()
+        # Read in this order: a large request is planned in a thread, concurrently with adopt().
+        units, configuration = self._units, self._configuration
         if configuration.is_plain(self.name, unit.municipality_id):
             return self._plain
         path = configuration.path(self.name, unit)
         if not path:
             return self._plain
-        office = offices.get(path)
-        if office is None:
-            office = offices[path] = self._opened(configuration, path)
-        return office
+        channels = units.get(path)
+        if channels is None:
+            channels = units[path] = self._opened(configuration, path)
+        return channels
 
     def _opened(self, configuration: Configuration, path: Path) -> _UnitChannels:
         connecting = configuration.connecting(self.name, path)
@@ -210,23 +213,23 @@ class ConfiguredChannel:
         planning = self._at(unit).planning
         if planning is None:
             raise ConfigurationBroken(
-                f"what is configured for {self.name} cannot be used here; an administrator must mend it"
+                f"the configuration of {self.name} for this unit is not valid; an administrator"
+                " must correct it"
             )
         return planning
 
     def _carrying(self, draft: Draft) -> tuple[_Instance | None, Draft]:
-        """What carries a draft, and the draft as it is carried: with what its own unit says where
-        it says nothing itself."""
-        office = self._at(draft.unit)
-        if office.carrying is office.planning or office.planning is None:
-            return office.carrying if office.planning is not None else None, draft
-        return office.carrying, office.planning.channel.completed(draft)
+        """Return the sending instance, and the draft completed with its own unit's defaults."""
+        unit = self._at(draft.unit)
+        if unit.carrying is unit.planning or unit.planning is None:
+            return unit.carrying if unit.planning is not None else None, draft
+        return unit.carrying, unit.planning.channel.completed(draft)
 
-    # -- the channel ----------------------------------------
+    # -- Channel ----------------------------------------
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
-        if self._alone is not None:
-            return self._alone.plan(request, asked)
+        if self._only is not None:
+            return self._only.plan(request, asked)
         unit = replace(asked.unit, department=getattr(request, "department", None) or None)
         return self._planning(unit).channel.plan(request, asked)
 
@@ -240,81 +243,80 @@ class ConfiguredChannel:
         return self._planning(draft.unit).channel.completed(draft)
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
-        if self._alone is not None:  # the usual case, asked thousands of times a second
-            return await self._alone.prepare(draft, key)
-        line, carried = self._carrying(draft)
-        if line is None:
+        if self._only is not None:  # the usual case, on the hot path
+            return await self._only.prepare(draft, key)
+        instance, carried = self._carrying(draft)
+        if instance is None:
             return _BROKEN
-        with line.held() as channel:
+        with instance.held() as channel:
             return await channel.prepare(carried, key)
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        if self._alone is not None:
-            return self._alone.able(draft)
-        line, carried = self._carrying(draft)
-        return line.channel.able(carried) if line is not None else ()
+        if self._only is not None:
+            return self._only.able(draft)
+        instance, carried = self._carrying(draft)
+        return instance.channel.able(carried) if instance is not None else ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        if self._alone is not None and account in self._base.names:
-            return self._alone.when_uncertain(account, draft)
-        line, carried = self._by(account, draft)
-        return line.channel.when_uncertain(account, carried) if line is not None else "hold"
+        if self._only is not None and account in self._base.names:
+            return self._only.when_uncertain(account, draft)
+        instance, carried = self._by(account, draft)
+        return instance.channel.when_uncertain(account, carried) if instance is not None else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        if self._alone is not None and account in self._base.names:
-            return await self._alone.send(draft, key, account)
-        line, carried = self._by(account, draft)
-        if line is None:
+        if self._only is not None and account in self._base.names:
+            return await self._only.send(draft, key, account)
+        instance, carried = self._by(account, draft)
+        if instance is None:
             return _GONE
-        with line.held() as channel:
+        with instance.held() as channel:
             return await channel.send(carried, key, account)
 
     async def ask(
         self, draft: Draft, key: UUID, account: str, reference: str | None
     ) -> Outcome | None:
-        line, carried = self._by(account, draft)
-        if line is None:
+        instance, carried = self._by(account, draft)
+        if instance is None:
             return None
-        with line.held() as channel:
+        with instance.held() as channel:
             return await channel.ask(carried, key, account, reference)
 
     def _by(self, account: str, draft: Draft) -> tuple[_Instance | None, Draft]:
-        """What carries the draft, where the account is still one of its own."""
-        line, carried = self._carrying(draft)
-        return line if line is not None and account in line.names else None, carried
+        """Return the sending instance, if it still has the account, and the completed draft."""
+        instance, carried = self._carrying(draft)
+        has_account = instance is not None and account in instance.names
+        return instance if has_account else None, carried
 
     def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
-        line = self._names.get(hook.account)
-        if line is None:
-            raise Unauthorized(
-                "the report does not show the secret of the account it claims to come from"
-            )
-        return line.channel.read_receipt(hook)
+        instance = self._names.get(hook.account)
+        if instance is None:
+            raise Unauthorized("the report does not carry the receipt secret of the named account")
+        return instance.channel.read_receipt(hook)
 
     def show(self, draft: Draft) -> dict[str, Any]:
         return self._base.channel.show(draft)
 
-    def _asking(self, path: str) -> Callable[[Any, RequestContext], Any]:
+    def _delegate_query(self, path: str) -> Callable[[Any, RequestContext], Any]:
         async def ask(body: Any, asked: RequestContext) -> Any:
             with self._planning(asked.unit).held() as channel:
-                question = next(each for each in channel.questions if each.path == path)
-                return await question.ask(body, asked)
+                query = next(each for each in channel.questions if each.path == path)
+                return await query.ask(body, asked)
 
         return ask
 
     async def look(self) -> list[AccountHealth]:
-        lines = [self._base, *(line for line in self._carriers.values() if line is not None)]
-        found = {
+        instances = [self._base, *(each for each in self._carriers.values() if each is not None)]
+        results = {
             health.account: health
-            for healths in await asyncio.gather(*map(_looked, lines))
+            for healths in await asyncio.gather(*map(_check, instances))
             for health in healths
         }
-        broken = [path[-1].tag for path, line in self._carriers.items() if line is None]
+        broken = [path[-1].tag for path, instance in self._carriers.items() if instance is None]
         return [
-            *found.values(),
+            *results.values(),
             *(
                 AccountHealth(
-                    f"configuration@{tag}", ok=False, sentence="it cannot be used; see the log"
+                    f"configuration@{tag}", ok=False, sentence="it is not valid; see the log"
                 )
                 for tag in broken
             ),
@@ -322,35 +324,36 @@ class ConfiguredChannel:
 
     def report_to(self, keep: Keep) -> None:
         self._keep = keep
-        for line in (self._base, *self._carriers.values()):
-            if line is not None:
-                line.channel.report_to(keep)
+        for instance in (self._base, *self._carriers.values()):
+            if instance is not None:
+                instance.channel.report_to(keep)
 
     async def start(self) -> None:
         self._started = True
-        lines = [self._base, *(line for line in self._carriers.values() if line is not None)]
-        await asyncio.gather(*(line.channel.start() for line in lines))
+        instances = [self._base, *(each for each in self._carriers.values() if each is not None)]
+        await asyncio.gather(*(instance.channel.start() for instance in instances))
 
     async def close(self) -> None:
-        lines = {
-            id(line): line
-            for line in (
+        instances = {
+            id(instance): instance
+            for instance in (
                 *self._carriers.values(),
-                *(o.planning for o in self._offices.values()),
+                *(unit.planning for unit in self._units.values()),
                 self._base,
             )
-            if line
+            if instance
         }
-        await asyncio.gather(*(line.channel.close() for line in lines.values()), *tuple(_closing))
+        closing = (instance.channel.close() for instance in instances.values())
+        await asyncio.gather(*closing, *tuple(_closing))
 
 
-async def _looked(line: _Instance) -> list[AccountHealth]:
-    with line.held() as channel:
+async def _check(instance: _Instance) -> list[AccountHealth]:
+    with instance.held() as channel:
         return await channel.look()
 
 
-def _said(fault: Exception) -> str:
-    """Without what was found: it may be a password."""
+def _redacted(fault: Exception) -> str:
+    """Describe a fault without its input, which may be a password."""
     if isinstance(fault, ValidationError):
         return "; ".join(told(fault))
     return fault.detail if isinstance(fault, UtskickError) else type(fault).__name__

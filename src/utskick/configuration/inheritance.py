@@ -1,5 +1,7 @@
-"""Which sections units may say something of, and what comes of it: members one by one, accounts
-whole, the narrowest last."""
+"""Inheritance of configuration: narrower units override wider ones, member by member.
+
+``accounts`` are inherited as a whole.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,26 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from utskick.configuration import api_restrictions as outside
+from utskick.configuration import api_restrictions
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import ConfigurationBroken
 from utskick.domain.unit import Unit
 
-#: Inherited whole: who has accounts of their own sends by no others.
+#: Inherited as a whole: a unit with accounts of its own does not use those of wider units.
 ACCOUNTS: Final = "accounts"
 
-#: The units above one that say something of a section, widest first.
+#: The configured units that apply to a unit, widest first.
 Path = tuple[Unit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SectionKind:
-    """A section. ``base``: what the service's own settings say.
+    """A configurable section. ``base``: the service's own settings.
 
-    ``carried``: members that are settled when a message is accepted, so that they need no
-    connection of their own; ``fixed``: those that are the service's alone. ``municipal``: what is
-    not carried can be said for a municipality only. ``here``: the providers of accounts that rows
-    have set must be on this machine, since a sandbox promises that nothing leaves it.
+    ``carried``: members applied at acceptance, which need no channel instance of their own.
+    ``fixed``: members that only the service may set. ``municipal``: members that are not carried
+    can be set for a municipality only. ``here``: providers of accounts set in rows must be on this
+    machine, as nothing leaves a sandbox.
     """
 
     name: str
@@ -42,17 +44,16 @@ class SectionKind:
     here: bool = False
 
     def members(self) -> Collection[str]:
-        """Those that a unit may say."""
+        """Return the names of the members that a unit may set."""
         return [name for name in self.model.model_fields if name not in self.fixed]
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """``value``: of each member that anybody has set. ``sources``: who said it; a member that is
-    not there is the service's own.
+    """Effective configuration. ``value``: all members set anywhere.
 
-    Names of a unit's own accounts end with its tag: they stand in deliveries, and in the addresses
-    of reports.
+    ``sources``: who set a member; those of the service are absent. Names of a unit's own accounts
+    end with its tag, as they occur in deliveries and in addresses for reports.
     """
 
     value: Mapping[str, Any]
@@ -60,122 +61,125 @@ class Effective:
 
 
 class Configuration:
-    """All that has been said, as it is now. Never changes; a change makes another.
+    """The complete configuration, immutable; a change makes a new one.
 
-    ``unreadable``: rows that there are and nobody can read: what they say must not be passed over
-    in silence.
+    ``unreadable``: rows that exist but cannot be decrypted, and must not be ignored silently.
     """
 
     def __init__(
         self,
         kinds: Mapping[str, SectionKind],
-        said: Iterable[UnitSetting] = (),
+        settings: Iterable[UnitSetting] = (),
         unreadable: Iterable[tuple[Unit, str]] = (),
     ) -> None:
         self.kinds = kinds
-        self._said: dict[str, dict[Unit, list[UnitSetting]]] = {name: {} for name in kinds}
-        for each in sorted(said, key=lambda each: not each.in_settings):
-            if each.section in kinds:  # a row of another release's channel waits for it
-                self._said[each.section].setdefault(each.unit, []).append(each)
+        self._settings: dict[str, dict[Unit, list[UnitSetting]]] = {name: {} for name in kinds}
+        for each in sorted(settings, key=lambda each: not each.in_settings):
+            if each.section in kinds:  # rows for a channel of another release are ignored
+                self._settings[each.section].setdefault(each.unit, []).append(each)
         self._unreadable = {(unit, section) for unit, section in unreadable if section in kinds}
         for unit, section in self._unreadable:
-            self._said[section].setdefault(unit, [])
+            self._settings[section].setdefault(unit, [])
         self._municipalities = {
-            name: {unit.municipality_id for unit in units} for name, units in self._said.items()
+            name: {unit.municipality_id for unit in units} for name, units in self._settings.items()
         }
 
-    def with_change(self, unit: Unit, section: str, said: UnitSetting | None) -> Configuration:
-        """As it would be with this row in the place of the one that there is, if any."""
+    def with_change(self, unit: Unit, section: str, setting: UnitSetting | None) -> Configuration:
+        """Return the configuration with the unit's row replaced, or removed if None."""
         others = [
             each
-            for units in self._said.values()
+            for units in self._settings.values()
             for level in units.values()
             for each in level
             if each.in_settings or (each.unit, each.section) != (unit, section)
         ]
         return Configuration(
             self.kinds,
-            [*others, *([said] if said is not None else [])],
+            [*others, *([setting] if setting is not None else [])],
             self._unreadable - {(unit, section)},
         )
 
-    def said(self, municipality_id: str) -> list[UnitSetting]:
-        """All that is said of one municipality's units."""
+    def of_municipality(self, municipality_id: str) -> list[UnitSetting]:
+        """Return all settings of a municipality's units."""
         return [
             each
-            for units in self._said.values()
+            for units in self._settings.values()
             for unit, level in units.items()
             if unit.municipality_id == municipality_id
             for each in level
         ]
 
     def own(self, section: str, unit: Unit) -> UnitSetting | None:
-        """The row of the unit itself."""
+        """Return the unit's own row, if any."""
         return next(
-            (each for each in self._said[section].get(unit, ()) if not each.in_settings), None
+            (each for each in self._settings[section].get(unit, ()) if not each.in_settings), None
         )
 
     def is_unreadable(self, unit: Unit, section: str) -> bool:
         return (unit, section) in self._unreadable
 
-    def says_nothing(self, section: str) -> bool:
-        """Nobody says anything of it."""
-        return not self._said[section]
+    def is_unset(self, section: str) -> bool:
+        """Return whether no unit configures the section."""
+        return not self._settings[section]
 
     def is_plain(self, section: str, municipality_id: str) -> bool:
-        """Nobody of the municipality says anything of it."""
+        """Return whether no unit of the municipality configures the section."""
         return municipality_id not in self._municipalities[section]
 
     def path(self, section: str, unit: Unit) -> Path:
-        units = self._said[section]
+        """Return the configured units that apply to the unit, widest first."""
+        units = self._settings[section]
         return tuple(each for each in unit.above() if each in units)
 
     def effective(self, section: str, path: Path) -> Effective:
-        """Raises ``ConfigurationBroken`` where a row of the path cannot be read."""
+        """Combine the units of a path. Raises ``ConfigurationBroken`` for an unreadable row."""
         value, sources = dict(self.kinds[section].base), dict[str, UnitSetting]()
         for unit in path:
             if (unit, section) in self._unreadable:
                 raise ConfigurationBroken(
-                    f"the configuration of {section} for {unit} cannot be read: it was sealed with another key"
+                    f"the configuration of {section} for {unit} cannot be read: it was encrypted"
+                    " with another key"
                 )
-            for said in self._said[section][unit]:
-                value.update(_named(said.value, unit))
-                sources.update(dict.fromkeys(said.value, said))
+            for setting in self._settings[section][unit]:
+                value.update(_tagged(setting.value, unit))
+                sources.update(dict.fromkeys(setting.value, setting))
         return Effective(value, sources)
 
     def usable(self, section: str, path: Path) -> Mapping[str, Any]:
-        """What applies, where it may be used here. Raises ``ConfigurationBroken``; also
-        ``ValidationError``, though not always."""
-        found, kind = self.effective(section, path), self.kinds[section]
-        said = found.sources.get(ACCOUNTS)
-        if kind.here and said is not None and not said.in_settings:
-            checked = kind.model.model_validate(dict(found.value))
-            if (place := outside.elsewhere(getattr(checked, ACCOUNTS), ACCOUNTS)) is not None:
-                raise ConfigurationBroken(f"{place} {outside.ELSEWHERE}")
-        return found.value
+        """Return the effective value if it may be used here.
+
+        Raises ``ConfigurationBroken``, and in some cases ``ValidationError``.
+        """
+        effective, kind = self.effective(section, path), self.kinds[section]
+        source = effective.sources.get(ACCOUNTS)
+        if kind.here and source is not None and not source.in_settings:
+            model = kind.model.model_validate(dict(effective.value))
+            place = api_restrictions.elsewhere(getattr(model, ACCOUNTS), ACCOUNTS)
+            if place is not None:
+                raise ConfigurationBroken(f"{place} {api_restrictions.ELSEWHERE}")
+        return effective.value
 
     def model(self, section: str, path: Path) -> BaseModel:
-        """What applies, checked. Raises ``ConfigurationBroken``, and ``ValidationError`` where it
-        cannot be used."""
+        """Validate the effective value. Raises ``ConfigurationBroken``, ``ValidationError``."""
         return self.kinds[section].model.model_validate(dict(self.effective(section, path).value))
 
     def connecting(self, section: str, path: Path) -> Path:
-        """Those of a path that say more than what a message carries with it."""
+        """Return the units of a path that require a channel instance of their own."""
         return tuple(unit for unit in path if self._connects(section, unit))
 
     def paths(self, section: str) -> Iterator[Path]:
-        """All that there can be, each once."""
-        yield from self._paths(section, self._said[section])
+        """Iterate over all possible paths, each once."""
+        yield from self._paths(section, self._settings[section])
 
     def carriers(self, section: str) -> dict[Path, Path]:
-        """The connecting units of all paths that have some, each with a path that leads there."""
-        found: dict[Path, Path] = {}
+        """Return an example path for each distinct non-empty ``connecting`` path."""
+        examples: dict[Path, Path] = {}
         for path in self._paths(
-            section, [unit for unit in self._said[section] if self._connects(section, unit)]
+            section, [unit for unit in self._settings[section] if self._connects(section, unit)]
         ):
-            found.setdefault(self.connecting(section, path), path)
-        found.pop((), None)
-        return found
+            examples.setdefault(self.connecting(section, path), path)
+        examples.pop((), None)
+        return examples
 
     def _paths(self, section: str, units: Iterable[Unit]) -> Iterator[Path]:
         seen = set[Path]()
@@ -193,23 +197,25 @@ class Configuration:
             return True
         carried = self.kinds[section].carried
         return any(
-            member not in carried for said in self._said[section][unit] for member in said.value
+            member not in carried
+            for setting in self._settings[section][unit]
+            for member in setting.value
         )
 
 
 def _parts(units: Iterable[Unit]) -> Mapping[str, tuple[set[str], set[str]]]:
-    """Of each municipality the organisations and the departments; "" for none."""
-    found: defaultdict[str, tuple[set[str], set[str]]] = defaultdict(lambda: ({""}, {""}))
+    """Return organisations and departments by municipality, each with "" for none."""
+    parts: defaultdict[str, tuple[set[str], set[str]]] = defaultdict(lambda: ({""}, {""}))
     for unit in units:
-        organizations, departments = found[unit.municipality_id]
+        organizations, departments = parts[unit.municipality_id]
         organizations.add(unit.organization_number or "")
         departments.add(unit.department or "")
-    return found
+    return parts
 
 
-def _named(value: Mapping[str, Any], unit: Unit) -> Mapping[str, Any]:
+def _tagged(value: Mapping[str, Any], unit: Unit) -> Mapping[str, Any]:
     accounts = value.get(ACCOUNTS)
-    if not isinstance(accounts, Mapping):  # nothing, or something that the model will refuse
+    if not isinstance(accounts, Mapping):  # absent, or invalid and refused by the model
         return value
     return {
         **value,

@@ -1,5 +1,4 @@
-"""The configuration as it may be read: no secret, and of the service's own settings no more than
-what messages show anyway."""
+"""Readable form of the configuration: without secrets, and with little of the service's own."""
 
 from __future__ import annotations
 
@@ -12,55 +11,55 @@ from utskick.domain.configuration import UnitSetting
 from utskick.domain.errors import ConfigurationBroken
 from utskick.domain.unit import Unit
 
-#: How a secret is shown (pydantic's SecretStr).
+#: Representation of a secret (pydantic's SecretStr).
 MASK: Final = "**********"
 
 
-def own(configuration: Configuration, said: UnitSetting) -> dict[str, Any] | None:
-    """What one level says, each member in its usual form. None: it cannot be used."""
-    path = configuration.path(said.section, said.unit)
+def own(configuration: Configuration, setting: UnitSetting) -> dict[str, Any] | None:
+    """Return the members of one unit's setting in normal form, None if it is not valid."""
+    path = configuration.path(setting.section, setting.unit)
     try:
-        configuration.usable(said.section, path)
-        whole = dumped(configuration.model(said.section, path))
+        configuration.usable(setting.section, path)
+        whole = dumped(configuration.model(setting.section, path))
     except (ConfigurationBroken, ValidationError):
         return None
-    tag = f"@{said.unit.tag}"
-    shown = {member: whole[member] for member in said.value if member in whole}
-    if ACCOUNTS in shown:
-        mine = {f"{name}{tag}" for name in said.value[ACCOUNTS]}
-        shown[ACCOUNTS] = {
+    tag = f"@{setting.unit.tag}"
+    members = {member: whole[member] for member in setting.value if member in whole}
+    if ACCOUNTS in members:
+        names = {f"{name}{tag}" for name in setting.value[ACCOUNTS]}
+        members[ACCOUNTS] = {
             name.removesuffix(tag): account
-            for name, account in shown[ACCOUNTS].items()
-            if name in mine
+            for name, account in members[ACCOUNTS].items()
+            if name in names
         }
-    return shown
+    return members
 
 
 def effective(
     configuration: Configuration, section: str, unit: Unit
 ) -> dict[str, tuple[Any, UnitSetting | None]]:
-    """By member what applies, and who said it (None: the service). Raises
-    ``ConfigurationBroken``."""
+    """Return value and source by member; None is the service. Raises ``ConfigurationBroken``."""
     kind, path = configuration.kinds[section], configuration.path(section, unit)
     sources = configuration.effective(section, path).sources
     try:
         model = configuration.model(section, path)
     except ValidationError:
         raise ConfigurationBroken(
-            f"what is configured for {section} cannot be used here; an administrator must mend it"
+            f"the configuration of {section} for this unit is not valid; an administrator must"
+            " correct it"
         ) from None
-    found = dict[str, tuple[Any, UnitSetting | None]]()
+    members = dict[str, tuple[Any, UnitSetting | None]]()
     for member, value in dumped(model, unset=True).items():
         if member in sources or member in kind.carried or ACCOUNTS not in kind.model.model_fields:
-            found[member] = value, sources.get(member)
+            members[member] = value, sources.get(member)
         elif member == ACCOUNTS:
-            found[member] = (
+            members[member] = (
                 {name: {"provider": account.get("provider")} for name, account in value.items()},
                 None,
             )
-    return found
+    return members
 
 
 def dumped(model: BaseModel, *, unset: bool = False) -> dict[str, Any]:
-    """As JSON. ``unset``: with members that nobody has set."""
+    """Dump as JSON values. ``unset``: include members that nobody has set."""
     return model.model_dump(mode="json", exclude_unset=not unset, exclude_none=True)

@@ -1,5 +1,4 @@
-"""The tables ``[configuration.…]`` of the settings: municipality, organisations and departments in
-it, and what each says of sections."""
+"""Tables ``[configuration.…]`` of the settings: sections of municipalities and their units."""
 
 from __future__ import annotations
 
@@ -23,20 +22,23 @@ def read_tables(
     kinds: Mapping[str, SectionKind],
     others: Collection[str] = (),
 ) -> list[UnitSetting]:
-    """``others``: tables of units that are read elsewhere. Raises ``SettingsFault`` with every
-    fault."""
-    faults, said = list[str](), list[UnitSetting]()
+    """Read the units' settings. ``others``: tables that are read elsewhere.
+
+    Raises ``SettingsFault`` with every fault.
+    """
+    faults, settings = list[str](), list[UnitSetting]()
     for place, unit, name, value in walk(tables):
         if name in others:
             continue
         if name not in kinds:
             faults.append(
-                f"{place}.{name}: there is no section of this name; there are {', '.join(sorted({*kinds, *others}))}"
+                f"{place}.{name}: must be one of the sections"
+                f" {', '.join(sorted({*kinds, *others}))}"
             )
         elif not isinstance(value, Mapping):
             faults.append(f"{place}.{name}: must be a table")
         else:
-            said.append(UnitSetting(unit, name, value))
+            settings.append(UnitSetting(unit, name, value))
             faults += [
                 f"{place}.{name}.{member}: {why}"
                 for member, why in refused(kinds[name], unit, value).items()
@@ -45,50 +47,50 @@ def read_tables(
             unit.organization_number
         ):
             faults.append(
-                f"{place}: {unit.organization_number} is no organisation number of 10 digits"
+                f"{place}: {unit.organization_number} is not an organisation number of 10 digits"
             )
-    faults = list(dict.fromkeys(faults)) or list(faults_of(Configuration(kinds, said)))
+    faults = list(dict.fromkeys(faults)) or list(faults_of(Configuration(kinds, settings)))
     if faults:
         raise SettingsFault(
             f"the tables of configuration have {len(faults)} fault(s):\n"
             + "\n".join(f"  {fault}" for fault in faults)
         )
-    return said
+    return settings
 
 
 def refused(kind: SectionKind, unit: Unit, value: Mapping[str, Any]) -> dict[str, str]:
-    """Members that this unit may not say, each with why."""
-    found = {}
+    """Return the members that this unit may not set, each with the reason."""
+    reasons = {}
     for member in value:
         if member in kind.fixed:
-            found[member] = "is the service's as a whole, and cannot be set for a part of it"
+            reasons[member] = "applies to the service as a whole, and cannot be set for a unit"
         elif member not in kind.model.model_fields:
-            found[member] = f"there is no such member; there are {', '.join(kind.members())}"
+            reasons[member] = f"must be one of the members {', '.join(kind.members())}"
         elif kind.municipal and member not in kind.carried and unit != Unit(unit.municipality_id):
-            found[member] = (
+            reasons[member] = (
                 "can be set for a municipality only, not for an organisation or a department"
             )
     accounts = value.get(ACCOUNTS)
     for name in accounts if isinstance(accounts, Mapping) else ():
         if "@" in name:
-            found[f"{ACCOUNTS}.{name}"] = "an account's name must not contain @"
-    return found
+            reasons[f"{ACCOUNTS}.{name}"] = "the name of an account must not contain @"
+    return reasons
 
 
 def faults_of(configuration: Configuration) -> Iterator[str]:
-    """What of it could not be used, however its parts come together."""
+    """Iterate over the faults of all effective configurations."""
     for section in configuration.kinds:
         for path in configuration.paths(section):
             try:
                 configuration.model(section, path)
             except ValidationError as fault:
                 yield from (
-                    f"configuration of {section} for {path[-1]}: {said}" for said in told(fault)
+                    f"configuration of {section} for {path[-1]}: {line}" for line in told(fault)
                 )
 
 
 def walk(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Unit, str, Any]]:
-    """Every table that is no unit: its place, the unit, its name, and what it says."""
+    """Iterate over the sections of all units: place, unit, name and value."""
     for municipality_id, table in tables.items():
         yield from _inner(f"configuration.{municipality_id}", Unit(municipality_id), table)
 

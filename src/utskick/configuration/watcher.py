@@ -1,4 +1,4 @@
-"""Follows the rows of the configuration: every process works by what was set a moment ago."""
+"""Watcher of the configuration: applies changes in the database to every process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from utskick.configuration.channel_proxy import ConfiguredChannel
+from utskick.configuration.channel_proxy import ChannelProxy
 from utskick.configuration.inheritance import Configuration, SectionKind
 from utskick.domain.configuration import CHANGED, UnitSetting
 from utskick.store.administration.configuration import ConfigurationRows
@@ -16,34 +16,33 @@ from utskick.store.database import PASSING, Database
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks where nothing is heard.
-_LOOK = 15.0
+#: Seconds between polls, in addition to notifications.
+_POLL = 15.0
 
 
 class ConfigurationWatcher:
-    """``tables``: what the settings say of units. ``now``: the configuration as this process works
-    by it."""
+    """Follows the configuration. ``tables``: the units' settings. ``now``: as applied."""
 
     def __init__(
         self,
         database: Database,
         kinds: Mapping[str, SectionKind],
         tables: Sequence[UnitSetting],
-        channels: Collection[ConfiguredChannel],
+        channels: Collection[ChannelProxy],
     ) -> None:
         self._database = database
         self._kinds = kinds
         self._tables = tables
         self._channels = channels
         self._stamp = "0/0"
-        self._turn = asyncio.Lock()
-        self._told = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._notified = asyncio.Event()
         self.rows = ConfigurationRows(database)
         self.now = Configuration(kinds, tables)
 
     async def refresh(self) -> bool:
-        """Work by what is on disk. False: it is as it was."""
-        async with self._turn:
+        """Apply the stored configuration. Return False if it has not changed."""
+        async with self._lock:
             stamp = await self.rows.stamp()
             if stamp == self._stamp:
                 return False
@@ -56,29 +55,29 @@ class ConfigurationWatcher:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read once, then followed until the end."""
+        """Load the configuration, and follow it until leaving."""
         await self.refresh()
-        hearing = asyncio.create_task(
-            self._database.listen(CHANGED, lambda _: self._told.set(), self._told.set)
+        listening = asyncio.create_task(
+            self._database.listen(CHANGED, lambda _: self._notified.set(), self._notified.set)
         )
         following = asyncio.create_task(self._follow())
         try:
             yield
         finally:
-            for task in (hearing, following):
+            for task in (listening, following):
                 task.cancel()
-            await asyncio.gather(hearing, following, return_exceptions=True)
+            await asyncio.gather(listening, following, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _LOOK)
-            self._told.clear()
+                await asyncio.wait_for(self._notified.wait(), _POLL)
+            self._notified.clear()
             try:
                 if await self.refresh():
                     log.info("configuration-changed")
             except PASSING as fault:
                 log.warning("database-away", during="configuration", fault=type(fault).__name__)
-            except Exception:  # a bug: told whole; what was read last goes on
+            except Exception:  # a bug; the last configuration stays in use
                 log.exception("configuration-fault")
                 await asyncio.sleep(1)

@@ -1,1 +1,1 @@
-"""Who people are and how they want to be reached."""
+"""Directory: parties with their legal ids, addresses, contact settings and push subscriptions."""

@@ -1,5 +1,4 @@
-"""The municipality's Contact Settings service: how somebody wants to be reached (contract: contact
-settings 2.0)."""
+"""Client of the municipality's Contact Settings service (contract: contact settings 2.0)."""
 
 from __future__ import annotations
 
@@ -9,38 +8,40 @@ from urllib.parse import urlencode
 
 import orjson
 
-from utskick.directory.service_client import Peer
+from utskick.directory.service_client import ServiceClient
 from utskick.domain.directory_ports import Contact, Method
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.parsing import is_success
 
 
 class ContactRegister:
-    """Delegates are followed there; each filter is a query parameter of its own (facts: contract
-    6.1)."""
+    """Contact settings of a remote service, which follows delegates itself.
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    Each filter is passed as a query parameter (facts: contract 6.1).
+    """
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
 
     async def contacts(
         self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
     ) -> Sequence[Contact] | Deferred:
-        found = parse_id(party_id)
-        if found is None:
+        party = parse_id(party_id)
+        if party is None:
             return ()
-        asked = [
+        parameters = [
             (name, value)
             for name, values in filters.items()
             if name != "partyId"
             for value in values
         ]
-        answer = await self._peer.get(
-            f"/{municipality_id}/settings?{urlencode([('partyId', str(found)), *asked])}"
+        answer = await self._client.get(
+            f"/{municipality_id}/settings?{urlencode([('partyId', str(party)), *parameters])}"
         )
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer) or not answer.body:
+        if not is_success(answer) or not answer.body:
             return ()
         try:
             contacts = [
@@ -49,13 +50,12 @@ class ContactRegister:
                 for channel in setting.get("contactChannels") or ()
             ]
         except (orjson.JSONDecodeError, AttributeError, TypeError):
-            return self._peer.garbled()
+            return self._client.garbled()
         return list(dict.fromkeys(contacts))
 
 
 def _contact(channel: Mapping[str, Any]) -> Contact:
-    """A method that we do not know is told as such: the delivery says so, rather than that nobody
-    wanted one."""
+    """Convert a contact channel; an unknown method is None, so that the delivery reports it."""
     word, destination = channel.get("contactMethod"), channel.get("destination")
     method = Method(word) if word in (Method.SMS, Method.EMAIL) else None
     return Contact(

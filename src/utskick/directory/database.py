@@ -1,4 +1,4 @@
-"""The directory in our own tables."""
+"""Directory in the service's own database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from utskick.directory.delegation import Chain
+from utskick.directory.delegation import DelegationChain
 from utskick.domain.contact_setting import ContactSetting
 from utskick.domain.directory_ports import (
     Contact,
@@ -34,47 +34,47 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DatabaseDirectory:
-    """What the directory keeps."""
+    """Tables of the directory."""
 
     parties: Parties
     settings: ContactSettings
     delegates: Delegates
     subscriptions: Subscriptions
-    chain: Chain
+    chain: DelegationChain
 
 
-def tables_of(database: Database, safe: Cipher) -> DatabaseDirectory:
-    settings, delegates = ContactSettings(database, safe), Delegates(database, safe)
+def tables_of(database: Database, cipher: Cipher) -> DatabaseDirectory:
+    """Build the tables on a database."""
+    settings, delegates = ContactSettings(database, cipher), Delegates(database, cipher)
     return DatabaseDirectory(
-        Parties(database, safe),
+        Parties(database, cipher),
         settings,
         delegates,
-        Subscriptions(database, safe),
-        Chain(settings, delegates),
+        Subscriptions(database, cipher),
+        DelegationChain(settings, delegates),
     )
 
 
-async def told(asked: Awaitable[T]) -> T | Deferred:
-    """What the database says; ``Deferred`` where it cannot be asked now, or holds what no key
-    opens."""
+async def query(statement: Awaitable[T]) -> T | Deferred:
+    """Run a query; ``Deferred`` if the database is unavailable or no key decrypts the data."""
     try:
-        return await asked
+        return await statement
     except PASSING as fault:
         return Deferred(
             Reason(
                 "directory-away",
-                f"the directory's database cannot be asked now ({type(fault).__name__})",
+                f"the directory's database is unavailable ({type(fault).__name__})",
             )
         )
     except Locked as fault:
         log.error("directory-locked", advice=fault.detail)
         return Deferred(
-            Reason("directory-locked", "the directory holds data that no key in the settings opens")
+            Reason("directory-locked", "no key in the settings decrypts the directory's data")
         )
 
 
 class LocalDirectory:
-    """``domain.people.Directory`` from the tables."""
+    """Implementation of ``domain.directory_ports.Directory`` on the tables."""
 
     def __init__(self, tables: DatabaseDirectory) -> None:
         self._tables = tables
@@ -83,7 +83,7 @@ class LocalDirectory:
         self, municipality_id: str, party_ids: Sequence[str]
     ) -> Mapping[str, LegalId] | Deferred:
         given = {text: found for text in party_ids if (found := parse_id(text)) is not None}
-        known = await told(
+        known = await query(
             self._tables.parties.legal_ids(municipality_id, list(set(given.values())))
         )
         if isinstance(known, Deferred):
@@ -93,8 +93,10 @@ class LocalDirectory:
     async def address(
         self, municipality_id: str, party_id: str
     ) -> PostalAddress | Hidden | Deferred:
-        found = parse_id(party_id)
-        party = await told(self._tables.parties.get(municipality_id, found)) if found else None
+        party_uuid = parse_id(party_id)
+        if party_uuid is None:
+            return Hidden.NONE
+        party = await query(self._tables.parties.get(municipality_id, party_uuid))
         if party is None:
             return Hidden.NONE
         if isinstance(party, Deferred):
@@ -106,16 +108,16 @@ class LocalDirectory:
     async def contacts(
         self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
     ) -> Sequence[Contact] | Deferred:
-        found = parse_id(party_id)
+        party = parse_id(party_id)
         settings = (
-            await told(self._tables.chain.of(municipality_id, found, filters)) if found else []
+            await query(self._tables.chain.of(municipality_id, party, filters)) if party else []
         )
         return settings if isinstance(settings, Deferred) else contacts_of(settings)
 
 
 def contacts_of(settings: Iterable[ContactSetting]) -> list[Contact]:
-    """All channels of all settings, in their order; the same one twice is one."""
-    found = [
+    """Return all channels of all settings in order, without duplicates."""
+    contacts = [
         Contact(channel.method, destination, channel.disabled)
         for setting in settings
         for channel in setting.channels
@@ -125,34 +127,35 @@ def contacts_of(settings: Iterable[ContactSetting]) -> list[Contact]:
             else channel.destination
         )
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(contacts))
 
 
 def _devices(party_id: UUID | None) -> str:
-    """A virtual setting belongs to nobody, and nobody's devices are meant."""
+    """Return the party whose devices are addressed, "" for a virtual setting without party."""
     return str(party_id) if party_id else ""
 
 
 class LocalSubscriptions:
-    """``domain.people.Subscriptions`` from the tables."""
+    """Implementation of ``domain.directory_ports.SubscriptionLookup`` on the tables."""
 
     def __init__(self, tables: DatabaseDirectory) -> None:
         self._subscriptions = tables.subscriptions
 
     async def of(self, municipality_id: str, party_id: str) -> Sequence[Subscription] | Deferred:
-        found = parse_id(party_id)
-        return await told(self._subscriptions.of(municipality_id, found)) if found else []
+        party = parse_id(party_id)
+        return await query(self._subscriptions.of(municipality_id, party)) if party else []
 
     async def get(
         self, municipality_id: str, subscription_id: str
     ) -> Subscription | Deferred | None:
-        found = parse_id(subscription_id)
-        return await told(self._subscriptions.get(municipality_id, found)) if found else None
+        uuid = parse_id(subscription_id)
+        return await query(self._subscriptions.get(municipality_id, uuid)) if uuid else None
 
     async def gone(self, municipality_id: str, subscription_id: str) -> None:
-        if (found := parse_id(subscription_id)) is not None and await told(
-            self._subscriptions.delete(municipality_id, found)
-        ) is True:
+        uuid = parse_id(subscription_id)
+        if uuid is None:
+            return
+        if await query(self._subscriptions.delete(municipality_id, uuid)) is True:
             log.info(
                 "subscription-gone", municipality=municipality_id, subscription=subscription_id
             )

@@ -1,5 +1,4 @@
-"""A directory that knows nobody, and no device: for looking at channels where there is no database
-(``utskick check``)."""
+"""Empty directory, for checking channels without a database (``utskick check``)."""
 
 from __future__ import annotations
 
@@ -9,8 +8,8 @@ from typing import Final
 from utskick.domain.directory_ports import Contact, Hidden, LegalId, Neighbours, Subscription
 
 
-class Nobody:
-    """``domain.people.Directory`` and ``Subscriptions`` without entries."""
+class EmptyDirectory:
+    """``Directory`` and ``SubscriptionLookup`` without entries."""
 
     async def legal_ids(
         self,
@@ -37,7 +36,7 @@ class Nobody:
         return None
 
     async def gone(self, municipality_id: str, subscription_id: str) -> None:
-        """There was none."""
+        """Do nothing: there are no subscriptions."""
 
 
-NOBODY: Final = Neighbours(Nobody(), Nobody())
+EMPTY_DIRECTORY: Final = Neighbours(EmptyDirectory(), EmptyDirectory())

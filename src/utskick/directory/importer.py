@@ -1,5 +1,4 @@
-"""A roll of people, as a municipality's file has it, written into the tables: the same roll twice
-changes nothing."""
+"""Import of a municipality's people file into the directory; repeating it changes nothing."""
 
 from __future__ import annotations
 
@@ -17,15 +16,18 @@ from utskick.domain.directory_ports import LegalId, Method, Party, PostalAddress
 from utskick.domain.ids import new_id
 from utskick.store.database import Connection, Database
 
-#: The alias by which a channel of a roll is known again. What somebody has chosen in person has
-#: another, and is left alone.
+#: Alias of the contact channels made by an import. Channels chosen by the person have another, and
+#: are never changed.
 ALIAS: Final = "register"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ImportRow:
-    """One row of a file. ``party_id`` None: the one under which the number is known, or a new one.
-    ``contacts``: method → destination."""
+    """One row of a file.
+
+    ``party_id``: None keeps the id known for the number, or assigns one. ``contacts``: method and
+    destination.
+    """
 
     line: int
     legal_id: LegalId
@@ -35,62 +37,61 @@ class ImportRow:
     contacts: tuple[tuple[Method, str], ...] = ()
 
     def __repr__(self) -> str:
-        return f"Entry(line {self.line})"
+        return f"ImportRow(line {self.line})"
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that was not taken, and why, in words that hold nothing of it."""
+    """A rejected row. ``reason``: contains nothing of the row."""
 
     line: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class ImportCounts:
-    """What a part of a roll came to."""
+class DirectoryImportCounts:
+    """Result of importing some rows."""
 
     created: int
     replaced: int
     refused: tuple[RejectedRow, ...] = ()
 
 
-class Roll:
-    """Writes entries, some thousands at a time, each part in one transaction."""
+class DirectoryImporter:
+    """Imports rows, some thousands at a time, each chunk in one transaction."""
 
     def __init__(self, database: Database, tables: DatabaseDirectory) -> None:
         self._database = database
         self._tables = tables
 
-    async def take(
+    async def add(
         self, municipality_id: str, entries: Sequence[ImportRow], now: datetime
-    ) -> ImportCounts:
-        """Where somebody else writes one of these people in the same moment, row by row; else all
-        at once."""
+    ) -> DirectoryImportCounts:
+        """Import the rows at once, or row by row if a concurrent writer interferes."""
         try:
-            return await self._take(municipality_id, entries, now)
+            return await self._add(municipality_id, entries, now)
         except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
             if len(entries) == 1:
-                return ImportCounts(
+                return DirectoryImportCounts(
                     0,
                     0,
                     (
                         RejectedRow(
                             entries[0].line,
-                            "the number or the party id was taken by somebody else just now",
+                            "the number or the party id has just been assigned by another writer",
                         ),
                     ),
                 )
-        parts = [await self.take(municipality_id, [entry], now) for entry in entries]
-        return ImportCounts(
+        parts = [await self.add(municipality_id, [entry], now) for entry in entries]
+        return DirectoryImportCounts(
             sum(p.created for p in parts),
             sum(p.replaced for p in parts),
             tuple(r for p in parts for r in p.refused),
         )
 
-    async def _take(
+    async def _add(
         self, municipality_id: str, entries: Sequence[ImportRow], now: datetime
-    ) -> ImportCounts:
+    ) -> DirectoryImportCounts:
         async with self._database.transaction() as connection:
             known = await self._tables.parties.by_number(
                 connection, municipality_id, [e.legal_id for e in entries]
@@ -98,17 +99,17 @@ class Roll:
             parties: dict[UUID, tuple[Party, ImportRow]] = {}
             refused: list[RejectedRow] = []
             for entry in entries:
-                found = known.get(entry.legal_id.number)
-                party_id = found or entry.party_id or new_id()
-                if found is not None and entry.party_id not in (None, found):
+                known_id = known.get(entry.legal_id.number)
+                party_id = known_id or entry.party_id or new_id()
+                if known_id is not None and entry.party_id not in (None, known_id):
                     refused.append(
-                        RejectedRow(entry.line, "the number is known under another party id")
+                        RejectedRow(entry.line, "the number belongs to another party id")
                     )
                 elif party_id in parties:
                     refused.append(
                         RejectedRow(
                             entry.line,
-                            f"the party id stands on line {parties[party_id][1].line}, too",
+                            f"the party id is used on line {parties[party_id][1].line} as well",
                         )
                     )
                 else:
@@ -117,8 +118,8 @@ class Roll:
                         entry,
                     )
             if not parties:
-                return ImportCounts(0, 0, tuple(refused))
-            # two who write the same people lock them in the same order
+                return DirectoryImportCounts(0, 0, tuple(refused))
+            # In a fixed order, so that concurrent imports do not deadlock.
             ordered = sorted(parties.items(), key=lambda item: item[1][0].legal_id.number)
             created = await self._tables.parties.put_all(
                 connection, municipality_id, [party for _, (party, _) in ordered], now
@@ -126,7 +127,7 @@ class Roll:
             await self._contacts(
                 connection, municipality_id, {i: e for i, (_, e) in ordered if e.contacts}, now
             )
-            return ImportCounts(created, len(parties) - created, tuple(refused))
+            return DirectoryImportCounts(created, len(parties) - created, tuple(refused))
 
     async def _contacts(
         self,
@@ -137,9 +138,9 @@ class Roll:
     ) -> None:
         if not entries:
             return
-        there = await self._tables.settings.of_parties(connection, municipality_id, list(entries))
+        current = await self._tables.settings.of_parties(connection, municipality_id, list(entries))
         wanted = [
-            _wished(there.get(party_id), party_id, entry, now)
+            _updated(current.get(party_id), party_id, entry, now)
             for party_id, entry in entries.items()
         ]
         changed = [setting for setting in wanted if setting is not None]
@@ -147,26 +148,27 @@ class Roll:
             await self._tables.settings.put_all(connection, municipality_id, changed)
 
 
-def _wished(
+def _updated(
     setting: ContactSetting | None, party_id: UUID, entry: ImportRow, now: datetime
 ) -> ContactSetting | None:
-    """The setting as it is to be; None where it is so already."""
+    """Return the setting to write, None if it is unchanged."""
     if setting is None:
         channels = tuple(
             ContactChannel(method, ALIAS, destination) for method, destination in entry.contacts
         )
         return ContactSetting(new_id(), party_id, None, None, channels, now, now)
-    found = setting.channels
+    channels = setting.channels
     for method, destination in entry.contacts:
-        found = _with(found, method, destination)
-    return replace(setting, channels=found, modified=now) if found != setting.channels else None
+        channels = _with(channels, method, destination)
+    if channels == setting.channels:
+        return None
+    return replace(setting, channels=channels, modified=now)
 
 
 def _with(
     channels: tuple[ContactChannel, ...], method: Method, destination: str
 ) -> tuple[ContactChannel, ...]:
-    """A person's own choice wins; the roll's own channel follows the roll, and stays disabled where
-    it is."""
+    """Update the imported channel if it is disabled too; the person's own choice wins."""
     if any(channel.method is method and channel.alias == ALIAS for channel in channels):
         return tuple(
             replace(channel, destination=destination)

@@ -1,4 +1,4 @@
-"""The municipality's Party service: party id → number (contract: party 2.0)."""
+"""Client of the municipality's Party service: legal id by party id (contract: party 2.0)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from uuid import UUID
 import orjson
 import structlog
 
-from utskick.directory.service_client import Peer
+from utskick.directory.service_client import ServiceClient
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
-from utskick.outgoing.ttl_cache import Memory
+from utskick.outgoing.parsing import is_success
+from utskick.outgoing.ttl_cache import TtlCache
 from utskick.store.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
 
-#: Ids that one call may ask for.
+#: Maximum ids of one call.
 LIMIT: Final = 1_000
 _REMEMBERED: Final = 20_000
 _SECONDS: Final = 300.0
@@ -32,18 +32,17 @@ _Found = LegalId | Deferred | None
 
 
 class PartyRegister:
-    """Questions that come at the same time go out together; what was told is remembered for five
-    minutes."""
+    """Legal ids of a remote service; queries are combined, and results cached for five minutes."""
 
-    def __init__(self, peer: Peer, clock: Callable[[], float] = time.monotonic) -> None:
-        self._peer = peer
-        self._asking: GroupCommit[tuple[str, UUID], _Found] = GroupCommit(
-            self._look, limit=LIMIT, writers=4
+    def __init__(self, client: ServiceClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._queries: GroupCommit[tuple[str, UUID], _Found] = GroupCommit(
+            self._load, limit=LIMIT, writers=4
         )
-        self._known: Memory[tuple[str, UUID], LegalId] = Memory(
+        self._cache: TtlCache[tuple[str, UUID], LegalId] = TtlCache(
             limit=_REMEMBERED, life=_SECONDS, clock=clock
         )
-        self._reported: Memory[tuple[str, UUID], bool] = Memory(
+        self._reported: TtlCache[tuple[str, UUID], bool] = TtlCache(
             limit=_REMEMBERED, life=float("inf"), clock=clock
         )
 
@@ -52,43 +51,45 @@ class PartyRegister:
     ) -> Mapping[str, LegalId] | Deferred:
         given = {text: found for text in party_ids if (found := parse_id(text)) is not None}
         wanted = list(dict.fromkeys(given.values()))
-        told = dict(
+        results = dict(
             zip(
                 wanted,
                 await asyncio.gather(*(self._one(municipality_id, each) for each in wanted)),
                 strict=True,
             )
         )
-        silent = next((answer for answer in told.values() if isinstance(answer, Deferred)), None)
-        if silent is not None:
-            return silent
+        failure = next((each for each in results.values() if isinstance(each, Deferred)), None)
+        if failure is not None:
+            return failure
         return {
-            text: answer
-            for text, found in given.items()
-            if isinstance(answer := told[found], LegalId)
+            text: legal_id
+            for text, party_id in given.items()
+            if isinstance(legal_id := results[party_id], LegalId)
         }
 
     async def _one(self, municipality_id: str, party_id: UUID) -> _Found:
-        known = self._known.get((municipality_id, party_id))
-        return known if known is not None else await self._asking.put((municipality_id, party_id))
+        cached = self._cache.get((municipality_id, party_id))
+        if cached is not None:
+            return cached
+        return await self._queries.put((municipality_id, party_id))
 
-    async def _look(self, asked: Sequence[tuple[str, UUID]]) -> Sequence[_Found]:
+    async def _load(self, keys: Sequence[tuple[str, UUID]]) -> Sequence[_Found]:
         by_municipality: dict[str, list[UUID]] = defaultdict(list)
-        for municipality_id, party_id in dict.fromkeys(asked):
+        for municipality_id, party_id in dict.fromkeys(keys):
             by_municipality[municipality_id].append(party_id)
-        found: dict[tuple[str, UUID], _Found] = {}
+        results: dict[tuple[str, UUID], _Found] = {}
         for municipality_id, party_ids in by_municipality.items():
             answers = await self._of_municipality(municipality_id, party_ids)
-            found |= {(municipality_id, party_id): answer for party_id, answer in answers.items()}
-        for key, answer in found.items():
+            results |= {(municipality_id, party_id): answer for party_id, answer in answers.items()}
+        for key, answer in results.items():
             if isinstance(answer, LegalId):
-                self._known.put(key, answer)
-        return [found[key] for key in asked]
+                self._cache.put(key, answer)
+        return [results[key] for key in keys]
 
     async def _of_municipality(
         self, municipality_id: str, party_ids: Sequence[UUID]
     ) -> dict[UUID, _Found]:
-        """Persons in one call, then organisations one by one: the contract has no other way."""
+        """Query persons in one call, then organisations one by one, as the contract requires."""
         persons = await self._persons(municipality_id, party_ids)
         if isinstance(persons, Deferred):
             return dict.fromkeys(party_ids, persons)
@@ -101,44 +102,53 @@ class PartyRegister:
     async def _persons(
         self, municipality_id: str, party_ids: Sequence[UUID]
     ) -> dict[UUID, LegalId] | Deferred:
-        answer = await self._peer.post(
+        answer = await self._client.post(
             f"/{municipality_id}/PRIVATE/legalIds", orjson.dumps([str(each) for each in party_ids])
         )
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer):
+        if not is_success(answer):
             return {}
         try:
-            said: Any = orjson.loads(answer.body) if answer.body else {}
-            pairs = [(parse_id(key), value) for key, value in said.items() if value is not None]
+            members: Any = orjson.loads(answer.body) if answer.body else {}
+            pairs = [(parse_id(key), value) for key, value in members.items() if value is not None]
         except (orjson.JSONDecodeError, AttributeError, TypeError):
-            return self._peer.garbled()
-        read = {
+            return self._client.garbled()
+        numbers = {
             party_id: self._number(municipality_id, party_id, value)
             for party_id, value in pairs
             if party_id is not None
         }
-        return {party_id: number for party_id, number in read.items() if number is not None}
+        return {party_id: number for party_id, number in numbers.items() if number is not None}
 
     async def _organization(self, municipality_id: str, party_id: UUID) -> _Found:
-        answer = await self._peer.get(
+        answer = await self._client.get(
             f"/{municipality_id}/ENTERPRISE/{party_id}/legalId", "text/plain"
         )
         if isinstance(answer, Deferred):
             return answer
         text = answer.body.decode(errors="replace").strip().strip('"')
-        return self._number(municipality_id, party_id, text) if taken(answer) and text else None
+        return (
+            self._number(municipality_id, party_id, text) if is_success(answer) and text else None
+        )
 
-    def _number(self, municipality_id: str, party_id: UUID, said: object) -> LegalId | None:
-        """An authority's register knows better than the check digit; that it is wrong is told once,
-        without the number."""
-        found = of_register(said) if isinstance(said, str) else None
-        if (found is None or not found[1]) and self._reported.get(
+    def _number(self, municipality_id: str, party_id: UUID, text: object) -> LegalId | None:
+        """Parse a number, accepting a wrong check digit, as the register is authoritative.
+
+        It is logged once for each party, without the number.
+        """
+        parsed = of_register(text) if isinstance(text, str) else None
+        if (parsed is None or not parsed[1]) and self._reported.get(
             (municipality_id, party_id)
         ) is None:
             self._reported.put((municipality_id, party_id), True)
-            event = "register-number-unreadable" if found is None else "register-number-check-digit"
-            log.warning(
-                event, neighbour=self._peer.name, municipality=municipality_id, party=str(party_id)
+            event = (
+                "register-number-unreadable" if parsed is None else "register-number-check-digit"
             )
-        return found[0] if found else None
+            log.warning(
+                event,
+                service=self._client.name,
+                municipality=municipality_id,
+                party=str(party_id),
+            )
+        return parsed[0] if parsed else None

@@ -1,4 +1,4 @@
-"""The municipality's Citizen service: where persons are registered (contract: citizen v3)."""
+"""Client of the municipality's Citizen service: registered addresses (contract: citizen v3)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from utskick.directory.database import told
-from utskick.directory.service_client import Peer
+from utskick.directory.database import query
+from utskick.directory.service_client import ServiceClient
 from utskick.domain.directory_ports import Hidden, PartyKind, PostalAddress
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Deferred
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.parsing import is_success
 from utskick.store.directory.parties import Parties
 
 _TYPE: Final = "POPULATION_REGISTRATION_ADDRESS"
-#: What a register writes for *no*; every other word in a flag of protection counts as *yes*.
+#: Values for *no* in a protection flag; any other value counts as *yes*.
 _UNPROTECTED: Final = frozenset({"", "n", "nej", "no", "false", "0"})
 _HOME: Final = frozenset({"", "se", "sverige", "sweden"})
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -54,62 +54,63 @@ class _Citizen(_Answer):
             or self.protectedNR.casefold() not in _UNPROTECTED
         )
 
-    def place(self) -> PostalAddress | Hidden:
+    def postal_address(self) -> PostalAddress | Hidden:
         if self.protected:
             return Hidden.PROTECTED
-        found = next(
+        address = next(
             (a for a in self.addresses or () if a.address_type == _TYPE and not a.emigrated), None
         )
-        if found is None:
+        if address is None:
             return Hidden.NONE
-        made = PostalAddress(
-            first_name=_spoken(self.givenname),
-            last_name=_spoken(self.lastname),
-            care_of=_spoken(found.co),
-            street=_spoken(found.address),
-            apartment=found.appartment_number or None,
-            postal_code=found.postal_code or None,
-            city=_spoken(found.city),
-            country=None if found.country.casefold() in _HOME else found.country,
+        result = PostalAddress(
+            first_name=_mixed_case(self.givenname),
+            last_name=_mixed_case(self.lastname),
+            care_of=_mixed_case(address.co),
+            street=_mixed_case(address.address),
+            apartment=address.appartment_number or None,
+            postal_code=address.postal_code or None,
+            city=_mixed_case(address.city),
+            country=None if address.country.casefold() in _HOME else address.country,
         )
-        return made if made.is_complete else Hidden.NONE
+        return result if result.is_complete else Hidden.NONE
 
 
 class PopulationRegister:
-    """Organisations, and those whom our own table calls protected, are not asked about there. An
-    answer is neither kept nor logged."""
+    """Addresses of a remote service; responses are neither cached nor logged.
 
-    def __init__(self, peer: Peer, parties: Parties) -> None:
-        self._peer = peer
+    It is not queried for organisations, nor for persons protected in our own tables.
+    """
+
+    def __init__(self, client: ServiceClient, parties: Parties) -> None:
+        self._client = client
         self._parties = parties
 
     async def address(
         self, municipality_id: str, party_id: str
     ) -> PostalAddress | Hidden | Deferred:
-        found = parse_id(party_id)
-        if found is None:
+        party_uuid = parse_id(party_id)
+        if party_uuid is None:
             return Hidden.NONE
-        ours = await told(self._parties.get(municipality_id, found))
-        if isinstance(ours, Deferred):
-            return ours
-        if ours is not None and ours.protected:
+        own = await query(self._parties.get(municipality_id, party_uuid))
+        if isinstance(own, Deferred):
+            return own
+        if own is not None and own.protected:
             return Hidden.PROTECTED
-        if ours is not None and ours.kind is PartyKind.ENTERPRISE:
-            return ours.address if ours.address.is_complete else Hidden.NONE
-        answer = await self._peer.get(f"/{municipality_id}/{found}?ShowClassified=false")
+        if own is not None and own.kind is PartyKind.ENTERPRISE:
+            return own.address if own.address.is_complete else Hidden.NONE
+        answer = await self._client.get(f"/{municipality_id}/{party_uuid}?ShowClassified=false")
         if isinstance(answer, Deferred):
             return answer
-        if not taken(answer) or not answer.body:
+        if not is_success(answer) or not answer.body:
             return Hidden.NONE
         try:
-            return _Citizen.model_validate_json(answer.body).place()
+            return _Citizen.model_validate_json(answer.body).postal_address()
         except ValidationError:
-            return self._peer.garbled()
+            return self._client.garbled()
 
 
-def _spoken(text: str) -> str | None:
-    """``ÖSTRA STORGATAN 1B`` → ``Östra Storgatan 1B``. What is not in capitals throughout stays as
-    it is: a register knows *von*."""
+def _mixed_case(text: str) -> str | None:
+    """Convert ``ÖSTRA STORGATAN 1B`` to ``Östra Storgatan 1B``; mixed case (*von*) is kept."""
     if text != text.upper():
         return text
     return (

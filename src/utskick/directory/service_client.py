@@ -1,5 +1,4 @@
-"""A neighbouring service of the municipality (providers: conventions shared by all services): its
-login, its calls, its silence."""
+"""HTTP client of a municipal directory service: OAuth 2.0, retries on 401, and failure mapping."""
 
 from __future__ import annotations
 
@@ -7,28 +6,29 @@ import asyncio
 
 import structlog
 
-from utskick.directory.settings import Neighbour
+from utskick.directory.settings import ServiceSettings
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
+from utskick.outgoing.parsing import is_success
 from utskick.outgoing.token import Token, TokenSource
 
 log = structlog.get_logger(__name__)
 
 
-class Peer:
-    """``name``: how it is called in reasons and in the log. Its addresses are never written
-    anywhere: they hold ids of persons."""
+class ServiceClient:
+    """Client of one service. ``name``: used in reasons and log lines.
 
-    def __init__(self, name: str, settings: Neighbour) -> None:
+    Its addresses are never logged, as they contain ids of persons.
+    """
+
+    def __init__(self, name: str, settings: ServiceSettings) -> None:
         self.name = name
         self._url = settings.url
-        self._slots = asyncio.Semaphore(
-            settings.concurrency
-        )  # waiting here is not waiting for an answer
+        # A semaphore of our own, so that queueing does not count towards the time-outs.
+        self._slots = asyncio.Semaphore(settings.concurrency)
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=settings.concurrency + 1, timeouts=timeouts, tls=settings.tls
         )
         self._token = Token(
@@ -38,23 +38,21 @@ class Peer:
             self._wire,
         )
 
-    async def get(self, path: str, accept: str = "application/json") -> Answer | Deferred:
-        """The answer with status 2xx, or 404: there is no such thing. All else cannot be told
-        now."""
-        return await self._ask(HttpRequest("GET", self._url + path, None, {"Accept": accept}))
+    async def get(self, path: str, accept: str = "application/json") -> HttpResponse | Deferred:
+        """Return a 2xx or 404 response, or ``Deferred`` for any failure."""
+        return await self._query(HttpRequest("GET", self._url + path, None, {"Accept": accept}))
 
-    async def post(self, path: str, body: bytes) -> Answer | Deferred:
-        """The same for a question that needs a body."""
+    async def post(self, path: str, body: bytes) -> HttpResponse | Deferred:
+        """Send a query with a body; as ``get``."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        return await self._ask(HttpRequest("POST", self._url + path, body, headers))
+        return await self._query(HttpRequest("POST", self._url + path, body, headers))
 
-    async def look(self, path: str, body: bytes | None = None) -> AccountHealth:
-        """Asks once, for a look: whether its login service takes our login, and the service what
-        that gives."""
+    async def check(self, path: str, body: bytes | None = None) -> AccountHealth:
+        """Check whether the login service issues a token, and whether the service accepts it."""
         token = await self._token.get()
         if not isinstance(token, str):
             return AccountHealth(
-                self.name, False, f"its login service gives us no token ({_code(token)})"
+                self.name, False, f"the login service issued no token ({_code(token)})"
             )
         headers = {
             "Accept": "application/json",
@@ -63,77 +61,78 @@ class Peer:
         answer = await self._once(
             HttpRequest("GET" if body is None else "POST", self._url + path, body, headers)
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             return AccountHealth(
                 self.name,
                 False,
-                f"its login service gave a token, and the service itself gives no answer ({_code(answer)})",
+                f"the login service issued a token, but the service does not respond"
+                f" ({_code(answer)})",
             )
-        if taken(answer):
-            return AccountHealth(self.name, True, "answers, and takes our login")
+        if is_success(answer):
+            return AccountHealth(self.name, True, "responds, and accepts the credentials")
         if answer.status != 404:
             code = _code(by_status(answer))
             return AccountHealth(
                 self.name,
                 False,
-                f"its login service gave a token, and the service answers {answer.status} ({code})",
+                f"the login service issued a token, but the service answers {answer.status}"
+                f" ({code})",
             )
-        if "json" in answer.headers.get(
-            "Content-Type", ""
-        ):  # it knows nobody of whom it was asked: that is as it should be
-            return AccountHealth(self.name, True, "answers, and takes our login")
+        # A JSON 404 is the correct response for the unknown party that is queried.
+        if "json" in answer.headers.get("Content-Type", ""):
+            return AccountHealth(self.name, True, "responds, and accepts the credentials")
         return AccountHealth(
             self.name,
             True,
-            "answers 404, and not in the way of the service: its url may be wrong",
+            "answers 404, but not in the service's format: its url may be wrong",
             warns=True,
         )
 
-    async def _ask(self, call: HttpRequest) -> Answer | Deferred:
-        """A token that is refused is dropped, and the question asked once more."""
+    async def _query(self, call: HttpRequest) -> HttpResponse | Deferred:
+        """Send the request, and once more with a new token if the first one was rejected."""
         answer = await self._once(call)
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             answer = await self._once(call)
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpResponse):
             return (
-                answer if taken(answer) or answer.status == 404 else self._silent(by_status(answer))
+                answer
+                if is_success(answer) or answer.status == 404
+                else self._silent(by_status(answer))
             )
         return self._silent(answer)
 
-    async def _once(self, call: HttpRequest) -> Answer | Outcome:
+    async def _once(self, call: HttpRequest) -> HttpResponse | Outcome:
         async with self._slots:
             token = await self._token.get()
             if not isinstance(token, str):
                 return token
             headers = {**call.headers, "Authorization": f"Bearer {token}"}
             answer = await self._wire.call(HttpRequest(call.method, call.url, call.data, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
     def _silent(self, outcome: Outcome) -> Deferred:
-        """A question that has no answer has changed nothing, whatever became of it on the way."""
+        """Map the outcome of a failed query, which has changed nothing in any case."""
         assert not isinstance(outcome, Sent)
         reason = outcome.reason
         if isinstance(outcome, Misconfigured):
             log.warning(
-                "neighbour-misconfigured",
-                neighbour=self.name,
+                "service-misconfigured",
+                service=self.name,
                 code=reason.code,
                 said=reason.provider_code,
             )
-        sentence = f"the {self.name} service cannot tell now ({reason.code})"
+        sentence = f"the {self.name} service is unavailable ({reason.code})"
         return Deferred(
             Reason("neighbour-silent", sentence, reason.provider_code),
             getattr(outcome, "retry_after", None),
         )
 
     def garbled(self) -> Deferred:
-        """Its answer came, and cannot be understood."""
+        """Return the failure of a response that cannot be parsed."""
         return Deferred(
-            Reason(
-                "neighbour-garbled", f"the answer of the {self.name} service cannot be understood"
-            )
+            Reason("neighbour-garbled", f"the response of the {self.name} service cannot be parsed")
         )
 
     async def close(self) -> None:

@@ -1,5 +1,4 @@
-"""The ``[directory]`` table: which of three questions is answered from our own tables, and which by
-a service of the municipality."""
+"""Settings section ``[directory]``: local tables or a municipal service for each query."""
 
 from __future__ import annotations
 
@@ -7,30 +6,33 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from utskick.outgoing.settings_types import Address, Filled, HttpPeer, Secret, Section
+from utskick.outgoing.settings_types import Address, HttpPeer, NonEmpty, Secret, Section
 
 Where = Literal["local", "remote"]
 
 
-class Neighbour(HttpPeer):
-    """A service of the municipality, with a login by OAuth 2 client credentials."""
+class ServiceSettings(HttpPeer):
+    """A municipal service, with OAuth 2.0 client credentials."""
 
     token_url: Address
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
 
 
 class Remote(Section):
-    """The three services. ``url`` is what stands before the municipality id in their paths."""
+    """The three services. ``url``: the part of their addresses before the municipality id."""
 
-    party: Neighbour | None = None
-    citizen: Neighbour | None = None
-    contact_settings: Neighbour | None = None
+    party: ServiceSettings | None = None
+    citizen: ServiceSettings | None = None
+    contact_settings: ServiceSettings | None = None
 
 
 class DirectorySection(Section):
-    """``parties``: numbers behind party ids; ``addresses``: of persons, organisations' are always
-    ours; ``contacts``: contact settings."""
+    """Section ``[directory]``.
+
+    ``parties``: source of legal ids. ``addresses``: source of persons' addresses; those of
+    organisations are always local. ``contacts``: source of contact settings.
+    """
 
     parties: Where = "local"
     addresses: Where = "local"
@@ -38,7 +40,7 @@ class DirectorySection(Section):
     remote: Remote = Remote()
 
     @model_validator(mode="after")
-    def _reachable(self) -> DirectorySection:
+    def _has_services(self) -> DirectorySection:
         wanted = {
             "party": self.parties,
             "citizen": self.addresses,
@@ -51,7 +53,7 @@ class DirectorySection(Section):
         ]
         if missing:
             raise ValueError(
-                "what is remote needs an address: add "
+                "what is remote requires an address: add "
                 + ", ".join(f"[directory.remote.{name}]" for name in missing)
             )
         return self

@@ -1,5 +1,4 @@
-"""The directory as the settings choose it: each question to our own tables, or to a service of the
-municipality."""
+"""Setup of the directory from the settings: local tables or municipal services."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ from utskick.directory.contact_register import ContactRegister
 from utskick.directory.database import DatabaseDirectory, LocalDirectory, LocalSubscriptions
 from utskick.directory.party_register import PartyRegister
 from utskick.directory.population_register import PopulationRegister
-from utskick.directory.service_client import Peer
-from utskick.directory.settings import DirectorySection, Neighbour
+from utskick.directory.service_client import ServiceClient
+from utskick.directory.settings import DirectorySection, ServiceSettings
 from utskick.domain.channel import AccountHealth
 from utskick.domain.directory_ports import (
     AddressLookup,
@@ -31,20 +30,20 @@ from utskick.domain.directory_ports import (
 )
 from utskick.domain.outcome import Deferred
 
-#: Each question that may be remote: the service's table in the settings, and what it is asked.
-_ASKED: Final = {
+#: Service and health check path by the setting that may be "remote".
+_CHECKS: Final = {
     "parties": ("party", "/{m}/PRIVATE/legalIds"),
-    "addresses": ("citizen", "/{m}/{nobody}?ShowClassified=false"),
-    "contacts": ("contact_settings", "/{m}/settings?partyId={nobody}"),
+    "addresses": ("citizen", "/{m}/{unknown}?ShowClassified=false"),
+    "contacts": ("contact_settings", "/{m}/settings?partyId={unknown}"),
 }
 
 
-async def look(section: DirectorySection, municipality_id: str) -> list[AccountHealth]:
-    """Of those that the settings name and use, in the order of the settings."""
+async def check(section: DirectorySection, municipality_id: str) -> list[AccountHealth]:
+    """Check the services that are used, in the order of the settings."""
     wanted = {
         name: path
-        for question, (name, path) in _ASKED.items()
-        if getattr(section, question) == "remote"
+        for setting, (name, path) in _CHECKS.items()
+        if getattr(section, setting) == "remote"
     }
     return list(
         await asyncio.gather(
@@ -56,22 +55,24 @@ async def look(section: DirectorySection, municipality_id: str) -> list[AccountH
     )
 
 
-async def _one(name: str, path: str, settings: Neighbour, municipality_id: str) -> AccountHealth:
-    peer, nobody = Peer(name, settings), str(uuid4())
+async def _one(
+    name: str, path: str, settings: ServiceSettings, municipality_id: str
+) -> AccountHealth:
+    client, unknown = ServiceClient(name, settings), str(uuid4())
     try:
-        body = None if "{nobody}" in path else orjson.dumps([nobody])
-        return await peer.look(path.format(m=municipality_id, nobody=nobody), body)
+        body = None if "{unknown}" in path else orjson.dumps([unknown])
+        return await client.check(path.format(m=municipality_id, unknown=unknown), body)
     finally:
-        await peer.close()
+        await client.close()
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenDirectory:
-    """``domain.people.Directory``, each question to whom it is for."""
+    """``domain.directory_ports.Directory`` that delegates each query to its source."""
 
     parties: LegalIds
     addresses: AddressLookup
-    wishes: Contacts
+    contact_settings: Contacts
 
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[str]
@@ -86,12 +87,12 @@ class ChosenDirectory:
     async def contacts(
         self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
     ) -> Sequence[Contact] | Deferred:
-        return await self.wishes.contacts(municipality_id, party_id, filters)
+        return await self.contact_settings.contacts(municipality_id, party_id, filters)
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """``keeps_contacts``: whether contact settings are our own."""
+class DirectorySetup:
+    """The opened directory. ``keeps_contacts``: whether contact settings are local."""
 
     tables: DatabaseDirectory
     neighbours: Neighbours
@@ -99,26 +100,28 @@ class People:
 
 
 @asynccontextmanager
-async def opened(section: DirectorySection, tables: DatabaseDirectory) -> AsyncIterator[People]:
-    """Connections to neighbours are opened when somebody asks, and closed here."""
+async def opened(
+    section: DirectorySection, tables: DatabaseDirectory
+) -> AsyncIterator[DirectorySetup]:
+    """Set up the directory. Connections are opened on demand, and closed on leaving."""
     async with AsyncExitStack() as stack:
 
-        def peer(name: str, settings: Neighbour | None) -> Peer:
-            assert settings is not None  # the settings have been checked
-            made = Peer(name, settings)
-            stack.push_async_callback(made.close)
-            return made
+        def client(name: str, settings: ServiceSettings | None) -> ServiceClient:
+            assert settings is not None  # validated with the settings
+            opened = ServiceClient(name, settings)
+            stack.push_async_callback(opened.close)
+            return opened
 
         local, remote = LocalDirectory(tables), section.remote
         directory = ChosenDirectory(
-            PartyRegister(peer("party", remote.party)) if section.parties == "remote" else local,
-            PopulationRegister(peer("citizen", remote.citizen), tables.parties)
+            PartyRegister(client("party", remote.party)) if section.parties == "remote" else local,
+            PopulationRegister(client("citizen", remote.citizen), tables.parties)
             if section.addresses == "remote"
             else local,
-            ContactRegister(peer("contact settings", remote.contact_settings))
+            ContactRegister(client("contact settings", remote.contact_settings))
             if section.contacts == "remote"
             else local,
         )
-        yield People(
+        yield DirectorySetup(
             tables, Neighbours(directory, LocalSubscriptions(tables)), section.contacts == "local"
         )

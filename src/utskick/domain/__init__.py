@@ -1,1 +1,1 @@
-"""Nouns and rules. No I/O; imports nothing of ours."""
+"""Nouns and rules of the product. No I/O, and no imports from other packages of Utskick."""

@@ -1,5 +1,7 @@
-"""A named, typed blob and its digest. The bytes are stored once per SHA-256; everything else
-refers."""
+"""An attachment: a named, typed blob and its digest.
+
+The bytes are stored once per SHA-256; everything else refers to them.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """``name`` as the sender wrote it, ``content_type`` a media type or None when the sender gave
-    none."""
+    """A file.
+
+    ``name``: as the sender wrote it. ``content_type``: a media type, or None where the sender gave
+    none.
+    """
 
     name: str
     content_type: str | None
@@ -28,9 +33,11 @@ class Attachment:
 def listed(
     entries: Iterable[Mapping[str, Any]], files: Iterable[Attachment], member: str = "content"
 ) -> list[dict[str, Any]]:
-    """Files as a history shows them, from a stored content's ``entries`` with their ``digest`` in
-    hex: its place is taken by ``member``, the file in Base64; by nothing where the content was
-    opened without its files."""
+    """Return files as a history shows them.
+
+    ``entries``: of a stored content, with their ``digest`` in hex. It is replaced by ``member``,
+    the file in Base64, or left out where the content was read without its files.
+    """
     data = {file.digest.hex(): file.data for file in files}
     return [_shown(entry, data, member) for entry in entries]
 

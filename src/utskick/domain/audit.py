@@ -1,11 +1,13 @@
-"""The audit trail: who did what, when, from where; each entry bound to the one before, so that none
-can be changed or taken out unseen."""
+"""The audit log: who did what, when and from where.
+
+Each entry is chained to the one before, so that none can be changed or removed unnoticed.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -16,7 +18,7 @@ from utskick.domain.message import Caller
 
 
 class Action(StrEnum):
-    """What is traced."""
+    """The actions that are recorded."""
 
     SEND = "send"
     READ_HISTORY = "read-history"
@@ -31,37 +33,50 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """``subject``: what it was done to, as ids and words, never a name, number, address or text.
-    ``caller``: who, and from where."""
+    """One line of the audit log. ``subject``: what the action concerns, as ids and codes, never a
+    name, number, address or text. ``caller``: who acted, and from where.
+
+    Store methods that change something for a request take the entry as ``change`` and insert it in
+    the transaction that makes the change; it also says the municipality and the time.
+    """
 
     action: Action
     caller: Caller
     at: datetime
     subject: Mapping[str, Any]
 
+    @property
+    def municipality_id(self) -> str:
+        return self.caller.municipality_id
+
+    def about(self, **members: Any) -> AuditEntry:
+        """Return the entry with further members of the subject."""
+        return replace(self, subject={**self.subject, **members})
+
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """The place of an entry in its municipality's chain, from 1. ``digest``: SHA-256 over the
-    digest before and the entry."""
+    """The place of an entry in its municipality's chain, from 1.
+
+    ``digest``: SHA-256 over the digest before it and the entry.
+    """
 
     number: int
     digest: bytes
 
 
-#: Before the first entry.
+#: The link before the first entry.
 BEGINNING: Final = ChainLink(0, bytes(32))
 
 
-def linked(before: ChainLink, told: Mapping[str, Any]) -> ChainLink:
-    """The next link. ``told``: every member of the entry, as it is stored."""
-    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(told)).digest())
+def linked(before: ChainLink, entry: Mapping[str, Any]) -> ChainLink:
+    """Return the next link. ``entry``: every member of the entry, as it is stored."""
+    return ChainLink(before.number + 1, hashlib.sha256(before.digest + canonical(entry)).digest())
 
 
-def canonical(told: Mapping[str, Any]) -> bytes:
-    """One form of an entry, whoever writes it: members in order, times in UTC to the
-    microsecond."""
-    plain = {name: _plain(value) for name, value in told.items()}
+def canonical(entry: Mapping[str, Any]) -> bytes:
+    """Return the canonical form of an entry: members in order, times in UTC to the microsecond."""
+    plain = {name: _plain(value) for name, value in entry.items()}
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 

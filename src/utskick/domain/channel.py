@@ -1,5 +1,7 @@
-"""The one seam that a channel implements: plan (pure), inspect, prepare, send (the only I/O with an
-effect), read a receipt."""
+"""The seam that a channel implements.
+
+Plan (pure), inspect, prepare, send (the only I/O with an effect), read a receipt.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.errors import Violation
+from utskick.domain.leg import Leg
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparation import Prepared
 from utskick.domain.recipient import Recipient
@@ -21,7 +24,7 @@ from utskick.domain.unit import Unit
 
 
 class Priority(StrEnum):
-    """The contract's words, and the lane for batches below both."""
+    """The contract's priorities, and one for batches below both."""
 
     HIGH = "HIGH"
     NORMAL = "NORMAL"
@@ -30,10 +33,10 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Where a request came in: the municipality, the organisation number (where the path has one),
-    and query parameters by name.
+    """Where a request came in: municipality, organisation number and query parameters.
 
-    ``department``: as the request names it, where it has been read.
+    ``organization_number``: where the path has one. ``department``: as the request names it, where
+    it has been read.
     """
 
     municipality_id: str
@@ -48,20 +51,17 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request comes to: one shared content, and the recipients it goes to. Everything has
-    been validated.
+    """A validated request: one shared content, and the recipients it goes to.
 
     ``content``: JSON members, the request without its recipients, as history shows it; members that
-    begin with ``_`` are not shown. ``content["_legs"]``: what other channels are given of a routed
-    request, by channel: ``{"content": {...}, "attachments": [indexes]}``. Where it is not known yet
-    which leg will be taken, ``_later`` in a leg's content names the members whose faults count only
-    then. ``entries``: for each recipient of the request, in its order, the index into
-    ``recipients`` (exact duplicates share one). ``remarks``: members added to the answer and to the
-    history (SMS: encoding, segments). ``secret``: what a delivery needs and nobody may read (a
-    token): encrypted while it is pending, erased when it has settled. ``each``: the member of the
-    request that the recipients' own contents come from (``messages[i]``). ``batch_id``: where the
-    caller names the batch itself; several requests may share it. ``organization_number``: of the
-    path, where it has one; with ``department`` it says whose configuration applies.
+    begin with ``_`` are not visible. ``legs``: what is handed over to other channels, by channel.
+    ``entries``: for each recipient of the request, in its order, the index into ``recipients``
+    (exact duplicates share one). ``remarks``: members added to the answer and to the history (SMS:
+    encoding, segments). ``secret``: what a delivery needs and nobody may read (a token): encrypted
+    while it is pending, erased when it has settled. ``each``: the member of the request that the
+    recipients' own contents come from (``messages[i]``). ``batch_id``: where the caller names the
+    batch itself; several requests may share it. ``organization_number``: of the path, where it has
+    one; with ``department`` it determines whose configuration applies.
     """
 
     content: dict[str, Any]
@@ -78,17 +78,17 @@ class Plan:
     batch_id: UUID | None = None
     each: str = ""
     organization_number: str | None = None
+    legs: Mapping[str, Leg] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One message to one recipient, as it is handed to a provider. Opened from the store, sealed
-    again by nobody.
+    """One message to one recipient, as it is handed to a provider.
 
     ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan
-    gave it. ``letters``: of the hand-over of a gathering, its members, each with its delivery id;
-    read as they are asked for. ``organization_number``, ``department``: of the unit whose
-    configuration applies.
+    has it. ``letters``: of the hand-over of a print batch, an iterator of its letters with their
+    delivery ids. ``organization_number``, ``department``: of the unit whose configuration applies.
+    ``deferred``: of a leg, the members that are inspected before the attempt and not at acceptance.
     """
 
     municipality_id: str
@@ -102,6 +102,7 @@ class Draft:
     letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
     organization_number: str | None = None
     department: str | None = None
+    deferred: tuple[str, ...] = ()
 
     @property
     def unit(self) -> Unit:
@@ -109,7 +110,7 @@ class Draft:
 
 
 class Report(StrEnum):
-    """What a provider's receipt says of a delivery."""
+    """What a provider's receipt reports of a delivery."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -119,8 +120,10 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's later word on one delivery. ``key`` is our delivery id where the provider
-    returns it, else None."""
+    """A provider's later report on one delivery.
+
+    ``key``: the delivery's id where the provider returns it, else None.
+    """
 
     provider: str
     report: Report
@@ -136,7 +139,7 @@ Keep = Callable[[str, Sequence[Receipt]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter of a form: ``kind`` is the contract's rule for it."""
+    """A query parameter of an endpoint. ``kind``: the contract's rule for it."""
 
     name: str
     kind: Literal["uuid"]
@@ -145,12 +148,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class SendEndpoint:
-    """One body that a channel takes: its path below the municipality, the operation's name, the
-    model, and its kind.
+    """A request body that a channel accepts: path below the municipality, operation and model.
 
     ``path`` may hold ``{organizationNumber}``. ``short``: the model of the form without
-    municipality in the path (contract 0.1), None: there is no such form. ``many``: answered as a
-    batch. ``waits``: whether a call may wait for the outcome; ``limit``: bytes of the body.
+    municipality in the path (contract 0.1), None where there is no such form. ``many``: answered as
+    a batch. ``waits``: whether a call may wait for the outcome. ``limit``: bytes of the body.
     ``lenient``: answered with 201 also when its one delivery has failed (contract Q4).
     """
 
@@ -169,11 +171,10 @@ class SendEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class ChannelQuery:
-    """A call of a channel's own that sends nothing (``POST …/mailboxes``): ``ask`` gets the checked
-    body and where it came in.
+    """A call of a channel's own that sends nothing (``POST …/mailboxes``).
 
     ``ask`` returns the answer's JSON value; it raises ``UtskickError`` for what the caller can act
-    on. ``shape``: its OpenAPI schema.
+    on. ``answer``: the model of that value, or a list of one.
     """
 
     path: str
@@ -181,16 +182,16 @@ class ChannelQuery:
     summary: str
     request: type[BaseModel]
     ask: Callable[[Any, RequestContext], Awaitable[Any]]
-    shape: Mapping[str, Any]
+    answer: Any
     limit: int = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One provider account as the engine paces it. ``rate`` in calls a second, None without limit.
+    """One provider account, with its limits.
 
-    ``reports``: whether it calls back, so that a report may be there before its delivery has
-    settled.
+    ``rate``: calls a second, None without limit. ``reports``: whether it calls back, so that a
+    report may arrive before its delivery has settled.
     """
 
     name: str
@@ -203,9 +204,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccountHealth:
-    """What a look at a provider account found: reachable or not, and a sentence without secrets.
+    """The result of a health check of a provider account, with a sentence without secrets.
 
-    ``warns``: it works, and somebody must act before long (a certificate that ends).
+    ``warns``: it works, and somebody must act before long (a certificate that expires).
     """
 
     account: str
@@ -216,7 +217,7 @@ class AccountHealth:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCallback:
-    """A provider's call to us: which account it claims to come from, and all that proves it."""
+    """A provider's call to the service: which account it claims to come from, and its proof."""
 
     account: str
     secret: str | None
@@ -227,8 +228,11 @@ class ProviderCallback:
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """A channel whose deliveries are handed over together, batch by batch: the call that closes a
-    batch, and when it closes of itself."""
+    """The policy of a channel whose deliveries are handed over together, batch by batch.
+
+    ``path``, ``operation``: the call that closes a batch. ``close_after``: the age at which it
+    closes by itself.
+    """
 
     path: str
     operation: str
@@ -237,7 +241,7 @@ class BatchPolicy:
 
 
 class Channel(Protocol):
-    """What the engine knows of a channel."""
+    """A channel, as the engine uses it."""
 
     @property
     def name(self) -> str: ...
@@ -263,6 +267,11 @@ class Channel(Protocol):
         ...
 
     @property
+    def titled(self) -> bool:
+        """Whether its messages have a subject or files (contract 9.1)."""
+        ...
+
+    @property
     def gathering(self) -> BatchPolicy | None: ...
 
     @property
@@ -272,8 +281,7 @@ class Channel(Protocol):
 
     @property
     def failure_title(self) -> str | None:
-        """The title of the problem when a synchronous call's one delivery failed, where the
-        contract has one of its own."""
+        """Title of the problem when a synchronous call's one delivery failed, or None."""
         ...
 
     @property
@@ -281,78 +289,87 @@ class Channel(Protocol):
         """Reason codes of a failed delivery that the contract answers with 404 (Q28)."""
         ...
 
-    def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
-        """Validate and split. Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the
-        municipality has no such account. Pure."""
+    def plan(self, request: BaseModel, context: RequestContext) -> Plan:
+        """Validate and split a request. Pure.
+
+        Raises ``Invalid`` with every broken rule, ``NotBuilt`` where the municipality has no such
+        account.
+        """
         ...
 
     async def inspect(
-        self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
+        self, content: Mapping[str, Any], attachments: Sequence[Attachment], context: RequestContext
     ) -> list[Violation]:
-        """Before anything is stored, what is too slow or too dangerous for ``plan`` (a PDF is
-        opened in a child process).
+        """Return the faults that are too slow or too dangerous to find in ``plan``.
 
-        Also asked of the content that another channel's request hands to this one (a letter's).
-        Fields are named as in this channel's own request, ``attachments[i]`` by the position in
-        ``attachments``.
+        Called before anything is stored; a PDF is opened in a child process. Also called for the
+        content that another channel's request hands over (a letter's). Fields are named as in this
+        channel's own request, ``attachments[i]`` by the position in ``attachments``.
         """
         ...
 
     def completed(self, draft: Draft) -> Draft:
-        """With what this channel's settings say where the draft says nothing; the same draft where
-        it says everything itself.
+        """Return the draft with this channel's settings filled in where it has none. Pure.
 
-        For what another channel's request hands over, whose content that one made. What comes back
-        may be prepared, looked at and sent by a channel with other defaults, and becomes what this
-        one would have made of it. Pure.
+        For a leg, whose content another channel made. The result may be prepared, inspected and
+        sent by a channel with other defaults, and becomes what this one would have made of it. A
+        complete draft is returned as it is.
         """
         ...
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
-        """Before an attempt: who is it, where does it go, what is fixed from now on. Reads, and
-        changes nothing anywhere.
+        """Find out, before an attempt, who the recipient is, where it goes and what is fixed.
 
-        An ``Outcome`` here is known not to have been sent, and ends the attempt before its call.
+        Reads only. An ``Outcome`` is known not to have been sent, and ends the attempt before its
+        call.
         """
         ...
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        """Names of the accounts that can carry this draft, first choice first."""
+        """Return the names of the accounts that can carry this draft, first choice first."""
         ...
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """*resend*: the provider de-duplicates on our key, or a second copy is harmless and
-        identical. *hold*: wait."""
+        """Return what an uncertain outcome means.
+
+        *resend*: the provider de-duplicates on the delivery's id, or a second copy is harmless and
+        identical. *hold*: wait for a receipt or a person.
+        """
         ...
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        """One attempt. ``key`` is the delivery's id, the same on every attempt. Never raises for
-        what a provider does."""
+        """Make one attempt. Never raises for what a provider does.
+
+        ``key``: the delivery's id, the same on every attempt.
+        """
         ...
 
     async def ask(
         self, draft: Draft, key: UUID, account: str, reference: str | None
     ) -> Outcome | None:
-        """What the provider knows of an uncertain attempt; None where it cannot be asked or knows
-        nothing."""
+        """Query the provider about an uncertain attempt.
+
+        None: it cannot be queried, or knows nothing.
+        """
         ...
 
     def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
-        """Verify and read. Raises ``Unauthorized`` or ``Unreadable``."""
+        """Verify and read a provider's report. Raises ``Unauthorized`` or ``Unreadable``."""
         ...
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        """The content as the contract's history shows it: the request of one recipient, remarks
-        beside it."""
+        """Return the content as the contract's history has it: the request of one recipient.
+
+        Remarks are beside it.
+        """
         ...
 
     async def look(self) -> list[AccountHealth]:
-        """Whether each account's provider can be reached."""
+        """Check whether each account's provider can be reached."""
         ...
 
     def report_to(self, keep: Keep) -> None:
-        """Told before ``start``: where receipts go that come over a connection of the channel's
-        own."""
+        """Set, before ``start``, where receipts go that come over the channel's own connection."""
         ...
 
     async def start(self) -> None: ...

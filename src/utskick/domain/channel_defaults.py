@@ -1,4 +1,4 @@
-"""Default answers to what the engine asks a channel: most channels override few of them."""
+"""Default implementations of what most channels do not need to implement."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from utskick.domain.preparation import READY, Prepared
 
 
 class ChannelDefaults:
-    """What most channels say to the questions of few: a channel inherits it and answers only those
-    that concern it."""
+    """Base class of channels: a channel inherits it and overrides what concerns it."""
 
     questions: tuple[ChannelQuery, ...] = ()
     legs: tuple[str, ...] = ()
+    titled: bool = False
     gathering: BatchPolicy | None = None
     ahead: int = 0
     failure_title: str | None = None
@@ -36,7 +36,7 @@ class ChannelDefaults:
         self,
         content: Mapping[str, Any],  # noqa: ARG002
         attachments: Sequence[Attachment],  # noqa: ARG002
-        asked: RequestContext,  # noqa: ARG002
+        context: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
         return []
 
@@ -59,10 +59,10 @@ class ChannelDefaults:
         raise NotFound("this channel's providers report nothing")
 
     def report_to(self, keep: Keep) -> None:
-        """The providers of most channels report over HTTP, or not at all."""
+        """Ignore it: the providers of most channels report over HTTP, or not at all."""
 
     async def start(self) -> None:
-        """Connections are opened when there is something to send."""
+        """Do nothing: connections are opened when there is something to send."""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no connection is kept open."""

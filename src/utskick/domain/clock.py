@@ -1,4 +1,4 @@
-"""Time, injected: aware UTC inside, Swedish wall time where the contract prints it."""
+"""Time, injected: aware UTC inside, Swedish local time where the contract prints it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SWEDEN = ZoneInfo("Europe/Stockholm")
 
 
 class Clock(Protocol):
-    """Anything that tells the time as an aware UTC datetime."""
+    """A function that returns the time as an aware UTC datetime."""
 
     def __call__(self) -> datetime: ...
 
@@ -20,12 +20,14 @@ def utc_now() -> datetime:
 
 
 def swedish(moment: datetime) -> str:
-    """Local Swedish time without zone, as the contract prints it: ``2024-02-25T15:54:39.254123``,
-    ``…39.25``, ``…39``."""
+    """Return local Swedish time without zone, as the contract prints it.
+
+    ``2024-02-25T15:54:39.254123``, ``…39.25``, ``…39``.
+    """
     text = moment.astimezone(SWEDEN).replace(tzinfo=None).isoformat()
     return text.rstrip("0") if "." in text else text
 
 
 def midnight(day: date) -> datetime:
-    """When a day begins in Sweden."""
+    """Return when a day begins in Sweden."""
     return datetime.combine(day, time.min, SWEDEN)

@@ -1,4 +1,4 @@
-"""What somebody has said of how a section (a channel, the limits) works for a unit."""
+"""Configuration of a section (a channel, the limits) for a unit."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 
 from utskick.domain.unit import Unit
 
-#: Makes every process read the rows anew.
+#: NOTIFY channel: makes every process read the rows anew.
 CHANGED = "utskick_configuration"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSetting:
-    """``value``: members with their values, named as in the settings. ``set_by`` and ``set_at``
-    None: it stands in the settings."""
+    """The values that a unit has set for a section.
+
+    ``value``: members with their values, named as in the settings. ``set_by`` and ``set_at`` None:
+    it is from the settings.
+    """
 
     unit: Unit
     section: str
@@ -30,10 +33,10 @@ class UnitSetting:
         return self.set_at is None
 
 
-def version_of(said: UnitSetting | None) -> str:
-    """Another after every change; ``0``: no row says anything."""
+def version_of(setting: UnitSetting | None) -> str:
+    """Return a version that differs after every change; ``0``: there is no row."""
     return (
-        f"{(said.set_at - _EPOCH) // timedelta(microseconds=1):x}"
-        if said is not None and said.set_at is not None
+        f"{(setting.set_at - _EPOCH) // timedelta(microseconds=1):x}"
+        if setting is not None and setting.set_at is not None
         else "0"
     )

@@ -1,5 +1,7 @@
-"""Contact settings and delegates: how somebody wants to be reached, who else is to be told, and of
-what. The rules are pure."""
+"""Contact settings and delegates: how a person wants to be reached, and who else is notified.
+
+The rules are pure.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,17 @@ from uuid import UUID
 
 from utskick.domain.directory_ports import Method
 
-#: What a message is about, as the one who looks up says it: attribute → values.
+#: What a message is about, in the words of the caller: attribute → values.
 Query = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ContactChannel:
-    """``destination``: a number in E.164 or an e-mail address; empty for PUSH, whose devices are
-    subscriptions."""
+    """A way to reach a person.
+
+    ``destination``: a number in E.164 or an e-mail address; empty for PUSH, whose devices are
+    subscriptions.
+    """
 
     method: Method
     alias: str | None
@@ -31,7 +36,7 @@ class ContactChannel:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ContactSetting:
-    """Of a party, or, without ``party_id``, a virtual one that another setting has made."""
+    """The setting of a party, or, without ``party_id``, a virtual one made by another setting."""
 
     id: UUID
     party_id: UUID | None
@@ -58,18 +63,20 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Rule:
-    """``* EQUALS *`` matches everything. Letter case does not matter in values. NOT_EQUALS is the
-    opposite, also of what is absent."""
+    """A condition on one attribute. Letter case does not matter in values.
+
+    ``* EQUALS *`` matches everything. NOT_EQUALS is the opposite, also of what is absent.
+    """
 
     attribute: str
     operator: Operator
     value: str
 
     def matches(self, query: Query) -> bool:
-        wanted = self.value.casefold()
+        expected = self.value.casefold()
         everything = self.attribute == "*" and self.value == "*"
         equal = everything or any(
-            value.casefold() == wanted for value in query.get(self.attribute, ())
+            value.casefold() == expected for value in query.get(self.attribute, ())
         )
         return equal is (self.operator is Operator.EQUALS)
 
@@ -79,7 +86,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All of its rules must match; without a rule it matches nothing."""
+    """A filter: all of its rules must match; without a rule it matches nothing."""
 
     id: UUID
     alias: str | None
@@ -94,8 +101,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Delegate:
-    """The agent is told what the principal is told, where one of the filters matches, or where
-    there is none. Both are contact settings."""
+    """A delegate: the agent is notified where the principal is and a filter matches, or has none.
+
+    Both are contact settings.
+    """
 
     id: UUID
     principal_id: UUID

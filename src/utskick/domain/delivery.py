@@ -19,10 +19,13 @@ _NEVER: Final = Month(0)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the engine decides on. ``attempts`` made so far; ``tried``: accounts used since the last
-    back-off; ``doubts``: how many attempts ended uncertain. ``next``: the channels to fall back to,
-    in order, when this one is known to have failed. ``encloses``: of the hand-over of a gathering,
-    its id. ``month``: with whose key it is sealed, that of its message's acceptance."""
+    """A delivery, as the engine decides on it.
+
+    ``attempts``: made so far. ``tried``: accounts used since the last backoff. ``doubts``: how many
+    attempts ended uncertain. ``next``: the channels to fall back to, in order, when this one is
+    known to have failed. ``encloses``: of a hand-over, the id of its print batch. ``month``: the
+    month whose key encrypts it, that of its message's acceptance.
+    """
 
     id: UUID
     municipality_id: str
@@ -42,8 +45,11 @@ class Delivery:
     month: Month = _NEVER
 
     def begun(self, account: str) -> Delivery:
-        """With one more attempt. Written out, because ``dataclasses.replace`` costs more than all
-        else that is decided about a delivery."""
+        """Return the delivery with one more attempt.
+
+        Written out, because ``dataclasses.replace`` costs more than all else that is decided about
+        a delivery.
+        """
         return Delivery(
             self.id,
             self.municipality_id,
@@ -66,11 +72,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What becomes of a delivery: the status it goes to, and when it is due again (None: no further
-    attempt of itself).
+    """A change of a delivery: the status it goes to, and when it is due again.
 
-    ``noted``: the word in its story where that differs (an uncertain attempt that is made again).
-    ``doubt``: counts as uncertain.
+    ``due`` None: no further attempt by itself. ``noted``: the status that its event records, where
+    that differs (an uncertain attempt that is repeated). ``doubt``: counts as uncertain.
     """
 
     status: Status

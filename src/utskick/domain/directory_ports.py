@@ -1,5 +1,7 @@
-"""Who people are and how they want to be reached, as channels may ask for it. Answers are values;
-``Deferred`` when nobody can tell now."""
+"""What channels may query about people: who they are, and how they want to be reached.
+
+Answers are values; ``Deferred`` where the directory is unavailable.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from utskick.domain.outcome import Deferred
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LegalId:
-    """A personal or coordination number (12 digits), or an organisation number (10 digits). Never
-    written to a log or a URL of ours."""
+    """A personal or coordination number (12 digits), or an organisation number (10 digits).
+
+    Never written to a log or into a URL.
+    """
 
     number: str
 
@@ -25,8 +29,7 @@ class LegalId:
 
     @property
     def twelve(self) -> str:
-        """As Mina Meddelanden writes it: an organisation gets the prefix 16 (providers: Recipient
-        service, recipientId)."""
+        """The form of Mina Meddelanden: an organisation gets the prefix 16 (recipientId)."""
         return "16" + self.number if self.is_organization else self.number
 
     def __repr__(self) -> str:
@@ -35,8 +38,7 @@ class LegalId:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PostalAddress:
-    """Where a letter goes. ``lines`` of it are the printing channel's matter. ``country`` None:
-    Sweden."""
+    """An address. The printing channel makes lines of it. ``country`` None: Sweden."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -50,8 +52,7 @@ class PostalAddress:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a letter could find its way: a place, and a street or somebody who takes care of
-        it there."""
+        """Whether a letter could be delivered: it has a city, and a street or a care-of name."""
         return bool(
             (self.street or self.care_of) and (self.postal_code or self.country) and self.city
         )
@@ -61,7 +62,7 @@ class PostalAddress:
 
 
 class PartyKind(StrEnum):
-    """The neighbours' words: a person, or an organisation."""
+    """The kinds of parties, in the words of the municipality's services."""
 
     PRIVATE = "PRIVATE"
     ENTERPRISE = "ENTERPRISE"
@@ -69,8 +70,10 @@ class PartyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Party:
-    """Somebody whom the municipality knows. ``protected``: protected identity; the address is then
-    given to nobody."""
+    """A person or organisation that the municipality knows.
+
+    ``protected``: protected identity; the address is then given to nobody.
+    """
 
     id: UUID
     legal_id: LegalId
@@ -93,7 +96,7 @@ class Hidden(StrEnum):
 
 
 class Method(StrEnum):
-    """How somebody wants to be reached."""
+    """The contract's contact methods."""
 
     SMS = "SMS"
     EMAIL = "EMAIL"
@@ -102,8 +105,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """One contact channel of a person or of a delegate. ``method`` None: a word that we do not
-    know.
+    """One contact channel of a person or of a delegate. ``method`` None: an unknown word.
 
     ``destination``: a number in E.164 or an e-mail address; of PUSH the id of the party whose
     devices are meant.
@@ -119,8 +121,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A device that takes push messages. ``id``: what a delivery's destination names; ``address``:
-    the channel's own JSON."""
+    """A device that receives push messages.
+
+    ``id``: what a delivery's destination names. ``address``: the channel's own JSON.
+    """
 
     id: str
     kind: str
@@ -128,44 +132,50 @@ class Subscription:
 
 
 class LegalIds(Protocol):
-    """Which number a party id stands for."""
+    """Lookup of the number that a party id stands for."""
 
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[str]
     ) -> Mapping[str, LegalId] | Deferred:
-        """Of those that are known, by the ids as they were given; a party that is missing in the
-        answer has none. At most 1 000 a call."""
+        """Return the numbers of known parties, by the ids as they were given; at most 1 000 a call.
+
+        A party that is missing in the answer has none.
+        """
         ...
 
 
 class AddressLookup(Protocol):
-    """Where somebody lives."""
+    """Lookup of postal addresses."""
 
     async def address(
         self, municipality_id: str, party_id: str
     ) -> PostalAddress | Hidden | Deferred:
-        """The address in the population register (or of the organisation)."""
+        """Return the address in the population register (or of the organisation)."""
         ...
 
 
 class Contacts(Protocol):
-    """How somebody wants to be reached."""
+    """Lookup of contact settings."""
 
     async def contacts(
         self, municipality_id: str, party_id: str, filters: Mapping[str, Sequence[str]]
     ) -> Sequence[Contact] | Deferred:
-        """The person's own contact channels and those of delegates whose filters match; empty: no
-        settings are known."""
+        """Return the person's contact channels and those of delegates whose filters match.
+
+        Empty: no settings are known.
+        """
         ...
 
 
 class Directory(LegalIds, AddressLookup, Contacts, Protocol):
-    """Reads only. Each of the three may be kept by a service of its own."""
+    """The directory, read only. Each of its three parts may be a service of its own."""
 
 
 class SubscriptionLookup(Protocol):
-    """Who takes push messages, and where. ``address`` of a browser: endpoint, p256dh, auth; of an
-    app: token."""
+    """Lookup of the devices that receive push messages.
+
+    ``address`` of a browser: endpoint, p256dh, auth; of an app: token.
+    """
 
     async def of(
         self, municipality_id: str, party_id: str
@@ -176,14 +186,16 @@ class SubscriptionLookup(Protocol):
     ) -> Subscription | Deferred | None: ...
 
     async def gone(self, municipality_id: str, subscription_id: str) -> None:
-        """The push service says that it does not exist any more: removed. Where that is not
-        possible now, the next one says so again."""
+        """Remove a subscription that the push service reports as gone.
+
+        Where that is not possible now, the next report removes it.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What a channel may ask besides its provider, handed over by ``bootstrap``."""
+    """What a channel may use besides its provider, handed over by ``bootstrap``."""
 
     directory: Directory
     subscriptions: SubscriptionLookup

@@ -1,5 +1,4 @@
-"""What a caller can act on: a catalogue of errors, each with a code, an HTTP status and a sentence
-that says what to do."""
+"""The errors that a caller can act on: code, HTTP status and a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -9,15 +8,18 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule: ``field`` as the client wrote the path (``parties[0].mobileNumber``),
-    ``message`` as the contract words it."""
+    """One broken rule.
+
+    ``field``: as the client wrote the path (``parties[0].mobileNumber``). ``message``: as the
+    contract words it.
+    """
 
     field: str
     message: str
 
 
 class UtskickError(Exception):
-    """Something went wrong that the caller can act on."""
+    """An error that the caller can act on."""
 
     code: ClassVar[str] = "utskick-error"
     status: ClassVar[int] = 500
@@ -33,7 +35,7 @@ class UtskickError(Exception):
 
 
 class Invalid(UtskickError):
-    """Well-formed, but one or more fields break a rule; nothing was stored."""
+    """The request is well-formed, but one or more fields break a rule; nothing was stored."""
 
     code, status, title = "constraint-violation", 400, "Constraint Violation"
 
@@ -55,7 +57,7 @@ class NotFound(UtskickError):
 
 
 class Erased(UtskickError):
-    """It was there, and has been made unreadable for ever: the key of its month was destroyed."""
+    """It existed, and has been made unreadable for good: the key of its month was destroyed."""
 
     code, status, title = "erased", 410, "Gone"
 
@@ -67,15 +69,16 @@ class NotAllowedHere(UtskickError):
 
 
 class ChangedMeanwhile(UtskickError):
-    """It is not (any more) as whoever wants to change it has seen it (If-Match, RFC 9110 section
-    13.1.1); nothing was changed."""
+    """It has changed since the client read it (If-Match); nothing was changed.
+
+    RFC 9110 section 13.1.1.
+    """
 
     code, status, title = "precondition-failed", 412, "Precondition Failed"
 
 
 class StillRunning(UtskickError):
-    """The first request with this Idempotency-Key has not been answered yet; ask again after
-    Retry-After."""
+    """The first request with this Idempotency-Key is not answered yet; retry after Retry-After."""
 
     code, status, title = "idempotency-running", 409, "Conflict"
 
@@ -87,38 +90,40 @@ class KeyReused(UtskickError):
 
 
 class TooMany(UtskickError):
-    """One client makes more calls than it may; come again after Retry-After."""
+    """The client exceeds its rate limit; retry after Retry-After."""
 
     code, status, title = "too-many-requests", 429, "Too Many Requests"
 
 
 class TooSlow(UtskickError):
-    """The body of the request did not come in time."""
+    """The body of the request did not arrive in time."""
 
     code, status, title = "request-timeout", 408, "Request Timeout"
 
 
 class TooLarge(UtskickError):
-    """The body is over the limit; reading stopped there."""
+    """The body exceeds the limit; reading stopped there."""
 
     code, status, title = "too-large", 413, "Content Too Large"
 
 
 class ExtractTooLong(UtskickError):
-    """A person's extract is longer than a PDF can be; JSON holds all of it."""
+    """A person's extract exceeds the length of a PDF; JSON holds all of it."""
 
     code, status, title = "extract-too-long", 422, "Unprocessable Content"
 
 
 class WrongMediaType(UtskickError):
-    """Only application/json is understood here."""
+    """Only application/json is accepted here."""
 
     code, status, title = "wrong-media-type", 415, "Unsupported Media Type"
 
 
 class Unauthorized(UtskickError):
-    """The token or the credentials of this call were missing or wrong. ``why``: which, without the
-    advice; nothing of what was shown."""
+    """The token or the credentials of this call are missing or wrong.
+
+    ``why``: which, without the advice, and without anything of the credentials.
+    """
 
     code, status, title = "unauthorized", 401, "Unauthorized"
 
@@ -136,39 +141,40 @@ class ScopeMissing(UtskickError):
 
 
 class OtherMunicipality(UtskickError):
-    """The token does not speak for the municipality of this call."""
+    """The token is not valid for the municipality of this call."""
 
     code, status, title = "other-municipality", 403, "Forbidden"
 
 
 class IssuerAway(UtskickError):
-    """Whether a token is genuine cannot be told now: its issuer cannot be asked for its keys."""
+    """The token cannot be verified now: the keys of its issuer are unavailable."""
 
     code, status, title = "issuer-away", 503, "Service Unavailable"
 
 
 class DeliveryFailed(UtskickError):
-    """The provider did not take the one delivery of a synchronous call."""
+    """The provider did not accept the one delivery of a synchronous call."""
 
     code, status, title = "delivery-failed", 502, "Bad Gateway"
 
 
 class RecipientMissing(UtskickError):
-    """The provider knows no such recipient or case; the one delivery of a synchronous call failed
-    for that."""
+    """The provider does not know the recipient or case of a synchronous call's one delivery."""
 
     code, status, title = "recipient-missing", 404, "Not Found"
 
 
 class ConfigurationBroken(UtskickError):
-    """What is configured for the municipality or a part of it cannot be used; an administrator must
-    mend it. Nothing was accepted."""
+    """The configuration of the municipality or a part of it cannot be used; nothing was accepted.
+
+    An administrator must correct it.
+    """
 
     code, status, title = "configuration-broken", 503, "Service Unavailable"
 
 
 class NotBuilt(UtskickError):
-    """Part of the contract that this release does not carry."""
+    """A part of the contract that is not available here."""
 
     code, status, title = "not-built", 501, "Not Implemented"
 
@@ -180,8 +186,7 @@ class Unavailable(UtskickError):
 
 
 class TooManyStreams(UtskickError):
-    """As many listen to live progress as this process serves at a time; come again after
-    Retry-After, or ask for the status."""
+    """This process serves as many live progress streams as it may; retry after Retry-After."""
 
     code, status, title = "too-many-streams", 503, "Service Unavailable"
 
@@ -193,6 +198,6 @@ class SettingsFault(UtskickError):
 
 
 class DatabaseFault(UtskickError):
-    """The database cannot be used as it stands, with the sentence that says what to do."""
+    """The database cannot be used as it is, with the sentence that says what to do."""
 
     code, title = "database", "Database"

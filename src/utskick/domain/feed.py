@@ -1,5 +1,4 @@
-"""The feed: what became of deliveries, in one order that never changes, and how one event of it is
-told."""
+"""The feed: the events of deliveries in one order that never changes."""
 
 from __future__ import annotations
 
@@ -19,8 +18,10 @@ _LARGEST: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the feed: number of the transaction, then of the event. As text it is opaque to
-    clients."""
+    """A position in the feed: number of the transaction, then of the event.
+
+    As text it is opaque to clients.
+    """
 
     tx: int
     id: int
@@ -34,7 +35,7 @@ OLDEST: Final = Position(0, 0)
 
 
 def read_position(text: str) -> Position | None:
-    """None: it is none of ours."""
+    """Parse a position. None: it is not a valid one."""
     found = _TEXT.match(text)
     if found is None:
         return None
@@ -44,7 +45,7 @@ def read_position(text: str) -> Position | None:
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """What became of a delivery at one moment. ``original_type``: that of its request."""
+    """One event of a delivery. ``original_type``: the message type of its request."""
 
     position: Position
     delivery_id: UUID
@@ -59,20 +60,20 @@ class FeedEvent:
     at: datetime
 
     @property
-    def shown_type(self) -> str:
-        """By the rule of ``store.history.State.shown_type``."""
+    def visible_type(self) -> str:
+        """The message type, by the rule of ``store.history.status.DeliveryState.visible_type``."""
         undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
         return self.original_type if undeliverable else self.message_type
 
     def told(self) -> dict[str, Any]:
-        """As feed and webhooks tell it. No personal data."""
+        """The event as feed and webhooks render it. No personal data."""
         reason = self.reason
         members = {
             "position": str(self.position),
             "deliveryId": str(self.delivery_id),
             "messageId": str(self.message_id),
             "batchId": str(self.batch_id),
-            "messageType": self.shown_type,
+            "messageType": self.visible_type,
             "originalMessageType": self.original_type,
             "status": contract_status(self.lifecycle, reason.code if reason else None).value,
             "lifecycle": self.lifecycle.value,

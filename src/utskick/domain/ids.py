@@ -16,16 +16,18 @@ def new_id() -> UUID:
 
 
 def parse_id(text: str) -> UUID | None:
-    """A UUID in its full written form, any letter case; None for everything else (contract Q1: no
-    lax short forms)."""
+    """Parse a UUID in its full written form, any letter case.
+
+    None for everything else (contract Q1: no lax short forms).
+    """
     return UUID(text) if _TEXT.match(text) else None
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment: the lower bound of a scan over ids by time."""
+    """Return the smallest UUIDv7 of a moment: the lower bound of a scan over ids by time."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 
 def made_at(found: UUID) -> datetime:
-    """When a UUIDv7 was made, to the millisecond."""
+    """Return when a UUIDv7 was made, to the millisecond."""
     return datetime.fromtimestamp((found.int >> 80) / 1000, UTC)

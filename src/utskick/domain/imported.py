@@ -1,5 +1,4 @@
-"""Deliveries that another system has made and had on record: what is kept of them, and how their
-content is told."""
+"""Deliveries imported from another system: what is kept of them, and how their content is shown."""
 
 from __future__ import annotations
 
@@ -16,19 +15,19 @@ import orjson
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
-from utskick.domain.status import POLITE, ContractStatus, Status
+from utskick.domain.status import DECLINED, ContractStatus, Status
 
-#: Where a content lists its files, what a file's name is called there, and what its Base64 is
-#: (contract 8.4).
+#: Where a content lists its files, the member of a file's name, and that of its Base64 (contract
+#: 8.4).
 LISTS: Final = ("attachments", "files")
 NAMES: Final = ("name", "filename", "fileName")
 DATA: Final = ("content", "base64Data")
 _TYPES: Final = ("contentType", "mimeType")
 
-#: The contract's words that tell an end, and what we call it.
+#: The contract's words for a final status, and the status they stand for.
 ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
     ContractStatus.SENT: (Status.SENT, None),
-    ContractStatus.NOT_SENT: (Status.FAILED, f"{POLITE}recorded"),
+    ContractStatus.NOT_SENT: (Status.FAILED, f"{DECLINED}recorded"),
     ContractStatus.FAILED: (Status.FAILED, "recorded"),
     ContractStatus.NO_CONTACT_SETTINGS_FOUND: (Status.FAILED, "no-contact-settings"),
     ContractStatus.NO_CONTACT_WANTED: (Status.FAILED, "no-contact-wanted"),
@@ -37,8 +36,10 @@ ENDS: Final[Mapping[str, tuple[Status, str | None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedContent:
-    """A request as it was recorded, with its files apart: in their place stands their ``digest`` in
-    hex. ``named``: name, type, digest."""
+    """A request as it was recorded, with its files apart.
+
+    In the place of each stands its ``digest`` in hex. ``named``: name, type, digest.
+    """
 
     members: Mapping[str, Any]
     files: tuple[Attachment, ...] = ()
@@ -46,8 +47,10 @@ class ImportedContent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row of the peer's history (contract 2). ``line``: where it stands in its file; ``status``,
-    ``reason``: what it came to."""
+    """A row of the other system's history (contract 2).
+
+    ``line``: its line in the file. ``status``, ``reason``: its outcome.
+    """
 
     line: int
     municipality_id: str
@@ -69,13 +72,15 @@ class Record:
 
     @property
     def batch(self) -> tuple[str, UUID]:
-        """What it is in: a batch's id is its municipality's own."""
+        """The key of its batch: batch ids are unique within a municipality."""
         return self.municipality_id, self.batch_id
 
 
 def apart(content: Mapping[str, Any]) -> ImportedContent:
-    """The files of a recorded request are taken out of it, each to be kept once. What cannot be
-    read as a file stays where it is."""
+    """Take the files out of a recorded request.
+
+    What cannot be read as a file stays where it is.
+    """
     members, files = dict(content), list[Attachment]()
     for name in LISTS:
         if isinstance(entries := members.get(name), list):
@@ -104,7 +109,7 @@ def _without_data(entry: dict[str, Any], files: list[Attachment]) -> dict[str, A
 
 
 def shown(draft: Draft) -> dict[str, Any]:
-    """As it was recorded; without its files where the draft was opened without them."""
+    """Return the content as it was recorded, without its files where the draft has none."""
     content = {name: value for name, value in draft.content.items() if not name.startswith("_")}
     for name in LISTS:
         if isinstance(entries := content.get(name), list):
@@ -118,7 +123,7 @@ def _with_data(entry: Mapping[str, Any], draft: Draft) -> dict[str, Any]:
 
 
 def address(draft: Draft) -> dict[str, Any] | None:
-    """Where a letter went, as it was recorded beside its content."""
+    """Return where a letter went, as it was recorded beside its content."""
     destination = draft.recipient.destination
     found = orjson.loads(destination) if destination.startswith("{") else None
     return found if isinstance(found, dict) else None

@@ -1,10 +1,9 @@
-"""Personal, coordination and organisation numbers: made only by parsing. Personal numbers have 12
-digits here, organisations 10.
+"""Personal, coordination and organisation numbers: made only by parsing.
 
-Skatteverket's SKV 704 (personal numbers) and SKV 709 (organisation numbers): a check digit by Luhn
-over the last ten digits; a coordination number has 60 added to the day; after 100 years the sign
-between date and number becomes a plus; the third digit of an organisation number is at least 2, so
-that it is no month.
+Personal numbers have 12 digits here, organisations 10. Skatteverket's SKV 704 (personal numbers)
+and SKV 709 (organisation numbers): a check digit by Luhn over the last ten digits; a coordination
+number has 60 added to the day; after 100 years the sign between date and number becomes a plus; the
+third digit of an organisation number is at least 2, so that it is no month.
 """
 
 from __future__ import annotations
@@ -33,8 +32,10 @@ class WrongNumber(StrEnum):
 
 
 def read_legal_id(text: str, today: date) -> LegalId | WrongNumber:
-    """10 or 12 digits, with or without ``-`` or ``+``. ``today``: two digits of a year mean the
-    latest that is not to come."""
+    """Parse 10 or 12 digits, with or without ``-`` or ``+``.
+
+    ``today``: two digits of a year mean the latest one that is not in the future.
+    """
     found = _WRITTEN.match(text.strip())
     if found is None:
         return WrongNumber.FORM
@@ -72,8 +73,10 @@ def _real(year: int, month: int, day: int) -> date | None:
 
 
 def of_register(text: str) -> tuple[LegalId, bool] | None:
-    """A number as an authority's register has it, and whether its check digit is right: it is used
-    all the same."""
+    """Return a number as a register has it, and whether its check digit is right.
+
+    It is used all the same.
+    """
     digits = text.strip().replace("-", "")
     if len(digits) == 12 and digits.startswith("16"):
         digits = digits[2:]
@@ -83,5 +86,5 @@ def of_register(text: str) -> tuple[LegalId, bool] | None:
 
 
 def masked(number: LegalId) -> str:
-    """As it may be shown: ``19900101-****``."""
+    """Return the visible form: ``19900101-****``."""
     return f"{number.number[:-4]}-****"

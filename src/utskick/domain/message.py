@@ -1,4 +1,4 @@
-"""What was asked, and by whom: the batch, its messages, the caller."""
+"""A request and its caller: the batch, its messages, who sent it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from utskick.domain.channel import Plan, Priority
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: municipality, calling system (``x-origin``), user (``X-Sent-By`` or ``x-issuer``),
-    and the id of the call.
+    """Who sent a request: municipality, system, user, and the id of the call.
 
-    ``client``: whose token it was, None where nobody is asked for one; ``address``: the machine
-    that called. What stands in headers is what the caller says of itself.
+    ``origin``: ``x-origin``. ``issuer``: ``X-Sent-By`` or ``x-issuer``. ``client``: whose token it
+    was, None where none is required. ``address``: the machine that called. Headers are the caller's
+    own claims.
     """
 
     municipality_id: str
@@ -38,10 +38,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NumberedRequest:
-    """A planned request with its ids, ready to be stored. ``ids``: (message id, delivery id) for
-    each recipient of the plan.
+    """A planned request with its ids, ready to be stored.
 
-    ``types``: the contract's word for each channel that a first delivery may go by.
+    ``ids``: (message id, delivery id) for each recipient of the plan. ``types``: the message type
+    of each channel that a first delivery may go by.
     """
 
     batch_id: UUID
@@ -58,18 +58,22 @@ class NumberedRequest:
 
     @property
     def mark(self) -> UUID:
-        """What an Idempotency-Key remembers: the batch, or in a batch of the caller's own the one
-        message."""
+        """What an Idempotency-Key refers to.
+
+        The batch, or, in a batch of the caller's own, the message.
+        """
         return self.batch_id if self.plan.batch_id is None else self.ids[0][0]
 
     def channel_of(self, index: int) -> str:
-        """The channel of a recipient's first delivery."""
+        """Return the channel of a recipient's first delivery."""
         legs = self.plan.recipients[index].legs
         return legs[0] if legs else self.channel
 
-    def shown_type(self, index: int) -> str:
-        """The contract's word in an asynchronous answer: of a person whose way is still to be
-        found, the request's own."""
+    def visible_type(self, index: int) -> str:
+        """Return the message type in an asynchronous answer.
+
+        The request's own for a person whose channel is not known yet.
+        """
         recipient = self.plan.recipients[index]
         return (
             self.message_type
@@ -83,7 +87,7 @@ class NumberedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """An answer given before, to be given again."""
+    """A stored answer, to be given again."""
 
     status: int
     body: bytes
@@ -91,5 +95,5 @@ class Replay:
 
 
 def lane_of(channel: str, priority: Priority) -> str:
-    """The queue that a delivery waits in: channel and priority."""
+    """Return the queue that a delivery waits in: channel and priority."""
     return f"{channel}:{priority.value.lower()}"

@@ -1,5 +1,7 @@
-"""A calendar month in Sweden: what is said in one is sealed with its key, and can be made
-unreadable together."""
+"""A calendar month in Sweden.
+
+What is written in one is encrypted with its key, and can be made unreadable together.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ def month_of(moment: datetime) -> Month:
 
 
 def written(month: Month) -> str:
-    """``2026-01``"""
+    """Return the form ``2026-01``."""
     return f"{month // 12:04}-{month % 12 + 1:02}"
 
 
 def parse_month(text: str) -> Month | None:
-    """From ``2026-01``; None for everything else."""
+    """Parse the form ``2026-01``; None for everything else."""
     found = _WRITTEN.match(text)
     return Month(int(found[1]) * 12 + int(found[2]) - 1) if found else None

@@ -1,5 +1,7 @@
-"""What one attempt at a provider came to. The fourth word is the one most systems lack: we may not
-know."""
+"""Outcomes of an attempt at a provider.
+
+``Uncertain`` is the one that most systems lack: nobody knows whether the message was sent.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why: a stable code, a sentence for people, and what the provider itself said.
+    """A stable code, a sentence for people, and the provider's own code.
 
-    ``code`` is lower case with hyphens (``throttled``, ``unknown-recipient``); ``sentence`` never
-    holds personal data, because it reaches logs; ``provider_code`` is the provider's own code, word
+    ``code`` is lower case with hyphens (``throttled``, ``unknown-recipient``). ``sentence`` never
+    holds personal data, because it is logged. ``provider_code`` is the provider's own code, word
     for word.
     """
 
@@ -23,8 +25,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The provider took responsibility. ``reference`` is its id for the message; ``delivered`` when
-    it says so at once."""
+    """The provider accepted responsibility.
+
+    ``reference``: its id for the message. ``delivered``: it reports so at once.
+    """
 
     reference: str | None = None
     delivered: bool = False
@@ -32,8 +36,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Known not to have been sent, and worth trying again: not before ``retry_after``, where the
-    provider named a time."""
+    """Known not to have been sent, and worth another attempt.
+
+    Not before ``retry_after``, where the provider named a time.
+    """
 
     reason: Reason
     retry_after: timedelta | None = None
@@ -41,8 +47,10 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Known not to have been sent, and never will be. ``polite``: a well-formed no inside a
-    successful answer."""
+    """Known not to have been sent, and never will be.
+
+    ``polite``: a well-formed refusal inside a successful answer.
+    """
 
     reason: Reason
     polite: bool = False
@@ -57,8 +65,10 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """Known not to have been sent, through a fault of ours (login, account, sender): another
-    account may do, and somebody must act."""
+    """Known not to have been sent, because of login, account or sender.
+
+    Another account may do, and somebody must act.
+    """
 
     reason: Reason
 

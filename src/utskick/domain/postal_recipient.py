@@ -1,5 +1,7 @@
-"""The address of a letter: read from a request or the register, fixed at the first attempt, and the
-lines that are printed."""
+"""The address of a letter: read from a request or the register, and the lines that are printed.
+
+It is fixed at the first attempt.
+"""
 
 from __future__ import annotations
 
@@ -19,32 +21,35 @@ POSTAL_CODE_RULE: Final = "must be a Swedish postal code of five digits"
 
 
 def postal_code_of(text: str) -> str | None:
-    """Five digits, however they were written (``852 30``, ``SE-85230``); None when it is no Swedish
-    postal code."""
+    """Return five digits, however they were written (``852 30``, ``SE-85230``).
+
+    None: it is no Swedish postal code.
+    """
     found = _POSTAL_CODE.match(text.strip())
     return found[1] + found[2] if found else None
 
 
 def _capital(word: str) -> str:
-    """``ANNA-KARIN`` → ``Anna-Karin``. What has digits or is written in both cases is left:
-    ``12A``, ``McDonald``."""
+    """Return ``Anna-Karin`` for ``ANNA-KARIN``.
+
+    What has digits or is written in both cases is left as it is: ``12A``, ``McDonald``.
+    """
     if any(ch.isdigit() for ch in word) or not (word.isupper() or word.islower()):
         return word
     return "-".join(part[:1].upper() + part[1:].lower() for part in word.split("-"))
 
 
 def capitalised(text: str | None) -> str | None:
-    """Each word with a capital, as a letter is addressed from the register (contract section 6.2,
-    L6)."""
+    """Capitalise each word, as a letter is addressed from the register (contract 6.2, L6)."""
     return None if text is None else " ".join(_capital(word) for word in text.split())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Addressee:
-    """Every member is one line without leading or trailing space, "" where there is none;
-    ``postal_code`` of five digits in Sweden.
+    """An address. Every member is one line without leading or trailing space, "" where empty.
 
-    ``name`` is the whole of it; ``last_name`` says which part of it at the end is the last name.
+    ``postal_code``: five digits in Sweden. ``name``: the whole name; ``last_name``: the part at its
+    end that is the last name.
     """
 
     name: str = ""
@@ -60,8 +65,7 @@ class Addressee:
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> Addressee:
-        """The contract's ``Address`` members (section 4), with organizationName and
-        organizationNumber."""
+        """Read the contract's ``Address`` (section 4), organizationName and organizationNumber."""
 
         def line(name: str) -> str:
             value = members.get(name)
@@ -83,7 +87,7 @@ class Addressee:
 
     @classmethod
     def registered(cls, found: PostalAddress) -> Addressee:
-        """As the register has it, each word capitalised."""
+        """Read a register's address, with each word capitalised."""
         return cls.read(
             {
                 "firstName": capitalised(found.first_name),
@@ -104,14 +108,14 @@ class Addressee:
         return cls(**{f.name: members.get(f.name, "") for f in fields(cls)})
 
     def freeze(self) -> bytes:
-        """JSON of the members that are there."""
+        """Return JSON of the members that are not empty."""
         return orjson.dumps(
             {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
         )
 
     def members(self) -> dict[str, str]:
-        """The contract's ``Address`` (section 4), those that are there."""
-        said = {
+        """Return the contract's ``Address`` (section 4), members that are not empty."""
+        members = {
             "firstName": self.name.removesuffix(self.last_name).rstrip(),
             "lastName": self.last_name,
             "organizationName": self.organization,
@@ -123,7 +127,7 @@ class Addressee:
             "city": self.city,
             "country": self.country,
         }
-        return {member: value for member, value in said.items() if value}
+        return {member: value for member, value in members.items() if value}
 
     @property
     def is_domestic(self) -> bool:
@@ -131,12 +135,14 @@ class Addressee:
 
     @property
     def printed_name(self) -> str:
-        """Who it is to, in one line: the organisation, or the person."""
+        """The name in one line: the organisation, or the person."""
         return self.organization or self.name
 
     def faults(self) -> list[Violation]:
-        """What a letter needs and this address lacks; the fields are those of ``address`` in a
-        request."""
+        """Return what a letter needs and this address lacks.
+
+        Fields are those of ``address`` in a request.
+        """
         found = []
         if not self.printed_name:
             found.append(
@@ -158,8 +164,10 @@ class Addressee:
         return found
 
     def lines(self) -> list[str]:
-        """As it is printed: no empty line, ``NNN NN  CITY``, the country only abroad (facts:
-        addressing for sorting machines)."""
+        """Return the printed lines: no empty line, ``NNN NN CITY``, the country only abroad.
+
+        Facts: addressing for sorting machines.
+        """
         person = self.name if self.organization else ""
         care_of = (
             self.care_of

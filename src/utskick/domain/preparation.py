@@ -1,5 +1,4 @@
-"""What is settled before an attempt at a provider: ready, to be routed on, to be gathered with
-others, or known not to be possible."""
+"""Results of preparing an attempt: ready, routed, gathered, or an outcome without a call."""
 
 from __future__ import annotations
 
@@ -11,10 +10,10 @@ from utskick.domain.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The call may be made. ``frozen``: what must be word for word the same at a repeat; on disk
-    before the call is made.
+    """The call may be made.
 
-    It is sealed with the delivery and comes back as ``Draft.frozen`` at every later attempt.
+    ``frozen``: what must be word for word the same at a repeat. It is on disk, encrypted, before
+    the call is made, and is ``Draft.frozen`` at every later attempt.
     """
 
     frozen: bytes | None = None
@@ -22,8 +21,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way on: a delivery of its own, of the same message, by this channel to this
-    destination."""
+    """One answer of a routed delivery: a delivery of its own, by this channel and address."""
 
     channel: str
     destination: str
@@ -31,15 +29,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """This delivery was only the question of where to; its answers are deliveries of their own."""
+    """The delivery only determined where to send; its answers are deliveries of their own."""
 
     routes: tuple[Route, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """To be handed over together with others of its batch (a print batch). ``frozen`` as in
-    ``Ready``."""
+    """To be handed over with others of its batch (a print batch). ``frozen``: as in ``Ready``."""
 
     frozen: bytes
 

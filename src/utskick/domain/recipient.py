@@ -1,13 +1,15 @@
-"""Whom a message goes to. Destinations are made only by parsing."""
+"""Recipients of messages. Destinations are made only by parsing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import phonenumbers
+
+from utskick.domain.leg import Leg
 
 #: Contract section 1.1, ``@ValidMSISDN`` (E.164 with its plus sign).
 MSISDN: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
@@ -19,13 +21,14 @@ _EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """``destination``: a number in E.164, an e-mail address, … as its channel writes it.
-    ``party_id``: who it is, when known.
+    """A recipient of a planned request.
 
-    ``reference`` is the caller's own word for this recipient; it comes back wherever the delivery
-    does. ``legs``: of a routed request, the channels that are tried for this recipient, one after
-    the other; empty: the request's own channel. ``content``: where what is said to this recipient
-    differs from what is said to all (with ``files``: which of the plan's attachments belong to it).
+    ``destination``: a number in E.164, an e-mail address, … as its channel writes it. ``party_id``:
+    who it is, where that is known. ``reference``: the caller's own word for the recipient, returned
+    wherever the delivery is. ``legs``: of a routed request, the channels that are tried for this
+    recipient, one after the other; empty for the request's own channel. ``content``: the content of
+    this recipient where it is not the plan's, with ``own_legs``, and ``files``: positions of its
+    attachments in the plan.
     """
 
     destination: str
@@ -34,27 +37,27 @@ class Recipient:
     legs: tuple[str, ...] = ()
     content: dict[str, Any] | None = None
     files: tuple[int, ...] = ()
+    own_legs: Mapping[str, Leg] = field(default_factory=dict)
 
 
 def once_each(
-    asked: Iterable[Recipient], same: Callable[[str], str] = str
+    recipients: Iterable[Recipient], same: Callable[[str], str] = str
 ) -> tuple[list[Recipient], list[int]]:
-    """The recipients, each once, and for every entry of ``asked`` which of them it is.
+    """Return the recipients, each once, and for every entry of ``recipients`` which of them it is.
 
     Two entries are the same when the party is and the destination is (``same`` gives the form to
-    compare): an exact duplicate in a batch is delivered once. The first entry's reference is the
-    one that is kept.
+    compare): an exact duplicate in a batch is delivered once. The first entry's reference is kept.
     """
     places: dict[tuple[str, str | None], int] = {}
-    recipients: list[Recipient] = []
+    unique: list[Recipient] = []
     entries: list[int] = []
-    for recipient in asked:
+    for recipient in recipients:
         party = recipient.party_id.lower() if recipient.party_id else None
-        place = places.setdefault((same(recipient.destination), party), len(recipients))
-        if place == len(recipients):
-            recipients.append(recipient)
+        place = places.setdefault((same(recipient.destination), party), len(unique))
+        if place == len(unique):
+            unique.append(recipient)
         entries.append(place)
-    return recipients, entries
+    return unique, entries
 
 
 def is_msisdn(text: str) -> bool:
@@ -62,16 +65,18 @@ def is_msisdn(text: str) -> bool:
 
 
 def is_swedish_mobile(number: str) -> bool:
-    """A number in E.164 within the Swedish mobile ranges (07[02369], PTS numbering plan)."""
+    """Return whether an E.164 number is a Swedish mobile one (07[02369], PTS numbering plan)."""
     return _SWEDISH_MOBILE.match(number) is not None
 
 
 def national_to_msisdn(text: str) -> str | None:
-    """A number as people in Sweden write it (``070-174 06 05``, ``0046…``) in E.164; None when it
-    is no possible number."""
+    """Return a number as written in Sweden (``070-174 06 05``, ``0046…``) in E.164.
+
+    None: it is no possible number.
+    """
     if not _AS_WRITTEN.match(
         text
-    ):  # the library reads letters as on a keypad, and drops extensions
+    ):  # The library reads letters as on a keypad, and drops extensions.
         return None
     try:
         number = phonenumbers.parse(text, "SE")
@@ -83,8 +88,10 @@ def national_to_msisdn(text: str) -> str | None:
 
 
 def is_email(text: str) -> bool:
-    """A plain address, as the contract's ``@Email`` takes it (``a@b`` is one), without anything
-    that could end a header."""
+    """Return whether it is a plain address, as the contract's ``@Email`` (``a@b`` is one).
+
+    It has nothing that could end a header.
+    """
     if len(text) > 320 or not _EMAIL.match(text):
         return False
     local, _, domain = text.rpartition("@")

@@ -1,10 +1,12 @@
-"""Parts of request bodies that several channels take: external references, support information,
-postal addresses."""
+"""Parts of request bodies that several channels share."""
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import (
@@ -22,6 +24,31 @@ from utskick.domain.validators import (
     is_base64,
 )
 
+#: A PDF of one empty page.
+EXAMPLE_PDF: Final = b64encode(
+    b"%PDF-1.4\n"
+    b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>endobj\n"
+    b"xref\n"
+    b"0 4\n"
+    b"0000000000 65535 f \n"
+    b"0000000009 00000 n \n"
+    b"0000000052 00000 n \n"
+    b"0000000101 00000 n \n"
+    b"trailer<</Size 4/Root 1 0 R>>\n"
+    b"startxref\n"
+    b"178\n"
+    b"%%EOF\n"
+).decode()
+#: A postal address, for examples.
+EXAMPLE_ADDRESS: Final = {
+    "firstName": "Anna",
+    "lastName": "Andersson",
+    "address": "Storgatan 1",
+    "zipCode": "85230",
+    "city": "Sundsvall",
+}
 #: Characters of one line of an address; more fits no window.
 LONGEST_LINE: Final = 100
 _NO_XML: Final = re.compile("[\ufffe\uffff]")
@@ -38,22 +65,22 @@ def at_most(size: int) -> tuple[str, Any]:
 
 
 def size_up_to(most: int) -> tuple[str, Any]:
-    """The same rule in the contract's words."""
+    """Return the rule of a length in the contract's words."""
     return f"size must be between 0 and {most}", lambda v: len(v) <= most
 
 
 def line_up_to(most: int) -> Constraint:
-    """One line of at most so many characters, as the schemas of Mina Meddelanden bound it."""
+    """Return the rule of one line of at most so many characters (schemas of Mina Meddelanden)."""
     return Constraint((CLEAN, UTF8, XML, size_up_to(most)), schema=(("maxLength", most),))
 
 
 def one_of(*words: str) -> Constraint:
-    said = f"must be one of: [{', '.join(words)}]"
-    return Constraint(((said, lambda v: v in words),), said, (("enum", words),))
+    sentence = f"must be one of: [{', '.join(words)}]"
+    return Constraint(((sentence, lambda v: v in words),), sentence, (("enum", words),))
 
 
 def crowd(most: int, least: int = 1) -> Constraint:
-    """A list of at most so many, and where ``least`` is 1 not an empty one."""
+    """Return the rule of a list of at most so many, and where ``least`` is 1 not an empty one."""
     empty = (("must not be empty", bool),) if least else ()
     size = (f"size must be between {least} and {most}", lambda found: len(found) <= most)
     return Constraint(
@@ -120,7 +147,7 @@ NeededDepartment = Annotated[
     Line,
     Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),)),
 ]
-#: A file of a letter or of a digital mail, which is told apart from one that is blank.
+#: A file of a letter or of a digital mail; null is reported otherwise than blank.
 FileContent = Annotated[
     str,
     Constraint(
@@ -134,36 +161,65 @@ FileContent = Annotated[
 class ExternalReference(Body):
     """A pair of the caller's own, kept with the message."""
 
-    key: Text
-    value: Text
+    key: Text = Field(description="Name of the key", examples=["flowInstanceId"])
+    value: Text = Field(description="Its value", examples=["12345"])
 
 
 class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):
-    """Whom the recipient can ask."""
+    """Contact details for the recipient's questions."""
 
-    text: SupportText
-    email_address: SupportEmail | None = None
-    phone_number: Line255 | None = None
-    url: SupportUrl | None = None
+    text: SupportText = Field(
+        description="Text about whom to contact", examples=["Ring oss om du undrar något"]
+    )
+    email_address: SupportEmail | None = Field(
+        default=None, description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
+    phone_number: Line255 | None = Field(
+        default=None, description="Phone number", examples=["060-191000"]
+    )
+    url: SupportUrl | None = Field(
+        default=None, description="URL with more information", examples=["https://example.se"]
+    )
 
 
 class DigitalSender(Body, title="DigitalMailSender"):
-    """What the recipient of a digital mail is told of its sender."""
+    """What the recipient of a digital mail sees of its sender."""
 
-    support_info: SupportInfo
+    support_info: SupportInfo = Field(description="Contact for questions")
 
 
 class AddressBody(Body, title="Address"):
-    """Where a letter goes (contract section 4), with the organisation that its orchestrator
-    drops."""
+    """A postal address (contract section 4), with the organisation that its orchestrator drops."""
 
-    first_name: AddressLine | None = None
-    last_name: AddressLine | None = None
-    organization_name: AddressLine | None = None
-    organization_number: OrganizationNumber | None = None
-    address: AddressLine | None = None
-    apartment_number: AddressLine | None = None
-    care_of: AddressLine | None = None
-    zip_code: AddressLine | None = None
-    city: AddressLine | None = None
-    country: AddressLine | None = None
+    first_name: AddressLine | None = Field(
+        default=None, description="The first name", examples=["Anna"]
+    )
+    last_name: AddressLine | None = Field(
+        default=None, description="The last name", examples=["Andersson"]
+    )
+    organization_name: AddressLine | None = Field(
+        default=None,
+        description="Name of an organisation that the letter is sent to",
+        examples=["Exempelbolaget AB"],
+    )
+    organization_number: OrganizationNumber | None = Field(
+        default=None, description="Organisation number", examples=["2120002411"]
+    )
+    address: AddressLine | None = Field(
+        default=None, description="Street address or box", examples=["Storgatan 1"]
+    )
+    apartment_number: AddressLine | None = Field(
+        default=None, description="The number of the apartment", examples=["1101"]
+    )
+    care_of: AddressLine | None = Field(
+        default=None, description="Care of", examples=["c/o Andersson"]
+    )
+    zip_code: AddressLine | None = Field(
+        default=None, description="The postal code", examples=["85230"]
+    )
+    city: AddressLine | None = Field(
+        default=None, description="The post town", examples=["Sundsvall"]
+    )
+    country: AddressLine | None = Field(
+        default=None, description="The country", examples=["Sverige"]
+    )

@@ -1,5 +1,7 @@
-"""How long messages are kept, by whose decision, and what wins over it (Arkivlagen 1990:782; GDPR
-article 5.1 e)."""
+"""Retention: how long messages are kept, by whose decision, and what takes precedence.
+
+Arkivlagen 1990:782; GDPR article 5.1 e.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,10 @@ MOST_DAYS: Final = 36_500
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """``days`` None: preserve. ``decision``: its reference number. ``set_by`` and ``set_at`` None:
-    from the settings.
+    """A rule. ``days`` None: preserve. ``decision``: its reference number.
 
-    ``unit``: what it holds for; None: for all municipalities.
+    ``set_by`` and ``set_at`` None: from the settings. ``unit``: what it holds for; None: for all
+    municipalities.
     """
 
     message_type: str
@@ -50,7 +52,7 @@ class RetentionRule:
         return self.days is None
 
     def cutoff(self, now: datetime) -> datetime:
-        """What is older may go."""
+        """Return the time before which everything may be removed."""
         return (
             datetime.min.replace(tzinfo=UTC)
             if self.days is None
@@ -59,11 +61,11 @@ class RetentionRule:
 
 
 class Rules:
-    """Of one municipality. The narrowest unit that has a rule decides, by the rule for the type
-    before that for all others.
+    """The rules of one municipality.
 
-    ``own``: what its units have set; ``defaults``: the settings', which a unit's own rules win
-    over. Where no rule applies, everything is kept.
+    The narrowest unit that has a rule decides, by the rule for the type before that for all others.
+    ``own``: rules of its units; ``defaults``: those of the settings, which a unit's own rules take
+    precedence over. Where no rule applies, everything is kept.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Rules:
         }
 
     def of(self, message_type: str, unit: Unit) -> RetentionRule | None:
-        """The rule for requests of this type from this unit."""
+        """Return the rule for requests of this type from this unit."""
         for place in (*reversed(list(unit.above())), None):
             for in_settings in (False, True):
                 for kind in (message_type, OTHERS):
@@ -86,7 +88,7 @@ class Rules:
         return None
 
     def of_type(self, message_type: str, municipality_id: str) -> list[RetentionRule]:
-        """All that may decide on requests of this type in the municipality, each once."""
+        """Return all rules that may decide on requests of a type in the municipality."""
         units = {
             rule.unit
             for rule in self._by_place.values()
@@ -105,7 +107,7 @@ class Rules:
 
 
 class HoldKind(StrEnum):
-    """What a hold keeps: all of a person, one message, or all of a batch."""
+    """What a legal hold keeps: all of a person, one message, or all of a batch."""
 
     PARTY = "party"
     MESSAGE = "message"
@@ -113,8 +115,7 @@ class HoldKind(StrEnum):
 
 
 class Kept(StrEnum):
-    """Why something is not removed: a hold, a rule, an end that has not come, or readers that have
-    not been told of it yet."""
+    """Why something is not removed: a hold, a rule, pending deliveries, or unread events."""
 
     HOLD = "hold"
     PRESERVE = "preserve"

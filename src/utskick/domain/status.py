@@ -1,16 +1,18 @@
-"""The statuses of a delivery, which are final, which move is legal, and the contract's word for
-each.
+"""Statuses of a delivery, the moves between them, and the contract's word for each.
 
 ::
 
-    queued ──▶ sending ──▶ sent ──▶ delivered (queued, deferred ──▶ gathered ──▶ sent: letters that
-    are handed over together;  ──▶ routed: its answers are deliveries of their own)
-      ▲  │        │ │ │      └────▶ failed          (a receipt said so)
-      │  │        │ │ └──▶ failed
-      │  │        │ └────▶ uncertain ──▶ sent | delivered | failed | queued
-      │  │        └──────▶ deferred ──▶ sending | expired | cancelled
-      │  └──▶ expired | cancelled                      │
-      └────────────── (resend, by rule or by a person) ┘
+    queued ──▶ sending ──▶ sent ──▶ delivered | failed      (a receipt reported it)
+      ▲  │      │ │ │ │
+      │  │      │ │ │ └──▶ delivered | failed | expired
+      │  │      │ │ └────▶ uncertain ──▶ sent | delivered | failed | deferred | expired | queued
+      │  │      │ └──────▶ deferred ──▶ what queued goes to | delivered (a receipt reported it)
+      │  └──▶ deferred | uncertain | failed | expired | cancelled      (without a call)
+      └─────────────────── (a person decided to resend what was uncertain)
+
+    queued, deferred ──▶ gathered ──▶ sent | delivered | failed | expired | cancelled
+                                      (letters that are handed over together)
+    queued, deferred ──▶ routed       (its answers are deliveries of their own)
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """Our own words, returned as ``lifecycle``."""
+    """Utskick's own words, returned as ``lifecycle``."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -47,7 +49,8 @@ class ContractStatus(StrEnum):
     NO_CONTACT_WANTED = "NO_CONTACT_WANTED"
 
 
-#: No attempt follows these of itself. ``sent`` and ``failed`` may still be corrected by a receipt.
+#: No attempt follows these by itself. ``sent`` may still be corrected by a receipt, ``uncertain``
+#: by a receipt or a person.
 SETTLED: Final = frozenset(
     {
         Status.SENT,
@@ -59,73 +62,98 @@ SETTLED: Final = frozenset(
     }
 )
 
-#: What a caller need not wait for: settled, or a question whose answers are deliveries of their
-#: own.
+#: What a caller need not wait for: settled, or answered by deliveries of their own.
 RESTED: Final = SETTLED | {Status.ROUTED}
 
-#: Nothing follows these, whatever comes.
+#: No further attempt is possible, not even by a person's decision.
+OVER: Final = RESTED - {Status.UNCERTAIN}
+
+#: Nothing follows these, whatever is reported.
 FINAL: Final = frozenset({Status.DELIVERED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
 
-MOVES: Final[dict[Status, frozenset[Status]]] = {
-    Status.QUEUED: frozenset(
-        {
-            Status.SENDING,
-            Status.EXPIRED,
-            Status.CANCELLED,
-            Status.FAILED,
-            Status.DEFERRED,
-            Status.UNCERTAIN,
-            Status.GATHERED,
-            Status.ROUTED,
-        }
-    ),
-    # delivered: an attempt that was answered with an error had been carried out all the same, says
-    # a receipt
-    Status.DEFERRED: frozenset(
-        {
-            Status.SENDING,
-            Status.EXPIRED,
-            Status.CANCELLED,
-            Status.FAILED,
-            Status.DELIVERED,
-            Status.UNCERTAIN,
-            Status.GATHERED,
-            Status.ROUTED,
-        }
-    ),
-    Status.GATHERED: frozenset({Status.SENT, Status.FAILED, Status.EXPIRED, Status.CANCELLED}),
-    Status.ROUTED: frozenset(),
-    Status.SENDING: frozenset(
-        {
-            Status.SENT,
-            Status.DELIVERED,
-            Status.FAILED,
-            Status.UNCERTAIN,
-            Status.DEFERRED,
-            Status.QUEUED,
-            Status.EXPIRED,
-        }
-    ),
-    Status.UNCERTAIN: frozenset(
-        {
-            Status.SENT,
-            Status.DELIVERED,
-            Status.FAILED,
-            Status.QUEUED,
-            Status.DEFERRED,
-            Status.CANCELLED,
-            Status.EXPIRED,
-        }
-    ),
-    Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
-    Status.DELIVERED: frozenset(),
-    Status.FAILED: frozenset(),
-    Status.EXPIRED: frozenset(),
-    Status.CANCELLED: frozenset(),
+#: The queue holds a job for these.
+PENDING: Final = frozenset({Status.QUEUED, Status.SENDING, Status.DEFERRED})
+
+
+class Transition(StrEnum):
+    """What changes a delivery's status; each is a statement in ``store/messages``."""
+
+    BEGIN = "begin"
+    SETTLE = "settle"
+    SETTLE_UNCALLED = "settle-uncalled"
+    ROUTE = "route"
+    GATHER = "gather"
+    HAND_OVER = "hand-over"
+    RECEIPT = "receipt"
+    RESOLVE = "resolve"
+
+
+_WITHOUT_A_CALL: Final = {Status.EXPIRED, Status.FAILED, Status.CANCELLED}
+_BY_AN_ATTEMPT: Final = {
+    Status.SENT,
+    Status.DELIVERED,
+    Status.FAILED,
+    Status.DEFERRED,
+    Status.EXPIRED,
 }
 
-#: The contract's word for each, where the reason does not say more.
-SHOWN: Final = {
+#: The moves that each transition makes: the statements are built from it.
+MOVES_BY: Final[dict[Transition, dict[Status, frozenset[Status]]]] = {
+    Transition.BEGIN: {
+        Status.QUEUED: frozenset({Status.SENDING}),
+        Status.DEFERRED: frozenset({Status.SENDING}),
+    },
+    # An attempt has ended, or its time had run out before it. From uncertain: another worker gave
+    # the attempt up before its answer came.
+    Transition.SETTLE: {
+        Status.QUEUED: frozenset(_WITHOUT_A_CALL),
+        Status.DEFERRED: frozenset(_WITHOUT_A_CALL),
+        Status.SENDING: frozenset(_BY_AN_ATTEMPT | {Status.UNCERTAIN}),
+        Status.UNCERTAIN: frozenset(_BY_AN_ATTEMPT | {Status.CANCELLED}),
+    },
+    # Preparation ended the attempt before it was begun.
+    Transition.SETTLE_UNCALLED: {
+        Status.QUEUED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED, Status.UNCERTAIN}),
+        Status.DEFERRED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED, Status.UNCERTAIN}),
+    },
+    Transition.ROUTE: {
+        Status.QUEUED: frozenset({Status.ROUTED}),
+        Status.DEFERRED: frozenset({Status.ROUTED}),
+    },
+    Transition.GATHER: {
+        Status.QUEUED: frozenset({Status.GATHERED}),
+        Status.DEFERRED: frozenset({Status.GATHERED}),
+    },
+    Transition.HAND_OVER: {
+        Status.GATHERED: frozenset(
+            {
+                Status.SENT,
+                Status.DELIVERED,
+                Status.FAILED,
+                Status.EXPIRED,
+                Status.CANCELLED,
+            }
+        ),
+    },
+    # From deferred: an attempt that was answered with an error had been carried out all the same.
+    Transition.RECEIPT: {
+        Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
+        Status.DEFERRED: frozenset({Status.DELIVERED}),
+        Status.UNCERTAIN: frozenset({Status.SENT, Status.DELIVERED, Status.FAILED}),
+    },
+    Transition.RESOLVE: {
+        Status.UNCERTAIN: frozenset({Status.QUEUED, Status.FAILED}),
+    },
+}
+
+#: Every move that a delivery may make. A status that stays the same is no move.
+MOVES: Final[dict[Status, frozenset[Status]]] = {
+    status: frozenset().union(*(moves.get(status, ()) for moves in MOVES_BY.values())) - {status}
+    for status in Status
+}
+
+#: The contract's word for each status, where the reason does not say more.
+VISIBLE: Final = {
     Status.QUEUED: ContractStatus.PENDING,
     Status.SENDING: ContractStatus.PENDING,
     Status.DEFERRED: ContractStatus.PENDING,
@@ -139,29 +167,25 @@ SHOWN: Final = {
     Status.ROUTED: ContractStatus.PENDING,
 }
 
-#: The prefix of the reason code of a provider's polite no: failed here, ``NOT_SENT`` in the
+#: Prefix of the reason code of a provider's well-formed refusal: failed here, ``NOT_SENT`` in the
 #: contract (Q3).
-POLITE: Final = "declined-"
+DECLINED: Final = "declined-"
 
-#: The prefix of the reason code of a leg that could not even be addressed: shown under the type of
+#: Prefix of the reason code of a leg that could not even be addressed: visible under the type of
 #: the request (contract 6.2, L5 and L7).
 UNDELIVERABLE: Final = "undeliverable-"
 
 #: Reason codes of a routed message that have a word of their own in the contract (section 2.2).
-SAID: Final = {
+VISIBLE_REASONS: Final = {
     "no-contact-settings": ContractStatus.NO_CONTACT_SETTINGS_FOUND,
     "no-contact-wanted": ContractStatus.NO_CONTACT_WANTED,
 }
 
 
-def may_move(now: Status, then: Status) -> bool:
-    return then in MOVES[now]
-
-
 def contract_status(status: Status, reason_code: str | None = None) -> ContractStatus:
-    """The contract's word for a status."""
+    """Return the contract's word for a status."""
     if status is Status.FAILED and reason_code is not None:
-        if reason_code.startswith(POLITE):
+        if reason_code.startswith(DECLINED):
             return ContractStatus.NOT_SENT
-        return SAID.get(reason_code, ContractStatus.FAILED)
-    return SHOWN[status]
+        return VISIBLE_REASONS.get(reason_code, ContractStatus.FAILED)
+    return VISIBLE[status]

@@ -1,5 +1,7 @@
-"""Whose configuration it is: a municipality, an organisation in it, a department. What a narrower
-one says wins."""
+"""Units that configuration belongs to: a municipality, an organisation in it, a department.
+
+The narrower one takes precedence.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +16,23 @@ _ORGANIZATION: Final = re.compile(r"[1235789][0-9][2-9][0-9]{7}\Z")
 
 
 def is_organization_number(text: str) -> bool:
-    """Whether it has the form of one: 10 digits, no hyphen."""
+    """Return whether it has the form of one: 10 digits, no hyphen."""
     return _ORGANIZATION.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``organization_number``: 10 digits; ``department``: as callers write it. A department without
-    a number is one of the municipality."""
+    """A unit. A department without an organisation number is one of the municipality.
+
+    ``organization_number``: 10 digits. ``department``: as callers write it.
+    """
 
     municipality_id: str
     organization_number: str | None = None
     department: str | None = None
 
     def above(self) -> Iterator[Unit]:
-        """The units that this one takes after, widest first, itself last.
+        """Yield the units that this one inherits from, widest first, itself last.
 
         A department comes after an organisation, since most calls name no organisation.
         """
@@ -42,8 +46,10 @@ class Unit:
 
     @property
     def tag(self) -> str:
-        """What the names of its accounts end with: ``2281``, ``2281.2120002411``,
-        ``2281..5f2b9c1e``. Nothing of a department's name."""
+        """The suffix of its accounts' names, without the department's name.
+
+        ``2281``, ``2281.2120002411``, ``2281..5f2b9c1e``.
+        """
         tag = self.municipality_id
         if self.organization_number is not None or self.department is not None:
             tag += f".{self.organization_number or ''}"

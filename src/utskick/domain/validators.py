@@ -1,5 +1,4 @@
-"""The contract's validators (section 1.1) as types for request bodies, and what a failed body comes
-to in its words."""
+"""The contract's validators (section 1.1) as types for request bodies, and their error messages."""
 
 from __future__ import annotations
 
@@ -37,8 +36,10 @@ _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class Body(BaseModel):
-    """A request body: camelCase on the wire, unknown members ignored, numbers taken for text
-    (contract section 1)."""
+    """A request body: camelCase in JSON, unknown members ignored, numbers accepted as text.
+
+    Contract section 1.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -51,8 +52,10 @@ class Body(BaseModel):
 
 @dataclass(frozen=True)
 class Constraint:
-    """Constraints of one member. All that fail are reported, each in its words; ``missing`` is said
-    when it is absent or null."""
+    """Constraints of one member. All that fail are reported, each in its words.
+
+    ``missing``: reported when it is absent or null.
+    """
 
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]
     missing: str = "must not be null"
@@ -76,7 +79,7 @@ class Constraint:
 
 
 def broken(*messages: str) -> PydanticCustomError:
-    """The error that a model's own validator raises; its messages are reported word for word."""
+    """Return the error that a model's own validator raises, with messages to report as they are."""
     return PydanticCustomError("violation", "{messages}", {"messages": list(messages)})
 
 
@@ -85,8 +88,10 @@ def _filled(value: str) -> bool:
 
 
 def is_clean(value: str) -> bool:
-    """No control character: nothing that could end a line, a header or a record (RFC 5322 section
-    2.2, OWASP ASVS 1.3.11)."""
+    """Return whether there is no control character.
+
+    Nothing could end a line, a header or a record (RFC 5322 section 2.2, OWASP ASVS 1.3.11).
+    """
     return not any(ch < " " or ch == "\x7f" or ch in "\x85\u2028\u2029" for ch in value)
 
 
@@ -95,7 +100,10 @@ def has_no_nul(value: str) -> bool:
 
 
 def is_base64(value: str) -> bool:
-    """As ``java.util.Base64.getDecoder()`` takes it: no white space, padding optional."""
+    """Return whether ``java.util.Base64.getDecoder()`` accepts it.
+
+    No white space, padding optional.
+    """
     if not _BASE64.match(value):
         return False
     bare = value.rstrip("=")
@@ -103,7 +111,7 @@ def is_base64(value: str) -> bool:
 
 
 def decode_base64(value: str) -> bytes:
-    """The bytes of a value for which ``is_base64`` holds."""
+    """Return the bytes of a value for which ``is_base64`` holds."""
     try:
         return b64decode(value + "=" * (-len(value) % 4), validate=True)
     except Base64Error as fault:
@@ -205,14 +213,16 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 def told(fault: ValidationError) -> list[str]:
-    """Each fault with its place, and without what was found: it may be a password."""
+    """Return each fault with its path, and without the value: it may be a password."""
     errors = fault.errors(include_url=False, include_input=False, include_context=False)
     return [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors]
 
 
 def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
-    """The error to answer with: ``Unreadable`` where the form is wrong, else ``Invalid`` with every
-    violation."""
+    """Return the error to answer with.
+
+    ``Unreadable`` where the form is wrong, else ``Invalid`` with every violation.
+    """
     found: list[Violation] = []
     unreadable: list[Violation] = []
     for error in fault.errors(include_url=False):
@@ -235,7 +245,7 @@ def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
 
 
 def path_of(where: Iterable[str | int]) -> str:
-    """``("parties", 0, "mobileNumber")`` → ``parties[0].mobileNumber``."""
+    """Return ``parties[0].mobileNumber`` for ``("parties", 0, "mobileNumber")``."""
     path = ""
     for part in where:
         if part == "[key]":
@@ -255,16 +265,15 @@ def _missing_message(model: type[BaseModel], where: tuple[str | int, ...]) -> st
     field = next(
         (f for key, f in model.model_fields.items() if names and names[-1] in (f.alias, key)), None
     )
-    told = field.metadata if field else ()
-    if field and isinstance(where[-1], int):  # the rules of a list are not those of its elements
-        told = getattr(_element_of(field.annotation), "__metadata__", ())
-    rules = [m for m in told if isinstance(m, Constraint)]
+    metadata = field.metadata if field else ()
+    if field and isinstance(where[-1], int):  # The rules of a list are not those of its elements.
+        metadata = getattr(_element_of(field.annotation), "__metadata__", ())
+    rules = [m for m in metadata if isinstance(m, Constraint)]
     return rules[0].missing if rules else "must not be null"
 
 
 def _element_of(annotation: Any) -> Any:
-    """``Annotated[str, Rule(...)]`` of ``Annotated[list[Annotated[str, Rule(...)]], ...] |
-    None``."""
+    """Return ``Annotated[str, Rule(...)]`` of a list of it, which may be annotated or optional."""
     if get_origin(annotation) in (list, tuple):
         return get_args(annotation)[0]
     return next(

@@ -1,5 +1,4 @@
-"""Webhooks after the Standard Webhooks specification: secrets, signatures, and when a call that
-failed is tried again."""
+"""Webhooks after the Standard Webhooks specification: secrets, signatures and retries."""
 
 from __future__ import annotations
 
@@ -13,10 +12,10 @@ from enum import StrEnum
 from typing import Final
 
 _PREFIX: Final = "whsec_"
-_OCTETS: Final = 32  # the specification asks for 24 to 64
+_OCTETS: Final = 32  # The specification requires 24 to 64.
 _EIGHT_HOURS: Final = timedelta(hours=8)
 
-#: What lies between two tries of a call: 71 hours and 43 minutes in all.
+#: The waits between the attempts of a call: 71 hours and 43 minutes in all.
 SCHEDULE: Final = (
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -28,8 +27,7 @@ SCHEDULE: Final = (
     timedelta(hours=4),
     *[_EIGHT_HOURS] * 8,
 )
-#: How far a wait is made longer or shorter by chance, so that what failed together is not tried
-#: together.
+#: How far a wait is varied at random, so that what failed together is not retried together.
 _SPREAD: Final = 0.2
 
 #: How long what is signed with a new secret is signed with the one before, too.
@@ -37,7 +35,7 @@ OVERLAP: Final = timedelta(hours=24)
 
 
 class Stopped(StrEnum):
-    """Why a webhook is called no more."""
+    """Why a webhook is not called any more."""
 
     GONE = "gone"
     EXHAUSTED = "exhausted"
@@ -50,13 +48,15 @@ STOPPED: Final = {
 
 
 def new_secret() -> str:
-    """As receivers enter it: ``whsec_`` and base64."""
+    """Return a secret as receivers enter it: ``whsec_`` and base64."""
     return _PREFIX + b64encode(os.urandom(_OCTETS)).decode()
 
 
 def signatures(secrets: Iterable[str], call_id: str, at: datetime, body: bytes) -> str:
-    """The header ``webhook-signature``: one of each secret, HMAC-SHA256 over
-    ``id.timestamp.body``."""
+    """Return the header ``webhook-signature``.
+
+    One signature of each secret, HMAC-SHA256 over ``id.timestamp.body``.
+    """
     signed = f"{call_id}.{int(at.timestamp())}.".encode() + body
     return " ".join(
         "v1," + b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
@@ -69,10 +69,9 @@ def _key(secret: str) -> bytes:
 
 
 def wait_after(failures: int, retry_after: timedelta | None, chance: float) -> timedelta | None:
-    """How long to wait after so many failures of one call; None: it is tried no more. ``chance``: 0
-    to 1.
+    """Return how long to wait after so many failures of one call; None: it is not retried.
 
-    What the receiver asks for counts where it is longer, up to eight hours.
+    ``chance``: 0 to 1. What the receiver requests counts where it is longer, up to eight hours.
     """
     if failures > len(SCHEDULE):
         return None

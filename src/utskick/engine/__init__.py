@@ -1,1 +1,1 @@
-"""From accepted to settled. Knows no channel by name."""
+"""The engine: from acceptance to settlement. It knows no channel by name."""

@@ -1,5 +1,4 @@
-"""Live progress: who listens to a batch hears its counts, from one look at the database that all of
-its listeners share."""
+"""Live progress: the counts of a batch, from one query that all of its listeners share."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ from utskick.store.history.status import History
 
 log = structlog.get_logger(__name__)
 
-#: Looks that run at once in a process, whatever is listened to: the rest of the connections is for
-#: the other calls.
+#: Queries that run at once in a process; the other connections are for the other calls.
 _AT_ONCE: Final = 2
 
 Counts = Mapping[Status, int]
@@ -30,9 +28,11 @@ Key = tuple[str, UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the last look found. ``away``: the database did not answer since then. ``over``: nobody
-    will look again."""
+class ProgressSnapshot:
+    """The result of the last query.
+
+    ``away``: the database has not answered since then. ``over``: there will be no other query.
+    """
 
     counts: Counts
     away: bool = False
@@ -44,66 +44,72 @@ class Seen:
 
     @property
     def settled(self) -> int:
-        """Deliveries that no longer move of themselves."""
+        """Deliveries that no longer move by themselves."""
         return sum(number for status, number in self.counts.items() if status in SETTLED)
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
-    """Between two looks: at least ``pause`` seconds, and ``times`` what the look took. ``away``:
-    after a look that failed."""
+class QueryInterval:
+    """The interval between two queries.
+
+    At least ``pause`` seconds, and ``times`` what the query took. ``away``: after a query that
+    failed.
+    """
 
     pause: float = 0.3
     times: float = 10.0
     away: float = 1.0
 
 
-class Watch:
-    """One batch. A listener holds nothing of its own: it reads ``seen``, and waits until it has
-    ``turned``."""
+class BatchWatcher:
+    """The progress of one batch.
 
-    def __init__(self, key: Key, look: Callable[[], Awaitable[Counts]], tempo: Tempo) -> None:
+    A listener holds nothing of its own: it reads ``seen``, and waits until it has ``changed``.
+    """
+
+    def __init__(
+        self, key: Key, query: Callable[[], Awaitable[Counts]], interval: QueryInterval
+    ) -> None:
         self.key = key
         self.listeners = 0
-        self._look = look
-        self._tempo = tempo
+        self._query = query
+        self._interval = interval
         self._first = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._seen = Seen({})
-        self._turned = asyncio.Event()
+        self._seen = ProgressSnapshot({})
+        self._change = asyncio.Event()
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> ProgressSnapshot:
         return self._seen
 
     async def begin(self) -> None:
-        """The first look, made by the first listener. Raises ``NotFound`` or ``Unavailable``."""
+        """Make the first query, for the first listener. Raises ``NotFound`` or ``Unavailable``."""
         async with self._first:
             if self._task is not None:
                 return
-            began = time.monotonic()
-            counts = await self._look()
+            started = time.monotonic()
+            counts = await self._query()
             if not counts:
                 raise NotFound(f"No batch found for batch id {self.key[1]}")
-            self._seen = Seen(counts)
+            self._seen = ProgressSnapshot(counts)
             # Without the context of the request that happened to be the first.
             self._task = asyncio.create_task(
-                self._go_on(time.monotonic() - began), context=Context()
+                self._go_on(time.monotonic() - started), context=Context()
             )
 
     def end(self) -> None:
-        """Listeners are told that it is over."""
+        """Stop, and notify the listeners."""
         if self._task is not None:
             self._task.cancel()
-        self._tell(replace(self._seen, over=True))
+        self._publish(replace(self._seen, over=True))
 
-    async def turned(self, since: Seen, within: float) -> bool:
-        """Waits until ``seen`` is another than ``since``; False where it is not after so many
-        seconds."""
+    async def changed(self, since: ProgressSnapshot, within: float) -> bool:
+        """Wait until ``seen`` differs from ``since``; False where it does not in that time."""
         try:
             async with asyncio.timeout(within):
                 while self._seen == since:
-                    await self._turned.wait()
+                    await self._change.wait()
         except TimeoutError:
             return False
         return True
@@ -112,80 +118,90 @@ class Watch:
         try:
             while not self._seen.over:
                 await asyncio.sleep(
-                    self._tempo.away
+                    self._interval.away
                     if self._seen.away
-                    else max(self._tempo.pause, took * self._tempo.times)
+                    else max(self._interval.pause, took * self._interval.times)
                 )
-                began = time.monotonic()
+                started = time.monotonic()
                 try:
-                    counts = await self._look()
+                    counts = await self._query()
                 except Unavailable:
-                    self._tell(replace(self._seen, away=True))
+                    self._publish(replace(self._seen, away=True))
                     continue
-                took = time.monotonic() - began
-                self._tell(
-                    Seen(counts) if counts else replace(self._seen, over=True)
-                )  # no counts: the batch has been deleted
+                took = time.monotonic() - started
+                # No counts: the batch has been deleted.
+                ended = replace(self._seen, over=True)
+                self._publish(ProgressSnapshot(counts) if counts else ended)
         except Exception:
             log.exception("progress-ended")
-            self._tell(replace(self._seen, over=True))
+            self._publish(replace(self._seen, over=True))
 
-    def _tell(self, seen: Seen) -> None:
+    def _publish(self, seen: ProgressSnapshot) -> None:
         if seen != self._seen:
             self._seen = seen
-            self._turned.set()
-            self._turned = asyncio.Event()
+            self._change.set()
+            self._change = asyncio.Event()
 
 
 class Progress:
-    """All batches that somebody listens to in this process, by at most ``streams`` listeners."""
+    """The progress of all batches with listeners in this process, at most ``streams``."""
 
-    def __init__(self, history: History, streams: int, tempo: Tempo = Tempo()) -> None:
+    def __init__(
+        self, history: History, streams: int, interval: QueryInterval = QueryInterval()
+    ) -> None:
         self._history = history
         self._streams = streams
-        self._tempo = tempo
-        self._watches: dict[Key, Watch] = {}
+        self._interval = interval
+        self._watchers: dict[Key, BatchWatcher] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._closed = False
         self.listeners = 0
 
-    async def join(self, municipality_id: str, batch_id: UUID) -> Watch:
-        """``leave`` must follow. Raises ``NotFound``, ``Unavailable``, or ``TooManyStreams``."""
+    async def join(self, municipality_id: str, batch_id: UUID) -> BatchWatcher:
+        """Add a listener; ``leave`` must follow.
+
+        Raises ``NotFound``, ``Unavailable``, or ``TooManyStreams``.
+        """
         self._check()
         key = (municipality_id, batch_id)
-        watch = self._watches.get(key)
-        if watch is None or watch.seen.over:
-            watch = self._watches[key] = Watch(key, partial(self._look, *key), self._tempo)
-        watch.listeners += 1
+        watcher = self._watchers.get(key)
+        if watcher is None or watcher.seen.over:
+            watcher = self._watchers[key] = BatchWatcher(
+                key, partial(self._query, *key), self._interval
+            )
+        watcher.listeners += 1
         self.listeners += 1
         try:
-            await watch.begin()
+            await watcher.begin()
             self._check_open()
         except BaseException:
-            self.leave(watch)
+            self.leave(watcher)
             raise
-        return watch
+        return watcher
 
-    def leave(self, watch: Watch) -> None:
-        """The last one to leave ends the looking."""
+    def leave(self, watcher: BatchWatcher) -> None:
+        """Remove a listener; the last one stops the queries."""
         self.listeners -= 1
-        watch.listeners -= 1
-        if watch.listeners == 0:
-            watch.end()
-            if self._watches.get(watch.key) is watch:
-                del self._watches[watch.key]
+        watcher.listeners -= 1
+        if watcher.listeners == 0:
+            watcher.end()
+            if self._watchers.get(watcher.key) is watcher:
+                del self._watchers[watcher.key]
 
     def close(self) -> None:
-        """Every stream ends now; nobody may join any more."""
+        """End every stream; no listener may join any more."""
         self._closed = True
-        for watch in self._watches.values():
-            watch.end()
+        for watcher in self._watchers.values():
+            watcher.end()
 
     def _check(self) -> None:
         self._check_open()
         if self.listeners >= self._streams:
-            told = f"{self._streams} streams are open, the most at a time (http.streams); come again, or ask for the status"
-            raise TooManyStreams(told, headers={"Retry-After": "10"})
+            raise TooManyStreams(
+                f"{self._streams} streams are open, the limit of this process (http.streams); "
+                "retry later, or query the status",
+                headers={"Retry-After": "10"},
+            )
 
     def _check_open(self) -> None:
         if self._closed:
@@ -193,6 +209,6 @@ class Progress:
                 "the service is being stopped; come again", headers={"Retry-After": "2"}
             )
 
-    async def _look(self, municipality_id: str, batch_id: UUID) -> Counts:
+    async def _query(self, municipality_id: str, batch_id: UUID) -> Counts:
         async with self._gate, answering():
             return await self._history.counts(municipality_id, batch_id)

@@ -1,13 +1,13 @@
-"""One delivery: choose the account, attempt on disk, send, settle."""
+"""One delivery: choose the account, commit the attempt, send, settle."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from random import random
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery
 from utskick.store.messages.follow_ups import FollowUps, Routing
-from utskick.store.messages.print_batches import Gather, PrintBatches
+from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
 
@@ -40,8 +40,11 @@ _USUAL: Final = Policy()
 
 @dataclass(frozen=True, slots=True)
 class DispatchContext:
-    """What a dispatch works with. ``worker``: its id, which claims attempts; ``name``: as attempts
-    record it."""
+    """What a dispatch works with.
+
+    ``worker``: its id, which claims attempts. ``name``: as attempts record it. ``random``: 0 ≤ x <
+    1.
+    """
 
     worker: UUID
     name: str
@@ -51,51 +54,56 @@ class DispatchContext:
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
-    paces: Mapping[tuple[str, str], AccountLimits]
+    limits: Mapping[tuple[str, str], AccountLimits]
     policies: Mapping[str, Policy]
     clock: Clock
-    points: Failpoints
-    luck: Callable[[], float] = random.random
+    failpoints: Failpoints
+    random: Callable[[], float] = random
 
 
 class Dispatch:
-    """Takes a claimed delivery to its next rest. Whatever the database does, an outcome is not
-    thrown away while we live."""
+    """Takes claimed deliveries to their next status.
 
-    def __init__(self, around: DispatchContext) -> None:
-        self._a = around
+    An outcome is kept and written again until the database accepts it, as long as the process
+    lives.
+    """
+
+    def __init__(self, context: DispatchContext) -> None:
+        self._context = context
         self._finished: GroupCommit[int, None] = GroupCommit(self._finish)
         self._sending: set[int] = set()
-        self._types = {channel.name: channel.message_type for channel in around.channels.values()}
+        self._types = {channel.name: channel.message_type for channel in context.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
-        """Whether this job's attempt is on disk and not settled: to stop now would leave it in
-        doubt."""
+        """Return whether this job's attempt is on disk and not settled.
+
+        To stop now would leave it uncertain.
+        """
         return job_id in self._sending
 
     async def run(self, job: Job, loaded: ClaimedDelivery | None) -> None:
-        """``loaded`` None: the delivery is gone; the job goes too."""
+        """Take a delivery to its next status. ``loaded`` None: it is gone, its job is removed."""
         if loaded is None:
             await self._finished.put(job.id)
             return
-        delivery, now = loaded.delivery, self._a.clock()
+        delivery, now = loaded.delivery, self._context.clock()
         if delivery.status is Status.SENDING:
             await self._interrupted(job, loaded)
         elif delivery.status not in (Status.QUEUED, Status.DEFERRED):
             await self._finished.put(job.id)
         elif loaded.erased:
-            reason = Reason("erased", "what it says was erased before a provider took it")
+            reason = Reason("erased", "its content was erased before a provider accepted it")
             await self._settle(
                 job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None
             )
         elif now >= delivery.expires_at:
-            reason = Reason("expired", "its time ran out before a provider took it")
+            reason = Reason("expired", "it expired before a provider accepted it")
             await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
         else:
             await self._advance(job, loaded)
 
     async def _advance(self, job: Job, loaded: ClaimedDelivery) -> None:
-        """To the attempt, or to what takes its place."""
+        """Prepare the delivery, and go on to the attempt or to what takes its place."""
         match await self._prepare(loaded):
             case Ready(frozen):
                 await self._attempt(
@@ -112,14 +120,12 @@ class Dispatch:
                 await self._settle_uncalled(job, loaded, outcome)
 
     async def _prepare(self, loaded: ClaimedDelivery) -> Prepared:
-        channel = self._a.channels[loaded.delivery.channel]
+        channel = self._context.channels[loaded.delivery.channel]
         try:
-            if "_later" in loaded.draft.content and (unfit := await _unfit(channel, loaded.draft)):
+            if loaded.draft.deferred and (unfit := await _unfit(channel, loaded.draft)):
                 return unfit
             return await channel.prepare(loaded.draft, loaded.delivery.id)
-        except (
-            Exception
-        ):  # a bug of ours, in an adapter: the log gets it whole; nothing was sent yet
+        except Exception:  # A fault of the adapter: it is logged in full. Nothing was sent yet.
             log.exception(
                 "adapter-fault",
                 channel=channel.name,
@@ -127,28 +133,25 @@ class Dispatch:
                 delivery=str(loaded.delivery.id),
             )
             return Deferred(
-                Reason(
-                    "adapter-fault", "a fault of Utskick's own before the call; nothing was sent"
-                )
+                Reason("adapter-fault", "an internal fault before the call; nothing was sent")
             )
 
     async def _route(self, job: Job, delivery: Delivery, routes: tuple[Route, ...]) -> None:
-        routing = Routing(delivery, routes, self._types, job.id, self._a.clock())
-        if not await self._insist(self._a.legs.route, routing, "route"):
+        routing = Routing(delivery, routes, self._types, job.id, self._context.clock())
+        if not await self._insist(self._context.legs.route, routing, "route"):
             await self._finished.put(job.id)
 
     async def _gather(self, job: Job, loaded: ClaimedDelivery, frozen: bytes) -> None:
-        gather = Gather(
-            loaded.delivery, frozen, job.id, self._a.clock(), closes_itself=loaded.routed
+        gather = GatheredLetter(
+            loaded.delivery, frozen, job.id, self._context.clock(), closes_itself=loaded.routed
         )
-        if not await self._insist(self._a.print_batches.gather, gather, "gather"):
+        if not await self._insist(self._context.print_batches.gather, gather, "gather"):
             await self._finished.put(job.id)
 
     async def _settle_uncalled(self, job: Job, loaded: ClaimedDelivery, outcome: Outcome) -> None:
-        """Known before the call that it will not be made: an attempt that was never begun on
-        disk."""
+        """Settle an attempt that ended before its call, and was never begun on disk."""
         delivery = replace(loaded.delivery, attempts=loaded.delivery.attempts + 1)
-        move = next_move(outcome, delivery, self._situation(loaded, "", ()))
+        move = next_move(outcome, delivery, self._retry_context(loaded, "", ()))
         await self._record(
             job,
             Settlement(
@@ -157,7 +160,7 @@ class Dispatch:
                 move,
                 job.id,
                 None,
-                self._a.clock(),
+                self._context.clock(),
                 uncalled=True,
                 types=self._types,
             ),
@@ -165,7 +168,7 @@ class Dispatch:
 
     async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
         delivery, draft = loaded.delivery, loaded.draft
-        channel = self._a.channels[delivery.channel]
+        channel = self._context.channels[delivery.channel]
         able = channel.able(draft)
         if not able:
             reason = Reason(
@@ -174,17 +177,17 @@ class Dispatch:
             await self._settle(
                 job,
                 delivery,
-                next_move(Rejected(reason), delivery, self._situation(loaded, "", ())),
+                next_move(Rejected(reason), delivery, self._retry_context(loaded, "", ())),
                 None,
             )
             return
         try:
             while (
                 account := choose(
-                    able, delivery.tried, [a for a in able if self._pace(delivery, a).shut]
+                    able, delivery.tried, [a for a in able if self._limits(delivery, a).shut]
                 )
             ) is not None:
-                async with self._pace(delivery, account).slot(delivery.priority) as admitted:
+                async with self._limits(delivery, account).slot(delivery.priority) as admitted:
                     if not admitted:
                         continue
                     self._sending.add(job.id)
@@ -194,45 +197,49 @@ class Dispatch:
                 return
         finally:
             self._sending.discard(job.id)
-        pause = min(self._pace(delivery, a).opens_in for a in able)
-        await self._a.jobs.give_back([job.id], timedelta(seconds=max(0.5, pause) + self._a.luck()))
+        pause = min(self._limits(delivery, a).opens_in for a in able)
+        await self._context.jobs.give_back(
+            [job.id], timedelta(seconds=max(0.5, pause) + self._context.random())
+        )
 
     async def _conclude(
         self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
     ) -> None:
         loaded, outcome = sent
-        self._pace(loaded.delivery, account).note(outcome)
-        move = next_move(outcome, loaded.delivery, self._situation(loaded, account, able))
+        self._limits(loaded.delivery, account).note(outcome)
+        move = next_move(outcome, loaded.delivery, self._retry_context(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 
     async def _send_begun(
         self, job: Job, loaded: ClaimedDelivery, account: str
     ) -> tuple[ClaimedDelivery, Outcome] | None:
-        """Attempt on disk, then the call. None: it was not due any more, and nothing was sent."""
-        delivery, channel = loaded.delivery, self._a.channels[loaded.delivery.channel]
-        self._a.points.reach("before-begin")
-        beginning = AttemptStart(
-            delivery, account, self._a.worker, self._a.name, self._a.clock(), loaded.draft.frozen
+        """Commit the attempt, then make the call. None: it was not due; nothing was sent."""
+        delivery, channel = loaded.delivery, self._context.channels[loaded.delivery.channel]
+        self._context.failpoints.reach("before-begin")
+        start = AttemptStart(
+            delivery,
+            account,
+            self._context.worker,
+            self._context.name,
+            self._context.clock(),
+            loaded.draft.frozen,
         )
-        begun = await self._insist(self._a.attempts.begin, beginning, "begin")
+        begun = await self._insist(self._context.attempts.begin, start, "begin")
         if not begun:
             log.info("not-due-any-more", delivery=str(delivery.id))
             await self._finished.put(job.id)
             return None
-        self._a.points.reach("after-begin")
+        self._context.failpoints.reach("after-begin")
         outcome = await self._send(channel, loaded, account)
-        self._a.points.reach("after-answer")
+        self._context.failpoints.reach("after-answer")
         return loaded.begun(account), outcome
 
     async def _send(self, channel: Channel, loaded: ClaimedDelivery, account: str) -> Outcome:
         try:
             return await channel.send(loaded.draft, loaded.delivery.id, account)
         except asyncio.CancelledError:
-            return Uncertain(
-                Reason("stopped", "the service was stopped while the provider was thinking")
-            )
-        # a bug of ours, in an adapter: the log gets it whole, and the delivery must not be lost for
-        # it
+            return Uncertain(Reason("stopped", "the service was stopped during the call"))
+        # A fault of the adapter: it is logged in full, and the delivery must not be lost for it.
         except Exception:
             log.exception(
                 "adapter-fault",
@@ -243,24 +250,23 @@ class Dispatch:
             return Uncertain(
                 Reason(
                     "adapter-fault",
-                    "a fault of Utskick's own during the call; whether it was sent is not known",
+                    "an internal fault during the call; it may or may not have been sent",
                 )
             )
 
     async def _interrupted(self, job: Job, loaded: ClaimedDelivery) -> None:
-        """The job was handed over with an attempt still open: its worker died, or lost touch, while
-        the provider was thinking."""
+        """Settle an open attempt of a worker that died or lost its connection during the call."""
         delivery = loaded.delivery
         account = delivery.account or ""
-        channel = self._a.channels[delivery.channel]
+        channel = self._context.channels[delivery.channel]
         outcome = await channel.ask(loaded.draft, delivery.id, account, None) or Uncertain(
             Reason(
                 "interrupted",
-                "the worker was interrupted during the attempt; whether it was sent is not known",
+                "the worker was interrupted during the attempt; it may or may not have been sent",
             )
         )
         move = next_move(
-            outcome, delivery, self._situation(loaded, account, channel.able(loaded.draft))
+            outcome, delivery, self._retry_context(loaded, account, channel.able(loaded.draft))
         )
         await self._settle(job, delivery, move, account)
 
@@ -273,15 +279,15 @@ class Dispatch:
                 move,
                 job.id,
                 account,
-                self._a.clock(),
+                self._context.clock(),
                 types=self._types,
             ),
         )
 
     async def _record(self, job: Job, settlement: Settlement) -> None:
         delivery, move, account = settlement.delivery, settlement.move, settlement.account
-        settled = await self._insist(self._a.attempts.settle, settlement, "settle")
-        self._a.points.reach("after-settle")
+        settled = await self._insist(self._context.attempts.settle, settlement, "settle")
+        self._context.failpoints.reach("after-settle")
         if not settled:
             log.warning(
                 "settled-by-another",
@@ -295,12 +301,14 @@ class Dispatch:
             and account
             and self._reports(delivery, account)
         ):
-            with suppress(*PASSING):  # upkeep applies what waits
-                await self._a.receipts.catch_up(delivery, account, move.reference)
+            with suppress(*PASSING):  # maintenance applies what waits
+                await self._context.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
-        """Until the database takes it. Both statements may be repeated: they compare before they
-        set."""
+        """Repeat a write until the database accepts it.
+
+        The statements may be repeated: they compare before they set.
+        """
         pause = 0.1
         while True:
             try:
@@ -311,37 +319,37 @@ class Dispatch:
                 pause = min(2.0, pause * 2)
 
     async def _finish(self, ids: Sequence[int]) -> Sequence[None]:
-        await self._a.jobs.finish(ids)
+        await self._context.jobs.finish(ids)
         return [None] * len(ids)
 
     def _reports(self, delivery: Delivery, account: str) -> bool:
-        """An account that is gone may have reported before."""
-        pace = self._a.paces.get((delivery.channel, account))
-        return pace is None or pace.account.reports
+        """Return whether the account may have reported before; one that is gone may."""
+        limits = self._context.limits.get((delivery.channel, account))
+        return limits is None or limits.account.reports
 
-    def _pace(self, delivery: Delivery, account: str) -> AccountLimits:
-        return self._a.paces[delivery.channel, account]
+    def _limits(self, delivery: Delivery, account: str) -> AccountLimits:
+        return self._context.limits[delivery.channel, account]
 
-    def _situation(
+    def _retry_context(
         self, loaded: ClaimedDelivery, account: str, able: Sequence[str]
     ) -> RetryContext:
         name = loaded.delivery.channel
         return RetryContext(
             account=account,
             able=able,
-            when_uncertain=self._a.channels[name].when_uncertain(account, loaded.draft)
+            when_uncertain=self._context.channels[name].when_uncertain(account, loaded.draft)
             if account
             else "hold",
-            now=self._a.clock(),
-            luck=self._a.luck(),
-            policy=self._a.policies.get(name, _USUAL),
+            now=self._context.clock(),
+            random=self._context.random(),
+            policy=self._context.policies.get(name, _USUAL),
         )
 
 
 async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
-    """What could not be asked at acceptance, because nobody knew that this way would be taken."""
-    asked = RequestContext(
+    """Return the faults that could not be inspected at acceptance, as a refusal."""
+    context = RequestContext(
         draft.municipality_id, draft.organization_number, department=draft.department
     )
-    faults = await channel.inspect(draft.content, draft.attachments, asked)
+    faults = await channel.inspect(draft.content, draft.attachments, context)
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

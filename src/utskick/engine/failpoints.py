@@ -1,7 +1,6 @@
-"""Labelled points on a delivery's way at which a process can be told to die: how the crash table is
-tested, for real.
+"""Failpoints: labelled points at which a process can be killed, for tests of crashes.
 
-``UTSKICK_DIE_AT=after-begin:3`` kills this process with SIGKILL when it comes to that point for the
+``UTSKICK_DIE_AT=after-begin:3`` kills this process with SIGKILL when it reaches that point for the
 third time.
 """
 
@@ -20,8 +19,8 @@ Point = Literal[
 class Failpoints:
     """Reads the environment once; without the variable ``reach`` does nothing."""
 
-    def __init__(self, wish: str = "") -> None:
-        self._point, _, times = wish.partition(":")
+    def __init__(self, point: str = "") -> None:
+        self._point, _, times = point.partition(":")
         self._times = int(times or 1)
         self._reached: Counter[str] = Counter()
 

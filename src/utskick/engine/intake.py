@@ -1,4 +1,4 @@
-"""accept(): number the plan, persist it and enqueue it in one transaction."""
+"""Acceptance: number the plan, persist it and enqueue it in one transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from utskick.domain.channel import Channel, Plan, RequestContext
@@ -14,6 +13,7 @@ from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
+from utskick.domain.leg import Leg
 from utskick.domain.message import Caller, Key, NumberedRequest, Replay
 from utskick.engine.failpoints import Failpoints
 from utskick.store.database import Database
@@ -42,51 +42,56 @@ class AcceptRequest:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRequest:
-    """The key was used before for the same request: this is what came of it
-    (``NumberedRequest.mark``); it was not answered then."""
+    """A request whose key was used before for the same request, and not answered then.
+
+    ``mark``: what was accepted (``NumberedRequest.mark``).
+    """
 
     mark: UUID
 
 
 class Intake:
-    """What it returns is committed."""
+    """Accepts requests. What it returns is committed."""
 
     def __init__(
-        self, database: Database, channels: Mapping[str, Channel], clock: Clock, points: Failpoints
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        failpoints: Failpoints,
     ) -> None:
         self._database = database
         self._channels = channels
         self._types = {channel.name: channel.message_type for channel in channels.values()}
         self._messages = Messages(database)
         self._clock = clock
-        self._points = points
+        self._failpoints = failpoints
         self.keys = IdempotencyKeys(database)
 
-    def number(self, wish: AcceptRequest) -> NumberedRequest:
-        now, plan = self._clock(), wish.plan
+    def number(self, request: AcceptRequest) -> NumberedRequest:
+        now, plan = self._clock(), request.plan
         due = max(now, plan.send_at) if plan.send_at else now
         return NumberedRequest(
             batch_id=plan.batch_id or new_id(),
-            caller=wish.caller,
-            channel=wish.channel.name,
-            message_type=wish.channel.message_type,
+            caller=request.caller,
+            channel=request.channel.name,
+            message_type=request.channel.message_type,
             plan=plan,
             ids=[(new_id(), new_id()) for _ in plan.recipients],
             created_at=now,
             due_at=due,
             expires_at=plan.valid_until or min(due, now + HORIZON) + LIFETIME,
-            awaited=wish.awaited,
+            awaited=request.awaited,
             types=self._types,
         )
 
-    async def inspect(self, channel: Channel, plan: Plan, asked: RequestContext) -> None:
-        """What is too slow for ``plan``, of every channel that the request may go by. Raises
-        ``Invalid``."""
-        faults = list(await channel.inspect(plan.content, plan.attachments, asked))
-        faults += await self._inspect_legs(plan.content, plan, asked)
+    async def inspect(self, channel: Channel, plan: Plan, context: RequestContext) -> None:
+        """Inspect the content for every channel that the request may go by. Raises ``Invalid``."""
+        faults = list(await channel.inspect(plan.content, plan.attachments, context))
+        faults += await self._inspect_legs(plan.legs, plan, context)
         for index, recipient in enumerate(plan.recipients):
             if recipient.content is not None:
-                found = await self._inspect_legs(recipient.content, plan, asked)
+                found = await self._inspect_legs(recipient.own_legs, plan, context)
                 faults += [
                     Violation(f"{plan.each}[{index}].{fault.field}", fault.message)
                     for fault in found
@@ -95,38 +100,40 @@ class Intake:
             raise Invalid(list(dict.fromkeys(faults)))
 
     async def _inspect_legs(
-        self, content: Mapping[str, Any], plan: Plan, asked: RequestContext
+        self, legs: Mapping[str, Leg], plan: Plan, context: RequestContext
     ) -> list[Violation]:
         faults = []
-        for name, leg in content.get("_legs", {}).items():
-            indexes = leg["attachments"]
-            found = await self._channels[name].inspect(
-                leg["content"], [plan.attachments[i] for i in indexes], asked
-            )
-            now = [fault for fault in found if fault.field not in leg["content"].get("_later", ())]
+        for name, leg in legs.items():
+            attachments = [plan.attachments[i] for i in leg.attachments]
+            found = await self._channels[name].inspect(leg.content, attachments, context)
             faults += [
-                Violation(_as_in_request(fault.field, indexes), fault.message) for fault in now
+                Violation(_as_in_request(fault.field, leg.attachments), fault.message)
+                for fault in found
+                if fault.field not in leg.deferred
             ]
         return faults
 
     async def accept(
-        self, wish: AcceptRequest, numbered: NumberedRequest
+        self, request: AcceptRequest, numbered: NumberedRequest
     ) -> Replay | DuplicateRequest | None:
-        """None: accepted now. With a key that was used before: what was answered then, or the batch
-        it made."""
-        self._points.reach("before-accept")
+        """Accept a request.
+
+        None: accepted now. With a key that was used before: the answer given then, or what was
+        accepted then.
+        """
+        self._failpoints.reach("before-accept")
         found: Replay | DuplicateRequest | None = None
-        if wish.key is None:
+        if request.key is None:
             _check_times(numbered)
             await self._messages.add(numbered)
         else:
             await self._messages.ready(numbered)
-            found = await self._accept_keyed(wish, wish.key, numbered)
-        self._points.reach("after-accept")
+            found = await self._accept_keyed(request, request.key, numbered)
+        self._failpoints.reach("after-accept")
         return found
 
     async def _accept_keyed(
-        self, wish: AcceptRequest, key: Key, numbered: NumberedRequest
+        self, request: AcceptRequest, key: Key, numbered: NumberedRequest
     ) -> Replay | DuplicateRequest | None:
         async with self._database.transaction() as connection:
             earlier = await self.keys.reserve(connection, numbered, key)
@@ -134,27 +141,28 @@ class Intake:
                 return earlier
             if earlier is not None:
                 return DuplicateRequest(earlier)
-            _check_times(
-                numbered
-            )  # not before: a request that is repeated late gets the answer of the first time
+            # Not before: a request that is repeated late gets the answer of the first time.
+            _check_times(numbered)
             await self._messages.write(connection, [numbered])
-            if wish.answer is not None:
+            if request.answer is not None:
                 await self.keys.answer(
-                    connection, wish.caller.municipality_id, key, wish.answer(numbered)
+                    connection, request.caller.municipality_id, key, request.answer(numbered)
                 )
         return None
 
 
 def _as_in_request(path: str, indexes: Sequence[int]) -> str:
-    """A leg knows only its own attachments: ``attachments[0]`` of a leg may be ``attachments[2]``
-    of the request."""
+    """Return the path of a leg's field as a path of the request.
+
+    ``attachments[0]`` of a leg may be ``attachments[2]`` of the request.
+    """
     return re.sub(
         r"^attachments\[(\d+)\]", lambda found: f"attachments[{indexes[int(found[1])]}]", path
     )
 
 
 def _check_times(numbered: NumberedRequest) -> None:
-    """Raises ``Invalid`` where a message would never be sent, or not for years."""
+    """Raise ``Invalid`` where a message would never be sent, or not for years."""
     faults = []
     if numbered.due_at > numbered.created_at + HORIZON:
         faults.append(Violation("sendAt", "must be within a year"))

@@ -1,4 +1,4 @@
-"""Rate, concurrency and breaker of one provider account, in this process."""
+"""Rate limit, concurrency limit and circuit breaker of one provider account, in this process."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, S
 
 _LEVEL = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BULK: 2}
 
-#: Consecutive attempts without a usable answer after which the account is left alone for a while.
+#: Consecutive attempts without a usable answer after which the circuit opens.
 _PATIENCE = 8
-#: Consecutive uncertain attempts: fewer, since each of them is a citizen of whom we know nothing.
+#: Consecutive uncertain attempts: fewer, since each of them may or may not have reached a citizen.
 _DOUBTS = 4
 #: Seconds: the first pause of the breaker, doubling to the longest.
 _PAUSE, _LONGEST = 5.0, 120.0
 
 
 class AccountLimits:
-    """Slots in the order of priority, never all of them for bulk; spaced by the rate; shut while
-    the provider is ill.
+    """The limits of an account: slots in the order of priority, never all of them for bulk.
 
-    ``time`` is a monotonic clock in seconds.
+    Slots are spaced by the rate, and refused while the circuit is open. ``time``: a monotonic clock
+    in seconds.
     """
 
     def __init__(self, account: Account, time: Callable[[], float]) -> None:
@@ -45,8 +45,7 @@ class AccountLimits:
         self._probing = False
 
     def renew(self, account: Account) -> None:
-        """Its limits have been changed; what was learned of the provider stays. ``share`` must
-        follow."""
+        """Set changed limits; the state of the breaker stays. ``share`` must follow."""
         self.account = account
 
     def share(self, workers: int) -> None:
@@ -58,20 +57,18 @@ class AccountLimits:
 
     @property
     def shut(self) -> bool:
-        """Leave this account alone for now. Once the pause is over, one attempt at a time finds out
-        how it is."""
+        """Whether the circuit is open. After the pause, one attempt at a time probes it."""
         if self._shut_until == 0.0:
             return False
         return self._time() < self._shut_until or self._probing
 
     @property
     def opens_in(self) -> float:
-        """Seconds until a shut account may be tried."""
+        """Seconds until an open circuit may be probed."""
         return max(0.0, self._shut_until - self._time()) if self._shut_until else 0.0
 
     def note(self, outcome: Outcome) -> None:
-        """Learn from an outcome. A refused recipient is an answer like any other: the provider is
-        well."""
+        """Record an outcome. A refused recipient is a success of the provider."""
         match outcome:
             case Sent() | Rejected():
                 self._misses = self._doubts = self._throttled = 0
@@ -94,12 +91,11 @@ class AccountLimits:
     # -- the slots ----------------------------------------
 
     def slot(self, priority: Priority) -> Slot:
-        """False: the account was shut while we waited for our turn; nothing may be sent through it
-        now."""
+        """Wait for a slot. False: the circuit opened meanwhile; nothing may be sent now."""
         return Slot(self, _LEVEL[priority])
 
     def probe(self, *, begun: bool) -> None:
-        """One attempt finds out how a shut account is; the others wait for it."""
+        """Let one attempt probe an account whose circuit is open; the others wait for it."""
         self._probing = begun
 
     @property
@@ -142,7 +138,7 @@ class AccountLimits:
         return self._limit - max(1, self._limit // 5) if self._limit > 1 else 1
 
     def _due(self) -> bool:
-        """Whether the rate allows one more now; if not, the clock will ask again."""
+        """Return whether the rate allows one more now; if not, a timer tries again."""
         assert self._rate
         now = self._time()
         if now < self._next_free:
@@ -160,68 +156,69 @@ class AccountLimits:
 
 
 class Slot:
-    """A slot from the moment it is granted until it is left; a class, because a generator costs
-    more than the rest of it."""
+    """A slot from the moment it is granted until it is left.
 
-    __slots__ = ("_level", "_pace", "_probes")
+    A class, because a generator costs more than the rest of it.
+    """
 
-    def __init__(self, pace: AccountLimits, level: int) -> None:
-        self._pace = pace
+    __slots__ = ("_level", "_limits", "_probes")
+
+    def __init__(self, limits: AccountLimits, level: int) -> None:
+        self._limits = limits
         self._level = level
         self._probes = False
 
     async def __aenter__(self) -> bool:
-        await self._pace.enter(self._level)
-        admitted = not self._pace.shut
-        if admitted and self._pace.on_trial:
+        await self._limits.enter(self._level)
+        admitted = not self._limits.shut
+        if admitted and self._limits.on_trial:
             self._probes = True
-            self._pace.probe(begun=True)
+            self._limits.probe(begun=True)
         return admitted
 
     async def __aexit__(self, *_: object) -> None:
         if self._probes:
-            self._pace.probe(begun=False)
-        self._pace.leave(self._level)
+            self._limits.probe(begun=False)
+        self._limits.leave(self._level)
 
 
 class AccountLimitsMap(Mapping[tuple[str, str], AccountLimits]):
-    """By channel and account: of all accounts that the channels have, as they come and go."""
+    """The limits of all accounts, by channel and account, as they come and go."""
 
     def __init__(self, channels: Mapping[str, Channel], time: Callable[[], float]) -> None:
         self._channels = channels
         self._time = time
-        self._paces: dict[tuple[str, str], AccountLimits] = {}
+        self._limits: dict[tuple[str, str], AccountLimits] = {}
         self._workers = 1
         self.share(1)
 
     def __getitem__(self, key: tuple[str, str]) -> AccountLimits:
-        """Raises ``KeyError`` where there is no such account any more."""
-        pace = self._paces.get(key)
-        if pace is None:
+        """Return the limits of an account. Raises ``KeyError`` where there is none any more."""
+        limits = self._limits.get(key)
+        if limits is None:
             self.share(self._workers)
-            pace = self._paces[key]
-        return pace
+            limits = self._limits[key]
+        return limits
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._paces)
+        return iter(self._limits)
 
     def __len__(self) -> int:
-        return len(self._paces)
+        return len(self._limits)
 
     def share(self, workers: int) -> None:
-        """Divide the limits of all accounts that there are now among so many workers.
+        """Divide the limits of all present accounts among so many workers.
 
-        The pace of an account that is gone is kept: calls by it may be under way, and it may come
-        back.
+        Those of an account that is gone are kept: calls by it may be pending, and it may come back.
         """
         self._workers = workers
         for channel in self._channels.values():
             for account in channel.accounts:
-                pace = self._paces.get((channel.name, account.name))
-                if pace is None:
-                    pace = self._paces[channel.name, account.name] = AccountLimits(
+                limits = self._limits.get((channel.name, account.name))
+                if limits is None:
+                    limits = self._limits[channel.name, account.name] = AccountLimits(
                         account, self._time
                     )
-                elif pace.account != account:
-                    pace.renew(account)
-                pace.share(workers)
+                elif limits.account != account:
+                    limits.renew(account)
+                limits.share(workers)

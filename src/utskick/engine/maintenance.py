@@ -1,5 +1,4 @@
-"""What has to be looked after now and then: signs of life, receipts, tallies, the trail, jobs,
-keys, and what is past its time."""
+"""Periodic maintenance: heartbeats, receipts, statistics, audit log, jobs, keys and retention."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import Database
 from utskick.store.events.transaction_numbers import Numbering
 from utskick.store.history.statistics import Tallies
@@ -34,18 +33,20 @@ _RECEIPTS_WAIT, _RECEIPTS_GIVE_UP = 15.0, 7 * 86_400.0
 
 
 class Maintenance:
-    """``round`` is called every ``ROUND`` seconds by each worker; everything in it may be done by
-    several at once."""
+    """``round`` is called every ``ROUND`` seconds by each worker.
+
+    Everything in it may be done by several at once.
+    """
 
     def __init__(
         self,
         database: Database,
         receipts: Receipts,
-        paces: AccountLimitsMap,
+        limits: AccountLimitsMap,
         clock: Clock,
         retention: Collection[RetentionRule] = (),
     ) -> None:
-        self._rows = UpkeepRows(database)
+        self._rows = MaintenanceRows(database)
         self._keys = IdempotencyKeys(database)
         self._vault = database.vault
         self._numbering = Numbering(database)
@@ -53,20 +54,19 @@ class Maintenance:
         self._retention = RetentionRound(database, retention, clock)
         self._audit = Audit(database)
         self._receipts = receipts
-        self._paces = paces
+        self._limits = limits
         self._clock = clock
         self._rounds = 0
 
     async def begin(self) -> None:
-        """Before a worker's first look at the queue: what it writes must come after what is
-        written."""
+        """Prepare, before a worker's first claim: what the worker writes must come after it."""
         await self._numbering.mend()
 
     async def round(self, worker_id: UUID) -> None:
         now = self._clock()
-        channels = sorted({channel for channel, _ in self._paces})
+        channels = sorted({channel for channel, _ in self._limits})
         await self._rows.sign_on(worker_id, socket.gethostname(), os.getpid(), channels, now)
-        self._paces.share(await self._rows.workers(now - _AWAY))
+        self._limits.share(await self._rows.workers(now - _AWAY))
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
         await self._tallies.keep_up()
         await self._audit.link()
@@ -81,7 +81,7 @@ class Maintenance:
         await self._retention.round()
 
     async def _rewrap(self) -> None:
-        """The settings' first key comes to wrap all of the vault's."""
+        """Wrap all keys of the vault by the settings' first key."""
         if strange := await self._vault.rewrap():
             log.error(
                 "vault-keys-unusable",

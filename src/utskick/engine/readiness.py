@@ -1,5 +1,4 @@
-"""Whether the service can do its work: the database, the queue's age, the workers, the
-providers."""
+"""Health check: the database, the queue's age, the workers, the providers."""
 
 from __future__ import annotations
 
@@ -11,32 +10,31 @@ from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock
 from utskick.engine.limits import AccountLimits
 from utskick.store import queue as jobs
-from utskick.store.administration.maintenance import UpkeepRows
+from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import PASSING, Database
 
-#: Providers are not asked more often than this.
-_LOOK_EVERY = timedelta(seconds=30)
+#: Providers are not checked more often than this.
+_CHECK_EVERY = timedelta(seconds=30)
 _AWAY = timedelta(seconds=20)
 
 
 class Readiness:
-    """``UP`` as long as messages can be accepted; what is ill beside that is told under its
-    name."""
+    """``UP`` as long as messages can be accepted; other faults are reported under their name."""
 
     def __init__(
         self,
         database: Database,
         channels: Mapping[str, Channel],
-        paces: Mapping[tuple[str, str], AccountLimits],
+        limits: Mapping[tuple[str, str], AccountLimits],
         clock: Clock,
     ) -> None:
         self._database = database
-        self._rows = UpkeepRows(database)
+        self._rows = MaintenanceRows(database)
         self._channels = channels
-        self._paces = paces
+        self._limits = limits
         self._clock = clock
         self._providers: dict[str, Any] = {}
-        self._looked: datetime | None = None
+        self._checked: datetime | None = None
 
     async def look(self) -> dict[str, Any]:
         now = self._clock()
@@ -54,22 +52,22 @@ class Readiness:
                 "database": {"status": "UP"},
                 "queue": {"status": "UP", "waiting": waiting, "oldestSeconds": round(age, 1)},
                 "workers": {"status": "UP" if workers else "DOWN", "count": workers},
-                "providers": await self._look_at_providers(now),
+                "providers": await self._check_providers(now),
             },
         }
 
-    async def _look_at_providers(self, now: datetime) -> dict[str, Any]:
-        if self._looked is None or now - self._looked > _LOOK_EVERY:
-            self._looked = now
+    async def _check_providers(self, now: datetime) -> dict[str, Any]:
+        if self._checked is None or now - self._checked > _CHECK_EVERY:
+            self._checked = now
             found = [
                 (channel.name, health)
                 for channel in self._channels.values()
                 for health in await channel.look()
             ]
             self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
-        for (channel, account), pace in self._paces.items():
+        for (channel, account), account_limits in self._limits.items():
             known = self._providers.setdefault(f"{channel}/{account}", {"status": "UP"})
-            known["paused"] = pace.shut
+            known["paused"] = account_limits.shut
         return self._providers
 
 

@@ -1,5 +1,4 @@
-"""Retention, carried out beside everything else: step by step, for a bounded time in each round of
-upkeep."""
+"""Retention, carried out step by step, for a bounded time in each round of maintenance."""
 
 from __future__ import annotations
 
@@ -10,15 +9,15 @@ from typing import Final
 from utskick.domain.clock import Clock
 from utskick.domain.retention import RetentionRule
 from utskick.store.database import Database
-from utskick.store.retention.purge import Removed
-from utskick.store.retention.sweep import Retention, Walk
+from utskick.store.retention.purge import RemovalCounts
+from utskick.store.retention.sweep import Retention, Sweep
 
 #: Seconds of one round, in which at least one step is made.
 ROUND: Final = 1.0
 
 
 class RetentionRound:
-    """Any number of workers may do it at once: each municipality is served by one at a time."""
+    """Rounds of any number of workers: each municipality is served by one at a time."""
 
     def __init__(
         self,
@@ -30,15 +29,15 @@ class RetentionRound:
         self._retention = Retention(database, defaults)
         self._clock = clock
         self._seconds = seconds
-        self._waiting: list[Walk] = []
+        self._waiting: list[Sweep] = []
 
-    async def round(self) -> Removed:
-        """The next round goes on where this one ended."""
-        ends, removed = monotonic() + self._seconds, Removed()
+    async def round(self) -> RemovalCounts:
+        """Remove what is due; the next round goes on where this one ended."""
+        ends, removed = monotonic() + self._seconds, RemovalCounts()
         if not self._waiting:
-            self._waiting = await self._retention.walks()
+            self._waiting = await self._retention.sweeps()
             for municipality_id in await self._retention.places_of_files():
-                removed += Removed(
+                removed += RemovalCounts(
                     files=await self._retention.sweep_files(municipality_id, self._clock())
                 )
         while self._waiting and monotonic() < ends:

@@ -1,5 +1,7 @@
-"""What follows an attempt: outcome + delivery + situation → move. Pure: no clock, no dice, no
-I/O."""
+"""The move after an attempt, from outcome, delivery and context.
+
+Pure: no clock, no random numbers, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,16 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.domain.status import POLITE, Status
+from utskick.domain.status import DECLINED, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long to wait: ``first`` after the first round of accounts, doubling to ``ceiling``,
-    spread by ``jitter`` (0–1).
+    """The backoff.
 
-    ``resends``: after how many uncertain attempts a channel that resends holds all the same.
+    ``first``: the wait after the first round of accounts, doubling to ``ceiling``, varied by
+    ``jitter`` (0–1). ``resends``: after how many uncertain attempts a channel that resends holds
+    all the same.
     """
 
     first: timedelta = timedelta(seconds=2)
@@ -38,65 +41,70 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class RetryContext:
-    """All else that the decision rests on. ``able``: accounts that can carry the draft, in order;
-    ``luck``: 0 ≤ x < 1."""
+    """What the decision depends on besides outcome and delivery.
+
+    ``able``: accounts that can carry the draft, in order. ``random``: 0 ≤ x < 1.
+    """
 
     account: str
     able: Sequence[str]
     when_uncertain: Literal["resend", "hold"]
     now: datetime
-    luck: float
+    random: float
     policy: Policy = Policy()
 
 
-def next_move(outcome: Outcome, delivery: Delivery, situation: RetryContext) -> Move:
-    """``delivery.attempts`` counts the attempt that gave the outcome."""
+def next_move(outcome: Outcome, delivery: Delivery, context: RetryContext) -> Move:
+    """Return the move that follows an attempt.
+
+    ``delivery.attempts`` counts the attempt that gave the outcome.
+    """
     match outcome:
         case Sent(reference, delivered):
             return Move(Status.DELIVERED if delivered else Status.SENT, reference=reference)
         case Rejected(reason, polite):
-            code = POLITE + reason.code if polite else reason.code
+            code = DECLINED + reason.code if polite else reason.code
             return Move(Status.FAILED, reason=Reason(code, reason.sentence, reason.provider_code))
         case Uncertain(reason):
-            return _in_doubt(reason, delivery, situation)
+            return _uncertain(reason, delivery, context)
         case Deferred(reason, retry_after):
-            return _again(reason, delivery, situation, retry_after or timedelta(0))
+            return _again(reason, delivery, context, retry_after or timedelta(0))
         case Misconfigured(reason):
-            return _again(reason, delivery, situation, situation.policy.misconfigured)
+            return _again(reason, delivery, context, context.policy.misconfigured)
 
 
-def _in_doubt(reason: Reason, delivery: Delivery, situation: RetryContext) -> Move:
+def _uncertain(reason: Reason, delivery: Delivery, context: RetryContext) -> Move:
     hold = Move(Status.UNCERTAIN, reason=reason, doubt=True)
-    if situation.when_uncertain == "hold" or delivery.doubts + 1 >= situation.policy.resends:
+    if context.when_uncertain == "hold" or delivery.doubts + 1 >= context.policy.resends:
         return hold
-    due = situation.now + back_off(delivery.doubts + 1, situation.luck, situation.policy)
+    due = context.now + back_off(delivery.doubts + 1, context.random, context.policy)
     if due >= delivery.expires_at:
         return hold
     return Move(Status.DEFERRED, due=due, reason=reason, doubt=True, noted=Status.UNCERTAIN)
 
 
-def _again(
-    reason: Reason, delivery: Delivery, situation: RetryContext, at_least: timedelta
-) -> Move:
-    tried = (*delivery.tried, situation.account)
-    if any(account not in tried for account in situation.able):
-        return Move(Status.DEFERRED, due=situation.now, reason=reason, tried=tried)
-    rounds = max(1, delivery.attempts // max(1, len(situation.able)))
-    due = situation.now + max(at_least, back_off(rounds, situation.luck, situation.policy))
+def _again(reason: Reason, delivery: Delivery, context: RetryContext, at_least: timedelta) -> Move:
+    tried = (*delivery.tried, context.account)
+    if any(account not in tried for account in context.able):
+        return Move(Status.DEFERRED, due=context.now, reason=reason, tried=tried)
+    rounds = max(1, delivery.attempts // max(1, len(context.able)))
+    due = context.now + max(at_least, back_off(rounds, context.random, context.policy))
     if due >= delivery.expires_at:
         return Move(Status.EXPIRED, reason=reason)
     return Move(Status.DEFERRED, due=due, reason=reason)
 
 
-def back_off(rounds: int, luck: float, policy: Policy) -> timedelta:
-    """Exponential with jitter: 1st round → ``first``, then doubling, ± ``jitter``."""
+def back_off(rounds: int, random: float, policy: Policy) -> timedelta:
+    """Return the exponential wait with jitter: ``first``, then doubling, ± ``jitter``."""
     plain: timedelta = min(policy.ceiling, policy.first * 2 ** min(rounds - 1, 20))
-    return plain * (1 + policy.jitter * (2 * luck - 1))
+    return plain * (1 + policy.jitter * (2 * random - 1))
 
 
 def choose(able: Sequence[str], tried: Collection[str], shut: Collection[str]) -> str | None:
-    """The account for the next attempt: the first that was not tried and is not shut; None when all
-    are shut."""
+    """Return the account for the next attempt: the first that was not tried and is not shut.
+
+    None: all are shut.
+    """
     open_ones = [account for account in able if account not in shut]
     return next(
         (account for account in open_ones if account not in tried),

@@ -1,5 +1,7 @@
-"""Waiting for a delivery's settlement: synchronous calls, told by NOTIFY, with one look at the
-database after every gap."""
+"""Synchronous calls: wait for a message's settlement, by NOTIFY.
+
+After every gap of the connection the database is queried once.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,13 @@ from utskick.domain.status import Status
 from utskick.store.database import PASSING, Database
 from utskick.store.messages.attempts import SETTLEMENTS
 
-#: Seconds between two looks: many messages settle in that time.
+#: Seconds between two queries: many messages settle in that time.
 _PAUSE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitedMessage:
-    """A message that somebody waits for."""
+    """A message that a synchronous call waits for."""
 
     batch_id: UUID
     rest: frozenset[Status]
@@ -28,13 +30,10 @@ class AwaitedMessage:
 
 
 class SyncWaiters:
-    """``most``: calls that wait at a time.
+    """The waiting calls of a process, at most ``most``, on one listening connection.
 
-    One listening connection for the process; ``expect`` before the message is accepted, ``wait``
-    after.
-
-    A settlement is told by its message. Whether the message has other deliveries that are still on
-    their way is looked up.
+    ``expect`` before the message is accepted, ``wait`` after it. A settlement names its message;
+    whether the message has other pending deliveries is queried.
     """
 
     def __init__(self, database: Database, most: int = 1000) -> None:
@@ -43,16 +42,16 @@ class SyncWaiters:
         self._waiting = 0
         self._awaited: dict[UUID, AwaitedMessage] = {}
         self._listener: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._querying: asyncio.Task[None] | None = None
         self._stale = False
 
     def start(self) -> None:
         self._listener = asyncio.create_task(
-            self._database.listen(SETTLEMENTS, self._hear, self._missed)
+            self._database.listen(SETTLEMENTS, self._on_notify, self._on_gap)
         )
 
     async def close(self) -> None:
-        for task in (self._listener, self._looking):
+        for task in (self._listener, self._querying):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -61,14 +60,16 @@ class SyncWaiters:
     def expect(
         self, batch_id: UUID, message_ids: Iterable[UUID], rest: frozenset[Status], *, single: bool
     ) -> None:
-        """``rest``: the statuses in which a delivery is not waited for. ``single``: each message
-        has one delivery, and no other follows."""
+        """Register messages before they are accepted.
+
+        ``rest``: the statuses in which a delivery is not waited for. ``single``: each message has
+        one delivery, and no other follows.
+        """
         for message_id in message_ids:
             self._awaited[message_id] = AwaitedMessage(batch_id, rest, single, asyncio.Event())
 
     async def wait(self, message_ids: Iterable[UUID], seconds: float) -> bool:
-        """Whether all of them were settled in time. Where ``most`` wait already, nobody else
-        does."""
+        """Return whether all were settled in time; False at once where ``most`` wait already."""
         if self._waiting >= self._most:
             return False
         events = [self._awaited[m].event for m in message_ids]
@@ -87,30 +88,31 @@ class SyncWaiters:
         for message_id in message_ids:
             self._awaited.pop(message_id, None)
 
-    def _hear(self, payload: str) -> None:
+    def _on_notify(self, payload: str) -> None:
         expected = self._awaited.get(UUID(payload))
         if expected is not None and expected.single:
             expected.event.set()
         elif expected is not None:
-            self._missed()
+            self._on_gap()
 
-    def _missed(self) -> None:
-        """Look, soon; once for all that is told meanwhile."""
+    def _on_gap(self) -> None:
+        """Query soon, once for all notifications that come meanwhile."""
         self._stale = True
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        if self._querying is None or self._querying.done():
+            self._querying = asyncio.create_task(self._query())
 
-    async def _look(self) -> None:
+    async def _query(self) -> None:
         while self._stale:
             self._stale = False
             waiting = {m: e for m, e in self._awaited.items() if not e.event.is_set()}
             if not waiting:
                 return
-            with suppress(*PASSING):  # the connection is lost again: the next one will look
+            with suppress(*PASSING):  # the connection is lost again: the next one will query
                 rows = await self._database.pool.fetch(
                     """
                     SELECT message_id, array_agg(DISTINCT status) AS statuses FROM deliveries
-                    WHERE batch_id = ANY($1::uuid[]) AND message_id = ANY($2::uuid[]) GROUP BY message_id
+                    WHERE batch_id = ANY($1::uuid[]) AND message_id = ANY($2::uuid[])
+                    GROUP BY message_id
                     """,
                     list({e.batch_id for e in waiting.values()}),
                     list(waiting),

@@ -1,5 +1,7 @@
-"""Calls to webhooks: each is told its events in their order, one call at a time; one that fails
-holds back only its own."""
+"""Calls to webhooks: each gets its events in order, one call at a time.
+
+One that fails holds back only its own.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +17,27 @@ import structlog
 
 from utskick.domain.clock import Clock
 from utskick.domain.webhook import Stopped, wait_after
-from utskick.outgoing.webhooks import AT_ONCE, Heard, Receivers, Signed
+from utskick.outgoing.webhooks import AT_ONCE, WebhookCall, WebhookClient, WebhookResponse
 from utskick.store.database import PASSING, Database
 from utskick.store.events.webhook_calls import Claimed, Failure, OpenCall, WebhookCalls
 from utskick.store.events.webhooks import Owner
 
 log = structlog.get_logger(__name__)
 
-#: Of the calls at once, the most of one calling system.
+#: Of the concurrent calls, the most of one calling system.
 _SHARE: Final = 4
-#: Seconds after which a webhook that has more to be told lets others go first.
+#: Seconds after which a webhook with more events lets others go first.
 _TURN: Final = 5.0
 
 
 class WebhookRound:
-    """``step`` may be called by any number of workers. ``rest``: seconds in which a webhook that
-    has been told all is left alone."""
+    """Delivers events to webhooks. ``step`` may be called by any number of workers.
+
+    ``rest``: seconds in which a webhook without new events is left alone.
+    """
 
     def __init__(
-        self, database: Database, receivers: Receivers, clock: Clock, rest: float = 1.0
+        self, database: Database, receivers: WebhookClient, clock: Clock, rest: float = 1.0
     ) -> None:
         self._calls = WebhookCalls(database)
         self._receivers = receivers
@@ -44,13 +48,11 @@ class WebhookRound:
         self._stopping = False
 
     async def round(self) -> None:
-        """As long as there is something to do; what becomes due does not wait for what is under
-        way."""
+        """Serve as long as something is due; what becomes due does not wait for running calls."""
         while True:
             under_way = bool(
                 self._running
-                # what ends while ``step`` looks gives its place to others: they are looked for once
-                # more
+                # What ends while ``step`` queries frees its place: it queries once more.
             )
             if not await self.step() and not under_way:
                 return
@@ -62,7 +64,7 @@ class WebhookRound:
                 )
 
     async def step(self) -> int:
-        """Claim what is due, and serve it beside. Returns how many."""
+        """Claim what is due, and serve it concurrently. Returns how many."""
         room = AT_ONCE - len(self._running)
         if room <= 0 or self._stopping:
             return 0
@@ -73,8 +75,10 @@ class WebhookRound:
         return len(rows)
 
     async def finish(self, within: float | None = None) -> None:
-        """Wait for what is under way; what takes longer is broken off, and called again when its
-        claim has run out."""
+        """Wait for running calls.
+
+        What takes longer is cancelled, and called again when its claim has expired.
+        """
         if self._running:
             await asyncio.wait(self._running, timeout=within)
         late = [task for task in self._running if task.cancel()]
@@ -102,13 +106,13 @@ class WebhookRound:
             return
         if isinstance(fault, PASSING):
             log.warning("database-away", during="webhooks", fault=type(fault).__name__)
-        # a bug, or a secret that no key opens: told whole; its claim runs out, and then it is
-        # looked at again
+        # A bug, or a secret that no key opens: logged in full. Its claim expires, and then it is
+        # tried again.
         else:
             log.error("webhook-fault", webhook=str(webhook_id), exc_info=fault)
 
     async def _serve(self, row: Any) -> None:
-        """Call after call, until nothing is left, one fails, or it is another's turn."""
+        """Make call after call, until nothing is left, one fails, or its turn is over."""
         claimed, until = self._calls.read(row, self._clock()), monotonic() + _TURN
         while not self._stopping:
             if claimed.call is None:
@@ -127,16 +131,16 @@ class WebhookRound:
         await self._calls.release(claimed, self._clock())
 
     async def _called(self, claimed: Claimed, call: OpenCall) -> bool:
-        """Whether to go on."""
+        """Make one call. Returns whether to go on."""
         heard = await self._receivers.call(
-            claimed.url, Signed(str(call.id), call.body, claimed.secrets), self._clock()
+            claimed.url, WebhookCall(str(call.id), call.body, claimed.secrets), self._clock()
         )
         if heard.fault is None:
             return await self._calls.succeeded(claimed, call, self._clock())
         await self._calls.failed(claimed, call, self._failure(claimed, call, heard))
         return False
 
-    def _failure(self, claimed: Claimed, call: OpenCall, heard: Heard) -> Failure:
+    def _failure(self, claimed: Claimed, call: OpenCall, heard: WebhookResponse) -> Failure:
         assert heard.fault is not None
         now, failures = self._clock(), call.failures + 1
         wait = wait_after(failures, heard.retry_after, random.random())  # noqa: S311

@@ -1,5 +1,7 @@
-"""The worker: claims due deliveries lane by lane, dispatches them, keeps their jobs alive, and
-stops gracefully."""
+"""The worker: claims due deliveries lane by lane, dispatches them, and stops gracefully.
+
+It renews the lease of its jobs by heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.webhooks import WebhookRound
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import PASSING, Database
 from utskick.store.messages.attempts import Attempts
 from utskick.store.messages.deliveries import Deliveries
@@ -37,37 +39,38 @@ from utskick.store.queue import WORK, Job, Jobs
 
 log = structlog.get_logger(__name__)
 
-#: When a delivery that cannot be read is looked at again: somebody may have mended the settings or
-#: the release by then.
+#: When an unreadable delivery is tried again: the settings or the release may have been corrected.
 _UNREADABLE = timedelta(minutes=1)
 
 #: Deliveries of a lane that are claimed where nothing else sets a number.
 _LEAST_ROOM = 32
 
-#: Deliveries that are claimed and loaded in one go: more would keep those that are ready from being
-#: sent.
+#: Deliveries that are claimed and loaded at once: more would keep ready ones from being sent.
 _MOST_CLAIMED = 80
 
-#: Seconds between two looks for gatherings to close.
+#: Seconds between two queries for print batches to close.
 _CLOSING = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between
-    two looks at the queue. ``grace``: how long running sends may take to finish after a stop (s).
-    ``receivers``: by which webhooks are called; None: by others. ``retention``: the rules of the
-    settings."""
+    """Options of a worker.
+
+    ``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between
+    two claims. ``grace``: how long running sends may take to finish after a stop (s).
+    ``receivers``: what calls webhooks; None: other workers do. ``retention``: the rules of the
+    settings.
+    """
 
     patience: timedelta = timedelta(seconds=30)
     poll: float = 1.0
     grace: float = 10.0
-    receivers: Receivers | None = None
+    receivers: WebhookClient | None = None
     retention: Collection[RetentionRule] = ()
 
 
 class Worker:
-    """One per process, any number of processes."""
+    """A worker; one per process, any number of processes."""
 
     def __init__(
         self,
@@ -83,14 +86,16 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.paces = AccountLimitsMap(channels, monotonic)
+        self.limits = AccountLimitsMap(channels, monotonic)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
         self._close_after = {
             c.name: c.gathering.close_after for c in channels.values() if c.gathering is not None
         }
         self._clock = clock
-        self._upkeep = Maintenance(database, receipts, self.paces, clock, self._options.retention)
+        self._maintenance = Maintenance(
+            database, receipts, self.limits, clock, self._options.retention
+        )
         called = self._options.receivers
         self._webhooks = (
             WebhookRound(database, called, clock, self._options.poll)
@@ -107,29 +112,31 @@ class Worker:
                 jobs=self._jobs,
                 receipts=receipts,
                 channels=channels,
-                paces=self.paces,
+                limits=self.limits,
                 policies=policies or {},
                 clock=clock,
-                points=Failpoints.from_environment(),
+                failpoints=Failpoints.from_environment(),
             )
         )
         self._channels = channels
         self._measure_room()
         self._lanes = list(self._room)
-        #: Lanes in which something may be due: told by NOTIFY, or not empty when they were last
-        #: looked at; all of them every ``poll``.
-        self._stirred: set[str] = set()
-        self._look_at_all = 0.0
+        #: Lanes in which something may be due: by NOTIFY, or not empty at the last claim; all of
+        #: them every ``poll``.
+        self._notified: set[str] = set()
+        self._claim_all_at = 0.0
         self._busy: Counter[str] = Counter()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until ``stop``; then waits for running sends, at most ``grace``, and hands the rest
-        back."""
-        with suppress(*PASSING):  # upkeep looks again
-            await self._upkeep.begin()
+        """Work until ``stop``, then wait for running sends and return the other jobs.
+
+        It waits at most ``grace``.
+        """
+        with suppress(*PASSING):  # maintenance queries again
+            await self._maintenance.begin()
         background = [
             asyncio.create_task(
                 self._database.listen(WORK, self._stir, lambda: self._stir(*self._lanes))
@@ -137,10 +144,10 @@ class Worker:
             asyncio.create_task(
                 self._every(self._options.patience.total_seconds() / 4, self._beat)
             ),
-            asyncio.create_task(self._every(ROUND, self._look_after)),
+            asyncio.create_task(self._every(ROUND, self._maintain)),
         ]
         if self._close_after:
-            background.append(asyncio.create_task(self._every(_CLOSING, self.close_gatherings)))
+            background.append(asyncio.create_task(self._every(_CLOSING, self.close_print_batches)))
         if self._webhooks is not None:
             background.append(
                 asyncio.create_task(self._every(self._options.poll, self._webhooks.round))
@@ -151,14 +158,14 @@ class Worker:
                 await self._turn()
         finally:
             await asyncio.gather(
-                self._wind_up(),
+                self._finish_sends(),
                 *([self._webhooks.stop(self._options.grace)] if self._webhooks is not None else []),
             )
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            with suppress(*PASSING):  # a database that is away will strike us off by itself
-                await self._upkeep.sign_off(self.id)
+            with suppress(*PASSING):  # a database that is down removes the worker by itself
+                await self._maintenance.sign_off(self.id)
             log.info("worker-stopped", worker=str(self.id))
 
     def stop(self) -> None:
@@ -166,7 +173,7 @@ class Worker:
         self._wake.set()
 
     def _measure_room(self) -> None:
-        """How many deliveries of each lane may be in hand: accounts come and go."""
+        """Set how many deliveries of each lane may be in hand: accounts come and go."""
         self._room = {
             lane_of(c.name, priority): max(
                 _LEAST_ROOM, c.ahead, 3 * sum(a.concurrency for a in c.accounts)
@@ -175,17 +182,16 @@ class Worker:
             for priority in Priority
         }
 
-    async def _look_after(self) -> None:
-        await self._upkeep.round(self.id)
+    async def _maintain(self) -> None:
+        await self._maintenance.round(self.id)
         self._measure_room()
 
     def _stir(self, *lanes: str) -> None:
-        self._stirred.update(lanes)
+        self._notified.update(lanes)
         self._wake.set()
 
     async def step(self) -> int:
-        """Claim what is due and take it to its next rest. Returns how many. For tests and one-shot
-        runs."""
+        """Claim what is due and dispatch it. Returns how many. For tests and one-shot runs."""
         self._stir(*self._lanes)
         claimed = await self._claim()
         while self._running:
@@ -200,7 +206,7 @@ class Worker:
             log.warning("database-away", during="claim", fault=type(fault).__name__)
             await asyncio.sleep(0.5)
             return
-        except Exception:  # a bug: told whole, and the worker goes on with the next turn
+        except Exception:  # a bug: logged in full, and the worker goes on with the next turn
             log.exception("claim-fault")
             await asyncio.sleep(1)
             return
@@ -209,13 +215,13 @@ class Worker:
                 await asyncio.wait_for(self._wake.wait(), self._options.poll)
 
     async def _claim(self) -> int:
-        claimed = [job for job in await self._claim_hungry() if job.id not in self._running]
+        claimed = [job for job in await self._claim_due() if job.id not in self._running]
         if not claimed:
             return 0
         try:
             loaded, unreadable = await self._deliveries.load(claimed)
         except BaseException:
-            with suppress(*PASSING):  # the heartbeat's end hands them over all the same
+            with suppress(*PASSING):  # the lease expires all the same
                 await self._jobs.give_back([job.id for job in claimed])
             raise
         if unreadable:
@@ -230,30 +236,29 @@ class Worker:
             )
         return len(claimed)
 
-    async def _claim_hungry(self) -> list[Job]:
-        """For lanes that have room, and in which something may be due."""
-        if monotonic() >= self._look_at_all:
-            self._stirred.update(self._lanes)
-            self._look_at_all = monotonic() + self._options.poll
-        hungry = [
+    async def _claim_due(self) -> list[Job]:
+        """Claim for lanes that have room and may have due deliveries."""
+        if monotonic() >= self._claim_all_at:
+            self._notified.update(self._lanes)
+            self._claim_all_at = monotonic() + self._options.poll
+        due = [
             lane
             for lane in self._lanes
-            if lane in self._stirred and self._busy[lane] <= self._room[lane] // 2
+            if lane in self._notified and self._busy[lane] <= self._room[lane] // 2
         ]
-        if not hungry:
+        if not due:
             return []
-        # by the largest: a small lane may be overfilled once, and then has no hunger; by the
-        # smallest, all would be fed with its spoon
-        count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in hungry))
-        self._stirred.difference_update(
-            hungry
-        )  # before: what is told during the claim may have come too late for it
-        left = hungry
+        # The claim is sized by the emptiest lane: a small lane may briefly exceed its limit. Sized
+        # by the smallest, all lanes would be claimed in small portions.
+        count = min(_MOST_CLAIMED, max(self._room[lane] - self._busy[lane] for lane in due))
+        # Before the claim: a notification during it may have come too late for it.
+        self._notified.difference_update(due)
+        left = due
         try:
-            claimed = await self._jobs.claim(hungry, count, self._options.patience)
-            left = hungry if len(claimed) == count else list({job.lane for job in claimed})
+            claimed = await self._jobs.claim(due, count, self._options.patience)
+            left = due if len(claimed) == count else list({job.lane for job in claimed})
         finally:
-            self._stirred.update(left)
+            self._notified.update(left)
         return claimed
 
     def _start(self, job: Job, task: asyncio.Task[None]) -> None:
@@ -269,8 +274,8 @@ class Worker:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)
 
-    async def close_gatherings(self) -> None:
-        """What is to be handed over together and is complete, or old enough."""
+    async def close_print_batches(self) -> None:
+        """Close print batches that are complete, or old enough."""
         await self._print_batches.close_due(self._clock(), self._close_after)
 
     async def _beat(self) -> None:
@@ -281,14 +286,16 @@ class Worker:
             try:
                 await act()
             except PASSING as fault:
-                log.warning("database-away", during="upkeep", fault=type(fault).__name__)
-            except Exception:  # a bug: told whole; heartbeats must go on
-                log.exception("upkeep-fault")
+                log.warning("database-away", during="maintenance", fault=type(fault).__name__)
+            except Exception:  # a bug: logged in full; heartbeats must go on
+                log.exception("maintenance-fault")
             await asyncio.sleep(seconds)
 
-    async def _wind_up(self) -> None:
-        """Sends that run may finish; what only waits for its turn is handed back at once; what is
-        left over is uncertain."""
+    async def _finish_sends(self) -> None:
+        """Let running sends finish, and return jobs that wait for a slot.
+
+        What is left over is uncertain.
+        """
         idle = [
             job_id
             for job_id, task in self._running.items()

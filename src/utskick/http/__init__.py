@@ -1,1 +1,2 @@
-"""The API. Translates; decides nothing."""
+"""The HTTP API: translates requests to calls of the engine and the store, and their results to
+responses."""

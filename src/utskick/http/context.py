@@ -1,4 +1,4 @@
-"""What the endpoints work with, put together by ``bootstrap``."""
+"""Dependencies of the endpoints, composed by ``bootstrap``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from utskick.engine.receipts import Receipts
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.outgoing.address_guard import AddressPolicy
-from utskick.outgoing.webhooks import Receivers
+from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
@@ -27,13 +27,31 @@ from utskick.store.messages.resolutions import Resolutions
 
 
 @dataclass(frozen=True, slots=True)
-class ApiContext:
-    """``directory``: our own tables; ``keeps_contacts``: False where another service keeps the
-    contact settings. ``retention``: the rules of the settings. ``reach``: where providers may lie
-    whose accounts are set over the API.
+class Publisher:
+    """Who publishes the API. ``url``: its public address, without a slash at the end."""
 
-    ``notice``: what the description of the API says loudly (that the sandbox is on). ``ready``: the
-    state of all parts.
+    url: str
+    contact_name: str
+    contact_url: str | None = None
+    contact_email: str | None = None
+    terms: str | None = None
+
+    def info(self) -> dict[str, Any]:
+        """Build contact and terms of the ``info`` object of OpenAPI."""
+        contact = {"name": self.contact_name, "url": self.contact_url or self.url}
+        if self.contact_email is not None:
+            contact["email"] = self.contact_email
+        return {"termsOfService": self.terms or f"{self.url}/api-info", "contact": contact}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """Dependencies of the endpoints. ``directory``: the tables of the embedded directory;
+    ``keeps_contacts``: False where another service keeps the contact settings. ``retention``: the
+    rules of the settings. ``reach``: addresses at which providers may be configured over the API.
+
+    ``notice``: a warning at the head of the API description (that the sandbox is on). ``ready``:
+    the state of all parts.
     """
 
     access: Access
@@ -48,7 +66,7 @@ class ApiContext:
     resolutions: Resolutions
     directory: DatabaseDirectory
     keeps_contacts: bool
-    receivers: Receivers
+    receivers: WebhookClient
     configuration: ConfigurationWatcher
     reach: AddressPolicy
     refusals: DenialLog
@@ -58,11 +76,12 @@ class ApiContext:
     default_municipality: str
     sync_wait: float
     rate: float
+    publisher: Publisher
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]
 
     def rate_of(self, municipality_id: str) -> float | None:
-        """Calls a second of one client, where the municipality has a limit of its own."""
+        """Return calls per second of one client; None where the municipality sets no limit."""
         configuration, unit = self.configuration.now, Unit(municipality_id)
         if configuration.is_plain("limits", municipality_id):
             return None

@@ -1,2 +1,4 @@
-"""Calls that leave the house over HTTP: one client, one kind of token, the settings of an account.
-For channels and the directory."""
+"""Outgoing HTTP: client, OAuth 2.0 tokens, address checks and settings types.
+
+Shared by channels, directory and webhooks.
+"""

@@ -1,5 +1,4 @@
-"""Which machines may be called where an address comes from outside: without a guard it could name
-any of ours (SSRF)."""
+"""Address checks for URLs from outside, as a protection against SSRF."""
 
 from __future__ import annotations
 
@@ -15,33 +14,33 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from utskick.domain.validators import is_clean
-from utskick.outgoing.http_client import Forbidden
+from utskick.outgoing.http_client import ForbiddenAddress
 
 Network = IPv4Network | IPv6Network
 
 _GLOBAL: Final = IPv6Network("2000::/3")
-#: RFC 7526: deprecated; leads to the IPv4 address in it.
+#: RFC 7526: deprecated; embeds an IPv4 address.
 _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
-#: RFC 6052: how an IPv4 address looks behind NAT64.
+#: RFC 6052: IPv4 addresses behind NAT64.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-#: RFC 6890 section 2.2.2 and RFC 7526, which not every Python knows to be closed.
+#: RFC 6890 section 2.2.2 and RFC 7526, which some Python versions take for global.
 _CLOSED: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-#: RFC 1123 section 2.1; the last label starts with a letter, so that no way to write a number is
-#: one (0x7f000001, 127.1).
+#: RFC 1123 section 2.1; the last label starts with a letter, which excludes all notations of a
+#: numeric address (0x7f000001, 127.1).
 _NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )
 _LONGEST: Final = 2048
-_FORBIDDEN: Final = "must not lead to an address that may not be called from here"
-_LOOK_UP: Final = 5.0  # seconds
+_FORBIDDEN: Final = "must not resolve to an address that may not be called from here"
+_LOOK_UP: Final = 5.0  # seconds allowed for name resolution
 
 
 class AddressRefused(ValueError):
-    """An address that must not be called; the text says why, as the message of a violation."""
+    """The address must not be called; the text is the message of a violation."""
 
 
 def is_this_machine(host: str) -> bool:
-    """Of a host as an address names it; names are not looked up."""
+    """Return whether a URL's host is the loopback interface; names are not resolved."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -49,8 +48,10 @@ def is_this_machine(host: str) -> bool:
 
 
 def is_public(text: str) -> bool:
-    """Whether an IP address belongs to the open internet: not to this machine, its networks, their
-    infrastructure or a group."""
+    """Return whether an IP address is on the public internet.
+
+    False for loopback, private networks, infrastructure and multicast.
+    """
     try:
         address = ip_address(text)
     except ValueError:
@@ -72,17 +73,17 @@ def _is_public_v4(address: IPv4Address) -> bool:
 
 
 def origin_of(url: URL) -> str:
-    """Scheme, host and port as RFC 6454 section 6.2 writes them: the port only where it is not the
-    scheme's own."""
+    """Serialise the origin (RFC 6454 section 6.2), with the port unless it is the default."""
     host = url.raw_host or ""
     port = "" if url.port is None or url.is_default_port() else f":{url.port}"
     return f"{url.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
-class Guard(AbstractResolver):
-    """Every address that a name stands for must be one that ``may`` be called, or none of them is.
+class AddressGuard(AbstractResolver):
+    """Resolver that refuses a name unless every address it resolves to is allowed.
 
-    ``ours``: (host, port) that may lead anywhere. ``inner``: who is asked.
+    ``may``: predicate of an allowed address. ``ours``: (host, port) pairs exempt from it.
+    ``inner``: resolver that does the lookup.
     """
 
     def __init__(
@@ -101,10 +102,10 @@ class Guard(AbstractResolver):
     ) -> list[ResolveResult]:
         if self._inner is None:
             self._inner = ThreadedResolver()
-        found = await self._inner.resolve(host, port, family)
-        if (host, port) not in self._ours and not all(self.may(each["host"]) for each in found):
-            raise Forbidden
-        return found
+        results = await self._inner.resolve(host, port, family)
+        if (host, port) not in self._ours and not all(self.may(each["host"]) for each in results):
+            raise ForbiddenAddress
+        return results
 
     async def close(self) -> None:
         if self._inner is not None:
@@ -112,10 +113,10 @@ class Guard(AbstractResolver):
 
 
 class AddressPolicy:
-    """What may be called: by https every public machine, and by https or http those in
-    ``networks``, which are our own.
+    """Allowed addresses: public hosts over https, hosts in ``networks`` over https or http.
 
-    ``public``: False in a sandbox, which nothing leaves but to ``networks``.
+    ``networks``: the operator's own. ``public``: False in a sandbox, which may call ``networks``
+    only.
     """
 
     def __init__(
@@ -130,18 +131,17 @@ class AddressPolicy:
         self._forbidden = (
             _FORBIDDEN
             if public
-            else f"{_FORBIDDEN}: a sandbox calls this machine alone, and webhooks.networks"
+            else f"{_FORBIDDEN}: a sandbox calls only this machine and webhooks.networks"
         )
-        self._guards = {"https": Guard(self._secure, inner=inner)}
+        self._guards = {"https": AddressGuard(self._secure, inner=inner)}
         if networks:
-            self._guards["http"] = Guard(self._own, inner=inner)
+            self._guards["http"] = AddressGuard(self._own, inner=inner)
 
     def read(self, text: str) -> URL:
-        """The address as the client will call it, read by its own parser. Raises
-        ``AddressRefused``; names have not been looked up yet."""
+        """Parse the address as the client will. Raises ``AddressRefused``; resolves no name."""
         if len(text) > _LONGEST or not is_clean(text):
             raise AddressRefused(
-                f"must be at most {_LONGEST} characters, none of them a control character"
+                f"must be at most {_LONGEST} characters, without control characters"
             )
         try:
             url = URL(text)
@@ -156,32 +156,31 @@ class AddressPolicy:
         return url
 
     def _read_host(self, scheme: str, host: str) -> None:
-        """A number in any but its usual form would go past the resolver, and so past the guard: the
-        client takes it for an address."""
+        """Refuse unusual notations of numeric addresses, which would bypass the resolver."""
         if _NAME.match(host):
             return
         try:
             ip_address(host)
         except ValueError:
             raise AddressRefused(
-                "must name its host by a domain name, or by an IP address in its usual form"
+                "must name its host by a domain name, or by an IP address in standard notation"
             ) from None
         if not self.guard(scheme).may(host):
             raise AddressRefused(self._forbidden)
 
-    async def look(self, url: URL) -> None:
-        """Look up the name of an address that was read. Raises ``AddressRefused``."""
+    async def check_name(self, url: URL) -> None:
+        """Resolve the host of a parsed address. Raises ``AddressRefused``."""
         host, port = url.raw_host or "", url.port or 0
         if not _NAME.match(host):
             return
         try:
             await asyncio.wait_for(self.guard(url.scheme).resolve(host, port), _LOOK_UP)
-        except Forbidden:
+        except ForbiddenAddress:
             raise AddressRefused(self._forbidden) from None
         except (OSError, TimeoutError):
-            raise AddressRefused("must name a host that can be found") from None
+            raise AddressRefused("must name a host that can be resolved") from None
 
-    def guard(self, scheme: str) -> Guard:
+    def guard(self, scheme: str) -> AddressGuard:
         return self._guards[scheme]
 
     @property

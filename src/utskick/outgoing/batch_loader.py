@@ -1,4 +1,4 @@
-"""Many who wait for one thing each, and few calls that ask for many."""
+"""Batch loader: combines concurrent lookups of single keys into few calls."""
 
 from __future__ import annotations
 
@@ -10,62 +10,66 @@ from utskick.domain.outcome import Outcome
 
 V = TypeVar("V")
 
-#: What one call may ask for (Recipient.xsd v3, isReachable; and the directory's own limit).
+#: Maximum keys of a call (Recipient.xsd v3, isReachable; and the directory's own limit).
 MOST: Final = 1000
-#: Seconds that the first of a group waits for others.
+#: Seconds that the first key of a batch waits for others.
 PAUSE: Final = 0.01
 
 
-class Groups(Generic[V]):
-    """``ask`` answers for a group of at most ``most`` keys, or says why it cannot. Whoever asks the
-    same shares the answer."""
+class BatchLoader(Generic[V]):
+    """Loads values by key in batches of at most ``most``; equal keys share a result.
+
+    ``load``: returns the values of a batch of keys, or the outcome of its failure.
+    """
 
     def __init__(
-        self, ask: Callable[[Sequence[str]], Awaitable[Mapping[str, V] | Outcome]], most: int = MOST
+        self,
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, V] | Outcome]],
+        most: int = MOST,
     ) -> None:
-        self._ask = ask
+        self._load = load
         self._most = most
         self._waiting: dict[str, asyncio.Future[V | Outcome | None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
     async def get(self, key: str) -> V | Outcome | None:
-        """None: the answer has nothing of this key."""
+        """Return the value, None if the batch has no value of this key, or the failure."""
         future = self._waiting.get(key)
         if future is None:
             loop = asyncio.get_running_loop()
             future = self._waiting[key] = loop.create_future()
             if len(self._waiting) >= self._most:
-                self._depart()
+                self._flush()
             elif self._timer is None:
-                self._timer = loop.call_later(PAUSE, self._depart)
+                self._timer = loop.call_later(PAUSE, self._flush)
         return await asyncio.shield(future)
 
-    def _depart(self) -> None:
+    def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        group, self._waiting = self._waiting, {}
-        call = asyncio.create_task(self._settle(group))
+        batch, self._waiting = self._waiting, {}
+        call = asyncio.create_task(self._resolve(batch))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
 
-    async def _settle(self, group: Mapping[str, asyncio.Future[V | Outcome | None]]) -> None:
+    async def _resolve(self, batch: Mapping[str, asyncio.Future[V | Outcome | None]]) -> None:
         try:
-            found = await self._ask(list(group))
+            values = await self._load(list(batch))
         except BaseException as fault:
-            for future in group.values():
+            for future in batch.values():
                 if not future.done():
                     future.set_exception(
                         fault if isinstance(fault, Exception) else asyncio.CancelledError()
                     )
-                    future.exception()  # looked at, even where nobody waits any more
+                    future.exception()  # mark as retrieved, as its waiter may be gone
             if isinstance(fault, Exception):
                 return
             raise
-        for key, future in group.items():
+        for key, future in batch.items():
             if not future.done():
-                future.set_result(found.get(key) if isinstance(found, Mapping) else found)
+                future.set_result(values.get(key) if isinstance(values, Mapping) else values)
 
     async def close(self) -> None:
         for call in tuple(self._calls):

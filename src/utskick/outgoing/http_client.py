@@ -1,5 +1,4 @@
-"""The one HTTP client towards providers: time-outs, TLS, size of answers, and whether a request
-left the house."""
+"""HTTP client of one provider account: time-outs, TLS, response limit, and mapping to outcomes."""
 
 from __future__ import annotations
 
@@ -15,14 +14,13 @@ from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
-#: An answer longer than this is garbage: no provider of ours has that much to say (bytes).
+#: Maximum bytes of a response; no provider has legitimate longer ones.
 ANSWER_LIMIT = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request: ``data`` as bytes, ``headers`` whole. Nothing is added behind the adapter's
-    back."""
+    """One request. ``headers``: complete; only the client's own framing headers are added."""
 
     method: str
     url: str
@@ -31,8 +29,8 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The provider's answer, whole."""
+class HttpResponse:
+    """The provider's complete response."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,14 +43,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to a connection, and from the request to the whole answer."""
+    """Seconds to connect, and from the request to the complete response."""
 
     connect: float = 5.0
     read: float = 15.0
 
 
 def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """RFC 9110 section 10.2.3: seconds or a date; None when absent, past or neither."""
+    """Parse RFC 9110 section 10.2.3: seconds or a date; None if absent, past or invalid."""
     if value is None:
         return None
     if value.strip().isdigit():
@@ -66,19 +64,17 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return moment - now if moment > now else None
 
 
-class Forbidden(Exception):
-    """Raised by a resolver: what this name stands for must not be called."""
+class ForbiddenAddress(Exception):
+    """Raised by a resolver: the name resolves to an address that must not be called."""
 
 
-class Outgoing:
-    """A pool of connections to one provider account. ``call`` gives the answer, or the Outcome that
-    its absence means.
+class HttpClient:
+    """Connection pool to one provider account. ``call`` never raises for network failures.
 
-    ``tls`` is asked when there is something to call, and never before: what it reads takes time,
-    and most accounts of many are silent. It gives None where the public authorities are enough, and
-    raises ``OSError`` where it cannot read. ``resolver``: where addresses come from outside, what
-    looks at every one that a name stands for; connections go to what it returned. It is never asked
-    about an address written as a number.
+    ``tls``: makes the TLS context at the first call, since that takes time and most accounts are
+    idle; it returns None for the public CAs, and raises ``OSError`` if files cannot be read.
+    ``resolver``: checks the addresses of a name that comes from outside; connections use what it
+    returned. It is not called for numeric addresses.
     """
 
     def __init__(
@@ -115,110 +111,112 @@ class Outgoing:
             )
         return self._session
 
-    async def call(self, call: HttpRequest) -> Answer | Outcome:
-        body = _Departing(call.data) if call.data is not None else None
+    async def call(self, call: HttpRequest) -> HttpResponse | Outcome:
+        """Send the request. Return the response, or the outcome of a failure."""
+        body = _TrackedBody(call.data) if call.data is not None else None
         try:
             session = self._open()
         except OSError as fault:
             return Misconfigured(
                 Reason(
                     "tls",
-                    f"the account's certificate authorities cannot be read: {type(fault).__name__}",
+                    f"the account's CA certificates cannot be loaded: {type(fault).__name__}",
                 )
             )
         try:
             async with session.request(
                 call.method, call.url, data=body, headers=call.headers, allow_redirects=False
             ) as response:
-                said = await response.content.read(ANSWER_LIMIT + 1)
-                while len(said) <= ANSWER_LIMIT and not response.content.at_eof():
-                    said += await response.content.read(ANSWER_LIMIT + 1 - len(said))
-                if len(said) > ANSWER_LIMIT:
+                data = await response.content.read(ANSWER_LIMIT + 1)
+                while len(data) <= ANSWER_LIMIT and not response.content.at_eof():
+                    data += await response.content.read(ANSWER_LIMIT + 1 - len(data))
+                if len(data) > ANSWER_LIMIT:
                     response.close()
                     return Uncertain(
-                        Reason("oversized-answer", "the provider's answer was longer than 1 MiB")
+                        Reason("oversized-answer", "the provider's response exceeds 1 MiB")
                     )
-                return Answer(response.status, response.headers, said)
-        except Forbidden:
+                return HttpResponse(response.status, response.headers, data)
+        except ForbiddenAddress:
             return Rejected(
                 Reason(
                     "forbidden-address",
-                    "the address stands for a machine that must not be called from here",
+                    "the address resolves to a host that must not be called from here",
                 )
             )
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as fault:
             return Misconfigured(
-                Reason("tls", f"no secure connection to the provider: {type(fault).__name__}")
+                Reason("tls", f"TLS connection to the provider failed: {type(fault).__name__}")
             )
         except (aiohttp.InvalidURL, ValueError) as fault:
             return Misconfigured(
-                Reason("address", f"the provider's address cannot be used: {type(fault).__name__}")
+                Reason("address", f"the provider's address is not valid: {type(fault).__name__}")
             )
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as fault:
-            return _absence(fault, departed=body is not None and body.departed)
+            return _failure(fault, was_sent=body is not None and body.is_started)
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
 
-class _Departing(aiohttp.BytesPayload):
-    """A body that knows whether its writing was begun: before that, nothing has left the house."""
+class _TrackedBody(aiohttp.BytesPayload):
+    """Body that records whether writing has begun; before that, nothing has been sent."""
 
-    departed = False
+    is_started = False
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        self.departed = True
+        self.is_started = True
         await super().write_with_length(writer, content_length)
 
 
-def _absence(fault: BaseException, *, departed: bool) -> Outcome:
+def _failure(fault: BaseException, *, was_sent: bool) -> Outcome:
     name = type(fault).__name__
-    if not departed:
+    if not was_sent:
         return Deferred(Reason("unreachable", f"the provider could not be reached ({name})"))
     if isinstance(fault, TimeoutError):
-        return Uncertain(Reason("no-answer", "the request left, and no answer came in time"))
+        return Uncertain(
+            Reason("no-answer", "the request was sent, but no response arrived in time")
+        )
     return Uncertain(
         Reason(
             "connection-lost",
-            f"the request left, and the connection was lost before the answer ({name})",
+            f"the connection was lost after the request was sent ({name})",
         )
     )
 
 
-def by_status(answer: Answer) -> Outcome:
-    """What an HTTP status means where the provider's own table has no better word.
+def by_status(answer: HttpResponse) -> Outcome:
+    """Map the HTTP status to an outcome, where the provider's own codes do not.
 
-    429 and 500/503 say that nothing was taken; a gateway's 502 or 504 says that *somebody in
-    between* got no answer, so the provider may have taken it all the same.
+    429, 500 and 503 mean that nothing was accepted. A gateway's 502 or 504 means that an
+    intermediary got no response, so the provider may have accepted the request.
     """
-    code, status = f"http-{answer.status}", answer.status
-    said = str(status)
+    status, code = answer.status, str(answer.status)
     if status == 429:
         return Deferred(
-            Reason("throttled", "the provider asked us to slow down", said), answer.retry_after
+            Reason("throttled", "the provider's rate limit was exceeded", code), answer.retry_after
         )
     if status in (401, 403, 407):
-        return Misconfigured(Reason("refused-login", "the provider refused our login", said))
+        return Misconfigured(Reason("refused-login", "the provider rejected the credentials", code))
     if status in (404, 405, 410, 415) or 300 <= status < 400:
         return Misconfigured(
             Reason(
                 "wrong-address",
-                "the provider's address in the settings answers nothing useful",
-                said,
+                "the configured address of the provider does not offer this operation",
+                code,
             )
         )
     if status in (502, 504):
         return Uncertain(
-            Reason("gateway-lost-answer", "a gateway before the provider lost its answer", said)
+            Reason("gateway-lost-answer", "a gateway lost the provider's response", code)
         )
     if status == 408 or status >= 500:
         return Deferred(
-            Reason("provider-fault", "the provider had a fault of its own", said),
+            Reason("provider-fault", "internal error at the provider", code),
             answer.retry_after,
         )
     if 200 <= status < 300:
-        return Uncertain(Reason("garbage", "the provider's answer cannot be understood", said))
-    return Rejected(Reason(code, "the provider refused the message", said))
+        return Uncertain(Reason("garbage", "the provider's response cannot be parsed", code))
+    return Rejected(Reason(f"http-{status}", "the provider rejected the message", code))

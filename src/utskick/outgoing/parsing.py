@@ -1,5 +1,4 @@
-"""What adapters read and write in the same way: HTTP Basic, JSON members, moments, whether an
-answer is a yes."""
+"""Parsing shared by providers: HTTP Basic, JSON objects, times and success status."""
 
 from __future__ import annotations
 
@@ -10,29 +9,30 @@ from typing import Any
 
 import orjson
 
-from utskick.outgoing.http_client import Answer
+from utskick.outgoing.http_client import HttpResponse
 
 
 def basic(username: str, password: str) -> str:
-    """The value of an Authorization header (RFC 7617)."""
+    """Format the value of an Authorization header of HTTP Basic (RFC 7617)."""
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def members(body: bytes) -> Mapping[str, Any]:
-    """The members of a JSON object; none where the body is anything else."""
+    """Parse a JSON object; return an empty mapping for anything else."""
     try:
-        said = orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def taken(answer: Answer) -> bool:
+def is_success(answer: HttpResponse) -> bool:
+    """Return whether the status is 2xx."""
     return 200 <= answer.status < 300
 
 
 def moment(text: object) -> datetime | None:
-    """An ISO 8601 time, with or without its zone; None for everything else."""
+    """Parse an ISO 8601 time, with or without an offset; None for anything else."""
     try:
         return datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
@@ -40,8 +40,7 @@ def moment(text: object) -> datetime | None:
 
 
 def credentials(authorization: str) -> tuple[str, str] | None:
-    """User and password of an Authorization header of HTTP Basic (RFC 7617); None where it is
-    none."""
+    """Parse an Authorization header of HTTP Basic (RFC 7617) into user and password, or None."""
     scheme, _, text = authorization.partition(" ")
     try:
         user, colon, password = b64decode(text.strip(), validate=True).decode().partition(":")

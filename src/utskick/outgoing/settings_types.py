@@ -1,5 +1,4 @@
-"""Types of settings of what is called: addresses, account names, secrets, certificates by file or
-by contents, the section of a channel."""
+"""Settings types of what is called: addresses, names, secrets, certificates, channel sections."""
 
 from __future__ import annotations
 
@@ -28,10 +27,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 def _address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a whole address, such as https://sms.example.se")
+        raise ValueError("must be a complete address, such as https://sms.example.se")
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError(
-            "must be an address without user, '?' and '#'; the login has settings of its own"
+            "must be an address without user, '?' and '#'; credentials have settings of their own"
         )
     return text.rstrip("/")
 
@@ -40,23 +39,21 @@ def _certificates_file(path: Path) -> Path:
     try:
         ssl.create_default_context(cafile=str(path))
     except (ssl.SSLError, OSError) as fault:
-        raise ValueError(
-            "must be a file of certificates in PEM form that this process may read"
-        ) from fault
+        raise ValueError("must be a readable file of certificates in PEM") from fault
     return path
 
 
 def _certificates(text: str) -> str:
     if "PRIVATE KEY" in text:
-        raise ValueError("must hold certificates only, and no private key: everybody may read it")
+        raise ValueError("must contain certificates only, without a private key: it is not secret")
     try:
         x509.load_pem_x509_certificates(text.encode("ascii"))
     except ValueError:
-        raise ValueError("must be certificates in PEM form") from None
+        raise ValueError("must be certificates in PEM") from None
     return text
 
 
-def _unseen(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+def _without_input(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     try:
         return handler(value)
     except ValidationError as fault:
@@ -69,74 +66,71 @@ def _unseen(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         ) from None
 
 
-def _detail(kind: str, said: str, place: tuple[int | str, ...]) -> InitErrorDetails:
-    """``said`` is no template: what it says in braces stays as it is."""
+def _detail(kind: str, message: str, loc: tuple[int | str, ...]) -> InitErrorDetails:
+    """Build an error without its input; ``message`` is not a template, braces stay as they are."""
     return InitErrorDetails(
-        type=PydanticCustomError(kind, "{said}", {"said": said}), loc=place, input=None
+        type=PydanticCustomError(kind, "{message}", {"message": message}), loc=loc, input=None
     )
 
 
-#: The last part of a type: a fault of the value does not carry the value, whoever tells of it.
-UNSEEN = WrapValidator(_unseen)
+#: Last annotation of a secret type: errors of the value never include the value.
+REDACT_INPUT = WrapValidator(_without_input)
 
 Address = Annotated[str, AfterValidator(_address)]
-#: After the @ stands the unit whose own account it is (``domain.unit.Unit.tag``).
+#: The part after the @ is the unit that the account belongs to (``domain.unit.Unit.tag``).
 AccountName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(@[0-9]{4}[0-9a-f.]{0,20})?$")
 ]
-Secret = Annotated[SecretStr, Field(min_length=1), UNSEEN]
-Filled = Annotated[str, Field(min_length=1)]
-#: One or more in PEM. Public, but kept out of faults: who puts a key there by mistake shall not
-#: find it in a log.
-Certificates = Annotated[str, AfterValidator(_certificates), UNSEEN]
+Secret = Annotated[SecretStr, Field(min_length=1), REDACT_INPUT]
+NonEmpty = Annotated[str, Field(min_length=1)]
+#: One or more in PEM. Public, but kept out of errors, in case they include a private key.
+Certificates = Annotated[str, AfterValidator(_certificates), REDACT_INPUT]
 
 
-def fault_at(place: str, said: str) -> ValidationError:
-    """A fault of one member, found by a look at the whole section. What was found there is not
-    echoed."""
-    return ValidationError.from_exception_data("section", [_detail("value_error", said, (place,))])
+def fault_at(member: str, message: str) -> ValidationError:
+    """Build an error of one member for use in a validator of the section, without its input."""
+    return ValidationError.from_exception_data(
+        "section", [_detail("value_error", message, (member,))]
+    )
 
 
 class Section(BaseModel):
-    """A table of the settings; a key that it does not know is a fault, and what was found is never
-    echoed."""
+    """A table of the settings: unknown keys are errors, and errors never include the input."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def one_of(self, *names: str) -> str | None:
-        """Which of these members is set, None where none is. Raises where there are two ways to say
-        one thing."""
+        """Return which of these members is set, if any. Raises if more than one is."""
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) > 1:
             raise fault_at(
-                given[-1], f"must be left out where {given[0]} is set: they say the same"
+                given[-1], f"must be omitted where {given[0]} is set: they are alternatives"
             )
         return given[0] if given else None
 
     def need_one_of(self, *names: str) -> str:
-        """The same, where one of them is needed."""
-        found = self.one_of(*names)
-        if found is None:
-            raise fault_at(names[0], f"is needed: set {' or '.join(names)}")
-        return found
+        """Return which of these members is set. Raises unless exactly one is."""
+        name = self.one_of(*names)
+        if name is None:
+            raise fault_at(names[0], f"must be set: {' or '.join(names)}")
+        return name
 
 
 class ChannelSection(Section):
-    """The section of a channel, as a unit of a municipality may set it over those above it.
+    """Section of a channel, which a unit of a municipality may override.
 
-    ``carried``: members that are settled when a message is accepted, or that its draft carries
-    (``Channel.completed``): units that differ in nothing else share a channel that sends.
-    ``fixed``: members of the service as a whole, which no unit may set. Every other member makes a
-    channel of its own, with connections of its own.
+    ``carried``: members that are applied at acceptance or stored in the draft
+    (``Channel.completed``); units that differ only in these share a channel instance. ``fixed``:
+    members of the service as a whole, which no unit may override. Any other member gives the unit
+    a channel instance of its own, with its own connections.
     """
 
     carried: ClassVar[frozenset[str]] = frozenset()
     fixed: ClassVar[frozenset[str]] = frozenset()
 
 
-class Trusting(Section):
-    """What is called over TLS. ``ca_file``, or its contents in ``ca``: further certificate
-    authorities."""
+class TlsSection(Section):
+    """A peer called over TLS. ``ca_file``, or its contents in ``ca``: additional CAs."""
 
     ca_file: Annotated[FilePath, AfterValidator(_certificates_file)] | None = None
     ca: Certificates | None = None
@@ -147,10 +141,9 @@ class Trusting(Section):
         return self
 
     def tls(self) -> ssl.SSLContext | None:
-        """The public authorities and the account's own beside them; None where the public ones are
-        enough.
+        """Build a context trusting the public CAs and the additional ones; None without those.
 
-        Takes some 30 ms, and reads the file again. Raises ``OSError``.
+        Reads the file each time, which takes some 30 ms. Raises ``OSError``.
         """
         if self.ca_file is None and self.ca is None:
             return None
@@ -159,8 +152,8 @@ class Trusting(Section):
         return context
 
 
-class HttpPeer(Trusting):
-    """What everything that we call over HTTP has. Time-outs in seconds."""
+class HttpPeer(TlsSection):
+    """A peer called over HTTP. Time-outs in seconds."""
 
     url: Address
     concurrency: int = Field(20, ge=1, le=1000)
@@ -169,7 +162,7 @@ class HttpPeer(Trusting):
 
 
 class HttpAccount(HttpPeer):
-    """A provider account over HTTP. ``rate`` in calls a second; ``priority``: the lowest first."""
+    """A provider account over HTTP. ``rate``: calls per second. ``priority``: lowest first."""
 
     priority: int = 1
     rate: float | None = Field(None, gt=0)

@@ -1,5 +1,4 @@
-"""An OAuth 2.0 access token of the client credentials grant (RFC 6749 section 4.4): fetched once,
-shared, renewed before it ends."""
+"""OAuth 2.0 access tokens of the client credentials grant (RFC 6749 section 4.4), cached."""
 
 from __future__ import annotations
 
@@ -11,21 +10,19 @@ from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import basic, members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import basic, is_success, members
 
-#: Seconds that a token is trusted when the answer names no life (RFC 6749 section 5.1 only
-#: recommends it).
-UNSAID_LIFE: Final = 300.0
-#: How long before its end a token is renewed: seconds, and at most this part of its life.
+#: Lifetime in seconds of a token without ``expires_in`` (only recommended, RFC 6749 section 5.1).
+DEFAULT_LIFETIME: Final = 300.0
+#: How long before its expiry a token is renewed: seconds, and at most this share of its lifetime.
 MARGIN: Final = 30.0
 PART: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """Where tokens are given out, to whom, and for what (``scope``, where the provider wants it
-    named)."""
+    """Token endpoint and client credentials. ``scope``: only if the provider requires it."""
 
     url: str
     client_id: str
@@ -34,23 +31,21 @@ class TokenSource:
 
 
 class Token:
-    """The token of one account. Many may wait for the same fetch; all of them get its end."""
+    """Access token of one account; concurrent callers share a fetch."""
 
     def __init__(
-        self, grant: TokenSource, wire: Outgoing, clock: Callable[[], float] = time.monotonic
+        self, source: TokenSource, wire: HttpClient, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        # RFC 6749 section 2.3.1: id and secret are form-encoded before they become Basic
-        # credentials.
-        login = basic(quote_plus(grant.client_id), quote_plus(grant.client_secret))
+        # RFC 6749 section 2.3.1: id and secret are form-encoded before they are used for Basic.
+        login = basic(quote_plus(source.client_id), quote_plus(source.client_secret))
         headers = {
             "Authorization": login,
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
-        body = urlencode(
-            {"grant_type": "client_credentials", **({"scope": grant.scope} if grant.scope else {})}
-        )
-        self._call = HttpRequest("POST", grant.url, body.encode(), headers)
+        scope = {"scope": source.scope} if source.scope else {}
+        body = urlencode({"grant_type": "client_credentials", **scope})
+        self._call = HttpRequest("POST", source.url, body.encode(), headers)
         self._wire = wire
         self._clock = clock
         self._value: str | None = None
@@ -58,7 +53,7 @@ class Token:
         self._fetching: asyncio.Task[str | Outcome] | None = None
 
     async def get(self) -> str | Outcome:
-        """The token, or what its absence means for a message: known not to have been sent."""
+        """Return the token, or the outcome of a message that could not be sent without it."""
         if self._value is not None and self._clock() < self._renew_at:
             return self._value
         if self._fetching is None or self._fetching.done():
@@ -66,32 +61,33 @@ class Token:
         return await asyncio.shield(self._fetching)
 
     def refuse(self, value: str) -> None:
-        """The provider no longer takes this token; a newer one is left alone."""
+        """Discard the token after the provider rejected it, unless it has been renewed."""
         if value == self._value:
             self._value = None
 
     async def _fetch(self) -> str | Outcome:
         answer = await self._wire.call(self._call)
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             return _unsent(answer)
-        said = members(answer.body)
-        value, life = said.get("access_token"), said.get("expires_in")
-        if not taken(answer) or not isinstance(value, str) or not value:
+        fields = members(answer.body)
+        value, lifetime = fields.get("access_token"), fields.get("expires_in")
+        if not is_success(answer) or not isinstance(value, str) or not value:
             return _unsent(by_status(answer))
-        seconds = (
-            float(life) if isinstance(life, int | float) and life > 0 else UNSAID_LIFE
-        )  # some answer -1 for "for ever"
+        # Some providers answer -1 for a token that does not expire.
+        if not isinstance(lifetime, int | float) or lifetime <= 0:
+            lifetime = DEFAULT_LIFETIME
+        seconds = float(lifetime)
         self._value, self._renew_at = value, self._clock() + seconds - min(MARGIN, seconds * PART)
         return value
 
 
 def _unsent(outcome: Outcome) -> Outcome:
-    """A call for a token that failed has sent no message, however it failed."""
+    """Map the outcome of a failed token request, which has sent no message in any case."""
     if isinstance(outcome, Uncertain):
         return Deferred(
             Reason(
                 "no-token",
-                "the provider's login service gave no usable answer",
+                "the provider's login service gave no valid response",
                 outcome.reason.provider_code,
             )
         )
@@ -99,7 +95,7 @@ def _unsent(outcome: Outcome) -> Outcome:
         return Misconfigured(
             Reason(
                 "refused-login",
-                "the provider's login service refused our client",
+                "the provider's login service rejected the client credentials",
                 outcome.reason.provider_code,
             )
         )

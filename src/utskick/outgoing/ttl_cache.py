@@ -1,4 +1,4 @@
-"""What somebody outside has told, remembered for a while."""
+"""Bounded cache with a time to live."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Memory(Generic[K, V]):
-    """At most ``limit`` things, each for ``life`` seconds; the oldest goes first."""
+class TtlCache(Generic[K, V]):
+    """Cache of at most ``limit`` entries for ``life`` seconds each; the oldest is evicted first."""
 
     def __init__(
         self, *, limit: int, life: float, clock: Callable[[], float] = time.monotonic
@@ -20,25 +20,25 @@ class Memory(Generic[K, V]):
         self._limit = limit
         self._life = life
         self._clock = clock
-        self._held: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        found = self._held.get(key)
-        if found is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        until, value = found
+        until, value = entry
         if self._clock() >= until:
-            del self._held[key]
+            del self._entries[key]
             return None
         return value
 
     def put(self, key: K, value: V) -> None:
         if self._life <= 0:
             return
-        self._held.pop(key, None)
-        self._held[key] = self._clock() + self._life, value
-        if len(self._held) > self._limit:
-            self._held.popitem(last=False)
+        self._entries.pop(key, None)
+        self._entries[key] = self._clock() + self._life, value
+        if len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
 
     def drop(self, key: K) -> None:
-        self._held.pop(key, None)
+        self._entries.pop(key, None)

@@ -1,4 +1,4 @@
-"""Calls to the receivers of webhooks: signed, guarded, and never sent on to another address."""
+"""Webhook client: signed calls to checked addresses, without following redirects."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from utskick import __version__
 from utskick.domain.outcome import Reason, Sent
 from utskick.domain.webhook import signatures
 from utskick.outgoing.address_guard import AddressPolicy, AddressRefused
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
-#: Calls at once, of each process.
+#: Maximum concurrent calls of a process.
 AT_ONCE: Final = 16
 _TIMEOUTS: Final = Timeouts(connect=5.0, read=10.0)
 
-#: What the absence of an answer is called, where a receiver is concerned.
-_ABSENT: Final = {
+#: Sentences for failed calls, by reason code.
+_FAILURES: Final = {
     "unreachable": "the receiver could not be reached",
-    "no-answer": "the receiver did not answer in time",
-    "connection-lost": "the connection was lost before the receiver's answer",
-    "oversized-answer": "the receiver's answer was longer than 1 MiB",
-    "tls": "there is no secure connection to the receiver",
-    "address": "the receiver's address cannot be used",
-    "forbidden-address": "the receiver's address leads to where nothing may be called from here",
+    "no-answer": "the receiver did not respond in time",
+    "connection-lost": "the connection was lost before the receiver responded",
+    "oversized-answer": "the receiver's response exceeds 1 MiB",
+    "tls": "the TLS connection to the receiver failed",
+    "address": "the receiver's address is not valid",
+    "forbidden-address": "the receiver's address resolves to a host that must not be called",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """One call: ``id`` stays the same at every try. ``secrets``: the newest first."""
+class WebhookCall:
+    """One call. ``id``: the same at every attempt. ``secrets``: newest first."""
 
     id: str
     body: bytes
@@ -39,8 +39,8 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What came back. ``fault``: None after a 2xx. ``gone``: it must not be called again."""
+class WebhookResponse:
+    """Result of a call. ``fault``: None after a 2xx."""
 
     status: int | None
     fault: Reason | None = None
@@ -48,34 +48,36 @@ class Heard:
 
     @property
     def gone(self) -> bool:
+        """Whether the receiver must not be called again (410 Gone)."""
         return self.status == 410
 
 
-class Receivers:
-    """All that are called from this process. A receiver has 15 seconds to answer."""
+class WebhookClient:
+    """Client for all webhook receivers. A receiver has 15 seconds to respond."""
 
-    def __init__(self, reach: AddressPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
-        self._reach = reach
+    def __init__(self, policy: AddressPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
+        self._policy = policy
         self._wires = {
-            scheme: Outgoing(
-                concurrency=AT_ONCE, timeouts=timeouts, resolver=self._reach.guard(scheme)
+            scheme: HttpClient(
+                concurrency=AT_ONCE, timeouts=timeouts, resolver=policy.guard(scheme)
             )
-            for scheme in self._reach.schemes
+            for scheme in policy.schemes
         }
 
     async def check(self, url: str) -> str | None:
-        """Why an address cannot be a receiver's; None where it can."""
+        """Return why an address cannot be a receiver's, or None if it can."""
         try:
-            await self._reach.look(self._reach.read(url))
-        except AddressRefused as why:
-            return str(why)
+            await self._policy.check_name(self._policy.read(url))
+        except AddressRefused as refusal:
+            return str(refusal)
         return None
 
-    async def call(self, url: str, signed: Signed, now: datetime) -> Heard:
+    async def call(self, url: str, signed: WebhookCall, now: datetime) -> WebhookResponse:
+        """Call the receiver once. ``now``: time of the signature."""
         try:
-            found = self._reach.read(url)
+            address = self._policy.read(url)
         except AddressRefused:
-            return _absent("forbidden-address")
+            return _failed("forbidden-address")
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"Utskick/{__version__}",
@@ -83,38 +85,37 @@ class Receivers:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signatures(signed.secrets, signed.id, now, signed.body),
         }
-        answer = await self._wires[found.scheme].call(
-            HttpRequest("POST", str(found), signed.body, headers)
+        answer = await self._wires[address.scheme].call(
+            HttpRequest("POST", str(address), signed.body, headers)
         )
-        if isinstance(answer, Answer):
-            return _heard(answer)
-        return _absent("" if isinstance(answer, Sent) else answer.reason.code)
+        if isinstance(answer, HttpResponse):
+            return _result(answer)
+        return _failed("" if isinstance(answer, Sent) else answer.reason.code)
 
     async def close(self) -> None:
         for wire in self._wires.values():
             await wire.close()
 
 
-def _heard(answer: Answer) -> Heard:
+def _result(answer: HttpResponse) -> WebhookResponse:
     status = answer.status
     if 200 <= status < 300:
-        return Heard(status)
+        return WebhookResponse(status)
     if 300 <= status < 400:
-        return Heard(
+        return WebhookResponse(
             status,
-            Reason("redirect", f"the receiver answered {status}, and redirects are not followed"),
+            Reason("redirect", f"the receiver answered {status}; redirects are not followed"),
         )
     if status == 410:
-        return Heard(
+        return WebhookResponse(
             status,
-            Reason("gone", "the receiver answered 410: it does not want to be called any more"),
+            Reason("gone", "the receiver answered 410: it must not be called any more"),
         )
-    return Heard(
+    return WebhookResponse(
         status, Reason(f"http-{status}", f"the receiver answered {status}"), answer.retry_after
     )
 
 
-def _absent(code: str) -> Heard:
-    return Heard(
-        None, Reason(code, _ABSENT.get(code, "the receiver gave no answer that could be used"))
-    )
+def _failed(code: str) -> WebhookResponse:
+    sentence = _FAILURES.get(code, "the receiver gave no valid response")
+    return WebhookResponse(None, Reason(code, sentence))

@@ -41,7 +41,7 @@ class FaultRule:
     number: int = 0
 
 
-#: By the last two digits of +46700####NN; documented in docs/sandbox.md.
+#: By the last two digits of +46700####NN; documented in docs/reference/sandbox.md.
 MAGIC_NUMBERS: dict[str, FaultRule] = {
     "02": FaultRule(ProviderFault.THROTTLE, times=2),
     "03": FaultRule(ProviderFault.REFUSE, times=None),
@@ -58,7 +58,7 @@ MAGIC_NUMBERS: dict[str, FaultRule] = {
     "14": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
 
-#: By the tag of name+TAG@domain; documented in docs/sandbox.md.
+#: By the tag of name+TAG@domain; documented in docs/reference/sandbox.md.
 MAGIC_TAGS: dict[str, FaultRule] = {
     "refuse": FaultRule(ProviderFault.REFUSE, times=None),
     "throttle": FaultRule(ProviderFault.THROTTLE, times=2),

@@ -1,1 +1,1 @@
-"""What must survive a crash: SQL, one file per noun. PostgreSQL only."""
+"""The store: what must survive a crash. SQL for PostgreSQL, one file per noun."""

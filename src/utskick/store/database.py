@@ -1,4 +1,4 @@
-"""The pool of connections, and what is asked of a server before it is used."""
+"""The pool of connections, and the check of a server before it is used."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from utskick.store.tenant import Tenant, lower
 log = structlog.get_logger(__name__)
 
 #: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
-#: not known whether.
-#: Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory, connections), 57
-#: (shut down, cancelled), and a database
-#: that can only be read, as a standby before it is promoted or a hosted one whose disk is full.
+#: not known whether. Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory,
+#: connections), 57 (shut down, cancelled), and a database that can only be read, as a standby
+#: before it is promoted or a hosted one whose disk is full.
 PASSING = (
     OSError,
     TimeoutError,
@@ -38,7 +37,7 @@ PASSING = (
 Connection = asyncpg.pool.PoolConnectionProxy
 
 #: Planner settings of every connection: where an index can find the rows, it is used in its own
-#: order, whatever the statistics say (docs/adr/0012). jit: servers before 18 mark what is switched
+#: order, whatever the statistics say (docs/explanation/adr/0012). jit: servers before 18 mark what is switched
 #: off by a cost so high that they would compile the statement.
 PLANNER: Final = """
 SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off; SET jit = off
@@ -51,7 +50,7 @@ SET LOCAL plan_cache_mode = force_custom_plan
 
 
 class Database:
-    """A pool to one PostgreSQL, and the vault through which personal data goes to and from it."""
+    """A pool to one PostgreSQL, and the vault for personal data."""
 
     def __init__(self, url: str, *, size: int = 12, vault: Vault | None = None) -> None:
         self.url = url
@@ -62,12 +61,12 @@ class Database:
 
     @property
     def pool(self) -> asyncpg.Pool:
-        """For the engine, whose statements are of many municipalities at once."""
+        """The pool of the engine, whose statements concern many municipalities at once."""
         assert self._pool is not None, "the database has not been opened"
         return self._pool
 
     def of(self, municipality_id: str) -> Tenant:
-        """For what answers a request: the rows of one municipality, and PostgreSQL sees to it."""
+        """Return access to the rows of one municipality, enforced by PostgreSQL."""
         assert self._requests is not None, "the database has not been opened"
         return Tenant(self._requests, municipality_id)
 
@@ -103,7 +102,8 @@ class Database:
             server = connection.get_server_version()
             if server.major < migrations.OLDEST:
                 raise DatabaseFault(
-                    f"PostgreSQL {migrations.OLDEST} or later is needed; this is {server.major}.{server.minor}"
+                    f"PostgreSQL {migrations.OLDEST} or later is needed; this is "
+                    f"{server.major}.{server.minor}"
                 )
             found = None
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
@@ -114,9 +114,10 @@ class Database:
                 await self.vault.open_with(self.pool)
             except Locked:
                 raise DatabaseFault(
-                    "the vault key is not the one that this database was sealed with. Restore it (vault.key in the data folder, or the "
-                    "settings), or name it in vault.old_keys when it was replaced on purpose; after a restored backup, restore the tables "
-                    "vault_keys and vault_wraps too"
+                    "the vault key is not the one that this database was encrypted with. Restore "
+                    "it (vault.key in the data folder, or the settings), or name it in "
+                    "vault.old_keys when it was replaced on purpose; after a restored backup, "
+                    "restore the tables vault_keys and vault_wraps too"
                 ) from None
 
     async def close(self) -> None:
@@ -140,11 +141,11 @@ class Database:
         *,
         ask_every: float = 30.0,
     ) -> None:
-        """Hear NOTIFY until cancelled; ``missed`` is called after every (re)connection, since then
-        anything may have been said.
+        """Listen for NOTIFY until cancelled.
 
-        A line that a firewall has forgotten looks like a quiet one; so the server is asked for a
-        sign every ``ask_every`` seconds.
+        ``missed`` is called after every (re)connection, since anything may have been notified
+        meanwhile. A connection that a firewall has dropped looks idle; so the server is queried
+        every ``ask_every`` seconds.
         """
         while True:
             connection: asyncpg.Connection | None = None
@@ -174,7 +175,7 @@ async def _happens(event: asyncio.Event, within: float) -> bool:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[None]:
-    """Turns a database that is away or full into an error that a client can act on."""
+    """Turn a database that is down or full into an error that a client can act on."""
     try:
         yield
     except asyncpg.DiskFullError as fault:
@@ -189,8 +190,10 @@ async def answering() -> AsyncIterator[None]:
 
 
 async def _keep(connection: Any) -> None:
-    """No reset between two users of a connection: none of ours leaves anything in the session, and
-    it costs a round trip each."""
+    """Skip the reset between two users of a connection.
+
+    None leaves anything in the session, and a reset costs a round trip.
+    """
 
 
 async def _prepare_for_requests(connection: Any) -> None:

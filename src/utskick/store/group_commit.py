@@ -1,4 +1,4 @@
-"""Group commit: what many tasks want to write at the same time goes into one transaction."""
+"""Group commit: what many tasks write at the same time goes into one transaction."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ _EAGER = 8
 
 
 class GroupCommit(Generic[T, R]):
-    """``put`` returns when the item is committed. While one group is being written the next one
-    gathers; there is no timer.
+    """Groups items; ``put`` returns when the item is committed.
 
-    ``write`` takes the items of a group and returns a result for each, in order. If it fails with a
-    fault of the data (``split``), the items are written one by one, so that one bad item does not
-    take its neighbours with it; every other fault reaches all of the group.
-
-    ``writers``: how many groups may be on their way at once. A further one starts only when
-    ``_EAGER`` items wait, so that groups stay groups.
+    While one group is being written the next one gathers; there is no timer. ``write`` gets the
+    items of a group and returns a result for each, in order. If it fails with a fault of the data
+    (``split``), the items are written one by one, so that one bad item does not fail its
+    neighbours; every other fault fails the whole group. ``writers``: how many groups may be written
+    at once. A further one starts only when ``_EAGER`` items wait, so that groups stay groups.
     """
 
     def __init__(
@@ -57,14 +55,14 @@ class GroupCommit(Generic[T, R]):
                     [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limit))]
                 )
         finally:
-            # Here, and not only in the callback: who is woken by the last group puts the next item
-            # before callbacks run.
+            # Here, and not only in the callback: a task that the last group resumes puts the next
+            # item before callbacks run.
             self._running -= {asyncio.current_task()}
 
     async def _write_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             await self._commit(group)
-        except BaseException as fault:  # the writer is going away: nobody may wait for it for ever
+        except BaseException as fault:  # the writer is ending: no task may wait for it for ever
             for _, future in group:
                 if not future.done():
                     future.set_exception(

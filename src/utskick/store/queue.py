@@ -1,8 +1,8 @@
-"""The queue as rows: PgQueuer's table, written in our own transactions.
+"""The queue as rows: PgQueuer's table, written in the transactions of the store.
 
-PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must
-come and go in the same transaction as the delivery they stand for, and a claim must cost the same
-however many wait (docs/adr/0002).
+PgQueuer provides the schema and the heartbeat. Jobs are added, claimed and removed here: they must
+be written in the same transaction as the delivery they stand for, and a claim must cost the same
+however many wait (docs/explanation/adr/0002).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pgqueuer.domain.types import JobId, QueueManagerId
 from utskick.domain.channel import Priority
 from utskick.domain.message import lane_of
 
-#: NOTIFY channel: the payload names the lane that has new work.
+#: NOTIFY channel; the payload is the lane that has new work.
 WORK = "utskick_work"
 
 _LEVEL = {Priority.HIGH: 20, Priority.NORMAL: 10, Priority.BULK: 0}
@@ -29,7 +29,7 @@ _LEVEL = {Priority.HIGH: 20, Priority.NORMAL: 10, Priority.BULK: 0}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job: which delivery is to be looked at, and the lane it came from."""
+    """A claimed job: its delivery, and the lane it came from."""
 
     id: int
     lane: str
@@ -54,8 +54,10 @@ class Jobs:
         self._worker = QueueManagerId(worker_id)
 
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
-        """Up to ``count`` due jobs of these lanes, most urgent first; also those whose worker has
-        been silent for ``patience``."""
+        """Claim up to ``count`` due jobs of these lanes, most urgent first.
+
+        Also those whose worker has been silent for ``patience``.
+        """
         rows = await self._pool.fetch(
             """
             WITH due AS (
@@ -66,11 +68,14 @@ class Jobs:
                     ORDER BY execute_after, id LIMIT $2 FOR UPDATE SKIP LOCKED) q),
             silent AS (
                 SELECT id, priority, execute_after FROM pgqueuer
-                WHERE status = 'picked' AND entrypoint = ANY($1) AND heartbeat < now() - $4::interval
+                WHERE status = 'picked' AND entrypoint = ANY($1)
+                    AND heartbeat < now() - $4::interval
                 ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED),
-            chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f ORDER BY priority DESC, execute_after, id LIMIT $2),
+            chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f
+                ORDER BY priority DESC, execute_after, id LIMIT $2),
             picked AS (
-                UPDATE pgqueuer SET status = 'picked', heartbeat = now(), queue_manager_id = $3 WHERE id = ANY(ARRAY(SELECT id FROM chosen))
+                UPDATE pgqueuer SET status = 'picked', heartbeat = now(),
+                    queue_manager_id = $3 WHERE id = ANY(ARRAY(SELECT id FROM chosen))
                 RETURNING id, entrypoint, payload, priority, execute_after)
             SELECT id, entrypoint, payload FROM picked ORDER BY priority DESC, execute_after, id
             """,
@@ -88,13 +93,15 @@ class Jobs:
             await self._queries.update_heartbeat([JobId(i) for i in ids])
 
     async def give_back(self, ids: Sequence[int], delay: timedelta = timedelta(0)) -> None:
-        """Hand claimed jobs back at once, for any worker to take."""
+        """Return claimed jobs after a delay, for any worker to claim."""
         await self._pool.execute(
             """
             WITH back AS (
-                UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, execute_after = now() + $3
+                UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL,
+                    execute_after = now() + $3
                 WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2 RETURNING entrypoint)
-            SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane FROM back) l
+            SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane
+                FROM back) l
             """,
             ids,
             self._worker,
@@ -102,8 +109,7 @@ class Jobs:
         )
 
     async def finish(self, ids: Sequence[int]) -> None:
-        """Remove jobs that need nothing more, unless another worker has taken them over: it may be
-        sending just now."""
+        """Remove jobs, unless another worker has claimed them since: it may be sending now."""
         await self._pool.execute(
             "DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2",
             ids,
@@ -120,9 +126,11 @@ async def enqueue(
         WITH added AS (
             INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
             SELECT r.priority, r.lane, r.payload, r.due, 'queued'
-            FROM unnest($1::int[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r(priority, lane, payload, due)
+            FROM unnest($1::int[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r(priority, lane,
+                payload, due)
             RETURNING entrypoint)
-        SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane FROM added) l
+        SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane
+            FROM added) l
         """,
         [level(p) for _, p, _, _, _ in rows],
         [lane_of(c, p) for c, p, _, _, _ in rows],
@@ -132,10 +140,11 @@ async def enqueue(
 
 
 async def depth(pool: asyncpg.Pool) -> tuple[int, float]:
-    """(jobs that are due, age in seconds of the oldest of them)."""
+    """Return how many jobs are due, and the age in seconds of the oldest of them."""
     row = await pool.fetchrow(
         """
-        SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(execute_after)), 0) AS age
+        SELECT count(*) AS waiting, coalesce(extract(epoch
+            FROM now() - min(execute_after)), 0) AS age
         FROM pgqueuer WHERE status = 'queued' AND execute_after <= now()
         """
     )

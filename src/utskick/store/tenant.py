@@ -1,7 +1,6 @@
-"""One municipality's rows, and no other's: what answers requests asks as a role that PostgreSQL
-itself keeps to them (row-level security).
+"""Row-level security: requests see the rows of one municipality, enforced by PostgreSQL.
 
-Every statement names its municipality all the same; this is the second lock, for the day when one
+Every statement names its municipality all the same; this is the second check, for a statement that
 does not.
 """
 
@@ -15,13 +14,17 @@ import asyncpg
 
 
 def places(table: str) -> str:
-    """SQL, one row for each: from one entry of an index that begins with the municipality to the
-    next, however many rows there are."""
+    """Return SQL for the municipalities of a table, one row for each.
+
+    It goes from one entry of an index that begins with the municipality to the next, however many
+    rows there are.
+    """
     return f"""
         WITH RECURSIVE found AS (
             (SELECT municipality_id FROM {table} ORDER BY municipality_id LIMIT 1)
             UNION ALL
-            SELECT (SELECT n.municipality_id FROM {table} n WHERE n.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
+            SELECT (SELECT n.municipality_id FROM {table} n
+                WHERE n.municipality_id > found.municipality_id ORDER BY 1 LIMIT 1)
             FROM found WHERE found.municipality_id IS NOT NULL)
         SELECT municipality_id FROM found WHERE municipality_id IS NOT NULL
     """  # noqa: S608
@@ -29,15 +32,17 @@ def places(table: str) -> str:
 
 #: The role of requests. It owns nothing, and sees the rows whose municipality is the session's.
 ROLE: Final = "utskick_requests"
-#: The session's municipality, in the policies of the migrations.
+#: The setting with the session's municipality, in the policies of the schema.
 VARIABLE: Final = "utskick.municipality"
 
 _BIND: Final = f"SELECT set_config('{VARIABLE}', $1, false)"
 
 
 class Tenant:
-    """``fetch`` and the like as of a pool; each borrows a connection, binds it to the municipality,
-    and gives it back."""
+    """A pool bound to a municipality.
+
+    Each call borrows a connection, binds it to the municipality, and returns it.
+    """
 
     def __init__(self, pool: asyncpg.Pool, municipality_id: str) -> None:
         self._pool = pool
@@ -77,6 +82,8 @@ class Tenant:
 
 
 async def lower(connection: Any) -> None:
-    """Of a connection of requests: it acts as their role from here on, and sees nothing until it is
-    bound."""
+    """Set a connection to the role of requests.
+
+    It sees nothing until it is bound to a municipality.
+    """
     await connection.execute(f"SET ROLE {ROLE}")

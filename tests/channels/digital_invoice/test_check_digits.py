@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from stdnum import luhn
 
 from utskick.channels.digital_invoice.check_digits import (
+    has_length_digit,
     is_bank_day,
     is_bankgiro,
     is_ocr,
     is_plusgiro,
-    tells_its_length,
 )
 
 
@@ -57,8 +57,8 @@ def test_what_is_not_plain_digits_is_no_ocr(text: str) -> None:
 
 
 def test_an_ocr_may_tell_its_length() -> None:
-    assert tells_its_length("1234567899"[:8] + "09") is True
-    assert tells_its_length("123456789") is False
+    assert has_length_digit("1234567899"[:8] + "09") is True
+    assert has_length_digit("123456789") is False
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,9 @@ def test_every_code_of_kivras_table_has_its_meaning(code: str, kind: type[Any], 
     from multidict import CIMultiDict
 
     from utskick.channels.digital_invoice.kivra import read
-    from utskick.outgoing.http_client import Answer
+    from utskick.outgoing.http_client import HttpResponse
 
-    outcome = read(Answer(int(code[:3]), CIMultiDict({"x-error-code": code}), b"{}"))
+    outcome = read(HttpResponse(int(code[:3]), CIMultiDict({"x-error-code": code}), b"{}"))
     assert isinstance(outcome, kind)
     assert outcome.reason.code == word
 

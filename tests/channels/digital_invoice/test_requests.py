@@ -80,7 +80,7 @@ def test_a_right_invoice_is_planned_and_shown_as_it_was_asked_for(town: Town) ->
         (
             {"paymentReference": "47111"},
             "details.paymentReference",
-            "must be an OCR number: 2-25 digits with a right check digit",
+            "must be an OCR number: 2-25 digits with a valid check digit",
         ),
         (
             {"paymentReference": "1" * 26},
@@ -91,12 +91,12 @@ def test_a_right_invoice_is_planned_and_shown_as_it_was_asked_for(town: Town) ->
         (
             {"accountNumber": "991-2347"},
             "details.accountNumber",
-            "must be a BANKGIRO number: 7-8 digits with a right check digit",
+            "must be a BANKGIRO number: 7-8 digits with a valid check digit",
         ),
         (
             {"accountType": "PLUSGIRO", "accountNumber": "18-1"},
             "details.accountNumber",
-            "must be a PLUSGIRO number: 2-8 digits with a right check digit",
+            "must be a PLUSGIRO number: 2-8 digits with a valid check digit",
         ),
     ],
 )
@@ -136,7 +136,7 @@ def test_an_invoice_larger_than_kivra_takes_is_refused_with_its_size(town: Town)
     large = b64encode(b"%PDF-" + bytes(800_000)).decode()
     [(field, message)] = faults(town, body(files=[{**FILES[0], "content": large}])).items()
     assert field == "files"
-    assert message.startswith("the invoice would be 1067")
+    assert message.startswith("the encoded invoice would be 1067")
 
 
 def test_words_that_are_none_are_unreadable(town: Town) -> None:

@@ -23,7 +23,7 @@ from tests.channels.digital_mail.pki import ORGANIZATION, Authority, name
 from tests.contracts.provider import PATIENCE, SILENT
 from utskick.channels.digital_mail.channel import DigitalMailChannel, build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.directory.empty import Nobody
+from utskick.directory.empty import EmptyDirectory
 from utskick.domain.channel import Draft
 from utskick.domain.directory_ports import LegalId, Neighbours
 from utskick.domain.outcome import Deferred, Outcome
@@ -63,10 +63,10 @@ def text(status: int, words: str, **headers: str) -> Make:
     )
 
 
-def result(delivered: str, recipient: str = NUMBER) -> Make:
+def result(parse_delivery: str, recipient: str = NUMBER) -> Make:
     return soap(
         f'<ns8:deliverSecureResponse xmlns:ns8="{S3}" xmlns:ns10="{S1}">\n <ns8:return><ns10:TransId>{TRANS_ID}</ns10:TransId>'
-        f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{delivered}</ns10:Delivered></ns10:Status>"
+        f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{parse_delivery}</ns10:Delivered></ns10:Status>"
         f"</ns8:return></ns8:deliverSecureResponse>"
     )
 
@@ -121,7 +121,7 @@ def standing(recipient: str, address: str, **changes: str) -> str:
     )
 
 
-class People(Nobody):
+class People(EmptyDirectory):
     """A directory of the test: ``known``: party → number; ``asked``: the groups that were asked
     for."""
 
@@ -162,7 +162,7 @@ class Stage:
         self.people = People({ANNA: NUMBER})
         self.answers = dict(ANSWERS)
         self.register: Make | None = None
-        self.standings: dict[str, dict[str, str]] = {}
+        self.parse_reachability: dict[str, dict[str, str]] = {}
         self.keys: list[str] = []
         self.envelopes: list[bytes] = []
         self.headers: list[Mapping[str, str]] = []
@@ -229,7 +229,7 @@ class Stage:
         section = DigitalMailSettings.model_validate(
             {**members, "accounts": {"mm": self.settings(**account)}}
         )
-        made = build(section, Neighbours(self.people, Nobody()), self.clock)
+        made = build(section, Neighbours(self.people, EmptyDirectory()), self.clock)
         self.channels.append(made)
         return made
 
@@ -278,9 +278,9 @@ class Stage:
         if self.register is not None:
             return self.register()
         said = {
-            r: self.standings.get(r, {})
+            r: self.parse_reachability.get(r, {})
             for r in recipients
-            if self.standings.get(r, {}) != {"omitted": "yes"}
+            if self.parse_reachability.get(r, {}) != {"omitted": "yes"}
         }
         returns = "".join(
             standing(

@@ -93,7 +93,7 @@ def doorman(stage: Stage, tmp_path: Path) -> Iterator[Doorman]:
 async def test_a_certificate_that_an_operator_does_not_take_is_ours_and_nothing_was_sent(
     stage: Stage, doorman: Doorman, tmp_path: Path, which: str
 ) -> None:
-    stage.standings[NUMBER] = {"address": f"https://127.0.0.1:{doorman.port}/Service/v3"}
+    stage.parse_reachability[NUMBER] = {"address": f"https://127.0.0.1:{doorman.port}/Service/v3"}
     operators = {KIVRA: {"name": "Kivra", "hosts": [f"127.0.0.1:{doorman.port}"]}}
     key = new_id()
     prepared = await stage.channel_with(operators=operators).prepare(stage.draft(), key)
@@ -164,7 +164,7 @@ async def test_one_organisation_that_is_ill_makes_the_account_ill_and_is_told_fi
     (health,) = await stage.channel_with(senders=senders).look()
     assert not health.ok
     assert health.sentence.startswith("the certificate of 2120002387 expired on")
-    assert f"the register answers {ORGANIZATION}" in health.sentence
+    assert f"the register accepts {ORGANIZATION}" in health.sentence
 
 
 async def test_a_look_finds_a_register_that_is_gone(stage: Stage) -> None:
@@ -235,14 +235,14 @@ async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str
     [
         (
             {"password": "wrong"},
-            "key\n  cannot be used: there is no private key in PEM that the password opens",
+            "key\n  cannot be used: it is not a private key in PEM, or the password does not decrypt it",
         ),
         (
             {"other": True},
-            "key\n  cannot be used: the certificate and the key do not belong together",
+            "key\n  cannot be used: the certificate does not belong to the key",
         ),
-        ({"key_file": "a.pem"}, "must be left out where key_file is set"),
-        ({"pkcs12": "AAAA"}, "needs either certificate_file and key_file, or pkcs12_file"),
+        ({"key_file": "a.pem"}, "must be omitted where key_file is set"),
+        ({"pkcs12": "AAAA"}, "must have either certificate_file and key_file, or pkcs12_file"),
     ],
 )
 async def test_contents_that_do_not_fit_are_told_when_the_settings_are_read(

@@ -144,8 +144,8 @@ async def test_everything_that_is_wrong_with_the_content_is_told_at_once(stage: 
     )
     assert [(v.field, v.message[:62]) for v in found] == [
         ("attachments[1].content", "must be a PDF: its bytes do not begin with %PDF-"),
-        ("body", "must be HTML that a mailbox takes: line 1, column 1: <p> is no"),
-        ("body", "must be HTML that a mailbox takes: line 2, column 6: the attri"),
+        ("body", "must be HTML that mailboxes accept: line 1, column 1: <p> is n"),
+        ("body", "must be HTML that mailboxes accept: line 2, column 6: the attr"),
         (
             "sendDigitalMail.organizationNumber",
             "Sending organization is not registered as authorized sender",
@@ -270,8 +270,8 @@ async def ask(stage: Stage, *parties: str, asked: RequestContext = HERE) -> Any:
 async def test_mailboxes_are_told_in_the_order_asked(stage: Stage) -> None:
     unknown = "6a5c3d04-412d-11ec-973a-0242ac139999"
     stage.people.known = {ANNA: NUMBER, BO: "190001010001", CARIN: "190001010002"}
-    stage.standings["190001010001"] = {"type": "Not", "supplier": "", "accepted": "false"}
-    stage.standings["190001010002"] = {"supplier": OTHER, "name": "Brevdosan"}
+    stage.parse_reachability["190001010001"] = {"type": "Not", "supplier": "", "accepted": "false"}
+    stage.parse_reachability["190001010002"] = {"supplier": OTHER, "name": "Brevdosan"}
     assert await ask(stage, BO, unknown, ANNA, CARIN) == [
         {"partyId": BO, "reachable": False, "reason": "No service supplier available"},
         {

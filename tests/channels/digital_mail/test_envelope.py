@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tests.channels.digital_mail.pki import Authority, rsa_key
-from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.attachments import AttachmentElements
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery, length
 from utskick.channels.digital_mail.settings import OwnCertificate
@@ -73,7 +73,7 @@ def sealed(
     credentials: Credentials, content: dict[str, Any], files: tuple[Attachment, ...] = ()
 ) -> bytes:
     return Sealing(
-        delivery(HEAD, content, files, Enclosures()), HEAD.date, credentials.signer
+        delivery(HEAD, content, files, AttachmentElements()), HEAD.date, credentials.signer
     ).envelope()
 
 
@@ -107,7 +107,7 @@ def test_what_is_signed_is_canonical_as_it_is_written(content: dict[str, Any]) -
     document = b"".join(
         (
             f'<SignedDelivery xmlns="{M3}">'.encode(),
-            *delivery(HEAD, content, files, Enclosures()),
+            *delivery(HEAD, content, files, AttachmentElements()),
             b"</SignedDelivery>",
         )
     )
@@ -122,7 +122,7 @@ def test_what_is_signed_is_canonical_as_it_is_written(content: dict[str, Any]) -
     )
 )
 def test_any_text_is_canonical_and_read_back(text: str) -> None:
-    document = b"".join(delivery(HEAD, {"subject": text or "-"}, (), Enclosures())).decode()
+    document = b"".join(delivery(HEAD, {"subject": text or "-"}, (), AttachmentElements())).decode()
     wrapped = f'<SignedDelivery xmlns="{M3}">{document}</SignedDelivery>'
     assert unprefixed(wrapped) == wrapped
     assert ElementTree.fromstring(wrapped).findtext(f".//{{{M3}}}Subject") == (text or "-")
@@ -193,7 +193,7 @@ def test_equal_fingerprints_mean_equal_envelopes_and_any_change_shows(
     def sealing(
         content: dict[str, Any], date: str = HEAD.date, by: Credentials = credentials
     ) -> Sealing:
-        return Sealing(delivery(HEAD, content, (FILE,), Enclosures()), date, by.signer)
+        return Sealing(delivery(HEAD, content, (FILE,), AttachmentElements()), date, by.signer)
 
     first = sealing(FULL)
     assert sealing(dict(FULL)).fingerprint == first.fingerprint
@@ -235,13 +235,13 @@ def test_html_goes_out_as_the_caller_encoded_it(credentials: Credentials) -> Non
 
 def test_a_shared_file_is_encoded_once_and_the_cache_is_bounded() -> None:
     files = [Attachment.of(f"{n}.pdf", None, b"%PDF-" + bytes([n]) * 3000) for n in range(4)]
-    cache = Enclosures(limit=9000)
+    cache = AttachmentElements(limit=9000)
     first, _ = cache.pieces(files[0], "a.pdf")
     assert cache.pieces(files[0], "b.pdf")[0] is first
     for file in files[1:]:
         cache.pieces(file, "c.pdf")
     assert cache.pieces(files[0], "a.pdf")[0] is not first
-    assert sum(map(len, cache._kept.values())) == cache._size <= 9000
+    assert sum(map(len, cache._cache.values())) == cache._size <= 9000
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,7 @@ async def test_a_repeat_is_the_same_to_the_byte_whatever_changed_meanwhile(stage
     await stage.misbehave("timeout")
     assert isinstance(await stage.send(key), Uncertain)
     stage.clock.now += timedelta(days=1)
-    stage.standings[NUMBER] = {"type": "Not"}
+    stage.parse_reachability[NUMBER] = {"type": "Not"}
     sender = {
         "name": "Kommunen",
         "municipality": "2281",

@@ -50,7 +50,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def test_who_cannot_be_reached_is_told_apart(
     stage: Stage, changes: dict[str, str], code: str
 ) -> None:
-    stage.standings[NUMBER] = changes
+    stage.parse_reachability[NUMBER] = changes
     outcome = await stage.send(new_id())
     assert isinstance(outcome, Rejected)
     assert (outcome.reason.code, outcome.polite) == (code, False)
@@ -74,7 +74,7 @@ async def test_who_cannot_be_reached_is_told_apart(
     ],
 )
 async def test_an_address_that_is_not_on_the_list_is_not_called(stage: Stage, address: str) -> None:
-    stage.standings[NUMBER] = {"address": address.format(port=stage.port)}
+    stage.parse_reachability[NUMBER] = {"address": address.format(port=stage.port)}
     outcome = await stage.send(new_id())
     assert isinstance(outcome, Misconfigured)
     assert outcome.reason.code == "address-not-allowed"
@@ -170,8 +170,8 @@ async def test_a_register_that_does_not_answer_has_sent_nothing(
 
 async def test_an_answer_that_is_too_long_is_asked_for_in_halves(stage: Stage) -> None:
     stage.people.known = {ANNA: "190001010001", BO: "190001010002", CARIN: "190001010003"}
-    stage.standings["190001010002"] = {"name": "x" * 400_000}
-    stage.standings["190001010003"] = {"name": "x" * 700_000}
+    stage.parse_reachability["190001010002"] = {"name": "x" * 400_000}
+    stage.parse_reachability["190001010003"] = {"name": "x" * 700_000}
     prepared = await asyncio.gather(
         *(stage.channel.prepare(stage.draft(party), new_id()) for party in (ANNA, BO, CARIN))
     )

@@ -74,16 +74,16 @@ def test_the_organisation_is_that_of_the_settings_or_the_only_one_of_the_municip
         ({"senders": {"2120002411": {**SENDER, "name": "x"}}}, "at least 2 characters"),
         (
             {"senders": {"2120002411": {**SENDER, "key_file": None}}},
-            "needs either certificate_file and key_file, or pkcs12_file",
+            "must have either certificate_file and key_file, or pkcs12_file",
         ),
-        ({"senders": {"2120002411": {**SENDER, "pkcs12_file": "c.p12"}}}, "needs either"),
+        ({"senders": {"2120002411": {**SENDER, "pkcs12_file": "c.p12"}}}, "must have either"),
         (
             {"senders": {"2120002411": {"name": "Sundsvall", "municipality": "2281"}}},
-            "needs either",
+            "must have either",
         ),
         (
             {"senders": {"2120002411": {**SENDER, "former": [{"key_file": "b.pem"}]}}},
-            "needs either",
+            "must have either",
         ),
         (
             {

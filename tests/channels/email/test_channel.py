@@ -14,7 +14,7 @@ from tests.channels.digital_mail.pki import Authority, pem_of
 from tests.channels.email.test_requests import FILE, GOOD, PARTY
 from tests.channels.email.wire import ScriptedServer, channel_to
 from utskick.channels.email.channel import EmailChannel, build
-from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, compose
 from utskick.channels.email.requests import (
     EmailBatchRequest,
     EmailRequest,
@@ -190,7 +190,7 @@ def test_a_short_batch_is_planned_as_a_long_one() -> None:
 
 def test_the_limit_is_exactly_the_size_of_the_message() -> None:
     body = {"attachments": [{**FILE, "content": b64encode(b"x" * 5000).decode()}]}
-    size = len(compose(draft(plan(body)), new_id(), Encoded()).data)
+    size = len(compose(draft(plan(body)), new_id(), AttachmentCache()).data)
     plan(body, message_limit=size)
     with pytest.raises(Invalid) as caught:
         plan(body, message_limit=size - 1)
@@ -265,11 +265,10 @@ def test_without_an_account_nothing_is_accepted() -> None:
 SCHOOL = {"name": "Skolan", "address": "skolan@ange.se"}
 
 
-def handed_over(**content: Any) -> Draft:
+def handed_over(*, deferred: tuple[str, ...] = (), **content: Any) -> Draft:
     """As a message hands it over."""
-    return Draft(
-        "2281", {"subject": "Hej", "message": "Hej du", **content}, Recipient("anna@example.com")
-    )
+    members = {"subject": "Hej", "message": "Hej du", **content}
+    return Draft("2281", members, Recipient("anna@example.com"), deferred=deferred)
 
 
 async def test_what_another_channel_hands_over_is_from_the_sender_of_who_completed_it() -> None:
@@ -279,7 +278,7 @@ async def test_what_another_channel_hands_over_is_from_the_sender_of_who_complet
     ours = channel(sender=SCHOOL)
     await other.send(ours.completed(handed_over()), new_id(), "relay")
     await other.send(
-        ours.completed(handed_over(_sender={"name": "Badet", "address": "badet@ange.se"})),
+        ours.completed(handed_over(sender={"name": "Badet", "address": "badet@ange.se"})),
         new_id(),
         "relay",
     )
@@ -292,7 +291,7 @@ async def test_what_another_channel_hands_over_is_from_the_sender_of_who_complet
 def test_what_says_everything_itself_is_not_changed() -> None:
     for draft in (
         handed_over(_sender=SCHOOL),
-        handed_over(_sender=SCHOOL, _later=[], _domains=None),
+        handed_over(_sender=SCHOOL, deferred=("message",), _domains=None),
     ):
         assert channel().completed(draft) is draft
 
@@ -301,16 +300,16 @@ def test_what_says_everything_itself_is_not_changed() -> None:
     ("content", "domains", "fits"),
     [
         ({}, ["sundsvall.se"], True),  # the default may always be used
-        ({"_sender": SCHOOL}, None, True),
-        ({"_sender": SCHOOL}, ["ange.se"], True),
-        ({"_sender": SCHOOL}, ["sundsvall.se"], False),
+        ({"sender": SCHOOL}, None, True),
+        ({"sender": SCHOOL}, ["ange.se"], True),
+        ({"sender": SCHOOL}, ["sundsvall.se"], False),
     ],
 )
 async def test_a_sender_that_is_looked_at_later_is_held_to_the_domains_of_who_completed_it(
     content: dict[str, Any], domains: list[str] | None, fits: bool
 ) -> None:
     ours = channel(domains=domains, sender={"name": "Badet", "address": "badet@timra.se"})
-    draft = ours.completed(handed_over(**content, _later=["message"]))
+    draft = ours.completed(handed_over(**content, deferred=("message",)))
     for other in (channel(domains=["x.se"]), channel(domains=None), ours):
         found = await other.inspect(draft.content, (), RequestContext("2281"))
         assert (found == []) is fits

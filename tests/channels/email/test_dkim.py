@@ -15,8 +15,8 @@ from pydantic import SecretStr, ValidationError
 
 from tests.channels.email.wire import NOON, ScriptedServer, draft
 from utskick.channels.email.channel import build
-from utskick.channels.email.dkim import ROOM, Signatures
-from utskick.channels.email.mime import ComposedMail, Encoded, compose
+from utskick.channels.email.dkim import SIGNATURE_ROOM, Signatures
+from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose
 from utskick.channels.email.settings import DkimKey, EmailSettings
 from utskick.domain.errors import SettingsFault
 from utskick.domain.ids import new_id
@@ -52,7 +52,7 @@ def verifies(data: bytes) -> bool:
 
 
 def mail(**content: Any) -> ComposedMail:
-    return compose(draft(**content), new_id(), Encoded())
+    return compose(draft(**content), new_id(), AttachmentCache())
 
 
 def signatures(key_file: Path) -> Signatures:
@@ -84,7 +84,7 @@ def test_a_signature_is_the_same_on_every_attempt(key_file: Path) -> None:
     signed = signer.sign(one, NOON).data
     assert signed == signer.sign(one, NOON).data
     assert f"t={int(NOON.timestamp())};".encode() in signed
-    assert len(signed) - len(one.data) <= ROOM
+    assert len(signed) - len(one.data) <= SIGNATURE_ROOM
 
 
 def test_other_domains_are_not_signed(key_file: Path) -> None:

@@ -25,7 +25,7 @@ from tests.channels.email.wire import SENDER, draft
 from tests.contracts.provider import PATIENCE, SECRET, ProviderContract
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.graph import DEFERRED, MISCONFIGURED, REJECTED
-from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, compose
 from utskick.channels.email.requests import EmailRequest
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
@@ -166,7 +166,9 @@ async def test_the_request_is_the_one_that_microsoft_documents(stage: GraphStage
     assert request.headers["Content-Type"] == "text/plain"
     assert request.headers["Authorization"] == "Bearer token-1"
     message = b64decode(body, validate=True)
-    assert message == compose(draft(headers={"References": ["<a@b.se>"]}), key, Encoded()).data
+    assert (
+        message == compose(draft(headers={"References": ["<a@b.se>"]}), key, AttachmentCache()).data
+    )
     assert b"References: <a@b.se>\r\n" in message
 
 
@@ -299,7 +301,7 @@ def test_the_limit_is_exact(size: int) -> None:
         Attachment.of("ö", "text/plain", b"x" * size),
     )
     mail = replace(draft(message="å" * 100, htmlMessage="PHA+w6U="), attachments=files)
-    octets = len(compose(mail, UUID(int=0), Encoded()).data)
+    octets = len(compose(mail, UUID(int=0), AttachmentCache()).data)
     fits = -(-octets // 3) * 4
     assert both(fits).able(mail)[0] == "graph"
     assert both(fits - 4).able(mail) == ("smtp",)
@@ -311,7 +313,7 @@ async def test_a_municipality_that_has_only_graph_is_told_at_the_door() -> None:
         channel.plan(
             EmailRequest.model_validate({**GOOD, "message": "x" * 7000}), RequestContext("2281")
         )
-    assert "at most 6144 are carried" in caught.value.violations[0].message
+    assert "the limit is 6144" in caught.value.violations[0].message
     outcome = await channel.send(draft(message="x" * 7000), new_id(), "graph")
     assert isinstance(outcome, Rejected)
     assert channel.able(draft(message="x" * 7000)) == ("graph",)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tests.channels.email.wire import NOON
 from utskick.channels.email.addresses import wire_address
-from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, compose
 from utskick.channels.email.planning import plan
 from utskick.channels.email.requests import EmailRequest
 from utskick.channels.email.settings import EmailSettings
@@ -136,7 +136,7 @@ def check(request: EmailRequest) -> None:
     data = compose(
         Draft("2281", planned.content, planned.recipients[0], planned.attachments, created_at=NOON),
         KEY,
-        Encoded(),
+        AttachmentCache(),
     ).data
     message = message_from_bytes(data, policy=policy.SMTPUTF8)
     raw = message_from_bytes(data, policy=policy.compat32)

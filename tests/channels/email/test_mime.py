@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.channels.email.wire import NOON, SENDER, draft
 from utskick.channels.email.html_to_text import LIMIT, text_of
-from utskick.channels.email.mime import ComposedMail, Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
 
@@ -28,7 +28,7 @@ def html(markup: str) -> str:
 
 
 def mail(*attachments: Attachment, to: str = "anna@example.com", **content: Any) -> ComposedMail:
-    return compose(replace(draft(to, **content), attachments=attachments), KEY, Encoded())
+    return compose(replace(draft(to, **content), attachments=attachments), KEY, AttachmentCache())
 
 
 def read(sent: ComposedMail) -> EmailMessage:
@@ -186,7 +186,7 @@ def test_a_name_that_repeats_the_address_is_left_out() -> None:
 
 
 def test_a_shared_attachment_is_encoded_once_and_within_bounds() -> None:
-    encoded = Encoded(limit=3000)
+    encoded = AttachmentCache(limit=3000)
     first, second = (Attachment.of(name, None, name.encode() * 1000) for name in ("a", "b"))
     part = encoded.part(first)
     assert encoded.part(first) is part

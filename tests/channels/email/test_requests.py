@@ -118,7 +118,7 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ),
         (
             {"headers": {"References": ["<a@b>"] * 10001}},
-            [("headers.References", "must not be longer than 50000 characters in all")],
+            [("headers.References", "must not be longer than 50000 characters in total")],
         ),
         ({"attachments": [None]}, [("attachments[0]", "must not be null")]),
         ({"subject": None}, [("subject", "must not be blank")]),
@@ -185,11 +185,11 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ),
         (
             {"headers": {"Message-ID": ["<a@b>", "<c@d>"]}},
-            [("headers.Message-ID", "must hold one value only")],
+            [("headers.Message-ID", "must have exactly one value")],
         ),
         (
             {"headers": {"In-Reply-To": ["<a@å>"]}},
-            [("headers.In-Reply-To", "must hold only visible ASCII characters, and no '=?'")],
+            [("headers.In-Reply-To", "must contain only visible ASCII characters, and no '=?'")],
         ),
         (
             {"headers": {"References": [f"<{'a' * 990}@b>"]}},

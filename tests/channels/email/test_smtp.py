@@ -20,7 +20,7 @@ from tests.channels.email.wire import (
 )
 from tests.contracts.provider import ProviderContract
 from utskick.channels.email.channel import EmailChannel
-from utskick.channels.email.smtp_replies import Reply, Step, verdict
+from utskick.channels.email.smtp_replies import Reply, Step, outcome_of
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 
@@ -354,7 +354,7 @@ async def test_an_account_that_left_the_settings_sends_nothing(channel: EmailCha
     ],
 )
 def test_what_a_reply_means(step: Step, code: int, text: str, kind: type, named: str) -> None:
-    outcome = verdict(step, Reply(code, text))
+    outcome = outcome_of(step, Reply(code, text))
     assert type(outcome) is kind
     assert not isinstance(outcome, Sent)
     assert outcome.reason.code == named

@@ -17,7 +17,7 @@ from utskick.channels.push.webpush import WebPush
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Rejected
-from utskick.outgoing.address_guard import Guard, origin_of
+from utskick.outgoing.address_guard import AddressGuard, origin_of
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_a_name_that_stands_for_a_closed_address_too_is_rejected_and_not_c
             "hosts": ["*"],
         }
     )
-    provider = WebPush(account, Guard(inner=names))
+    provider = WebPush(account, AddressGuard(inner=names))
     made = BROWSER.subscription("https://push.evil.example")
     outcome = await provider.send(payload.read(CONTENT, new_id(), 60, utc_now()), made)
     await provider.close()

@@ -380,5 +380,7 @@ def test_a_service_account_is_given_in_one_way(tmp_path: Path, sources: tuple[st
     file = key_file(tmp_path)
     given = {"service_account": file.read_text(), "service_account_file": file}
     account = {"provider": "fcm", "project": "p", **{name: given[name] for name in sources}}
-    with pytest.raises(ValidationError, match="they say the same" if sources else "is needed: set"):
+    with pytest.raises(
+        ValidationError, match="they are alternatives" if sources else "must be set: "
+    ):
         PushSettings.model_validate({"accounts": {"apps": account}})

@@ -57,9 +57,9 @@ def violations(said: dict[str, Any]) -> list[Violation]:
         ({"url": "http://sundsvall.se"}, "url", "must be an https address"),
         ({"url": "javascript:alert(1)"}, "url", "must be an https address"),
         ({"url": "https://user:word@sundsvall.se"}, "url", "must be an https address"),
-        ({"topic": "a" * 33}, "topic", "must be 1-32 of letters, digits, '-' and '_'"),
-        ({"topic": "bok 17"}, "topic", "must be 1-32 of letters, digits, '-' and '_'"),
-        ({"topic": "bok\n"}, "topic", "must be 1-32 of letters, digits, '-' and '_'"),
+        ({"topic": "a" * 33}, "topic", "must be 1 to 32 letters, digits, '-' or '_'"),
+        ({"topic": "bok 17"}, "topic", "must be 1 to 32 letters, digits, '-' or '_'"),
+        ({"topic": "bok\n"}, "topic", "must be 1 to 32 letters, digits, '-' or '_'"),
         ({"ttl": -1}, "ttl", "must be between 0 and 2419200"),
         ({"ttl": 2_419_201}, "ttl", "must be between 0 and 2419200"),
         ({"reference": ""}, "reference", "must be 1-64 printable characters"),
@@ -124,7 +124,7 @@ def test_what_fits_is_counted_in_bytes_and_one_more_is_too_much(character: str) 
     assert violations(body(message=fits)) == []
     [found] = violations(body(message=fits + character))
     assert found.field == "message"
-    assert found.message.endswith("are carried")
+    assert "the limit is" in found.message
 
 
 def test_the_largest_payload_fits_into_what_a_push_service_takes_and_into_one_record() -> None:
@@ -143,8 +143,8 @@ def test_nothing_that_is_accepted_is_too_large_on_the_wire(message: str, title: 
         orjson.JSONEncodeError,
     ):  # lone surrogates are refused by the rules before
         return
-    shown = payload.read({"title": title, "message": message}, new_id(), 0, utc_now()).shown()
-    assert len(shown) <= 3993 or found
+    encoded = payload.read({"title": title, "message": message}, new_id(), 0, utc_now()).encode()
+    assert len(encoded) <= 3993 or found
 
 
 async def test_what_another_request_hands_over_must_fit_too() -> None:

@@ -71,7 +71,7 @@ OTHER = [
 
 @pytest.mark.parametrize("text", OTHER, ids=range(len(OTHER)))
 def test_what_is_no_key_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match="must be a private key on P-256") as caught:
+    with pytest.raises(ValueError, match="must be a P-256 private key") as caught:
         read_key(text)
     assert not text or text not in str(caught.value)
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.channels.slack.stage import BROUGHT, OURS, SlackStage, draft
 from tests.contracts.provider import SECRET, ProviderContract
+from utskick.channels.slack.responses import CONFIGURATION as OUR_FAULTS
 from utskick.channels.slack.responses import (
     DUPLICATE,
     IN_DOUBT,
@@ -20,7 +21,6 @@ from utskick.channels.slack.responses import (
     TOKEN,
     by_error,
 )
-from utskick.channels.slack.responses import OURS as OUR_FAULTS
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 

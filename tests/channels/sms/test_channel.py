@@ -142,7 +142,7 @@ def test_a_text_over_the_limit_is_refused_with_both_numbers() -> None:
         SMS.plan(one(message="a" * 306 + "b"), RequestContext("2281"))
     (violation,) = fault.value.violations
     assert violation.field == "message"
-    assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters), and the limit is 2."
+    assert violation.message == "takes 3 SMS segments (GSM-7, 307 characters); the limit is 2."
     assert SMS.plan(one(message="a" * 306), RequestContext("2281")).remarks["sms"]["segments"] == 2
 
 
@@ -277,9 +277,10 @@ def test_without_an_account_nothing_is_accepted() -> None:
         build(SmsSettings()).plan(one(), RequestContext("2281"))
 
 
-def handed_over(**content: Any) -> Draft:
+def handed_over(*, deferred: tuple[str, ...] = (), **content: Any) -> Draft:
     """As a message hands it over."""
-    return Draft("2281", {"message": "Hej", **content}, Recipient("+46701740605"))
+    members = {"message": "Hej", **content}
+    return Draft("2281", members, Recipient("+46701740605"), deferred=deferred)
 
 
 async def test_what_another_channel_hands_over_gets_the_sender_of_who_completed_it() -> None:
@@ -301,7 +302,7 @@ async def test_what_another_channel_hands_over_gets_the_sender_of_who_completed_
     [
         {"sender": "Badet"},
         {"_sender": "Badet"},
-        {"sender": "Badet", "_later": [], "_segmentLimit": 3},
+        {"sender": "Badet", "deferred": ("message",), "_segmentLimit": 3},
     ],
 )
 def test_what_says_everything_itself_is_not_changed(content: dict[str, Any]) -> None:
@@ -313,9 +314,9 @@ def test_what_says_everything_itself_is_not_changed(content: dict[str, Any]) -> 
 async def test_a_text_that_is_measured_later_is_measured_by_the_limit_of_who_completed_it(
     limit: int, other: int, fits: bool
 ) -> None:
-    """``_later``: of a message nobody knows at its acceptance whether it will be an SMS."""
+    """``deferred``: of a message nobody knows at its acceptance whether it will be an SMS."""
     completed = build(SmsSettings(segment_limit=limit)).completed(
-        handed_over(message="a" * 200, _later=["message"])
+        handed_over(message="a" * 200, deferred=("message",))
     )
     found = await build(SmsSettings(segment_limit=other)).inspect(
         completed.content, (), RequestContext("2281")

@@ -109,7 +109,8 @@ def test_sami_goes_as_it_is() -> None:
 
 def test_the_notice_names_each_typographic_character_and_the_price() -> None:
     assert measure("a" * 100 + "’–’").notice == (
-        "U+2019 (’), U+2013 (–) can only be said in UCS-2, which takes 2 segments; with plain characters instead it would be 1 segment."
+        "U+2019 (’), U+2013 (–) requires UCS-2 encoding, 2 segments;"
+        " with plain characters the text would take 1 segment."
     )
 
 

@@ -10,6 +10,12 @@ from utskick.channels.sms.sender_id import SenderId
 ADAPTER = TypeAdapter(SenderId)
 
 
+def _alphabet(codes: str) -> str:
+    return (
+        f"must contain only characters of the GSM-7 basic alphabet, which does not include {codes}"
+    )
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
@@ -34,23 +40,21 @@ def test_only_the_swedish_letters_are_exchanged(written: str, said: str) -> None
         ("abcdefghijkl", ["size must be between 3 and 11"]),
         (
             "Šibenik",
-            ["must hold only characters of the GSM-7 basic alphabet, which U+0160 is not part of"],
+            [_alphabet("U+0160")],
         ),
         (
             "10 €",
-            ["must hold only characters of the GSM-7 basic alphabet, which U+20AC is not part of"],
+            [_alphabet("U+20AC")],
         ),
         (
             "a\nbc\rd",
-            [
-                "must hold only characters of the GSM-7 basic alphabet, which U+000A, U+000D is not part of"
-            ],
+            [_alphabet("U+000A, U+000D")],
         ),
         (
             "\x00č",
             [
                 "size must be between 3 and 11",
-                "must hold only characters of the GSM-7 basic alphabet, which U+0000, U+010D is not part of",
+                _alphabet("U+0000, U+010D"),
             ],
         ),
     ],

@@ -23,7 +23,7 @@ from tests.channels.sms.smsc import (
 )
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel
-from utskick.channels.sms.smpp.receipts import is_receipt, word_of
+from utskick.channels.sms.smpp.receipts import delivery_status, is_receipt
 from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unauthorized
 from utskick.domain.ids import new_id
@@ -206,7 +206,9 @@ async def test_a_receipt_that_is_no_pdu_inside_is_not_taken_and_the_session_live
     ],
 )
 def test_the_state_in_the_text_decides(stat: str, report: Report, code: str | None) -> None:
-    word = word_of(smpp34.DeliverSm("a", "b", receipt_text("x-1", stat, "0A1"), esm_class=4))
+    word = delivery_status(
+        smpp34.DeliverSm("a", "b", receipt_text("x-1", stat, "0A1"), esm_class=4)
+    )
     assert word is not None
     assert (word.reference, word.report, word.reason and word.reason.code) == ("x-1", report, code)
     if word.reason is not None:
@@ -232,7 +234,7 @@ def test_the_optional_parameters_decide_before_the_text(state: int, report: Repo
     ]
     message = smpp34.DeliverSm("a", "b", receipt_text("wrong", "EXPIRED"), tlvs=tlvs)
     assert is_receipt(message)
-    word = word_of(message)
+    word = delivery_status(message)
     assert word is not None
     assert (word.reference, word.report) == ("right", report)
 
@@ -241,22 +243,22 @@ def test_a_receipt_may_stand_in_the_payload() -> None:
     message = smpp34.DeliverSm(
         "a", "b", b"", esm_class=4, tlvs=[smpp34.Tlv(PAYLOAD, receipt_text("x-1"))]
     )
-    word = word_of(message)
+    word = delivery_status(message)
     assert word is not None
     assert word.reference == "x-1"
 
 
 def test_what_people_wrote_says_nothing_about_the_delivery() -> None:
     text = b"sub:001 dlvrd:000 stat:UNDELIV err:011 text:id:other stat:DELIVRD err:000"
-    assert word_of(smpp34.DeliverSm("a", "b", text, esm_class=4)) is None
-    word = word_of(smpp34.DeliverSm("a", "b", b"id:mine " + text, esm_class=4))
+    assert delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4)) is None
+    word = delivery_status(smpp34.DeliverSm("a", "b", b"id:mine " + text, esm_class=4))
     assert word is not None
     assert (word.reference, word.report) == ("mine", Report.FAILED)
 
 
 @given(st.binary(max_size=120))
 def test_no_text_breaks_the_reading(text: bytes) -> None:
-    word = word_of(smpp34.DeliverSm("a", "b", text, esm_class=4))
+    word = delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4))
     assert word is None or word.reference
 
 
@@ -284,6 +286,6 @@ async def test_nothing_is_logged_of_people(
         await sending
     out, err = capfd.readouterr()
     said = caplog.text + out + err
-    assert "receipt-not-kept" in said
+    assert "receipt-not-stored" in said
     for secret in (SECRET, "46701740605", "Din bok"):
         assert secret not in said

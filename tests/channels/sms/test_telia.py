@@ -14,7 +14,7 @@ from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent
-from utskick.outgoing.http_client import Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, Timeouts
 from utskick.outgoing.token import Token, TokenSource
 
 ANSWERS = {
@@ -149,7 +149,7 @@ async def test_a_token_is_renewed_before_its_end(
     stage.token_answers = [
         json(200, {"access_token": "first", **({"expires_in": life} if life else {})})
     ]
-    wire, now = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]
+    wire, now = HttpClient(concurrency=1, timeouts=Timeouts(0.3, 0.3)), [1000.0]
     token = Token(
         TokenSource(str(stage.server.make_url("/token")), "me", "s:e/c"), wire, lambda: now[0]
     )
@@ -161,7 +161,7 @@ async def test_a_token_is_renewed_before_its_end(
 
 
 async def test_a_late_refusal_of_an_old_token_leaves_the_new_one_alone(stage: ServerStage) -> None:
-    wire = Outgoing(concurrency=1, timeouts=Timeouts(0.3, 0.3))
+    wire = HttpClient(concurrency=1, timeouts=Timeouts(0.3, 0.3))
     token = Token(TokenSource(str(stage.server.make_url("/token")), "me", SECRET), wire)
     assert await token.get() == "token-1"
     for _ in range(2):

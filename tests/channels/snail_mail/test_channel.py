@@ -140,8 +140,8 @@ async def test_pdfs_are_looked_at_also_when_nobody_is_named() -> None:
     finally:
         await letters.close()
     assert [(v.field, v.message.partition(" mm")[0]) for v in told] == [
-        ("attachments[1]", "is no PDF"),
-        ("attachments[2]", "page 1: something is printed 100-140"),
+        ("attachments[1]", "is not a PDF"),
+        ("attachments[2]", "page 1: printed content 100-140"),
     ]
 
 
@@ -160,7 +160,7 @@ async def test_a_text_is_set_once_to_see_that_it_fits() -> None:
     finally:
         await letters.close()
     assert told.field == "text"
-    assert re.fullmatch("set as a letter has [0-9]+ pages, and the limit is 2", told.message)
+    assert re.fullmatch("typeset as a letter has [0-9]+ pages; the limit is 2", told.message)
 
 
 async def test_a_character_that_no_font_has_is_named() -> None:

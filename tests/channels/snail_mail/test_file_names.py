@@ -18,7 +18,7 @@ from utskick.channels.snail_mail.file_names import (
     file_name,
     segment,
     sums,
-    transliterated,
+    transliterate,
 )
 from utskick.channels.snail_mail.settings import HandoverLayout
 
@@ -146,13 +146,13 @@ def test_a_cell_is_text(text: str, written: str) -> None:
 def test_what_latin_1_cannot_hold_is_spelled_so_that_it_can_be_read(
     text: str, written: str
 ) -> None:
-    assert transliterated(text, "iso-8859-1") == written
-    assert transliterated(text, "utf-8").encode()
+    assert transliterate(text, "iso-8859-1") == written
+    assert transliterate(text, "utf-8").encode()
 
 
 @given(TEXT)
 def test_no_letter_becomes_a_question_mark(text: str) -> None:
-    written = transliterated(text, "iso-8859-1")
+    written = transliterate(text, "iso-8859-1")
     written.encode("iso-8859-1")
     assert written.count("?") <= text.count("?") + sum(text.count(ch) for ch in "？﹖⁇⁈⁉︖") * 2
 

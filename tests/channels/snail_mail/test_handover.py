@@ -24,7 +24,7 @@ from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf, prepared, to_folder
 from utskick.channels.snail_mail.folder import Folder, fault_of
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.letters import Bench
+from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
 from utskick.channels.snail_mail.storage import StorageFault, forbidden
@@ -345,8 +345,8 @@ THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten")
 async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
     tmp_path: Path, fault: BaseException, after: bool
 ) -> None:
-    inspection = PreflightClient(Limits())
-    bench = Bench(PROFILES["free-v2"], inspection)
+    preflight = PreflightClient(Limits())
+    composer = LetterComposer(PROFILES["free-v2"], preflight)
     step, struck = 0, True
     while struck:
         step += 1
@@ -354,7 +354,7 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
         root.mkdir()
         frail = Frail(root, step, after=after, fault=fault)
         try:
-            outcome: Outcome | None = await HandOver(frail, HandoverLayout(), bench, key).run(
+            outcome: Outcome | None = await HandOver(frail, HandoverLayout(), composer, key).run(
                 batch(*THREE)
             )
         except Crash:
@@ -370,7 +370,10 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
             check=False,
         )
         again = await HandOver(
-            Folder(FolderAccount(provider="folder", path=str(root))), HandoverLayout(), bench, key
+            Folder(FolderAccount(provider="folder", path=str(root))),
+            HandoverLayout(),
+            composer,
+            key,
         ).run(batch(*THREE))
         assert isinstance(again, Sent)
         assert whole(root)
@@ -379,7 +382,7 @@ async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
             f"{d}/joe01doe_{BATCH}/KLAR" for d in ("Kultur", "Skola", "Vatten")
         ]
         assert [path.name for path in (root / ".utskick" / str(key)).iterdir()] == ["ready"]
-    await inspection.close()
+    await preflight.close()
     assert step > 20
 
 
@@ -407,14 +410,14 @@ class Overtaken(Folder):
 async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(
     tmp_path: Path,
 ) -> None:
-    key, bench = new_id(), Bench(PROFILES["free-v2"], PreflightClient(Limits()))
+    key, composer = new_id(), LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
         frail = Frail(tmp_path, 25, after=True, fault=StorageFault("unreachable", "gone"))
-        return await HandOver(frail, HandoverLayout(), bench, key).run(batch(*THREE))
+        return await HandOver(frail, HandoverLayout(), composer, key).run(batch(*THREE))
 
-    outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), bench, key).run(
+    outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), composer, key).run(
         batch(prepared())
     )
     assert isinstance(outcome, Deferred)
@@ -441,20 +444,20 @@ class Locked(Folder):
 async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(
     tmp_path: Path,
 ) -> None:
-    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
+    composer = LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
     for name, expected in (("Kultur", Misconfigured), ("Skola", Uncertain)):
         (tmp_path / name).mkdir()
         outcome = await HandOver(
-            Locked(tmp_path / name, name), HandoverLayout(), bench, new_id()
+            Locked(tmp_path / name, name), HandoverLayout(), composer, new_id()
         ).run(batch(*THREE))
         assert isinstance(outcome, expected)
         assert outcome.reason.code == "refused-access"
 
 
 async def test_a_full_disk_defers_leaves_nothing_and_the_repeat_works(tmp_path: Path) -> None:
-    bench = Bench(PROFILES["free-v2"], PreflightClient(Limits()))
+    composer = LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
     frail = Frail(tmp_path, 4, after=False, fault=StorageFault("target-full", "full"))
-    outcome = await HandOver(frail, HandoverLayout(), bench, key := new_id()).run(batch(*THREE))
+    outcome = await HandOver(frail, HandoverLayout(), composer, key := new_id()).run(batch(*THREE))
     assert isinstance(outcome, Deferred)
     assert list((tmp_path / ".utskick" / str(key)).iterdir()) == []
     assert isinstance(await hand_over(tmp_path, batch(*THREE), key), Sent)

@@ -15,41 +15,43 @@ from hypothesis import strategies as st
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
-from utskick.channels.snail_mail.preflight import MEMORY, Looked, look
+from utskick.channels.snail_mail.preflight import MEMORY, PreflightRules, check
 from utskick.channels.snail_mail.preflight_client import PreflightClient
-from utskick.channels.snail_mail.preflight_pool import Child
+from utskick.channels.snail_mail.preflight_pool import PreflightWorker
 from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
 
 STRICT = Profile(window=LEFT, zones=(POSTNORD, CITYMAIL))
 TOO_COMPLEX = (
-    "is too complex to be checked: it needs more time or memory than a letter of its size should"
+    "is too complex to check: it needs more time or memory than a letter of its size should"
 )
 
 
 @pytest.fixture
-async def inspection() -> AsyncIterator[PreflightClient]:
+async def preflight() -> AsyncIterator[PreflightClient]:
     opened = PreflightClient(Limits())
     yield opened
     await opened.close()
 
 
 async def findings(
-    inspection: PreflightClient, data: bytes, profile: Profile = STRICT
+    preflight: PreflightClient, data: bytes, profile: Profile = STRICT
 ) -> Sequence[str]:
-    return (await inspection.look(Attachment.of("a.pdf", None, data), profile)).findings
+    return (await preflight.check(Attachment.of("a.pdf", None, data), profile)).findings
 
 
-BOTH = Looked(50, [(z.name, z.x, z.y, z.width, z.height, False) for z in (POSTNORD, CITYMAIL)])
+BOTH = PreflightRules(
+    50, [(z.name, z.x, z.y, z.width, z.height, False) for z in (POSTNORD, CITYMAIL)]
+)
 
 
-def seen(data: bytes, looked: Looked = BOTH) -> Sequence[str]:
+def seen(data: bytes, rules: PreflightRules = BOTH) -> Sequence[str]:
     """What the child finds, without the child."""
-    return tuple(look(data, looked)["findings"])
+    return tuple(check(data, rules)["findings"])
 
 
-async def test_a_plain_letter_passes_and_its_pages_are_counted(inspection: PreflightClient) -> None:
-    found = await inspection.look(Attachment.of("a.pdf", None, letter(3)), STRICT)
+async def test_a_plain_letter_passes_and_its_pages_are_counted(preflight: PreflightClient) -> None:
+    found = await preflight.check(Attachment.of("a.pdf", None, letter(3)), STRICT)
     assert (found.findings, found.pages) == ((), 3)
 
 
@@ -59,7 +61,7 @@ def test_words_that_look_like_scripts_are_none() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"hej", b"PK\x03\x04" * 300, b"<html>"], ids=str)
 def test_what_is_no_pdf_is_named(data: bytes) -> None:
-    assert seen(data) == ("is no PDF",)
+    assert seen(data) == ("is not a PDF",)
 
 
 @pytest.mark.parametrize("size", [0.2, 0.5, 0.9, 0.99])
@@ -90,7 +92,7 @@ def test_scripts_are_found_wherever_they_hang(change, packed: bool) -> None:
 
     how = ObjectStreamMode.generate if packed else ObjectStreamMode.disable
     told = seen(changed(change, object_stream_mode=how))
-    assert told == ("holds a script or an action that a printed letter has no use for",)
+    assert told == ("contains a script or an action, which a printed letter must not have",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_scripts_are_found_wherever_they_hang(change, packed: bool) -> None:
     ids=lambda f: f.__name__,
 )
 def test_embedded_files_are_found(change) -> None:
-    assert seen(changed(change)) == ("holds an embedded file or medium",)
+    assert seen(changed(change)) == ("contains an embedded file or medium",)
 
 
 def test_a_page_that_is_not_a4_is_named_with_its_size() -> None:
@@ -117,37 +119,37 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
-    inspection = PreflightClient(Limits(page_limit=2, size_limit=5000))
+    preflight = PreflightClient(Limits(page_limit=2, size_limit=5000))
     try:
-        assert await findings(inspection, letter(2)) == ()
-        assert await findings(inspection, letter(3)) == ("has 3 pages, and the limit is 2",)
-        assert await findings(inspection, letter() + b" " * 5000) == (
-            f"is {len(letter()) + 5000} bytes, and the limit is 5000",
+        assert await findings(preflight, letter(2)) == ()
+        assert await findings(preflight, letter(3)) == ("has 3 pages; the limit is 2",)
+        assert await findings(preflight, letter() + b" " * 5000) == (
+            f"is {len(letter()) + 5000} bytes; the limit is 5000",
         )
     finally:
-        await inspection.close()
+        await preflight.close()
 
 
 def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
     told = seen(letter(2, ink=lambda number: box(100, 280, 40, 5)))
     assert told == (
-        "page 1: something is printed 100-140 mm from the left and 280-285 mm from the top, which must be left empty "
+        "page 1: printed content 100-140 mm from the left and 280-285 mm from the top, in the area that must be empty "
         "for PostNord's sorting code (150 x 30 mm, bottom right)",
     )
     (told,) = seen(letter(ink=lambda number: box(190, 2, 10, 4)))
     assert told.startswith(
-        "page 1: something is printed 190-200 mm from the left and 2-6 mm from the top"
+        "page 1: printed content 190-200 mm from the left and 2-6 mm from the top"
     )
     assert "CityMail" in told
 
 
-async def test_zones_of_every_page_where_the_profile_says_so(inspection: PreflightClient) -> None:
+async def test_zones_of_every_page_where_the_profile_says_so(preflight: PreflightClient) -> None:
     data = letter(3, ink=lambda number: box(100, 280, 40, 5) if number == 3 else b"")
-    assert await findings(inspection, data, Profile(window=LEFT, zones=(POSTNORD,))) == ()
+    assert await findings(preflight, data, Profile(window=LEFT, zones=(POSTNORD,))) == ()
     (told,) = await findings(
-        inspection, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all")
+        preflight, data, Profile(window=LEFT, zones=(POSTNORD,), zone_pages="all")
     )
-    assert told.startswith("page 3: something is printed 100-140 mm")
+    assert told.startswith("page 3: printed content 100-140 mm")
 
 
 @pytest.mark.parametrize(
@@ -175,10 +177,10 @@ def test_every_mark_in_the_zone_is_found_where_it_is(
     left: float, top: float, width: float, height: float
 ) -> None:
     zone = PROFILES["postnord-v2"].zones[0]
-    looked = Looked(50, [(zone.name, zone.x, zone.y, zone.width, zone.height, False)])
-    (told,) = look(letter(ink=lambda number: box(left, top, width, height)), looked)["findings"]
+    rules = PreflightRules(50, [(zone.name, zone.x, zone.y, zone.width, zone.height, False)])
+    (told,) = check(letter(ink=lambda number: box(left, top, width, height)), rules)["findings"]
     words = told.replace("-", " ").split()
-    found = [float(words[i]) for i in (5, 6, 12, 13)]
+    found = [float(words[i]) for i in (4, 5, 11, 12)]
     assert found == pytest.approx([left, left + width, top, top + height], abs=1.1)
 
 
@@ -186,33 +188,37 @@ def test_annotations_and_form_fields_are_ink_too() -> None:
     from pikepdf import Array, Dictionary, Name
 
     def stamp(pdf) -> None:
-        look = pdf.make_stream(
+        check = pdf.make_stream(
             b"0 g 0 0 50 20 re f", Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 50, 20]
         )
         stamp = Dictionary(
-            Type=Name.Annot, Subtype=Name.Stamp, Rect=[400, 30, 450, 50], F=4, AP=Dictionary(N=look)
+            Type=Name.Annot,
+            Subtype=Name.Stamp,
+            Rect=[400, 30, 450, 50],
+            F=4,
+            AP=Dictionary(N=check),
         )
         pdf.pages[0].Annots = Array([pdf.make_indirect(stamp)])
 
     (told,) = seen(changed(stamp))
-    assert told.startswith("page 1: something is printed 141-159 mm from the left")
+    assert told.startswith("page 1: printed content 141-159 mm from the left")
 
 
 BOMBS = {
-    "5000-pages": (lambda: pdfs.many_pages(5000), "has 5000 pages, and the limit is 50"),
+    "5000-pages": (lambda: pdfs.many_pages(5000), "has 5000 pages; the limit is 50"),
     "content": (pdfs.content_bomb, TOO_COMPLEX),
     "object-stream": (pdfs.object_stream_bomb, (TOO_COMPLEX, "is damaged and cannot be read")),
     "nested-forms": (pdfs.nested_forms, TOO_COMPLEX),
     "pixel-flood": (
         pdfs.pixel_flood,
-        "page 1 holds pictures of 4800 MB when unpacked, and the limit is 108 MB",
+        "page 1 contains images of 4800 MB when decoded; the limit is 108 MB",
     ),
     "circular-pages": (pdfs.circular_pages, "is damaged and cannot be read"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
-async def test_bombs_are_refused_within_300_ms(inspection: PreflightClient, name: str) -> None:
+async def test_bombs_are_refused_within_300_ms(preflight: PreflightClient, name: str) -> None:
     make, expected = BOMBS[name]
     data = make()
     begun = processor_time()
@@ -221,13 +227,13 @@ async def test_bombs_are_refused_within_300_ms(inspection: PreflightClient, name
     start = processor_time() - begun
     took, spent = [], []
     for trial in range(3):
-        await findings(inspection, letter())  # the child has started
+        await findings(preflight, letter())  # the child has started
         before, begun = processor_time(), time.perf_counter()
-        (said,) = await findings(inspection, data + b"\n%" * trial)
+        (said,) = await findings(preflight, data + b"\n%" * trial)
         took.append(time.perf_counter() - begun)
         spent.append(processor_time() - before - start)
         assert said in (expected if isinstance(expected, tuple) else (expected,))
-        assert await findings(inspection, letter(2)) == ()
+        assert await findings(preflight, letter(2)) == ()
         if took[-1] < 0.3:
             break
     # On a machine that others use as well, the clock says more about them.
@@ -240,9 +246,9 @@ def processor_time() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: PreflightClient) -> None:
-    await findings(inspection, letter())
-    (child,) = inspection.children.idle
+async def test_the_child_cannot_have_more_memory_than_200_mb(preflight: PreflightClient) -> None:
+    await findings(preflight, letter())
+    (child,) = preflight.pool.idle
     limits = Path(f"/proc/{child._process.pid}/limits").read_text()
     (line,) = [line for line in limits.splitlines() if line.startswith("Max address space")]
     assert line.split()[3:5] == [str(MEMORY)] * 2
@@ -250,44 +256,44 @@ async def test_the_child_cannot_have_more_memory_than_200_mb(inspection: Preflig
 
 
 async def test_a_pdf_is_looked_at_once(
-    inspection: PreflightClient, monkeypatch: pytest.MonkeyPatch
+    preflight: PreflightClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = pdfs.nested_forms()
-    assert await findings(inspection, data) == (TOO_COMPLEX,)
-    monkeypatch.setattr(Child, "ask", None)
-    assert await findings(inspection, data) == (TOO_COMPLEX,)
+    assert await findings(preflight, data) == (TOO_COMPLEX,)
+    monkeypatch.setattr(PreflightWorker, "run", None)
+    assert await findings(preflight, data) == (TOO_COMPLEX,)
 
 
-async def test_many_at_once_wait_for_their_turn(inspection: PreflightClient) -> None:
-    told = await asyncio.gather(*(findings(inspection, letter(number)) for number in range(1, 30)))
+async def test_many_at_once_wait_for_their_turn(preflight: PreflightClient) -> None:
+    told = await asyncio.gather(*(findings(preflight, letter(number)) for number in range(1, 30)))
     assert told == [()] * 29
 
 
 async def test_a_look_that_is_given_up_leaves_no_answer_to_the_next(
-    inspection: PreflightClient,
+    preflight: PreflightClient,
 ) -> None:
-    await findings(inspection, letter())
-    (child,) = inspection.children.idle
-    begun = asyncio.create_task(findings(inspection, pdfs.nested_forms()))
+    await findings(preflight, letter())
+    (child,) = preflight.pool.idle
+    begun = asyncio.create_task(findings(preflight, pdfs.nested_forms()))
     await asyncio.sleep(0.03)
     begun.cancel()
     with pytest.raises(asyncio.CancelledError):
         await begun
-    assert not child.lives
-    assert await findings(inspection, pdfs.encrypted("")) == ("is encrypted",)
-    assert await findings(inspection, letter(4)) == ()
+    assert not child.is_alive
+    assert await findings(preflight, pdfs.encrypted("")) == ("is encrypted",)
+    assert await findings(preflight, letter(4)) == ()
 
 
 async def test_all_channels_of_a_process_share_its_children_and_the_last_one_ends_them(
-    inspection: PreflightClient,
+    preflight: PreflightClient,
 ) -> None:
     other = PreflightClient(Limits(page_limit=1))
-    assert await findings(other, letter(2)) == ("has 2 pages, and the limit is 1",)
-    (child,) = other.children.idle
-    assert await findings(inspection, letter(2)) == ()
-    assert inspection.children.idle == [child]
+    assert await findings(other, letter(2)) == ("has 2 pages; the limit is 1",)
+    (child,) = other.pool.idle
+    assert await findings(preflight, letter(2)) == ()
+    assert preflight.pool.idle == [child]
     await other.close()
-    assert child.lives
-    assert await findings(inspection, letter(3)) == ()
-    await inspection.close()
-    assert not child.lives
+    assert child.is_alive
+    assert await findings(preflight, letter(3)) == ()
+    await preflight.close()
+    assert not child.is_alive

@@ -125,7 +125,7 @@ def with_address(**members: Any) -> dict[str, Any]:
         (
             {**LETTER, "address": None},
             "address",
-            "must not be null: a letter needs an address, or a party.partyId to look it up for",
+            "must not be null: a letter needs an address, or a party.partyId to look one up for",
         ),
     ],
 )

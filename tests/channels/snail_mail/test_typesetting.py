@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.channels.snail_mail.stage import ANNA, BATCH, batch, prepared, to_folder
-from utskick.channels.snail_mail.preflight import Looked, look
+from utskick.channels.snail_mail.preflight import PreflightRules, check
 from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, EnvelopeWindow
-from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter, Undrawable
+from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter, MissingGlyphs
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 from utskick.domain.postal_recipient import Addressee
@@ -135,9 +135,9 @@ def test_no_page_of_a_long_letter_touches_a_zone(name: str) -> None:
             "Å lång rad. " * 3000,
         )
     )
-    told = look(
+    told = check(
         data,
-        Looked(
+        PreflightRules(
             50,
             [
                 (z.name, z.x, z.y, z.width, z.height, True)
@@ -189,7 +189,7 @@ async def test_a_cover_page_and_a_letter_of_text_are_handed_over(tmp_path: Path)
 def test_what_no_font_has_is_spelled_in_a_name_and_told_of_in_a_text() -> None:
     told = words(PRESS.set(LetterPage(LEFT, ["Anna 😀 中", "ﷺ𝕏"])))
     assert "Anna [U+1F600] [U+4E2D]" in told
-    with pytest.raises(Undrawable) as fault:
+    with pytest.raises(MissingGlyphs) as fault:
         PRESS.set_strictly(LetterPage(LEFT, ["Anna"], text="Hej 😀"))
     assert fault.value.characters == "😀"
     assert "U+1F600" not in words(PRESS.set(LetterPage(LEFT, ["Ж Ω é ł"])))

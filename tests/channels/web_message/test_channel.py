@@ -146,13 +146,13 @@ def test_a_request_with_the_least_is_shown_with_the_least() -> None:
     ("contents", "expected"),
     [
         ((b"1234", b"12"), []),
-        ((b"12345",), [("attachments[0].base64Data", "holds 5 bytes; at most 4 are carried")]),
-        ((b"1234", b"123"), [("attachments", "hold 7 bytes together; at most 6 are carried")]),
+        ((b"12345",), [("attachments[0].base64Data", "is 5 bytes; the limit is 4")]),
+        ((b"1234", b"123"), [("attachments", "are 7 bytes in total; the limit is 6")]),
         (
             (b"1", b"123456"),
             [
-                ("attachments[1].base64Data", "holds 6 bytes; at most 4 are carried"),
-                ("attachments", "hold 7 bytes together; at most 6 are carried"),
+                ("attachments[1].base64Data", "is 6 bytes; the limit is 4"),
+                ("attachments", "are 7 bytes in total; the limit is 6"),
             ],
         ),
     ],

@@ -18,7 +18,7 @@ from utskick.domain.validators import refusal
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 CASE = [{"key": "flowInstanceId", "value": "102251"}]
 ONE = {"party": {"externalReferences": CASE}, "message": "Hej"}
-NO_CASE = "must name one case: a reference with key flowInstanceId, and as its value a number from 1 to 2147483647"
+NO_CASE = "must identify one case by a reference with key flowInstanceId and a number from 1 to 2147483647 as its value"
 BOTH = "Only one of partyId and userId can be set if sendAsOwner is true"
 NEITHER = "Both partyId and userId cannot be null if sendAsOwner is true"
 WHOLE = "Invalid web message request"
@@ -73,8 +73,16 @@ def one(**members: Any) -> WebMessageRequest:
         ),
         ({"message": " \n"}, "message", "must not be blank"),
         ({"message": None}, "message", "must not be blank"),
-        ({"message": "a\x0bb"}, "message", "must not contain characters that XML cannot hold"),
-        ({"message": "a\ufffeb"}, "message", "must not contain characters that XML cannot hold"),
+        (
+            {"message": "a\x0bb"},
+            "message",
+            "must not contain characters that are not allowed in XML",
+        ),
+        (
+            {"message": "a\ufffeb"},
+            "message",
+            "must not contain characters that are not allowed in XML",
+        ),
         ({"message": "a\x00b"}, "message", "must not contain the character NUL"),
         ({"sender": {"userId": "a\nb"}}, "sender.userId", "must not contain control characters"),
         ({"oepInstance": "internal"}, "oepInstance", "instance must be 'INTERNAL' or 'EXTERNAL'"),

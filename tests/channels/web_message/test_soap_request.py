@@ -18,15 +18,15 @@ from utskick.channels.web_message.soap_request import (
     SOAP,
     Principal,
     WebMessage,
-    is_sayable,
+    is_xml_text,
     write,
 )
 from utskick.domain.attachment import Attachment
 
 WHEN = datetime(2026, 1, 1, 11, tzinfo=UTC)
-SAYABLE = st.text(st.characters(exclude_categories=["Cs"]).filter(is_sayable), max_size=50)
+XML_TEXT = st.text(st.characters(exclude_categories=["Cs"]).filter(is_xml_text), max_size=50)
 FILES = st.lists(
-    st.builds(Attachment.of, SAYABLE, st.none(), st.binary(max_size=50)), max_size=3
+    st.builds(Attachment.of, XML_TEXT, st.none(), st.binary(max_size=50)), max_size=3
 ).map(tuple)
 SCHEMA = Path(__file__).parents[3].parent / "shared" / "contracts" / "open-e" / "oep.xsd"
 
@@ -108,7 +108,7 @@ def test_without_anybody_there_is_no_principal() -> None:
     ]
 
 
-@given(text=SAYABLE, user=SAYABLE, files=FILES)
+@given(text=XML_TEXT, user=XML_TEXT, files=FILES)
 def test_whatever_is_said_comes_out_as_it_went_in(
     text: str, user: str, files: tuple[Attachment, ...]
 ) -> None:
@@ -155,7 +155,7 @@ def test_markup_stays_text(text: str) -> None:
     ],
 )
 def test_what_xml_cannot_hold_is_known(text: str, well: bool) -> None:
-    assert is_sayable(text) is well
+    assert is_xml_text(text) is well
 
 
 @pytest.mark.skipif(

@@ -18,7 +18,7 @@ class Told:
         self.sums: list[tuple[EventKey, int, set[str], int | None]] = []
 
     def __call__(self, kind: EventKey, spate: EventCount[int]) -> None:
-        self.sums.append((kind, spate.untold, set(spate.names), spate.last))
+        self.sums.append((kind, spate.suppressed, set(spate.names), spate.last))
 
 
 @given(
@@ -34,14 +34,14 @@ def test_what_is_told_and_what_is_counted_is_all_there_was(
         told, one_by_one = Told(), Counter[tuple[str, str]]()
         spates: EventCoalescer[int] = EventCoalescer(MOST, EACH, told)
         for number, (trail, who, why) in enumerate(calls):
-            one_by_one[trail, why] += spates.take(EventKey(trail, str(who), why), "read", number)
+            one_by_one[trail, why] += spates.count(EventKey(trail, str(who), why), "read", number)
         assert sum(one_by_one.values()) <= EACH * (MOST + 4), (
             "four sorts of trail and reason beside those that are told apart"
         )
         spates.close()
         sums = Counter[tuple[str, str]]()
         for kind, untold, names, _ in told.sums:
-            sums[kind.trail, kind.why] += untold
+            sums[kind.municipality_id, kind.reason] += untold
             assert names == {"read"}
         assert len(told.sums) <= MOST + 4
         assert one_by_one + sums == Counter((trail, why) for trail, _, why in calls)
@@ -53,13 +53,13 @@ async def test_each_minute_tells_its_own_and_a_quiet_one_forgets() -> None:
     told, kind = Told(), EventKey("2281", "192.0.2.1", "no token")
     spates: EventCoalescer[int] = EventCoalescer(MOST, 1, told, minute=0.05)
     assert [
-        spates.take(kind, name, number) for number, name in enumerate(("read", "send", "read"))
+        spates.count(kind, name, number) for number, name in enumerate(("read", "send", "read"))
     ] == [True, False, False]
     await asyncio.sleep(0.08)
     assert told.sums == [(kind, 2, {"read", "send"}, 2)]
-    assert not spates.take(kind, "read", 3), "its number was told in this minute"
+    assert not spates.count(kind, "read", 3), "its number was told in this minute"
     await asyncio.sleep(0.15)
     assert told.sums[1:] == [(kind, 1, {"read"}, 3)]
-    assert spates.take(kind, "read", 4)
+    assert spates.count(kind, "read", 4)
     spates.close()
     assert len(told.sums) == 2

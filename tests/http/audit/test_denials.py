@@ -17,8 +17,8 @@ from tests.http.audit.test_audit import SMS, WHO, trail
 from tests.http.conftest import Client, serving
 from utskick.store.database import Database
 
-SCOPE = "this call needs the scope history:read, which the token does not have"
-OTHER = "the token does not speak for the municipality of this call"
+SCOPE = "this call requires the scope history:read, which the token does not have"
+OTHER = "the token is not valid for the municipality of this call"
 
 
 async def known_as(client: Client, database: Database, name: str, **may: Any) -> Client:
@@ -62,6 +62,26 @@ async def test_a_client_without_the_scope_is_told_with_what_it_asked_for_from_wh
     assert await refused(database, "2262") == [], (
         "it is their client too, but the call was not for them"
     )
+
+
+async def test_a_denied_call_names_the_person_of_its_path_whatever_the_query_says(
+    client: Client, database: Database
+) -> None:
+    bygg = await known_as(client, database, "bygg", allowed=["sms:send"])
+    victim, other = uuid4(), uuid4()
+    query = f"partyId={other}&personId={other}"
+    for method, path in (
+        ("DELETE", f"/2281/parties/{victim}?{query}"),
+        ("GET", f"/2281/parties/{str(victim).upper()}?{query}"),
+        ("GET", f"/2281/conversation-history/{victim}?{query}"),
+        ("GET", f"/2281/settings?partyId={victim}"),
+    ):
+        assert (await bygg.call(method, path)).status == 403
+    assert (await bygg.get(f"/2281/statistics?{query}")).status == 403
+    *named, last = [entry["subject"] for entry in await refused(database)]
+    index = (await database.vault.index("2281", str(victim))).hex()
+    assert [subject.get("party") for subject in named] == [index] * 4
+    assert "party" not in last
 
 
 async def test_who_tries_another_municipality_is_told_in_both(
@@ -115,7 +135,7 @@ async def test_calls_without_a_token_are_told_once_and_then_counted(
         first = {
             "operation": "getMessage",
             "refused": "unauthorized",
-            "why": "no access token was shown",
+            "why": "no access token",
             "municipality": "2281",
         }
         assert [entry["subject"] for entry in told] == [

@@ -148,8 +148,12 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
 @pytest.mark.parametrize(
     ("section", "body", "faults"),
     [
-        ("sms", {"sendr": "x"}, {"sendr": "there is no such member"}),
-        ("sms", {"public_url": "https://a.example"}, {"public_url": "is the service's as a whole"}),
+        ("sms", {"sendr": "x"}, {"sendr": "must be one of the members"}),
+        (
+            "sms",
+            {"public_url": "https://a.example"},
+            {"public_url": "applies to the service as a whole"},
+        ),
         ("sms", {"sender": "!"}, {"sender": ""}),
         ("sms", {"accounts": {"a@b": {}}}, {"accounts.a@b": "must not contain @"}),
         (
@@ -173,7 +177,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
                     }
                 }
             },
-            {"accounts.a.url": "must not lead to an address that may not be called from here"},
+            {"accounts.a.url": "must not resolve to an address that may not be called from here"},
         ),
         (
             "sms",
@@ -188,7 +192,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
                     }
                 }
             },
-            {"accounts.a.host": "must not lead to an address that may not be called from here"},
+            {"accounts.a.host": "must not resolve to an address that may not be called from here"},
         ),
         (
             "sms",
@@ -213,7 +217,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
         (
             "snail_mail",
             {"accounts": {"a": {"provider": "folder", "path": "/etc"}}},
-            {"accounts.a.path": "would name a file of the server"},
+            {"accounts.a.path": "must not name a file of the server"},
         ),
         (
             "email",
@@ -221,7 +225,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
                 "sender": {"name": "a", "address": "a@example.se"},
                 "dkim": {"example.se": {"selector": "s", "key_file": "/etc/passwd"}},
             },
-            {"dkim.example.se.key_file": "would name a file of the server"},
+            {"dkim.example.se.key_file": "must not name a file of the server"},
         ),
         ("limits", {"rate": 0}, {"rate": "greater than or equal to 1"}),
     ],

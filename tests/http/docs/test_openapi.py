@@ -4,13 +4,18 @@ examples work."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import jsonschema_rs
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from tests.http.conftest import Client
+from tests.http.conftest import Client, serving
 from tests.http.messages.test_push import device
 from utskick.sandbox.digital_mail.citizens import number
+from utskick.store.database import Database
 
 PARTY = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
@@ -84,6 +89,91 @@ async def test_every_example_is_true(client: Client) -> None:
             if not holds(document, media["schema"], media["example"]):
                 wrong.append(f"{method} {path}")
     assert wrong == []
+
+
+async def test_every_operation_says_what_it_does(client: Client) -> None:
+    document = await described(client)
+    for method, path, operation in operations(document):
+        assert len(operation["description"]) > 20, f"{method} {path}"
+        assert operation["description"] != operation["summary"], f"{method} {path}"
+        assert isinstance(operation["security"], list), f"{method} {path}"
+    info = document["info"]
+    assert {"contact", "termsOfService", "license", "description"} <= info.keys()
+    assert "limitation" in info["description"]
+
+
+def fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of a model and of all models in it."""
+    seen, waiting = set[type[BaseModel]](), [model]
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for name, field in one.model_fields.items():
+            yield f"{one.__name__}.{name}", field
+            waiting += models(field.annotation)
+
+
+def models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for arg in get_args(annotation) for found in models(arg)]
+
+
+async def test_every_example_is_taken_by_our_own_validators(client: Client) -> None:
+    """Of members, of request bodies and of responses."""
+    wrong = []
+    for operation in client.running.operations:
+        answers = [a.model for a in operation.answers.values() if a.model is not None]
+        bodies = [operation.body.model] if operation.body is not None else []
+        for model in {each for top in (*answers, *bodies) for each in models(top) or [top]}:
+            for where, field in fields(model):
+                kind: Any = field.annotation
+                for each in field.metadata:
+                    kind = Annotated[kind, each]
+                for example in field.examples or ():
+                    try:
+                        TypeAdapter(kind).validate_python(example)
+                    except ValidationError as fault:
+                        wrong.append(f"{where}: {fault}")
+        if operation.body is not None and operation.body.example is not None:
+            operation.body.model.model_validate(operation.body.example)
+    assert wrong == []
+    document = await described(client)
+    declared = {(o.method, o.path): o for o in client.running.operations}
+    for method, path, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            media = answer.get("content", {}).get("application/json")
+            if media is None:
+                continue
+            model = declared[method, path].answers[int(status)].model
+            TypeAdapter(model).validate_json(orjson.dumps(media["example"]), extra="forbid")
+            assert holds(document, media["schema"], media["example"]), f"{method} {path}"
+
+
+async def test_name_version_and_state_are_told_at_api_info(client: Client) -> None:
+    answer = await client.get("/api-info", Authorization="")
+    assert answer.status == 200
+    assert answer.json["apiName"] == "Utskick"
+    assert answer.json["apiStatus"] == "active"
+    assert answer.json["apiDocumentation"] == f"{client.running.api_url}/docs"
+
+
+async def test_the_public_address_is_that_of_the_settings(
+    database: Database, tmp_path: Path
+) -> None:
+    http = {
+        "port": 0,
+        "public_url": "https://api.example.se/utskick/",
+        "contact_email": "api@example.se",
+        "terms": "https://example.se/terms",
+    }
+    async with serving(database, tmp_path, work=False, http=http) as client:
+        document = await described(client)
+        assert [each["url"] for each in document["servers"]] == ["https://api.example.se/utskick"]
+        assert document["info"]["contact"]["email"] == "api@example.se"
+        assert document["info"]["termsOfService"] == "https://example.se/terms"
 
 
 async def test_the_example_of_every_call_that_sends_is_taken(client: Client) -> None:

@@ -201,7 +201,7 @@ async def test_a_filter_that_matches_little_gets_on_with_empty_pages(database: D
     for _ in range(9):
         await happens(database.pool, other)
     await happens(database.pool, ours)
-    feed = Feed(database, look=4)
+    feed = Feed(database, stride=4)
     pages, after = [], OLDEST
     while True:
         page = await feed.page(FeedQuery("2281", after, "A"), 5)

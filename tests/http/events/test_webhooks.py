@@ -254,7 +254,7 @@ async def test_a_ping_tells_what_came_back(client: Client, receiver: Receiver) -
             "status": 302,
             "reason": {
                 "code": "redirect",
-                "message": "the receiver answered 302, and redirects are not followed",
+                "message": "the receiver answered 302; redirects are not followed",
             },
         },
     ]
@@ -286,7 +286,7 @@ async def test_there_are_at_most_twenty_of_one_calling_system(
 _ONE_OF = "must be one of queued, sent, delivered, failed, uncertain, deferred, expired, cancelled, gathered"
 
 
-_ELSEWHERE = "must not lead to an address that may not be called from here: a sandbox calls this machine alone, and webhooks.networks"
+_ELSEWHERE = "must not resolve to an address that may not be called from here: a sandbox calls only this machine and webhooks.networks"
 _WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({}, [("url", "must not be blank")]),
     ({"url": " "}, [("url", "must not be blank")]),
@@ -297,10 +297,10 @@ _WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"url": "https://[::ffff:a00:1]/"}, [("url", _ELSEWHERE)]),
     (
         {"url": "https://167772161/"},
-        [("url", "must name its host by a domain name, or by an IP address in its usual form")],
+        [("url", "must name its host by a domain name, or by an IP address in standard notation")],
     ),
     ({"url": "https://a:b@8.8.8.8/"}, [("url", "must not contain a user name or a password")]),
-    ({"url": "https://finns-inte.invalid/"}, [("url", "must name a host that can be found")]),
+    ({"url": "https://finns-inte.invalid/"}, [("url", "must name a host that can be resolved")]),
     ({"url": "https://8.8.8.8/", "statuses": []}, [("statuses", "must not be empty")]),
     (
         {"url": "https://8.8.8.8/", "statuses": ["sent", "SENT", "routed"]},

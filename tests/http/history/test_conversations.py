@@ -275,12 +275,12 @@ async def filled(database: Database, party: str, count: int) -> None:
     """So many messages to one party, in batches of a thousand."""
     vault, now = database.vault, datetime.now(UTC)
     await vault.ready("2281", month_of(now))
-    key, seal = vault.lasting("2281").party(party), vault.of("2281", month_of(now)).seal
+    key, encrypt = vault.lasting("2281").party(party), vault.of("2281", month_of(now)).encrypt
     batches = [new_id() for _ in range(count // 1000)]
     messages = [(new_id(), batches[i // 1000], i % 1000) for i in range(count)]
-    sealed = seal(Column.PARTY, party.encode())
+    sealed = encrypt(Column.PARTY, party.encode())
     async with database.pool.acquire() as connection:
-        content = seal(Column.CONTENT, b'{"message":"nummer"}')
+        content = encrypt(Column.CONTENT, b'{"message":"nummer"}')
         await connection.copy_records_to_table(
             "batches",
             columns=(
@@ -300,7 +300,7 @@ async def filled(database: Database, party: str, count: int) -> None:
             columns=("id", "batch_id", "ordinal", "municipality_id", "party_key", "party", "at"),
             records=[(*m, "2281", key, sealed, now) for m in messages],
         )
-        number = seal(Column.DESTINATION, b"+46701740605")
+        number = encrypt(Column.DESTINATION, b"+46701740605")
         await connection.copy_records_to_table(
             "deliveries",
             columns=(

@@ -17,12 +17,16 @@ import pytest
 from tests.http.conftest import Client, serving
 from utskick.domain.errors import NotFound, TooManyStreams, Unavailable
 from utskick.domain.status import Status
-from utskick.engine.batch_progress import Progress, Tempo, Watch
-from utskick.http.messages.progress import Manner, Stream, _told
+from utskick.engine.batch_progress import (
+    BatchWatcher,
+    Progress,
+    QueryInterval,
+)
+from utskick.http.messages.progress import Manner, Stream, _changes
 from utskick.store.database import Database
 from utskick.store.history.status import History
 
-SWIFT = Tempo(pause=0.02, times=0, away=0.02)
+SWIFT = QueryInterval(pause=0.02, times=0, away=0.02)
 Events = AsyncIterator[dict[str, Any]]
 
 
@@ -183,12 +187,12 @@ async def test_a_hundred_listeners_of_a_batch_cost_one_look_at_a_time(
 ) -> None:
     batch_id = await waiting_batch(client)
     history = Watched(database)
-    progress = Progress(history, 200, Tempo(pause=0.2))
+    progress = Progress(history, 200, QueryInterval(pause=0.2))
     watches = await asyncio.gather(*(progress.join("2281", UUID(batch_id)) for _ in range(100)))
     assert history.looks == 1
     seen = watches[0].seen
     await move(database, batch_id, "sent")
-    assert all(await asyncio.gather(*(watch.turned(seen, 5) for watch in watches)))
+    assert all(await asyncio.gather(*(watch.changed(seen, 5) for watch in watches)))
     assert history.looks == 2
     for watch in watches:
         progress.leave(watch)
@@ -205,7 +209,7 @@ async def test_a_long_look_is_followed_by_ten_times_its_length_of_rest() -> None
         await asyncio.sleep(0.05)
         return {Status.QUEUED: 1}
 
-    watch = Watch(("2281", uuid4()), look, Tempo(pause=0.01))
+    watch = BatchWatcher(("2281", uuid4()), look, QueryInterval(pause=0.01))
     await watch.begin()
     await asyncio.sleep(0.4)
     assert len(at) == 1
@@ -220,7 +224,7 @@ async def test_a_database_that_is_away_ends_no_stream_and_is_told_by_a_comment(
     batch_id = await waiting_batch(client)
     history = Watched(database)
     watch = await Progress(history, 1, SWIFT).join("2281", UUID(batch_id))
-    told = _told(watch, UUID(batch_id), follow=False, manner=Manner())
+    told = _changes(watch, UUID(batch_id), follow=False, manner=Manner())
     assert (await anext(told)).event == "counts"
     history.away = True
     assert (await anext(told)).comment == "the database does not answer; it is asked again"
@@ -234,7 +238,7 @@ async def test_a_stream_has_an_end(client: Client, database: Database) -> None:
     watch = await Progress(History(database), 1, SWIFT).join("2281", UUID(batch_id))
     assert [
         event.event
-        async for event in _told(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))
+        async for event in _changes(watch, UUID(batch_id), follow=False, manner=Manner(life=0.1))
     ] == ["counts"]
 
 
@@ -250,7 +254,7 @@ async def test_a_client_that_stops_reading_is_cut_off_and_its_place_is_free(
         await progress.join("2281", UUID(batch_id))
     manner = Manner(unread=0.1)
     stream = Stream(
-        _told(watch, UUID(batch_id), follow=False, manner=manner),
+        _changes(watch, UUID(batch_id), follow=False, manner=manner),
         lambda: progress.leave(watch),
         manner,
     )
@@ -278,7 +282,7 @@ async def test_nobody_joins_what_has_been_closed(client: Client, database: Datab
         await progress.join("2281", uuid4())
     watch = await progress.join("2281", batch_id)
     progress.close()
-    assert await watch.turned(watch.seen, 0.05) is False
+    assert await watch.changed(watch.seen, 0.05) is False
     assert watch.seen.over
     with pytest.raises(Unavailable):
         await progress.join("2281", batch_id)

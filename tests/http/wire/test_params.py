@@ -4,8 +4,8 @@ all (section 1.3)."""
 from __future__ import annotations
 
 from tests.http.conftest import Client
+from tests.http.examples import EXAMPLES
 from tests.http.wire.test_validators import BLANK, PARTY, UUID, meant, violations, with_fault
-from utskick.http.operation.examples import EXAMPLES
 
 MUNICIPALITY = "not a valid municipality ID"
 ORGANIZATION = r"must match the regular expression ^([1235789][\d][2-9]\d{7})$"

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.http.conftest import Client
 from utskick.http.wire import body, middleware
@@ -26,11 +27,16 @@ async def ended(reader: asyncio.StreamReader, within: float = 5.0) -> bytes:
         return b""
 
 
+async def status_line(reader: asyncio.StreamReader) -> bytes:
+    """Read by itself: a connection that is closed while its client still writes may be reset."""
+    return await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience of a fraction of a second."""
     monkeypatch.setattr(HttpConnection, "patience", 0.3)
-    monkeypatch.setattr(body, "_PAUSE", 0.3)
+    monkeypatch.setattr(body, "DEADLINE", body.BodyDeadline(pause=0.3, rate=1000))
     monkeypatch.setattr(middleware, "_UNREAD", 0.5)
 
 
@@ -85,15 +91,96 @@ async def test_a_head_of_any_length_is_refused_at_its_limit(client: Client) -> N
     writer.close()
 
 
-async def test_a_body_that_stops_coming_is_a_408(hasty: None, client: Client) -> None:
+#: Every way to a body: JSON with a token, a form and a report without one.
+READERS = [
+    ("/2281/sms", "application/json"),
+    ("/2281/2120002411/mailboxes", "application/json"),
+    ("/oauth2/token", "application/x-www-form-urlencoded"),
+    ("/receipts/sms/link/secret", "application/json"),
+]
+
+
+def opening(client: Client, path: str, media: str, length: int = 1000) -> bytes:
+    """The head of a request whose body is still to come."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: a",
+        f"Content-Type: {media}",
+        f"Content-Length: {length}",
+        *(f"{name}: {value}" for name, value in client.bearer.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(("path", "media"), READERS)
+async def test_a_body_that_stops_coming_is_a_408(
+    hasty: None, client: Client, path: str, media: str
+) -> None:
     reader, writer = await raw(client)
-    login = "".join(f"{name}: {value}\r\n" for name, value in client.bearer.items())
-    head = f"POST /2281/sms HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n{login}\r\n"
-    writer.write(head.encode() + b'{"mobileNumber"')
+    writer.write(opening(client, path, media) + b'{"mobileNumber"')
     said = await ended(reader)
     assert said.startswith(b"HTTP/1.1 408")
     assert b"request-timeout" in said
     writer.close()
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """Bytes that never pause as long as the deadline, and never average its rate."""
+    for _ in range(500):
+        writer.write(b"x")
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("path", "media"), READERS)
+async def test_a_body_that_trickles_is_a_408_at_the_same_deadline(
+    hasty: None, client: Client, path: str, media: str
+) -> None:
+    reader, writer = await raw(client)
+    writer.write(opening(client, path, media))
+    dripping = asyncio.create_task(drip(writer))
+    assert (await status_line(reader)).startswith(b"HTTP/1.1 408")
+    await ended(reader)
+    dripping.cancel()
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/health/live", "/2281/sms"])
+async def test_a_body_that_nobody_reads_ends_with_its_connection(
+    hasty: None, client: Client, path: str
+) -> None:
+    """Answered before its body has come: unknown address, wrong method, no token."""
+    reader, writer = await raw(client)
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+    writer.write(head.encode())
+    dripping = asyncio.create_task(drip(writer))
+    assert (await status_line(reader)).startswith(b"HTTP/1.1 4")
+    await ended(reader)
+    dripping.cancel()
+    writer.close()
+
+
+@pytest.mark.parametrize(("path", "media"), READERS)
+async def test_a_client_that_hangs_up_is_no_error(
+    client: Client, caplog: pytest.LogCaptureFixture, path: str, media: str
+) -> None:
+    with capture_logs() as events:
+        _, writer = await raw(client)
+        writer.write(opening(client, path, media) + b"{")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while not [e for e in events if e["event"] == "client-disconnected"]:
+                await asyncio.sleep(0.02)
+    assert [e for e in events if e["log_level"] in ("error", "critical", "warning")] == []
+    assert [r for r in caplog.records if r.exc_info or r.levelname == "ERROR"] == []
+
+
+def test_a_fast_body_may_be_long_and_a_slow_one_may_not() -> None:
+    deadline = body.BodyDeadline(pause=20, rate=1000)
+    assert deadline.at(100, 100, 0) == 120
+    assert deadline.at(100, 110, 5000) == 125, "five seconds' worth: slower than it came"
+    assert deadline.at(100, 110, 50_000) == 130, "never more than the pause from now"
 
 
 HEADERS = {

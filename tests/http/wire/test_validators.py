@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.http.conftest import Answer, Client
-from utskick.http.operation.examples import EXAMPLES
+from tests.http.examples import EXAMPLES
 
 ABSENT: Final = object()
 PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
@@ -201,7 +201,7 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any, Any]]] = {
     ],
     ("/letter", "LetterRequest"): [
         *each("party", (ABSENT, None), NULL),
-        ("party", {}, "partyIds or addresses is needed: there is nobody to send the letter to"),
+        ("party", {}, "must have partyIds or addresses: the letter has no recipient"),
         *((("party.partyIds", [value], {"party.partyIds[0]": UUID})) for value in (None, *IDS)),
         *REFERENCES,
         *SUPPORT,

@@ -20,7 +20,7 @@ from tests.channels.digital_mail.stage import People
 from tests.contracts.provider import SILENT
 from utskick.channels.digital_mail.channel import build
 from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.directory.empty import Nobody
+from utskick.directory.empty import EmptyDirectory
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.directory_ports import Neighbours
@@ -55,7 +55,8 @@ class ConnectedSimulator:
         self.settings["accounts"]["sandbox"]["read_timeout"] = SILENT
         self.settings["accounts"]["sandbox"]["reachable_seconds"] = 0
         self.channel = build(
-            DigitalMailSettings.model_validate(self.settings), Neighbours(self.people, Nobody())
+            DigitalMailSettings.model_validate(self.settings),
+            Neighbours(self.people, EmptyDirectory()),
         )
         return self
 
@@ -309,7 +310,7 @@ async def test_a_signer_may_not_send_for_another(sandbox: ConnectedSimulator) ->
     for member in ("certificate_file", "key_file"):
         senders["2120002395"][member] = senders["2120002411"][member]
     channel = build(
-        DigitalMailSettings.model_validate(settings), Neighbours(sandbox.people, Nobody())
+        DigitalMailSettings.model_validate(settings), Neighbours(sandbox.people, EmptyDirectory())
     )
     own, sandbox.channel = sandbox.channel, channel
     outcome = await sandbox.send(number(6), municipality_id="2262")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from tests.channels.digital_mail.pki import ORGANIZATION, Authority, rsa_key
 from tests.channels.digital_mail.test_envelope import FILE, FULL, HEAD
-from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.attachments import AttachmentElements
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.envelope import delivery
 from utskick.channels.digital_mail.settings import OwnCertificate
@@ -39,7 +39,7 @@ def envelope(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def sealed(credentials: Credentials) -> bytes:
     return Sealing(
-        delivery(HEAD, FULL, (FILE,), Enclosures()), HEAD.date, credentials.signer
+        delivery(HEAD, FULL, (FILE,), AttachmentElements()), HEAD.date, credentials.signer
     ).envelope()
 
 

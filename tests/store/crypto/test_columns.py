@@ -20,7 +20,7 @@ from utskick.store.crypto.columns import (
     FileKey,
     LastingKey,
     MonthKey,
-    month_in,
+    month_of_value,
 )
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -35,10 +35,10 @@ MONTH = Month(2026 * 12)
 )
 def test_any_bytes_come_back(plain: bytes, column: Column, municipality: str, number: int) -> None:
     key = MonthKey(municipality, Month(number), KEY)
-    sealed = key.seal(column, plain)
-    assert key.open(column, sealed) == plain
-    assert month_in(sealed) == number
-    assert sealed != key.seal(column, plain)
+    sealed = key.encrypt(column, plain)
+    assert key.decrypt(column, sealed) == plain
+    assert month_of_value(sealed) == number
+    assert sealed != key.encrypt(column, plain)
     assert len(plain) < 4 or plain not in sealed
 
 
@@ -53,13 +53,13 @@ def test_a_value_that_is_copied_elsewhere_does_not_open(
     plain: bytes, column: Column, other_column: Column, municipality: str, number: int
 ) -> None:
     """With one key for all, so that nothing but what is bound to the value tells them apart."""
-    sealed = MonthKey("2281", MONTH, KEY).seal(column, plain)
+    sealed = MonthKey("2281", MONTH, KEY).encrypt(column, plain)
     there = MonthKey(municipality, Month(number), KEY)
     if (municipality, number, other_column) == ("2281", MONTH, column):
-        assert there.open(other_column, sealed) == plain
+        assert there.decrypt(other_column, sealed) == plain
     else:
         with pytest.raises(Locked):
-            there.open(other_column, sealed)
+            there.decrypt(other_column, sealed)
 
 
 @pytest.mark.parametrize(
@@ -75,29 +75,30 @@ def test_each_of_what_is_bound_counts_alone(
     municipality: str, month: Month, column: Column
 ) -> None:
     with pytest.raises(Locked):
-        MonthKey(municipality, month, KEY).open(
-            column, MonthKey("2281", MONTH, KEY).seal(Column.PARTY, b"x")
+        MonthKey(municipality, month, KEY).decrypt(
+            column, MonthKey("2281", MONTH, KEY).encrypt(Column.PARTY, b"x")
         )
 
 
 @given(st.binary(max_size=60), st.data())
 def test_a_flipped_bit_and_a_missing_end_are_noticed(plain: bytes, data: st.DataObject) -> None:
     key = MonthKey("2281", MONTH, KEY)
-    sealed = key.seal(Column.CONTENT, plain)
+    sealed = key.encrypt(Column.CONTENT, plain)
     place = data.draw(st.integers(4, len(sealed) - 1))
     flipped = bytearray(sealed)
     flipped[place] ^= 1 << data.draw(st.integers(0, 7))
     for broken in (bytes(flipped), sealed[:place], sealed + b"\0"):
         with pytest.raises(Locked) as fault:
-            key.open(Column.CONTENT, broken)
+            key.decrypt(Column.CONTENT, broken)
         assert len(plain) < 4 or repr(plain) not in str(fault.value)
     with pytest.raises(Locked):
-        MonthKey("2281", MONTH, OTHER).open(Column.CONTENT, sealed)
+        MonthKey("2281", MONTH, OTHER).decrypt(Column.CONTENT, sealed)
 
 
 @given(st.text(max_size=50))
-def test_no_text_is_taken_for_a_sealed_value(text: str) -> None:
-    assert month_in(text.encode()) is None
+def test_no_text_is_taken_for_an_encrypted_value(text: str) -> None:
+    with pytest.raises(Locked, match="not encrypted"):
+        month_of_value(text.encode())
 
 
 # -- files ----------------------------------------
@@ -105,36 +106,36 @@ def test_no_text_is_taken_for_a_sealed_value(text: str) -> None:
 
 def file_of(data: bytes, key: bytes = KEY) -> tuple[FileKey, list[bytes]]:
     made = LastingKey(key).file_key(sha256(data).digest(), len(data))
-    return made, [made.seal(n, data[n * CHUNK : (n + 1) * CHUNK]) for n in range(made.pieces)]
+    return made, [made.encrypt(n, data[n * CHUNK : (n + 1) * CHUNK]) for n in range(made.pieces)]
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
 def test_each_piece_of_a_file_opens_alone(size: int) -> None:
     data = bytes(n % 251 for n in range(size))
     key, pieces = file_of(data)
-    assert b"".join(key.open(n, piece) for n, piece in enumerate(pieces)) == data
+    assert b"".join(key.decrypt(n, piece) for n, piece in enumerate(pieces)) == data
     assert all(len(piece) == SEALED_CHUNK for piece in pieces[:-1])
-    assert key.open(len(pieces) - 1, pieces[-1]) == data[(len(pieces) - 1) * CHUNK :]
+    assert key.decrypt(len(pieces) - 1, pieces[-1]) == data[(len(pieces) - 1) * CHUNK :]
 
 
 def test_pieces_that_are_moved_cut_or_of_another_file_are_noticed() -> None:
     data = bytes(3 * CHUNK)  # all pieces are equal: only their places tell them apart
     key, pieces = file_of(data)
     with pytest.raises(Locked):
-        key.open(0, pieces[1])
+        key.decrypt(0, pieces[1])
     with pytest.raises(Locked):
-        key.open(2, pieces[2][:-1])
+        key.decrypt(2, pieces[2][:-1])
     with pytest.raises(Locked):
-        key.open(0, b"")
+        key.decrypt(0, b"")
     shorter = LastingKey(KEY).file_key(
         sha256(data).digest(), 2 * CHUNK
     )  # its last piece taken away, and the size told accordingly
     assert shorter.pieces == 2
     with pytest.raises(Locked):
-        shorter.open(1, pieces[1])
+        shorter.decrypt(1, pieces[1])
     for stranger in (file_of(data + b"x")[0], file_of(data, OTHER)[0]):
         with pytest.raises(Locked):
-            stranger.open(0, pieces[0])
+            stranger.decrypt(0, pieces[0])
 
 
 def test_where_a_file_and_a_party_stand_cannot_be_told_without_the_key() -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.changes import change
 from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody
 from tests.store.retention.test_sweep import held, run
 from utskick.domain.retention import HoldKind, RetentionRule
@@ -31,9 +32,9 @@ async def test_a_hold_wins_over_the_rules_until_it_is_lifted(
     assert await histories.messages() == set(
         made.messages if kind is HoldKind.BATCH else made.messages[:1]
     )
-    assert not await Holds(database).lift(OTHER, hold, "bo", NOW)
-    assert await Holds(database).lift(MID, hold, "bo", NOW)
-    assert not await Holds(database).lift(MID, hold, "bo", NOW)
+    assert not await Holds(database).lift(hold, "bo", change(OTHER))
+    assert await Holds(database).lift(hold, "bo", change(at=NOW))
+    assert not await Holds(database).lift(hold, "bo", change(at=NOW))
     await run(database)
     assert await histories.messages() == set()
     found = await Holds(database).get(MID, hold)
@@ -53,7 +54,7 @@ async def test_a_hold_on_what_is_not_there_is_refused(database: Database) -> Non
         Subject(HoldKind.MESSAGE, theirs.messages[0]),
         Subject(HoldKind.BATCH, theirs.id),
     ):
-        assert await holds.place(MID, NewHold(subject, "r", None, "anna"), NOW) is None
+        assert await holds.place(NewHold(subject, "r", None, "anna"), change()) is None
 
 
 async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) -> None:
@@ -67,7 +68,9 @@ async def test_what_is_decided_is_obeyed_from_the_answer_on(database: Database) 
         deciding = [
             asyncio.create_task(held(database, HoldKind.MESSAGE, made.messages[0])),
             asyncio.create_task(
-                RetentionRules(database, []).put(MID, RetentionRule("EMAIL", 1, "d", "anna", NOW))
+                RetentionRules(database, []).put(
+                    RetentionRule("EMAIL", 1, "d", "anna", NOW), change()
+                )
             ),
         ]
         await asyncio.sleep(0.1)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.changes import change
 from tests.store.histories import MID, NOW, OTHER, Histories, Told, anybody, some
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
@@ -28,9 +29,9 @@ from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.retention.erasure import ErasureOrder, Erasures
 from utskick.store.retention.holds import Holds, NewHold, Subject
 from utskick.store.retention.log import Protocol
-from utskick.store.retention.purge import Removed
+from utskick.store.retention.purge import RemovalCounts
 from utskick.store.retention.rules import RetentionRules
-from utskick.store.retention.sweep import REST, Retention, Walk
+from utskick.store.retention.sweep import REST, Retention, Sweep
 
 SMS = [RetentionRule("SMS", 30, "KS 2026/1")]
 
@@ -41,10 +42,10 @@ async def run(
     *,
     step: int = 400,
     now: Any = NOW,
-) -> Removed:
+) -> RemovalCounts:
     """Everything that may go, in steps."""
-    retention, total = Retention(database, SMS if rules is None else rules, step), Removed()
-    for walk in await retention.walks():
+    retention, total = Retention(database, SMS if rules is None else rules, step), RemovalCounts()
+    for walk in await retention.sweeps():
         while (gone := await retention.step(walk, now)) is not None:
             total += gone
     return total
@@ -61,7 +62,7 @@ async def counted(database: Database, mid: str = MID) -> Counter[Any]:
 
 async def held(database: Database, kind: HoldKind, subject: UUID) -> UUID:
     made = await Holds(database).place(
-        MID, NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), NOW
+        NewHold(Subject(kind, subject), "utredning", "TR 1", "anna"), change(at=NOW)
     )
     assert made is not None
     return made
@@ -114,9 +115,9 @@ async def test_a_municipalitys_own_rules_win_over_those_of_the_settings(database
         await histories.batch(Told(days=100), kind="EMAIL")
     await Tallies(database).keep_up()
     rules = RetentionRules(database, [])
-    assert await rules.put(MID, RetentionRule("*", None, "bevaras", "anna", NOW))
-    assert await rules.put(MID, RetentionRule("EMAIL", 10, "gallras", "anna", NOW))
-    assert not await rules.put(MID, RetentionRule("EMAIL", 20, "gallras", "anna", NOW))
+    assert await rules.put(RetentionRule("*", None, "bevaras", "anna", NOW), change())
+    assert await rules.put(RetentionRule("EMAIL", 10, "gallras", "anna", NOW), change())
+    assert not await rules.put(RetentionRule("EMAIL", 20, "gallras", "anna", NOW), change())
     assert (await run(database, [RetentionRule("*", 50, "d")])).messages == 3
     assert (len(await ours.messages()), len(await theirs.messages())) == (1, 0)
 
@@ -142,13 +143,14 @@ async def test_the_narrowest_unit_that_has_a_rule_decides(database: Database) ->
         (Unit(MID, org, "Skola"), 40),
     ):
         assert await rules.put(
-            MID, RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit)
+            RetentionRule("*" if days == 30 else "SMS", days, f"d{days}", "anna", NOW, unit),
+            change(),
         )
     settings = [
         RetentionRule("SMS", 5, "filen", unit=Unit(MID, None, "Bygg")),
         RetentionRule("SMS", 1, "andra", unit=Unit(OTHER)),
     ]
-    due = await Retention(database, settings).due(Walk(MID, "SMS"), NOW)
+    due = await Retention(database, settings).due(Sweep(MID, "SMS"), NOW)
     assert {rule.decision: each.messages for rule, each in due.items()} == {
         "d30": 1,
         "d10": 2,
@@ -176,9 +178,9 @@ async def test_what_is_on_its_way_in_doubt_or_gathered_stays_until_it_has_ended(
     await Tallies(database).keep_up()
     assert (await run(database)).is_nothing
     retention = Retention(database, SMS)
-    assert dict((await retention.due(Walk(MID, "SMS"), NOW))[SMS[0]].kept) == {Kept.ON_ITS_WAY: 1}
+    assert dict((await retention.due(Sweep(MID, "SMS"), NOW))[SMS[0]].kept) == {Kept.ON_ITS_WAY: 1}
     await database.pool.execute("UPDATE deliveries SET status = 'sent'")
-    assert await retention.step(Walk(MID, "SMS"), NOW) is None, "the walk rests"
+    assert await retention.step(Sweep(MID, "SMS"), NOW) is None, "the walk rests"
     assert (await run(database, now=NOW + REST)).messages == len(made.messages)
 
 
@@ -287,19 +289,19 @@ async def test_two_workers_remove_together_what_one_would(database: Database) ->
             await each.batch(Told(), Told(file="f"), file="delad")
     await Tallies(database).keep_up()
 
-    async def work() -> Removed:
-        retention, total = Retention(database, SMS, 4), Removed()
+    async def work() -> RemovalCounts:
+        retention, total = Retention(database, SMS, 4), RemovalCounts()
         for _ in range(60):
-            for walk in await retention.walks():
-                total += await retention.step(walk, NOW) or Removed()
+            for walk in await retention.sweeps():
+                total += await retention.step(walk, NOW) or RemovalCounts()
         return total
 
-    gone = sum(await asyncio.gather(*(work() for _ in range(3))), Removed())
+    gone = sum(await asyncio.gather(*(work() for _ in range(3))), RemovalCounts())
     assert (gone.messages, gone.deliveries, gone.batches, gone.files) == (120, 120, 60, 4)
     lines = [
         e.removed for mid in (MID, OTHER) for e in (await Protocol(database).page(mid, 0, 1000))[1]
     ]
-    assert sum(lines, Removed()) == gone
+    assert sum(lines, RemovalCounts()) == gone
     assert await histories.orphans() == {}
 
 
@@ -312,7 +314,9 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(
     await Tallies(database).keep_up()
     erasures, order = Erasures(database, [], step=5), ErasureOrder(MID, party, "anna", None)
     done = await asyncio.gather(
-        erasures.erase(order, NOW), erasures.erase(order, NOW), run(database, step=5)
+        erasures.erase(order, change(at=NOW)),
+        erasures.erase(order, change(at=NOW)),
+        run(database, step=5),
     )
     total = done[0].removed + done[1].removed + done[2]
     for hours in (
@@ -321,7 +325,8 @@ async def test_two_orders_to_erase_and_a_worker_at_once_remove_everything_once(
     ):  # to the end of the walk that it was kept from, and once more from its beginning
         await run(database, now=NOW + hours * REST)
     lines = sum(
-        [entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]], Removed()
+        [entry.removed for entry in (await Protocol(database).page(MID, 0, 1000))[1]],
+        RemovalCounts(),
     )
     assert total.messages >= 24
     assert (lines.messages, lines.deliveries, lines.batches, lines.files) == (36, 36, 12, 2)
@@ -335,7 +340,7 @@ async def test_an_interruption_loses_nothing_and_the_next_worker_goes_on(
     histories = Histories(database)
     await histories.batch(*some(10, Told()), file="delad")
     await Tallies(database).keep_up()
-    retention, walk = Retention(database, SMS, 4), Walk(MID, "SMS")
+    retention, walk = Retention(database, SMS, 4), Sweep(MID, "SMS")
     assert await retention.step(walk, NOW) is not None
     assert len(await histories.messages()) == 6
     async with database.pool.acquire() as connection:  # the next step dies at its last statement
@@ -488,7 +493,7 @@ async def test_exactly_what_the_rules_allow_is_gone(
     retention = Retention(database, applied, step)
     due = [
         each
-        for walk in await retention.walks()
+        for walk in await retention.sweeps()
         for each in (await retention.due(walk, NOW)).values()
     ]
     gone = await run(database, applied, step=step)

@@ -1,1 +1,1 @@
-"""Digital invoices."""
+"""Digital invoice channel: Kivra."""

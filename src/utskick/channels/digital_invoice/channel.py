@@ -1,5 +1,4 @@
-"""The digital invoice as the engine sees it: numbers are checked, the recipient is asked for, and a
-repeat is the same to the byte."""
+"""Digital invoice channel: planning, recipient match, and byte-identical repeats."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from utskick.channels.digital_invoice.content import Receiver, written
+from utskick.channels.digital_invoice.content import Receiver, encode_content
 from utskick.channels.digital_invoice.kivra import UNREACHABLE, Kivra
 from utskick.channels.digital_invoice.planning import plan
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
@@ -33,10 +32,10 @@ from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rej
 from utskick.domain.preparation import Prepared, Ready
 
 _NO_LEGAL_ID: Final = Reason(
-    "no-legal-id", "no personal or organisation number is known for the party"
+    "no-legal-id", "the party has no known personal or organisation number"
 )
 _NO_ACCOUNT: Final = Misconfigured(
-    Reason("no-account", "no account of the settings carries the municipality's invoices")
+    Reason("no-account", "no account for the municipality's invoices is configured")
 )
 
 FORMS: Final = (
@@ -53,10 +52,11 @@ FORMS: Final = (
 
 
 class DigitalInvoiceChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for invoices."""
+    """Implementation of ``domain.channel.Channel`` for invoices."""
 
     name = "digital_invoice"
     message_type = "DIGITAL_INVOICE"
+    titled = True
     integration = "DigitalMailSender"
     forms: tuple[SendEndpoint, ...] = FORMS
     ahead = 200
@@ -78,44 +78,45 @@ class DigitalInvoiceChannel(ChannelDefaults):
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, DigitalInvoiceRequest):
-            raise TypeError(f"{type(request).__name__} is no invoice")
+            raise TypeError(f"{type(request).__name__} is not an invoice request")
         if not self._serving(asked.municipality_id):
             raise NotBuilt(
-                "no account for digital invoices is configured for this municipality; see the settings of [digital_invoice]"
+                "no account for digital invoices is configured for this municipality; see section"
+                " [digital_invoice] of the settings"
             )
         return plan(request, self._settings, self._clock().astimezone(SWEDEN).date())
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
-        """Who is it, and can they be reached: asked once, before the first attempt."""
+        """Look up the recipient's number and whether Kivra reaches it, once for all attempts."""
         if draft.frozen is not None:
             return Ready(draft.frozen)
         party_id = draft.recipient.party_id
         assert party_id is not None
-        found = await self._legal_ids.legal_ids(draft.municipality_id, [party_id])
-        if isinstance(found, Deferred):
-            return found
-        legal_id = found.get(party_id)
+        legal_ids = await self._legal_ids.legal_ids(draft.municipality_id, [party_id])
+        if isinstance(legal_ids, Deferred):
+            return legal_ids
+        legal_id = legal_ids.get(party_id)
         if legal_id is None:
             return Rejected(_NO_LEGAL_ID)
         today = self._clock().astimezone(SWEDEN).date().isoformat()
         if legal_id.is_organization:
-            return Ready(Receiver("vat_number", f"SE{legal_id.number}01", today).written())
+            return Ready(Receiver("vat_number", f"SE{legal_id.number}01", today).encode())
         names = self.able(draft)
         if not names:
             return _NO_ACCOUNT
-        reached = await self._tenants[names[0]].reaches(legal_id.number)
-        if reached is True:
-            return Ready(Receiver("ssn", legal_id.number, today).written())
-        return Rejected(UNREACHABLE, polite=True) if reached is False else reached
+        matched = await self._tenants[names[0]].reaches(legal_id.number)
+        if matched is True:
+            return Ready(Receiver("ssn", legal_id.number, today).encode())
+        return Rejected(UNREACHABLE, polite=True) if matched is False else matched
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return self._serving(draft.municipality_id)
 
     def _serving(self, municipality_id: str) -> tuple[str, ...]:
-        served = ((name, tenant.account.municipalities) for name, tenant in self._tenants.items())
+        tenants = ((name, tenant.account.municipalities) for name, tenant in self._tenants.items())
         return tuple(
             name
-            for name, municipalities in served
+            for name, municipalities in tenants
             if not municipalities or municipality_id in municipalities
         )
 
@@ -123,26 +124,26 @@ class DigitalInvoiceChannel(ChannelDefaults):
         return "resend" if self._tenants[account].account.deduplicates else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
-        assert draft.frozen is not None, "an invoice is prepared before it is sent"
-        return await self._tenants[account].send(
-            written(Receiver.read(draft.frozen), draft.content, draft.attachments)
-        )
+        assert draft.frozen is not None, "an invoice must be prepared before it is sent"
+        content = encode_content(Receiver.decode(draft.frozen), draft.content, draft.attachments)
+        return await self._tenants[account].send(content)
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        files = listed(shown.pop("files"), draft.attachments)
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        files = listed(visible.pop("files"), draft.attachments)
         return {
-            "party": {"partyId": draft.recipient.party_id, **shown.pop("party", {})},
-            **shown,
+            "party": {"partyId": draft.recipient.party_id, **visible.pop("party", {})},
+            **visible,
             "files": files,
         }
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(tenant.look() for tenant in self._tenants.values())))
+        return list(await asyncio.gather(*(tenant.check() for tenant in self._tenants.values())))
 
     async def close(self) -> None:
         await asyncio.gather(*(tenant.close() for tenant in self._tenants.values()))
 
 
 def build(settings: DigitalInvoiceSettings, neighbours: Neighbours) -> DigitalInvoiceChannel:
+    """Build the channel with one client per tenant."""
     return DigitalInvoiceChannel(settings, neighbours.directory)

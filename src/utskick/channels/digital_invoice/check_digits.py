@@ -1,5 +1,4 @@
-"""What can be wrong with a payment before anybody is asked: check digits of OCR, Bankgiro and
-Plusgiro, and days that banks work."""
+"""Validation of payment data: check digits of OCR, Bankgiro and Plusgiro, and bank days."""
 
 from __future__ import annotations
 
@@ -10,33 +9,32 @@ from typing import Final
 import holidays
 from stdnum import luhn
 
-#: Characters of a payment reference (contract Q25; Kivra's limit).
+#: Maximum characters of a payment reference (contract Q25; Kivra's limit).
 LONGEST_REFERENCE: Final = 25
 
 
 def digits_of(text: str) -> str:
-    """An account number without the hyphen and spaces that it is written with."""
+    """Strip hyphens and spaces from an account number."""
     return text.replace("-", "").replace(" ", "")
 
 
 def is_bankgiro(text: str) -> bool:
-    """7 or 8 digits, the last of which is their check digit (Luhn)."""
+    """Return whether the text is 7 or 8 digits ending with a valid Luhn check digit."""
     return _checked(digits_of(text), 7, 8)
 
 
 def is_plusgiro(text: str) -> bool:
-    """2 to 8 digits, the last of which is their check digit (Luhn)."""
+    """Return whether the text is 2 to 8 digits ending with a valid Luhn check digit."""
     return _checked(digits_of(text), 2, 8)
 
 
 def is_ocr(text: str) -> bool:
-    """2 to 25 digits, the last of which is their check digit (Luhn)."""
+    """Return whether the text is 2 to 25 digits ending with a valid Luhn check digit."""
     return _checked(text, 2, LONGEST_REFERENCE)
 
 
-def tells_its_length(ocr: str) -> bool:
-    """Whether the last digit but one is the number of digits, modulo 10, as some accounts
-    demand."""
+def has_length_digit(ocr: str) -> bool:
+    """Return whether the last digit but one is the length modulo 10, as some accounts require."""
     return len(ocr) > 2 and ocr[-2] == str(len(ocr) % 10)
 
 
@@ -45,8 +43,10 @@ def _checked(text: str, least: int, most: int) -> bool:
 
 
 def is_bank_day(day: date) -> bool:
-    """Neither a weekend nor a holiday in Sweden; the eves of midsummer, Christmas and New Year are
-    none either."""
+    """Return whether banks in Sweden are open: not on weekends, holidays and the three eves.
+
+    The eves are those of midsummer, Christmas and New Year.
+    """
     return day.weekday() < 5 and day not in _holidays(day.year)
 
 

@@ -1,5 +1,4 @@
-"""The content that Kivra is sent (its API, content v2). The same delivery makes the same bytes at
-every attempt."""
+"""Content for Kivra (its API, content v2); byte-identical at every attempt."""
 
 from __future__ import annotations
 
@@ -19,23 +18,28 @@ _METHODS: Final = {"BANKGIRO": "1", "PLUSGIRO": "2"}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Receiver:
-    """Fixed at the first attempt. ``ssn``: 12 digits; ``vat_number``: ``SE``, organisation number,
-    ``01``; ``on``: the day it was made."""
+    """Receiver and date, fixed at the first attempt.
+
+    ``member``, ``value``: ``ssn`` with 12 digits, or ``vat_number`` with ``SE``, organisation
+    number and ``01``. ``on``: the date, ISO 8601.
+    """
 
     member: str
     value: str
     on: str
 
-    def written(self) -> bytes:
+    def encode(self) -> bytes:
         return orjson.dumps([self.member, self.value, self.on])
 
     @classmethod
-    def read(cls, frozen: bytes) -> Receiver:
+    def decode(cls, frozen: bytes) -> Receiver:
         return cls(*orjson.loads(frozen))
 
 
-def written(receiver: Receiver, content: Mapping[str, Any], files: Sequence[Attachment]) -> bytes:
-    """JSON in a fixed order of members."""
+def encode_content(
+    receiver: Receiver, content: Mapping[str, Any], files: Sequence[Attachment]
+) -> bytes:
+    """Encode as JSON with a fixed order of members."""
     members: dict[str, Any] = {
         receiver.member: receiver.value,
         "subject": content["_subject"],
@@ -57,7 +61,7 @@ def written(receiver: Receiver, content: Mapping[str, Any], files: Sequence[Atta
 
 
 def _payment(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Only of what is payable: the member cannot be false, it can only be absent."""
+    """Build the payment of a payable invoice; otherwise the member must be absent, not false."""
     details = content["details"]
     option = {
         "due_date": details["dueDate"],

@@ -1,5 +1,4 @@
-"""From a request to a plan: every check digit and every date is looked at before anything is
-stored."""
+"""Planning of invoice requests, with validation of check digits, dates and size."""
 
 from __future__ import annotations
 
@@ -8,13 +7,13 @@ from typing import Any
 
 from utskick.channels.digital_invoice.check_digits import (
     digits_of,
+    has_length_digit,
     is_bank_day,
     is_bankgiro,
     is_ocr,
     is_plusgiro,
-    tells_its_length,
 )
-from utskick.channels.digital_invoice.content import Receiver, written
+from utskick.channels.digital_invoice.content import Receiver, encode_content
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import Attachment
@@ -24,19 +23,20 @@ from utskick.domain.recipient import Recipient
 
 
 def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today: date) -> Plan:
-    """Raises ``Invalid`` with every broken rule."""
+    """Plan the request. Raises ``Invalid`` with every violated rule."""
     files = tuple(file.decoded() for file in request.files)
     content = _content(request, files, settings)
     violations = [
         *_file_faults(files),
         *(_payment_faults(request, settings, today) if request.is_payable else ()),
     ]
-    size = len(written(Receiver("vat_number", "SE212000241101", today.isoformat()), content, files))
+    sample = Receiver("vat_number", "SE212000241101", today.isoformat())
+    size = len(encode_content(sample, content, files))
     if size > settings.content_limit:
         violations.append(
             Violation(
                 "files",
-                f"the invoice would be {size} bytes when encoded; at most {settings.content_limit} are carried",
+                f"the encoded invoice would be {size} bytes; the limit is {settings.content_limit}",
             )
         )
     if violations:
@@ -55,7 +55,7 @@ def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today
 def _content(
     request: DigitalInvoiceRequest, files: tuple[Attachment, ...], settings: DigitalInvoiceSettings
 ) -> dict[str, Any]:
-    """As history shows it; ``_amount`` and ``_subject`` are what is sent."""
+    """Build the stored content; ``_amount`` and ``_subject`` are sent, but not shown."""
     details = request.details.model_dump(mode="json", by_alias=True)
     content: dict[str, Any] = {
         "type": request.type,
@@ -98,14 +98,15 @@ def _payment_faults(
         faults.append(
             Violation("details.dueDate", "must be a bank day: not a weekend or a holiday")
         )
-    is_right, form = (
+    is_valid, length = (
         (is_bankgiro, "7-8") if details.account_type == "BANKGIRO" else (is_plusgiro, "2-8")
     )
-    if not is_right(details.account_number):
+    if not is_valid(details.account_number):
         faults.append(
             Violation(
                 "details.accountNumber",
-                f"must be a {details.account_type} number: {form} digits with a right check digit",
+                f"must be a {details.account_type} number: {length} digits with a valid check"
+                " digit",
             )
         )
     if details.payment_reference_type == "SE_OCR":
@@ -118,14 +119,14 @@ def _ocr_faults(ocr: str, account: str, settings: DigitalInvoiceSettings) -> lis
         return [
             Violation(
                 "details.paymentReference",
-                "must be an OCR number: 2-25 digits with a right check digit",
+                "must be an OCR number: 2-25 digits with a valid check digit",
             )
         ]
-    if digits_of(account) in map(digits_of, settings.length_digit) and not tells_its_length(ocr):
+    if digits_of(account) in map(digits_of, settings.length_digit) and not has_length_digit(ocr):
         return [
             Violation(
                 "details.paymentReference",
-                "must have its number of digits, modulo 10, as the last digit but one",
+                "must have its length modulo 10 as the last digit but one",
             )
         ]
     return []

@@ -1,17 +1,16 @@
-"""The body of a digital invoice (contract section 4.8), with what its orchestrator leaves to the
-provider to find out."""
+"""Request body of a digital invoice (contract section 4.8), validated beyond the contract."""
 
 from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.channels.digital_invoice.check_digits import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
-from utskick.domain.request_parts import ExternalReference, one_of
+from utskick.domain.request_parts import EXAMPLE_PDF, ExternalReference, one_of
 from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
@@ -28,7 +27,7 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Above this an amount is a slip of the pen (kronor).
+#: Maximum amount in kronor; a higher one is assumed to be a mistake.
 HIGHEST: Final = Decimal("999999999.99")
 
 Amount = Annotated[
@@ -61,31 +60,46 @@ PaymentReference = Annotated[
 
 
 class InvoiceParty(Body, title="DigitalInvoiceParty"):
-    """Who is to pay: a person or an organisation."""
+    """The payer: a person or an organisation."""
 
-    party_id: Uuid
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid = Field(
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class Details(Body):
-    """What is to be paid, when, and to which account."""
+    """Payment details: amount, due date and account."""
 
-    amount: Amount
-    due_date: date
-    payment_reference_type: Literal["SE_OCR", "TENANT_REF"]
-    payment_reference: PaymentReference
-    account_type: Literal["BANKGIRO", "PLUSGIRO"]
-    account_number: Line
+    amount: Amount = Field(description="Amount in SEK with at most two decimals", examples=[123.45])
+    due_date: date = Field(description="The last day to pay", examples=["2035-10-09"])
+    payment_reference_type: Literal["SE_OCR", "TENANT_REF"] = Field(
+        description="Type of the reference", examples=["SE_OCR"]
+    )
+    payment_reference: PaymentReference = Field(
+        description="OCR number, or a tenant's reference", examples=["12345674"]
+    )
+    account_type: Literal["BANKGIRO", "PLUSGIRO"] = Field(
+        description="Type of the account", examples=["BANKGIRO"]
+    )
+    account_number: Line = Field(
+        description="Account to pay to, with or without hyphen", examples=["5050-1055"]
+    )
 
 
 class InvoiceFile(Body, title="DigitalInvoiceFile"):
-    """A PDF, as BASE64."""
+    """A PDF in base64."""
 
-    content_type: Annotated[str, one_of("application/pdf")]
-    content: Base64
+    content_type: Annotated[str, one_of("application/pdf")] = Field(
+        description="The media type", examples=["application/pdf"]
+    )
+    content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
     filename: Annotated[
         str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
-    ]
+    ] = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
@@ -104,19 +118,63 @@ Files = Constraint(
 class DigitalInvoiceRequest(Body):
     """One invoice or reminder to one party."""
 
-    party: InvoiceParty
-    type: Literal["INVOICE", "REMINDER"]
-    subject: FreeLine | None = Field(None, json_schema_extra=OR_NULL)
-    reference: FreeLine | None = None
-    payable: bool | None = Field(None, json_schema_extra={"default": True})
-    details: Details
-    files: Annotated[list[InvoiceFile], Files]
-    message_reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
+    example: ClassVar[Any] = {
+        "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+        "type": "INVOICE",
+        "subject": "Faktura för barnomsorg",
+        "reference": "Faktura 12345",
+        "details": {
+            "amount": 123.45,
+            "dueDate": "2035-10-09",
+            "paymentReferenceType": "SE_OCR",
+            "paymentReference": "12345674",
+            "accountType": "BANKGIRO",
+            "accountNumber": "5050-1055",
+        },
+        "files": [
+            {"contentType": "application/pdf", "content": EXAMPLE_PDF, "filename": "faktura.pdf"}
+        ],
+    }
+
+    party: InvoiceParty = Field(description="The recipient")
+    type: Literal["INVOICE", "REMINDER"] = Field(
+        description="Invoice or reminder", examples=["INVOICE"]
+    )
+    subject: FreeLine | None = Field(
+        None, json_schema_extra=OR_NULL, description="The subject", examples=["Skolan i dag"]
+    )
+    reference: FreeLine | None = Field(
+        default=None, description="Reference of the invoice", examples=["Faktura 12345"]
+    )
+    payable: bool | None = Field(
+        None,
+        json_schema_extra={"default": True},
+        description="Whether there is an amount to pay",
+        examples=[True],
+    )
+    details: Details = Field(description="Amount, due date and account")
+    files: Annotated[list[InvoiceFile], Files] = Field(description="The invoice as PDF")
+    message_reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system for the message (`reference` is that of "
+        "the invoice)",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
 
     @property
     def is_payable(self) -> bool:
-        """True unless it is said not to be (contract Q25)."""
+        """Whether the invoice can be paid; default true (contract Q25)."""
         return self.payable is not False

@@ -1,4 +1,4 @@
-"""The digital invoice section of the settings."""
+"""Settings section ``[digital_invoice]``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from utskick.domain.validators import Line
-from utskick.outgoing.settings_types import AccountName, ChannelSection, Filled, HttpAccount, Secret
+from utskick.outgoing.settings_types import (
+    AccountName,
+    ChannelSection,
+    HttpAccount,
+    NonEmpty,
+    Secret,
+)
 
 
 class KivraAccount(HttpAccount):
-    """One tenant at Kivra. ``municipalities``: whose invoices it carries, all where empty.
-    ``scope``: of the token, where Kivra names one.
+    """One tenant at Kivra.
 
-    ``deduplicates``: Kivra knows a content again that is identical to the byte. True in production,
-    not in its sandbox. ``matched_seconds``: how long an answer about who can be reached is
-    believed.
+    ``municipalities``: municipalities whose invoices it sends, empty for all. ``scope``: of the
+    token, if Kivra assigns one. ``deduplicates``: Kivra recognises byte-identical content, which is
+    true in production but not in its sandbox. ``matched_seconds``: how long a user match is cached.
     """
 
     provider: Literal["kivra"] = "kivra"
-    tenant_key: Filled
-    client_id: Filled
+    tenant_key: NonEmpty
+    client_id: NonEmpty
     client_secret: Secret
     scope: str | None = None
     municipalities: tuple[str, ...] = ()
@@ -30,10 +35,13 @@ class KivraAccount(HttpAccount):
 
 
 class DigitalInvoiceSettings(ChannelSection):
-    """``content_limit``: bytes of one content as it goes over the wire. ``length_digit``: accounts
-    whose OCR numbers tell their length."""
+    """Section ``[digital_invoice]``.
 
-    #: All of them are looked at by ``plan`` alone; the subject is in the content.
+    ``content_limit``: maximum bytes of an encoded invoice. ``length_digit``: accounts whose OCR
+    numbers include a length digit.
+    """
+
+    #: All of them are applied by ``plan``.
     carried: ClassVar = frozenset({"subject", "content_limit", "length_digit"})
 
     subject: Line = "Faktura"

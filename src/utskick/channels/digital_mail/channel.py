@@ -1,5 +1,4 @@
-"""Digital mail as the engine sees it: plans, finds the mailbox, freezes, signs and seals,
-delivers."""
+"""Digital mail channel: planning, mailbox lookup, signing, sealing and delivery."""
 
 from __future__ import annotations
 
@@ -13,26 +12,26 @@ import structlog
 from pydantic import BaseModel
 
 from utskick.channels.digital_mail.composer import Composer, Snapshot
-from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
-from utskick.channels.digital_mail.mailboxes import SHAPE, mailboxes
+from utskick.channels.digital_mail.mailbox_lookup import LookupResult, MailboxLookup
+from utskick.channels.digital_mail.mailboxes import MailboxResult, mailboxes
 from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
     SIGNATURE_ROOM,
     content_violations,
     plan,
+    sample_letterhead,
     size_violations,
-    specimen,
 )
 from utskick.channels.digital_mail.reachability import (
-    AGAINST,
     FOREIGN_ADDRESS,
     NO_LEGAL_ID,
+    UNREACHABLE_REASONS,
     Mailbox,
     is_allowed,
     unreachable,
 )
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
-from utskick.channels.digital_mail.sender_account import Equipment, SenderAccount
+from utskick.channels.digital_mail.sender_account import SenderAccount, SenderClients
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.soap_responses import ApplicationFault
 from utskick.domain.attachment import Attachment, listed
@@ -82,14 +81,15 @@ _NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER))
 
 
 class DigitalMailChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for digital mail."""
+    """Implementation of ``domain.channel.Channel`` for digital mail."""
 
     name = "digital_mail"
     message_type = "DIGITAL_MAIL"
+    titled = True
     integration = "DigitalMailSender"
-    #: What the register said against it, and the contract answers with 404 for one recipient (Q28).
-    not_found = frozenset(reason.code for reason in AGAINST)
-    #: So many are asked about in one call to the register.
+    #: Reasons that the contract answers with 404 for a single recipient (Q28).
+    not_found = frozenset(reason.code for reason in UNREACHABLE_REASONS)
+    #: Number of recipients looked up in one call to the register.
     ahead = 500
     forms: tuple[SendEndpoint, ...] = FORMS
 
@@ -97,10 +97,10 @@ class DigitalMailChannel(ChannelDefaults):
         self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
-        self._whereabouts = Whereabouts(neighbours.directory, clock)
-        self._sealer = Composer(settings, clock)
+        self._lookup = MailboxLookup(neighbours.directory, clock)
+        self._composer = Composer(settings, clock)
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
-        self._desks = {
+        self._senders = {
             (name, number): SenderAccount(name, number, account, clock)
             for name, account in in_order
             for number in account.senders
@@ -114,154 +114,151 @@ class DigitalMailChannel(ChannelDefaults):
                 "getMailboxes",
                 "Retrieve a list of digital mailboxes",
                 MailboxesRequest,
-                self._answer,
-                SHAPE,
+                self._mailboxes,
+                list[MailboxResult],
             ),
         )
 
-    # -- before anything is stored ----------------------------------------
+    # -- acceptance ----------------------------------------
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         planned = plan(cast(DigitalMailRequest, request), asked)
-        return replace(
-            planned,
-            content={**planned.content, **self._unsaid(asked.municipality_id, planned.content)},
-        )
+        defaults = self._defaults(asked.municipality_id, planned.content)
+        return replace(planned, content={**planned.content, **defaults})
 
     def completed(self, draft: Draft) -> Draft:
-        """``_organization``, ``_subject`` and ``_supportInfo``, each where it says none."""
-        said = self._unsaid(draft.municipality_id, draft.content)
-        return replace(draft, content={**draft.content, **said}) if said else draft
+        """Fill in the defaults ``_organization``, ``_subject`` and ``_supportInfo``."""
+        defaults = self._defaults(draft.municipality_id, draft.content)
+        return replace(draft, content={**draft.content, **defaults}) if defaults else draft
 
-    def _unsaid(self, municipality_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
-        """What the settings say where the content says nothing."""
-        said: dict[str, Any] = {}
-        organization = content.get("_organization") or self._settings.organization_of(
-            municipality_id
-        )
+    def _defaults(self, municipality_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the members missing in the content, from the settings."""
+        members: dict[str, Any] = {}
+        organization = self._organization(municipality_id, content)
         if "_organization" not in content and organization is not None:
-            said["_organization"] = organization
-        subject, support_info = self._sealer.unsaid(
-            content, self._desk(municipality_id, {"_organization": organization})
-        )
+            members["_organization"] = organization
+        sender = self._sender(municipality_id, {"_organization": organization})
+        subject, support_info = self._composer.defaults(content, sender)
         if "_subject" not in content and subject:
-            said["_subject"] = subject
+            members["_subject"] = subject
         if "_supportInfo" not in content and support_info:
-            said["_supportInfo"] = dict(support_info)
-        return said
+            members["_supportInfo"] = dict(support_info)
+        return members
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
     ) -> list[Violation]:
-        found = await asyncio.to_thread(content_violations, content, attachments)
-        desk = self._desk(asked.municipality_id, content)
-        if desk is None:
-            return [*found, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
-        if any(fault.field == "body" for fault in found):  # what cannot be read has no size
-            return found
-        equipment = await desk.equipment()
-        room = (
-            equipment.current.signer.length if isinstance(equipment, Equipment) else SIGNATURE_ROOM
+        violations = await asyncio.to_thread(content_violations, content, attachments)
+        sender = self._sender(asked.municipality_id, content)
+        if sender is None:
+            return [*violations, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
+        if any(violation.field == "body" for violation in violations):
+            return violations  # the size of an unreadable body is unknown
+        clients = await sender.clients()
+        signature = (
+            clients.current.signer.length if isinstance(clients, SenderClients) else SIGNATURE_ROOM
         )
-        letterhead = specimen(
-            desk.organization, desk.sender.name, *self._sealer.unsaid(content, desk)
-        )
-        return [*found, *size_violations(content, attachments, letterhead, room)]
+        defaults = self._composer.defaults(content, sender)
+        letterhead = sample_letterhead(sender.organization, sender.sender.name, *defaults)
+        return [*violations, *size_violations(content, attachments, letterhead, signature)]
 
-    def _desk(self, municipality_id: str, content: Mapping[str, Any]) -> SenderAccount | None:
-        return next(iter(self._desks_of(municipality_id, content)), None)
+    def _organization(self, municipality_id: str, content: Mapping[str, Any]) -> str | None:
+        named: str | None = content.get("_organization")
+        return named or self._settings.organization_of(municipality_id)
 
-    def _desks_of(
+    def _sender(self, municipality_id: str, content: Mapping[str, Any]) -> SenderAccount | None:
+        return next(iter(self._senders_of(municipality_id, content)), None)
+
+    def _senders_of(
         self, municipality_id: str, content: Mapping[str, Any]
     ) -> Iterator[SenderAccount]:
-        """Of the organisation that the content names, where it may be sent for by this
-        municipality; first choice first."""
-        organization = content.get("_organization") or self._settings.organization_of(
-            municipality_id
-        )
+        """Iterate over the accounts of the content's organisation, by priority.
+
+        Only those that this municipality may send for.
+        """
+        organization = self._organization(municipality_id, content)
         return (
-            d
-            for (_, number), d in self._desks.items()
-            if number == organization and d.sender.municipality == municipality_id
+            sender
+            for (_, number), sender in self._senders.items()
+            if number == organization and sender.sender.municipality == municipality_id
         )
 
-    # -- before an attempt ----------------------------------------
+    # -- preparation ----------------------------------------
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:
-        """Once: what was frozen stays so, whatever the register says later."""
+        """Look up the mailbox and fix all variable parts; once fixed, they never change."""
         if draft.frozen is not None:
             return Ready(draft.frozen)
-        desk = self._desk(draft.municipality_id, draft.content)
-        if desk is None:
+        sender = self._sender(draft.municipality_id, draft.content)
+        if sender is None:
             return _NO_SENDER
-        equipment = await desk.equipment()
-        if isinstance(equipment, Misconfigured):
-            return equipment
-        if draft.recipient.party_id is None:
+        clients = await sender.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
+        party_id = draft.recipient.party_id
+        if party_id is None:
             return unreachable(NO_LEGAL_ID)
-        found = await self._whereabouts.find(desk, draft.municipality_id, draft.recipient.party_id)
-        if not isinstance(found, LookupResult):
-            return found
-        if not isinstance(found.mailbox, Mailbox):
-            return unreachable(found.mailbox)
-        frozen = await self._sealer.freeze(
-            draft, key, desk, (found.recipient, found.mailbox), equipment.current
+        result = await self._lookup.find(sender, draft.municipality_id, party_id)
+        if not isinstance(result, LookupResult):
+            return result
+        if not isinstance(result.mailbox, Mailbox):
+            return unreachable(result.mailbox)
+        snapshot = await self._composer.freeze(
+            draft, key, sender, (result.recipient, result.mailbox), clients.current
         )
-        return Ready(frozen.written())
+        return Ready(snapshot.encode())
 
-    # -- an attempt ----------------------------------------
+    # -- sending ----------------------------------------
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         if draft.frozen is not None:
-            return tuple(
-                a.name for a in self.accounts if a.name == Snapshot.read(draft.frozen).account
-            )
+            account = Snapshot.decode(draft.frozen).account
+            return tuple(a.name for a in self.accounts if a.name == account)
         return tuple(
-            desk.account_name for desk in self._desks_of(draft.municipality_id, draft.content)
+            sender.account_name for sender in self._senders_of(draft.municipality_id, draft.content)
         )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """By the operator of a draft that is frozen; without one, only where all operators of the
-        account know a repeat again."""
+        """Decide by the draft's operator, or before preparation by all operators of the account."""
         operators = self._settings.accounts[account].operators
         if draft.frozen is not None:
-            operator = operators.get(Snapshot.read(draft.frozen).supplier)
+            operator = operators.get(Snapshot.decode(draft.frozen).supplier)
             return "resend" if operator is not None and operator.deduplicates else "hold"
         return "resend" if all(operator.deduplicates for operator in operators.values()) else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         if draft.frozen is None:
-            raise ValueError("a digital mail is prepared before it is sent")
-        frozen = Snapshot.read(draft.frozen)
-        desk = self._desks.get((account, frozen.organization))
-        if desk is None:
+            raise ValueError("a digital mail must be prepared before it is sent")
+        snapshot = Snapshot.decode(draft.frozen)
+        sender = self._senders.get((account, snapshot.organization))
+        if sender is None:
             return _NO_SENDER
-        operator = desk.account.operators.get(frozen.supplier)
-        if operator is None or not is_allowed(frozen.address, operator):
+        operator = sender.account.operators.get(snapshot.supplier)
+        if operator is None or not is_allowed(snapshot.address, operator):
             return Misconfigured(FOREIGN_ADDRESS)
-        equipment = await desk.equipment()
-        if isinstance(equipment, Misconfigured):
-            return equipment
-        envelope = await self._sealer.envelope(draft, frozen, equipment)
+        clients = await sender.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
+        envelope = await self._composer.envelope(draft, snapshot, clients)
         if not isinstance(envelope, bytes):
             return envelope
-        outcome = await desk.deliver(frozen.address, envelope, frozen.recipient)
-        return (
-            _told(outcome, operator.name, key) if isinstance(outcome, ApplicationFault) else outcome
-        )
+        outcome = await sender.deliver(snapshot.address, envelope, snapshot.recipient)
+        if isinstance(outcome, ApplicationFault):
+            return _application_fault(outcome, operator.name, key)
+        return outcome
 
-    # -- questions ----------------------------------------
+    # -- queries ----------------------------------------
 
-    async def _answer(
+    async def _mailboxes(
         self, request: MailboxesRequest, asked: RequestContext
     ) -> list[dict[str, Any]]:
         organization = asked.organization_number or self._settings.organization_of(
             asked.municipality_id
         )
-        desk = self._desk(asked.municipality_id, {"_organization": organization})
-        if desk is None:
+        sender = self._sender(asked.municipality_id, {"_organization": organization})
+        if sender is None:
             raise Invalid([Violation("getMailboxes.organizationNumber", NOT_A_SENDER)])
-        return await mailboxes(desk, self._whereabouts, asked.municipality_id, request.root)
+        return await mailboxes(sender, self._lookup, asked.municipality_id, request.root)
 
     def show(self, draft: Draft) -> dict[str, Any]:
         members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
@@ -271,22 +268,23 @@ class DigitalMailChannel(ChannelDefaults):
         return {"party": party, **members}
 
     async def look(self) -> list[AccountHealth]:
-        """One word for each account: well where all of its organisations are, the ill ones told
-        first."""
-        looks = await asyncio.gather(*(desk.look() for desk in self._desks.values()))
+        """Check all organisations of each account; faults come first in the sentence."""
+        results = await asyncio.gather(*(sender.check() for sender in self._senders.values()))
         return [
-            _together(account.name, [health for health in looks if health.account == account.name])
+            _combined(account.name, [each for each in results if each.account == account.name])
             for account in self.accounts
         ]
 
     async def close(self) -> None:
-        await self._whereabouts.close()
-        await asyncio.gather(*(desk.close() for desk in self._desks.values()))
+        await self._lookup.close()
+        await asyncio.gather(*(sender.close() for sender in self._senders.values()))
 
 
-def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
-    """No schema says what the codes mean; a fault says that the message was not taken. The call id
-    is what to ask the operator about."""
+def _application_fault(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
+    """Defer: the message was not accepted, but no schema documents the codes.
+
+    The call id is logged, as the operator can look it up.
+    """
     log.warning(
         "application-fault",
         code=fault.code,
@@ -296,23 +294,25 @@ def _told(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
     )
     return Deferred(
         Reason(
-            "application-fault", "the mailbox operator reported a fault of its own", str(fault.code)
+            "application-fault",
+            "the mailbox operator reported an application fault",
+            str(fault.code),
         )
     )
 
 
-def _together(account: str, looks: Sequence[AccountHealth]) -> AccountHealth:
-    said = "; ".join(
-        health.sentence
-        for health in sorted(looks, key=lambda health: (health.ok, not health.warns))
-    )
+def _combined(account: str, results: Sequence[AccountHealth]) -> AccountHealth:
+    ordered = sorted(results, key=lambda health: (health.ok, not health.warns))
     return AccountHealth(
-        account, all(health.ok for health in looks), said, any(health.warns for health in looks)
+        account,
+        all(health.ok for health in results),
+        "; ".join(health.sentence for health in ordered),
+        any(health.warns for health in results),
     )
 
 
 def build(
     settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now
 ) -> DigitalMailChannel:
-    """Reads no file yet: certificates are read when they are first needed."""
+    """Build the channel. Certificate files are read on first use."""
     return DigitalMailChannel(settings, neighbours, clock)

@@ -1,5 +1,4 @@
-"""From a draft to its envelope: frozen at the first attempt, and made anew from that, the same to
-the byte, at every later one."""
+"""Composition of envelopes: fixed at the first attempt, reproduced byte for byte at later ones."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ from uuid import UUID
 
 import orjson
 
-from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.attachments import AttachmentElements
 from utskick.channels.digital_mail.credentials import Credentials
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, delivery
-from utskick.channels.digital_mail.planning import sealed_on
+from utskick.channels.digital_mail.planning import seal_date
 from utskick.channels.digital_mail.reachability import Mailbox
-from utskick.channels.digital_mail.sender_account import Equipment, SenderAccount
+from utskick.channels.digital_mail.sender_account import SenderAccount, SenderClients
 from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.domain.channel import Draft
@@ -26,11 +25,13 @@ from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
-    """``id``: of the message; ``date``: of the seal, with its zone; ``certificate``: SHA-256 in
-    hex; ``fingerprint``: of all that the envelope is made of, in hex (see ``Sealing.fingerprint``);
-    ``subject``, ``support_info``: only what the content has not itself.
+    """Parts of an envelope that are fixed at the first attempt.
 
-    The envelope itself is not kept: a batch of 10 000 letters would keep it 10 000 times.
+    ``id``: of the message. ``date``: of the seal, with its time zone. ``certificate``: SHA-256 in
+    hex. ``fingerprint``: of everything the envelope is made of, in hex (see
+    ``Sealing.fingerprint``). ``subject``, ``support_info``: defaults used for the content.
+
+    The envelope itself is not stored, since a batch of 10 000 letters would store it 10 000 times.
     """
 
     account: str
@@ -46,69 +47,69 @@ class Snapshot:
     support_info: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
 
-    def written(self) -> bytes:
+    def encode(self) -> bytes:
+        """Encode as JSON, omitting empty members."""
         return orjson.dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
-    def read(cls, data: bytes) -> Snapshot:
-        """Raises ``ValueError`` or ``TypeError`` for what was not written here."""
+    def decode(cls, data: bytes) -> Snapshot:
+        """Decode. Raises ``ValueError`` or ``TypeError`` for data not from ``encode``."""
         return cls(**orjson.loads(data))
 
 
-#: Bytes of files and text from which building an envelope is no work for the event loop.
+#: Bytes of files and text beyond which an envelope is built in a thread.
 _HEAVY: Final = 65_536
-#: Nothing is sent, and what an earlier attempt came to may not be known: a person decides. A no
-#: would be wrong, since the first copy may
-#: have arrived (a letter would go out on paper too), and another copy would not be known again by
-#: the operator.
+#: Nothing was sent now, but an earlier attempt may have succeeded, so a person has to decide. A
+#: rejection would be wrong, as the first copy may have arrived (a letter would be sent on paper
+#: too), and the operator would not recognise a different copy.
 _CHANGED: Final = Uncertain(
     Reason(
         "changed-since-first-attempt",
-        "the certificate or the settings changed since the first attempt: a repeat would not be the same message, and nothing was sent now",
+        "the certificate or the settings changed since the first attempt; a repeat would be a"
+        " different message, so nothing was sent now",
     )
 )
 
 
 class Composer:
-    """Keeps the encoded files that many letters share."""
+    """Composer of envelopes, with a cache of encoded attachments."""
 
     def __init__(self, settings: DigitalMailSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._enclosures = Enclosures()
+        self._attachments = AttachmentElements()
 
-    def unsaid(
-        self, content: Mapping[str, Any], desk: SenderAccount | None
+    def defaults(
+        self, content: Mapping[str, Any], sender: SenderAccount | None
     ) -> tuple[str, Mapping[str, str]]:
-        """The subject and the support info of a content that has none of its own; nothing where it
-        has."""
-        default = (desk and desk.sender.support_info) or self._settings.support_info
+        """Return the default subject and support info, each empty if the content has its own."""
+        default = (sender and sender.sender.support_info) or self._settings.support_info
         subject = (
             "" if content.get("subject") else content.get("_subject") or self._settings.subject
         )
-        told = (content.get("sender") or {}).get("supportInfo")
-        return subject, {} if told else content.get("_supportInfo") or default.members()
+        own = (content.get("sender") or {}).get("supportInfo")
+        return subject, {} if own else content.get("_supportInfo") or default.members()
 
     async def freeze(
         self,
         draft: Draft,
         key: UUID,
-        desk: SenderAccount,
+        sender: SenderAccount,
         to: tuple[str, Mailbox],
         credentials: Credentials,
     ) -> Snapshot:
-        """``to``: the recipient's 12 digits, and the mailbox."""
+        """Fix the envelope's parts. ``to``: the recipient's 12 digits and the mailbox."""
         recipient, mailbox = to
-        subject, support_info = self.unsaid(draft.content, desk)
+        subject, support_info = self.defaults(draft.content, sender)
         first = Snapshot(
-            account=desk.account_name,
+            account=sender.account_name,
             id=str(key),
-            organization=desk.organization,
-            sender_name=desk.sender.name,
+            organization=sender.organization,
+            sender_name=sender.sender.name,
             recipient=recipient,
             supplier=mailbox.supplier,
             address=mailbox.address,
-            date=sealed_on(self._clock()),
+            date=seal_date(self._clock()),
             certificate=credentials.fingerprint,
             subject=subject,
             support_info=support_info,
@@ -117,46 +118,46 @@ class Composer:
         return replace(first, fingerprint=sealing.fingerprint.hex())
 
     async def envelope(
-        self, draft: Draft, frozen: Snapshot, equipment: Equipment
+        self, draft: Draft, snapshot: Snapshot, clients: SenderClients
     ) -> bytes | Outcome:
-        """What was frozen, signed and sealed; what would differ by a byte is not made."""
-        credentials = equipment.of(frozen.certificate)
+        """Build the signed and sealed envelope; ``Uncertain`` if it would differ from the first."""
+        credentials = clients.credentials_of(snapshot.certificate)
         if credentials is None:
             return _CHANGED
-        sealing = await self._sealing(draft, frozen, credentials)
-        if sealing.fingerprint.hex() != frozen.fingerprint:
+        sealing = await self._sealing(draft, snapshot, credentials)
+        if sealing.fingerprint.hex() != snapshot.fingerprint:
             return _CHANGED
         envelope = sealing.envelope()
         if len(envelope) > LIMIT:
             return Rejected(
                 Reason(
                     "too-large",
-                    f"the envelope would be {len(envelope)} bytes, and operators take at most {LIMIT}",
+                    f"the envelope would be {len(envelope)} bytes; the operators' limit is {LIMIT}",
                 )
             )
         return envelope
 
-    async def _sealing(self, draft: Draft, frozen: Snapshot, credentials: Credentials) -> Sealing:
+    async def _sealing(self, draft: Draft, snapshot: Snapshot, credentials: Credentials) -> Sealing:
         weight = sum(len(file.data) for file in draft.attachments) + len(
             draft.content.get("body") or ""
         )
         if weight > _HEAVY:
-            return await asyncio.to_thread(self._seal, draft, frozen, credentials)
-        return self._seal(draft, frozen, credentials)
+            return await asyncio.to_thread(self._seal, draft, snapshot, credentials)
+        return self._seal(draft, snapshot, credentials)
 
-    def _seal(self, draft: Draft, frozen: Snapshot, credentials: Credentials) -> Sealing:
+    def _seal(self, draft: Draft, snapshot: Snapshot, credentials: Credentials) -> Sealing:
         letterhead = Letterhead(
-            id=frozen.id,
-            recipient=frozen.recipient,
-            sender="16" + frozen.organization,
-            sender_name=frozen.sender_name,
-            date=frozen.date,
-            # What was begun by an older release has left these to the content.
-            subject=frozen.subject or draft.content.get("_subject", ""),
-            support_info=frozen.support_info or draft.content.get("_supportInfo", {}),
+            id=snapshot.id,
+            recipient=snapshot.recipient,
+            sender="16" + snapshot.organization,
+            sender_name=snapshot.sender_name,
+            date=snapshot.date,
+            # Snapshots of older releases leave these to the content.
+            subject=snapshot.subject or draft.content.get("_subject", ""),
+            support_info=snapshot.support_info or draft.content.get("_supportInfo", {}),
         )
         return Sealing(
-            delivery(letterhead, draft.content, draft.attachments, self._enclosures),
-            frozen.date,
+            delivery(letterhead, draft.content, draft.attachments, self._attachments),
+            snapshot.date,
             credentials.signer,
         )

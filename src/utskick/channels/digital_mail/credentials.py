@@ -1,5 +1,4 @@
-"""A certificate and its key: what signs, what proves who we are to the other side, and how long it
-lasts."""
+"""Certificate and key of a sender: XML signing, TLS client authentication, and expiry."""
 
 from __future__ import annotations
 
@@ -22,9 +21,9 @@ from utskick.channels.digital_mail.c14n import escaped
 from utskick.channels.digital_mail.key_pair import UnusableKey
 from utskick.channels.digital_mail.settings import OwnCertificate
 from utskick.channels.digital_mail.signature import XmlSigner
-from utskick.outgoing.settings_types import Trusting
+from utskick.outgoing.settings_types import TlsSection
 
-#: RFC 2253 section 2.3; every other attribute type is written by its number.
+#: Names of attribute types in RFC 2253 section 2.3; others are written as numbers.
 _SHORT: Final = {
     "2.5.4.3": "CN",
     "2.5.4.6": "C",
@@ -44,7 +43,7 @@ _PRINTABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """Read once. ``fingerprint``: SHA-256 of the certificate, in hex."""
+    """A loaded certificate with its key. ``fingerprint``: SHA-256 of the certificate, in hex."""
 
     certificate: x509.Certificate
     chain: Sequence[x509.Certificate]
@@ -56,16 +55,18 @@ class Credentials:
     def expires(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
-    def tls(self, peer: Trusting) -> ssl.SSLContext:
-        """Our side of TLS with this certificate, and with the authorities that ``peer`` is judged
-        by."""
+    def tls(self, peer: TlsSection) -> ssl.SSLContext:
+        """Build a TLS context with this client certificate and the CA certificates of ``peer``."""
         context = peer.tls() or ssl.create_default_context()
         self._load_into(context)
         return context
 
     def _load_into(self, context: ssl.SSLContext) -> None:
-        """The standard library reads keys from files only: it gets one that nobody else can read,
-        for as long as that takes."""
+        """Load key and chain into the context.
+
+        The standard library reads them from files only, so they are written to a private temporary
+        file with an encrypted key.
+        """
         password = secrets.token_hex(32).encode()
         pem = self.key.private_bytes(
             serialization.Encoding.PEM,
@@ -85,14 +86,14 @@ class Credentials:
 
 
 def load(own: OwnCertificate) -> Credentials:
-    """Raises ``UnusableKey``. Takes some milliseconds, and waits for the disk."""
+    """Load credentials from disk; blocking, some milliseconds. Raises ``UnusableKey``."""
     try:
         pair = own.opened()
     except OSError as fault:
-        raise UnusableKey(f"the file {fault.filename} cannot be read: {fault.strerror}") from None
+        raise UnusableKey(f"file {fault.filename} cannot be read: {fault.strerror}") from None
     key, certificate = pair.key, pair.chain[0]
     signer = XmlSigner(
-        lambda said: key.sign(said, PKCS1v15(), hashes.SHA256()),
+        lambda data: key.sign(data, PKCS1v15(), hashes.SHA256()),
         key.key_size // 8,
         _key_info(certificate),
     )
@@ -105,13 +106,13 @@ def _key_info(certificate: x509.Certificate) -> bytes:
     encoded = b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode("ascii")
     subject = escaped(subject_name(certificate.subject))
     return (
-        f"<KeyInfo><X509Data><X509SubjectName>{subject}</X509SubjectName><X509Certificate>{encoded}</X509Certificate></X509Data></KeyInfo>"
+        f"<KeyInfo><X509Data><X509SubjectName>{subject}</X509SubjectName>"
+        f"<X509Certificate>{encoded}</X509Certificate></X509Data></KeyInfo>"
     ).encode()
 
 
 def subject_name(name: x509.Name) -> str:
-    """A distinguished name as RFC 2253 writes it: the last part first, unknown attribute types by
-    number and in hex."""
+    """Format a distinguished name as in RFC 2253, unknown attribute types as number and hex."""
     return ",".join(
         "+".join(_attribute(attribute) for attribute in part) for part in reversed(name.rdns)
     )
@@ -129,8 +130,10 @@ def _attribute(attribute: x509.NameAttribute[str | bytes]) -> str:
 
 
 def _value(text: str) -> str:
-    """RFC 2253 section 2.4."""
-    said = "".join("\\" + ch if ch in _SPECIAL else ch for ch in text)
-    if said.startswith(("#", " ")):
-        said = "\\" + said
-    return said[:-1] + "\\ " if text.endswith(" ") and len(text) > 1 else said
+    """Escape an attribute value (RFC 2253 section 2.4)."""
+    escaped_text = "".join("\\" + ch if ch in _SPECIAL else ch for ch in text)
+    if escaped_text.startswith(("#", " ")):
+        escaped_text = "\\" + escaped_text
+    if text.endswith(" ") and len(text) > 1:
+        return escaped_text[:-1] + "\\ "
+    return escaped_text

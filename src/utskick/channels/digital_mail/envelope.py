@@ -1,5 +1,4 @@
-"""The ``Delivery`` element: header, message, body and attachments, in the order of the schemas
-(Message, v2 and v3)."""
+"""The ``Delivery`` element: header, message, body and attachments (Message.xsd, v2 and v3)."""
 
 from __future__ import annotations
 
@@ -8,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from utskick.channels.digital_mail import attachments as enclosures
-from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail import attachments as attachment_elements
+from utskick.channels.digital_mail.attachments import AttachmentElements
 from utskick.channels.digital_mail.c14n import (
     MATTER_3,
     MESSAGE,
@@ -21,7 +20,7 @@ from utskick.channels.digital_mail.c14n import (
 from utskick.domain.attachment import Attachment
 from utskick.domain.validators import decode_base64
 
-#: Bytes of the whole SOAP envelope that an operator takes.
+#: Maximum bytes of a SOAP envelope that operators accept.
 LIMIT: Final = 2_097_152
 _LANGUAGE: Final = "svSE"
 _CLOSE: Final = b"</Message></Delivery>"
@@ -29,10 +28,10 @@ _CLOSE: Final = b"</Message></Delivery>"
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What a delivery says besides its content. ``recipient`` and ``sender``: 12 digits; ``date``:
-    of today, with its zone.
+    """Parts of a delivery besides its content.
 
-    ``subject`` and ``support_info`` stand in where the content has none.
+    ``recipient`` and ``sender``: 12 digits. ``date``: with its time zone. ``subject`` and
+    ``support_info``: defaults for content without them.
     """
 
     id: str
@@ -45,9 +44,12 @@ class Letterhead:
 
 
 def delivery(
-    head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment], cache: Enclosures
+    head: Letterhead,
+    content: Mapping[str, Any],
+    files: Sequence[Attachment],
+    cache: AttachmentElements,
 ) -> list[bytes]:
-    """The element in pieces; joined they are its canonical form."""
+    """Write the element in pieces; joined they are its canonical form."""
     pieces = [_opening(head, content)]
     for described, file in _paired(content, files):
         pieces.extend(cache.pieces(file, described["filename"]))
@@ -55,20 +57,20 @@ def delivery(
 
 
 def length(head: Letterhead, content: Mapping[str, Any], files: Sequence[Attachment]) -> int:
-    """Bytes of the element, without encoding any attachment."""
+    """Compute the bytes of the element without encoding the attachments."""
     attached = sum(
-        enclosures.length(file, described["filename"])
+        attachment_elements.length(file, described["filename"])
         for described, file in _paired(content, files)
     )
     return len(_opening(head, content)) + attached + len(_CLOSE)
 
 
 def body_of(content: Mapping[str, Any]) -> bytes:
-    """What is said, as bytes: the text in UTF-8, or the HTML as the caller encoded it."""
-    said = content.get("body") or ""
+    """Return the text in UTF-8, or the decoded HTML. Raises ``ValueError`` for bad base64."""
+    body = content.get("body") or ""
     if content.get("contentType") == "text/html":
-        return decode_base64(said) if said else b""
-    return str(said).encode()
+        return decode_base64(body) if body else b""
+    return str(body).encode()
 
 
 def _opening(head: Letterhead, content: Mapping[str, Any]) -> bytes:
@@ -115,14 +117,14 @@ def _support_info(content: Mapping[str, Any], default: Mapping[str, str]) -> str
             element("Text", info["text"]),
             optional("URL", info.get("url")),
             optional("PhoneNumber", info.get("phoneNumber")),
-            optional("EmailAdress", info.get("emailAddress")),  # the schema's spelling
+            optional("EmailAdress", info.get("emailAddress")),  # spelling of the schema
             "</Supportinfo>",
         )
     )
 
 
 def _matter(matter: Mapping[str, str] | None, date: str) -> str:
-    """A case ("kundärende") that the message belongs to: OfficialMatter, v3."""
+    """Write the case ("kundärende") that the message belongs to: OfficialMatter, v3."""
     if not matter:
         return ""
     ids = "".join(
@@ -147,11 +149,9 @@ def _matter(matter: Mapping[str, str] | None, date: str) -> str:
 
 
 def _body(content: Mapping[str, Any]) -> str:
-    said = b64encode(body_of(content)).decode("ascii")
-    kind = content.get("contentType") or "text/plain"
-    return (
-        f'<Body>{element("ContentType", kind, MESSAGE)}<Body xmlns="{MESSAGE}">{said}</Body></Body>'
-    )
+    encoded = b64encode(body_of(content)).decode("ascii")
+    content_type = element("ContentType", content.get("contentType") or "text/plain", MESSAGE)
+    return f'<Body>{content_type}<Body xmlns="{MESSAGE}">{encoded}</Body></Body>'
 
 
 def _paired(

@@ -1,55 +1,75 @@
-"""``POST …/mailboxes``: who of these parties can be reached by digital mail, and why not (contract
-4.7)."""
+"""Query ``POST …/mailboxes``: which parties can be reached by digital mail (contract 4.7)."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
-from utskick.channels.digital_mail.mailbox_lookup import LookupResult, Whereabouts
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from utskick.channels.digital_mail.mailbox_lookup import LookupResult, MailboxLookup
 from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox
 from utskick.channels.digital_mail.sender_account import SenderAccount
 from utskick.domain.errors import UtskickError
 from utskick.domain.outcome import Outcome, Sent
 from utskick.outgoing.batch_loader import MOST
 
-#: The answer's schema.
-SHAPE: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Mailbox"}}
+
+class MailboxResult(BaseModel):
+    """Whether a party can be reached in a digital mailbox."""
+
+    model_config = ConfigDict(title="Mailbox", alias_generator=to_camel)
+
+    party_id: str | None = Field(
+        default=None,
+        description="Party id of the recipient",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    supplier: str | None = Field(default=None, description="Mailbox operator", examples=["Kivra"])
+    reachable: bool | None = Field(
+        default=None, description="Whether a message can be delivered there", examples=[True]
+    )
+    reason: str | None = Field(
+        default=None, description="Why it cannot", examples=["No mailbox found"]
+    )
 
 
 class RegisterUnavailable(UtskickError):
-    """Who has a mailbox cannot be told now; ask again later."""
+    """Mailbox lookup is unavailable; try again later."""
 
     code, status, title = "register-unavailable", 502, "Bad Gateway"
 
 
 async def mailboxes(
-    desk: SenderAccount, whereabouts: Whereabouts, municipality_id: str, party_ids: list[str]
+    sender: SenderAccount, lookup: MailboxLookup, municipality_id: str, party_ids: list[str]
 ) -> list[dict[str, Any]]:
-    """One answer each, in the order asked. Raises ``RegisterUnavailable``."""
+    """Look up each party, in the order given. Raises ``RegisterUnavailable``."""
     answers: list[dict[str, Any]] = []
     for start in range(0, len(party_ids), MOST):
         part = party_ids[start : start + MOST]
-        found = await asyncio.gather(
-            *(whereabouts.find(desk, municipality_id, party_id) for party_id in part)
+        results = await asyncio.gather(
+            *(lookup.find(sender, municipality_id, party_id) for party_id in part)
         )
-        answers.extend(_shown(party_id, one) for party_id, one in zip(part, found, strict=True))
+        answers.extend(_members(*pair) for pair in zip(part, results, strict=True))
     return answers
 
 
-def _shown(party_id: str, found: LookupResult | Outcome) -> dict[str, Any]:
-    if not isinstance(found, LookupResult):
-        reason = "unknown" if isinstance(found, Sent) else found.reason.sentence
+def _members(party_id: str, result: LookupResult | Outcome) -> dict[str, Any]:
+    if not isinstance(result, LookupResult):
+        reason = "unknown" if isinstance(result, Sent) else result.reason.sentence
         raise RegisterUnavailable(
-            f"DigitalMailSender error: {{detail={reason}, status=502 Bad Gateway, title=Bad Gateway}}"
+            f"DigitalMailSender error: {{detail={reason}, status=502 Bad Gateway,"
+            " title=Bad Gateway}"
         )
-    said: dict[str, Any] = {"partyId": party_id, "reachable": isinstance(found.mailbox, Mailbox)}
-    if found.supplier is not None:
-        said["supplier"] = found.supplier
-    if not isinstance(found.mailbox, Mailbox):
-        said["reason"] = (
+    is_reachable = isinstance(result.mailbox, Mailbox)
+    members: dict[str, Any] = {"partyId": party_id, "reachable": is_reachable}
+    if result.supplier is not None:
+        members["supplier"] = result.supplier
+    if not isinstance(result.mailbox, Mailbox):
+        members["reason"] = (
             f"No legal Id found for partyId: {party_id}"
-            if found.mailbox is NO_LEGAL_ID
-            else found.mailbox.sentence
+            if result.mailbox is NO_LEGAL_ID
+            else result.mailbox.sentence
         )
-    return said
+    return members

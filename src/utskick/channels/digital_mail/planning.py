@@ -1,5 +1,4 @@
-"""From a request to a plan, and what is looked at before anything is stored: HTML, PDF, size, and
-who may send."""
+"""Planning of digital mail, and its checks at acceptance: HTML, PDF and size."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from utskick.channels.digital_mail import html_check as markup
+from utskick.channels.digital_mail import html_check
 from utskick.channels.digital_mail.envelope import LIMIT, Letterhead, body_of, length
 from utskick.channels.digital_mail.requests import DigitalMailRequest
 from utskick.channels.digital_mail.signature import envelope_length
@@ -19,14 +18,13 @@ from utskick.domain.ids import new_id
 from utskick.domain.recipient import once_each
 
 NOT_A_SENDER: Final = "Sending organization is not registered as authorized sender"
-#: Where the certificate cannot be read at acceptance: more than a signature with a chain of one
-#: takes.
+#: Bytes reserved for a signature where the certificate cannot be read at acceptance: more than one
+#: with a chain of a single certificate takes.
 SIGNATURE_ROOM: Final = 8192
 
 
 def plan(request: DigitalMailRequest, asked: RequestContext) -> Plan:
-    """Of what was said alone. Pure: what needs certificates or time is looked at by
-    ``content_violations``."""
+    """Plan the request. Pure: slow checks are made by ``content_violations``."""
     attachments = tuple(file.decoded() for file in request.attachments or ())
     content = request.content()
     if attachments:
@@ -42,7 +40,7 @@ def plan(request: DigitalMailRequest, asked: RequestContext) -> Plan:
         recipients=recipients,
         entries=entries,
         attachments=attachments,
-        priority=_lane(request, len(recipients)),
+        priority=_queue_priority(request, len(recipients)),
         department=request.department,
         reference=request.reference,
         send_at=request.send_at,
@@ -50,8 +48,8 @@ def plan(request: DigitalMailRequest, asked: RequestContext) -> Plan:
     )
 
 
-def _lane(request: DigitalMailRequest, recipients: int) -> Priority:
-    """Many wait behind single messages: their HIGH is the others' NORMAL."""
+def _queue_priority(request: DigitalMailRequest, recipients: int) -> Priority:
+    """Map the request's priority to a queue; requests with several recipients rank a step lower."""
     if recipients > 1:
         return Priority.NORMAL if request.priority == "HIGH" else Priority.BULK
     return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
@@ -60,15 +58,15 @@ def _lane(request: DigitalMailRequest, recipients: int) -> Priority:
 def content_violations(
     content: Mapping[str, Any], attachments: Sequence[Attachment]
 ) -> list[Violation]:
-    """HTML and PDF; of a large text it takes a while."""
-    found = [
+    """Check HTML and PDFs; slow for a large text."""
+    violations = [
         Violation(f"attachments[{n}].content", "must be a PDF: its bytes do not begin with %PDF-")
         for n, file in enumerate(attachments)
         if not file.data.startswith(b"%PDF-")
     ]
     if content.get("contentType") == "text/html":
-        found.extend(_html_violations(content))
-    return found
+        violations.extend(_html_violations(content))
+    return violations
 
 
 def _html_violations(content: Mapping[str, Any]) -> list[Violation]:
@@ -79,8 +77,8 @@ def _html_violations(content: Mapping[str, Any]) -> list[Violation]:
     except ValueError:
         return [Violation("body", "not a valid BASE64-encoded string")]
     return [
-        Violation("body", f"must be HTML that a mailbox takes: {fault}")
-        for fault in markup.faults(text)
+        Violation("body", f"must be HTML that mailboxes accept: {fault}")
+        for fault in html_check.faults(text)
     ]
 
 
@@ -90,18 +88,21 @@ def size_violations(
     letterhead: Letterhead,
     signature: int,
 ) -> list[Violation]:
-    """The envelope to the byte; all recipients take the same room."""
+    """Check the exact size of the envelope, which is the same for all recipients."""
     size = envelope_length(length(letterhead, content, attachments), letterhead.date, signature)
     if size <= LIMIT:
         return []
-    said = f"Message is too big to be sent as a digital mail: its envelope would be {size} bytes, and at most {LIMIT} are taken"
-    return [Violation("attachments" if attachments else "body", said)]
+    sentence = (
+        f"Message is too big to be sent as a digital mail: its envelope would be {size} bytes; the"
+        f" limit is {LIMIT}"
+    )
+    return [Violation("attachments" if attachments else "body", sentence)]
 
 
-def specimen(
+def sample_letterhead(
     organization: str, sender_name: str, subject: str, support_info: Mapping[str, str]
 ) -> Letterhead:
-    """A letterhead as long as every other of this sender."""
+    """Build a letterhead of the same length as every other of this sender."""
     return Letterhead(
         id=str(new_id()),
         recipient="0" * 12,
@@ -113,7 +114,7 @@ def specimen(
     )
 
 
-def sealed_on(moment: datetime) -> str:
-    """xs:date with its zone, of Sweden (``2023-10-11+02:00``)."""
+def seal_date(moment: datetime) -> str:
+    """Format as xs:date with the Swedish time zone (``2023-10-11+02:00``)."""
     local = moment.astimezone(SWEDEN).isoformat()
     return local[:10] + local[-6:]

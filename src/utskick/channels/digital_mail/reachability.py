@@ -1,5 +1,4 @@
-"""Whether somebody can be reached by digital mail, and if not, why: one table, the commonest cause
-first."""
+"""Assessment of whether a recipient can be reached by digital mail, and if not, why."""
 
 from __future__ import annotations
 
@@ -11,10 +10,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from utskick.channels.digital_mail.settings import MailboxOperator
-from utskick.channels.digital_mail.soap_responses import Standing
+from utskick.channels.digital_mail.soap_responses import ReachabilityStatus
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 
-#: From this age one may have a mailbox.
+#: Minimum age of a mailbox owner.
 ADULT: Final = 18
 
 NO_LEGAL_ID: Final = Reason("no-legal-id", "No legal id was found for the party")
@@ -27,8 +26,8 @@ BLOCKED: Final = Reason("sender-blocked", "Sender not accepted by recipient")
 MINOR: Final = Reason("minor", "Recipient is not an adult")
 UNSUPPORTED: Final = Reason("unsupported-operator", "Unsupported service supplier")
 NO_ADDRESS: Final = Reason("no-service-address", "Service address is blank")
-#: All that may be said against a delivery.
-AGAINST: Final = (
+#: All reasons why a recipient cannot be reached.
+UNREACHABLE_REASONS: Final = (
     NO_LEGAL_ID,
     UNKNOWN,
     NO_MAILBOX,
@@ -40,57 +39,61 @@ AGAINST: Final = (
 )
 FOREIGN_ADDRESS: Final = Reason(
     "address-not-allowed",
-    "The register names an address that the settings do not allow for this operator (see operators.<id>.hosts)",
+    "The register returned an address that the settings do not allow for this operator (see"
+    " operators.<id>.hosts)",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """Where a delivery goes. ``supplier``: the operator's id."""
+    """A mailbox's address. ``supplier``: the operator's id."""
 
     supplier: str
     name: str
     address: str
 
 
-def verdict(
-    standing: Standing | None, recipient: str, today: date, operators: Mapping[str, MailboxOperator]
+def assess(
+    status: ReachabilityStatus | None,
+    recipient: str,
+    today: date,
+    operators: Mapping[str, MailboxOperator],
 ) -> Mailbox | Reason:
-    """``recipient``: 12 digits. *No mailbox* is asked first: FaR also says ``SenderAccepted`` false
-    of those who have none."""
-    if standing is None:
+    """Return the mailbox, or the reason why there is none. ``recipient``: 12 digits.
+
+    *No mailbox* comes first, as the register also reports ``SenderAccepted`` false without one.
+    """
+    if status is None:
         return UNKNOWN
-    if standing.type == "Not" or standing.supplier is None:
+    if status.type == "Not" or status.supplier is None:
         return NO_MAILBOX
     tests = (
-        (standing.pending, PENDING),
-        (not standing.accepted, BLOCKED),
+        (status.pending, PENDING),
+        (not status.accepted, BLOCKED),
         (is_minor(recipient, today), MINOR),
-        (standing.supplier not in operators, UNSUPPORTED),
-        (not standing.address, NO_ADDRESS),
+        (status.supplier not in operators, UNSUPPORTED),
+        (not status.address, NO_ADDRESS),
     )
-    for holds, reason in tests:
-        if holds:
+    for applies, reason in tests:
+        if applies:
             return reason
-    operator = operators[standing.supplier]
-    if not is_allowed(standing.address, operator):
+    operator = operators[status.supplier]
+    if not is_allowed(status.address, operator):
         return FOREIGN_ADDRESS
-    return Mailbox(standing.supplier, operator.name, standing.address)
+    return Mailbox(status.supplier, operator.name, status.address)
 
 
 def unreachable(reason: Reason) -> Outcome:
-    """What a reason against it means for a delivery. An address that is not allowed is for our own
-    people to look into.
+    """Map a reason to an outcome; an address that is not allowed is for the operator to resolve.
 
-    Not polite: the peer calls this FAILED and answers 404 (contract Q28); its NOT_SENT is only an
-    operator's Delivered=false.
+    Never polite: the contract reports FAILED and answers 404 (Q28), and reserves NOT_SENT for a
+    mailbox operator's Delivered=false.
     """
     return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason)
 
 
 def is_allowed(address: str, operator: MailboxOperator) -> bool:
-    """An address that came from outside is called only where it is https, on a host of the list,
-    and nothing but an address."""
+    """Return whether an address from the register is https on a host allowed for the operator."""
     if re.search(r"[\s\\@#\x00-\x20]", address):
         return False
     try:
@@ -102,8 +105,10 @@ def is_allowed(address: str, operator: MailboxOperator) -> bool:
 
 
 def is_minor(recipient: str, today: date) -> bool:
-    """By the date in a personal or coordination number (day + 60); organisations are of age. A date
-    that is none proves nothing."""
+    """Return whether a personal or coordination number (day + 60) is a minor's.
+
+    False for organisations and for invalid dates.
+    """
     if recipient.startswith("16"):
         return False
     year, month, day = int(recipient[:4]), int(recipient[4:6]), int(recipient[6:8])

@@ -1,9 +1,8 @@
-"""The bodies: a digital mail to one or more parties (contract 4.6), and the question who has a
-mailbox (contract 4.7)."""
+"""Request bodies: digital mail to one or more parties (contract 4.6), mailbox query (4.7)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, RootModel, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
@@ -11,6 +10,7 @@ from pydantic_core import InitErrorDetails
 from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
+    EXAMPLE_PDF,
     XML,
     Department,
     DigitalSender,
@@ -37,7 +37,7 @@ from utskick.domain.validators import (
     is_base64,
 )
 
-#: Recipients of one request.
+#: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
 Filename = Annotated[
@@ -46,94 +46,162 @@ Filename = Annotated[
 Crowd = crowd(MOST_PARTIES)
 
 
-class Party(Body, title="DigitalMailParty"):
-    """Who is to get the message, each a mail of their own."""
+class DigitalMailParty(Body, title="DigitalMailParty"):
+    """The recipients, each of whom gets a message of their own."""
 
-    party_ids: Annotated[list[Uuid], Crowd]
-    external_references: list[ExternalReference] | None = None
+    party_ids: Annotated[list[Uuid], Crowd] = Field(
+        description="Party ids of persons and organisations"
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class FileAttachment(Body, title="DigitalMailAttachment"):
-    """A PDF, as BASE64."""
+    """A PDF in base64."""
 
-    content_type: Annotated[str, one_of("application/pdf")]
-    content: FileContent
-    filename: Filename
+    content_type: Annotated[str, one_of("application/pdf")] = Field(
+        description="The media type", examples=["application/pdf"]
+    )
+    content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
+    filename: Filename = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
 class OfficialMatter(Body):
-    """The case that the message belongs to ("kundärende"): a mailbox can then show its messages
-    together.
+    """The case ("kundärende") that the message belongs to, by which mailboxes group messages.
 
-    ``id``: the case number; ``eventId``: of this message within the case; ``precedingEventId``: of
-    an earlier one.
+    ``id``: the case number. ``eventId``: of this message within the case. ``precedingEventId``: of
+    an earlier message.
     """
 
-    id: Line255 | None = None
-    event_id: Line255 | None = None
-    preceding_event_id: Line255 | None = None
-    subject: Line2000 | None = None
-    event_type: Line2000 | None = None
-    status: Literal["senderinitiative", "recipientinitiative", "closed"] | None = None
+    id: Line255 | None = Field(
+        default=None, description="Number of the case", examples=["2026-123"]
+    )
+    event_id: Line255 | None = Field(
+        default=None, description="Number of this message within the case", examples=["2"]
+    )
+    preceding_event_id: Line255 | None = Field(
+        default=None, description="Number of an earlier message of the case", examples=["1"]
+    )
+    subject: Line2000 | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    event_type: Line2000 | None = Field(
+        default=None, description="Type of event in the case", examples=["Beslut"]
+    )
+    status: Literal["senderinitiative", "recipientinitiative", "closed"] | None = Field(
+        default=None,
+        description="State of the case: who started it, or that it is closed",
+        examples=["senderinitiative"],
+    )
 
 
 class DigitalMailRequest(Body):
-    """A digital mail to one or more parties.
+    """One message to one or more parties.
 
-    Additional members: ``headerReference`` (the delivery's Reference, which operators and
-    recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` as Mina Meddelanden
-    knows them, and those of every sending form.
+    Members beyond the contract: ``headerReference`` (the delivery's Reference, which operators and
+    recipients may see), ``officialMatter``, ``reply`` and ``receiptRequest`` of Mina Meddelanden,
+    and those of every sending form.
     """
 
-    party: Party
-    sender: DigitalSender | None = None
-    subject: Line255 | None = Field(None, json_schema_extra=OR_NULL)
-    department: Department | None = Field(None, json_schema_extra=OR_NULL)
-    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
-    body: FreeText | None = None
-    attachments: list[FileAttachment] | None = None
-    header_reference: Line255 | None = None
-    official_matter: OfficialMatter | None = None
-    reply: Literal["REQUESTED", "ACCEPTED", "NOT_ALLOWED"] | None = None
-    receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "subject": "Beslut",
+        "contentType": "text/plain",
+        "body": "Din ansökan är beviljad.",
+        "attachments": [
+            {"contentType": "application/pdf", "content": EXAMPLE_PDF, "filename": "beslut.pdf"}
+        ],
+    }
+
+    party: DigitalMailParty = Field(description="The recipient")
+    sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
+    subject: Line255 | None = Field(
+        None, json_schema_extra=OR_NULL, description="The subject", examples=["Skolan i dag"]
+    )
+    department: Department | None = Field(
+        None,
+        json_schema_extra=OR_NULL,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = Field(
+        default=None, description="Media type of `body`", examples=["text/plain"]
+    )
+    body: FreeText | None = Field(
+        default=None,
+        description="The text; in Base64 where `contentType` is `text/html`",
+        examples=["Hej!"],
+    )
+    attachments: list[FileAttachment] | None = Field(default=None, description="Files")
+    header_reference: Line255 | None = Field(
+        default=None,
+        description="Reference that is visible to mailbox operators and the recipient",
+        examples=["Dnr 2026-123"],
+    )
+    official_matter: OfficialMatter | None = Field(
+        default=None, description="Case that the message belongs to, as defined by Mina Meddelanden"
+    )
+    reply: Literal["REQUESTED", "ACCEPTED", "NOT_ALLOWED"] | None = Field(
+        default=None,
+        description="Whether the recipient may or should reply",
+        examples=["NOT_ALLOWED"],
+    )
+    receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = Field(
+        default=None, description="Requested receipt", examples=["NOT"]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @model_validator(mode="wrap")
     @classmethod
     def _body_has_a_type(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Reported under ``contentType``, beside whatever else is wrong."""
+        """Check ``contentType`` against the body, and report it along with other faults."""
         faults: list[InitErrorDetails] = []
-        made: Self | None = None
+        request: Self | None = None
         try:
-            made = handler(data)
+            request = handler(data)
         except ValidationError as fault:
             faults = [_again(error) for error in fault.errors(include_url=False)]
-        said, kind = (
-            (data.get("body"), data.get("contentType")) if isinstance(data, dict) else (None, None)
-        )
-        if isinstance(said, str) and said.strip() and kind is None:
+        members = data if isinstance(data, dict) else {}
+        kind, body = members.get("contentType"), members.get("body")
+        text = body if isinstance(body, str) and body.strip() else None
+        if text and kind is None:
             faults.append(
                 _fault(("contentType",), "contentType must be set when body is provided", kind)
             )
-        if isinstance(said, str) and said.strip() and kind == "text/html" and not is_base64(said):
-            faults.append(_fault(("body",), "not a valid BASE64-encoded string", said))
-        if made is None or faults:
+        if text and kind == "text/html" and not is_base64(text):
+            faults.append(_fault(("body",), "not a valid BASE64-encoded string", text))
+        if request is None or faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-        return made
+        return request
 
     def recipients(self) -> list[Recipient]:
         return [Recipient("", party_id) for party_id in self.party.party_ids]
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without parties and attachments; empty text counts
-        as none given."""
-        shown = {
+        """Return the members stored as content, without parties, attachments and empty text."""
+        stored = {
             "sender",
             "subject",
             "department",
@@ -145,7 +213,7 @@ class DigitalMailRequest(Body):
             "receipt_request",
             "priority",
         }
-        members = self.model_dump(by_alias=True, exclude_none=True, include=shown)
+        members = self.model_dump(by_alias=True, exclude_none=True, include=stored)
         if self.party.external_references is not None:
             members["party"] = {
                 "externalReferences": [pair.model_dump() for pair in self.party.external_references]
@@ -154,35 +222,39 @@ class DigitalMailRequest(Body):
 
 
 class MailboxesRequest(RootModel[list[Uuid]]):
-    """A JSON array of party ids, each once. Its faults stand under ``getMailboxes.partyIds``, as
-    those of a parameter."""
+    """A JSON array of distinct party ids.
+
+    Faults are reported as those of a parameter, under ``getMailboxes.partyIds``.
+    """
+
+    example: ClassVar[Any] = ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]
 
     @model_validator(mode="wrap")
     @classmethod
     def _as_a_parameter(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         faults: list[InitErrorDetails] = []
-        made: Self | None = None
+        request: Self | None = None
         try:
-            made = handler(data)
+            request = handler(data)
         except ValidationError as fault:
             faults = [_of_parameter(error) for error in fault.errors(include_url=False)]
-        if made is not None and not made.root:
+        if request is not None and not request.root:
             faults.append(_fault(("getMailboxes.partyIds",), "must not be empty", []))
-        if made is not None and len({party_id.lower() for party_id in made.root}) < len(made.root):
+        if request is not None and len({p.lower() for p in request.root}) < len(request.root):
             faults.append(
                 _fault(("getMailboxes.partyIds",), "must only contain unique elements", [])
             )
-        if made is None or faults:
+        if request is None or faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-        return made
+        return request
 
 
-def _fault(where: tuple[str | int, ...], message: str, found: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=broken(message), loc=where, input=found)
+def _fault(loc: tuple[str | int, ...], message: str, value: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=broken(message), loc=loc, input=value)
 
 
 def _again(error: Any) -> InitErrorDetails:
-    """The same error, to be raised together with others."""
+    """Convert a reported error to one that can be raised again with others."""
     kind = error["type"]
     if kind == "violation":
         kind = broken(*error["ctx"]["messages"])

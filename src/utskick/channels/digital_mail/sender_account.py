@@ -1,5 +1,4 @@
-"""One organisation that sends through one account: its certificates, its connections, and what the
-register told it lately."""
+"""One organisation sending through one account: credentials, HTTP clients, reachability cache."""
 
 from __future__ import annotations
 
@@ -18,45 +17,49 @@ from utskick.channels.digital_mail.key_pair import UnusableKey
 from utskick.channels.digital_mail.settings import MinaMeddelandenAccount, SendingOrganisation
 from utskick.channels.digital_mail.soap_responses import (
     ApplicationFault,
-    Standing,
-    delivered,
-    standings,
+    ReachabilityStatus,
+    parse_delivery,
+    parse_reachability,
 )
 from utskick.domain.channel import AccountHealth
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
-from utskick.outgoing.batch_loader import Groups
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
-from utskick.outgoing.ttl_cache import Memory
+from utskick.outgoing.batch_loader import BatchLoader
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
+from utskick.outgoing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 
 #: SOAP 1.1 section 6.1.1; the WSDL's soapAction is empty.
 HEADERS: Final = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""'}
-#: Calls to the register at the same time.
+#: Maximum number of concurrent calls to the register.
 _LOOKUPS: Final = 4
 _WARNING: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
-    """What the files of an organisation gave: ``current`` first, then those that a repeat may need.
-    ``far``, ``operators``: connections."""
+class SenderClients:
+    """Credentials and HTTP clients of an organisation.
+
+    ``all``: the current credentials first, then former ones that a repeat may need. ``far``: client
+    of the register of mailboxes (FaR). ``operators``: client of the mailbox operators.
+    """
 
     all: Sequence[Credentials]
-    far: Outgoing
-    operators: Outgoing
+    far: HttpClient
+    operators: HttpClient
 
     @property
     def current(self) -> Credentials:
         return self.all[0]
 
-    def of(self, fingerprint: str) -> Credentials | None:
-        return next((one for one in self.all if one.fingerprint == fingerprint), None)
+    def credentials_of(self, fingerprint: str) -> Credentials | None:
+        """Return the credentials whose certificate has this fingerprint, if any."""
+        return next((each for each in self.all if each.fingerprint == fingerprint), None)
 
 
 class SenderAccount:
-    """Files are read when they are first needed: in a sandbox they may not be there before."""
+    """Client for one organisation. Files are read on first use, as a sandbox creates them late."""
 
     def __init__(
         self, name: str, organization: str, account: MinaMeddelandenAccount, clock: Clock
@@ -66,44 +69,46 @@ class SenderAccount:
         self.organization = organization
         self.account = account
         self.sender: SendingOrganisation = account.senders[organization]
-        self._equipment: Equipment | None = None
-        self._loading: asyncio.Task[Equipment | Misconfigured] | None = None
-        self._memory: Memory[str, Standing] = Memory(limit=20_000, life=account.reachable_seconds)
-        self._groups: Groups[Standing] = Groups(self._ask_register)
+        self._clients: SenderClients | None = None
+        self._loading: asyncio.Task[SenderClients | Misconfigured] | None = None
+        self._cache: TtlCache[str, ReachabilityStatus] = TtlCache(
+            limit=20_000, life=account.reachable_seconds
+        )
+        self._loader: BatchLoader[ReachabilityStatus] = BatchLoader(self._query_register)
 
-    async def equipment(self) -> Equipment | Misconfigured:
-        """Read once; files that cannot be used are tried again at the next call."""
-        if self._equipment is not None:
-            return self._equipment
+    async def clients(self) -> SenderClients | Misconfigured:
+        """Load the credentials once; after a failure the next call tries again."""
+        if self._clients is not None:
+            return self._clients
         if self._loading is None or self._loading.done():
             self._loading = asyncio.create_task(self._load())
         return await asyncio.shield(self._loading)
 
-    async def _load(self) -> Equipment | Misconfigured:
+    async def _load(self) -> SenderClients | Misconfigured:
         try:
-            self._equipment = await asyncio.to_thread(self._equip)
+            self._clients = await asyncio.to_thread(self._make_clients)
         except UnusableKey as fault:
             return Misconfigured(
                 Reason(
                     "certificate", f"the certificate of {self.organization} cannot be used: {fault}"
                 )
             )
-        return self._equipment
+        return self._clients
 
-    def _equip(self) -> Equipment:
+    def _make_clients(self) -> SenderClients:
         every = [load(own) for own in (self.sender, *self.sender.former)]
         tls = every[0].tls(self.account)
         if self.account.newest_tls == "1.2":
             tls.maximum_version = ssl.TLSVersion.TLSv1_2
         connect = self.account.connect_timeout
-        return Equipment(
+        return SenderClients(
             every,
-            Outgoing(
+            HttpClient(
                 concurrency=_LOOKUPS,
                 timeouts=Timeouts(connect, self.account.lookup_timeout),
                 tls=lambda: tls,
             ),
-            Outgoing(
+            HttpClient(
                 concurrency=self.account.concurrency,
                 timeouts=Timeouts(connect, self.account.read_timeout),
                 tls=lambda: tls,
@@ -112,53 +117,63 @@ class SenderAccount:
 
     # -- the register ----------------------------------------
 
-    async def standing(self, recipient: str) -> Standing | Outcome | None:
-        """``recipient``: 12 digits. Those who are asked for at the same time go in one call."""
-        kept = self._memory.get(recipient)
-        return kept if kept is not None else await self._groups.get(recipient)
+    async def reachability(self, recipient: str) -> ReachabilityStatus | Outcome | None:
+        """Query the register for ``recipient`` (12 digits); concurrent queries share a call.
+
+        None: the register has no status for the recipient. An ``Outcome``: the query failed.
+        """
+        cached = self._cache.get(recipient)
+        return cached if cached is not None else await self._loader.get(recipient)
 
     def forget(self, recipient: str) -> None:
-        """The operator contradicts what the register said."""
-        self._memory.drop(recipient)
+        """Drop the cached status, which the mailbox operator has contradicted."""
+        self._cache.drop(recipient)
 
-    async def _ask_register(self, recipients: Sequence[str]) -> Mapping[str, Standing] | Outcome:
-        equipment = await self.equipment()
-        if isinstance(equipment, Misconfigured):
-            return equipment
-        if expired := _expired(equipment.current, self._clock()):
+    async def _query_register(
+        self, recipients: Sequence[str]
+    ) -> Mapping[str, ReachabilityStatus] | Outcome:
+        clients = await self.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
+        if expired := _expired(clients.current, self._clock()):
             return expired
-        answer = await equipment.far.call(
-            HttpRequest("POST", self.account.url, self._question(recipients), HEADERS)
+        answer = await clients.far.call(
+            HttpRequest("POST", self.account.url, self._is_reachable(recipients), HEADERS)
         )
         if (
             isinstance(answer, Uncertain)
             and answer.reason.code == "oversized-answer"
             and len(recipients) > 1
         ):
-            return await self._ask_halves(recipients)
-        found = standings(answer) if isinstance(answer, Answer) else answer
-        if isinstance(found, ApplicationFault):
+            return await self._query_halves(recipients)
+        statuses = parse_reachability(answer) if isinstance(answer, HttpResponse) else answer
+        if isinstance(statuses, ApplicationFault):
             log.warning(
-                "register-fault", code=found.code, call_id=found.call_id, account=self.account_name
+                "register-fault",
+                code=statuses.code,
+                call_id=statuses.call_id,
+                account=self.account_name,
             )
             return Deferred(
                 Reason(
                     "register-fault",
-                    "the register of mailboxes reported a fault of its own",
-                    str(found.code),
+                    "the register of mailboxes reported an application fault",
+                    str(statuses.code),
                 )
             )
-        if not isinstance(found, Mapping):
-            return _unasked(found)
-        for recipient, standing in found.items():
-            self._memory.put(recipient, standing)
-        return found
+        if not isinstance(statuses, Mapping):
+            return _query_failure(statuses)
+        for recipient, status in statuses.items():
+            self._cache.put(recipient, status)
+        return statuses
 
-    async def _ask_halves(self, recipients: Sequence[str]) -> Mapping[str, Standing] | Outcome:
+    async def _query_halves(
+        self, recipients: Sequence[str]
+    ) -> Mapping[str, ReachabilityStatus] | Outcome:
         middle = len(recipients) // 2
-        first = await self._ask_register(recipients[:middle])
+        first = await self._query_register(recipients[:middle])
         second = (
-            await self._ask_register(recipients[middle:]) if isinstance(first, Mapping) else first
+            await self._query_register(recipients[middle:]) if isinstance(first, Mapping) else first
         )
         return (
             {**first, **second}
@@ -166,87 +181,96 @@ class SenderAccount:
             else second
         )
 
-    def _question(self, recipients: Sequence[str]) -> bytes:
-        inside = element("senderOrgNr", "16" + self.organization) + "".join(
-            element("recipientId", r) for r in recipients
+    def _is_reachable(self, recipients: Sequence[str]) -> bytes:
+        members = element("senderOrgNr", "16" + self.organization) + "".join(
+            element("recipientId", recipient) for recipient in recipients
         )
-        return f'<Envelope xmlns="{SOAP}"><Body><isReachable xmlns="{RECIPIENT_3}">{inside}</isReachable></Body></Envelope>'.encode()
+        return (
+            f'<Envelope xmlns="{SOAP}"><Body><isReachable xmlns="{RECIPIENT_3}">{members}'
+            "</isReachable></Body></Envelope>"
+        ).encode()
 
     # -- the operators ----------------------------------------
 
     async def deliver(
         self, address: str, envelope: bytes, recipient: str
     ) -> ApplicationFault | Outcome:
-        """One call of deliverSecure."""
-        equipment = await self.equipment()
-        if isinstance(equipment, Misconfigured):
-            return equipment
-        if expired := _expired(equipment.current, self._clock()):
+        """Call deliverSecure once."""
+        clients = await self.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
+        if expired := _expired(clients.current, self._clock()):
             return expired
-        answer = await equipment.operators.call(HttpRequest("POST", address, envelope, HEADERS))
-        outcome = delivered(answer, recipient) if isinstance(answer, Answer) else answer
+        answer = await clients.operators.call(HttpRequest("POST", address, envelope, HEADERS))
+        outcome = parse_delivery(answer, recipient) if isinstance(answer, HttpResponse) else answer
         if isinstance(outcome, Rejected) and outcome.polite:
             self.forget(recipient)
         return outcome
 
     # -- health ----------------------------------------
 
-    async def look(self) -> AccountHealth:
-        """Whether it could send now, and a sentence: isReachable without recipients is the smallest
-        question there is."""
-        equipment = await self.equipment()
-        if isinstance(equipment, Misconfigured):
-            return AccountHealth(self.account_name, False, equipment.reason.sentence)
-        left, until = equipment.current.expires - self._clock(), equipment.current.expires.date()
+    async def check(self) -> AccountHealth:
+        """Check the certificate, and call isReachable without recipients."""
+        clients = await self.clients()
+        if isinstance(clients, Misconfigured):
+            return AccountHealth(self.account_name, False, clients.reason.sentence)
+        left, until = clients.current.expires - self._clock(), clients.current.expires.date()
         if left <= timedelta(0):
             return AccountHealth(
                 self.account_name,
                 False,
                 f"the certificate of {self.organization} expired on {until}",
             )
-        found = await self._ask_register(())
-        if not isinstance(found, Mapping):
+        statuses = await self._query_register(())
+        if not isinstance(statuses, Mapping):
             return AccountHealth(
                 self.account_name,
                 False,
-                f"{self.organization}: {getattr(found, 'reason', UNSAID).sentence}",
+                f"{self.organization}: {getattr(statuses, 'reason', _NO_ANSWER).sentence}",
             )
         soon = left <= _WARNING
-        told = (
+        expiry = (
             f"its certificate expires in {left.days} days, on {until}: replace it"
             if soon
             else f"certificate until {until}"
         )
         return AccountHealth(
-            self.account_name, True, f"the register answers {self.organization}; {told}", warns=soon
+            self.account_name,
+            True,
+            f"the register accepts {self.organization}; {expiry}",
+            warns=soon,
         )
 
     async def close(self) -> None:
-        await self._groups.close()
-        if self._equipment is not None:
-            await asyncio.gather(self._equipment.far.close(), self._equipment.operators.close())
+        await self._loader.close()
+        if self._clients is not None:
+            await asyncio.gather(self._clients.far.close(), self._clients.operators.close())
 
 
-UNSAID: Final = Reason("no-answer", "the register of mailboxes does not answer")
+_NO_ANSWER: Final = Reason("no-answer", "the register of mailboxes does not respond")
 
 
 def _expired(credentials: Credentials, now: datetime) -> Misconfigured | None:
     if now < credentials.expires:
         return None
     return Misconfigured(
-        Reason("certificate-expired", f"our certificate expired on {credentials.expires.date()}")
+        Reason(
+            "certificate-expired",
+            f"the sender's certificate expired on {credentials.expires.date()}",
+        )
     )
 
 
-def _unasked(outcome: Outcome) -> Outcome:
-    """A question that failed has sent no message, however it failed."""
+def _query_failure(outcome: Outcome) -> Outcome:
+    """Map the outcome of a failed query, which has sent no message in any case."""
     if isinstance(outcome, Uncertain):
-        return Deferred(Reason("register-silent", UNSAID.sentence, outcome.reason.provider_code))
+        reason = Reason("register-silent", _NO_ANSWER.sentence, outcome.reason.provider_code)
+        return Deferred(reason)
     if isinstance(outcome, Rejected):
         return Misconfigured(
             Reason(
                 "register-refuses",
-                "the register of mailboxes refused our question",
+                "the register of mailboxes rejected the query",
                 outcome.reason.provider_code,
             )
         )

@@ -1,5 +1,4 @@
-"""The section of the settings: which organisations send, with which certificates, and to which
-mailbox operators."""
+"""Settings section ``[digital_mail]``: senders with their certificates, and mailbox operators."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from utskick.channels.digital_mail.key_pair import (
     read_key,
 )
 from utskick.outgoing.settings_types import (
-    UNSEEN,
+    REDACT_INPUT,
     AccountName,
     Certificates,
     ChannelSection,
@@ -39,7 +38,7 @@ _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?\Z"
 
 #: 10 digits (contract section 1.1).
 Organization = Annotated[str, StringConstraints(pattern=r"^[1235789]\d[2-9]\d{7}$")]
-#: As the register names an operator: 16 and the organisation number.
+#: Id of a mailbox operator in the register: 16 and the organisation number.
 SupplierId = Annotated[str, StringConstraints(pattern=r"^16\d{10}$")]
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 
@@ -47,7 +46,7 @@ Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 def _host(text: str) -> str:
     if not _HOST.match(text.lower()):
         raise ValueError(
-            "must be a host name, with a port where it is not 443: mm.example.se, mm.example.se:8443"
+            "must be a host name, with a port unless it is 443: mm.example.se, mm.example.se:8443"
         )
     return text.lower().removesuffix(":443")
 
@@ -56,8 +55,8 @@ Host = Annotated[str, AfterValidator(_host)]
 _Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\ufffe\uffff]+$")]
 
 
-class SupportInfo(Section):
-    """Whom the citizen can ask (Message.xsd v3, SupportInfo)."""
+class SupportInfoSettings(Section):
+    """Contact information for the citizen (Message.xsd v3, SupportInfo)."""
 
     text: Annotated[_Line, Field(max_length=1024)]
     email_address: (
@@ -70,33 +69,31 @@ class SupportInfo(Section):
     ) = None
 
     def members(self) -> dict[str, str]:
-        """As a request would say it."""
-        said = {
+        """Return the members in the form of a request."""
+        members = {
             "text": self.text,
             "emailAddress": self.email_address,
             "phoneNumber": self.phone_number,
             "url": self.url,
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in members.items() if value}
 
 
 def _base64(secret: SecretStr) -> SecretStr:
-    """In one line, however it was broken into lines."""
+    """Validate base64 and join its lines."""
     text = "".join(secret.get_secret_value().split())
     try:
         b64decode(text, validate=True)
     except ValueError:
-        raise ValueError("must be a PKCS #12 file in BASE64") from None
+        raise ValueError("must be a PKCS #12 file in base64") from None
     return SecretStr(text)
 
 
 class OwnCertificate(Section):
-    """A certificate with its RSA key: both in PEM (the certificate with its chain, if any), or one
-    PKCS #12 file.
+    """A certificate with its RSA key: in PEM (with its chain, if any), or in PKCS #12.
 
-    Each is a file (``certificate_file``, ``key_file``, ``pkcs12_file``), read when it is first
-    needed, or stands here: ``certificate`` and ``key`` in PEM, ``pkcs12`` in BASE64. ``password``
-    opens the key.
+    Each is a file (``certificate_file``, ``key_file``, ``pkcs12_file``), read on first use, or
+    inline: ``certificate`` and ``key`` in PEM, ``pkcs12`` in base64. ``password`` decrypts the key.
     """
 
     certificate_file: Path | None = None
@@ -104,32 +101,35 @@ class OwnCertificate(Section):
     key_file: Path | None = None
     key: Secret | None = None
     pkcs12_file: Path | None = None
-    pkcs12: Annotated[SecretStr, Field(min_length=1), AfterValidator(_base64), UNSEEN] | None = None
+    pkcs12: (
+        Annotated[SecretStr, Field(min_length=1), AfterValidator(_base64), REDACT_INPUT] | None
+    ) = None
     password: Secret | None = None
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _has_one_source(self) -> Self:
         pem = (self.one_of("certificate_file", "certificate"), self.one_of("key_file", "key"))
         container = self.one_of("pkcs12_file", "pkcs12")
         if (container is None) != all(pem) or (container and any(pem)):
             raise ValueError(
-                "needs either certificate_file and key_file, or pkcs12_file; or what is in them: certificate and key, or pkcs12"
+                "must have either certificate_file and key_file, or pkcs12_file; or inline either"
+                " certificate and key, or pkcs12"
             )
         try:
-            self._try()
+            self._check_inline()
         except UnusableKey as fault:
             raise fault_at(container or "key", f"cannot be used: {fault}") from None
         return self
 
-    def _try(self) -> None:
-        """What stands here is opened at once; a certificate alone has been looked at."""
+    def _check_inline(self) -> None:
+        """Open what is given inline; a certificate alone is validated by its type."""
         if self.pkcs12 is not None or (self.certificate is not None and self.key is not None):
             self.opened()
         elif self.key is not None:
             read_key(self.key.get_secret_value().encode(), self._password)
 
     def opened(self) -> KeyPair:
-        """Reads the files, where it is files. Raises ``UnusableKey`` and ``OSError``."""
+        """Open the key pair, reading files. Raises ``UnusableKey`` and ``OSError``."""
         if self.pkcs12_file is not None:
             return from_pkcs12(self.pkcs12_file.read_bytes(), self._password)
         if self.pkcs12 is not None:
@@ -148,31 +148,30 @@ class OwnCertificate(Section):
 
 
 def _read(path: Path | None) -> bytes:
-    assert path is not None, "the settings have been checked"
+    assert path is not None, "validated with the settings"
     return path.read_bytes()
 
 
 class SendingOrganisation(OwnCertificate):
-    """An organisation that sends. ``name``: as the citizen sees it; ``municipality``: whose callers
-    may send for it.
+    """A sending organisation.
 
-    ``support_info``: for those who give none. ``former``: certificates that were used until lately.
-    A delivery that was begun with one of them is repeated with it, because only a repeat equal to
-    the byte is known again by the operator.
+    ``name``: shown to the citizen. ``municipality``: whose clients may send for it.
+    ``support_info``: default for requests without it. ``former``: previous certificates. A delivery
+    that was begun with one of them is repeated with it, since operators recognise only a repeat
+    that is equal to the byte.
     """
 
     name: Annotated[_Line, Field(min_length=2, max_length=256)]
     municipality: Municipality
-    support_info: SupportInfo | None = None
+    support_info: SupportInfoSettings | None = None
     former: tuple[OwnCertificate, ...] = ()
 
 
 class MailboxOperator(Section):
-    """A mailbox operator. ``hosts``: where its service may lie, all others are refused, whatever
-    the register says.
+    """A mailbox operator.
 
-    ``deduplicates``: the operator says that it knows a repeated delivery again, and puts no second
-    copy into the mailbox.
+    ``hosts``: hosts of its service; addresses elsewhere are refused, whatever the register returns.
+    ``deduplicates``: it recognises a repeated delivery and discards the second copy.
     """
 
     name: Annotated[_Line, Field(min_length=1)]
@@ -181,16 +180,16 @@ class MailboxOperator(Section):
 
 
 class MinaMeddelandenAccount(HttpAccount):
-    """Mina Meddelanden v3. ``url``: the Recipient service (FaR). ``senders``: by organisation
-    number; ``operators``: by supplier id.
+    """Mina Meddelanden v3.
 
-    ``lookup_timeout`` in seconds, for the Recipient service; ``read_timeout`` is that for
-    operators. ``reachable_seconds``: for how long an answer of the Recipient service is trusted, 0
-    not at all.
+    ``url``: the Recipient service (FaR). ``senders``: by organisation number. ``operators``: by
+    supplier id. ``lookup_timeout``, ``read_timeout``: in seconds, for the Recipient service and the
+    operators. ``reachable_seconds``: how long a response of the Recipient service is cached, 0 not
+    at all.
 
-    ``newest_tls``: in TLS 1.3 a server judges our certificate after the request may have left (RFC
-    8446 section 2), so that a certificate which is no longer taken would leave every delivery in
-    doubt; in TLS 1.2 that is known before anything is sent.
+    ``newest_tls``: in TLS 1.3 a server verifies the client certificate after the request may have
+    been sent (RFC 8446 section 2), so that an expired certificate would make every delivery
+    uncertain; in TLS 1.2 it is verified before anything is sent.
     """
 
     provider: Literal["minameddelanden"]
@@ -205,27 +204,27 @@ class MinaMeddelandenAccount(HttpAccount):
     @classmethod
     def _is_secure(cls, url: str) -> str:
         if not url.startswith("https://"):
-            raise ValueError("must begin with https://: personal numbers go there")
+            raise ValueError("must begin with https://: it receives personal numbers")
         return url
 
 
 class DigitalMailSettings(ChannelSection):
-    """``organization``: who sends for those who name no organisation; None: the municipality's own,
-    where its accounts have one of it.
+    """Section ``[digital_mail]``.
 
-    ``subject``, ``support_info``: for messages that have none of their own; a sender's
-    ``support_info`` goes before the latter.
+    ``organization``: default sender; None: the municipality's own, if it has exactly one.
+    ``subject``, ``support_info``: defaults for messages without them; a sender's ``support_info``
+    takes precedence.
     """
 
     carried: ClassVar = frozenset({"organization", "subject", "support_info"})
 
     organization: Organization | None = None
     subject: Annotated[_Line, Field(max_length=255)] = "Meddelande"
-    support_info: SupportInfo = SupportInfo(text="Kontakta oss om du har frågor.")
+    support_info: SupportInfoSettings = SupportInfoSettings(text="Kontakta oss om du har frågor.")
     accounts: dict[AccountName, MinaMeddelandenAccount] = Field(default_factory=dict)
 
     def organization_of(self, municipality_id: str) -> str | None:
-        """None: nobody has said who it is."""
+        """Return the default sender's organisation number, None if there is none."""
         if self.organization is not None:
             return self.organization
         own = {

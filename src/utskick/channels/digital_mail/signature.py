@@ -1,9 +1,7 @@
-"""The two signatures of a sealed delivery (XML Signature, enveloped, RSA-SHA256), made by joining
-strings: no tree is built.
+"""XML signatures of a sealed delivery (enveloped, RSA-SHA256), written as strings without a tree.
 
-Signed are two documents: ``SignedDelivery``, and ``SealedDelivery``, which is the first with its
-signature and the seal. On the wire the outer one is named ``deliverSecure``; whoever checks names
-it back.
+Two documents are signed: ``SignedDelivery``, and ``SealedDelivery``, which is the first with its
+signature and the seal. On the wire the outer one is named ``deliverSecure``; a verifier renames it.
 """
 
 from __future__ import annotations
@@ -16,15 +14,19 @@ from typing import Final
 from utskick.channels.digital_mail.c14n import DSIG, MESSAGE, MESSAGE_3, SERVICE_3, SOAP
 
 _INFO_OPEN: Final = f'<SignedInfo xmlns="{DSIG}">'.encode()
-#: Inside ``Signature`` the namespace is inherited, and Exclusive XML Canonicalization writes it all
-#: the same where SignedInfo is the apex.
+#: Inside ``Signature`` the namespace is inherited, but Exclusive XML Canonicalization declares it
+#: where SignedInfo is the apex.
 _INFO_OPEN_INSIDE: Final = b"<SignedInfo>"
 _METHODS: Final = (
-    b'<CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>'
-    b'<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></SignatureMethod>'
+    b'<CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">'
+    b"</CanonicalizationMethod>"
+    b'<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256">'
+    b"</SignatureMethod>"
     b'<Reference URI=""><Transforms>'
-    b'<Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></Transform></Transforms>'
-    b'<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod><DigestValue>'
+    b'<Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></Transform>'
+    b"</Transforms>"
+    b'<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"></DigestMethod>'
+    b"<DigestValue>"
 )
 _INFO_CLOSE: Final = b"</DigestValue></Reference></SignedInfo>"
 _SIGNATURE_OPEN: Final = f'<Signature xmlns="{DSIG}">'.encode()
@@ -33,8 +35,11 @@ _SIGNED_OPEN: Final = f'<SignedDelivery xmlns="{MESSAGE_3}">'.encode()
 _SIGNED_CLOSE: Final = b"</SignedDelivery>"
 _SEALED_OPEN: Final = f'<SealedDelivery xmlns="{MESSAGE_3}"><SignedDelivery>'.encode()
 _SEALED_CLOSE: Final = b"</SealedDelivery>"
-_SEAL_INSIDE: Final = f'<ReceivedTime xmlns="{MESSAGE}">%s</ReceivedTime><SignaturesOK xmlns="{MESSAGE}">true</SignaturesOK></Seal>'.encode()
-# No prefix is declared around the signed part: a verifier that cuts it out can drag nothing along.
+_SEAL_INSIDE: Final = (
+    f'<ReceivedTime xmlns="{MESSAGE}">%s</ReceivedTime>'
+    f'<SignaturesOK xmlns="{MESSAGE}">true</SignaturesOK></Seal>'
+).encode()
+# No prefix is declared around the signed part, so a verifier that extracts it inherits none.
 _WIRE_OPEN: Final = (
     f'<Envelope xmlns="{SOAP}"><Body><deliverSecure xmlns="{SERVICE_3}"><deliverSecure>'.encode()
     + _SIGNED_OPEN
@@ -42,7 +47,7 @@ _WIRE_OPEN: Final = (
 _WIRE_SEAL: Final = f'<Seal xmlns="{MESSAGE_3}">'.encode()
 _WIRE_CLOSE: Final = b"</deliverSecure></deliverSecure></Body></Envelope>"
 
-#: All that stands in an envelope besides what a ``Sealing`` is given and what its signer writes.
+#: All constant parts of an envelope; the rest comes from ``Sealing`` and its signer.
 _FRAME: Final = b"\0".join(
     (
         _INFO_OPEN,
@@ -60,8 +65,10 @@ _FRAME: Final = b"\0".join(
 
 
 class XmlSigner:
-    """``sign``: PKCS #1 v1.5 over SHA-256, of ``size`` bytes. ``key_info``: who signs, as the
-    KeyInfo element."""
+    """Signer of XML documents.
+
+    ``sign``: PKCS #1 v1.5 over SHA-256, yielding ``size`` bytes. ``key_info``: the KeyInfo element.
+    """
 
     def __init__(self, sign: Callable[[bytes], bytes], size: int, key_info: bytes) -> None:
         self._sign = sign
@@ -70,14 +77,14 @@ class XmlSigner:
         self.frame = hashlib.sha256(_FRAME + b"\0" + key_info).digest()
 
     def signature(self, digest: bytes) -> bytes:
-        """The Signature element of a document with this SHA-256."""
-        said = _METHODS + b64encode(digest) + _INFO_CLOSE
-        value = b64encode(self._sign(_INFO_OPEN + said))
+        """Write the Signature element of a document with this SHA-256 digest."""
+        info = _METHODS + b64encode(digest) + _INFO_CLOSE
+        value = b64encode(self._sign(_INFO_OPEN + info))
         return b"".join(
             (
                 _SIGNATURE_OPEN,
                 _INFO_OPEN_INSIDE,
-                said,
+                info,
                 b"<SignatureValue>",
                 value,
                 b"</SignatureValue>",
@@ -88,7 +95,7 @@ class XmlSigner:
 
     @property
     def length(self) -> int:
-        """Bytes of one Signature element."""
+        """Bytes of a Signature element."""
         fixed = (
             len(_SIGNATURE_OPEN)
             + len(_INFO_OPEN_INSIDE)
@@ -102,8 +109,10 @@ class XmlSigner:
 
 
 class Sealing:
-    """One delivery on its way to becoming an envelope. ``delivery``: its ``Delivery`` element in
-    pieces; ``date``: of the seal."""
+    """Signing of one delivery.
+
+    ``delivery``: its ``Delivery`` element in pieces. ``date``: of the seal.
+    """
 
     def __init__(self, delivery: Sequence[bytes], date: str, signer: XmlSigner) -> None:
         self._delivery = delivery
@@ -113,16 +122,15 @@ class Sealing:
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA-256 over all that the envelope is made of.
+        """SHA-256 over everything that the envelope is made of.
 
         PKCS #1 v1.5 signatures are deterministic (RFC 8017 section 8.2.1), so equal fingerprints
-        mean envelopes equal to the byte, and to find that out costs one pass over the delivery and
-        no RSA operation.
+        mean equal envelopes; comparing them costs one pass over the delivery and no RSA operation.
         """
         return hashlib.sha256(self._first + self._seal + self._signer.frame).digest()
 
     def envelope(self) -> bytes:
-        """The whole SOAP envelope, signed and sealed."""
+        """Write the signed and sealed SOAP envelope."""
         inner = self._signer.signature(self._first)
         second = _digest(
             (
@@ -151,15 +159,15 @@ class Sealing:
 
 
 def envelope_length(delivery: int, date: str, signature: int) -> int:
-    """Bytes of an envelope whose ``Delivery`` element and signatures have these lengths."""
-    around = (
+    """Compute the bytes of an envelope from those of its ``Delivery`` element and a signature."""
+    frame = (
         len(_WIRE_OPEN)
         + len(_SIGNED_CLOSE)
         + len(_WIRE_SEAL)
         + len(_SEAL_INSIDE % date.encode())
         + len(_WIRE_CLOSE)
     )
-    return delivery + around + 2 * signature
+    return delivery + frame + 2 * signature
 
 
 def _digest(pieces: Sequence[bytes]) -> bytes:

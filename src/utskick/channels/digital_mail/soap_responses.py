@@ -1,5 +1,4 @@
-"""What the Recipient service and the operators answer: SOAP read without trust, and what it comes
-to."""
+"""SOAP responses of the Recipient service and the operators, parsed as untrusted input."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ from utskick.channels.digital_mail.c14n import (
     SOAP,
 )
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Sent, Uncertain
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success
 
 _TRUE: Final = ("true", "1")
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,50}\Z")
@@ -28,17 +27,21 @@ _CALL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,50}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ApplicationFault:
-    """Common.xsd v3: ``code`` 1–9998, whose meanings no schema tells; ``call_id``: what to name
-    when one asks the other side."""
+    """Application fault (Common.xsd v3).
+
+    ``code``: 1–9998, undocumented in the schemas. ``call_id``: identifies the call to the operator.
+    """
 
     code: int
     call_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the register says of one recipient (Recipient.xsd, ReachabilityStatus). ``supplier``
-    None: no operator is named."""
+class ReachabilityStatus:
+    """Status of one recipient (Recipient.xsd, ReachabilityStatus).
+
+    ``supplier``: id of the mailbox operator, None if there is none.
+    """
 
     type: str
     pending: bool
@@ -49,8 +52,10 @@ class Standing:
 
 
 def tree_of(body: bytes) -> Any | None:
-    """The root element; None for what is no XML or has a document type. Nothing is fetched, no
-    entity is put in (XXE, bombs)."""
+    """Parse XML without fetching anything or expanding entities (XXE, XML bombs).
+
+    Returns the root element, or None for anything that is not XML or has a document type.
+    """
     if b"<!DOCTYPE" in body[:65_536] or b"\0" in body[:65_536]:
         return None
     parser = etree.XMLParser(
@@ -70,29 +75,32 @@ def tree_of(body: bytes) -> Any | None:
     return root
 
 
-def standings(answer: Answer) -> Mapping[str, Standing] | ApplicationFault | Outcome:
-    """The answer to isReachable, by recipient. What the answer does not name is missing here
-    too."""
+def parse_reachability(
+    answer: HttpResponse,
+) -> Mapping[str, ReachabilityStatus] | ApplicationFault | Outcome:
+    """Parse the response to isReachable: status by recipient, without those it omits."""
     root = tree_of(answer.body)
-    found = (
+    response = (
         root.find(f"{{{SOAP}}}Body/{{{RECIPIENT_3}}}isReachableResponse")
         if root is not None
         else None
     )
-    if found is None or not taken(answer):
+    if response is None or not is_success(answer):
         return _other(answer, root)
-    read = {}
-    for one in found.iterfind(f"{{{RECIPIENT_3}}}return"):
-        status = one.find(f"{{{RECIPIENT}}}AccountStatus")
+    statuses = {}
+    for entry in response.iterfind(f"{{{RECIPIENT_3}}}return"):
+        status = entry.find(f"{{{RECIPIENT}}}AccountStatus")
         recipient = _text(status, "RecipientId") if status is not None else ""
         if recipient:
-            read[recipient] = _standing(status, _text(one, "SenderAccepted"))
-    return read
+            statuses[recipient] = _status(status, _text(entry, "SenderAccepted"))
+    return statuses
 
 
-def _standing(status: Any, accepted: str) -> Standing:
+def _status(status: Any, accepted: str) -> ReachabilityStatus:
     supplier = status.find(f"{{{RECIPIENT}}}ServiceSupplier")
-    bare = Standing(_text(status, "Type"), _text(status, "Pending") in _TRUE, accepted in _TRUE)
+    bare = ReachabilityStatus(
+        _text(status, "Type"), _text(status, "Pending") in _TRUE, accepted in _TRUE
+    )
     if supplier is None:
         return bare
     return replace(
@@ -107,67 +115,67 @@ def _text(element: Any, name: str) -> str:
     return str(element.findtext(f"{{{RECIPIENT}}}{name}") or "").strip()
 
 
-def delivered(answer: Answer, recipient: str) -> ApplicationFault | Outcome:
-    """The answer to deliverSecure: ``Delivered`` false in a successful answer is a no (Service.xsd,
-    DeliveryResult)."""
+def parse_delivery(answer: HttpResponse, recipient: str) -> ApplicationFault | Outcome:
+    """Parse the response to deliverSecure (Service.xsd, DeliveryResult).
+
+    ``Delivered`` false in a successful response is a rejection.
+    """
     root = tree_of(answer.body)
     result = (
         root.find(f"{{{SOAP}}}Body/{{{SERVICE_3}}}deliverSecureResponse/{{{SERVICE_3}}}return")
         if root is not None
         else None
     )
-    if result is None or not taken(answer):
+    if result is None or not is_success(answer):
         return _other(answer, root)
     reference = (result.findtext(f"{{{SERVICE}}}TransId") or "").strip() or None
-    said = {
+    delivered = {
         (status.findtext(f"{{{SERVICE}}}RecipientId") or "").strip(): (
             status.findtext(f"{{{SERVICE}}}Delivered") or ""
         ).strip()
         for status in result.iterfind(f"{{{SERVICE}}}Status")
     }
-    if said.get(recipient) in _TRUE:
+    if delivered.get(recipient) in _TRUE:
         return Sent(reference, delivered=True)
-    if said.get(recipient) in ("false", "0"):
+    if delivered.get(recipient) in ("false", "0"):
         return Rejected(
             Reason(
                 "not-delivered",
-                "the mailbox operator did not put the message into the mailbox",
+                "the mailbox operator did not deliver the message to the mailbox",
                 reference,
             ),
             polite=True,
         )
     return Uncertain(
-        Reason("garbage", "the operator's answer does not say whether the message was delivered")
+        Reason("garbage", "the operator's response does not say whether the message was delivered")
     )
 
 
-def _other(answer: Answer, root: Any | None) -> ApplicationFault | Outcome:
-    """A SOAP fault (section 4.4 of SOAP 1.1), else what the HTTP status says."""
+def _other(answer: HttpResponse, root: Any | None) -> ApplicationFault | Outcome:
+    """Map a SOAP fault (SOAP 1.1 section 4.4), else the HTTP status."""
     fault = root.find(f"{{{SOAP}}}Body/{{{SOAP}}}Fault") if root is not None else None
     if fault is None:
         return by_status(answer)
-    named = fault.find(f"detail/{{{COMMON_3}}}applicationFault")
-    if named is not None:
-        return _application_fault(named)
+    application_fault = fault.find(f"detail/{{{COMMON_3}}}applicationFault")
+    if application_fault is not None:
+        return _application_fault(application_fault)
     if (fault.findtext("faultcode") or "").rpartition(":")[2].partition(".")[0] == "Client":
         return Rejected(
             Reason(
                 "refused",
-                "the operator found the message wrong in itself (SOAP fault Client)",
+                "the operator rejected the message as invalid (SOAP fault Client)",
                 "Client",
             )
         )
     return Deferred(
-        Reason(
-            "provider-fault", "the provider had a fault of its own (SOAP fault Server)", "Server"
-        ),
+        Reason("provider-fault", "internal error at the provider (SOAP fault Server)", "Server"),
         answer.retry_after,
     )
 
 
-def _application_fault(named: Any) -> ApplicationFault:
-    code = (named.findtext(f"{{{COMMON_3}}}ErrorCode") or "").strip()
-    call_id = (named.findtext(f"{{{COMMON_3}}}CallId") or "").strip()
+def _application_fault(element: Any) -> ApplicationFault:
+    code = (element.findtext(f"{{{COMMON_3}}}ErrorCode") or "").strip()
+    call_id = (element.findtext(f"{{{COMMON_3}}}CallId") or "").strip()
     return ApplicationFault(
         int(code) if re.fullmatch(r"[0-9]{1,4}", code) else 0,
         call_id if _CALL_ID.match(call_id) else "unreadable",

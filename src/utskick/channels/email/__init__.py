@@ -1,1 +1,1 @@
-"""E-mail: SMTP and Microsoft Graph."""
+"""E-mail channel: submission over SMTP (RFC 6409) and Microsoft Graph."""

@@ -1,5 +1,4 @@
-"""E-mail addresses as they travel: the domain in ASCII (RFC 5890), the local part as it was
-written."""
+"""E-mail addresses in wire form: the domain in ASCII (RFC 5890), the local part unchanged."""
 
 from __future__ import annotations
 
@@ -7,23 +6,22 @@ import re
 
 import idna
 
-#: RFC 5321 section 4.5.3.1: 256 octets for a path, its two angle brackets included; 64 for the
-#: local part.
+#: RFC 5321 section 4.5.3.1: 256 octets for a path including its angle brackets; 64 for the local
+#: part.
 _LONGEST = 254
 _LONGEST_LOCAL = 64
-#: RFC 1035 section 2.3.4, with the underscore that some hosts carry all the same.
+#: RFC 1035 section 2.3.4, plus the underscore that some host names contain.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 
 
 def wire_domain(domain: str) -> str:
-    """In lower case and ASCII. Raises ``ValueError`` for what no name server could hold."""
+    """Return the domain in lower case and ASCII. Raises ``ValueError`` for an invalid name."""
     lowered = domain.lower()
     return lowered if lowered.isascii() else idna.encode(lowered, uts46=True).decode("ascii")
 
 
 def wire_address(address: str) -> str:
-    """With its domain as it is written in the DNS. Raises ``ValueError`` as ``wire_domain``
-    does."""
+    """Return the address with its domain as in the DNS. Raises ``ValueError``."""
     local, _, domain = address.rpartition("@")
     return f"{local}@{wire_domain(domain)}"
 
@@ -33,11 +31,10 @@ def domain_of(address: str) -> str:
 
 
 def is_deliverable(address: str) -> bool:
-    """Whether the address can stand in an envelope and in a header, and mean the same to every
-    reader.
+    """Return whether an address is safe in an envelope and in a header.
 
-    Encoded words have no place in an address (RFC 2047 section 5), and readers that decode them
-    there have been led to deliver elsewhere; invisible characters serve only to deceive.
+    Encoded words must not occur in an address (RFC 2047 section 5): readers that decode them there
+    have been led to deliver elsewhere. Invisible characters are rejected as deceptive.
     """
     if "=?" in address or not address.isprintable():
         return False

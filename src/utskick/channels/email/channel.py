@@ -1,23 +1,27 @@
-"""E-mail as the engine sees it."""
+"""E-mail channel: request planning, composition, DKIM signing and submission."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
-from utskick.channels.email.dkim import ROOM, Signatures
+from utskick.channels.email.dkim import SIGNATURE_ROOM, Signatures
 from utskick.channels.email.graph import Graph
-from utskick.channels.email.mime import ComposedMail, Encoded, compose, measured
-from utskick.channels.email.planning import foreign_sender, own_domains, plan
+from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose, measured
+from utskick.channels.email.planning import (
+    allowed_domains,
+    foreign_sender,
+    plan,
+    sender_of,
+)
 from utskick.channels.email.settings import AccountSettings, EmailSettings, GraphAccount
 from utskick.channels.email.smtp import Smtp
-from utskick.channels.email.transport import Carrier
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import (
     Account,
@@ -34,7 +38,7 @@ from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
 _NO_KEY = UUID(int=0)
-#: Bytes that are enough for all header fields of a message, and for those of one attachment.
+#: Upper bound in bytes of a message's header fields, and of one attachment's.
 _ROOM_FOR_FIELDS = 131_072
 
 FORMS = (
@@ -60,20 +64,43 @@ FORMS = (
 )
 
 
+class Transport(Protocol):
+    """Submits composed mail through one account."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether the provider itself signs with DKIM for the sender's domain."""
+        ...
+
+    @property
+    def largest(self) -> int | None:
+        """Maximum size of a message in bytes; None if only the server knows it."""
+        ...
+
+    async def send(self, mail: ComposedMail) -> Outcome:
+        """Make one attempt."""
+        ...
+
+    async def check(self) -> AccountHealth: ...
+
+    async def close(self) -> None: ...
+
+
 class EmailChannel(ChannelDefaults):
-    """Plans, composes, signs and hands over to the accounts."""
+    """Implementation of ``domain.channel.Channel`` for e-mail."""
 
     name = "email"
     message_type = "EMAIL"
+    titled = True
     integration = "EmailSender"
     forms = FORMS
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
         self._signatures = Signatures(dict(settings.dkim))
-        self._encoded = Encoded()
-        self._carriers = {
-            name: _carrier(name, account) for name, account in settings.accounts.items()
+        self._encoded = AttachmentCache()
+        self._transports = {
+            name: _transport(name, account) for name, account in settings.accounts.items()
         }
         self.accounts = tuple(
             Account(name, a.provider, a.priority, a.concurrency, a.rate)
@@ -81,15 +108,16 @@ class EmailChannel(ChannelDefaults):
         )
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
-        if not self._carriers:
+        if not self._transports:
             raise NotBuilt(
-                "no e-mail account is configured for this municipality; see the settings of [email]"
+                "no e-mail account is configured for this municipality; see section [email] of the"
+                " settings"
             )
         return plan(
             cast(requests.AnyEmailRequest, request),
             asked.municipality_id,
             self._settings,
-            ROOM if self._settings.dkim else 0,
+            SIGNATURE_ROOM if self._settings.dkim else 0,
         )
 
     async def inspect(
@@ -100,54 +128,54 @@ class EmailChannel(ChannelDefaults):
     ) -> list[Violation]:
         """Of what another channel's request hands over: a sender that the municipality may send
         from."""
-        sender = content.get("_sender")
+        sender = sender_of(content)
         if sender is None:
             return []
         return foreign_sender(
-            "sender.email.address", sender["address"], own_domains(content, self._settings)
+            "sender.email.address", sender["address"], allowed_domains(content, self._settings)
         )
 
     def completed(self, draft: Draft) -> Draft:
-        """``_sender`` for those who name none; which domains it may be of along with it where that
-        may be asked again (``_later``)."""
-        whole = self._whole(draft)
-        if "_later" not in whole.content or "_domains" in whole.content:
+        """Fill in the default sender, and its allowed domains where it may be checked later.
+
+        It may be checked later where the draft is ``deferred``.
+        """
+        whole = self._with_sender(draft)
+        if not whole.deferred or "_domains" in whole.content:
             return whole
-        return replace(
-            whole, content={**whole.content, "_domains": own_domains(whole.content, self._settings)}
-        )
+        domains = allowed_domains(whole.content, self._settings)
+        return replace(whole, content={**whole.content, "_domains": domains})
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        """Those that take a mail of its size. Where none does, all of them: each of them says so
-        itself."""
+        """Return the accounts that accept a message of this size, or all if none does.
+
+        In the latter case each account rejects the message with its own reason.
+        """
         names = self._settings.in_order
-        limits = {name: self._carriers[name].largest for name in names}
+        limits = {name: self._transports[name].largest for name in names}
         limited = [limit for limit in limits.values() if limit is not None]
-        if not limited or _surely_within(draft, min(limited)):
+        if not limited or _is_surely_within(draft, min(limited)):
             return names
-        size = measured(self._whole(draft), _NO_KEY)
-        return (
-            tuple(name for name in names if (limit := limits[name]) is None or size <= limit)
-            or names
-        )
+        size = measured(self._with_sender(draft), _NO_KEY)
+        fitting = (name for name in names if (limit := limits[name]) is None or size <= limit)
+        return tuple(fitting) or names
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """A second copy carries the same Message-ID and the same bytes: readers show one, or two
-        that are identical."""
+        """Always resend: a second copy has the same Message-ID and identical bytes."""
         return "resend"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        carrier = self._carriers.get(account)
-        if carrier is None:
-            return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
-        whole = self._whole(draft)
-        signed = not carrier.signs and self._signatures.covers(whole.content["_sender"]["address"])
+        transport = self._transports.get(account)
+        if transport is None:
+            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+        whole = self._with_sender(draft)
+        address = whole.content["_sender"]["address"]
+        signed = not transport.signs and self._signatures.covers(address)
         make = self._signed if signed else self._unsigned
-        return await carrier.send(
-            await asyncio.to_thread(make, whole, key)
-            if signed or _is_heavy(whole)
-            else make(whole, key)
-        )
+        # Signing and large messages are slow enough to block the event loop.
+        in_thread = signed or _is_heavy(whole)
+        mail = await asyncio.to_thread(make, whole, key) if in_thread else make(whole, key)
+        return await transport.send(mail)
 
     def _unsigned(self, draft: Draft, key: UUID) -> ComposedMail:
         return compose(draft, key, self._encoded)
@@ -155,48 +183,53 @@ class EmailChannel(ChannelDefaults):
     def _signed(self, draft: Draft, key: UUID) -> ComposedMail:
         return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
 
-    def _whole(self, draft: Draft) -> Draft:
-        """What another channel's request handed over may name no sender."""
+    def _with_sender(self, draft: Draft) -> Draft:
+        """Add the default sender to content of a routed request that names none."""
         if "_sender" in draft.content:
             return draft
-        return replace(draft, content={**draft.content, "_sender": self._settings.sender.members()})
+        sender = sender_of(draft.content) or self._settings.sender.members()
+        return replace(draft, content={**draft.content, "_sender": sender})
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        draft = self._whole(draft)
+        draft = self._with_sender(draft)
         members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         party = dict(members.pop("party", None) or {})
         attached = members.pop("attachments", None)
         if draft.recipient.party_id is not None:
             party = {"partyId": draft.recipient.party_id, **party}
-        shown = {
+        result = {
             "emailAddress": draft.recipient.destination,
             **members,
             "sender": dict(draft.content["_sender"]),
         }
         if party:
-            shown["party"] = party
+            result["party"] = party
         if attached:
-            shown["attachments"] = listed(attached, draft.attachments)
-        return shown
+            result["attachments"] = listed(attached, draft.attachments)
+        return result
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(carrier.look() for carrier in self._carriers.values())))
+        return list(
+            await asyncio.gather(*(transport.check() for transport in self._transports.values()))
+        )
 
     async def close(self) -> None:
-        await asyncio.gather(*(carrier.close() for carrier in self._carriers.values()))
+        await asyncio.gather(*(transport.close() for transport in self._transports.values()))
 
 
 def _is_heavy(draft: Draft) -> bool:
-    """Whether composing would keep the event loop from its other work."""
+    """Return whether composing the message would noticeably block the event loop."""
     return (
         sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "")
         > 65_536
     )
 
 
-def _surely_within(draft: Draft, octets: int) -> bool:
-    """Told without composing. A character takes at most 12 octets, an octet of an attachment less
-    than 2; plain text that is made from HTML may be of any length.
+def _is_surely_within(draft: Draft, octets: int) -> bool:
+    """Return whether an upper bound of the composed size is within ``octets``.
+
+    A character takes at most 12 octets, an octet of an attachment fewer than 2. Plain text derived
+    from HTML has no bound.
     """
     content = draft.content
     if content.get("htmlMessage") and not content.get("message"):
@@ -210,9 +243,10 @@ def _surely_within(draft: Draft, octets: int) -> bool:
     )
 
 
-def _carrier(name: str, account: AccountSettings | GraphAccount) -> Carrier:
+def _transport(name: str, account: AccountSettings | GraphAccount) -> Transport:
     return Graph(name, account) if isinstance(account, GraphAccount) else Smtp(name, account)
 
 
 def build(settings: EmailSettings) -> EmailChannel:
+    """Build the channel."""
     return EmailChannel(settings)

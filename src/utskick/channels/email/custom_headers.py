@@ -1,5 +1,4 @@
-"""The e-mail headers that a caller may set (contract section 7): which, in which spelling, and with
-which values."""
+"""E-mail headers that a caller may set (contract section 7), with their accepted values."""
 
 from __future__ import annotations
 
@@ -15,17 +14,16 @@ from utskick.domain.validators import CLEAN, broken, is_clean
 _ID = re.compile(r"<.{1,1000}@.{1,1000}>\Z")
 _VISIBLE = re.compile(r"[!-~]*\Z")
 
-#: A line of a message holds at most 998 octets (RFC 5322 section 2.1.1), and a message id has no
-#: place to break.
+#: A line holds at most 998 octets (RFC 5322 section 2.1.1), and a message id cannot be folded.
 _LONGEST = 900
-#: All ids of one header: servers cut off a header of some 100 000 octets (Postfix,
+#: Total length of the ids in one header: servers truncate headers of some 100 000 octets (Postfix,
 #: header_size_limit).
 _ALL = 50_000
 
 _IDS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("must start with '<', contain '@' and end with '>'", lambda v: _ID.match(v) is not None),
     (
-        "must hold only visible ASCII characters, and no '=?'",
+        "must contain only visible ASCII characters, and no '=?'",
         lambda v: not is_clean(v) or (bool(_VISIBLE.match(v)) and "=?" not in v),
     ),
     (f"must not be longer than {_LONGEST} characters", lambda v: len(v) <= _LONGEST),
@@ -35,8 +33,11 @@ _AUTOMATIC = (("must be equal to 'auto-generated'", lambda v: v == "auto-generat
 
 @dataclass(frozen=True, slots=True)
 class CustomHeader:
-    """A header that may be set: ``wire`` as RFC 5322 writes it, ``enum`` as the peer's clients
-    do."""
+    """A permitted header.
+
+    ``wire``: its name in RFC 5322. ``enum``: its name in the contract. ``checks``: pairs of message
+    and predicate for each value. ``many``: whether it may have several values.
+    """
 
     wire: str
     enum: str
@@ -55,12 +56,12 @@ _LIST = ", ".join(f"{header.wire}/{header.enum}" for header in ALLOWED)
 
 
 def check_headers(headers: dict[str, list[str] | None]) -> dict[str, list[str] | None]:
-    """The headers as they were written; every fault is reported at its header's name."""
+    """Return the headers unchanged. Raises ``ValidationError`` located at the header's name."""
     faults = {name: list(dict.fromkeys(_faults(name, headers))) for name in headers}
     details = [
-        InitErrorDetails(type=broken(*said), loc=(name,), input=headers[name])
-        for name, said in faults.items()
-        if said
+        InitErrorDetails(type=broken(*messages), loc=(name,), input=headers[name])
+        for name, messages in faults.items()
+        if messages
     ]
     if details:
         raise ValidationError.from_exception_data("headers", details)
@@ -80,9 +81,9 @@ def _faults(name: str, headers: dict[str, list[str] | None]) -> Iterator[str]:
     if header.wire in headers and header.enum in headers:
         yield f"must not be given both as {header.wire} and as {header.enum}"
     if values and len(values) > 1 and not header.many:
-        yield "must hold one value only"
+        yield "must have exactly one value"
     if sum(map(len, values or ())) > _ALL:
-        yield f"must not be longer than {_ALL} characters in all"
+        yield f"must not be longer than {_ALL} characters in total"
     for value in values or ():
         for message, holds in (CLEAN, *header.checks):
             if not holds(value):
@@ -90,5 +91,5 @@ def _faults(name: str, headers: dict[str, list[str] | None]) -> Iterator[str]:
 
 
 def wire_headers(headers: dict[str, list[str]]) -> dict[str, list[str]]:
-    """By their names on the wire, repeated values once."""
+    """Return the headers by their wire names, without repeated values."""
     return {_BY_NAME[name].wire: list(dict.fromkeys(values)) for name, values in headers.items()}

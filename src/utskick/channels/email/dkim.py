@@ -1,4 +1,4 @@
-"""DKIM signatures (RFC 6376): which domain signs with which key, and over which fields."""
+"""DKIM signatures (RFC 6376)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from datetime import datetime
 import dkim
 
 from utskick.channels.email.addresses import domain_of
-from utskick.channels.email.dkim_key import readable
 from utskick.channels.email.mime import ComposedMail
-from utskick.channels.email.settings import DkimKey
+from utskick.channels.email.settings import DkimKey, normalise_key
 from utskick.domain.errors import SettingsFault
 
-#: Bytes to leave for a signature: one by a key of 4096 bits takes about 1200.
-ROOM = 2048
+#: Bytes reserved for a signature; one by a key of 4096 bits takes about 1200.
+SIGNATURE_ROOM = 2048
 
-#: Signed as often as they occur and, being named, once they occur. From is named twice, so that no
-#: second one can be added
+#: Header fields signed in every occurrence; naming From twice prevents adding a second one
 #: (RFC 6376 section 8.15).
 _FIELDS = (
     b"from",
@@ -36,8 +34,7 @@ _FIELDS = (
 
 
 class _Dated(dkim.DKIM):  # type: ignore[misc]
-    """A signature dated as its message is, so that a second attempt sends the same bytes as the
-    first."""
+    """Signature with the message's own date, so that every attempt yields the same bytes."""
 
     moment = b"0"
 
@@ -48,19 +45,21 @@ class _Dated(dkim.DKIM):  # type: ignore[misc]
 
 
 class Signatures:
-    """The keys, read once. Raises ``SettingsFault`` for one that cannot sign."""
+    """Signing keys by domain, loaded once. Raises ``SettingsFault`` for an unusable key."""
 
     def __init__(self, keys: dict[str, DkimKey]) -> None:
         self._keys = {
-            domain: (key.selector.encode(), _read(domain, key)) for domain, key in keys.items()
+            domain: (key.selector.encode(), _load(domain, key)) for domain, key in keys.items()
         }
 
     def covers(self, address: str) -> bool:
         return domain_of(address) in self._keys
 
     def sign(self, mail: ComposedMail, at: datetime) -> ComposedMail:
-        """The same mail, signed where its sender's domain has a key. Takes some 10 ms: not for the
-        event loop."""
+        """Sign the mail if its sender's domain has a key.
+
+        Takes some 10 ms, so it must not run on the event loop.
+        """
         domain = domain_of(mail.sender)
         if domain not in self._keys:
             return mail
@@ -78,13 +77,13 @@ def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> by
     return header
 
 
-def _read(domain: str, key: DkimKey) -> bytes:
-    """What stands in the settings has been looked at with them."""
+def _load(domain: str, key: DkimKey) -> bytes:
+    """Load a key. One given inline has already been validated with the settings."""
     try:
         if key.key_file is not None:
-            return readable(key.key_file.read_bytes())
+            return normalise_key(key.key_file.read_bytes())
         assert key.key is not None
-        return readable(key.key.get_secret_value().encode())
+        return normalise_key(key.key.get_secret_value().encode())
     except OSError as fault:
         raise SettingsFault(
             f"dkim.{domain}.key_file cannot be read: {type(fault).__name__}"

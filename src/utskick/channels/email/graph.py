@@ -1,5 +1,4 @@
-"""Microsoft Graph: the mail as we composed it, by ``sendMail`` in MIME form, so that every header
-and both bodies survive.
+"""Microsoft Graph: submits the composed MIME message unchanged by ``sendMail``.
 
 Source: learn.microsoft.com/graph, "user: sendMail", "Send messages with MIME content", "Microsoft
 Graph error responses".
@@ -15,27 +14,24 @@ from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import GraphAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Token, TokenSource
 
-_RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph refused the recipient's address")
-_SIZE: Final = Reason(
-    "too-large", "the message is larger than Microsoft Graph takes in one request"
-)
-_CONTENT: Final = Reason("refused-content", "Microsoft Graph refused the message")
+_RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph rejected the recipient's address")
+_SIZE: Final = Reason("too-large", "the message exceeds Microsoft Graph's size limit for a request")
+_CONTENT: Final = Reason("refused-content", "Microsoft Graph rejected the message")
 _MAILBOX: Final = Reason(
-    "no-mailbox", "the sending mailbox does not exist at Microsoft, or cannot be used over Graph"
+    "no-mailbox", "the sending mailbox does not exist, or is not available over Microsoft Graph"
 )
 _PERMISSION: Final = Reason(
-    "refused-login", "the application may not send mail from this mailbox (Mail.Send)"
+    "refused-login", "the application lacks permission to send from this mailbox (Mail.Send)"
 )
 _SENDER: Final = Reason("refused-sender", "the mailbox may not send from the address in From")
-_THROTTLED: Final = Reason("throttled", "Microsoft Graph asked us to slow down")
-_FAULT: Final = Reason("provider-fault", "Microsoft Graph had a fault of its own")
+_THROTTLED: Final = Reason("throttled", "Microsoft Graph's rate limit was exceeded")
+_FAULT: Final = Reason("provider-fault", "internal error at Microsoft Graph")
 
-#: What ``error.code`` says, whatever the status beside it: Graph's own words, and those of Exchange
-#: behind it.
+#: Outcomes by ``error.code``, whatever the HTTP status: codes of Graph, and of Exchange behind it.
 REJECTED: Final = {
     **dict.fromkeys(("ErrorInvalidRecipients", "ErrorInvalidSmtpAddress"), _RECIPIENT),
     **dict.fromkeys(
@@ -80,25 +76,25 @@ DEFERRED: Final = {
 
 
 class Graph:
-    """One application at Microsoft Entra, and the mailbox that it sends from."""
+    """One application in Microsoft Entra, and the mailbox it sends from."""
 
     signs = True
 
     def __init__(self, name: str, account: GraphAccount) -> None:
         self._name = name
         self._account = account
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
         )
-        grant = TokenSource(
+        source = TokenSource(
             account.token_url,
             account.client_id,
             account.client_secret.get_secret_value(),
             account.scope,
         )
-        self._token = Token(grant, self._wire)
+        self._token = Token(source, self._wire)
 
     @property
     def largest(self) -> int:
@@ -108,15 +104,15 @@ class Graph:
         if len(mail.data) > self.largest:
             return Rejected(_SIZE)
         body = b64encode(mail.data)
-        url = f"{self._account.url}/users/{quote(self._account.mailbox or mail.sender, safe='@')}/sendMail"
+        mailbox = quote(self._account.mailbox or mail.sender, safe="@")
+        url = f"{self._account.url}/users/{mailbox}/sendMail"
         answer = await self._post(url, body)
-        if isinstance(answer, Answer) and answer.status == 401:
-            # A 401 was not sent: the token ended before its time, and a second try with a new one
-            # doubles nothing.
+        if isinstance(answer, HttpResponse) and answer.status == 401:
+            # 401 means not sent: the token expired early, so one retry with a new token is safe.
             answer = await self._post(url, body)
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, url: str, body: bytes) -> Answer | Outcome:
+    async def _post(self, url: str, body: bytes) -> HttpResponse | Outcome:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
@@ -126,59 +122,59 @@ class Graph:
             "Accept": "application/json",
         }
         answer = await self._wire.call(HttpRequest("POST", url, body, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
-    async def look(self) -> AccountHealth:
-        """A token is all that can be asked for with the one permission that sending needs."""
+    async def check(self) -> AccountHealth:
+        """Request a token: the permission Mail.Send allows no other harmless call."""
         token = await self._token.get()
         if isinstance(token, str):
             return AccountHealth(
-                self._name, True, "Microsoft's login service knows the application"
+                self._name, True, "Microsoft's login service accepts the application"
             )
         reason = getattr(token, "reason", None)
         return AccountHealth(
             self._name,
             False,
-            reason.sentence if reason else "Microsoft's login service does not answer",
+            reason.sentence if reason else "Microsoft's login service does not respond",
         )
 
     async def close(self) -> None:
         await self._wire.close()
 
 
-def _read(answer: Answer) -> Outcome:
+def _read(answer: HttpResponse) -> Outcome:
     if answer.status == 202:
         return Sent(answer.headers.get("request-id"))
     for code in _codes(members(answer.body).get("error")):
         if (outcome := _by_code(code, answer)) is not None:
             return outcome
     if answer.status == 413:
-        return Rejected(_said(_SIZE, "413"))
+        return Rejected(_with_code(_SIZE, "413"))
     return by_status(answer)
 
 
 def _codes(error: Any) -> list[str]:
-    """From the outermost, which may only say ``BadRequest``, to the innermost."""
-    found: list[str] = []
-    while isinstance(error, dict) and len(found) < 5:
-        found.append(str(error.get("code") or ""))
+    """Return the nested error codes, outermost first; that one may be only ``BadRequest``."""
+    codes: list[str] = []
+    while isinstance(error, dict) and len(codes) < 5:
+        codes.append(str(error.get("code") or ""))
         error = error.get("innerError") or error.get("innererror")
-    return found
+    return codes
 
 
-def _by_code(code: str, answer: Answer) -> Outcome | None:
+def _by_code(code: str, answer: HttpResponse) -> Outcome | None:
     if answer.status < 400:
-        return None  # an error inside a success is no answer that can be trusted
+        return None  # an error inside a success is ambiguous
     if code in REJECTED:
-        return Rejected(_said(REJECTED[code], code))
+        return Rejected(_with_code(REJECTED[code], code))
     if code in MISCONFIGURED:
-        return Misconfigured(_said(MISCONFIGURED[code], code))
+        return Misconfigured(_with_code(MISCONFIGURED[code], code))
     if code in DEFERRED:
-        return Deferred(_said(DEFERRED[code], code), answer.retry_after)
+        return Deferred(_with_code(DEFERRED[code], code), answer.retry_after)
     return None
 
 
-def _said(reason: Reason, code: str) -> Reason:
+def _with_code(reason: Reason, code: str) -> Reason:
     return Reason(reason.code, reason.sentence, code)

@@ -1,8 +1,7 @@
-"""Header fields, folded and encoded, each exactly one field with one value.
+"""Header fields, folded and encoded; each call yields exactly one field.
 
-Written here, not by ``email.message``: that one encodes a long message id as words (so that no
-reader finds the thread), and its folding changes with the version of Python, where ours must give
-the same bytes on every attempt.
+``email.message`` is not used: it encodes long message ids as encoded words, which breaks threading,
+and its folding depends on the Python version, while every attempt must yield the same bytes.
 """
 
 from __future__ import annotations
@@ -18,37 +17,36 @@ from utskick.domain.validators import is_clean
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}\Z")
 
-#: Characters of a line that need not be folded (RFC 5322 section 2.1.1: 78, without the name of the
-#: field).
+#: Characters of a value that needs no folding (RFC 5322 section 2.1.1: 78, less the field name).
 _ROOM = 62
-#: Bytes in one encoded word: with the name of the field on the same line at most 76 characters (RFC
-#: 2047 section 2).
+#: Bytes in one encoded word, at most 76 characters including the field name (RFC 2047 section 2).
 _WORD = 39
-#: Characters in one that is written readably, for the same reason.
+#: Characters in one Q-encoded word, for the same reason.
 _READABLE = 54
-#: Characters of a quoted name, which cannot be folded everywhere, well within the 998 of a line.
+#: Characters of a quoted name, which cannot be folded everywhere; a line holds at most 998.
 _LINE = 400
 #: Characters in one section of a parameter (RFC 2231 section 3).
 _SECTION = 50
 
 
 def field(name: str, value: str) -> bytes:
-    """One field. ``value`` is folded already; a line in it that is no continuation is a bug, and
-    ends here."""
+    """Build one field from a value that is already folded.
+
+    Raises ``ValueError`` if a line of it is not a continuation line, which would be a bug.
+    """
     if not all(
         is_clean(line) and (number == 0 or line.startswith(" "))
         for number, line in enumerate(value.split("\r\n"))
     ):
-        raise ValueError(f"the header {name} would be more than one")
+        raise ValueError(f"the value of header {name} contains another header line")
     return f"{name}: {value}\r\n".encode()
 
 
 def words(text: str) -> str:
-    """Free text: as it stands where one short line of ASCII holds it, else as encoded words (RFC
-    2047).
+    """Encode unstructured text: unchanged if short ASCII, else as encoded words (RFC 2047).
 
-    One word where one will do: some readers show the seam between two as a space, against section
-    6.2.
+    One word is preferred where it suffices, as some readers show a space between two words,
+    contrary to section 6.2.
     """
     if len(text) <= _ROOM and _is_plain(text):
         return text
@@ -62,7 +60,7 @@ def words(text: str) -> str:
 
 
 def _q(ch: str) -> str:
-    """Section 4.2, with the characters that section 5 (3) allows in a name."""
+    """Q-encode one character (section 4.2), restricted to what section 5 (3) allows in a name."""
     if ch == " ":
         return "_"
     return ch if ch.isascii() and ch.isalnum() else "".join(f"={byte:02X}" for byte in ch.encode())
@@ -73,13 +71,12 @@ def _is_plain(text: str) -> bool:
 
 
 def mailbox(name: str | None, address: str) -> str:
-    """``"Name" <address>`` (RFC 5322 section 3.4); a name that only repeats the address is left
-    out."""
+    """Format ``"Name" <address>`` (RFC 5322 section 3.4), omitting a name equal to the address."""
     bare = wire_address(address)
     if not name or name in (address, bare):
         return bare
-    shown = _quoted_string(name) if len(name) <= _LINE and _is_plain(name) else words(name)
-    return f"{shown}\r\n <{bare}>"
+    display = _quoted_string(name) if len(name) <= _LINE and _is_plain(name) else words(name)
+    return f"{display}\r\n <{bare}>"
 
 
 def _quoted_string(text: str) -> str:
@@ -87,8 +84,7 @@ def _quoted_string(text: str) -> str:
 
 
 def disposition(file_name: str) -> str:
-    """``attachment`` with the name of the file; what is no simple name is written as RFC 2231 has
-    it, in sections."""
+    """Format ``attachment`` with a file name, in RFC 2231 sections unless it is a simple name."""
     if _SIMPLE_NAME.match(file_name):
         return f'attachment;\r\n filename="{file_name}"'
     sections = _pieces(file_name, _SECTION, lambda ch: len(_percent(ch)))
@@ -104,8 +100,7 @@ def _percent(text: str) -> str:
 
 
 def _pieces(text: str, room: int, size: Callable[[str], int]) -> list[str]:
-    """Cut between characters, never within one: RFC 2047 section 5 forbids it, and readers of RFC
-    2231 stumble over it."""
+    """Split between characters, as RFC 2047 section 5 requires and RFC 2231 readers expect."""
     pieces, used = [""], 0
     for ch in text:
         if used + size(ch) > room:

@@ -1,4 +1,4 @@
-"""The text of an HTML message, for readers that show no HTML."""
+"""Plain text alternative of an HTML message."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 
-#: Characters of HTML above which no text is made of it: a second copy would help nobody, and takes
-#: seconds.
+#: Characters of HTML beyond which no text alternative is made, as rendering would take seconds.
 LIMIT = 256 * 1024
 
 _HIDDEN = re.compile(r"display\s*:\s*none")
@@ -25,34 +24,33 @@ def _hide(style: str, element: HtmlElement) -> None:
         element.display = Display.none
 
 
-def _pass(*_: object) -> None:
-    """Tables are layout in e-mail; drawn as tables, one long cell would widen every row."""
+def _ignore(*_: object) -> None:
+    """Ignore a table tag: in e-mail tables are layout, and one long cell would widen every row."""
 
 
-def _manner() -> ParserConfig:
+def _parser_config() -> ParserConfig:
     cell = HtmlElement(display=Display.inline, suffix=" ")
     css = {**STRICT_CSS_PROFILE, "table": _BLOCK, "tr": _BLOCK, "td": cell, "th": cell}
-    tags = dict.fromkeys(_TABLE_TAGS, _pass)
-    manner = ParserConfig(
+    tags = dict.fromkeys(_TABLE_TAGS, _ignore)
+    config = ParserConfig(
         css=css,
         display_links=True,
         custom_html_tag_handler_mapping=CustomHtmlTagHandlerMapping(tags, tags),
     )
-    # Lengths given in style attributes would let a short message ask for megabytes of space.
-    manner.attribute_handler.attribute_mapping = {"style": _hide}
-    return manner
+    # Lengths in style attributes would let a short message produce megabytes of spaces.
+    config.attribute_handler.attribute_mapping = {"style": _hide}
+    return config
 
 
-_MANNER = _manner()
+_CONFIG = _parser_config()
 
 
 def text_of(html: str) -> str:
-    """Empty where the HTML says nothing in words, or cannot be read; the message then goes out as
-    HTML only."""
+    """Render HTML as text; empty if it has no text, is too long or cannot be parsed."""
     if len(html) > LIMIT:
         return ""
     try:
-        text = get_text(html.replace("\x00", ""), _MANNER)
+        text = get_text(html.replace("\x00", ""), _CONFIG)
     except (ValueError, RecursionError):
         return ""
     lines = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")

@@ -1,5 +1,4 @@
-"""A draft as an Internet message: the same bytes on every attempt, so that a second copy is the
-first one."""
+"""MIME composition of a draft; the same draft and key always yield the same bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from utskick.domain.channel import Draft
 from utskick.domain.clock import utc_now
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105 (token of RFC 2045, not a password)
 _MEDIA_TYPE = re.compile(
     rf"({_TOKEN})/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")){{0,4}}\Z"
 )
@@ -36,15 +35,15 @@ _MAGIC = (
 )
 
 _BASE64_LINE = 76
-#: Bytes of an attachment that tell its kind.
+#: Leading bytes of an attachment from which its media type is detected.
 _HEAD = 12
-#: Bytes of encoded attachments kept for the next message of a batch.
-_KEPT = 64 * 1024 * 1024
+#: Default size of the cache of encoded attachments, in bytes.
+_CACHE_SIZE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedMail:
-    """RFC 5321 section 2.3.1: an envelope and its content, lines ending in CRLF."""
+    """An envelope and its content (RFC 5321 section 2.3.1), lines ending in CRLF."""
 
     sender: str
     recipient: str
@@ -52,25 +51,24 @@ class ComposedMail:
 
     @property
     def international(self) -> bool:
-        """Whether its addresses need SMTPUTF8 (RFC 6531)."""
+        """Whether the addresses require SMTPUTF8 (RFC 6531)."""
         return not (self.sender.isascii() and self.recipient.isascii())
 
 
-class Encoded:
-    """Attachments as parts of a message, made once for all the messages that carry them. Bounded by
-    ``limit`` bytes.
+class AttachmentCache:
+    """Cache of encoded attachments, shared by the messages of a batch; thread-safe.
 
-    Messages are composed in threads when they are large, so what is kept is changed by one at a
-    time.
+    ``limit``: maximum size in bytes. Large messages are composed in threads.
     """
 
-    def __init__(self, limit: int = _KEPT) -> None:
+    def __init__(self, limit: int = _CACHE_SIZE) -> None:
         self._limit = limit
         self._size = 0
         self._lock = Lock()
         self._parts: OrderedDict[tuple[bytes, str, str | None], bytes] = OrderedDict()
 
     def part(self, attachment: Attachment) -> bytes:
+        """Return the attachment as a MIME part."""
         key = (attachment.digest, attachment.name, attachment.content_type)
         with self._lock:
             if key in self._parts:
@@ -86,9 +84,11 @@ class Encoded:
         return part
 
 
-def compose(draft: Draft, key: UUID, encoded: Encoded) -> ComposedMail:
-    """``key`` names the message: its id and its boundaries come from it, its date from the
-    draft."""
+def compose(draft: Draft, key: UUID, encoded: AttachmentCache) -> ComposedMail:
+    """Compose the message. Message id and boundaries derive from ``key``, the date from the draft.
+
+    ``encoded``: cache for the attachments.
+    """
     content = draft.content
     sender = content["_sender"]
     given = wire_headers(content.get("headers") or {})
@@ -120,12 +120,13 @@ def compose(draft: Draft, key: UUID, encoded: Encoded) -> ComposedMail:
 
 
 def measured(draft: Draft, key: UUID) -> int:
-    """Bytes of the composed message, found without composing its attachments."""
+    """Return the size in bytes of the composed message without encoding its attachments."""
     heads = tuple(Attachment.of(a.name, a.content_type, a.data[:_HEAD]) for a in draft.attachments)
     bodies = sum(
         _base64_size(len(a.data)) - _base64_size(len(a.data[:_HEAD])) for a in draft.attachments
     )
-    return len(compose(replace(draft, attachments=heads), key, Encoded(0)).data) + bodies
+    composed = compose(replace(draft, attachments=heads), key, AttachmentCache(0))
+    return len(composed.data) + bodies
 
 
 def _base64_size(octets: int) -> int:
@@ -138,8 +139,7 @@ def _date(moment: datetime | None) -> str:
 
 
 def _body(text: str, html: str | None, key: UUID) -> bytes | None:
-    """What is to be read, in as many forms as there are (RFC 2046 section 5.1.4: the richest
-    last)."""
+    """Build the body, richest alternative last (RFC 2046 section 5.1.4); None if it is empty."""
     if html is None:
         return _text("plain", text) if text else None
     markup = read_html(html)
@@ -152,8 +152,7 @@ def _body(text: str, html: str | None, key: UUID) -> bytes | None:
 
 
 def read_html(base64: str) -> str:
-    """UTF-8; what is not is read as browsers read HTML that names no encoding (WHATWG Encoding:
-    windows-1252)."""
+    """Decode base64 HTML as UTF-8, else as windows-1252, the WHATWG Encoding default."""
     data = b64decode(base64 + "=" * (-len(base64) % 4))
     try:
         return data.decode("utf-8-sig")
@@ -162,7 +161,7 @@ def read_html(base64: str) -> str:
 
 
 def _text(subtype: str, text: str) -> bytes:
-    """Lines end in CRLF (RFC 2046 section 4.1.1); all else comes back byte for byte."""
+    """Build a text part with CRLF line ends (RFC 2046 section 4.1.1), otherwise unchanged."""
     data = _LINE_END.sub("\r\n", text).encode()
     quoted = _quoted_printable(data)
     encoding, body = min(
@@ -178,12 +177,12 @@ def _text(subtype: str, text: str) -> bytes:
 
 def _quoted_printable(data: bytes) -> bytes:
     body = re.sub(rb"(?<!\r)\n", b"\r\n", b2a_qp(data))
-    # A soft line break: a message ends in CRLF, which is not to become a line of the text.
+    # A soft line break keeps the CRLF that ends the part from becoming a line of the text.
     return body if not body or body.endswith(b"\r\n") else body + b"=\r\n"
 
 
 def _base64(data: bytes) -> bytes:
-    """Lines of ``_BASE64_LINE`` characters (RFC 2045 section 6.8)."""
+    """Encode as lines of ``_BASE64_LINE`` characters (RFC 2045 section 6.8)."""
     encoded = b64encode(data)
     return b"".join(
         encoded[at : at + _BASE64_LINE] + b"\r\n" for at in range(0, len(encoded), _BASE64_LINE)
@@ -203,8 +202,11 @@ def _attached(attachment: Attachment) -> bytes:
 
 
 def media_type(attachment: Attachment) -> str:
-    """As given when it is one that may be encoded (RFC 2046 sections 5.1.1 and 5.2.1 forbid it for
-    two), else by its first bytes."""
+    """Return the attachment's media type: as given if valid, else detected from its first bytes.
+
+    ``message`` and ``multipart`` types become ``application/octet-stream``, as they must not be
+    base64-encoded (RFC 2046 sections 5.1.1 and 5.2.1).
+    """
     given = attachment.content_type or ""
     named = _MEDIA_TYPE.match(given)
     if named and named[1].lower() not in ("message", "multipart"):
@@ -218,8 +220,7 @@ def media_type(attachment: Attachment) -> str:
 
 
 def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
-    """``boundary`` holds "=_", which neither quoted-printable nor base64 can (RFC 2045 section
-    6.7)."""
+    """Join parts. ``boundary`` must contain "=_", which neither encoding can (RFC 2045 6.7)."""
     head = field("Content-Type", f'multipart/{subtype};\r\n boundary="{boundary}"')
     return (
         head

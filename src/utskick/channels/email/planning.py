@@ -1,5 +1,4 @@
-"""From a request to a plan: who it is from, whom it goes to, what it says, and whether it may be
-sent."""
+"""Planning of e-mail requests: sender, recipients, content and size checks."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from utskick.channels.email.addresses import domain_of, wire_address
-from utskick.channels.email.mime import Encoded, compose
+from utskick.channels.email.mime import AttachmentCache, compose
 from utskick.channels.email.requests import (
     AnyEmailRequest,
     EmailBatchRequest,
@@ -27,7 +26,7 @@ _NO_KEY = UUID(int=0)
 def plan(
     request: AnyEmailRequest, municipality_id: str, settings: EmailSettings, room: int
 ) -> Plan:
-    """``room``: bytes to leave for a signature. Raises ``Invalid``."""
+    """Plan the request. ``room``: bytes to reserve for a signature. Raises ``Invalid``."""
     attachments = _attachments(request)
     content = {
         "subject": settings.subject,
@@ -39,23 +38,13 @@ def plan(
     recipients, entries = once_each(request.recipients(), wire_address)
     violations = _sender_violations(request, settings)
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
-    size = (
-        len(
-            compose(Draft(municipality_id, content, longest, attachments), _NO_KEY, Encoded(0)).data
-        )
-        + room
-    )
-    limit = settings.limit
-    if size > limit:
-        said = f"the message would be {size} bytes when encoded; at most {limit} are carried"
+    measured_draft = Draft(municipality_id, content, longest, attachments)
+    size = len(compose(measured_draft, _NO_KEY, AttachmentCache(0)).data) + room
+    if size > settings.limit:
         violations.append(
             Violation(
-                "attachments"
-                if attachments
-                else "htmlMessage"
-                if "htmlMessage" in content
-                else "message",
-                said,
+                _largest_member(content),
+                f"the encoded message would be {size} bytes; the limit is {settings.limit}",
             )
         )
     if violations:
@@ -71,6 +60,14 @@ def plan(
         send_at=request.send_at,
         valid_until=request.valid_until,
     )
+
+
+def _largest_member(content: Mapping[str, Any]) -> str:
+    """Return the member of the request to blame for a message that is too large."""
+    for name in ("attachments", "htmlMessage"):
+        if name in content:
+            return name
+    return "message"
 
 
 def _priority(request: AnyEmailRequest) -> Priority:
@@ -100,38 +97,41 @@ def _sender(request: AnyEmailRequest, settings: EmailSettings) -> dict[str, Any]
 
 
 def _sender_violations(request: AnyEmailRequest, settings: EmailSettings) -> list[Violation]:
-    long = isinstance(request, EmailRequest | EmailBatchRequest)
-    asked = (
-        (request.sender.address if request.sender else None)
-        if isinstance(request, EmailRequest | EmailBatchRequest)
-        else request.sender
-    )
-    return (
-        []
-        if asked is None
-        else foreign_sender("sender.address" if long else "sender", asked, settings.domains)
-    )
+    if not isinstance(request, EmailRequest | EmailBatchRequest):
+        return foreign_sender("sender", request.sender, settings.domains)
+    if request.sender is None:
+        return []
+    return foreign_sender("sender.address", request.sender.address, settings.domains)
 
 
 def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> list[Violation]:
-    """Where there is a list of domains, a sender must be of one of them."""
+    """Return a violation unless the address is of one of the domains; None allows every domain."""
     if domains is None or domain_of(address) in domains:
         return []
     return [
         Violation(
             field,
-            f"must be of a domain that the municipality may send from: [{', '.join(domains)}]",
+            "must belong to one of the domains that the municipality may send from:"
+            f" [{', '.join(domains)}]",
         )
     ]
 
 
-def own_domains(content: Mapping[str, Any], settings: EmailSettings) -> Sequence[str] | None:
-    """From which domains the sender of a content that another channel handed over may be, None:
-    from every one. The default always may."""
-    if "_domains" in content:  # as it was completed by a channel of other settings
-        found: Sequence[str] | None = content["_domains"]
-        return found
-    sender = content.get("_sender")
+def sender_of(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the sender of content, as planned or as supplied by a routed request."""
+    found: Mapping[str, Any] | None = content.get("_sender") or content.get("sender")
+    return found
+
+
+def allowed_domains(content: Mapping[str, Any], settings: EmailSettings) -> Sequence[str] | None:
+    """Return the domains allowed for the sender of routed content; None allows every domain.
+
+    The default sender is always allowed.
+    """
+    if "_domains" in content:  # set by ``completed`` of a channel with other settings
+        domains: Sequence[str] | None = content["_domains"]
+        return domains
+    sender = sender_of(content)
     return (
         None if sender is None or sender["address"] == settings.sender.address else settings.domains
     )

@@ -1,11 +1,10 @@
-"""The bodies that ask for e-mail: one or many recipients, each in the long form and in the short
-one (contract 0.1, 4.3, 4.4)."""
+"""Request bodies of single and batch e-mail, in full and short form (contract 0.1, 4.3, 4.4)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from utskick.channels.email.addresses import is_deliverable
 from utskick.channels.email.custom_headers import check_headers
@@ -29,7 +28,7 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Recipients of one batch.
+#: Maximum number of recipients in a batch.
 BATCH_LIMIT = 100_000
 
 _WELL_FORMED = "must be a well-formed email address"
@@ -38,8 +37,7 @@ Email = Annotated[rules.Email, Constraint(((_WELL_FORMED, is_deliverable),), "mu
 ReplyTo = Annotated[
     rules.OptionalEmail, Constraint(((_WELL_FORMED, lambda v: v == "" or is_deliverable(v)),))
 ]
-#: A header is folded, but mail servers cut off or refuse what is very long, and readers show no
-#: more.
+#: Longer headers can be folded, but mail servers truncate or reject them.
 _LONGEST = 1000
 Title = Annotated[
     Line,
@@ -57,56 +55,95 @@ _BatchSize = Constraint(
 
 
 class EmailParty(Body, title="EmailRequestParty"):
-    """Whom the message concerns."""
+    """The party that the message concerns."""
 
-    party_id: Uuid | None = None
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
-class Sender(Body, title="EmailSender"):
-    """Whom the message is from, as the reader sees it."""
+class EmailSender(Body, title="EmailSender"):
+    """The sender, as displayed to the reader."""
 
-    name: Title
-    address: Email
-    reply_to: ReplyTo | None = None
+    name: Title = Field(description="Name that the recipient sees", examples=["Sundsvall"])
+    address: Email = Field(description="Sender address", examples=["noreply@example.se"])
+    reply_to: ReplyTo | None = Field(
+        default=None, description="Reply address", examples=["svar@example.se"]
+    )
 
     def members(self) -> dict[str, Any]:
+        """Return the JSON members that have a value."""
         return {k: v for k, v in self.model_dump(by_alias=True).items() if v}
 
 
 class EmailAttachment(Body):
-    """A file, as BASE64."""
+    """A file in base64."""
 
-    name: Title
-    content_type: FreeLine | None = None
-    content: Base64
+    name: Title = Field(description="The name of the file", examples=["beslut.pdf"])
+    content_type: FreeLine | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.name, self.content_type, decode_base64(self.content))
 
 
-class _Sending(Body):
-    """What every body may say of the sending itself (contract 0.2)."""
+class _Scheduling(Body):
+    """Members common to all bodies that concern delivery (contract 0.2)."""
 
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
 
 
-class _Content(_Sending):
-    """What is said: the members that a single message and a batch share."""
+class _Content(_Scheduling):
+    """Members common to a single message and a batch."""
 
-    subject: Title
-    message: FreeText | None = None
-    html_message: Base64 | None = None
-    sender: Sender | None = None
-    attachments: list[EmailAttachment] | None = None
-    headers: Headers | None = None
+    subject: Title = Field(description="The subject", examples=["Skolan i dag"])
+    message: FreeText | None = Field(
+        default=None, description="Text", examples=["Skolan är stängd i dag."]
+    )
+    html_message: Base64 | None = Field(
+        default=None, description="HTML text of an e-mail in Base64", examples=["PHA+SGVqITwvcD4="]
+    )
+    sender: EmailSender | None = Field(default=None, description="Sender; default: as configured")
+    attachments: list[EmailAttachment] | None = Field(default=None, description="Files")
+    headers: Headers | None = Field(
+        default=None,
+        description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, "
+        "`References`, `Auto-Submitted`",
+        examples=[{"Auto-Submitted": ["auto-generated"]}],
+    )
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without recipients, sender and attachments."""
+        """Return the JSON members stored as content, without recipients, sender, attachments."""
         return self.model_dump(
             by_alias=True,
             exclude_none=True,
@@ -117,15 +154,25 @@ class _Content(_Sending):
 class EmailRequest(_Content):
     """An e-mail to one recipient."""
 
-    party: EmailParty | None = None
-    email_address: Email
+    example: ClassVar[Any] = {
+        "emailAddress": "anna@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "htmlMessage": "PHA+U2tvbGFuIMOkciA8Yj5zdMOkbmdkPC9iPiBpIGRhZy48L3A+",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
+
+    party: EmailParty | None = Field(default=None, description="The recipient")
+    email_address: Email = Field(
+        description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
 
     def content(self) -> dict[str, Any]:
-        told = self.party.external_references if self.party else None
-        if told is None:
+        references = self.party.external_references if self.party else None
+        if references is None:
             return super().content()
         return {
-            "party": {"externalReferences": [r.model_dump() for r in told]},
+            "party": {"externalReferences": [r.model_dump() for r in references]},
             **super().content(),
         }
 
@@ -136,26 +183,51 @@ class EmailRequest(_Content):
 class EmailBatchParty(Body, title="Party"):
     """One recipient of a batch."""
 
-    party_id: Uuid | None = None
-    email_address: Email
-    reference: Reference | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    email_address: Email = Field(
+        description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
 
 
 class EmailBatchRequest(_Content):
-    """The same e-mail to many recipients, one message to each."""
+    """One e-mail to many recipients, one message to each."""
 
-    parties: Annotated[list[EmailBatchParty], NotEmpty, _BatchSize]
+    example: ClassVar[Any] = {
+        "parties": [
+            {"emailAddress": "anna@example.se", "reference": "rad-1"},
+            {"emailAddress": "nils@example.se", "reference": "rad-2"},
+        ],
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "sender": {"name": "Sundsvalls kommun", "address": "noreply@example.se"},
+    }
+
+    parties: Annotated[list[EmailBatchParty], NotEmpty, _BatchSize] = Field(
+        description="Recipients"
+    )
 
     def recipients(self) -> list[Recipient]:
         return [Recipient(p.email_address, p.party_id, p.reference) for p in self.parties]
 
 
-class _ShortContent(_Sending):
-    """The short form: plain text from a plain address."""
+class _ShortContent(_Scheduling):
+    """Members of the short form: plain text from a plain address."""
 
-    sender: Email
-    subject: Title | None = None
-    message: Text
+    sender: Email = Field(description="Sender; default: as configured")
+    subject: Title | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
 
     def content(self) -> dict[str, Any]:
         return self.model_dump(by_alias=True, exclude_none=True, include={"subject", "message"})
@@ -164,8 +236,22 @@ class _ShortContent(_Sending):
 class ShortEmailRequest(_ShortContent):
     """An e-mail to one recipient, in the short form."""
 
-    email_address: Email
-    person_id: Person | None = None
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "emailAddress": "anna@example.se",
+        "personId": "435rfret45",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+    }
+
+    email_address: Email = Field(
+        description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
 
     def recipients(self) -> list[Recipient]:
         return [Recipient(self.email_address, self.person_id)]
@@ -174,15 +260,35 @@ class ShortEmailRequest(_ShortContent):
 class ShortEmailBatchParty(Body):
     """One recipient of a batch in the short form."""
 
-    person_id: Person | None = None
-    email_address: Email
-    reference: Reference | None = None
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
+    email_address: Email = Field(
+        description="The recipient's e-mail address", examples=["anna@example.se"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
 
 
 class ShortEmailBatchRequest(_ShortContent):
-    """The same e-mail to many recipients, in the short form."""
+    """One e-mail to many recipients, in the short form."""
 
-    parties: Annotated[list[ShortEmailBatchParty], NotEmpty, _BatchSize]
+    example: ClassVar[Any] = {
+        "sender": "noreply@example.se",
+        "subject": "Skolan i dag",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"emailAddress": "anna@example.se", "personId": "435rfret45"}],
+    }
+
+    parties: Annotated[list[ShortEmailBatchParty], NotEmpty, _BatchSize] = Field(
+        description="Recipients"
+    )
 
     def recipients(self) -> list[Recipient]:
         return [Recipient(p.email_address, p.person_id, p.reference) for p in self.parties]

@@ -1,36 +1,45 @@
-"""The settings of the e-mail channel: senders, limits, signing keys and accounts."""
+"""Settings section ``[email]``: default sender, limits, DKIM keys and accounts."""
 
 from __future__ import annotations
 
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import wire_domain
-from utskick.channels.email.dkim_key import readable
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import Line
 from utskick.outgoing.settings_types import (
     Address,
     Certificates,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
     Section,
     fault_at,
 )
 
 _HELO = re.compile(r"[!-~]{1,255}\Z")
+#: RFC 8301 section 3.2: minimum key size of signers, in bits.
+_SHORTEST: Final = 1024
 
 
 def _greeting(name: str) -> str:
     if not _HELO.match(name):
-        raise ValueError("must be a host name or an address literal, in ASCII and without spaces")
+        raise ValueError("must be a host name or an address literal, in ASCII without spaces")
     return name
 
 
@@ -38,7 +47,7 @@ def _domain(name: str) -> str:
     try:
         return wire_domain(name)
     except ValueError as fault:
-        raise ValueError("must be a domain name") from fault
+        raise ValueError("must be a valid domain name") from fault
 
 
 Domain = Annotated[str, Field(min_length=1), AfterValidator(_domain)]
@@ -46,21 +55,38 @@ Domain = Annotated[str, Field(min_length=1), AfterValidator(_domain)]
 
 def _mailbox(address: str) -> str:
     if not is_email(address):
-        raise ValueError("must be the address of a mailbox, or be left out")
+        raise ValueError("must be a mailbox address, or be omitted")
     return address
 
 
-class DefaultSender(requests.Sender):
-    """Whom a message is from when its request does not say."""
+class DefaultSender(requests.EmailSender):
+    """Sender of messages whose request names none."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class DkimKey(Section):
-    """The DKIM key of a domain (RFC 6376): an RSA key in PEM, published under
-    ``<selector>._domainkey.<domain>``.
+def normalise_key(pem: bytes) -> bytes:
+    """Return the key as unencrypted RFC 8017 PEM.
 
-    The key stands in a file (``key_file``), or here (``key``).
+    Raises ``ValueError`` whose message reveals nothing of the input.
+    """
+    try:
+        # The key's consistency is not verified: that takes longer than many signatures, and an
+        # inconsistent key affects only its owner's mail.
+        key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _SHORTEST:
+        raise ValueError(
+            f"must be an RSA key in PEM of at least {_SHORTEST} bits, without a password"
+        ) from None
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
+class DkimKey(Section):
+    """DKIM key of a domain (RFC 6376), published under ``<selector>._domainkey.<domain>``.
+
+    An RSA key in PEM, in a file (``key_file``) or inline (``key``).
     """
 
     selector: Domain
@@ -72,17 +98,16 @@ class DkimKey(Section):
         self.need_one_of("key_file", "key")
         if self.key is not None:
             try:
-                readable(self.key.get_secret_value().encode())
+                normalise_key(self.key.get_secret_value().encode())
             except ValueError as fault:
                 raise fault_at("key", str(fault)) from None
         return self
 
 
 class AccountSettings(Section):
-    """One submission server (RFC 6409). Times in seconds, ``rate`` in messages a second.
+    """A submission server (RFC 6409). Times in seconds, ``rate`` in messages per second.
 
-    ``ca_file``, or its contents in ``ca``: the authorities that its certificate is judged by,
-    instead of the public ones.
+    ``ca_file``, or its contents in ``ca``: CA certificates trusted instead of the public ones.
     """
 
     provider: Literal["smtp"] = "smtp"
@@ -104,37 +129,36 @@ class AccountSettings(Section):
 
     @property
     def greeting(self) -> str:
-        """What we call ourselves (RFC 5321 section 4.1.1.1)."""
+        """Host name sent in EHLO (RFC 5321 section 4.1.1.1)."""
         return self.helo or socket.gethostname() or "localhost"
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _is_consistent(self) -> Self:
         if (self.username is None) != (self.password is None):
-            raise ValueError("username and password belong together")
+            raise ValueError("username and password must be set together")
         if (given := self.one_of("ca_file", "ca")) and self.security == "plain":
-            raise ValueError(f"{given} has no meaning where security is plain")
+            raise ValueError(f"{given} must not be set where security is plain")
         return self
 
 
 class GraphAccount(HttpAccount):
-    """Microsoft Graph (application permission Mail.Send). ``mailbox``: who sends; None: the
-    sender's own address.
+    """Microsoft Graph with the application permission Mail.Send.
 
-    ``request_limit``: bytes of a request, 4 MB at Microsoft. A mail may have three quarters of it;
-    a larger one is not given to this account, and is refused at the door where a municipality has
-    no other.
+    ``mailbox``: mailbox to send from, default the sender's own address. ``request_limit``: maximum
+    size of a request in bytes, 4 MB at Microsoft. A message may take three quarters of it; a larger
+    one is not routed to this account, and is refused on acceptance if there is no other.
     """
 
     provider: Literal["graph"]
     url: Address = "https://graph.microsoft.com/v1.0"
     login_url: Address = "https://login.microsoftonline.com"
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")]
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
-    scope: Filled = "https://graph.microsoft.com/.default"
+    scope: NonEmpty = "https://graph.microsoft.com/.default"
     mailbox: Annotated[str, AfterValidator(_mailbox)] | None = None
     request_limit: int = Field(4_000_000, ge=1024)
-    #: Exchange Online answers four requests of an application to one mailbox at a time.
+    #: Exchange Online serves four concurrent requests of an application to one mailbox.
     concurrency: int = Field(4, ge=1, le=1000)
     read_timeout: float = Field(30.0, gt=0)
 
@@ -144,7 +168,7 @@ class GraphAccount(HttpAccount):
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest mail: in base64 it is a third longer."""
+        """Maximum size of a message in bytes; base64 adds a third."""
         return self.request_limit // 4 * 3
 
 
@@ -156,7 +180,7 @@ def _provider(account: Any) -> Any:
     )
 
 
-#: An account that names no provider is one of SMTP.
+#: An account without a provider is an SMTP account.
 Account = Annotated[
     Annotated[AccountSettings, Tag("smtp")] | Annotated[GraphAccount, Tag("graph")],
     Discriminator(_provider),
@@ -164,11 +188,10 @@ Account = Annotated[
 
 
 class EmailSettings(ChannelSection):
-    """``domains``: from which a unit may send, None: from every one; a subdomain counts only when
-    written.
+    """Section ``[email]``.
 
-    ``subject``: what a message in the short form is given when it has none. ``message_limit``:
-    bytes of the whole message.
+    ``domains``: domains a unit may send from, None for any; subdomains must be listed.
+    ``subject``: default in the short form. ``message_limit``: bytes of a composed message.
     """
 
     carried: ClassVar = frozenset({"sender", "domains", "subject", "message_limit"})
@@ -184,19 +207,19 @@ class EmailSettings(ChannelSection):
     def _has_a_sender(self) -> Self:
         if self.accounts and "sender" not in self.model_fields_set:
             raise ValueError(
-                "sender is needed where there are accounts: the name and address of those who name none"
+                "sender must be set where accounts are configured: it is the sender of requests"
+                " that name none"
             )
         return self
 
     @property
     def in_order(self) -> tuple[str, ...]:
-        """The accounts, first choice first: by priority, then as they are listed."""
+        """Names of the accounts by priority, then in the order of the settings."""
         return tuple(sorted(self.accounts, key=lambda name: self.accounts[name].priority))
 
     @property
     def limit(self) -> int:
-        """Bytes of a whole message: our own limit, or that of the account that takes the largest
-        one."""
+        """Maximum size of a message in bytes: ``message_limit``, or what any account accepts."""
         limits = [_largest(account) for account in self.accounts.values()]
         return min(
             self.message_limit,

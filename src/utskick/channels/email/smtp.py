@@ -1,4 +1,4 @@
-"""Mail handed over to one submission server (RFC 6409), over connections that are used again."""
+"""SMTP submission (RFC 6409) over pooled connections."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import AccountSettings
-from utskick.channels.email.smtp_pool import Connections, SmtpConnection
-from utskick.channels.email.smtp_replies import Step, verdict
+from utskick.channels.email.smtp_pool import SmtpConnection, SmtpPool
+from utskick.channels.email.smtp_replies import Step, outcome_of
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 
@@ -19,26 +19,25 @@ _LOST = Deferred(
 
 
 class Smtp:
-    """One account: at most ``concurrency`` conversations at a time."""
+    """One account, with at most ``concurrency`` transactions at a time."""
 
     signs = False
     largest = None
 
     def __init__(self, name: str, account: AccountSettings) -> None:
         self._name = name
-        self._connections = Connections(account)
-        self._turns = asyncio.Semaphore(account.concurrency)
+        self._pool = SmtpPool(account)
+        self._slots = asyncio.Semaphore(account.concurrency)
 
     async def send(self, mail: ComposedMail) -> Outcome:
-        """One attempt. A connection that had gone stale before anything of the message left is
-        replaced once."""
-        async with self._turns:
-            connection = await self._connections.take()
+        """Make one attempt; a pooled connection found to be closed is replaced once."""
+        async with self._slots:
+            connection = await self._pool.acquire()
             if isinstance(connection, SmtpConnection) and connection.used:
                 outcome = await self._transact(connection, mail)
-                if outcome != _LOST and not _closing(outcome):
+                if outcome != _LOST and not _is_closing(outcome):
                     return outcome
-                connection = await self._connections.open()
+                connection = await self._pool.open()
             return (
                 await self._transact(connection, mail)
                 if isinstance(connection, SmtpConnection)
@@ -48,33 +47,33 @@ class Smtp:
     async def _transact(self, connection: SmtpConnection, mail: ComposedMail) -> Outcome:
         try:
             outcome = await _transaction(connection, mail)
-        except BaseException:  # cancelled, or a bug: nobody knows where the conversation stands
+        except BaseException:  # cancelled, or a bug: the state of the session is unknown
             connection.drop()
             raise
-        self._connections.give(connection)
+        self._pool.release(connection)
         return outcome
 
-    async def look(self) -> AccountHealth:
-        """Connect, greet, secure, log in; then NOOP."""
-        connection = await self._connections.open()
+    async def check(self) -> AccountHealth:
+        """Connect, secure, log in and send NOOP."""
+        connection = await self._pool.open()
         if not isinstance(connection, SmtpConnection):
             return AccountHealth(self._name, False, _sentence(connection))
-        reply = await connection.say(b"NOOP")
+        reply = await connection.command(b"NOOP")
         await connection.leave()
         ok = reply is not None and reply.code == 250
         return AccountHealth(
             self._name,
             ok,
-            "the mail server answers"
+            "the mail server responds"
             if ok
-            else "the mail server took our connection and then did not answer",
+            else "the mail server accepted the connection but did not respond",
         )
 
     async def close(self) -> None:
-        await self._connections.close()
+        await self._pool.close()
 
 
-def _closing(outcome: Outcome) -> bool:
+def _is_closing(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.reason.code == "closing"
 
 
@@ -87,10 +86,10 @@ def _sentence(outcome: Outcome) -> str:
 
 
 async def _transaction(connection: SmtpConnection, mail: ComposedMail) -> Outcome:
-    """MAIL, RCPT, DATA and the content (RFC 5321 section 3.3)."""
-    refusal = _beyond(connection, mail)
-    if refusal is not None:
-        return refusal
+    """Run MAIL, RCPT, DATA and the content (RFC 5321 section 3.3)."""
+    unsupported = _unsupported(connection, mail)
+    if unsupported is not None:
+        return unsupported
     options = [b"SIZE=%d" % len(mail.data)] if connection.offers("size") else []
     if mail.international:
         options += [b"SMTPUTF8", b"BODY=8BITMIME"]
@@ -100,24 +99,26 @@ async def _transaction(connection: SmtpConnection, mail: ComposedMail) -> Outcom
         (Step.DATA, 3, (b"DATA",)),
     )
     for step, expected, command in steps:
-        reply = await connection.say(*command)
+        reply = await connection.command(*command)
         if reply is None:
             return _LOST
         if reply.code // 100 != expected:
-            return verdict(step, reply)
-    return await connection.hand_over(_transparent(mail.data))
+            return outcome_of(step, reply)
+    return await connection.send_content(_dot_stuffed(mail.data))
 
 
-def _beyond(connection: SmtpConnection, mail: ComposedMail) -> Outcome | None:
-    """What the server has said that it cannot do, and need not be asked."""
+def _unsupported(connection: SmtpConnection, mail: ComposedMail) -> Outcome | None:
+    """Return the rejection of a message beyond the limits announced in EHLO, if any."""
     if 0 < connection.size_limit < len(mail.data):
-        return Rejected(Reason("too-large", "the message is larger than the mail server takes"))
+        return Rejected(Reason("too-large", "the message exceeds the mail server's size limit"))
     if mail.international and not connection.offers("smtputf8"):
-        return Rejected(Reason("address", "the mail server cannot carry addresses beyond ASCII"))
+        return Rejected(
+            Reason("address", "the mail server does not support addresses beyond ASCII")
+        )
     return None
 
 
-def _transparent(data: bytes) -> bytes:
-    """RFC 5321 section 4.5.2: a leading dot is doubled, and a dot of its own ends the content."""
+def _dot_stuffed(data: bytes) -> bytes:
+    """Double leading dots and append the final dot (RFC 5321 section 4.5.2)."""
     doubled = data.replace(b"\r\n.", b"\r\n..")
     return (b"." if doubled.startswith(b".") else b"") + doubled + b".\r\n"

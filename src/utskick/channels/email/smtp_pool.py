@@ -1,5 +1,4 @@
-"""Connections to one submission server: opened securely or not at all, used for many messages,
-closed when idle."""
+"""Pool of connections to one submission server: secured, reused, and closed when idle."""
 
 from __future__ import annotations
 
@@ -17,16 +16,15 @@ from aiosmtplib import (
 )
 
 from utskick.channels.email.settings import AccountSettings
-from utskick.channels.email.smtp_replies import Reply, Step, verdict
+from utskick.channels.email.smtp_replies import Reply, Step, outcome_of
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
-#: Bytes a second that the slowest line worth having carries: a silent server is not one that is
-#: still receiving.
+#: Slowest line assumed, in bytes per second: extends the time-out of large messages.
 _SLOW = 100_000
 
 
 class SmtpConnection:
-    """One conversation, ready for mail."""
+    """One established session, ready for mail transactions."""
 
     def __init__(self, client: SMTP, account: AccountSettings) -> None:
         self._client = client
@@ -40,15 +38,15 @@ class SmtpConnection:
 
     @property
     def size_limit(self) -> int:
-        """What the server says it takes (RFC 1870), in bytes; 0 when it names no limit."""
-        said = self._client.esmtp_extensions.get("size", "")
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+        """Size limit announced by the server (RFC 1870) in bytes; 0 if there is none."""
+        size = self._client.esmtp_extensions.get("size", "")
+        return int(size) if size.isascii() and size.isdigit() and len(size) < 20 else 0
 
     def offers(self, extension: str) -> bool:
         return self._client.supports_extension(extension)
 
-    async def say(self, *command: bytes, timeout: float | None = None) -> Reply | None:
-        """The reply; None when the connection was lost, silent or not understood, and is closed."""
+    async def command(self, *command: bytes, timeout: float | None = None) -> Reply | None:
+        """Return the reply, or None after closing a lost, silent or unintelligible connection."""
         try:
             code, text = await self._client.execute_command(
                 *command, timeout=timeout or self._account.read_timeout
@@ -58,9 +56,8 @@ class SmtpConnection:
             return None
         return Reply(code, text)
 
-    async def hand_over(self, data: bytes) -> Outcome:
-        """The content, after the server asked for it; ``data`` has its dots doubled and ends in the
-        last of them."""
+    async def send_content(self, data: bytes) -> Outcome:
+        """Send the content after DATA was accepted; ``data`` is dot-stuffed and terminated."""
         protocol = self._client.protocol
         try:
             if protocol is None:
@@ -79,33 +76,31 @@ class SmtpConnection:
                 timeout=self._account.read_timeout + len(data) / _SLOW
             )
         except SMTPResponseException:
-            said = Reason("garbage", "the mail server's answer to the message cannot be understood")
+            reason = Reason("garbage", "the mail server's reply to the message cannot be parsed")
         except TimeoutError:
-            said = Reason("no-answer", "the message left, and no answer came in time")
+            reason = Reason("no-answer", "the message was sent, but no reply arrived in time")
         except (SMTPException, OSError):
-            said = Reason(
-                "connection-lost", "the message left, and the connection was lost before the answer"
-            )
+            reason = Reason("connection-lost", "the connection was lost after the message was sent")
         else:
-            return verdict(Step.CONTENT, Reply(code, text))
+            return outcome_of(Step.CONTENT, Reply(code, text))
         self.drop()
-        return Uncertain(said)
+        return Uncertain(reason)
 
     def drop(self) -> None:
-        """Close at once: what has not left yet must not leave any more."""
+        """Close at once, so that buffered data is not sent."""
         if self._client.transport is not None:
             cast(asyncio.WriteTransport, self._client.transport).abort()
         self._client.close()
 
     async def leave(self) -> None:
-        """Close as RFC 5321 section 4.1.1.10 wants it."""
+        """Close with QUIT (RFC 5321 section 4.1.1.10)."""
         with suppress(SMTPException, OSError):
             await self._client.quit(timeout=1)
         self._client.close()
 
 
 async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpConnection | Outcome:
-    """A new connection, secured and logged in; or why there is none."""
+    """Open a secured and authenticated connection, or return the outcome of the failure."""
     client = SMTP(
         hostname=account.host,
         port=account.port,
@@ -121,7 +116,7 @@ async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpC
         refusal = await _secure(client, account) or await _log_in(client, account)
     except (SMTPException, OSError) as fault:
         client.close()
-        return _absence(fault)
+        return _connection_failure(fault)
     except BaseException:
         client.close()
         raise
@@ -141,15 +136,16 @@ async def _greet(client: SMTP) -> None:
 
 
 async def _secure(client: SMTP, account: AccountSettings) -> Outcome | None:
-    """STARTTLS, or nothing is sent: a server that does not offer it may be somebody in between (RFC
-    3207 section 6)."""
+    """Upgrade with STARTTLS if configured.
+
+    A server that does not offer it may be a man in the middle (RFC 3207 section 6), so nothing is
+    sent without it.
+    """
     if account.security != "starttls":
         return None
     if not client.supports_extension("starttls"):
         return Misconfigured(
-            Reason(
-                "tls", "the mail server offers no STARTTLS, and the account's security asks for it"
-            )
+            Reason("tls", "the mail server does not offer STARTTLS, which the account requires")
         )
     await client.starttls(timeout=account.connect_timeout)
     await _greet(client)
@@ -157,39 +153,45 @@ async def _secure(client: SMTP, account: AccountSettings) -> Outcome | None:
 
 
 async def _log_in(client: SMTP, account: AccountSettings) -> Outcome | None:
-    """One attempt by the first method that both know: a second one with the same password would
-    count against us."""
+    """Authenticate once, by the first method supported by both sides.
+
+    A second attempt with the same password could lock the account.
+    """
     if account.username is None or account.password is None:
         return None
     password = account.password.get_secret_value()
-    ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
-    for name, way in ways.items():
+    methods = {
+        "plain": client.auth_plain,
+        "login": client.auth_login,
+        "cram-md5": client.auth_crammd5,
+    }
+    for name, authenticate in methods.items():
         if name in client.server_auth_methods:
-            await way(account.username, password)
+            await authenticate(account.username, password)
             return None
     return Misconfigured(
-        Reason("refused-login", "the mail server offers no way to log in that we know")
+        Reason("refused-login", "the mail server offers no supported authentication method")
     )
 
 
-def _absence(fault: Exception) -> Outcome:
+def _connection_failure(fault: Exception) -> Outcome:
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
         return Misconfigured(
             Reason(
                 "tls",
-                "no secure connection to the mail server: its certificate or its TLS was not accepted",
+                "TLS connection to the mail server failed: its certificate or protocol version"
+                " was not accepted",
             )
         )
     if isinstance(fault, SMTPResponseException):
-        return verdict(Step.OPEN, Reply(fault.code, fault.message))
+        return outcome_of(Step.OPEN, Reply(fault.code, fault.message))
     return Deferred(
-        Reason("unreachable", f"the mail server could not be reached ({type(fault).__name__})")
+        Reason("unreachable", f"the mail server cannot be reached ({type(fault).__name__})")
     )
 
 
-class Connections:
-    """The open connections that nobody uses at the moment. ``take`` one, ``give`` it back if it is
-    still good."""
+class SmtpPool:
+    """Idle connections of one account. ``acquire`` one, then ``release`` it, whatever its state."""
 
     def __init__(self, account: AccountSettings) -> None:
         self._account = account
@@ -198,11 +200,12 @@ class Connections:
         self._sweep: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def take(self) -> SmtpConnection | Outcome:
+    async def acquire(self) -> SmtpConnection | Outcome:
+        """Return a live idle connection, or a new one, or the outcome of the failure to open it."""
         while self._idle:
             connection = self._idle.pop()
             reply = (
-                await connection.say(b"RSET", timeout=self._account.connect_timeout)
+                await connection.command(b"RSET", timeout=self._account.connect_timeout)
                 if connection.open
                 else None
             )
@@ -212,7 +215,7 @@ class Connections:
         return await self.open()
 
     async def open(self) -> SmtpConnection | Outcome:
-        """A fresh one, past all that are idle."""
+        """Open a new connection, leaving the idle ones."""
         try:
             if self._tls is None and self._account.security != "plain":
                 self._tls = await asyncio.to_thread(
@@ -224,10 +227,11 @@ class Connections:
             return Misconfigured(Reason("tls", "the account's ca_file cannot be read"))
         opened = await connect(self._account, self._tls)
         if isinstance(opened, Misconfigured):
-            self._tls = None  # the file may have been renewed since it was read
+            self._tls = None  # reload the CA file, which may have been renewed
         return opened
 
-    def give(self, connection: SmtpConnection) -> None:
+    def release(self, connection: SmtpConnection) -> None:
+        """Return a connection to the pool, or close it if it is worn out or superfluous."""
         connection.used += 1
         if not connection.open:
             return

@@ -1,1 +1,1 @@
-"""Letters: to a digital mailbox where there is one, else on paper."""
+"""Letter channel: digital mail where possible, else snail mail."""

@@ -1,8 +1,7 @@
-"""The letter: no provider of its own, but a choice between two that have. Digital mail first, paper
-when that is known not to have arrived.
+"""Letter channel: routes to digital mail first, and to snail mail if that is not possible.
 
-The engine takes the legs one after the other (``Recipient.legs``); only an address without a way on
-paper ever comes here.
+It has no provider of its own. The engine tries the legs in order (``Recipient.legs``); only an
+address without a paper leg is prepared here, and rejected.
 """
 
 from __future__ import annotations
@@ -28,10 +27,11 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared
 
+#: The sentence is the contract's (L5).
 _ONLY_DIGITAL: Final = Reason(
     "undeliverable-only-digital",
     "Only DIGITAL_MAIL delivery allowed and party id unset/address set",
-)  # the contract's words (L5)
+)
 
 FORMS: Final = (
     SendEndpoint(
@@ -48,7 +48,7 @@ FORMS: Final = (
 
 
 class LetterChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for letters."""
+    """Implementation of ``domain.channel.Channel`` for letters."""
 
     name = "letter"
     message_type = "LETTER"
@@ -62,7 +62,7 @@ class LetterChannel(ChannelDefaults):
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, LetterRequest):
-            raise TypeError(f"{type(request).__name__} is no letter")
+            raise TypeError(f"{type(request).__name__} is not a letter request")
         return plan(request, self._settings)
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
@@ -78,12 +78,13 @@ class LetterChannel(ChannelDefaults):
         raise TypeError("a letter is sent by its legs")
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        return {**shown, "attachments": listed(shown["attachments"], draft.attachments)}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        return {**visible, "attachments": listed(visible["attachments"], draft.attachments)}
 
     async def look(self) -> list[AccountHealth]:
         return []
 
 
 def build(settings: LetterSettings) -> LetterChannel:
+    """Build the channel."""
     return LetterChannel(settings)

@@ -1,5 +1,4 @@
-"""From a letter to a plan: by which ways each recipient may be reached, and what each way is given
-(contract section 6.2)."""
+"""Planning of letters: each recipient's legs, and each leg's content (contract section 6.2)."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from utskick.channels.letter.settings import LetterSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.leg import Leg
 from utskick.domain.postal_recipient import Addressee
 from utskick.domain.recipient import Recipient, once_each
 
@@ -20,13 +20,13 @@ PAPER: Final = "snail_mail"
 
 
 def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
-    """Raises ``Invalid`` with every broken rule."""
+    """Plan the request. Raises ``Invalid`` with every violated rule."""
     if not request.party.party_ids and not request.party.addresses:
         raise Invalid(
             [
                 Violation(
                     "party",
-                    "partyIds or addresses is needed: there is nobody to send the letter to",
+                    "must have partyIds or addresses: the letter has no recipient",
                 )
             ]
         )
@@ -35,39 +35,41 @@ def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
     if faults := _address_faults(request) if PAPER in legs else []:
         raise Invalid(faults)
     recipients, entries = once_each(_recipients(request, tuple(legs)))
-    alone = len(recipients) == 1
+    is_single = len(recipients) == 1
     return Plan(
         content={
-            **request.said(),
+            **request.stored_members(),
             "attachments": _described(request, attachments, None),
-            "_legs": legs,
         },
+        legs=legs,
         recipients=recipients,
         entries=entries,
         attachments=attachments,
-        priority=_priority(request, alone=alone),
+        priority=_priority(request, is_single=is_single),
         department=request.department,
         reference=request.reference,
         send_at=request.send_at,
     )
 
 
-def _priority(request: LetterRequest, *, alone: bool) -> Priority:
-    if alone:
+def _priority(request: LetterRequest, *, is_single: bool) -> Priority:
+    if is_single:
         return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
     return Priority.NORMAL if request.priority == "HIGH" else Priority.BULK
 
 
-def _recipients(request: LetterRequest, ways: tuple[str, ...]) -> list[Recipient]:
-    """People first, then addresses, as the contract numbers them. An address without a way on paper
-    fails as a letter (L5)."""
-    people = [Recipient("", party_id, legs=ways) for party_id in request.party.party_ids or ()]
-    paper = tuple(way for way in ways if way == PAPER)
-    places = [
+def _recipients(request: LetterRequest, legs: tuple[str, ...]) -> list[Recipient]:
+    """List people, then addresses, as the contract numbers them.
+
+    An address without a paper leg is rejected as a letter (L5).
+    """
+    people = [Recipient("", party_id, legs=legs) for party_id in request.party.party_ids or ()]
+    paper = tuple(leg for leg in legs if leg == PAPER)
+    addresses = [
         Recipient(orjson.dumps(a.model_dump(by_alias=True, exclude_none=True)).decode(), legs=paper)
         for a in request.party.addresses or ()
     ]
-    return [*people, *places]
+    return [*people, *addresses]
 
 
 def _address_faults(request: LetterRequest) -> list[Violation]:
@@ -80,10 +82,10 @@ def _address_faults(request: LetterRequest) -> list[Violation]:
 
 def _legs(
     request: LetterRequest, attachments: tuple[Attachment, ...], settings: LetterSettings
-) -> dict[str, Any]:
+) -> dict[str, Leg]:
     """What each way is given, in the order in which they are tried. A way that no attachment may go
     by is none."""
-    legs: dict[str, Any] = {}
+    legs: dict[str, Leg] = {}
     if digital := _indexes(request, "DIGITAL_MAIL"):
         content = request.model_dump(
             by_alias=True,
@@ -94,13 +96,13 @@ def _legs(
         if "body" in content:
             content.setdefault("contentType", "text/plain")
         content["attachments"] = _described(request, attachments, digital)
-        legs[DIGITAL] = {"content": content, "attachments": digital}
+        legs[DIGITAL] = Leg(content, tuple(digital))
     if paper := _indexes(request, "SNAIL_MAIL"):
         content = request.model_dump(
             by_alias=True, exclude_none=True, include={"department", "deviation"}
         )
         content["attachments"] = _described(request, attachments, paper)
-        legs[PAPER] = {"content": content, "attachments": paper}
+        legs[PAPER] = Leg(content, tuple(paper))
     return legs
 
 
@@ -113,8 +115,8 @@ def _indexes(request: LetterRequest, mode: Mode) -> list[int]:
 def _described(
     request: LetterRequest, attachments: tuple[Attachment, ...], chosen: list[int] | None
 ) -> list[dict[str, Any]]:
-    """The attachments as content names them; of the whole letter with the way that each may go."""
-    told = []
+    """Describe the attachments of a leg, or of the whole letter with their delivery modes."""
+    described = []
     for index, attachment in enumerate(attachments):
         members = {
             "filename": attachment.name,
@@ -122,7 +124,7 @@ def _described(
             "digest": attachment.digest.hex(),
         }
         if chosen is None:
-            told.append({"deliveryMode": request.attachments[index].delivery_mode, **members})
+            described.append({"deliveryMode": request.attachments[index].delivery_mode, **members})
         elif index in chosen:
-            told.append(members)
-    return told
+            described.append(members)
+    return described

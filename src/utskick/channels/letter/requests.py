@@ -1,11 +1,15 @@
-"""The body of a letter (contract section 4.10)."""
+"""Request body of a letter (contract section 4.10)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
+    EXAMPLE_ADDRESS,
+    EXAMPLE_PDF,
     AddressBody,
     DigitalSender,
     ExternalReference,
@@ -29,30 +33,37 @@ from utskick.domain.validators import (
 )
 
 MOST_RECIPIENTS: Final = 100_000
-#: What one letter may consist of.
+#: Maximum number of PDFs in one letter.
 MOST_ATTACHMENTS: Final = 20
 
 Mode = Literal["ANY", "DIGITAL_MAIL", "SNAIL_MAIL"]
 
 
 class LetterParty(Body):
-    """To whom: people by their party id (digital first, where they can be reached so), and plain
-    addresses (paper)."""
+    """The recipients: parties (digital mail first, where possible) and addresses (snail mail)."""
 
-    party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = None
-    addresses: Annotated[list[AddressBody], crowd(MOST_RECIPIENTS, least=0)] | None = None
-    external_references: list[ExternalReference] | None = None
+    party_ids: Annotated[list[Uuid], crowd(MOST_RECIPIENTS, least=0)] | None = Field(
+        default=None, description="Party ids of persons and organisations"
+    )
+    addresses: Annotated[list[AddressBody], crowd(MOST_RECIPIENTS, least=0)] | None = Field(
+        default=None, description="Postal addresses, each of which receives a copy on paper"
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class LetterAttachment(Body):
-    """A PDF, as BASE64, and by which way it may go."""
+    """A PDF in base64, with the delivery modes allowed for it."""
 
-    delivery_mode: Mode
+    delivery_mode: Mode = Field(description="Channels that may carry the file", examples=["ANY"])
     filename: Annotated[
         str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
-    ]
-    content_type: Annotated[str, one_of("application/pdf")] | None = None
-    content: FileContent
+    ] = Field(description="The name of the file", examples=["beslut.pdf"])
+    content_type: Annotated[str, one_of("application/pdf")] | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, "application/pdf", decode_base64(self.content))
@@ -62,22 +73,67 @@ class LetterAttachment(Body):
 
 
 class LetterRequest(Body):
-    """One letter to any number of people."""
+    """One letter to any number of recipients."""
 
-    party: LetterParty
-    subject: FreeLine | None = None
-    sender: DigitalSender | None = None
-    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = None
-    body: FreeText | None = None
-    department: NeededDepartment
-    deviation: FreeLine | None = None
-    attachments: Annotated[list[LetterAttachment], crowd(MOST_ATTACHMENTS)]
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
+    example: ClassVar[Any] = {
+        "party": {
+            "partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+            "addresses": [EXAMPLE_ADDRESS],
+        },
+        "subject": "Beslut",
+        "contentType": "text/plain",
+        "body": "Beslutet är bifogat.",
+        "department": "SBK(Gatuavdelningen, Trafiksektionen)",
+        "attachments": [
+            {
+                "deliveryMode": "ANY",
+                "filename": "beslut.pdf",
+                "contentType": "application/pdf",
+                "content": EXAMPLE_PDF,
+            }
+        ],
+    }
 
-    def said(self) -> dict[str, Any]:
-        """The members that history shows, without recipients and attachments."""
+    party: LetterParty = Field(description="The recipient")
+    subject: FreeLine | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    sender: DigitalSender | None = Field(default=None, description="Sender; default: as configured")
+    content_type: Annotated[str, one_of("text/plain", "text/html")] | None = Field(
+        default=None, description="Media type of `body`", examples=["text/plain"]
+    )
+    body: FreeText | None = Field(
+        default=None,
+        description="The text; in Base64 where `contentType` is `text/html`",
+        examples=["Hej!"],
+    )
+    department: NeededDepartment = Field(
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    deviation: FreeLine | None = Field(
+        default=None, description="Deviation in printing", examples=["A3 Ritning"]
+    )
+    attachments: Annotated[list[LetterAttachment], crowd(MOST_ATTACHMENTS)] = Field(
+        description="Files"
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+
+    def stored_members(self) -> dict[str, Any]:
+        """Return the members stored as content, without recipients and attachments."""
         members = {"subject", "sender", "content_type", "body", "department", "deviation"}
         content = self.model_dump(by_alias=True, exclude_none=True, include=members)
         if self.party.external_references is not None:

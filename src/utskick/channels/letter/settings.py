@@ -1,4 +1,4 @@
-"""The letter section of the settings."""
+"""Settings section ``[letter]``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from utskick.outgoing.settings_types import ChannelSection
 
 
 class LetterSettings(ChannelSection):
-    """``subject``: of letters without one. Who sends the digital ones stands in the digital mail
-    section (``organization``)."""
+    """Section ``[letter]``.
+
+    ``subject``: default subject. The digital sender is set in section ``[digital_mail]``
+    (``organization``).
+    """
 
     carried: ClassVar = frozenset({"subject"})
 

@@ -1,1 +1,1 @@
-"""Messages that go the way that the person has chosen."""
+"""Message channel: routes by the recipient's contact settings."""

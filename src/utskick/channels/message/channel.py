@@ -1,5 +1,4 @@
-"""The message: goes by every way that the person has chosen in their contact settings, or says that
-there is none (contract 6.1)."""
+"""Message channel: routes by the methods in the person's contact settings (contract 6.1)."""
 
 from __future__ import annotations
 
@@ -22,27 +21,28 @@ from utskick.domain.channel import (
 )
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Contact, Directory, Method
+from utskick.domain.leg import Leg
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Route, Routed
 from utskick.domain.recipient import Recipient, national_to_msisdn
 
-#: A contact method's channel.
+#: Channel name by contact method.
 CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"}
 
-_NO_SETTINGS: Final = Reason("no-contact-settings", "no contact settings are known for the person")
+_NO_SETTINGS: Final = Reason("no-contact-settings", "the person has no known contact settings")
 _NOT_WANTED: Final = Reason("no-contact-wanted", "the person does not want to be contacted")
 _UNKNOWN: Final = Reason(
-    "undeliverable-unknown-method", "the person's contact settings name no way that is known here"
+    "undeliverable-unknown-method", "the person's contact settings contain no supported method"
 )
 
 #: A text that is too long for an SMS is no fault of a message that may go by e-mail.
-_LATER: Final = ["message", "title"]
+_DEFERRED: Final = ("message", "title")
 
 FORMS: Final = (
     SendEndpoint(
         "messages",
         "sendMessages",
-        "Send messages by the ways that their recipients have chosen",
+        "Send messages by their recipients' contact settings",
         MessageRequest,
         None,
         many=True,
@@ -52,8 +52,10 @@ FORMS: Final = (
 
 
 class MessageChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for messages. Its deliveries are questions; their answers are
-    deliveries by other channels."""
+    """Implementation of ``domain.channel.Channel`` for messages.
+
+    ``prepare`` routes each delivery to deliveries by other channels.
+    """
 
     name = "message"
     message_type = "MESSAGE"
@@ -69,18 +71,24 @@ class MessageChannel(ChannelDefaults):
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, MessageRequest):
-            raise TypeError(f"{type(request).__name__} is no request for messages")
-        alone = len(request.messages) == 1
+            raise TypeError(f"{type(request).__name__} is not a message request")
+        is_single = len(request.messages) == 1
         urgent = request.priority == "HIGH"
         return Plan(
             content={},
             recipients=[
-                Recipient("", m.party.party_id, m.reference, content=self._content(m))
+                Recipient(
+                    "",
+                    m.party.party_id,
+                    m.reference,
+                    content=m.stored_members(),
+                    own_legs=self._legs(m),
+                )
                 for m in request.messages
             ],
             entries=range(len(request.messages)),
             priority=(Priority.HIGH if urgent else Priority.NORMAL)
-            if alone
+            if is_single
             else (Priority.NORMAL if urgent else Priority.BULK),
             reference=request.reference,
             send_at=request.send_at,
@@ -88,9 +96,9 @@ class MessageChannel(ChannelDefaults):
             each="messages",
         )
 
-    def _content(self, message: Message) -> dict[str, Any]:
-        """With what each way is given; which of them are taken is not known yet."""
-        said, sender = message.said(), message.sender
+    def _legs(self, message: Message) -> dict[str, Leg]:
+        """Return a leg for each channel; which of them are used is not known yet."""
+        said, sender = message.stored_members(), message.sender
         party = {"party": said["party"]} if "party" in said else {}
         sms = {
             "message": message.message,
@@ -105,31 +113,23 @@ class MessageChannel(ChannelDefaults):
         if message.html_message is not None:
             email["htmlMessage"] = message.html_message
         if sender is not None and sender.email is not None:
-            email["_sender"] = {
-                k: v for k, v in sender.email.model_dump(by_alias=True).items() if v
-            }
+            email["sender"] = {k: v for k, v in sender.email.model_dump(by_alias=True).items() if v}
         push = {
             "title": message.subject or self._settings.subject,
             "message": message.message,
             **party,
         }
-        legs = {"sms": sms, "email": email, "push": push}
-        return {
-            **said,
-            "_legs": {
-                name: {"content": {**content, "_later": _LATER}, "attachments": []}
-                for name, content in legs.items()
-            },
-        }
+        contents = {"sms": sms, "email": email, "push": push}
+        return {name: Leg(content, (), _DEFERRED) for name, content in contents.items()}
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         assert draft.recipient.party_id is not None
-        found = await self._directory.contacts(
+        contacts = await self._directory.contacts(
             draft.municipality_id, draft.recipient.party_id, draft.content.get("filters") or {}
         )
-        if isinstance(found, Deferred):
-            return found
-        return _way(found)
+        if isinstance(contacts, Deferred):
+            return contacts
+        return _routed(contacts)
 
     def able(self, draft: Draft) -> tuple[str, ...]:  # noqa: ARG002
         return ()
@@ -138,17 +138,18 @@ class MessageChannel(ChannelDefaults):
         return "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
-        raise TypeError("a message is sent by the ways that it is routed to")
+        raise TypeError("a message is sent by the channels it is routed to")
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        return {**shown, "party": {"partyId": draft.recipient.party_id, **shown.get("party", {})}}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        party = {"partyId": draft.recipient.party_id, **visible.get("party", {})}
+        return {**visible, "party": party}
 
     async def look(self) -> list[AccountHealth]:
         return []
 
 
-def _way(contacts: Sequence[Contact]) -> Prepared:
+def _routed(contacts: Sequence[Contact]) -> Prepared:
     if not contacts:
         return Rejected(_NO_SETTINGS)
     wanted = [contact for contact in contacts if not contact.disabled]
@@ -165,13 +166,12 @@ def _way(contacts: Sequence[Contact]) -> Prepared:
 
 
 def _route(method: Method, destination: str) -> Route:
-    """Numbers are written as providers take them; of PUSH the destination is the party whose
-    devices are meant."""
-    return Route(
-        CHANNELS[method],
-        (national_to_msisdn(destination) or destination) if method is Method.SMS else destination,
-    )
+    """Build a route; phone numbers become E.164, and the destination of PUSH is the party."""
+    if method is Method.SMS:
+        destination = national_to_msisdn(destination) or destination
+    return Route(CHANNELS[method], destination)
 
 
 def build(settings: MessageSettings, directory: Directory) -> MessageChannel:
+    """Build the channel."""
     return MessageChannel(settings, directory)

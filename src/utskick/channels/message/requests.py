@@ -1,8 +1,10 @@
-"""The body of ``POST /messages`` (contract section 4.9)."""
+"""Request body of ``POST /messages`` (contract section 4.9)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
 
 from utskick.domain.request_parts import ExternalReference, crowd
 from utskick.domain.validators import (
@@ -37,47 +39,67 @@ Name = Annotated[
 ]
 
 
-class EmailSender(Body, title="Email"):
-    """Who an e-mail is from."""
+class MessageEmailSender(Body, title="Email"):
+    """Sender of an e-mail."""
 
-    name: Name
-    address: Email
-    reply_to: OptionalEmail | None = None
-
-
-class SmsSender(Body, title="Sms"):
-    """Who an SMS is from."""
-
-    name: SmsName
+    name: Name = Field(description="Name that the recipient sees", examples=["Sundsvall"])
+    address: Email = Field(description="Sender address", examples=["noreply@example.se"])
+    reply_to: OptionalEmail | None = Field(
+        default=None, description="Reply address", examples=["svar@example.se"]
+    )
 
 
-class Sender(Body, title="MessageSender"):
-    """By the way that the message goes."""
+class MessageSmsSender(Body, title="Sms"):
+    """Sender of an SMS."""
 
-    email: EmailSender | None = None
-    sms: SmsSender | None = None
+    name: SmsName = Field(description="Name that the recipient sees", examples=["Sundsvall"])
+
+
+class MessageSender(Body, title="MessageSender"):
+    """Senders by channel."""
+
+    email: MessageEmailSender | None = Field(default=None, description="Content for e-mail")
+    sms: MessageSmsSender | None = Field(default=None, description="Content for SMS")
 
 
 class MessageParty(Body):
-    """Whose contact settings decide."""
+    """The party whose contact settings apply."""
 
-    party_id: Uuid
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid = Field(
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too."""
+    """One message to one person. ``filters``: select the delegates who receive it too."""
 
-    party: MessageParty
-    filters: dict[str, list[FreeText]] | None = None
-    sender: Sender | None = None
-    subject: FreeLine | None = None
-    message: Text
-    html_message: Base64 | None = None
-    reference: Reference | None = None
+    party: MessageParty = Field(description="The recipient")
+    filters: dict[str, list[FreeText]] | None = Field(
+        default=None,
+        description="Names and values that are matched against the filters of the party's "
+        "delegates",
+    )
+    sender: MessageSender | None = Field(default=None, description="Sender; default: as configured")
+    subject: FreeLine | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
+    html_message: Base64 | None = Field(
+        default=None, description="HTML text of an e-mail in Base64", examples=["PHA+SGVqITwvcD4="]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
 
-    def said(self) -> dict[str, Any]:
-        """The members that history shows, without the party id."""
+    def stored_members(self) -> dict[str, Any]:
+        """Return the members stored as content, without the party id."""
         content = self.model_dump(
             by_alias=True,
             exclude_none=True,
@@ -91,10 +113,35 @@ class Message(Body):
 
 
 class MessageRequest(Body):
-    """Any number of messages, each with what it says."""
+    """Any number of messages, each with its own content."""
 
-    messages: Annotated[list[Message], Crowd]
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
+    example: ClassVar[Any] = {
+        "messages": [
+            {
+                "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+                "subject": "Biblioteket",
+                "message": "Din bok finns att hämta.",
+            }
+        ]
+    }
+
+    messages: Annotated[list[Message], Crowd] = Field(description="Messages")
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )

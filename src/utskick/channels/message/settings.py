@@ -1,4 +1,4 @@
-"""The message section of the settings."""
+"""Settings section ``[message]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from utskick.outgoing.settings_types import ChannelSection
 
 
 class MessageSettings(ChannelSection):
-    """``subject``: of those that go by a way that needs one and have none."""
+    """Section ``[message]``. ``subject``: default for channels that require one."""
 
     carried: ClassVar = frozenset({"subject"})
 

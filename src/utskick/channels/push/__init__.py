@@ -1,1 +1,1 @@
-"""Push: browsers by Web Push, apps by Firebase Cloud Messaging."""
+"""Push channel: browsers over Web Push, apps over Firebase Cloud Messaging."""

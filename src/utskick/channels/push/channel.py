@@ -1,4 +1,4 @@
-"""The push channel: a party's devices are looked up, and each of them is a delivery of its own."""
+"""Push channel: resolves a party to its devices, each of which gets its own delivery."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from utskick.domain.preparation import READY, Prepared, Route, Routed
 from utskick.domain.recipient import once_each
 
 _NO_SUBSCRIPTION: Final = Rejected(
-    Reason("no-subscription", "no device of the party takes push messages")
+    Reason("no-subscription", "the party has no device subscribed to push messages")
 )
 _DEVICE: Final = "device:"
 
@@ -55,8 +55,8 @@ FORMS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenAccount:
-    """One account: its settings, and its provider."""
+class _OpenPushAccount:
+    """An account with its provider client."""
 
     name: str
     settings: AccountSettings
@@ -65,13 +65,15 @@ class _OpenAccount:
     def serves(self, municipality_id: str) -> bool:
         return not self.settings.municipalities or municipality_id in self.settings.municipalities
 
-    def carries(self, municipality_id: str, kind: str) -> bool:
+    def supports(self, municipality_id: str, kind: str) -> bool:
         return self.serves(municipality_id) and kind == self.settings.provider
 
 
 class PushChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for push messages. A delivery to a party is a question; its
-    answers are deliveries to devices."""
+    """Implementation of ``domain.channel.Channel`` for push messages.
+
+    ``prepare`` routes the delivery to a party to one delivery for each of its devices.
+    """
 
     name = "push"
     message_type = "PUSH"
@@ -83,35 +85,37 @@ class PushChannel(ChannelDefaults):
     def __init__(
         self,
         settings: PushSettings,
-        desks: Sequence[_OpenAccount],
+        accounts: Sequence[_OpenPushAccount],
         subscriptions: SubscriptionLookup,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
         self._subscriptions = subscriptions
         self._clock = clock
-        self._desks = {
-            desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)
+        self._accounts = {
+            account.name: account
+            for account in sorted(accounts, key=lambda account: account.settings.priority)
         }
         self.accounts = tuple(
             Account(
                 name,
-                d.settings.provider,
-                d.settings.priority,
-                d.settings.concurrency,
-                d.settings.rate,
+                account.settings.provider,
+                account.settings.priority,
+                account.settings.concurrency,
+                account.settings.rate,
             )
-            for name, d in self._desks.items()
+            for name, account in self._accounts.items()
         )
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, PushRequest):
-            raise TypeError(f"{type(request).__name__} is no push message")
-        if not any(desk.serves(asked.municipality_id) for desk in self._desks.values()):
+            raise TypeError(f"{type(request).__name__} is not a push request")
+        if not any(account.serves(asked.municipality_id) for account in self._accounts.values()):
             raise NotBuilt(
-                "no push account is configured for this municipality; see the settings of [push]"
+                "no push account is configured for this municipality; see section [push] of the"
+                " settings"
             )
-        content = {**request.content(), **self._unsaid(request.content())}
+        content = {**request.content(), **self._defaults(request.content())}
         if faults := payload.faults(content):
             raise Invalid(faults)
         if request.valid_until is not None:
@@ -121,7 +125,7 @@ class PushChannel(ChannelDefaults):
             content=content,
             recipients=recipients,
             entries=entries,
-            priority=_lane(request, len(recipients)),
+            priority=_queue_priority(request, len(recipients)),
             department=request.department,
             reference=request.reference,
             send_at=request.send_at,
@@ -134,45 +138,47 @@ class PushChannel(ChannelDefaults):
         attachments: Sequence[Attachment],  # noqa: ARG002
         asked: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
-        """What another channel's request hands over must fit as our own must."""
+        """Check the encoded size of content from a routed request."""
         return payload.faults(content)
 
     def completed(self, draft: Draft) -> Draft:
-        """``_ttl`` where it names no ``ttl``."""
-        said = self._unsaid(draft.content)
-        return replace(draft, content={**draft.content, **said}) if said else draft
+        """Fill in the default time to live as ``_ttl``."""
+        defaults = self._defaults(draft.content)
+        return replace(draft, content={**draft.content, **defaults}) if defaults else draft
 
-    def _unsaid(self, content: Mapping[str, Any]) -> dict[str, Any]:
+    def _defaults(self, content: Mapping[str, Any]) -> dict[str, Any]:
         return {} if "ttl" in content or "_ttl" in content else {"_ttl": self._settings.ttl}
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
-        """To every device that the party has now."""
+        """Route the delivery to each device that the party has at the moment."""
         destination = draft.recipient.destination
         if destination.startswith(_DEVICE):
             return READY
         party_id = destination or draft.recipient.party_id
-        assert party_id, "a push message is for a party"
-        found = await self._subscriptions.of(draft.municipality_id, party_id)
-        if isinstance(found, Deferred):
-            return found
-        return (
-            Routed(tuple(Route(self.name, destination_of(each)) for each in found))
-            if found
-            else _NO_SUBSCRIPTION
-        )
+        assert party_id, "a push message is addressed to a party"
+        devices = await self._subscriptions.of(draft.municipality_id, party_id)
+        if isinstance(devices, Deferred):
+            return devices
+        if not devices:
+            return _NO_SUBSCRIPTION
+        return Routed(tuple(Route(self.name, destination_of(device)) for device in devices))
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         kind, _ = _device(draft)
         return tuple(
-            name for name, desk in self._desks.items() if desk.carries(draft.municipality_id, kind)
+            name
+            for name, account in self._accounts.items()
+            if account.supports(draft.municipality_id, kind)
         )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
-        """A second copy is identical and has the same tag, so that the device shows one; with a
-        topic the push service does that itself."""
+        """Resend where duplicates are replaced: by topic at the push service, by tag on the device.
+
+        The account's setting ``resend_uncertain`` decides for messages without a topic.
+        """
         return (
             "resend"
-            if draft.content.get("topic") or self._desks[account].settings.resend_uncertain
+            if draft.content.get("topic") or self._accounts[account].settings.resend_uncertain
             else "hold"
         )
 
@@ -184,43 +190,43 @@ class PushChannel(ChannelDefaults):
         if subscription is None:
             return gone()
         notification = payload.read(draft.content, key, self._settings.ttl, self._clock())
-        outcome = await self._desks[account].provider.send(notification, subscription.address)
+        outcome = await self._accounts[account].provider.send(notification, subscription.address)
         if is_gone(outcome):
             await self._subscriptions.gone(draft.municipality_id, subscription_id)
         return outcome
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         party = {
             **({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}),
-            **shown.pop("party", {}),
+            **visible.pop("party", {}),
         }
-        return {**({"party": party} if party else {}), **shown}
+        return {**({"party": party} if party else {}), **visible}
 
     async def look(self) -> list[AccountHealth]:
-        return list(
-            await asyncio.gather(*(desk.provider.look(name) for name, desk in self._desks.items()))
-        )
+        checks = (account.provider.check(name) for name, account in self._accounts.items())
+        return list(await asyncio.gather(*checks))
 
     async def close(self) -> None:
-        await asyncio.gather(*(desk.provider.close() for desk in self._desks.values()))
+        await asyncio.gather(*(account.provider.close() for account in self._accounts.values()))
 
 
 def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
-    desks = [
-        _OpenAccount(name, account, _provider(account))
+    """Build the channel with one client per configured account."""
+    accounts = [
+        _OpenPushAccount(name, account, _provider(account))
         for name, account in settings.accounts.items()
     ]
-    return PushChannel(settings, desks, neighbours.subscriptions)
+    return PushChannel(settings, accounts, neighbours.subscriptions)
 
 
 def destination_of(subscription: Subscription) -> str:
-    """``device:webpush:<id>``: the kind says which accounts can carry it."""
+    """Format ``device:webpush:<id>``; the kind decides which accounts support the device."""
     return f"{_DEVICE}{subscription.kind}:{subscription.id}"
 
 
 def _device(draft: Draft) -> tuple[str, str]:
-    """(kind, id of the subscription)."""
+    """Parse the destination into the kind and id of the subscription."""
     kind, _, subscription_id = draft.recipient.destination.removeprefix(_DEVICE).partition(":")
     return kind, subscription_id
 
@@ -229,8 +235,8 @@ def _provider(account: AccountSettings) -> PushProvider:
     return Fcm(account) if isinstance(account, FcmAccount) else WebPush(account)
 
 
-def _lane(request: PushRequest, recipients: int) -> Priority:
-    """Many wait behind few: their HIGH is the others' NORMAL."""
+def _queue_priority(request: PushRequest, recipients: int) -> Priority:
+    """Map the request's priority to a queue; requests with several recipients rank a step lower."""
     urgent = request.priority == "HIGH"
     if recipients > 1:
         return Priority.NORMAL if urgent else Priority.BULK

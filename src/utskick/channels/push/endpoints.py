@@ -1,5 +1,4 @@
-"""Which push services may be called. A subscription's endpoint comes from outside: without a guard
-it could name any machine (SSRF)."""
+"""Allowlist of push services: protects from SSRF by endpoints of subscriptions."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from yarl import URL
 
 from utskick.outgoing.address_guard import origin_of
 
-#: The push services of the browsers; ``*.`` stands for any names before.
+#: Push services of the browsers; ``*.`` matches any subdomain.
 BROWSERS: Final = (
     "fcm.googleapis.com",
     "jmt17.google.com",
@@ -26,11 +25,11 @@ _NAME: Final = re.compile(
 
 
 class Endpoints:
-    """``hosts``: names (``push.example.com``), all below one (``*.example.com``), or ``*`` for
-    every public one; by https on port 443.
+    """Allowlist of push service addresses.
 
-    ``origins`` are allowed exactly as they are written, and wherever they lead: a push service on a
-    network of our own.
+    ``hosts``: names (``push.example.com``), subdomains (``*.example.com``) or ``*`` for every
+    public host; reached over https on port 443. ``origins``: exact origins, which may be on a
+    private network.
     """
 
     def __init__(self, hosts: Sequence[str], origins: Sequence[str]) -> None:
@@ -40,8 +39,7 @@ class Endpoints:
         self.ours = frozenset((url.raw_host, url.port) for url in map(URL, origins))
 
     def allowed(self, endpoint: str) -> URL | None:
-        """The endpoint as it will be called; None where it must not be. Read by the client's own
-        parser, so that both see one host."""
+        """Return the endpoint if it is allowed, parsed as the HTTP client parses it, else None."""
         try:
             url = URL(endpoint)
             origin = origin_of(url)
@@ -52,7 +50,7 @@ class Endpoints:
         if origin in self._origins:
             return url
         host = url.raw_host or ""
-        # A name only: an address written as a number would never be seen by the resolver's guard.
-        usual = url.scheme == "https" and url.port == 443 and _NAME.match(host) is not None
-        known = host in self._names or "*" in self._names or host.endswith(self._parents)
-        return url if usual and known else None
+        # Names only: the resolver's address guard is not consulted for a numeric address.
+        is_standard = url.scheme == "https" and url.port == 443 and _NAME.match(host) is not None
+        is_listed = host in self._names or "*" in self._names or host.endswith(self._parents)
+        return url if is_standard and is_listed else None

@@ -1,4 +1,4 @@
-"""Firebase Cloud Messaging, HTTP v1: a message for an app on Android, iOS or the web."""
+"""Firebase Cloud Messaging, HTTP v1 API: notifications for apps on Android, iOS and the web."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from utskick.channels.push.service_account import AssertedToken
 from utskick.channels.push.settings import FcmAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
+from utskick.outgoing.parsing import is_success, members
 
-#: FCM's own code, or the status of google.rpc.Code
+#: Keys are FCM error codes, or google.rpc.Code statuses
 #: (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
 TEMPORARY: Final = {
-    "QUOTA_EXCEEDED": Reason("throttled", "the provider asked us to slow down"),
-    "RESOURCE_EXHAUSTED": Reason("throttled", "the provider asked us to slow down"),
+    "QUOTA_EXCEEDED": Reason("throttled", "the provider's rate limit was exceeded"),
+    "RESOURCE_EXHAUSTED": Reason("throttled", "the provider's rate limit was exceeded"),
     "UNAVAILABLE": Reason("provider-fault", "the provider is overloaded"),
-    "INTERNAL": Reason("provider-fault", "the provider had an internal fault"),
+    "INTERNAL": Reason("provider-fault", "internal error at the provider"),
 }
-OURS: Final = {
+CONFIGURATION: Final = {
     "SENDER_ID_MISMATCH": Reason(
-        "foreign-sender", "the app has subscribed with another Firebase project than the account's"
+        "foreign-sender", "the app is subscribed to another Firebase project than the account's"
     ),
     "THIRD_PARTY_AUTH_ERROR": Reason(
         "third-party-login",
-        "the project's certificate or key at Apple or the web push service is not taken",
+        "Apple or the web push service rejected the project's certificate or key",
     ),
-    "UNAUTHENTICATED": Reason("refused-login", "the provider refused our login"),
+    "UNAUTHENTICATED": Reason("refused-login", "the provider rejected the credentials"),
     "PERMISSION_DENIED": Reason(
-        "refused-login", "the service account may not send for the project"
+        "refused-login", "the service account lacks permission to send for the project"
     ),
 }
-_REFUSED: Final = Reason("refused", "the provider refused the message or the device's token")
-#: How long to leave the provider alone when it named no time
+_REFUSED: Final = Reason("refused", "the provider rejected the message or the device's token")
+#: Backoff when a throttled response has no Retry-After
 #: (firebase.google.com/docs/cloud-messaging/scale-fcm).
 _PAUSE: Final = timedelta(minutes=1)
 
 
 class Fcm:
-    """One Firebase project."""
+    """Client of one Firebase project."""
 
     def __init__(self, account: FcmAccount) -> None:
         self._url = f"{account.url}/v1/projects/{account.project}/messages:send"
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
         )
         source = account.service_account or account.service_account_file
-        assert source is not None, "the settings have been checked"
+        assert source is not None, "validated with the settings"
         self._token = AssertedToken(source, account.token_url, self._wire)
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
@@ -65,17 +65,17 @@ class Fcm:
         token = await self._token.get()
         answer = await self._post(body, token)
         if (
-            isinstance(answer, Answer)
+            isinstance(answer, HttpResponse)
             and isinstance(token, str)
             and error_code(answer) == "UNAUTHENTICATED"
         ):
-            # It took nothing, so it may be asked again: the token may have been withdrawn, or
-            # signed with a key that was exchanged.
+            # Nothing was accepted, so a retry is safe: the token may have been revoked, or signed
+            # with a key that has since been rotated.
             self._token.refuse(token)
             answer = await self._post(body, await self._token.get())
-        return read(answer) if isinstance(answer, Answer) else answer
+        return read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, body: bytes, token: str | Outcome) -> Answer | Outcome:
+    async def _post(self, body: bytes, token: str | Outcome) -> HttpResponse | Outcome:
         if not isinstance(token, str):
             return token
         headers = {
@@ -85,13 +85,15 @@ class Fcm:
         }
         return await self._wire.call(HttpRequest("POST", self._url, body, headers))
 
-    async def look(self, name: str) -> AccountHealth:
+    async def check(self, name: str) -> AccountHealth:
         token = await self._token.get()
         if isinstance(token, str):
-            return AccountHealth(name, True, "the provider's login service gave a token")
+            return AccountHealth(name, True, "the provider's login service issued a token")
         reason = getattr(token, "reason", None)
         return AccountHealth(
-            name, False, reason.sentence if reason else "the provider's login service gave no token"
+            name,
+            False,
+            reason.sentence if reason else "the provider's login service issued no token",
         )
 
     async def close(self) -> None:
@@ -99,8 +101,10 @@ class Fcm:
 
 
 def message(notification: Notification, token: str, now: float) -> dict[str, Any]:
-    """The resource Message, the same wish in the words of each platform. A device shows two of the
-    same tag as one."""
+    """Build the resource Message with the settings of each platform; the tag replaces duplicates.
+
+    ``now``: Unix time in seconds.
+    """
     ttl, tag, urgency = notification.ttl, notification.tag, notification.urgency
     android: dict[str, Any] = {
         "ttl": f"{ttl}s",
@@ -112,7 +116,7 @@ def message(notification: Notification, token: str, now: float) -> dict[str, Any
         android["collapse_key"] = web["Topic"] = notification.topic
     apns = {
         "apns-priority": "10" if urgency in ("high", "normal") else "5",
-        "apns-expiration": str(int(now) + ttl if ttl else 0),  # 0: now or never
+        "apns-expiration": str(int(now) + ttl if ttl else 0),  # 0: deliver now or never
         "apns-collapse-id": tag,
     }
     return {
@@ -125,9 +129,10 @@ def message(notification: Notification, token: str, now: float) -> dict[str, Any
     }
 
 
-def read(answer: Answer) -> Outcome:
+def read(answer: HttpResponse) -> Outcome:
+    """Map FCM's response to an outcome."""
     name = members(answer.body).get("name")
-    if taken(answer):
+    if is_success(answer):
         return Sent(name) if isinstance(name, str) and name else by_status(answer)
     code = error_code(answer)
     if code == "UNREGISTERED":
@@ -139,14 +144,13 @@ def read(answer: Answer) -> Outcome:
         return Deferred(
             reason, answer.retry_after or (_PAUSE if reason.code == "throttled" else None)
         )
-    if code in OURS:
-        return Misconfigured(replace(OURS[code], provider_code=code))
+    if code in CONFIGURATION:
+        return Misconfigured(replace(CONFIGURATION[code], provider_code=code))
     return by_status(answer)
 
 
-def error_code(answer: Answer) -> str | None:
-    """FCM's own code where it gives one (google.firebase.fcm.v1.FcmError), else the status; None
-    where it says neither."""
+def error_code(answer: HttpResponse) -> str | None:
+    """Return FCM's error code (google.firebase.fcm.v1.FcmError), else the status, else None."""
     error = members(answer.body).get("error")
     if not isinstance(error, dict):
         return None

@@ -1,5 +1,4 @@
-"""One notification: what the device is told, for how long and how urgently, and how large that is
-on the wire."""
+"""Push notification: content, urgency and time to live, with its encoded size limits."""
 
 from __future__ import annotations
 
@@ -13,19 +12,21 @@ import orjson
 
 from utskick.domain.errors import Violation
 
-#: RFC 8030 section 7.2 (4 096 bytes) less header (86), tag (16) and delimiter (1) of the encryption
-#: (RFC 8291 section 4).
+#: RFC 8030 section 7.2 (4 096 bytes) less the header (86), tag (16) and delimiter (1) of the
+#: encryption (RFC 8291 section 4).
 WEB_PUSH_LIMIT: Final = 3_993
-#: FCM and, behind it, Apple take 4 096 bytes, with what they add of their own to title, text and
-#: data as JSON.
+#: FCM and Apple accept 4 096 bytes including their own additions to title, text and data as JSON.
 FCM_LIMIT: Final = 4_000
 _NO_KEY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """``ttl`` in seconds: how long a push service keeps it for a device that is away. ``urgency``
-    in the words of RFC 8030 section 5.3."""
+    """Provider-neutral notification.
+
+    ``ttl``: seconds that a push service stores it for an unreachable device. ``urgency``: word of
+    RFC 8030 section 5.3. ``key``: the delivery's id.
+    """
 
     title: str
     message: str
@@ -37,30 +38,31 @@ class Notification:
 
     @property
     def tag(self) -> str:
-        """By which a device knows it again and shows one only: the topic, else this very
-        delivery."""
+        """Tag by which a device replaces duplicates: the topic, else the delivery's id."""
         return self.topic or str(self.key)
 
-    def shown(self) -> bytes:
-        """What a service worker gets: JSON with title, message, tag, deliveryId and, where there is
-        one, url."""
-        said = {
+    def encode(self) -> bytes:
+        """Encode the JSON for a service worker: title, message, tag, deliveryId, optionally url."""
+        members = {
             "title": self.title,
             "message": self.message,
             "tag": self.tag,
             "deliveryId": str(self.key),
         }
-        return orjson.dumps({**said, "url": self.url} if self.url else said)
+        return orjson.dumps({**members, "url": self.url} if self.url else members)
 
     def data(self) -> dict[str, str]:
-        """What an app gets beside title and text."""
-        said = {"deliveryId": str(self.key), "tag": self.tag}
-        return {**said, "url": self.url} if self.url else said
+        """Return the data that an app receives beside title and text."""
+        members = {"deliveryId": str(self.key), "tag": self.tag}
+        return {**members, "url": self.url} if self.url else members
 
 
 def read(content: Mapping[str, Any], key: UUID, ttl: int, now: datetime) -> Notification:
-    """``ttl``: of those that name none and were not completed (``_ttl``). Nothing is kept beyond
-    the time until which it is valid."""
+    """Build the notification from a draft's content.
+
+    ``ttl``: default in seconds where the content has neither ``ttl`` nor ``_ttl``. The time to live
+    is cut to the message's validity.
+    """
     seconds = content.get("ttl", content.get("_ttl", ttl))
     if (until := content.get("_until")) is not None:
         seconds = max(0, min(seconds, int((datetime.fromisoformat(until) - now).total_seconds())))
@@ -77,8 +79,10 @@ def read(content: Mapping[str, Any], key: UUID, ttl: int, now: datetime) -> Noti
 
 
 def faults(content: Mapping[str, Any]) -> list[Violation]:
-    """Too much for the smallest of the push services: which ones a party's devices belong to is not
-    known before."""
+    """Check the encoded size against the smallest limit of the push services.
+
+    Which services the party's devices use is not yet known.
+    """
     notification = Notification(
         content["title"],
         content["message"],
@@ -88,17 +92,20 @@ def faults(content: Mapping[str, Any]) -> list[Violation]:
         0,
         _NO_KEY,
     )
-    told = {
+    fcm_members = {
         "notification": {"title": notification.title, "body": notification.message},
         "data": notification.data(),
     }
-    sizes = ((len(notification.shown()), WEB_PUSH_LIMIT), (len(orjson.dumps(told)), FCM_LIMIT))
-    over = next(((size, limit) for size, limit in sizes if size > limit), None)
-    if over is None:
+    sizes = (
+        (len(notification.encode()), WEB_PUSH_LIMIT),
+        (len(orjson.dumps(fcm_members)), FCM_LIMIT),
+    )
+    exceeded = next(((size, limit) for size, limit in sizes if size > limit), None)
+    if exceeded is None:
         return []
     return [
         Violation(
             "message",
-            f"the notification would be {over[0]} bytes when encoded; at most {over[1]} are carried",
+            f"the encoded notification would be {exceeded[0]} bytes; the limit is {exceeded[1]}",
         )
     ]

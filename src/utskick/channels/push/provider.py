@@ -1,4 +1,4 @@
-"""What the channel knows of a push provider, and the words they share."""
+"""Interface of push providers, and the outcome of an expired subscription."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from utskick.channels.push.payload import Notification
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome, Reason, Rejected
 
-#: The device is not to be found any more: its subscription is removed.
+#: Reason code: the subscription no longer exists and is removed.
 GONE: Final = "gone"
 
 
 def gone(provider_code: str | None = None) -> Rejected:
+    """Build the outcome for a subscription that no longer exists."""
     return Rejected(
         Reason(
             GONE,
-            "the device no longer takes our messages; its subscription has been removed",
+            "the device is no longer subscribed; its subscription has been removed",
             provider_code,
         )
     )
@@ -28,12 +29,12 @@ def is_gone(outcome: object) -> bool:
 
 
 class PushProvider(Protocol):
-    """One provider account, spoken to."""
+    """Client of one provider account."""
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
-        """One attempt; ``address`` is that of a subscription of the provider's own kind."""
+        """Make one attempt; ``address`` is of a subscription of this provider's kind."""
         ...
 
-    async def look(self, name: str) -> AccountHealth: ...
+    async def check(self, name: str) -> AccountHealth: ...
 
     async def close(self) -> None: ...

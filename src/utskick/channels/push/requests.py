@@ -1,11 +1,12 @@
-"""The body of a push message."""
+"""Request body of a push message."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
+from pydantic import Field
 from yarl import URL
 
 from utskick.domain.recipient import Recipient
@@ -23,7 +24,7 @@ from utskick.domain.validators import (
 )
 
 MOST_PARTIES: Final = 100_000
-#: Four weeks, as the push services keep a message at most (seconds).
+#: Maximum time to live of the push services: four weeks, in seconds.
 LONGEST_TTL: Final = 2_419_200
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 
@@ -46,7 +47,12 @@ Link = Annotated[
 Topic = Annotated[
     str,
     Constraint(
-        (("must be 1-32 of letters, digits, '-' and '_'", lambda v: _TOPIC.match(v) is not None),),
+        (
+            (
+                "must be 1 to 32 letters, digits, '-' or '_'",
+                lambda v: _TOPIC.match(v) is not None,
+            ),
+        ),
         schema=(("pattern", "^[A-Za-z0-9_-]{1,32}$"),),
     ),
 ]
@@ -62,36 +68,77 @@ Urgency = Literal["very-low", "low", "normal", "high"]
 
 
 class PushParty(Body):
-    """Whose devices are meant."""
+    """The parties whose devices receive the message."""
 
-    party_ids: Annotated[list[Uuid], Crowd]
-    external_references: list[ExternalReference] | None = None
+    party_ids: Annotated[list[Uuid], Crowd] = Field(
+        description="Party ids of persons and organisations"
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class PushRequest(Body):
-    """The same notification to all devices of some parties. ``topic``: a newer one of the same
-    topic takes the place of an older."""
+    """One notification to all devices of several parties.
 
-    party: PushParty
-    title: Line
-    message: Text
-    url: Link | None = None
-    topic: Topic | None = None
-    urgency: Urgency | None = None
-    ttl: Ttl | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    ``topic``: a newer message replaces an older one of the same topic.
+    """
+
+    example: ClassVar[Any] = {
+        "party": {"partyIds": ["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"]},
+        "title": "Sopor",
+        "message": "Sopkärlet töms i morgon.",
+    }
+
+    party: PushParty = Field(description="The recipient")
+    title: Line = Field(description="Title", examples=["Skolan i dag"])
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
+    url: Link | None = Field(
+        default=None, description="URL with more information", examples=["https://example.se"]
+    )
+    topic: Topic | None = Field(
+        default=None,
+        description="A newer message of the same topic replaces an older one",
+        examples=["skolan"],
+    )
+    urgency: Urgency | None = Field(
+        default=None, description="Urgency for the push service (RFC 8030)", examples=["normal"]
+    )
+    ttl: Ttl | None = Field(
+        default=None, description="Seconds that the push service keeps it", examples=[86400]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     def recipients(self) -> Iterator[Recipient]:
-        """In the order of the request; which devices they have is not known yet."""
+        """Iterate over the parties in the request's order; their devices are resolved later."""
         return (Recipient("", party_id) for party_id in self.party.party_ids)
 
     def content(self) -> dict[str, Any]:
-        """The members that history shows, without the recipients."""
-        said = self.model_dump(
+        """Return the members stored as content, without the recipients."""
+        content = self.model_dump(
             by_alias=True,
             exclude_none=True,
             include={
@@ -106,7 +153,7 @@ class PushRequest(Body):
             },
         )
         if self.party.external_references is not None:
-            said["party"] = {
+            content["party"] = {
                 "externalReferences": [pair.model_dump() for pair in self.party.external_references]
             }
-        return said
+        return content

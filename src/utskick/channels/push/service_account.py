@@ -1,5 +1,4 @@
-"""A Google service account: its key file, and the access token that a signed assertion is exchanged
-for (RFC 7523)."""
+"""Google service account: key file and access token by signed assertion (RFC 7523)."""
 
 from __future__ import annotations
 
@@ -14,23 +13,23 @@ import jwt
 from pydantic import SecretStr
 
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
-from utskick.outgoing.http_client import HttpRequest, Outgoing
+from utskick.outgoing.http_client import HttpClient, HttpRequest
 from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Token, TokenSource
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_TOKEN_URL: Final = "https://oauth2.googleapis.com/token"  # noqa: S105
-#: Seconds that an assertion is good; Google takes no more than an hour.
+_TOKEN_URL: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
+#: Lifetime of an assertion in seconds; Google accepts at most an hour.
 _LIFE: Final = 3600
 _UNREADABLE: Final = Misconfigured(
-    Reason("service-account", "the service account cannot be read, or holds no key")
+    Reason("service-account", "the service account file cannot be read or contains no valid key")
 )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceAccount:
-    """What of the key file is needed. ``token_uri``: where it is good."""
+    """Required members of the key file. ``token_uri``: the token endpoint it is valid for."""
 
     client_email: str
     private_key: str
@@ -39,15 +38,14 @@ class ServiceAccount:
 
     @staticmethod
     def parse(text: bytes) -> ServiceAccount:
-        """From the key file's JSON. Raises ``ValueError`` where it is none, without a word of what
-        was found."""
-        said = members(text)
+        """Parse the key file's JSON. Raises ``ValueError``, which reveals nothing of the input."""
+        fields = members(text)
         email, key, key_id, uri = (
-            said.get(n) for n in ("client_email", "private_key", "private_key_id", "token_uri")
+            fields.get(n) for n in ("client_email", "private_key", "private_key_id", "token_uri")
         )
         if not isinstance(email, str) or not isinstance(key, str):
             raise ValueError(
-                "must be the JSON of a service account: an object with client_email and private_key"
+                "must be a service account's JSON: an object with client_email and private_key"
             )
         return ServiceAccount(
             email,
@@ -56,13 +54,12 @@ class ServiceAccount:
             uri if isinstance(uri, str) else _TOKEN_URL,
         )
 
-    def prove(self) -> None:
-        """Raises ``ValueError`` where the key cannot sign."""
+    def verify(self) -> None:
+        """Raise ``ValueError`` if the key cannot sign."""
         self.assertion(self.token_uri, 0)
 
     def assertion(self, audience: str, now: float) -> str:
-        """RFC 7523 section 3, with the claims that Google asks for. Raises ``ValueError`` where the
-        key is none."""
+        """Sign an assertion (RFC 7523 section 3) with Google's claims. Raises ``ValueError``."""
         claims = {
             "iss": self.client_email,
             "scope": SCOPE,
@@ -74,26 +71,28 @@ class ServiceAccount:
         try:
             return jwt.encode(claims, self.private_key, algorithm="RS256", headers=headers)
         except (jwt.PyJWTError, TypeError, ValueError) as fault:
-            raise ValueError("must have an RSA key in PEM as its private_key") from fault
+            raise ValueError("private_key must be an RSA key in PEM") from fault
 
 
 class AssertedToken(Token):
-    """The token of one service account: its JSON, or the file, read anew for every token, so that
-    another key needs no restart."""
+    """Access token of a service account, given as JSON or as a file.
 
-    def __init__(self, source: Path | SecretStr, url: str | None, wire: Outgoing) -> None:
+    The file is read for every token, so that a rotated key takes effect without a restart.
+    """
+
+    def __init__(self, source: Path | SecretStr, url: str | None, wire: HttpClient) -> None:
         super().__init__(TokenSource(url or _TOKEN_URL, "", ""), wire)
         self._source = source
         self._url = url
 
     async def _fetch(self) -> str | Outcome:
         try:
-            self._call = await asyncio.to_thread(self._asked)
+            self._call = await asyncio.to_thread(self._token_request)
         except (OSError, ValueError):
             return _UNREADABLE
         return await super()._fetch()
 
-    def _asked(self) -> HttpRequest:
+    def _token_request(self) -> HttpRequest:
         source = self._source
         account = ServiceAccount.parse(
             source.read_bytes() if isinstance(source, Path) else source.get_secret_value().encode()

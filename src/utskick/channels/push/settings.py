@@ -1,5 +1,4 @@
-"""The push section of the settings: how long messages are kept for devices that are away, and the
-accounts."""
+"""Settings section ``[push]``: default time to live and provider accounts."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ from utskick.channels.push.service_account import ServiceAccount
 from utskick.channels.push.vapid import read_key
 from utskick.outgoing.address_guard import origin_of
 from utskick.outgoing.settings_types import (
-    UNSEEN,
+    REDACT_INPUT,
     AccountName,
     Address,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
     Section,
     fault_at,
@@ -34,7 +33,8 @@ def _host(text: str) -> str:
     name = text.lower()
     if _HOST.fullmatch(name) is None:
         raise ValueError(
-            "must be a name (push.example.com), all names below one (*.example.com), or * for every public one"
+            "must be a name (push.example.com), a wildcard for subdomains (*.example.com), or *"
+            " for every public host"
         )
     return name
 
@@ -49,13 +49,16 @@ def _origin(text: str) -> str:
 def _contact(text: str) -> str:
     if re.fullmatch(r"mailto:[^\s@]+@[^\s@]+|https://[^\s/]+\S*", text) is None:
         raise ValueError(
-            "must be a mailto: or an https: address at which the push service finds somebody"
+            "must be a mailto: or https: address at which a push service can reach the operator"
         )
     return text
 
 
 class _PushAccount(Section):
-    """What both kinds have. ``municipalities``: whose messages it carries, all where empty."""
+    """Settings common to both kinds. ``municipalities``: municipalities it serves, empty for all.
+
+    Times in seconds, ``rate`` in calls per second.
+    """
 
     priority: int = 1
     rate: float | None = Field(None, gt=0)
@@ -66,12 +69,11 @@ class _PushAccount(Section):
 
 
 class WebPushAccount(_PushAccount):
-    """Browsers. The key (P-256; PEM, or its 32 bytes in base64url) is the one whose public half web
-    pages subscribe with.
+    """Browsers, identified by a VAPID key (P-256, in PEM or as 32 bytes in base64url).
 
-    ``subject``: whom a push service can reach about us (RFC 8292 section 2.1). ``hosts`` and
-    ``origins``: see ``Endpoints``. ``resend_uncertain``: send once more where no answer came. A
-    device shows two that are alike as one, by their tag.
+    Web pages subscribe with its public half. ``subject``: contact address for push services (RFC
+    8292 section 2.1). ``hosts`` and ``origins``: see ``Endpoints``. ``resend_uncertain``: resend
+    when no response arrived; a device replaces a duplicate by its tag.
     """
 
     provider: Literal["webpush"]
@@ -94,23 +96,25 @@ class WebPushAccount(_PushAccount):
 
 
 def _service_account(secret: SecretStr) -> SecretStr:
-    ServiceAccount.parse(secret.get_secret_value().encode()).prove()
+    ServiceAccount.parse(secret.get_secret_value().encode()).verify()
     return secret
 
 
 class FcmAccount(HttpAccount):
-    """Apps, by a Firebase project. ``service_account_file``: the JSON key file of Google Cloud,
-    read anew whenever a token is fetched; or what is in it, as ``service_account``.
+    """Apps, by a Firebase project.
 
-    ``token_url``: where tokens are given out, if not where the file says. ``resend_uncertain``: as
-    for browsers.
+    ``service_account_file``: JSON key file of Google Cloud, read for every token; or its contents
+    in ``service_account``. ``token_url``: overrides the token endpoint named in the file.
+    ``resend_uncertain``: as for browsers.
     """
 
     provider: Literal["fcm"]
     url: Address = "https://fcm.googleapis.com"
-    project: Filled
+    project: NonEmpty
     service_account_file: Path | None = None
-    service_account: Annotated[SecretStr, AfterValidator(_service_account), UNSEEN] | None = None
+    service_account: Annotated[SecretStr, AfterValidator(_service_account), REDACT_INPUT] | None = (
+        None
+    )
     token_url: Address | None = None
     municipalities: tuple[str, ...] = ()
     resend_uncertain: bool = True
@@ -125,8 +129,10 @@ Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")
 
 
 class PushSettings(ChannelSection):
-    """``ttl``: seconds that a push service keeps a message for a device that is away, where the
-    request does not say."""
+    """Section ``[push]``.
+
+    ``ttl``: default time in seconds that a push service stores a message for an unreachable device.
+    """
 
     carried: ClassVar = frozenset({"ttl"})
 

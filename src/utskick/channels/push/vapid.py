@@ -1,4 +1,4 @@
-"""VAPID: how an application server says who it is (RFC 8292)."""
+"""VAPID: identification of application servers to push services (RFC 8292)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-#: Seconds that a token lives (RFC 8292 section 2: at most 24 hours), and how long before its end a
-#: new one is made.
+#: Lifetime of a token in seconds (RFC 8292 section 2: at most 24 hours), and how long before its
+#: expiry it is renewed.
 LIFE: Final = 12 * 3600
 MARGIN: Final = 3600
-#: How many push services are remembered.
+#: Number of push services whose tokens are cached.
 _ORIGINS: Final = 64
 
 
 def read_key(text: str) -> EllipticCurvePrivateKey:
-    """From PEM, or from the 32 bytes of the private key in base64url. Raises ``ValueError``, which
-    tells nothing of what was found."""
+    """Parse a private key in PEM, or as 32 bytes in base64url.
+
+    Raises ``ValueError``, which reveals nothing of the input.
+    """
     try:
         key = (
             load_pem_private_key(text.encode(), None)
@@ -43,7 +45,7 @@ def read_key(text: str) -> EllipticCurvePrivateKey:
         key = None
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise ValueError(
-            "must be a private key on P-256, in PEM without a password or as its 32 bytes in base64url"
+            "must be a P-256 private key, in PEM without a password or as 32 bytes in base64url"
         ) from None
     return key
 
@@ -56,8 +58,10 @@ def _from_octets(text: str) -> EllipticCurvePrivateKey:
 
 
 def from_base64url(text: str) -> bytes:
-    """RFC 7515 section 2, padding or not (and plain base64, as some libraries give it). Raises
-    ``ValueError``."""
+    """Decode base64url (RFC 7515 section 2) or base64, with or without padding.
+
+    Raises ``ValueError``.
+    """
     bare = text.rstrip("=")
     return b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
@@ -67,8 +71,7 @@ def to_base64url(octets: bytes) -> str:
 
 
 class Vapid:
-    """The identity of one account. ``key``: the key itself, or the file that it is read from when
-    it is first needed."""
+    """Identity of one account. ``key``: the key, or its file, which is read on first use."""
 
     def __init__(
         self,
@@ -79,30 +82,32 @@ class Vapid:
         self._key = key
         self._subject = subject
         self._clock = clock
-        self._made: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._headers: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     def authorization(self, origin: str) -> str:
-        """The Authorization header for a push service (RFC 8292 section 3). Raises ``OSError`` or
-        ``ValueError`` over the key file."""
-        now, made = self._clock(), self._made.get(origin)
-        if made is not None and made[0] > now:
-            return made[1]
+        """Return the Authorization header for a push service (RFC 8292 section 3), from a cache.
+
+        Raises ``OSError`` or ``ValueError`` if the key file is unusable.
+        """
+        now, cached = self._clock(), self._headers.get(origin)
+        if cached is not None and cached[0] > now:
+            return cached[1]
         key = self.key()
         claims = {"aud": origin, "exp": int(now) + LIFE, "sub": self._subject}
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         header = f"vapid t={jwt.encode(claims, key, algorithm='ES256')}, k={to_base64url(point)}"
-        self._made[origin] = now + LIFE - MARGIN, header
-        self._made.move_to_end(origin)
-        if len(self._made) > _ORIGINS:
-            self._made.popitem(last=False)
+        self._headers[origin] = now + LIFE - MARGIN, header
+        self._headers.move_to_end(origin)
+        if len(self._headers) > _ORIGINS:
+            self._headers.popitem(last=False)
         return header
 
     def refuse(self, origin: str) -> None:
-        """The push service did not take it: the next call gets a fresh one."""
-        self._made.pop(origin, None)
+        """Discard the cached header after the push service rejected it."""
+        self._headers.pop(origin, None)
 
     def key(self) -> EllipticCurvePrivateKey:
-        """Raises ``OSError`` or ``ValueError``."""
+        """Return the key. Raises ``OSError`` or ``ValueError``."""
         if isinstance(self._key, Path):
             self._key = read_key(self._key.read_text())
         return self._key

@@ -1,5 +1,4 @@
-"""Web Push: encrypted for one browser alone, handed to the push service that its subscription names
-(RFC 8030, RFC 8291)."""
+"""Web Push: end-to-end encrypted messages to a browser's push service (RFC 8030, RFC 8291)."""
 
 from __future__ import annotations
 
@@ -23,21 +22,19 @@ from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.domain.validators import is_clean
-from utskick.outgoing.address_guard import Guard, origin_of
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts, by_status
+from utskick.outgoing.address_guard import AddressGuard, origin_of
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(
-    Reason(
-        "forbidden-address", "the subscription names a push service that the settings do not allow"
-    )
+    Reason("forbidden-address", "the subscription's push service is not allowed by the settings")
 )
 _BROKEN: Final = Rejected(
-    Reason("broken-subscription", "nothing can be encrypted for the keys of the subscription")
+    Reason("broken-subscription", "the subscription's keys are not valid for encryption")
 )
-_KEY: Final = Misconfigured(Reason("vapid-key", "the VAPID key in the settings cannot be read"))
+_KEY: Final = Misconfigured(Reason("vapid-key", "the VAPID key in the settings cannot be loaded"))
 _ACCEPTED: Final = frozenset({200, 201, 202})
 _GONE: Final = frozenset({404, 410})
-#: The address is the subscription's, not ours: what a wrong one answers concerns this device only.
+#: Errors that concern this subscription's address only, not the account.
 _REFUSED: Final = frozenset({400, 405, 413, 415})
 _LONGEST_REFERENCE: Final = 512
 #: RFC 8291 section 3.2.
@@ -45,8 +42,10 @@ _AUTH_OCTETS: Final = 16
 
 
 def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
-    """For the device with these keys (base64url), with a key of its own for every message (RFC 8291
-    section 3). Raises ``ValueError``."""
+    """Encrypt for a device's keys (base64url) with an ephemeral key (RFC 8291 section 3).
+
+    Raises ``ValueError`` for invalid keys.
+    """
     point, secret = from_base64url(p256dh), from_base64url(auth)
     if len(secret) != _AUTH_OCTETS:
         raise ValueError("auth must be 16 octets")
@@ -61,16 +60,15 @@ def encrypt(plaintext: bytes, p256dh: str, auth: str) -> bytes:
 
 
 class WebPush:
-    """One VAPID identity. ``resolver``: what looks up the names of push services; the guard stands
-    before it."""
+    """Client of one VAPID identity. ``resolver``: address guard, for tests."""
 
-    def __init__(self, account: WebPushAccount, resolver: Guard | None = None) -> None:
+    def __init__(self, account: WebPushAccount, resolver: AddressGuard | None = None) -> None:
         self._endpoints = Endpoints(account.hosts, account.origins)
         self._vapid = Vapid(_key(account), account.subject)
-        self._wire = Outgoing(
+        self._wire = HttpClient(
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
-            resolver=resolver or Guard(ours=self._endpoints.ours),
+            resolver=resolver or AddressGuard(ours=self._endpoints.ours),
         )
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
@@ -83,7 +81,7 @@ class WebPush:
         except (OSError, ValueError):
             return _KEY
         try:
-            body = encrypt(notification.shown(), address["p256dh"], address["auth"])
+            body = encrypt(notification.encode(), address["p256dh"], address["auth"])
         except ValueError:
             return _BROKEN
         answer = await self._wire.call(
@@ -91,15 +89,14 @@ class WebPush:
                 "POST", str(url), body, {"Authorization": authorization, **_headers(notification)}
             )
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             return answer
         if answer.status in (401, 403):
             self._vapid.refuse(origin)
         return read(answer)
 
-    async def look(self, name: str) -> AccountHealth:
-        """Push services are known by their subscriptions only; what can be looked at is our own
-        key."""
+    async def check(self, name: str) -> AccountHealth:
+        """Load the VAPID key; the push services depend on the subscriptions."""
         try:
             self._vapid.key()
         except (OSError, ValueError):
@@ -107,7 +104,7 @@ class WebPush:
         return AccountHealth(
             name,
             True,
-            "the VAPID key can be used; which push services are called depends on the subscriptions",
+            "the VAPID key is valid; which push services are called depends on the subscriptions",
         )
 
     async def close(self) -> None:
@@ -117,12 +114,12 @@ class WebPush:
 def _key(account: WebPushAccount) -> EllipticCurvePrivateKey | Path:
     if account.vapid_private_key is not None:
         return read_key(account.vapid_private_key.get_secret_value())
-    assert account.vapid_private_key_file is not None  # the settings have been checked
+    assert account.vapid_private_key_file is not None  # validated with the settings
     return account.vapid_private_key_file
 
 
 def _headers(notification: Notification) -> dict[str, str]:
-    """RFC 8030 sections 5.2 to 5.4, RFC 8291 section 4."""
+    """Build the headers of RFC 8030 sections 5.2 to 5.4 and RFC 8291 section 4."""
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Encoding": "aes128gcm",
@@ -132,20 +129,20 @@ def _headers(notification: Notification) -> dict[str, str]:
     return {**headers, "Topic": notification.topic} if notification.topic else headers
 
 
-def read(answer: Answer) -> Outcome:
-    """RFC 8030 sections 5 and 7.3, RFC 8292 section 4.2."""
-    status, said = answer.status, str(answer.status)
+def read(answer: HttpResponse) -> Outcome:
+    """Map the response to an outcome (RFC 8030 sections 5 and 7.3, RFC 8292 section 4.2)."""
+    status, code = answer.status, str(answer.status)
     if status in _ACCEPTED:
         return Sent(_reference(answer.headers.get("Location")))
     if status in _GONE:
-        return gone(said)
+        return gone(code)
     if status in _REFUSED or 300 <= status < 400:
-        return Rejected(Reason("refused", "the push service refused the message", said))
+        return Rejected(Reason("refused", "the push service rejected the message", code))
     return by_status(answer)
 
 
 def _reference(location: str | None) -> str | None:
-    """The path of the push message resource (RFC 8030 section 5)."""
+    """Return the path of the push message resource (RFC 8030 section 5)."""
     try:
         path = urlsplit(location or "").path
     except ValueError:

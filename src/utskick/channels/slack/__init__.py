@@ -1,1 +1,1 @@
-"""Slack: chat.postMessage of the Web API."""
+"""Slack channel: chat.postMessage of the Web API."""

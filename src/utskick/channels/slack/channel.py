@@ -1,5 +1,4 @@
-"""The Slack channel: plans a request, chooses the municipality's account, posts with the request's
-token or the account's."""
+"""Slack channel: planning, and posting with the request's or the municipality's token."""
 
 from __future__ import annotations
 
@@ -28,23 +27,27 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 from utskick.outgoing.parsing import members
 
 _MIB: Final = 1_048_576
 
 
-class _OpenAccount:
-    """One account: its settings, and its connections."""
+class _OpenSlackAccount:
+    """An account with its HTTP client."""
 
     def __init__(self, name: str, settings: SlackAccount) -> None:
         self.name = name
         self.settings = settings
         self.token = settings.token.get_secret_value() if settings.token else None
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
-        self.wire = Outgoing(concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls)
+        self.wire = HttpClient(
+            concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls
+        )
 
-    async def post(self, method: str, token: str, body: Mapping[str, Any]) -> Answer | Outcome:
+    async def post(
+        self, method: str, token: str, body: Mapping[str, Any]
+    ) -> HttpResponse | Outcome:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json; charset=utf-8",
@@ -54,36 +57,39 @@ class _OpenAccount:
             HttpRequest("POST", f"{self.settings.url}/{method}", orjson.dumps(body), headers)
         )
 
-    async def look(self) -> AccountHealth:
-        """``auth.test`` says whether the token is good, and changes nothing; without one only the
-        address can be tried."""
+    async def check(self) -> AccountHealth:
+        """Call ``auth.test``, which only verifies the token; without one, request the address."""
         answer = await (
             self.post("auth.test", self.token, {})
             if self.token
             else self.wire.call(HttpRequest("GET", self.settings.url))
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             reason = getattr(answer, "reason", None)
             return AccountHealth(
-                self.name, False, reason.sentence if reason else "Slack does not answer"
+                self.name, False, reason.sentence if reason else "Slack does not respond"
             )
         if self.token is None:
             return AccountHealth(
-                self.name, True, f"Slack answers (HTTP {answer.status}); there is no token to try"
+                self.name,
+                True,
+                f"Slack responds (HTTP {answer.status}); no token is configured to verify",
             )
         ok = members(answer.body).get("ok") is True
         return AccountHealth(
             self.name,
             ok,
-            "Slack answers and takes the token"
+            "Slack responds and accepts the token"
             if ok
-            else "Slack answers, and does not take the token",
+            else "Slack responds, but rejects the token",
         )
 
 
 class SlackChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for Slack. A recipient's destination is a channel of Slack's, by
-    name or id."""
+    """Implementation of ``domain.channel.Channel`` for Slack.
+
+    A recipient's destination is the name or id of a Slack channel.
+    """
 
     name = "slack"
     message_type = "SLACK"
@@ -103,8 +109,8 @@ class SlackChannel(ChannelDefaults):
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
-        self._desks = {
-            name: _OpenAccount(name, account) for name, account in settings.accounts.items()
+        self._accounts = {
+            name: _OpenSlackAccount(name, account) for name, account in settings.accounts.items()
         }
         self.accounts = tuple(
             Account(n, a.provider, a.priority, a.concurrency, a.rate)
@@ -113,13 +119,14 @@ class SlackChannel(ChannelDefaults):
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, SlackRequest):
-            raise TypeError(f"{type(request).__name__} is no request for a message to Slack")
-        desk = self._desk_of(asked.municipality_id)
-        if desk is None:
+            raise TypeError(f"{type(request).__name__} is not a Slack request")
+        account = self._account_of(asked.municipality_id)
+        if account is None:
             raise NotBuilt(
-                "no Slack account is configured for this municipality; see the settings of [slack]"
+                "no Slack account is configured for this municipality; see section [slack] of the"
+                " settings"
             )
-        if request.token is None and desk.token is None:
+        if request.token is None and account.token is None:
             raise Invalid([Violation("token", "must not be blank")])
         return Plan(
             content={**request.content(), **({"_brought": True} if request.token else {})},
@@ -133,52 +140,51 @@ class SlackChannel(ChannelDefaults):
             secret=request.token.encode("ascii") if request.token else None,
         )
 
-    def _desk_of(self, municipality_id: str) -> _OpenAccount | None:
+    def _account_of(self, municipality_id: str) -> _OpenSlackAccount | None:
         name = self._settings.account_of(municipality_id)
-        return self._desks[name] if name is not None else None
+        return self._accounts[name] if name is not None else None
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        desk = self._desk_of(draft.municipality_id)
-        return (desk.name,) if desk and (desk.token or draft.content.get("_brought")) else ()
+        account = self._account_of(draft.municipality_id)
+        if account and (account.token or draft.content.get("_brought")):
+            return (account.name,)
+        return ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """See ``SlackAccount.deduplicates``."""
-        desk = self._desks.get(account)
-        return "resend" if desk and desk.settings.deduplicates else "hold"
+        opened = self._accounts.get(account)
+        return "resend" if opened and opened.settings.deduplicates else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        desk = self._desks.get(account)
-        if desk is None:
-            return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
+        opened = self._accounts.get(account)
+        if opened is None:
+            return Misconfigured(Reason("no-account", "the account is no longer configured"))
         brought = draft.content.get("_brought") is True
         if brought and not draft.secret:
-            # never another's token in its place: the message would come from somebody else, or go
-            # to another workspace
-            return Rejected(
-                Reason("no-token", "the token that came with the request has been erased")
-            )
-        token = draft.secret.decode("ascii") if brought and draft.secret else desk.token
+            # Never substitute the municipality's token: the message would come from another
+            # sender, or go to another workspace.
+            return Rejected(Reason("no-token", "the token of the request has been erased"))
+        token = draft.secret.decode("ascii") if brought and draft.secret else opened.token
         if token is None:
             return Misconfigured(
-                Reason("no-token", "the municipality's token is no longer in the settings")
+                Reason("no-token", "the municipality's token is no longer configured")
             )
-        answer = await desk.post("chat.postMessage", token, _body(draft, key))
-        return read(answer, brought=brought) if isinstance(answer, Answer) else answer
+        answer = await opened.post("chat.postMessage", token, _body(draft, key))
+        return read(answer, brought=brought) if isinstance(answer, HttpResponse) else answer
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
-        return {"channel": draft.recipient.destination, **shown}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        return {"channel": draft.recipient.destination, **visible}
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
+        return list(await asyncio.gather(*(account.check() for account in self._accounts.values())))
 
     async def close(self) -> None:
-        await asyncio.gather(*(desk.wire.close() for desk in self._desks.values()))
+        await asyncio.gather(*(account.wire.close() for account in self._accounts.values()))
 
 
 def _body(draft: Draft, key: UUID) -> dict[str, Any]:
-    """Slack's own defaults would turn names into mentions and addresses into previews; neither was
-    asked for."""
+    """Build the call, without Slack's defaults of linking names and unfurling addresses."""
     text = draft.content["message"]
     return {
         "channel": draft.recipient.destination,
@@ -193,4 +199,5 @@ def _body(draft: Draft, key: UUID) -> dict[str, Any]:
 
 
 def build(settings: SlackSettings) -> SlackChannel:
+    """Build the channel."""
     return SlackChannel(settings)

@@ -1,8 +1,10 @@
-"""The body of a Slack message (contract section 4.12)."""
+"""Request body of a Slack message (contract section 4.12)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
 
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
@@ -29,23 +31,50 @@ Message = Annotated[Text, Constraint(((_TOO_LONG, fits),), "must not be blank")]
 
 
 class SlackRequest(Body, title="SlackRequest"):
-    """``message`` is mrkdwn, passed on as it is: to escape ``& < >`` is the caller's part, since
-    only the caller knows which are markup.
+    """One message to a Slack channel.
 
-    ``token``: without one the municipality's own is used (quirk Q15).
+    ``message``: mrkdwn, passed on unchanged; the caller escapes ``& < >``, as only the caller knows
+    which are markup. ``token``: default the municipality's own (quirk Q15).
     """
 
-    token: Token | None = None
-    channel: Line
-    message: Message
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    example: ClassVar[Any] = {"channel": "#drift", "message": "Driftstopp i kväll klockan 20."}
+
+    token: Token | None = Field(
+        default=None,
+        description="Token of a bot; default: that of the municipality. It is stored encrypted "
+        "and never returned",
+    )
+    channel: Line = Field(description="Channel that the filter applies to", examples=["SMS"])
+    message: Message = Field(
+        description="Text in mrkdwn; the caller escapes `& < >`", examples=["Driftstopp i kväll"]
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows; the token is never one of them."""
+        """Return the members stored as content, which never include the token."""
         return self.model_dump(
             by_alias=True, exclude_none=True, include={"message", "priority", "department"}
         )

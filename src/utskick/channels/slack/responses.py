@@ -1,5 +1,4 @@
-"""Slack's answers to chat.postMessage: HTTP 200 whether it worked or not; the truth is in ``ok``,
-and the why in ``error``."""
+"""Slack's responses mapped to outcomes: always HTTP 200, with ``ok`` and ``error`` deciding."""
 
 from __future__ import annotations
 
@@ -15,157 +14,145 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success, members
 
 THROTTLED: Final = frozenset({"ratelimited", "rate_limited"})
 
-_FAULT: Final = Reason("provider-fault", "Slack had a fault of its own")
-#: Slack says of these that part of the call may have been carried out (promise 2: never a blind
-#: repeat).
+_FAULT: Final = Reason("provider-fault", "internal error at Slack")
+#: Errors after which part of the call may have been carried out (promise 2: no blind repeat).
 IN_DOUBT: Final = {"fatal_error": _FAULT, "internal_error": _FAULT}
 TEMPORARY: Final = {
     **dict.fromkeys(
         ("service_unavailable", "request_timeout"),
-        Reason("provider-fault", "Slack could not take the call"),
+        Reason("provider-fault", "Slack could not process the call"),
     ),
     "team_added_to_org": Reason(
-        "provider-fault", "the workspace is being moved to an organisation"
+        "provider-fault", "the workspace is being migrated to an organisation"
     ),
-    "message_limit_exceeded": Reason("provider-limit", "the workspace has sent too many messages"),
+    "message_limit_exceeded": Reason("provider-limit", "the workspace's message limit is reached"),
 }
 
-#: What is wrong with the token, or with what it may do.
+#: Errors of the token or its permissions.
 TOKEN: Final = frozenset(
     {
-        *(
-            "not_authed",
-            "invalid_auth",
-            "account_inactive",
-            "token_revoked",
-            "token_expired",
-            "missing_scope",
-            "no_permission",
-        ),
-        *(
-            "access_denied",
-            "accesslimited",
-            "not_allowed_token_type",
-            "org_login_required",
-            "two_factor_setup_required",
-        ),
-        *("team_access_not_granted", "enterprise_is_restricted"),
+        "not_authed",
+        "invalid_auth",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "missing_scope",
+        "no_permission",
+        "access_denied",
+        "accesslimited",
+        "not_allowed_token_type",
+        "org_login_required",
+        "two_factor_setup_required",
+        "team_access_not_granted",
+        "enterprise_is_restricted",
     }
 )
 
-_NOT_ALLOWED: Final = Reason("not-allowed", "the workspace does not let the app write there")
-_CONTENT: Final = Reason("refused-content", "Slack refused the form of the message")
+_NOT_ALLOWED: Final = Reason("not-allowed", "the workspace does not allow the app to post there")
+_CONTENT: Final = Reason("refused-content", "Slack rejected the message's format")
 PERMANENT: Final = {
     "channel_not_found": Reason(
-        "unknown-recipient", "Slack knows no such channel, or the app may not see it"
+        "unknown-recipient", "the channel does not exist, or is not visible to the app"
     ),
-    "user_not_found": Reason("unknown-recipient", "Slack knows no such person"),
+    "user_not_found": Reason("unknown-recipient", "the user does not exist"),
     "cannot_dm_bot": Reason(
-        "unknown-recipient", "the channel is that of an app, which takes no messages"
+        "unknown-recipient", "the channel belongs to an app, which does not accept messages"
     ),
     "not_in_channel": Reason("not-in-channel", "the app is not a member of the channel"),
     "is_archived": Reason("archived", "the channel is archived"),
     **dict.fromkeys(
         (
-            *(
-                "restricted_action",
-                "restricted_action_read_only_channel",
-                "restricted_action_thread_only_channel",
-            ),
-            *("ekm_access_denied", "messages_tab_disabled", "posting_to_general_channel_denied"),
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "ekm_access_denied",
+            "messages_tab_disabled",
+            "posting_to_general_channel_denied",
         ),
         _NOT_ALLOWED,
     ),
     **dict.fromkeys(
         (
-            *(
-                "msg_too_long",
-                "msg_blocks_too_long",
-                "no_text",
-                "invalid_blocks",
-                "invalid_blocks_format",
-                "too_many_attachments",
-            ),
-            *(
-                "invalid_arguments",
-                "invalid_arg_name",
-                "invalid_array_arg",
-                "invalid_charset",
-                "invalid_form_data",
-            ),
-            *("invalid_post_type", "missing_post_type", "invalid_json", "json_not_object"),
+            "msg_too_long",
+            "msg_blocks_too_long",
+            "no_text",
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "too_many_attachments",
+            "invalid_arguments",
+            "invalid_arg_name",
+            "invalid_array_arg",
+            "invalid_charset",
+            "invalid_form_data",
+            "invalid_post_type",
+            "missing_post_type",
+            "invalid_json",
+            "json_not_object",
         ),
         _CONTENT,
     ),
 }
 
-OURS: Final = dict.fromkeys(
+CONFIGURATION: Final = dict.fromkeys(
     ("unknown_method", "method_deprecated", "deprecated_endpoint"),
-    Reason(
-        "wrong-address", "the address of Slack in the settings does not know how to post a message"
-    ),
+    Reason("wrong-address", "the configured address of Slack does not offer chat.postMessage"),
 )
 
-#: Slack knows the ``client_msg_id`` again, but not what became of the first message that had it.
+#: Slack recognised the ``client_msg_id``, but not the result of the first call with it.
 DUPLICATE: Final = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
 
 
-def read(answer: Answer, *, brought: bool) -> Outcome:
-    """``brought``: the token came with the request."""
-    said = members(answer.body)
-    ts, error = said.get("ts"), said.get("error")
-    if said.get("ok") is True and taken(answer) and isinstance(ts, str) and ts:
+def read(answer: HttpResponse, *, brought: bool) -> Outcome:
+    """Map the response to an outcome. ``brought``: the token came with the request."""
+    fields = members(answer.body)
+    ts, error = fields.get("ts"), fields.get("error")
+    if fields.get("ok") is True and is_success(answer) and isinstance(ts, str) and ts:
         return Sent(ts, delivered=True)
-    if said.get("ok") is False and isinstance(error, str):
+    if fields.get("ok") is False and isinstance(error, str):
         return by_error(error, answer.retry_after, brought=brought)
     return by_status(answer)
 
 
 def by_error(error: str, retry_after: timedelta | None = None, *, brought: bool) -> Outcome:
-    """What an error word means. One that the tables lack is a no as well: ``ok`` is false, and
-    nothing was posted."""
+    """Map an error code; an unknown one is a rejection too, as nothing was posted."""
     if error in THROTTLED:
-        return Deferred(Reason("throttled", "Slack asked us to slow down", error), retry_after)
+        return Deferred(Reason("throttled", "Slack's rate limit was exceeded", error), retry_after)
     if error in TEMPORARY:
-        return Deferred(_said(TEMPORARY[error], error), retry_after)
+        return Deferred(_with_code(TEMPORARY[error], error), retry_after)
     if error in IN_DOUBT:
-        return Uncertain(_said(IN_DOUBT[error], error))
+        return Uncertain(_with_code(IN_DOUBT[error], error))
     if error in TOKEN:
-        return _refused_token(error, brought=brought)
-    if error in OURS:
-        return Misconfigured(_said(OURS[error], error))
+        return _rejected_token(error, brought=brought)
+    if error in CONFIGURATION:
+        return Misconfigured(_with_code(CONFIGURATION[error], error))
     if error in DUPLICATE:
         return Uncertain(
             Reason(
                 "duplicate",
-                "Slack has had this message before, and no longer knows what became of it",
+                "Slack received this message before, but no longer knows the result",
                 error,
             )
         )
-    return Rejected(
-        _said(PERMANENT.get(error, Reason("refused", "Slack refused the message")), error)
-    )
+    reason = PERMANENT.get(error, Reason("refused", "Slack rejected the message"))
+    return Rejected(_with_code(reason, error))
 
 
-def _refused_token(error: str, *, brought: bool) -> Outcome:
-    """Ours can be mended in the settings, and the message waits for that; that of a request stays
-    as it is."""
+def _rejected_token(error: str, *, brought: bool) -> Outcome:
+    """Reject if the token came with the request; ours can be corrected, so the message waits."""
     if brought:
-        return Rejected(
-            Reason("refused-token", "Slack refused the token that came with the request", error)
-        )
-    return Misconfigured(Reason("refused-token", "Slack refused the municipality's token", error))
+        return Rejected(Reason("refused-token", "Slack rejected the token of the request", error))
+    return Misconfigured(Reason("refused-token", "Slack rejected the municipality's token", error))
 
 
-def _said(reason: Reason, error: str) -> Reason:
-    return Reason(reason.code, reason.sentence, _shortened(error))
+def _with_code(reason: Reason, error: str) -> Reason:
+    return Reason(reason.code, reason.sentence, _printable(error))
 
 
-def _shortened(error: str) -> str:
-    """Slack's words are short; what is not is no word of Slack's."""
+def _printable(error: str) -> str:
+    """Return the error code, or "unreadable" if it does not look like one of Slack's."""
     return error if len(error) <= 64 and error.replace("_", "").isalnum() else "unreadable"

@@ -1,1 +1,1 @@
-"""SMS: GSM gateways over HTTP."""
+"""SMS channel: HTTP gateways (LINK, Telia, 46elks) and message centres over SMPP."""

@@ -1,4 +1,4 @@
-"""One provider account each: its settings, its provider, and the connections that both share."""
+"""Provider accounts: settings, provider and connection pool of each, behind one interface."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from utskick.channels.sms.settings import (
 from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
 from utskick.domain.channel import AccountHealth, Keep
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
 
 class SmsAccount(Protocol):
-    """What the channel knows of an account."""
+    """The channel's interface to one provider account."""
 
     @property
     def name(self) -> str: ...
@@ -36,10 +36,10 @@ class SmsAccount(Protocol):
     @property
     def provider(self) -> SmsProvider: ...
 
-    async def look(self) -> AccountHealth: ...
+    async def check(self) -> AccountHealth: ...
 
     def report_to(self, keep: Keep) -> None:
-        """Who keeps receipts that come over a connection of ours."""
+        """Set the callback that stores receipts received over the provider's own session."""
         ...
 
     async def start(self) -> None: ...
@@ -48,43 +48,43 @@ class SmsAccount(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpDesk:
-    """An account that is called over HTTP, and calls back over HTTP."""
+class HttpSmsAccount:
+    """An account called over HTTP; its delivery reports arrive as HTTP callbacks."""
 
     name: str
     settings: LinkAccount | TeliaAccount | ElksAccount
     provider: SmsProvider
-    wire: Outgoing
+    wire: HttpClient
 
-    async def look(self) -> AccountHealth:
+    async def check(self) -> AccountHealth:
         answer = await self.wire.call(HttpRequest("GET", self.settings.url))
-        if isinstance(answer, Answer):
-            return AccountHealth(self.name, True, f"the provider answers (HTTP {answer.status})")
+        if isinstance(answer, HttpResponse):
+            return AccountHealth(self.name, True, f"the provider responds (HTTP {answer.status})")
         reason = getattr(answer, "reason", None)
         return AccountHealth(
-            self.name, False, reason.sentence if reason else "the provider does not answer"
+            self.name, False, reason.sentence if reason else "the provider does not respond"
         )
 
     def report_to(self, keep: Keep) -> None:
-        """Its reports come in by the API."""
+        """Ignore the callback: delivery reports arrive through the HTTP API."""
 
     async def start(self) -> None:
-        """Connections are opened when there is something to send."""
+        """Do nothing: connections are opened on demand."""
 
     async def close(self) -> None:
         await self.wire.close()
 
 
 @dataclass(frozen=True, slots=True)
-class SmppDesk:
-    """An account that we are bound to."""
+class SmppSmsAccount:
+    """An account with a bound SMPP session."""
 
     name: str
     settings: SmppAccount
     provider: Smpp
 
-    async def look(self) -> AccountHealth:
-        return await self.provider.look()
+    async def check(self) -> AccountHealth:
+        return await self.provider.check()
 
     def report_to(self, keep: Keep) -> None:
         self.provider.report_to(keep)
@@ -96,22 +96,21 @@ class SmppDesk:
         await self.provider.close()
 
 
-def desk_of(name: str, account: Account, public_url: str | None) -> SmsAccount:
-    """``public_url``: where providers call us back."""
+def open_account(name: str, account: Account, public_url: str | None) -> SmsAccount:
+    """Build the account. ``public_url``: base address that providers send reports to."""
     if isinstance(account, SmppAccount):
-        return SmppDesk(name, account, Smpp(name, account))
+        return SmppSmsAccount(name, account, Smpp(name, account))
     timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-    wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+    wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
     if isinstance(account, LinkAccount):
-        return HttpDesk(name, account, LinkProvider(account, wire), wire)
+        return HttpSmsAccount(name, account, LinkProvider(account, wire), wire)
     if isinstance(account, TeliaAccount):
-        return HttpDesk(name, account, Telia(account, wire), wire)
-    return HttpDesk(
-        name, account, Elks(account, wire, _gate(name, account.receipt_secret, public_url)), wire
-    )
+        return HttpSmsAccount(name, account, Telia(account, wire), wire)
+    report_url = _report_url(name, account.receipt_secret, public_url)
+    return HttpSmsAccount(name, account, Elks(account, wire, report_url), wire)
 
 
-def _gate(name: str, secret: SecretStr | None, public_url: str | None) -> str | None:
+def _report_url(name: str, secret: SecretStr | None, public_url: str | None) -> str | None:
     if public_url is None or secret is None:
         return None
     return f"{public_url}/receipts/sms/{name}/{quote(secret.get_secret_value(), safe='')}"

@@ -1,5 +1,4 @@
-"""The SMS channel: plans a request, chooses among the provider accounts, sends, and reads their
-reports."""
+"""SMS channel: request planning, account selection, sending and delivery reports."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretStr
 
-from utskick.channels.sms.accounts import SmsAccount, desk_of
+from utskick.channels.sms.accounts import SmsAccount, open_account
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.requests import (
     ShortSmsBatchRequest,
@@ -62,36 +61,38 @@ FORMS: Final = (
 
 
 class SmsChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for SMS."""
+    """Implementation of ``domain.channel.Channel`` for SMS."""
 
     name = "sms"
     message_type = "SMS"
     integration = "SmsSender"
     forms: tuple[SendEndpoint, ...] = FORMS
 
-    def __init__(self, settings: SmsSettings, desks: Sequence[SmsAccount]) -> None:
+    def __init__(self, settings: SmsSettings, accounts: Sequence[SmsAccount]) -> None:
         self._settings = settings
-        self._desks = {
-            desk.name: desk for desk in sorted(desks, key=lambda desk: desk.settings.priority)
+        self._accounts = {
+            account.name: account
+            for account in sorted(accounts, key=lambda account: account.settings.priority)
         }
         self.accounts = tuple(
             Account(
-                desk.name,
-                desk.settings.provider,
-                desk.settings.priority,
-                desk.settings.concurrency,
-                desk.settings.rate,
-                desk.settings.reports,
+                account.name,
+                account.settings.provider,
+                account.settings.priority,
+                account.settings.concurrency,
+                account.settings.rate,
+                account.settings.reports,
             )
-            for desk in self._desks.values()
+            for account in self._accounts.values()
         )
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, SmsBody):
-            raise TypeError(f"{type(request).__name__} is no request for an SMS")
-        if not self._desks:
+            raise TypeError(f"{type(request).__name__} is not an SMS request")
+        if not self._accounts:
             raise NotBuilt(
-                "no SMS account is configured for this municipality; see the settings of [sms]"
+                "no SMS account is configured for this municipality; see section [sms] of the"
+                " settings"
             )
         text = with_line_feeds(request.message)
         size = measure(text)
@@ -102,7 +103,7 @@ class SmsChannel(ChannelDefaults):
             content=self._content(request, text),
             recipients=recipients,
             entries=entries,
-            priority=_lane(request),
+            priority=_queue_priority(request),
             department=request.department,
             reference=request.reference,
             send_at=request.send_at,
@@ -116,8 +117,11 @@ class SmsChannel(ChannelDefaults):
         attachments: Sequence[Attachment],  # noqa: ARG002
         asked: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
-        """Of what another channel's request hands over; ``plan`` has looked at our own.
-        ``_segmentLimit``: as ``completed`` left it."""
+        """Validate text length and sender of content from a routed request.
+
+        The channel's own requests are validated by ``plan``. ``_segmentLimit`` and ``_sender``
+        are members set by ``completed``.
+        """
         if "_sender" in content and "_segmentLimit" not in content:
             return []
         size, limit = (
@@ -125,22 +129,25 @@ class SmsChannel(ChannelDefaults):
             content.get("_segmentLimit", self._settings.segment_limit),
         )
         faults = [Violation("message", _too_long(size, limit))] if size.segments > limit else []
-        return faults + [Violation("sender", said) for said in sender_faults(content.get("sender"))]
+        return faults + [
+            Violation("sender", fault) for fault in sender_faults(content.get("sender"))
+        ]
 
     def completed(self, draft: Draft) -> Draft:
-        """``_sender`` for those who name none; the limit along with it where the text has still to
-        be measured (``_later``)."""
+        """Fill in the default sender, and the segment limit where the text is measured later.
+
+        The text is measured later where the draft is ``deferred``.
+        """
         content, settings = draft.content, self._settings
-        said: dict[str, Any] = (
+        defaults: dict[str, Any] = (
             {} if "sender" in content or content.get("_sender") else {"_sender": settings.sender}
         )
-        if "_later" in content and "_segmentLimit" not in content:
-            said["_segmentLimit"] = settings.segment_limit
-        return replace(draft, content={**content, **said}) if said else draft
+        if draft.deferred and "_segmentLimit" not in content:
+            defaults["_segmentLimit"] = settings.segment_limit
+        return replace(draft, content={**content, **defaults}) if defaults else draft
 
     def _content(self, request: SmsBody, text: str) -> dict[str, Any]:
-        """As history shows it; ``_sender`` is the sender of those who named none, and is not
-        shown."""
+        """Build the content stored with the message; ``_sender`` holds the default sender."""
         content: dict[str, Any] = {"message": text}
         if request.sender is not None:
             content["sender"] = request.sender
@@ -156,13 +163,13 @@ class SmsChannel(ChannelDefaults):
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         return tuple(
-            desk.name
-            for desk in self._desks.values()
-            if desk.provider.carries(draft.recipient.destination)
+            account.name
+            for account in self._accounts.values()
+            if account.provider.supports(draft.recipient.destination)
         )
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        return "resend" if self._desks[account].settings.deduplicates else "hold"
+        return "resend" if self._accounts[account].settings.deduplicates else "hold"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         content = draft.content
@@ -177,61 +184,59 @@ class SmsChannel(ChannelDefaults):
             with_line_feeds(content["message"]),
             content.get("priority") == "HIGH",
         )
-        return await self._desks[account].provider.send(sms, key)
+        return await self._accounts[account].provider.send(sms, key)
 
     def read_receipt(self, hook: ProviderCallback) -> list[Receipt]:
-        desk = self._desks.get(hook.account)
-        if desk is None or not _proves(hook, desk.settings.receipt_secret):
-            raise Unauthorized(
-                "the report does not show the secret of the account it claims to come from"
-            )
-        return desk.provider.read_report(hook)
+        account = self._accounts.get(hook.account)
+        if account is None or not _is_authentic(hook, account.settings.receipt_secret):
+            raise Unauthorized("the report does not carry the receipt secret of the named account")
+        return account.provider.read_report(hook)
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         party = {
             **({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}),
-            **shown.pop("party", {}),
+            **visible.pop("party", {}),
         }
         return {
             **({"party": party} if party else {}),
-            **shown,
+            **visible,
             "mobileNumber": draft.recipient.destination,
         }
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(desk.look() for desk in self._desks.values())))
+        return list(await asyncio.gather(*(account.check() for account in self._accounts.values())))
 
     def report_to(self, keep: Keep) -> None:
-        """Before ``start``: who keeps the receipts that providers give over a session of ours, as
-        SMPP's do.
+        """Set the callback that stores receipts of session-based providers (SMPP).
 
-        ``keep(account, receipts)`` returns when they are on disk; only then is the provider told
-        that they were taken. It raises where that is not possible now, and the provider tells them
-        again. Where nobody keeps them, the provider is asked to keep them itself.
+        Call it before ``start``. ``keep(account, receipts)`` returns when the receipts are on disk;
+        only then are they acknowledged to the provider. If it raises, or if no callback is set, the
+        provider is asked to redeliver them.
         """
-        for desk in self._desks.values():
-            desk.report_to(keep)
+        for account in self._accounts.values():
+            account.report_to(keep)
 
     async def start(self) -> None:
-        await asyncio.gather(*(desk.start() for desk in self._desks.values()))
+        await asyncio.gather(*(account.start() for account in self._accounts.values()))
 
     async def close(self) -> None:
-        await asyncio.gather(*(desk.close() for desk in self._desks.values()))
+        await asyncio.gather(*(account.close() for account in self._accounts.values()))
 
 
 def build(settings: SmsSettings) -> SmsChannel:
+    """Build the channel with one account per configured provider account."""
     return SmsChannel(
         settings,
         [
-            desk_of(name, account, settings.public_url)
+            open_account(name, account, settings.public_url)
             for name, account in settings.accounts.items()
         ],
     )
 
 
-def _lane(request: SmsBody) -> Priority:
-    """A batch waits behind single messages: its HIGH is their NORMAL."""
+def _queue_priority(request: SmsBody) -> Priority:
+    """Map the request's priority to a queue; batches rank one step below single messages."""
     if request.many:
         return Priority.NORMAL if request.priority == "HIGH" else Priority.BULK
     return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
@@ -239,7 +244,10 @@ def _lane(request: SmsBody) -> Priority:
 
 def _too_long(size: Measure, limit: int) -> str:
     advice = f" {size.notice}" if size.notice else ""
-    return f"takes {size.segments} SMS segments ({size.encoding}, {size.units} characters), and the limit is {limit}.{advice}"
+    return (
+        f"takes {size.segments} SMS segments ({size.encoding}, {size.units} characters);"
+        f" the limit is {limit}.{advice}"
+    )
 
 
 def _remarks(size: Measure) -> dict[str, Any]:
@@ -247,13 +255,13 @@ def _remarks(size: Measure) -> dict[str, Any]:
     return {**remarks, "notice": size.notice} if size.notice else remarks
 
 
-def _proves(hook: ProviderCallback, secret: SecretStr | None) -> bool:
-    """The secret stands in the path, or as the password of HTTP Basic."""
+def _is_authentic(hook: ProviderCallback, secret: SecretStr | None) -> bool:
+    """Compare the secret, given in the path or as the HTTP Basic password, in constant time."""
     if secret is None:
         return False
-    shown = hook.secret if hook.secret is not None else _password(hook.headers)
-    return shown is not None and hmac.compare_digest(
-        shown.encode("utf-8", "surrogatepass"), secret.get_secret_value().encode()
+    presented = hook.secret if hook.secret is not None else _password(hook.headers)
+    return presented is not None and hmac.compare_digest(
+        presented.encode("utf-8", "surrogatepass"), secret.get_secret_value().encode()
     )
 
 

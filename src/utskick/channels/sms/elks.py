@@ -1,4 +1,4 @@
-"""46elks: a form over HTTP Basic; the report comes to the address that each message names."""
+"""46elks: form posts with HTTP Basic; reports go to the address named in each message."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import basic, members, moment, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import basic, is_success, members, moment
 
 REPORTS: Final = {"sent": Report.SENT, "delivered": Report.DELIVERED, "failed": Report.FAILED}
-_FAILED: Final = Reason("not-delivered", "the provider reports that the message failed", "failed")
+_FAILED: Final = Reason("not-delivered", "the provider reports that delivery failed", "failed")
 
 
 class Elks:
-    """One account at 46elks. ``gate``: where reports are to come, None where we have no address for
-    them."""
+    """One account at 46elks.
 
-    def __init__(self, account: ElksAccount, wire: Outgoing, gate: str | None) -> None:
+    ``report_url``: address for delivery reports, None if the service has no public address.
+    """
+
+    def __init__(self, account: ElksAccount, wire: HttpClient, report_url: str | None) -> None:
         self._wire = wire
-        self._gate = gate
-        # The version at the end of the address may be there or not.
+        self._report_url = report_url
+        # The configured address may or may not end with the API version.
         self._url = account.url.removesuffix("/a1") + "/a1/sms"
         login = basic(account.username, account.password.get_secret_value())
         self._headers = {
@@ -36,32 +38,30 @@ class Elks:
             "Accept": "application/json",
         }
 
-    def carries(self, number: str) -> bool:  # noqa: ARG002
+    def supports(self, number: str) -> bool:  # noqa: ARG002 (protocol signature)
         return True
 
     async def send(self, sms: Sms, key: UUID) -> Outcome:
         form = {"from": sms.sender, "to": sms.number, "message": sms.text}
-        if self._gate is not None:
-            form["whendelivered"] = f"{self._gate}?delivery={key}"
+        if self._report_url is not None:
+            form["whendelivered"] = f"{self._report_url}?delivery={key}"
         answer = await self._wire.call(
             HttpRequest("POST", self._url, urlencode(form).encode("ascii"), self._headers)
         )
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
-        said = dict(parse_qsl(hook.body.decode("utf-8", "replace")))
-        key, reference, word = (
-            parse_id(hook.query.get("delivery", "")),
-            said.get("id"),
-            said.get("status"),
-        )
-        if word is None or (key is None and reference is None):
+        fields = dict(parse_qsl(hook.body.decode("utf-8", "replace")))
+        key = parse_id(hook.query.get("delivery", ""))
+        reference, status = fields.get("id"), fields.get("status")
+        if status is None or (key is None and reference is None):
             raise Unreadable(
-                "a delivery report is a form with status, and with id or the delivery in its address"
+                "a delivery report must be a form with status, and with id or with the query"
+                " parameter delivery"
             )
-        report = REPORTS.get(word, Report.UNKNOWN)
-        at = moment(said.get("delivered"))
-        # 46elks writes its times in UTC, without saying so.
+        report = REPORTS.get(status, Report.UNKNOWN)
+        at = moment(fields.get("delivered"))
+        # 46elks reports times in UTC without an offset.
         at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
         return [
             Receipt(
@@ -75,9 +75,9 @@ class Elks:
         ]
 
 
-def _read(answer: Answer) -> Outcome:
+def _read(answer: HttpResponse) -> Outcome:
     reference = members(answer.body).get("id")
-    if taken(answer) and isinstance(reference, str) and reference:
+    if is_success(answer) and isinstance(reference, str) and reference:
         return Sent(reference)
     if answer.status == 403 and b"credit" in answer.body.lower():
         return Misconfigured(

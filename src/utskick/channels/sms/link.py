@@ -1,5 +1,4 @@
-"""LINK Mobility ("LINK Common"): JSON over HTTP Basic; the truth is in ``resultCode``, also in a
-200 answer."""
+"""LINK Mobility ("LINK Common"): JSON with HTTP Basic; ``resultCode`` decides, also in a 200."""
 
 from __future__ import annotations
 
@@ -23,27 +22,28 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import basic, members, moment, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import basic, is_success, members, moment
 
 DELIVERED: Final = frozenset({1001, 1007})
-#: 1011 ("billed OK and sent to operator") is a yes; 1010 ("expired, no delivery report") is a no.
+#: 1011 ("billed OK and sent to operator") is an acceptance; 1010 ("expired, no delivery report")
+#: is a failure.
 ACCEPTED: Final = DELIVERED | {1000, 1005, 1008, 1011, 1012, 1013}
 
 TEMPORARY: Final = {
-    0: Reason("provider-fault", "the provider had an unknown fault"),
-    1: Reason("no-route", "the provider has no route to the operator for the moment"),
-    3: Reason("throttled", "the provider asked us to slow down"),
-    4: Reason("provider-timeout", "the provider's own work took too long"),
-    6: Reason("operator-fault", "the operator had a fault"),
-    105: Reason("provider-fault", "the provider had an internal fault"),
+    0: Reason("provider-fault", "unknown error at the provider"),
+    1: Reason("no-route", "the provider has no route to the operator at the moment"),
+    3: Reason("throttled", "the provider's rate limit was exceeded"),
+    4: Reason("provider-timeout", "a time-out occurred inside the provider's system"),
+    6: Reason("operator-fault", "error at the mobile operator"),
+    105: Reason("provider-fault", "internal error at the provider"),
     106300: Reason("no-gate", "the provider has no gate to send through"),
     106301: Reason("no-gate", "the provider's gate is unavailable"),
     1004: Reason("mobile-full", "the phone's memory is full"),
-    2107: Reason("temporarily-blocked", "the number is blocked for the moment"),
+    2107: Reason("temporarily-blocked", "the number is temporarily blocked"),
 }
 
-_BLOCKED: Final = Reason("blocked", "the number cannot be sent to")
+_BLOCKED: Final = Reason("blocked", "messages cannot be sent to this number")
 PERMANENT: Final = {
     2: Reason("no-route", "the provider has no route to this number"),
     5: Reason("unknown-operator", "the provider does not know the number's operator"),
@@ -51,30 +51,28 @@ PERMANENT: Final = {
     1003: Reason("deleted", "the message was deleted at the operator"),
     1006: Reason("not-delivered", "the operator did not deliver the message"),
     1009: Reason("not-delivered", "the operator billed the message but did not deliver it"),
-    1010: Reason("expired", "the message expired, and the operator never reported on it"),
+    1010: Reason("expired", "the message expired without a report from the operator"),
     **dict.fromkeys((2100, 2101, 2102), _BLOCKED),
-    2103: Reason("blocked", "the operator blocks this kind of message to the number"),
-    2104: Reason("unknown-recipient", "the operator knows no such subscriber"),
+    2103: Reason("blocked", "the operator blocks this type of message to the number"),
+    2104: Reason("unknown-recipient", "the operator has no such subscriber"),
     2105: Reason("blocked", "the number is blocked"),
-    2106: Reason("unknown-recipient", "the number is not a number to the provider"),
+    2106: Reason("unknown-recipient", "the provider does not accept the number as valid"),
 }
 
-_SENDER: Final = Reason("refused-sender", "the provider refused the sender of the message")
+_SENDER: Final = Reason("refused-sender", "the provider rejected the sender name")
 _CHARGING: Final = Reason("refused-charging", "the provider could not charge the account")
-_ENCODING: Final = Reason(
-    "refused-encoding", "the provider cannot read the encoding of the message"
-)
-_CONTENT: Final = Reason("refused-content", "the provider refused the form of the message")
-OURS: Final = {
-    104: Reason("provider-configuration", "the account is wrongly set up at the provider"),
+_ENCODING: Final = Reason("refused-encoding", "the provider rejected the message's encoding")
+_CONTENT: Final = Reason("refused-content", "the provider rejected the message's format")
+CONFIGURATION: Final = {
+    104: Reason("provider-configuration", "the account is not configured correctly"),
     **dict.fromkeys(range(2000, 2004), _SENDER),
     **dict.fromkeys(range(2200, 2208), _CHARGING),
     **dict.fromkeys(range(3000, 3003), _ENCODING),
-    4000: Reason("refused-reports", "the provider cannot report delivery on this account"),
+    4000: Reason("refused-reports", "delivery reports are not available on this account"),
     **dict.fromkeys(range(4001, 4008), _CONTENT),
-    106000: Reason("provider-account", "the provider does not know what to do with the account"),
-    106100: Reason("refused-login", "the provider refused our login"),
-    106101: Reason("refused-login", "the login may not send"),
+    106000: Reason("provider-account", "the provider cannot process the account"),
+    106100: Reason("refused-login", "the provider rejected the credentials"),
+    106101: Reason("refused-login", "the credentials are not authorised to send"),
     106200: Reason("provider-account", "platform_id is missing or unknown"),
     106201: Reason("provider-account", "partner_id is missing or unknown"),
     106202: Reason("provider-account", "the account's currency is missing or unknown"),
@@ -82,42 +80,40 @@ OURS: Final = {
 
 
 def by_code(code: int, reference: str | None, *, polite: bool = True) -> Outcome:
-    """What a result code says of a message that was just handed over."""
+    """Map the result code of a submission to an outcome."""
     if code in ACCEPTED:
         return Sent(reference, delivered=code in DELIVERED)
     if code in TEMPORARY:
-        return Deferred(_said(TEMPORARY[code], code))
+        return Deferred(_with_code(TEMPORARY[code], code))
     if code in PERMANENT:
-        return Rejected(_said(PERMANENT[code], code), polite=polite)
-    if code in OURS:
-        return Misconfigured(_said(OURS[code], code))
+        return Rejected(_with_code(PERMANENT[code], code), polite=polite)
+    if code in CONFIGURATION:
+        return Misconfigured(_with_code(CONFIGURATION[code], code))
     return Uncertain(
-        Reason(
-            "unknown-code",
-            "the provider answered with a code that its table does not have",
-            str(code),
-        )
+        Reason("unknown-code", "the provider returned an undocumented result code", str(code))
     )
 
 
 def by_report(code: int) -> tuple[Report, Reason | None]:
-    """What a result code says in a delivery report. A temporary one is not the last word: the
-    operator may try again."""
+    """Map the result code of a delivery report to a report and its reason.
+
+    A temporary code yields ``UNKNOWN``: the operator may still deliver the message.
+    """
     if code in ACCEPTED:
         return (Report.DELIVERED if code in DELIVERED else Report.SENT), None
-    failing = PERMANENT.get(code) or OURS.get(code)
-    if failing:
-        return Report.FAILED, _said(failing, code)
-    passing = TEMPORARY.get(
-        code, Reason("unknown-code", "the provider reported a code that its table does not have")
+    permanent = PERMANENT.get(code) or CONFIGURATION.get(code)
+    if permanent:
+        return Report.FAILED, _with_code(permanent, code)
+    temporary = TEMPORARY.get(
+        code, Reason("unknown-code", "the provider reported an undocumented result code")
     )
-    return Report.UNKNOWN, _said(passing, code)
+    return Report.UNKNOWN, _with_code(temporary, code)
 
 
 class LinkProvider:
     """One account at LINK."""
 
-    def __init__(self, account: LinkAccount, wire: Outgoing) -> None:
+    def __init__(self, account: LinkAccount, wire: HttpClient) -> None:
         self._account = account
         self._wire = wire
         self._url = f"{account.url}/sms/send"
@@ -127,14 +123,14 @@ class LinkProvider:
             "Accept": "application/json",
         }
 
-    def carries(self, number: str) -> bool:  # noqa: ARG002
+    def supports(self, number: str) -> bool:  # noqa: ARG002 (protocol signature)
         return True
 
     async def send(self, sms: Sms, key: UUID) -> Outcome:
         answer = await self._wire.call(
             HttpRequest("POST", self._url, orjson.dumps(self._body(sms, key)), self._headers)
         )
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
     def _body(self, sms: Sms, key: UUID) -> dict[str, Any]:
         return {
@@ -151,17 +147,17 @@ class LinkProvider:
         }
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
-        said = members(hook.body)
-        code, message_id, ref = said.get("resultCode"), said.get("id"), said.get("refId")
+        fields = members(hook.body)
+        code, message_id, ref = fields.get("resultCode"), fields.get("id"), fields.get("refId")
         key = parse_id(ref) if isinstance(ref, str) else None
-        reference = _whole(message_id) if isinstance(message_id, str) else None
+        reference = _message_id(message_id) if isinstance(message_id, str) else None
         if type(code) is not int or (key is None and reference is None):
             raise Unreadable(
-                "a delivery report is a JSON object with resultCode, and with refId or id"
+                "a delivery report must be a JSON object with resultCode, and with refId or id"
             )
-        at = moment(said.get("timestamp"))
+        at = moment(fields.get("timestamp"))
         report, reason = by_report(code)
-        # A time without a zone is left out: LINK does not say which zone it would be.
+        # A time without an offset is dropped: LINK does not document its time zone.
         return [
             Receipt(
                 "link",
@@ -174,21 +170,22 @@ class LinkProvider:
         ]
 
 
-def _read(answer: Answer) -> Outcome:
-    said = members(answer.body)
-    code, message_id = said.get("resultCode"), said.get("messageId")
-    if type(code) is int and (taken(answer) or (answer.status == 400 and code not in ACCEPTED)):
-        return by_code(
-            code, _whole(message_id) if isinstance(message_id, str) else None, polite=taken(answer)
-        )
+def _read(answer: HttpResponse) -> Outcome:
+    fields = members(answer.body)
+    code, message_id = fields.get("resultCode"), fields.get("messageId")
+    if type(code) is int and (
+        is_success(answer) or (answer.status == 400 and code not in ACCEPTED)
+    ):
+        reference = _message_id(message_id) if isinstance(message_id, str) else None
+        return by_code(code, reference, polite=is_success(answer))
     return by_status(answer)
 
 
-def _whole(message_id: str) -> str | None:
-    """The id of the message of which this is the id of a part (``abc$0``, ``abc$1``)."""
-    stem, mark, part = message_id.rpartition("$")
-    return (stem if mark and part.isdigit() else message_id) or None
+def _message_id(part_id: str) -> str | None:
+    """Strip the part number from the id of a message part (``abc$0``, ``abc$1``)."""
+    stem, separator, part = part_id.rpartition("$")
+    return (stem if separator and part.isdigit() else part_id) or None
 
 
-def _said(reason: Reason, code: int) -> Reason:
+def _with_code(reason: Reason, code: int) -> Reason:
     return Reason(reason.code, reason.sentence, str(code))

@@ -1,4 +1,4 @@
-"""What the channel knows of a provider, and the words they share."""
+"""Interface of SMS providers, and the message value passed to them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from utskick.domain.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """One SMS as every provider takes it: ``number`` in E.164, ``urgent`` where the caller said
-    HIGH."""
+    """One SMS in provider-neutral form.
+
+    ``number``: E.164. ``urgent``: the caller requested priority HIGH.
+    """
 
     sender: str
     number: str
@@ -22,16 +24,16 @@ class Sms:
 
 
 class SmsProvider(Protocol):
-    """One provider account, spoken to."""
+    """Client of one provider account."""
 
-    def carries(self, number: str) -> bool:
-        """Whether the provider delivers to this number (E.164)."""
+    def supports(self, number: str) -> bool:
+        """Return whether the provider delivers to this number (E.164)."""
         ...
 
     async def send(self, sms: Sms, key: UUID) -> Outcome:
-        """One attempt; ``key`` goes along where the protocol has room for it."""
+        """Make one attempt; ``key`` is passed on where the protocol has a field for it."""
         ...
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
-        """A report whose origin has been verified. Raises ``Unreadable``."""
+        """Parse a delivery report whose origin is verified. Raises ``Unreadable``."""
         ...

@@ -1,5 +1,4 @@
-"""The bodies of an SMS and of a batch of them, with the municipality in the path and in the short
-form without."""
+"""Request bodies of single and batch SMS, in the full and the short form (contract 0.1)."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
@@ -33,8 +32,10 @@ Crowd = crowd(MOST_PARTIES)
 
 
 def _national(text: str) -> str:
-    """A number in E.164. The plain mobile number goes a short way: reading 100 000 of them as *any*
-    number takes seconds."""
+    """Convert a Swedish or international number to E.164.
+
+    Plain Swedish mobile numbers skip the general parser, which would take seconds for 100 000.
+    """
     bare = text.replace(" ", "").replace("-", "")
     number = "+46" + bare[1:] if _PLAIN_MOBILE.match(bare) else national_to_msisdn(text)
     if number is None:
@@ -46,41 +47,72 @@ Number = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_national
 
 
 class SmsBody(Body):
-    """What all four forms say; each of them tells to whom."""
+    """Members common to the four request forms; subclasses add the recipients."""
 
     many: ClassVar[bool]
 
-    sender: SenderId | None = None
-    message: Text
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    sender: SenderId | None = Field(default=None, description="Sender; default: as configured")
+    message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @abstractmethod
     def recipients(self) -> Iterator[Recipient]:
-        """In the order of the request."""
+        """Iterate over the recipients in the request's order."""
 
     def references(self) -> Sequence[dict[str, Any]] | None:
-        """The external references, where the form has any."""
+        """Return the external references, or None if the form has no such member."""
         return None
 
 
 class SmsParty(Body, title="SmsRequestParty"):
-    """Who the one recipient is."""
+    """Identity of the single recipient."""
 
-    party_id: Uuid | None = None
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class SmsRequest(SmsBody):
     """One SMS (contract section 4.1)."""
 
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "+46701740605",
+        "message": "Skolan är stängd i dag.",
+    }
+
     many = False
 
-    party: SmsParty | None = None
-    mobile_number: Msisdn
+    party: SmsParty | None = Field(default=None, description="The recipient")
+    mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
 
     def recipients(self) -> Iterator[Recipient]:
         yield Recipient(self.mobile_number, self.party.party_id if self.party else None)
@@ -91,19 +123,37 @@ class SmsRequest(SmsBody):
 
 
 class SmsBatchParty(Body, title="SmsBatchRequestParty"):
-    """One of many recipients."""
+    """One recipient of a batch."""
 
-    party_id: Uuid | None = None
-    mobile_number: Msisdn
-    reference: Reference | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
 
 
 class SmsBatchRequest(SmsBody):
-    """The same SMS to many (contract section 4.2)."""
+    """One SMS to many recipients (contract section 4.2)."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [
+            {"mobileNumber": "+46701740605", "reference": "rad-1"},
+            {"mobileNumber": "+46701740606", "reference": "rad-2"},
+        ],
+    }
 
     many = True
 
-    parties: Annotated[list[SmsBatchParty], Crowd]
+    parties: Annotated[list[SmsBatchParty], Crowd] = Field(description="Recipients")
 
     def recipients(self) -> Iterator[Recipient]:
         return (
@@ -113,31 +163,57 @@ class SmsBatchRequest(SmsBody):
 
 
 class ShortSmsRequest(SmsBody):
-    """One SMS in the short form (contract section 0.1): national numbers, and people by any id."""
+    """One SMS in the short form (contract section 0.1): national numbers, any person identifier."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "mobileNumber": "0701740605",
+        "personId": "435rfret45",
+        "message": "Skolan är stängd i dag.",
+    }
 
     many = False
 
-    person_id: Person | None = None
-    mobile_number: Number
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
+    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
 
     def recipients(self) -> Iterator[Recipient]:
         yield Recipient(self.mobile_number, self.person_id)
 
 
 class ShortSmsBatchParty(Body):
-    """One of many recipients, in the short form."""
+    """One recipient of a batch, in the short form."""
 
-    person_id: Person | None = None
-    mobile_number: Number
-    reference: Reference | None = None
+    person_id: Person | None = Field(
+        default=None,
+        description="Id of a person, chosen by the calling system",
+        examples=["435rfret45"],
+    )
+    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
 
 
 class ShortSmsBatchRequest(SmsBody):
-    """The same SMS to many, in the short form."""
+    """One SMS to many recipients, in the short form."""
+
+    example: ClassVar[Any] = {
+        "sender": "Sundsvall",
+        "message": "Skolan är stängd i dag.",
+        "parties": [{"mobileNumber": "0701740605", "personId": "435rfret45"}],
+    }
 
     many = True
 
-    parties: Annotated[list[ShortSmsBatchParty], Crowd]
+    parties: Annotated[list[ShortSmsBatchParty], Crowd] = Field(description="Recipients")
 
     def recipients(self) -> Iterator[Recipient]:
         return (

@@ -1,5 +1,4 @@
-"""How many SMS a text takes, and where it is cut: 3GPP TS 23.038 (alphabets) and TS 23.040 section
-9.2.3.24 (concatenation)."""
+"""SMS segmentation: 3GPP TS 23.038 (alphabets), TS 23.040 section 9.2.3.24 (concatenation)."""
 
 from __future__ import annotations
 
@@ -9,11 +8,16 @@ from typing import Final, Literal
 
 #: TS 23.038 section 6.2.1, the default alphabet in the order of its codes, without the escape
 #: (0x1B).
-BASIC: Final = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-#: TS 23.038 section 6.2.1.1: each costs two septets, the escape and itself.
+BASIC: Final = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ"
+    " !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+#: TS 23.038 section 6.2.1.1: each character takes two septets, the escape and its code.
 EXTENSION: Final = "\f^{}\\[~]|€"
 
-#: What word processors put in where a key of the keyboard was pressed, and what that key says.
+#: Typographic characters inserted by word processors, and their GSM-7 equivalents.
 TYPOGRAPHIC: Final = {
     **dict.fromkeys("‘’‚‛′´`‹›", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
@@ -26,7 +30,7 @@ TYPOGRAPHIC: Final = {
 _ESCAPE: Final = "\x1b"
 _ESCAPES: Final = {ord(ch): _ESCAPE + ch for ch in EXTENSION}
 _PLAIN: Final = str.maketrans(TYPOGRAPHIC)
-_SAYABLE: Final = frozenset(BASIC + EXTENSION)
+_GSM_CHARACTERS: Final = frozenset(BASIC + EXTENSION)
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 
 Encoding = Literal["GSM-7", "UCS-2"]
@@ -34,8 +38,11 @@ Encoding = Literal["GSM-7", "UCS-2"]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """``units``: septets or UTF-16 units, which is what a segment counts. ``notice``: advice to the
-    sender, None where there is none."""
+    """Size of a text.
+
+    ``units``: septets (GSM-7) or UTF-16 code units (UCS-2), which is what segments are measured
+    in. ``notice``: advice to the sender, or None.
+    """
 
     encoding: Encoding
     units: int
@@ -45,8 +52,11 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class _Alphabet:
-    """``alone``, ``joined``: units in a text of one segment, and in each of several. ``opens``: the
-    first units of pairs."""
+    """Segment capacity of an encoding, in units.
+
+    ``alone``: capacity of a single segment. ``joined``: capacity of each segment of several.
+    ``opens``: range of units that begin a pair, which is never split.
+    """
 
     encoding: Encoding
     alone: int
@@ -59,28 +69,28 @@ _UCS: Final = _Alphabet("UCS-2", 70, 67, ("\ud800", "\udbff"))
 
 
 def with_line_feeds(text: str) -> str:
-    """The only change that a text goes through: each line ends with one LF, which every phone and
-    both alphabets know."""
+    """Normalise line ends to LF, the only change made to a text."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def foreign(text: str) -> list[str]:
-    """The characters that GSM-7 cannot say, each once, in the order of the text."""
-    return [ch for ch in dict.fromkeys(text) if ch not in _SAYABLE]
+    """Return the distinct characters that GSM-7 lacks, in the order of the text."""
+    return [ch for ch in dict.fromkeys(text) if ch not in _GSM_CHARACTERS]
 
 
 def measure(text: str) -> Measure:
+    """Compute encoding, length and number of segments of a text."""
     text = with_line_feeds(text)
-    strangers = foreign(text)
-    alphabet, units = _spell(text, gsm=not strangers)
+    unsupported = foreign(text)
+    alphabet, units = _to_units(text, gsm=not unsupported)
     segments = len(_cut(units, alphabet))
-    return Measure(alphabet.encoding, len(units), segments, _notice(text, strangers, segments))
+    return Measure(alphabet.encoding, len(units), segments, _notice(text, unsupported, segments))
 
 
 def split(text: str) -> list[str]:
-    """The text of each segment; joined they are the text (with its line ends as LF)."""
+    """Return the text of each segment; concatenated they equal the text with LF line ends."""
     text = with_line_feeds(text)
-    alphabet, units = _spell(text, gsm=not foreign(text))
+    alphabet, units = _to_units(text, gsm=not foreign(text))
     pieces = _cut(units, alphabet)
     if alphabet is _GSM:
         return [piece.replace(_ESCAPE, "") for piece in pieces]
@@ -90,16 +100,18 @@ def split(text: str) -> list[str]:
     ]
 
 
-def _spell(text: str, *, gsm: bool) -> tuple[_Alphabet, str]:
-    """The text as one character per unit: escapes written out, or code points beyond the first
-    plane as their two surrogates."""
+def _to_units(text: str, *, gsm: bool) -> tuple[_Alphabet, str]:
+    """Expand the text to one character per unit.
+
+    GSM-7 escapes are written out; code points beyond the first plane become two surrogates.
+    """
     if gsm:
         return _GSM, text.translate(_ESCAPES)
     return _UCS, _ASTRAL.sub(_surrogates, text)
 
 
-def _surrogates(found: re.Match[str]) -> str:
-    offset = ord(found[0]) - 0x10000
+def _surrogates(match: re.Match[str]) -> str:
+    offset = ord(match[0]) - 0x10000
     return chr(0xD800 + (offset >> 10)) + chr(0xDC00 + (offset & 0x3FF))
 
 
@@ -117,13 +129,16 @@ def _cut(units: str, alphabet: _Alphabet) -> list[str]:
     return pieces
 
 
-def _notice(text: str, strangers: list[str], segments: int) -> str | None:
-    if not strangers or any(ch not in TYPOGRAPHIC for ch in strangers):
+def _notice(text: str, unsupported: list[str], segments: int) -> str | None:
+    if not unsupported or any(ch not in TYPOGRAPHIC for ch in unsupported):
         return None
-    _, units = _spell(text.translate(_PLAIN), gsm=True)
-    names = ", ".join(f"U+{ord(ch):04X} ({ch})" for ch in strangers)
-    without = len(_cut(units, _GSM))
-    return f"{names} can only be said in UCS-2, which takes {_count(segments)}; with plain characters instead it would be {_count(without)}."
+    _, units = _to_units(text.translate(_PLAIN), gsm=True)
+    names = ", ".join(f"U+{ord(ch):04X} ({ch})" for ch in unsupported)
+    plain_segments = len(_cut(units, _GSM))
+    return (
+        f"{names} requires UCS-2 encoding, {_count(segments)}; with plain characters the text"
+        f" would take {_count(plain_segments)}."
+    )
 
 
 def _count(segments: int) -> str:

@@ -1,5 +1,4 @@
-"""The sender's name on the phone: 3–11 characters, å ä ö written as a a o, the rest as the GSM-7
-basic alphabet says it."""
+"""Alphanumeric sender ID: 3–11 characters of the GSM-7 basic alphabet, å ä ö sent as a a o."""
 
 from __future__ import annotations
 
@@ -17,28 +16,34 @@ _BASIC: Final = frozenset(BASIC)
 
 
 def cleaned(text: str) -> str:
-    """The name as it goes out (contract section 5.1)."""
+    """Return the sender ID as transmitted (contract section 5.1)."""
     return text.translate(_SWEDISH)
 
 
 def sender_faults(text: str | None) -> list[str]:
-    """Every rule that it breaks; none named is none broken. Its length is that of the text before
-    the letters were exchanged."""
+    """Return every violated rule; none for None.
+
+    The length is checked before the Swedish letters are replaced.
+    """
     if text is None:
         return []
     faults = []
     if not SHORTEST <= len(text) <= LONGEST:
         faults.append(f"size must be between {SHORTEST} and {LONGEST}")
-    unsayable = [ch for ch in dict.fromkeys(cleaned(text)) if ch not in _BASIC or not is_clean(ch)]
-    if unsayable:
-        codes = ", ".join(f"U+{ord(ch):04X}" for ch in unsayable[:LONGEST])
+    unsupported = [
+        ch for ch in dict.fromkeys(cleaned(text)) if ch not in _BASIC or not is_clean(ch)
+    ]
+    if unsupported:
+        codes = ", ".join(f"U+{ord(ch):04X}" for ch in unsupported[:LONGEST])
         faults.append(
-            f"must hold only characters of the GSM-7 basic alphabet, which {codes} is not part of"
+            "must contain only characters of the GSM-7 basic alphabet, which does not include"
+            f" {codes}"
         )
     return faults
 
 
 def sender_id(text: str) -> str:
+    """Validate and clean a sender ID, for use as a pydantic validator."""
     if faults := sender_faults(text):
         raise broken(*faults)
     return cleaned(text)

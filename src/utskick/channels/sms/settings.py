@@ -1,5 +1,4 @@
-"""The SMS section of the settings: who the sender is, how long a text may be, and the provider
-accounts."""
+"""Settings section ``[sms]``: default sender, segment limit and provider accounts."""
 
 from __future__ import annotations
 
@@ -13,22 +12,21 @@ from utskick.outgoing.settings_types import (
     AccountName,
     Address,
     ChannelSection,
-    Filled,
     HttpAccount,
+    NonEmpty,
     Secret,
-    Trusting,
+    TlsSection,
 )
 
-#: TS 23.040 section 9.2.3.24.1: the number of parts is one octet.
+#: TS 23.040 section 9.2.3.24.1: the number of segments is one octet.
 MOST_SEGMENTS: Final = 255
 
 
 class _SmsAccount(HttpAccount):
-    """What every SMS account has.
+    """Settings common to the HTTP accounts.
 
-    ``deduplicates``: the operator says that this gateway knows a reference of ours again and then
-    sends nothing. ``receipt_secret``: what the provider must show when it reports to us; without it
-    every report is refused.
+    ``deduplicates``: the gateway recognises our reference and discards repeats. ``receipt_secret``:
+    secret that the provider's reports must carry; without it every report is refused.
     """
 
     deduplicates: bool = False
@@ -36,7 +34,7 @@ class _SmsAccount(HttpAccount):
 
     @property
     def reports(self) -> bool:
-        """Whether reports can come: without a secret every one of them is refused."""
+        """Whether delivery reports can be accepted: they require a receipt secret."""
         return self.receipt_secret is not None
 
 
@@ -44,10 +42,10 @@ class LinkAccount(_SmsAccount):
     """LINK Mobility, LINK Common."""
 
     provider: Literal["link"]
-    username: Filled
+    username: NonEmpty
     password: Secret
-    platform_id: Filled
-    partner_id: Filled
+    platform_id: NonEmpty
+    partner_id: NonEmpty
     delivery_reports: bool = True
 
 
@@ -56,14 +54,15 @@ class TeliaAccount(_SmsAccount):
 
     provider: Literal["telia"]
     token_url: Address
-    client_id: Filled
+    client_id: NonEmpty
     client_secret: Secret
 
     @model_validator(mode="after")
     def _carries_no_reference(self) -> Self:
         if self.deduplicates:
             raise ValueError(
-                "deduplicates cannot be true: Telia's protocol carries no reference to know a message by"
+                "deduplicates must not be true: Telia's protocol carries no reference to"
+                " recognise a message by"
             )
         return self
 
@@ -72,7 +71,7 @@ class ElksAccount(_SmsAccount):
     """46elks."""
 
     provider: Literal["46elks"]
-    username: Filled
+    username: NonEmpty
     password: Secret
 
 
@@ -82,19 +81,18 @@ def _octets(text: str) -> str:
     return text
 
 
-class SmppAccount(Trusting):
-    """A message centre over SMPP 3.4, bound as transceiver. Times in seconds, ``rate`` in messages
-    a second.
+class SmppAccount(TlsSection):
+    """SMPP 3.4 message centre, bound as transceiver. Times in seconds, ``rate`` per second.
 
-    ``security``: TLS, unless "plain" is said. ``window``: requests on their way at a time, and so
-    the account's concurrency. ``enquire_link``: how often the session is asked whether it lives.
-    ``source_ton``, ``source_npi``: what the sender is called to be (SMPP 3.4 sections 5.2.5 and
-    5.2.6); 5 and 0 for a name. ``long_messages``: in segments with a user data header, or whole as
-    message_payload. ``deduplicates`` as for the others.
+    ``security``: TLS unless "plain". ``window``: outstanding requests, and so the account's
+    concurrency. ``enquire_link``: interval of the keep-alive. ``source_ton``, ``source_npi``: type
+    and numbering plan of the sender address (SMPP 3.4 sections 5.2.5 and 5.2.6); 5 and 0 for an
+    alphanumeric sender. ``long_messages``: segments with a user data header, or one
+    message_payload. ``deduplicates``: as for HTTP accounts.
     """
 
     provider: Literal["smpp"]
-    host: Filled
+    host: NonEmpty
     port: int = Field(ge=1, le=65535)
     security: Literal["tls", "plain"] = "tls"
     system_id: Annotated[str, Field(min_length=1, max_length=15), AfterValidator(_octets)]
@@ -112,9 +110,9 @@ class SmppAccount(Trusting):
     deduplicates: bool = False
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _is_consistent(self) -> Self:
         if (given := self.one_of("ca_file", "ca")) and self.security == "plain":
-            raise ValueError(f"{given} has no meaning where security is plain")
+            raise ValueError(f"{given} must not be set where security is plain")
         if "\x00" in self.password.get_secret_value():
             raise ValueError("password must not contain the character NUL")
         return self
@@ -129,11 +127,11 @@ class SmppAccount(Trusting):
 
     @property
     def receipt_secret(self) -> None:
-        """Its reports come over its own session; one that comes in by HTTP is nobody's."""
+        """None: reports arrive over the SMPP session, and HTTP callbacks are refused."""
         return
 
     def tls(self) -> ssl.SSLContext | None:
-        """As for the others, but None where nothing is to be secured."""
+        """Return the TLS context, or None where security is plain."""
         if self.security == "plain":
             return None
         return super().tls() or ssl.create_default_context()
@@ -145,11 +143,14 @@ Account = Annotated[
 
 
 class SmsSettings(ChannelSection):
-    """``sender``: of those who name none. ``public_url``: where providers can call us back, such as
-    https://utskick.example.se."""
+    """Section ``[sms]``.
+
+    ``sender``: default for requests without one. ``public_url``: base address that providers send
+    reports to, such as https://utskick.example.se.
+    """
 
     carried: ClassVar = frozenset({"sender", "segment_limit"})
-    #: Where the service is, and so where receipts come in, whoever sends.
+    #: Address of this service, independent of the sending unit.
     fixed: ClassVar = frozenset({"public_url"})
 
     sender: SenderId = "Utskick"

@@ -1,5 +1,7 @@
-"""Telia SmsSenderPremium 1.0.0: Swedish mobile numbers only; no reference goes in, no message id
-and no report come out."""
+"""Telia SmsSenderPremium 1.0.0.
+
+Swedish mobile numbers only; the protocol has no client reference, message id or delivery report.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,15 @@ from utskick.domain.channel import ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
 from utskick.domain.recipient import is_swedish_mobile
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, by_status
-from utskick.outgoing.parsing import members, taken
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
+from utskick.outgoing.parsing import is_success, members
 from utskick.outgoing.token import Token, TokenSource
 
 
 class Telia:
     """One account at Telia."""
 
-    def __init__(self, account: TeliaAccount, wire: Outgoing) -> None:
+    def __init__(self, account: TeliaAccount, wire: HttpClient) -> None:
         self._wire = wire
         self._url = f"{account.url}/sendSms"
         self._token = Token(
@@ -31,10 +33,10 @@ class Telia:
             wire,
         )
 
-    def carries(self, number: str) -> bool:
+    def supports(self, number: str) -> bool:
         return is_swedish_mobile(number)
 
-    async def send(self, sms: Sms, key: UUID) -> Outcome:  # noqa: ARG002
+    async def send(self, sms: Sms, key: UUID) -> Outcome:  # noqa: ARG002 (protocol signature)
         body = orjson.dumps(
             {
                 "originator": sms.sender,
@@ -44,13 +46,12 @@ class Telia:
             }
         )
         answer = await self._post(body)
-        if isinstance(answer, Answer) and answer.status == 401:
-            # A 401 was not sent: the token ended before its time, and a second try with a new one
-            # doubles nothing.
+        if isinstance(answer, HttpResponse) and answer.status == 401:
+            # 401 means not sent: the token expired early, so one retry with a new token is safe.
             answer = await self._post(body)
-        return _read(answer) if isinstance(answer, Answer) else answer
+        return _read(answer) if isinstance(answer, HttpResponse) else answer
 
-    async def _post(self, body: bytes) -> Answer | Outcome:
+    async def _post(self, body: bytes) -> HttpResponse | Outcome:
         token = await self._token.get()
         if not isinstance(token, str):
             return token
@@ -60,25 +61,25 @@ class Telia:
             "Accept": "application/json",
         }
         answer = await self._wire.call(HttpRequest("POST", self._url, body, headers))
-        if isinstance(answer, Answer) and answer.status == 401:
+        if isinstance(answer, HttpResponse) and answer.status == 401:
             self._token.refuse(token)
         return answer
 
     def read_report(self, hook: ProviderCallback) -> list[Receipt]:
         raise Unreadable(
-            f"the account {hook.account} has no delivery reports: Telia's protocol knows none"
+            f"account {hook.account} has no delivery reports: Telia's protocol does not offer them"
         )
 
 
-def _read(answer: Answer) -> Outcome:
-    if taken(answer):
+def _read(answer: HttpResponse) -> Outcome:
+    if is_success(answer):
         return Sent()
     if answer.status == 400:
         details = members(answer.body).get("technicalDetails")
         root = details.get("rootCode") if isinstance(details, dict) else None
         return Rejected(
             Reason(
-                "refused", "the provider refused the message", None if root is None else str(root)
+                "refused", "the provider rejected the message", None if root is None else str(root)
             )
         )
     return by_status(answer)

@@ -1,1 +1,1 @@
-"""Physical letters: a print batch handed over to a printing house as files."""
+"""Snail mail channel: physical letters, handed over to a printing house in print batches."""

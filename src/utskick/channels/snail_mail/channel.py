@@ -1,21 +1,20 @@
-"""Physical letters: collected in a print batch, handed over to a printing house as files.
+"""Snail mail channel: letters are collected in a print batch and handed over as files.
 
-The stored content of a letter, which another channel may also lay down for this one
-(``content["_legs"]["snail_mail"]``):
+The stored content of a letter, which another channel may also hand over (``domain.leg``):
 
-- ``department``: required; ``folderName``, ``deviation``: as the request has them;
-- ``attachments``: one member for each attachment of the draft, in its order: ``{"filename",
-"contentType", "digest", "envelopeType"?}``;
-- ``subject``, ``text``: a letter that is set from text; ``coverPage``: true for an address page
-before the PDFs;
-- ``_sentBy``: who asked for it, where the store knows.
+- ``department``: required; ``folderName``, ``deviation``: as in the request;
+- ``attachments``: one member for each attachment of the draft, in order: ``{"filename",
+  "contentType", "digest", "envelopeType"?}``;
+- ``subject``, ``text``: a letter typeset from text; ``coverPage``: true for an address page before
+  the PDFs;
+- ``_sentBy``: the requester, where known.
 
-The destination of its recipient is the JSON of an address as the contract writes it (``firstName``
-… ``country``, ``organizationName``, ``organizationNumber``), or "" where the party's address is
-looked up.
+The recipient's destination is the JSON of an address in the contract's form (``firstName`` …
+``country``, ``organizationName``, ``organizationNumber``), or "" if the party's address is looked
+up.
 
-The content of a hand-over: ``batchId``, ``sequence`` (1 for the batch's first), ``sentBy``,
-``municipalityId``, ``department``.
+Members of a hand-over's content: ``batchId``, ``sequence`` (1 for the first of a batch),
+``sentBy``, ``municipalityId``, ``department``.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from pydantic import BaseModel
 from utskick.channels.snail_mail import planning
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.letters import Bench
+from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import (
@@ -43,8 +42,8 @@ from utskick.channels.snail_mail.settings import (
     SnailMailSettings,
 )
 from utskick.channels.snail_mail.settings import Account as AccountSettings
-from utskick.channels.snail_mail.storage import StorageFault, StorageLocation, patient
-from utskick.channels.snail_mail.typesetting import Undrawable
+from utskick.channels.snail_mail.storage import StorageFault, StorageLocation, with_timeouts
+from utskick.channels.snail_mail.typesetting import MissingGlyphs
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import (
     Account,
@@ -77,47 +76,48 @@ FORMS: Final = (
 )
 _PROTECTED: Final = Reason(
     "undeliverable-protected-identity",
-    "the person has a protected identity: a letter is not addressed automatically",
+    "the person has a protected identity; letters are not addressed automatically",
 )
 _NOWHERE: Final = Reason(
-    "undeliverable-no-address", "there is no address for the recipient in the register"
+    "undeliverable-no-address", "the register has no address for the recipient"
 )
 _INCOMPLETE: Final = Reason(
-    "undeliverable-incomplete-address", "the recipient's address in the register is not whole"
+    "undeliverable-incomplete-address", "the recipient's address in the register is incomplete"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _House:
-    """One account: its settings, the way there, and where its letters are put together."""
+class _PrintingHouse:
+    """An account with its storage and letter composer."""
 
     name: str
     settings: AccountSettings
-    place: StorageLocation
-    bench: Bench
+    location: StorageLocation
+    composer: LetterComposer
 
-    async def look(self) -> AccountHealth:
+    async def check(self) -> AccountHealth:
         try:
             async with (
                 asyncio.timeout(self.settings.connect_timeout + 5),
-                patient(self.place, self.settings.read_timeout) as target,
+                with_timeouts(self.location, self.settings.read_timeout) as target,
             ):
                 await target.names("")
         except StorageFault as fault:
             return AccountHealth(self.name, False, fault.reason.sentence)
         except TimeoutError:
-            return AccountHealth(self.name, False, "the printing house did not answer in time")
-        return AccountHealth(self.name, True, "the printing house's folder can be read")
+            return AccountHealth(self.name, False, "the printing house did not respond in time")
+        return AccountHealth(self.name, True, "the printing house's folder is readable")
 
 
 class SnailMailChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for physical letters."""
+    """Implementation of ``domain.channel.Channel`` for physical letters."""
 
     name = "snail_mail"
     message_type = "SNAIL_MAIL"
+    titled = True
     integration = "SnailmailSender"
     forms: tuple[SendEndpoint, ...] = FORMS
-    #: A whole batch is addressed before anything of it is handed over.
+    #: A whole batch is prepared before the hand-over begins.
     ahead = 500
 
     def __init__(self, settings: SnailMailSettings, neighbours: Neighbours) -> None:
@@ -125,34 +125,30 @@ class SnailMailChannel(ChannelDefaults):
         self.gathering = BatchPolicy(
             "snail-mail/batch/{batchId}",
             "triggerSnailMailBatchProcessing",
-            "Close a print batch: it is handed over to the printing house",
+            "Close a print batch and hand it over to the printing house",
             timedelta(seconds=settings.close_after),
         )
         self._directory = neighbours.directory
-        self._inspection = PreflightClient(settings.limits)
-        #: Where no printing house has been set up for a municipality: its PDFs are looked at all
-        #: the same.
-        self._no_house = Bench(PROFILES["postnord-v2"], self._inspection)
+        self._preflight = PreflightClient(settings.limits)
+        #: Checks the PDFs of municipalities without a printing house.
+        self._default_composer = LetterComposer(PROFILES["postnord-v2"], self._preflight)
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._houses = {name: self._house(name, account) for name, account in ordered}
         self.accounts = tuple(
             Account(name, a.provider, a.priority, a.concurrency, a.rate) for name, a in ordered
         )
 
-    def _house(self, name: str, account: AccountSettings) -> _House:
-        return _House(
-            name,
-            account,
-            _place(account),
-            Bench(self._settings.profile(account.profile), self._inspection),
-        )
+    def _house(self, name: str, account: AccountSettings) -> _PrintingHouse:
+        composer = LetterComposer(self._settings.profile(account.profile), self._preflight)
+        return _PrintingHouse(name, account, _location(account), composer)
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, SnailMailRequest):
-            raise TypeError(f"{type(request).__name__} is no request for a letter")
+            raise TypeError(f"{type(request).__name__} is not a letter request")
         if self._house_of(asked.municipality_id) is None:
             raise NotBuilt(
-                "no printing house is configured for this municipality; see the settings of [snail_mail]"
+                "no printing house is configured for this municipality; see section [snail_mail] of"
+                " the settings"
             )
         return planning.plan(request, asked)
 
@@ -160,18 +156,18 @@ class SnailMailChannel(ChannelDefaults):
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
     ) -> list[Violation]:
         house = self._house_of(asked.municipality_id)
-        bench = house.bench if house else self._no_house
+        composer = house.composer if house else self._default_composer
         try:
-            found = await asyncio.gather(*(bench.look(attachment) for attachment in attachments))
+            results = await asyncio.gather(*(composer.check(each) for each in attachments))
             violations = [
-                Violation(f"attachments[{i}]", said)
-                for i, one in enumerate(found)
-                for said in one.findings
+                Violation(f"attachments[{i}]", finding)
+                for i, result in enumerate(results)
+                for finding in result.findings
             ]
-            return violations + await _text_faults(content, bench)
+            return violations + await _text_faults(content, composer)
         except OSError as fault:
             raise Unavailable(
-                "attachments cannot be opened at the moment; try again later"
+                "attachments cannot be checked at the moment; try again later"
             ) from fault
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
@@ -181,36 +177,35 @@ class SnailMailChannel(ChannelDefaults):
             return Gathered(draft.frozen)
         if draft.recipient.destination:
             return Gathered(Addressee.read(orjson.loads(draft.recipient.destination)).freeze())
-        return await self._looked_up(draft)
+        return await self._with_registered_address(draft)
 
-    async def _looked_up(self, draft: Draft) -> Prepared:
-        """A protected identity is never printed from the register, not even where the PDF carries
-        an address of its own."""
-        carried = planning.carries_address(draft.content)
-        nobody: Prepared = Gathered(Addressee().freeze()) if carried else Rejected(_NOWHERE)
+    async def _with_registered_address(self, draft: Draft) -> Prepared:
+        """Look up the party's address.
+
+        A protected identity is rejected even where the PDF shows an address of its own.
+        """
+        shows_address = planning.carries_address(draft.content)
+        unknown: Prepared = Gathered(Addressee().freeze()) if shows_address else Rejected(_NOWHERE)
         if draft.recipient.party_id is None:
-            return nobody
-        found = await self._directory.address(draft.municipality_id, draft.recipient.party_id)
-        if isinstance(found, Deferred):
-            return found
-        if found is Hidden.PROTECTED:
+            return unknown
+        address = await self._directory.address(draft.municipality_id, draft.recipient.party_id)
+        if isinstance(address, Deferred):
+            return address
+        if address is Hidden.PROTECTED:
             return Rejected(_PROTECTED)
-        if isinstance(found, Hidden):
-            return nobody
-        addressee = Addressee.registered(found)
-        return (
-            Rejected(_INCOMPLETE)
-            if addressee.faults() and not carried
-            else Gathered(addressee.freeze())
-        )
+        if isinstance(address, Hidden):
+            return unknown
+        addressee = Addressee.registered(address)
+        if addressee.faults() and not shows_address:
+            return Rejected(_INCOMPLETE)
+        return Gathered(addressee.freeze())
 
     def able(self, draft: Draft) -> tuple[str, ...]:
-        """One at most. What is known of a hand-over lies at the house that was begun with: another
-        one could only print it again."""
+        """Return the municipality's printing house only, as a second one could print it again."""
         house = self._house_of(draft.municipality_id)
         return (house.name,) if house else ()
 
-    def _house_of(self, municipality_id: str) -> _House | None:
+    def _house_of(self, municipality_id: str) -> _PrintingHouse | None:
         served = (
             h
             for h in self._houses.values()
@@ -219,34 +214,32 @@ class SnailMailChannel(ChannelDefaults):
         return next(served, None)
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """A hand-over that is asked for again only finishes what is unfinished
-        (``handover.py``)."""
+        """Always resend: a repeated hand-over only completes what is missing (``handover.py``)."""
         return "resend"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
-        """The hand-over of a print batch. A letter alone is never sent: ``prepare`` gathers it."""
+        """Hand over a print batch; ``prepare`` gathers single letters, which are never sent."""
         if draft.letters is None:
             raise TypeError("a letter is handed over with its print batch")
         house = self._houses.get(account)
         if house is None:
-            return Misconfigured(
-                Reason("no-account", "the settings have no such printing house any more")
-            )
+            return Misconfigured(Reason("no-account", "the printing house is no longer configured"))
         try:
-            async with patient(house.place, house.settings.read_timeout) as target:
-                return await HandOver(target, self._settings.layout, house.bench, key).run(draft)
+            async with with_timeouts(house.location, house.settings.read_timeout) as target:
+                hand_over = HandOver(target, self._settings.layout, house.composer, key)
+                return await hand_over.run(draft)
         except StorageFault as fault:
             return fault.outcome()
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = {name: value for name, value in draft.content.items() if not name.startswith("_")}
+        visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}
         if draft.letters is not None:
-            return shown
-        if "attachments" in shown:
-            shown["attachments"] = listed(shown["attachments"], draft.attachments)
+            return visible
+        if "attachments" in visible:
+            visible["attachments"] = listed(visible["attachments"], draft.attachments)
         party = {
             **({"partyId": draft.recipient.party_id} if draft.recipient.party_id else {}),
-            **shown.pop("party", {}),
+            **visible.pop("party", {}),
         }
         address = (
             orjson.loads(draft.recipient.destination)
@@ -256,40 +249,43 @@ class SnailMailChannel(ChannelDefaults):
         return {
             **({"party": party} if party else {}),
             **({"address": address} if address else {}),
-            **shown,
+            **visible,
         }
 
     async def look(self) -> list[AccountHealth]:
-        return list(await asyncio.gather(*(house.look() for house in self._houses.values())))
+        return list(await asyncio.gather(*(house.check() for house in self._houses.values())))
 
     async def start(self) -> None:
-        self._inspection.warm()
+        self._preflight.warm()
 
     async def close(self) -> None:
-        await self._inspection.close()
+        await self._preflight.close()
 
 
-async def _text_faults(content: Mapping[str, Any], bench: Bench) -> list[Violation]:
-    """A text is set once, to see whether it can be, and on how many pages."""
+async def _text_faults(content: Mapping[str, Any], composer: LetterComposer) -> list[Violation]:
+    """Typeset a letter's text with a sample address, to check its characters and page count."""
     if not content.get("text"):
         return []
     try:
-        made = await bench.prove(
-            bench.page({**content, "department": ""}, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"])
+        pdf = await composer.typeset_strictly(
+            composer.page(
+                {**content, "department": ""}, ["Namn Namnsson", "Gatan 1", "111 11  ORTEN"]
+            )
         )
-    except Undrawable as fault:
-        named = ", ".join(f"U+{ord(ch):04X}" for ch in fault.characters[:5])
+    except MissingGlyphs as fault:
+        codes = ", ".join(f"U+{ord(ch):04X}" for ch in fault.characters[:5])
         return [
             Violation(
                 "text",
-                f"must not hold characters, in the text or the subject, that the letter's fonts lack: {named}",
+                "text and subject must not contain characters that the letter's fonts lack:"
+                f" {codes}",
             )
         ]
-    found = await bench.look(Attachment.of("text", "application/pdf", made))
-    return [Violation("text", f"set as a letter {said}") for said in found.findings]
+    result = await composer.check(Attachment.of("text", "application/pdf", pdf))
+    return [Violation("text", f"typeset as a letter {finding}") for finding in result.findings]
 
 
-def _place(account: AccountSettings) -> StorageLocation:
+def _location(account: AccountSettings) -> StorageLocation:
     if isinstance(account, FolderAccount):
         return Folder(account)
     if isinstance(account, SftpAccount):
@@ -302,4 +298,5 @@ def _place(account: AccountSettings) -> StorageLocation:
 
 
 def build(settings: SnailMailSettings, neighbours: Neighbours) -> SnailMailChannel:
+    """Build the channel with one storage location per configured account."""
     return SnailMailChannel(settings, neighbours)

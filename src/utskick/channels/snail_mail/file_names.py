@@ -1,5 +1,4 @@
-"""Names and cells: what folders and files are called, and how the address list and the manifests
-are written."""
+"""File and folder names, and the cells of the address list, of a hand-over."""
 
 from __future__ import annotations
 
@@ -10,23 +9,21 @@ from typing import Final
 
 from utskick.channels.snail_mail.settings import Encoding, HandoverLayout
 
-#: Where a hand-over is prepared, below the account's root; a printing house looks at nothing that
-#: begins with a dot.
-DESK: Final = ".utskick"
+#: Staging folder below the account's root; printing houses ignore names that begin with a dot.
+STAGING: Final = ".utskick"
 SUMS: Final = "SHA256SUMS"
 MANIFEST: Final = "manifest.json"
 DONE: Final = "KLAR"
 HEADER: Final = ("namn", "careOf", "adress", "lagenhet", "postnummer", "postort")
 
-#: Bytes in UTF-8 of one name; file systems allow 255, and numbers are put behind.
+#: Maximum bytes of a name in UTF-8; file systems allow 255, and a number may be appended.
 _LONGEST: Final = 150
 _FORBIDDEN: Final = re.compile(r'["*<>?|/\\:]')
-#: Names of devices, which Windows gives no files (Microsoft: Naming Files, Paths, and Namespaces).
+#: Device names reserved by Windows (Microsoft: Naming Files, Paths, and Namespaces).
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|\Z)", re.IGNORECASE)
-#: OWASP, CSV Injection: what a spreadsheet takes for the beginning of a formula.
+#: OWASP, CSV Injection: first characters that a spreadsheet interprets as a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-#: Letters that Unicode does not take apart; everything else that the encoding lacks is shown as its
-#: number.
+#: Characters that Unicode normalisation does not decompose.
 _LETTERS: Final = str.maketrans(
     {
         "Ł": "L",
@@ -63,8 +60,7 @@ _LETTERS: Final = str.maketrans(
 
 
 def segment(text: str) -> str:
-    """One name of a path that says what ``text`` says and can be nothing else: no separator, no
-    ``..``, nothing hidden, no device."""
+    """Return a safe path segment for ``text``: no separator, ``..``, hidden name or device name."""
     flat = unicodedata.normalize("NFC", text)
     plain = "".join(
         "_" if unicodedata.category(ch)[0] == "C" or ch in "\u2028\u2029" else ch for ch in flat
@@ -80,21 +76,20 @@ def _shortened(name: str, room: int = _LONGEST) -> str:
 
 
 def file_name(text: str, extension: str) -> str:
-    """``segment`` with the extension, once."""
+    """Return ``segment`` of the text, with the extension exactly once."""
     stem = text[: -len(extension)] if text.lower().endswith(extension) else text
     return segment(stem) + extension
 
 
 class Names:
-    """The names of one folder, each given once. Case makes no difference: on a share, it makes none
-    either."""
+    """Unique names within one folder, compared without regard to case, as on a share."""
 
     def __init__(self) -> None:
         self._taken = {name.casefold() for name in (SUMS, MANIFEST, DONE)}
         self._next: dict[str, int] = {}
 
     def give(self, wanted: str) -> str:
-        """``wanted``, or ``wanted-2``, ``wanted-3`` … before the extension."""
+        """Reserve ``wanted``, or ``wanted-2``, ``wanted-3`` … (before the extension)."""
         name, number = wanted, self._next.get(wanted.casefold(), 1)
         stem, dot, extension = wanted.rpartition(".")
         while name.casefold() in self._taken:
@@ -106,21 +101,23 @@ class Names:
 
 
 def batch_folder(batch: str, sequence: int | None, sent_by: str | None) -> str:
-    """``[sentBy_]batchId[_sequence]``; the first hand-over of a batch has no number, as today."""
+    """Format ``[sentBy_]batchId[_sequence]``; the first hand-over of a batch has no number."""
     name = f"{sent_by}_{batch}" if sent_by else batch
     return segment(name if sequence in (None, 1) else f"{name}_{sequence}")
 
 
-def transliterated(text: str, encoding: Encoding) -> str:
-    """What the encoding cannot hold, written so that it can be read: ``Š`` → ``S``, ``ł`` → ``l``,
-    ``“`` → ``"``, else ``[U+4E2D]``."""
+def transliterate(text: str, encoding: Encoding) -> str:
+    """Replace characters that the encoding lacks.
+
+    ``Š`` becomes ``S``, ``“`` becomes ``"``, and ``中`` becomes ``[U+4E2D]``.
+    """
     return "".join(
-        ch if _holds(encoding, ch) else spelled(ch, encoding)
+        ch if _is_encodable(encoding, ch) else substitute(ch, encoding)
         for ch in unicodedata.normalize("NFC", text)
     )
 
 
-def _holds(encoding: Encoding, text: str) -> bool:
+def _is_encodable(encoding: Encoding, text: str) -> bool:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
@@ -128,26 +125,26 @@ def _holds(encoding: Encoding, text: str) -> bool:
     return True
 
 
-def spelled(ch: str, encoding: Encoding = "iso-8859-1") -> str:
-    """One character by others that the encoding has, or by its number."""
-    apart = unicodedata.normalize("NFKD", ch.translate(_LETTERS))
-    bare = "".join(part for part in apart if not unicodedata.combining(part)).translate(_LETTERS)
-    if bare and _holds(encoding, bare):
+def substitute(ch: str, encoding: Encoding = "iso-8859-1") -> str:
+    """Return characters of the encoding that resemble ``ch``, else its code point in brackets."""
+    decomposed = unicodedata.normalize("NFKD", ch.translate(_LETTERS))
+    bare = "".join(part for part in decomposed if not unicodedata.combining(part))
+    bare = bare.translate(_LETTERS)
+    if bare and _is_encodable(encoding, bare):
         return bare
-    # A mark that stands alone says nothing without its letter, which has been written.
+    # A combining mark is dropped: its base letter has already been written.
     return "" if unicodedata.combining(ch) else f"[U+{ord(ch):04X}]"
 
 
 def cell(text: str, encoding: Encoding) -> str:
-    """A cell that no spreadsheet calculates (a ``'`` is put before it), quoted where RFC 4180
-    section 2 wants it."""
-    one_line = " ".join(transliterated(text, encoding).split())
+    """Format a CSV cell: formulas are disarmed with ``'``, quoting as in RFC 4180 section 2."""
+    one_line = " ".join(transliterate(text, encoding).split())
     safe = "'" + one_line if one_line.startswith(_FORMULA) else one_line
     return '"' + safe.replace('"', '""') + '"' if any(ch in safe for ch in '",;') else safe
 
 
 def address_list(rows: Iterable[Sequence[str]], layout: HandoverLayout) -> bytes:
-    """The address list with its header."""
+    """Format the address list with its header."""
     end = "\r\n" if layout.line_end == "crlf" else "\n"
     lines = [
         ",".join((*HEADER, *layout.columns)),
@@ -157,5 +154,5 @@ def address_list(rows: Iterable[Sequence[str]], layout: HandoverLayout) -> bytes
 
 
 def sums(digests: Iterable[tuple[str, bytes]]) -> bytes:
-    """As ``sha256sum -c`` reads it: (name, digest)."""
+    """Format (name, digest) pairs for ``sha256sum -c``."""
     return "".join(f"{digest.hex()}  {name}\n" for name, digest in digests).encode()

@@ -1,4 +1,4 @@
-"""A folder of this machine, or one that is mounted on it."""
+"""Storage in a local or mounted folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BY_ERRNO = {
 
 
 class Folder:
-    """``Place`` and ``Target`` at once: there is nothing to log in to."""
+    """Both ``StorageLocation`` and ``Storage``, as there is no session."""
 
     def __init__(self, account: FolderAccount) -> None:
         self._root = account.path
@@ -42,7 +42,8 @@ class Folder:
         if not await _do(self._root.is_dir):
             raise StorageAccessDenied(
                 "no-folder",
-                "the folder that the settings name is not there; it is not made, because it may be one to mount",
+                "the configured folder does not exist; it is not created, as it may be an"
+                " unmounted one",
             )
         yield self
 
@@ -70,10 +71,10 @@ class Folder:
 
 
 def _names(folder: Path) -> list[str]:
-    with os.scandir(folder) as found:
+    with os.scandir(folder) as entries:
         return [
             entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
-            for entry in found
+            for entry in entries
         ]
 
 
@@ -85,8 +86,11 @@ def _written(path: Path, data: bytes) -> None:
 
 
 def _renamed(old: Path, new: Path) -> None:
-    """``rename`` replaces an empty folder: there is none, because nobody but this makes folders of
-    such names, and it asks first."""
+    """Rename durably.
+
+    ``rename`` would replace an empty folder, so existence is checked first; nothing else creates
+    folders of these names.
+    """
     if new.exists():
         raise FileExistsError(errno.EEXIST, "taken")
     _synced(old)
@@ -111,7 +115,7 @@ def _removed(path: Path) -> None:
 
 
 def fault_of(fault: OSError) -> StorageFault:
-    """The system's word, as a fault of ours."""
+    """Map the operating system's error to a storage fault."""
     known = _BY_ERRNO.get(fault.errno or 0)
     return known() if known else gone(fault)
 

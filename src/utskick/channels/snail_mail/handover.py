@@ -1,24 +1,21 @@
-"""The hand-over of a print batch: everything is written where nobody looks, and appears at once
-when it is whole.
+"""Hand-over of a print batch: written to a staging folder, then published atomically.
 
-Below the account's root: ``.utskick/<key>/<attempt>/<n>/`` is the n-th folder of the hand-over (one
-for each folder name and department) while it is being written. Then three steps, each a rename,
-which a file system does wholly or not at all:
+Below the account's root, ``.utskick/<key>/<attempt>/<n>/`` is the n-th folder of the hand-over (one
+for each folder name and department) while it is being written. Two kinds of atomic renames follow:
 
-1. ``.utskick/<key>/<attempt>`` → ``.utskick/<key>/ready``. From here on it is decided what is
-handed over. Only one attempt can do it, and
-   an attempt that was overtaken by another (its leftovers are renamed before they are removed) can
-   not.
-2. ``.utskick/<key>/ready/<n>`` → ``<folder>/<department>/<batch>``, one after the other. The
-printing house sees each of them whole.
-3. ``ready/PLAN`` stays behind as the memory that it was done, for ``REMEMBERED``; a later hand-over
-sweeps it away.
+1. ``.utskick/<key>/<attempt>`` → ``.utskick/<key>/ready`` decides what is handed over. Only one
+   attempt can succeed; one that has been superseded cannot, as its leftovers are renamed before
+   they are removed.
+2. ``.utskick/<key>/ready/<n>`` → ``<folder>/<department>/<batch>``, one after another. The printing
+   house sees each folder complete.
 
-A repeat finds ``ready``, writes nothing and renames what is still there: what is not there has been
+``ready/PLAN`` stays as a record for ``REMEMBERED``; a later hand-over removes it.
+
+A repeat finds ``ready``, writes nothing and renames what is still there: what is missing has been
 renamed before, wherever the printing house has moved it since. So a crash between two renames
-neither loses nor doubles a letter, and a rename whose answer was lost may be asked for again: an
-attempt without an answer is *resent*. Where the memory has been removed by others, the done marker
-of a folder that is still there names the key, and says the same.
+neither loses nor doubles a letter, and a rename without a response may be repeated: an uncertain
+attempt is *resent*. If the record has been removed by others, the done marker of a folder that is
+still there contains the key.
 """
 
 from __future__ import annotations
@@ -30,9 +27,9 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from utskick.channels.snail_mail.file_names import DESK, DONE, batch_folder
-from utskick.channels.snail_mail.handover_writer import Writing
-from utskick.channels.snail_mail.letters import Bench
+from utskick.channels.snail_mail.file_names import DONE, STAGING, batch_folder
+from utskick.channels.snail_mail.handover_writer import HandOverWriter
+from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import (
     Missing,
@@ -52,122 +49,128 @@ _READY, _PLAN = "ready", "PLAN"
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """One hand-over to one target."""
+    """One hand-over to one storage. ``key``: the delivery's id."""
 
     target: Storage
     layout: HandoverLayout
-    bench: Bench
+    composer: LetterComposer
     key: UUID
 
     @property
-    def _desk(self) -> str:
-        return f"{DESK}/{self.key}"
+    def _staging(self) -> str:
+        return f"{STAGING}/{self.key}"
 
     async def run(self, draft: Draft) -> Outcome:
-        """Raises nothing that the target does."""
+        """Write and publish the batch. Storage faults become outcomes."""
         try:
             plan = await self._decided() or await self._write(draft)
         except StorageFault as fault:
             return fault.outcome()
         if not plan["folders"]:
             return Rejected(
-                Reason("empty-batch", "the print batch holds no letter that could be handed over")
+                Reason("empty-batch", "the print batch contains no letter that can be handed over")
             )
-        return await self._show(plan)
+        return await self._publish(plan)
 
     async def _decided(self) -> dict[str, Any] | None:
-        plan = await self.target.read(f"{self._desk}/{_READY}/{_PLAN}")
+        plan = await self.target.read(f"{self._staging}/{_READY}/{_PLAN}")
         decided: dict[str, Any] | None = orjson.loads(plan) if plan else None
         return decided
 
     async def _write(self, draft: Draft) -> dict[str, Any]:
-        """Steps up to the first rename. What an earlier attempt left goes first; what this one
-        leaves when it fails, too."""
+        """Write the folders and rename the attempt to ``ready``.
+
+        Leftovers of earlier attempts are removed first, and this one's own if it fails.
+        """
         await self._clear()
-        attempt = f"{self._desk}/{uuid4().hex}"
+        attempt = f"{self._staging}/{uuid4().hex}"
         name = _name(draft)
-        writing = Writing(self.target, attempt, self.layout, self.bench)
+        writer = HandOverWriter(self.target, attempt, self.layout, self.composer)
         try:
             await self.target.make(attempt)
-            folders = await writing.write(draft, self.key, name)
+            folders = await writer.write(draft, self.key, name)
             plan = {"key": str(self.key), "reference": name, "folders": folders}
             await self.target.write(f"{attempt}/{_PLAN}", orjson.dumps(plan))
-            await self.target.rename(attempt, f"{self._desk}/{_READY}")
+            await self.target.rename(attempt, f"{self._staging}/{_READY}")
         except NameTaken:
-            # Another attempt at the same hand-over was faster: what it decided is what counts.
+            # A concurrent attempt at the same hand-over was faster: its decision counts.
             return await self._decided() or {"folders": []}
         except StorageFault:
-            await self._tidy()
+            await self._clear_quietly()
             raise
         return plan
 
     async def _clear(self) -> None:
-        for name in await self.target.names(self._desk):
+        for name in await self.target.names(self._staging):
             if name != f"{_READY}/":
-                await self._drop(f"{self._desk}/{name.rstrip('/')}")
+                await self._remove(f"{self._staging}/{name.rstrip('/')}")
 
-    async def _drop(self, path: str) -> None:
-        """Renamed first: who was still writing there finds no folder to be proud of."""
-        trash = f"{self._desk}/trash-{uuid4().hex}"
+    async def _remove(self, path: str) -> None:
+        """Rename before removing, so that a concurrent writer's final rename fails."""
+        trash = f"{self._staging}/trash-{uuid4().hex}"
         try:
             await self.target.rename(path, trash)
         except Missing:
             return
         await remove_all(self.target, trash)
 
-    async def _tidy(self) -> None:
-        """A full disk is not left fuller than it was. The next attempt tidies where this one
-        cannot."""
+    async def _clear_quietly(self) -> None:
+        """Remove leftovers to free space; if that fails, the next attempt does it."""
         try:
             await self._clear()
         except StorageFault:
             return
 
-    async def _show(self, plan: dict[str, Any]) -> Outcome:
-        """The renames that the printing house sees."""
-        shown = True
+    async def _publish(self, plan: dict[str, Any]) -> Outcome:
+        """Rename the folders to the places where the printing house finds them."""
+        published = True
         try:
-            waiting = set(await self.target.names(f"{self._desk}/{_READY}"))
-            shown = any(f"{folder['number']}/" not in waiting for folder in plan["folders"])
+            waiting = set(await self.target.names(f"{self._staging}/{_READY}"))
+            published = any(f"{folder['number']}/" not in waiting for folder in plan["folders"])
             for folder in plan["folders"]:
                 if f"{folder['number']}/" in waiting:
-                    await self._show_one(
-                        f"{self._desk}/{_READY}/{folder['number']}", folder["path"]
-                    )
-                    shown = True
+                    ready = f"{self._staging}/{_READY}/{folder['number']}"
+                    await self._publish_folder(ready, folder["path"])
+                    published = True
         except StorageFault as fault:
-            if not shown and isinstance(fault, StorageAccessDenied):
+            if not published and isinstance(fault, StorageAccessDenied):
                 return fault.outcome()
-            said = "not every folder of the hand-over is known to have appeared; it may be asked for again safely"
-            return Uncertain(Reason(fault.reason.code, f"{fault.reason.sentence}: {said}"))
+            return Uncertain(
+                Reason(
+                    fault.reason.code,
+                    f"{fault.reason.sentence}: some folders of the hand-over may not have been"
+                    " published; it can safely be repeated",
+                )
+            )
         await self._sweep()
         return Sent(plan["reference"])
 
-    async def _show_one(self, ready: str, path: str) -> None:
+    async def _publish_folder(self, ready: str, path: str) -> None:
         parent, _, _ = path.rpartition("/")
         await self.target.make(parent)
-        for place in (path, f"{path}-{self.key.hex[-8:]}"):
+        for destination in (path, f"{path}-{self.key.hex[-8:]}"):
             try:
-                await self.target.rename(ready, place)
+                await self.target.rename(ready, destination)
             except Missing:
                 return
             except NameTaken:
-                # Another's of the same name (two municipalities may name their batches alike), or
-                # this one, handed over before.
-                if str(self.key).encode() in (await self.target.read(f"{place}/{DONE}") or b""):
+                # Another batch of the same name (municipalities may choose the same names), or this
+                # one, published before.
+                marker = await self.target.read(f"{destination}/{DONE}") or b""
+                if str(self.key).encode() in marker:
                     await remove_all(self.target, ready)
                     return
                 continue
             return
         raise StorageFault(
-            "target-taken", "the printing house has other folders of this name already"
+            "target-taken", "the printing house already has other folders of this name"
         )
 
     async def _sweep(self) -> None:
-        """Memories that are old: every name here is a key, and a key tells when it was made."""
+        """Remove old records; every name is a key (UUIDv7), which contains its creation time."""
         before = datetime.now(UTC) - REMEMBERED
         try:
-            for name in await self.target.names(DESK):
+            for name in await self.target.names(STAGING):
                 key = parse_id(name.rstrip("/"))
                 if (
                     key is not None
@@ -175,13 +178,13 @@ class HandOver:
                     and made_at(key) < before
                     and key != self.key
                 ):
-                    await self._forget(f"{DESK}/{key}")
+                    await self._forget(f"{STAGING}/{key}")
         except StorageFault:
             return
 
-    async def _forget(self, desk: str) -> None:
-        if set(await self.target.names(f"{desk}/{_READY}")) <= {_PLAN}:
-            await remove_all(self.target, desk)
+    async def _forget(self, staging: str) -> None:
+        if set(await self.target.names(f"{staging}/{_READY}")) <= {_PLAN}:
+            await remove_all(self.target, staging)
 
 
 def _name(draft: Draft) -> str:

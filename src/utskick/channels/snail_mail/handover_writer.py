@@ -1,5 +1,4 @@
-"""The writing of a hand-over's folders: letters as they come, a few files at a time, the lists and
-the done marker at the end."""
+"""Writer of a hand-over's folders: PDFs first, then the lists, then the done marker."""
 
 from __future__ import annotations
 
@@ -21,20 +20,18 @@ from utskick.channels.snail_mail.file_names import (
     segment,
     sums,
 )
-from utskick.channels.snail_mail.letters import Bench, Letter, LetterPdf, sha256
+from utskick.channels.snail_mail.letters import Letter, LetterComposer, LetterPdf, sha256
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
 
-#: Files on their way at once: enough to hide the way there and back, and no more in memory than
-#: these.
+#: Files written concurrently: enough to hide the latency, few enough to bound the memory.
 _AT_ONCE: Final = 8
 
 
 @dataclass
 class _Folder:
-    """One folder of the hand-over, below the attempt as ``number``, and ``path`` in the end. What
-    is listed, is written."""
+    """Contents of one folder: ``number`` is its name in staging, ``path`` its final place."""
 
     number: str
     path: str
@@ -46,28 +43,29 @@ class _Folder:
     first: str = "brev"
 
 
-class Writing:
-    """Of one attempt."""
+class HandOverWriter:
+    """Writer for one attempt, below the folder ``attempt``."""
 
-    def __init__(self, target: Storage, attempt: str, layout: HandoverLayout, bench: Bench) -> None:
+    def __init__(
+        self, target: Storage, attempt: str, layout: HandoverLayout, composer: LetterComposer
+    ) -> None:
         self._target = target
         self._attempt = attempt
         self._layout = layout
-        self._bench = bench
+        self._composer = composer
         self._folders: dict[str, _Folder] = {}
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
-        """The folders: ``number`` below the attempt, ``path`` below the root. Raises
-        ``StorageFault``."""
+        """Write all folders. Return ``number`` and ``path`` of each. Raises ``StorageFault``."""
         assert draft.letters is not None
         try:
             async with asyncio.TaskGroup() as group:
-                async for delivery, one in draft.letters():
-                    letter = await self._bench.letter(delivery, one)
+                async for delivery, letter_draft in draft.letters():
+                    letter = await self._composer.compose(delivery, letter_draft)
                     folder = await self._folder(draft.municipality_id, letter, name)
-                    for path, data in self._take(folder, letter):
-                        await self._room.acquire()
+                    for path, data in self._add(folder, letter):
+                        await self._slots.acquire()
                         group.create_task(self._put(path, data))
         except BaseExceptionGroup as faults:
             raise _worst(faults) from faults
@@ -79,10 +77,10 @@ class Writing:
         try:
             await self._target.write(path, data)
         finally:
-            self._room.release()
+            self._slots.release()
 
     async def _folder(self, municipality_id: str, letter: Letter, name: str) -> _Folder:
-        """Folders whose names differ in case only are one: on a share they would be, too."""
+        """Return the letter's folder; names that differ only in case are one, as on a share."""
         outer = [municipality_id] if self._layout.municipality_folder else []
         parts = [*outer, *([letter.folder_name] if letter.folder_name else []), letter.department]
         path = "/".join([*(segment(part) for part in parts), name])
@@ -92,15 +90,15 @@ class Writing:
             await self._target.make(f"{self._attempt}/{folder.number}")
         return folder
 
-    def _take(self, folder: _Folder, letter: Letter) -> list[tuple[str, bytes]]:
-        """Notes the letter; what is to be written of it."""
-        files, writing = [], []
+    def _add(self, folder: _Folder, letter: Letter) -> list[tuple[str, bytes]]:
+        """Add the letter to the lists and return the files to write."""
+        files, to_write = [], []
         for sheet in letter.sheets:
             name = folder.once.get(sheet.digest)
             if name is None:
                 name = folder.names.give(file_name(sheet.name, ".pdf"))
                 folder.digests.append((name, sheet.digest))
-                writing.append((f"{self._attempt}/{folder.number}/{name}", sheet.data))
+                to_write.append((f"{self._attempt}/{folder.number}/{name}", sheet.data))
                 if self._layout.shared == "once":
                     folder.once[sheet.digest] = name
             files.append((name, sheet))
@@ -112,12 +110,12 @@ class Writing:
         if listed:
             folder.rows.append(self._row(letter, files[0][0] if files else ""))
         folder.letters.append(_entry(letter, files, listed=listed))
-        return writing
+        return to_write
 
     def _row(self, letter: Letter, file: str) -> list[str]:
         to = letter.addressee
         names = ", ".join(part for part in (to.organization, to.name) if part)
-        more = {
+        additional = {
             "fil": file,
             "organisationsnummer": to.organization_number,
             "land": to.country,
@@ -131,12 +129,11 @@ class Writing:
             to.apartment,
             to.postal_code,
             to.city,
-            *(more[c] for c in self._layout.columns),
+            *(additional[column] for column in self._layout.columns),
         ]
 
     async def _close(self, folder: _Folder, draft: Draft, key: UUID) -> None:
-        """The lists, then the sums over everything, then the marker: whoever sees it, sees a whole
-        folder."""
+        """Write the lists, the checksums and finally the marker of a complete folder."""
         lists: list[tuple[str, bytes]] = [(MANIFEST, _manifest(folder, draft, key))]
         if folder.rows:
             lists.insert(
@@ -153,9 +150,9 @@ class Writing:
 
 
 def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What to answer for several files that failed: a bug before a fault of the target."""
-    alone = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
-    return (alone or list(faults.exceptions))[0]
+    """Return the exception to raise for several: a bug takes precedence over a storage fault."""
+    bugs = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
+    return (bugs or list(faults.exceptions))[0]
 
 
 def _entry(
@@ -189,7 +186,7 @@ def _entry(
 
 
 def _manifest(folder: _Folder, draft: Draft, key: UUID) -> bytes:
-    """``manifest.json``, UTF-8: all that the address list has no column for."""
+    """Build ``manifest.json``: everything that has no column in the address list."""
     content = draft.content
     head = {
         "version": 1,
@@ -200,5 +197,5 @@ def _manifest(folder: _Folder, draft: Draft, key: UUID) -> bytes:
         "sentBy": content.get("sentBy"),
         "folder": folder.path,
     }
-    told = {name: value for name, value in head.items() if value is not None}
-    return orjson.dumps({**told, "letters": folder.letters}, option=orjson.OPT_INDENT_2)
+    members = {name: value for name, value in head.items() if value is not None}
+    return orjson.dumps({**members, "letters": folder.letters}, option=orjson.OPT_INDENT_2)

@@ -1,4 +1,4 @@
-"""One letter of a hand-over: whom it is to, in which envelope, and the PDFs that it consists of."""
+"""Composition of one letter of a hand-over: addressee, envelope and PDFs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["cover", "text", "attachment"]
 
 @dataclass(frozen=True, slots=True)
 class LetterPdf:
-    """One PDF of a letter. ``pages``: None where it cannot be counted."""
+    """One PDF of a letter. ``pages``: None if they cannot be counted."""
 
     kind: Kind
     name: str
@@ -32,7 +32,7 @@ class LetterPdf:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """``windowed``: the PDFs show the address themselves."""
+    """One letter. ``windowed``: its PDFs show the address themselves."""
 
     delivery: UUID
     addressee: Addressee
@@ -43,16 +43,17 @@ class Letter:
     sheets: Sequence[LetterPdf]
 
 
-class Bench:
-    """Where letters are put together: the press, and who counts pages."""
+class LetterComposer:
+    """Composes letters for one profile: typesets texts and counts pages."""
 
-    def __init__(self, profile: Profile, inspection: PreflightClient) -> None:
+    def __init__(self, profile: Profile, preflight: PreflightClient) -> None:
         self._profile = profile
-        self._inspection = inspection
-        self._press = LetterTypesetter()
-        self._one_at_a_time = asyncio.Lock()
+        self._preflight = preflight
+        self._typesetter = LetterTypesetter()
+        self._lock = asyncio.Lock()
 
-    async def letter(self, delivery: UUID, draft: Draft) -> Letter:
+    async def compose(self, delivery: UUID, draft: Draft) -> Letter:
+        """Compose the letter of one delivery."""
         content = draft.content
         addressee = Addressee.thaw(draft.frozen)
         windowed = (
@@ -60,7 +61,8 @@ class Bench:
             or bool(content.get("text"))
             or bool(content.get("coverPage"))
         )
-        sheets = [sheet for sheet in (await self._set(draft, addressee),) if sheet is not None]
+        own_page = await self._own_page(draft, addressee)
+        sheets = [own_page] if own_page is not None else []
         sheets += [
             LetterPdf("attachment", a.name, a.data, a.digest, await self._pages(a))
             for a in draft.attachments
@@ -75,9 +77,11 @@ class Bench:
             sheets=sheets,
         )
 
-    async def _set(self, draft: Draft, addressee: Addressee) -> LetterPdf | None:
-        """The letter of a text; its first page carries the address, so that a cover page is made
-        only for PDFs alone."""
+    async def _own_page(self, draft: Draft, addressee: Addressee) -> LetterPdf | None:
+        """Typeset the letter's text, or the cover page, or neither.
+
+        A text's first page shows the address, so a cover page is made for PDFs only.
+        """
         content, attachments = draft.content, draft.attachments
         if content.get("text"):
             kind, name = "text", "brev.pdf"
@@ -87,47 +91,50 @@ class Bench:
         else:
             return None
         page = self.page(content, addressee.lines())
-        data = await self.press(replace(page, made=draft.created_at) if draft.created_at else page)
-        made = Attachment.of(name, "application/pdf", data)
+        data = await self.typeset(
+            replace(page, made=draft.created_at) if draft.created_at else page
+        )
+        pdf = Attachment.of(name, "application/pdf", data)
         return LetterPdf(
             "text" if kind == "text" else "cover",
             name,
             data,
-            made.digest,
-            await self._pages(made) if kind == "text" else 1,
+            pdf.digest,
+            await self._pages(pdf) if kind == "text" else 1,
         )
 
-    async def look(self, attachment: Attachment) -> PreflightResult:
-        """Raises ``OSError`` when no process can be started."""
-        return await self._inspection.look(attachment, self._profile)
+    async def check(self, attachment: Attachment) -> PreflightResult:
+        """Check a PDF. Raises ``OSError`` if no worker process can be started."""
+        return await self._preflight.check(attachment, self._profile)
 
     def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> LetterPage:
-        """What is set for a letter's content."""
+        """Build the page to typeset from a letter's content."""
         sender, subject, text = (
             str(content.get(name) or "") for name in ("department", "subject", "text")
         )
         return LetterPage(self._profile.window, lines, sender, subject, text)
 
-    async def press(self, page: LetterPage) -> bytes:
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._press.set, page)
+    async def typeset(self, page: LetterPage) -> bytes:
+        """Typeset the page as a PDF, substituting characters that the fonts lack."""
+        async with self._lock:
+            return await asyncio.to_thread(self._typesetter.set, page)
 
-    async def prove(self, page: LetterPage) -> bytes:
-        """As ``press``, but raises ``Undrawable``."""
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._press.set_strictly, page)
+    async def typeset_strictly(self, page: LetterPage) -> bytes:
+        """Typeset the page as a PDF. Raises ``MissingGlyphs``."""
+        async with self._lock:
+            return await asyncio.to_thread(self._typesetter.set_strictly, page)
 
     async def _pages(self, attachment: Attachment) -> int | None:
         try:
-            return (await self.look(attachment)).pages
+            return (await self.check(attachment)).pages
         except OSError:
             return None
 
 
 def _envelope(content: Mapping[str, Any]) -> str | None:
-    """Of the first attachment, as today."""
-    told = content.get("attachments") or []
-    return told[0].get("envelopeType") if told else None
+    """Return the envelope type, which the first attachment determines."""
+    attachments = content.get("attachments") or []
+    return attachments[0].get("envelopeType") if attachments else None
 
 
 def sha256(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""From a request to a plan: is there something to print, and somebody to print it for."""
+"""Planning of letter requests: something to print, and an address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from utskick.domain.recipient import Recipient
 
 
 def plan(request: SnailMailRequest, asked: RequestContext) -> Plan:
-    """Raises ``Invalid`` with every broken rule."""
+    """Plan the request. Raises ``Invalid`` with every violated rule."""
     violations = [*_nothing_to_print(request), *_other_than_pdf(request), *_address_faults(request)]
     if violations:
         raise Invalid(violations)
@@ -42,7 +42,7 @@ def plan(request: SnailMailRequest, asked: RequestContext) -> Plan:
 
 
 def _nothing_to_print(request: SnailMailRequest) -> list[Violation]:
-    """Contract Q25; a text may stand in for the attachments."""
+    """Require an attachment (contract Q25) or a text."""
     return (
         []
         if request.attachments or request.has_text
@@ -51,7 +51,7 @@ def _nothing_to_print(request: SnailMailRequest) -> list[Violation]:
 
 
 def _other_than_pdf(request: SnailMailRequest) -> list[Violation]:
-    """Contract Q14. What the bytes are is found out by ``inspect``."""
+    """Require the declared type of a PDF (contract Q14); ``inspect`` checks the bytes."""
     return [
         Violation(f"attachments[{index}].contentType", "must be application/pdf")
         for index, attachment in enumerate(request.attachments or ())
@@ -61,8 +61,10 @@ def _other_than_pdf(request: SnailMailRequest) -> list[Violation]:
 
 
 def _address_faults(request: SnailMailRequest) -> list[Violation]:
-    """An address that we print must be whole. Without one, the party's is looked up, or the PDF
-    carries it in the envelope's window."""
+    """Require a complete address where we print it, or a party to look it up for.
+
+    In a windowed envelope the PDF shows the address itself.
+    """
     if not request.is_addressed_by_us:
         return []
     if _address(request):
@@ -72,13 +74,13 @@ def _address_faults(request: SnailMailRequest) -> list[Violation]:
     return [
         Violation(
             "address",
-            "must not be null: a letter needs an address, or a party.partyId to look it up for",
+            "must not be null: a letter needs an address, or a party.partyId to look one up for",
         )
     ]
 
 
 def _address(request: SnailMailRequest) -> dict[str, Any]:
-    """The members that are there; an address without any is none."""
+    """Return the address's members; empty if there is none."""
     return request.address.model_dump(by_alias=True, exclude_none=True) if request.address else {}
 
 
@@ -96,22 +98,21 @@ def _content(request: SnailMailRequest, attachments: tuple[Attachment, ...]) -> 
         }
     if attachments:
         content["attachments"] = [
-            described(attachment, asked.envelope_type)
-            for attachment, asked in zip(attachments, request.attachments or (), strict=True)
+            described(attachment, member.envelope_type)
+            for attachment, member in zip(attachments, request.attachments or (), strict=True)
         ]
     return content
 
 
 def carries_address(content: Mapping[str, Any]) -> bool:
-    """Whether the PDFs of a stored letter show the address themselves, so that none has to be
-    printed (an envelope with a window)."""
-    told = content.get("attachments") or []
-    windowed = bool(told) and told[0].get("envelopeType") == "WINDOWED"
+    """Return whether a stored letter's PDFs show the address in the envelope's window."""
+    attachments = content.get("attachments") or []
+    windowed = bool(attachments) and attachments[0].get("envelopeType") == "WINDOWED"
     return windowed and not content.get("text") and not content.get("coverPage")
 
 
 def described(attachment: Attachment, envelope: str | None) -> dict[str, Any]:
-    """An attachment as the stored content names it."""
+    """Build the attachment's member of the stored content."""
     members = {
         "filename": attachment.name,
         "contentType": "application/pdf",

@@ -1,15 +1,14 @@
-"""The child process that opens PDFs, under limits of memory and processor time. Run as a file: it
-imports nothing of ours.
+"""Worker process that checks PDFs under limits of memory and CPU time.
 
-A PDF is a program that somebody else wrote, so it is read only here. Requests come on stdin,
-answers go to stdout, each as a line of JSON; a request is followed by ``size`` bytes of PDF. A PDF
-that is over the limits of memory or time ends the child: the kernel does it, so nothing in the PDF
-can prevent it, and the parent (``inspection.py``) reads the silence as *too complex*.
+It runs as a script and imports nothing of this package. PDFs are untrusted, and parsed only here.
+Requests arrive on stdin, responses go to stdout, each as a line of JSON; a request is followed by
+``size`` bytes of PDF. A PDF that exceeds the limits terminates the process by the kernel, which
+nothing in the PDF can prevent; the parent (``preflight_client.py``) reports it as *too complex*.
 
-The zones are looked at by rendering (PDFium, 100 dots an inch, greyscale), not by bounding boxes of
-the content streams: only ink counts on paper. A clipped image, white text, an annotation, a form
-field or a pattern has no box that would say what is seen there. The number of pages, and everything
-else that is cheap, is read first, and nothing is rendered of a PDF that is refused already.
+Zones are checked by rendering (PDFium, 100 dpi, greyscale), not by bounding boxes of the content
+streams: only ink counts on paper. A clipped image, white text, an annotation, a form field or a
+pattern has no box that tells what is visible. The number of pages and other cheap properties are
+checked first, and a PDF that is refused is not rendered.
 """
 
 from __future__ import annotations
@@ -28,21 +27,19 @@ import orjson
 import pikepdf
 import pypdfium2
 
-#: Bytes of address space: libraries and all. What a PDF of ``size_limit`` needs besides is far
-#: below.
+#: Bytes of address space, including libraries. A PDF within ``size_limit`` needs far less.
 MEMORY: Final = 200 * 1_048_576
 _MM: Final = 72 / 25.4
 _DOTS: Final = 100
-#: ISO 216: A4, and how far a page may be from it (millimetres).
+#: ISO 216: A4 in millimetres, and the tolerance.
 _A4, _TOLERANCE = (210.0, 297.0), 3.0
-#: Darker than this is ink (0 black, 255 white): the grey of a scanned sheet is not.
+#: Shades below this are ink (0 black, 255 white); the grey of a scanned sheet is above.
 _INK: Final = 200
 _MARKS: Final = bytes(1 if shade < _INK else 0 for shade in range(256))
 _MOST_OBJECTS: Final = 100_000
-#: Bytes of pictures, unpacked: an A4 page of 600 dots an inch in three colours. PDFium *leaves out*
-#: what it has no room for, and would find
-#: no ink there; so what would not fit into ``MEMORY`` is refused by its size. JPEG is unpacked line
-#: by line, and counts by a tenth.
+#: Maximum decoded bytes of a page's images: an A4 page at 600 dpi in three colours. PDFium omits
+#: what it has no memory for, and would find no ink there, so larger images are refused. JPEG is
+#: decoded line by line, and counts a tenth.
 _PICTURES: Final = 4960 * 7016 * 3 + 4_000_000
 _COLOURS: Final = {
     "/DeviceGray": 1,
@@ -55,7 +52,8 @@ _COLOURS: Final = {
 }
 
 _SUSPECT: Final = re.compile(
-    rb"/(JavaScript|JS|Launch|ImportData|SubmitForm|XFA|RichMedia|EF|EmbeddedFile|FileAttachment|Movie|Sound|Rendition)\b"
+    rb"/(JavaScript|JS|Launch|ImportData|SubmitForm|XFA|RichMedia|EF|EmbeddedFile|FileAttachment"
+    rb"|Movie|Sound|Rendition)\b"
 )
 _SCRIPT_ACTIONS: Final = {
     "/JavaScript",
@@ -78,46 +76,49 @@ _FILES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What is looked at: ``pages`` at most, and the ``zones`` (name, x, y, width, height, every
-    page) that must be empty."""
+class PreflightRules:
+    """Maximum number of ``pages``, and the ``zones`` that must be empty.
+
+    A zone is (name, x, y, width, height, on every page), in millimetres.
+    """
 
     pages: int
     zones: Sequence[tuple[str, str, str, float, float, bool]]
 
 
-def look(data: bytes, looked: Looked) -> dict[str, Any]:
-    """``findings``: sentences that follow on a field's name; ``pages``: None where it cannot be
-    read."""
+def check(data: bytes, rules: PreflightRules) -> dict[str, Any]:
+    """Check one PDF.
+
+    Returns ``findings``: predicates that follow a field's name, and ``pages``: None if unreadable.
+    """
     if b"%PDF-" not in data[:1024]:
-        return {"findings": ["is no PDF"], "pages": None}
+        return {"findings": ["is not a PDF"], "pages": None}
     try:
         with pikepdf.open(io.BytesIO(data), attempt_recovery=False, suppress_warnings=True) as pdf:
             if pdf.is_encrypted:
                 return {"findings": ["is encrypted"], "pages": None}
             pages = len(pdf.pages)
-            findings = list(_structure(pdf, pages, looked))
+            findings = list(_structure(pdf, pages, rules))
     except pikepdf.PasswordError:
         return {"findings": ["is encrypted"], "pages": None}
     except (pikepdf.PdfError, ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
         if "memory limit" in str(fault):
             raise MemoryError from fault
         return {"findings": ["is damaged and cannot be read"], "pages": None}
-    return {"findings": findings or list(_zones(data, looked)), "pages": pages}
+    return {"findings": findings or list(_zones(data, rules)), "pages": pages}
 
 
-def _structure(pdf: pikepdf.Pdf, pages: int, looked: Looked) -> Iterator[str]:
+def _structure(pdf: pikepdf.Pdf, pages: int, rules: PreflightRules) -> Iterator[str]:
     if pages == 0:
         yield "has no pages"
-    elif pages > looked.pages:
-        yield f"has {pages} pages, and the limit is {looked.pages}"
+    elif pages > rules.pages:
+        yield f"has {pages} pages; the limit is {rules.pages}"
     else:
         yield from _formats(pdf)
         yield from _active(pdf)
-        last = pages if any(zone[5] for zone in looked.zones) else 1
-        yield from (
-            said for number in range(last) for said in _pictures(pdf.pages[number], number + 1)
-        )
+        last = pages if any(zone[5] for zone in rules.zones) else 1
+        for number in range(last):
+            yield from _images(pdf.pages[number], number + 1)
 
 
 def _formats(pdf: pikepdf.Pdf) -> Iterator[str]:
@@ -128,8 +129,8 @@ def _formats(pdf: pikepdf.Pdf) -> Iterator[str]:
         if int(page.rotation) % 180:
             width, height = height, width
         if not _is_a4(width, height) and (number == 1 or not _is_a4(height, width)):
-            said = ": the first page must be upright" if _is_a4(height, width) else ""
-            yield f"page {number} is {width:.0f} x {height:.0f} mm, not A4 (210 x 297 mm){said}"
+            advice = ": the first page must be upright" if _is_a4(height, width) else ""
+            yield f"page {number} is {width:.0f} x {height:.0f} mm, not A4 (210 x 297 mm){advice}"
 
 
 def _is_a4(width: float, height: float) -> bool:
@@ -137,27 +138,26 @@ def _is_a4(width: float, height: float) -> bool:
 
 
 def _active(pdf: pikepdf.Pdf) -> Iterator[str]:
-    """Scripts and embedded files, wherever they hang: every object of the file is looked at,
-    reachable or not."""
+    """Find scripts and embedded files in every object of the file, reachable or not."""
     if len(pdf.objects) > _MOST_OBJECTS:
         yield f"has more than {_MOST_OBJECTS} objects"
         return
     found: set[str] = set()
-    suspects = [pdf.trailer, *(obj for obj in pdf.objects if _SUSPECT.search(_written(obj)))]
+    suspects = [pdf.trailer, *(obj for obj in pdf.objects if _SUSPECT.search(_serialised(obj)))]
     for suspect in suspects:
         found |= set(_active_in(suspect))
     if "script" in found:
-        yield "holds a script or an action that a printed letter has no use for"
+        yield "contains a script or an action, which a printed letter must not have"
     if "file" in found:
-        yield "holds an embedded file or medium"
+        yield "contains an embedded file or medium"
 
 
-def _written(obj: pikepdf.Object) -> bytes:
+def _serialised(obj: pikepdf.Object) -> bytes:
     return (obj.stream_dict if isinstance(obj, pikepdf.Stream) else obj).unparse(resolved=True)
 
 
 def _active_in(top: pikepdf.Object) -> Iterator[str]:
-    """What one object says itself; what it refers to is looked at by itself."""
+    """Search one object with its direct children; indirect objects are searched on their own."""
     waiting: list[Any] = [top]
     while waiting:
         obj = waiting.pop()
@@ -174,42 +174,45 @@ def _active_in(top: pikepdf.Object) -> Iterator[str]:
                 yield "script"
             if "/EF" in keys or names & _FILES:
                 yield "file"
-            waiting.extend(value for value in obj.values() if _is_held(value))
+            waiting.extend(value for value in obj.values() if _is_direct(value))
         elif isinstance(obj, pikepdf.Array):
-            waiting.extend(value for value in obj if _is_held(value))
+            waiting.extend(value for value in obj if _is_direct(value))
 
 
-def _is_held(value: Any) -> bool:
+def _is_direct(value: Any) -> bool:
     return isinstance(value, pikepdf.Dictionary | pikepdf.Array) and not value.is_indirect
 
 
-def _pictures(page: pikepdf.Page, number: int) -> Iterator[str]:
-    size = sum(_unpacked(picture) for picture in _drawn(page))
+def _images(page: pikepdf.Page, number: int) -> Iterator[str]:
+    size = sum(_decoded_size(image) for image in _images_of(page))
     if size > _PICTURES:
-        yield f"page {number} holds pictures of {size / 1_000_000:.0f} MB when unpacked, and the limit is {_PICTURES / 1_000_000:.0f} MB"
+        yield (
+            f"page {number} contains images of {size / 1_000_000:.0f} MB when decoded; the limit is"
+            f" {_PICTURES / 1_000_000:.0f} MB"
+        )
 
 
-def _drawn(page: pikepdf.Page) -> Iterator[pikepdf.Stream]:
-    """The pictures of a page and of the forms that it draws, each once, with their masks."""
+def _images_of(page: pikepdf.Page) -> Iterator[pikepdf.Stream]:
+    """Iterate over the images of a page and its forms, each once, including their masks."""
     waiting: list[Any] = [page.obj, *(page.obj.get("/Annots") or [])]
     seen: set[Any] = set()
     resources = page.resources
     waiting.append(pikepdf.Dictionary(Resources=resources))
     while waiting:
         holder = waiting.pop()
-        found = [
+        candidates = [
             *_values(holder, "/Resources", "/XObject"),
             *_values(holder, "/AP", "/N"),
             holder.get("/SMask"),
             holder.get("/Mask"),
         ]
-        for drawn in found:
-            if not isinstance(drawn, pikepdf.Stream) or drawn.objgen in seen:
+        for candidate in candidates:
+            if not isinstance(candidate, pikepdf.Stream) or candidate.objgen in seen:
                 continue
-            seen.add(drawn.objgen)
-            waiting.append(drawn)
-            if drawn.get("/Subtype") == pikepdf.Name.Image:
-                yield drawn
+            seen.add(candidate.objgen)
+            waiting.append(candidate)
+            if candidate.get("/Subtype") == pikepdf.Name.Image:
+                yield candidate
 
 
 def _values(holder: Any, *keys: str) -> list[Any]:
@@ -220,41 +223,40 @@ def _values(holder: Any, *keys: str) -> list[Any]:
     return list(holder.values()) if isinstance(holder, pikepdf.Dictionary) else [holder]
 
 
-def _unpacked(picture: pikepdf.Stream) -> float:
-    points = int(picture.get("/Width", 0)) * int(picture.get("/Height", 0))
-    space = picture.get("/ColorSpace")
+def _decoded_size(image: pikepdf.Stream) -> float:
+    points = int(image.get("/Width", 0)) * int(image.get("/Height", 0))
+    mask = bool(image.get("/ImageMask", False))
+    bits = 1 if mask else int(image.get("/BitsPerComponent", 8))
+    size = math.ceil(points * bits * (1 if mask else _colours(image)) / 8)
+    filters = str(image.get("/Filter"))
+    return size / (10 if "DCTDecode" in filters and "Flate" not in filters else 1)
+
+
+def _colours(image: pikepdf.Stream) -> int:
+    """Return the number of colour components, 4 if unknown."""
+    space = image.get("/ColorSpace")
     name = str(space[0] if isinstance(space, pikepdf.Array) and len(space) else space)
-    mask = bool(picture.get("/ImageMask", False))
-    bits = 1 if mask else int(picture.get("/BitsPerComponent", 8))
-    colours = (
-        1
-        if mask
-        else int(space[1].get("/N", 4))
-        if name == "/ICCBased" and space is not None
-        else _COLOURS.get(name, 4)
-    )
-    filters = str(picture.get("/Filter"))
-    return math.ceil(points * bits * colours / 8) / (
-        10 if "DCTDecode" in filters and "Flate" not in filters else 1
-    )
+    if name == "/ICCBased" and space is not None:
+        return int(space[1].get("/N", 4))
+    return _COLOURS.get(name, 4)
 
 
-def _zones(data: bytes, looked: Looked) -> Iterator[str]:
-    if not looked.zones:
+def _zones(data: bytes, rules: PreflightRules) -> Iterator[str]:
+    if not rules.zones:
         return
     try:
         document = pypdfium2.PdfDocument(data)
         document.init_forms()
-        last = len(document) if any(zone[5] for zone in looked.zones) else 1
+        last = len(document) if any(zone[5] for zone in rules.zones) else 1
         for number in range(1, last + 1):
             page = document[number - 1]
-            for zone in looked.zones:
+            for zone in rules.zones:
                 if number == 1 or zone[5]:
                     yield from _in_zone(page, number, zone)
             page.close()
         document.close()
     except pypdfium2.PdfiumError:
-        yield "is damaged and cannot be shown"
+        yield "is damaged and cannot be rendered"
 
 
 def _in_zone(
@@ -282,29 +284,36 @@ def _in_zone(
     first, last = min(span.find(1) for span in spans), max(span.rfind(1) for span in spans) + 1
     dot = 25.4 / _DOTS
     across = f"{crop[0] / _MM + first * dot:.0f}-{crop[0] / _MM + last * dot:.0f} mm from the left"
-    down = f"{crop[3] / _MM + marked[0] * dot:.0f}-{crop[3] / _MM + (marked[-1] + 1) * dot:.0f} mm from the top"
-    yield f"page {number}: something is printed {across} and {down}, which must be left empty for {name} ({wide:g} x {high:g} mm, {y} {x})"
+    down = (
+        f"{crop[3] / _MM + marked[0] * dot:.0f}-{crop[3] / _MM + (marked[-1] + 1) * dot:.0f} mm"
+        " from the top"
+    )
+    yield (
+        f"page {number}: printed content {across} and {down}, in the area that must be empty for"
+        f" {name} ({wide:g} x {high:g} mm, {y} {x})"
+    )
 
 
 def _limit(seconds: float) -> None:
-    """Processor time from now; the kernel's signal ends the process."""
+    """Set the CPU time limit from now, 0 for none; the kernel's signal ends the process."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def serve(asked: BinaryIO, told: BinaryIO) -> None:
-    """Until the other side closes."""
-    while line := asked.readline():
+def serve(requests: BinaryIO, responses: BinaryIO) -> None:
+    """Process requests until the input is closed."""
+    while line := requests.readline():
         request = orjson.loads(line)
-        data = asked.read(request["size"])
+        data = requests.read(request["size"])
         _limit(request["seconds"])
-        answer = look(data, Looked(request["pages"], [tuple(zone) for zone in request["zones"]]))
+        zones = [tuple(zone) for zone in request["zones"]]
+        result = check(data, PreflightRules(request["pages"], zones))
         _limit(0)
-        told.write(orjson.dumps(answer) + b"\n")
-        told.flush()
+        responses.write(orjson.dumps(result) + b"\n")
+        responses.flush()
 
 
 def main() -> None:
-    """A PDF that needs too much memory ends the process as one that needs too much time does."""
+    """Set the limits and serve; running out of memory ends the process."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -1,5 +1,4 @@
-"""The children of this process that open PDFs (``preflight.py``): how many there are, and whose
-turn it is."""
+"""Pool of worker processes that check PDFs (``preflight.py``)."""
 
 from __future__ import annotations
 
@@ -13,24 +12,26 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-#: At a time, however many channels of letters there are.
-CHILDREN: Final = 2
-#: Seconds of the wall: a child that starts.
+#: Maximum number of workers in a process, whatever the number of channel instances.
+WORKERS: Final = 2
+#: Seconds of wall-clock time for a worker to start.
 _START: Final = 20.0
-#: Isolated (-I), so that nothing of the environment is run; the path is the parent's. Run as a
-#: file, it imports nothing else of ours.
+#: Run isolated (-I) with the parent's path, so that the environment has no influence.
 _PREFLIGHT: Final = str(Path(__file__).with_name("preflight.py"))
-_BOOT: Final = "import sys, runpy; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
+_BOOT: Final = (
+    "import sys, runpy; sys.path[:] = sys.argv[2:];"
+    " runpy.run_path(sys.argv[1], run_name='__main__')"
+)
 
 
-class Child:
-    """One process; broken for ever once a PDF has ended it."""
+class PreflightWorker:
+    """One worker process; unusable once a PDF has terminated it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def start(cls) -> Child:
+    async def start(cls) -> PreflightWorker:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
@@ -44,15 +45,15 @@ class Child:
             env={},
             start_new_session=True,
         )
-        child = cls(process)
-        if await child._line(_START) is None:
-            raise OSError("the process that opens PDFs does not start")
-        return child
+        worker = cls(process)
+        if await worker._line(_START) is None:
+            raise OSError("the process that checks PDFs does not start")
+        return worker
 
-    async def ask(
+    async def run(
         self, request: dict[str, Any], data: bytes, seconds: float
     ) -> dict[str, Any] | None:
-        """None: it ended, or was ended."""
+        """Send one request; None if the process ended or was ended for exceeding the time."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(orjson.dumps(request) + b"\n")
@@ -66,8 +67,8 @@ class Child:
         if line is None:
             await self.end()
             return None
-        said: dict[str, Any] = orjson.loads(line)
-        return said
+        response: dict[str, Any] = orjson.loads(line)
+        return response
 
     async def _line(self, seconds: float) -> bytes | None:
         assert self._process.stdout is not None
@@ -78,7 +79,7 @@ class Child:
         return line or None
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process.returncode is None
 
     async def end(self) -> None:
@@ -87,24 +88,24 @@ class Child:
         await self._process.wait()
 
 
-class Children:
-    """One PDF at a time for each; the others wait. They live for as long as somebody uses them."""
+class WorkerPool:
+    """Workers of one event loop, each checking one PDF at a time; they end with the last user."""
 
     def __init__(self) -> None:
-        self.idle: list[Child] = []
-        self._turns = asyncio.Semaphore(CHILDREN)
+        self.idle: list[PreflightWorker] = []
+        self._slots = asyncio.Semaphore(WORKERS)
         self._users: set[object] = set()
         self._warming: asyncio.Task[None] | None = None
 
     @classmethod
-    def joined(cls, user: object) -> Children:
-        """Those of the running loop, which ``user`` has to leave."""
-        children = _OF_LOOP.setdefault(asyncio.get_running_loop(), cls())
-        children._users.add(user)
-        return children
+    def join(cls, user: object) -> WorkerPool:
+        """Return the running loop's pool; ``user`` must call ``leave``."""
+        pool = _OF_LOOP.setdefault(asyncio.get_running_loop(), cls())
+        pool._users.add(user)
+        return pool
 
     async def leave(self, user: object) -> None:
-        """The last one ends them."""
+        """Remove the user; the last one ends the workers."""
         self._users.discard(user)
         if self._users:
             return
@@ -116,31 +117,31 @@ class Children:
             await self.idle.pop().end()
 
     def warm(self) -> None:
-        """Starts one where there is none, so that the first PDF does not wait for it."""
+        """Start a worker in the background if none is idle."""
         if self._warming is None or self._warming.done():
             self._warming = asyncio.create_task(self._warm())
 
     async def _warm(self) -> None:
-        async with self._turns:
+        async with self._slots:
             if not self.idle:
                 with contextlib.suppress(OSError):
-                    self.idle.append(await Child.start())
+                    self.idle.append(await PreflightWorker.start())
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[Child]:
-        """A child for one question. Raises ``OSError`` where none can be started."""
-        async with self._turns:
-            child = await self._child()
-            yield child
-            if child.lives:
-                self.idle.append(child)
+    async def acquire(self) -> AsyncIterator[PreflightWorker]:
+        """Provide a worker for one request. Raises ``OSError`` if none can be started."""
+        async with self._slots:
+            worker = await self._worker()
+            yield worker
+            if worker.is_alive:
+                self.idle.append(worker)
 
-    async def _child(self) -> Child:
+    async def _worker(self) -> PreflightWorker:
         while self.idle:
-            child = self.idle.pop()
-            if child.lives:
-                return child
-        return await Child.start()
+            worker = self.idle.pop()
+            if worker.is_alive:
+                return worker
+        return await PreflightWorker.start()
 
 
-_OF_LOOP: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Children]] = WeakKeyDictionary()
+_OF_LOOP: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, WorkerPool]] = WeakKeyDictionary()

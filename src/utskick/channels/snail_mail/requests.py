@@ -1,15 +1,16 @@
-"""The body that adds one letter to a print batch (contract section 4.11, with the members that its
-orchestrator drops)."""
+"""Request body of a letter in a print batch (contract section 4.11, including Q-marked members)."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
+    EXAMPLE_ADDRESS,
+    EXAMPLE_PDF,
     LONGEST_LINE,
     AddressBody,
     ExternalReference,
@@ -29,15 +30,15 @@ from utskick.domain.validators import (
     decode_base64,
 )
 
-#: Characters of a letter's text; about ten pages.
+#: Maximum characters of a letter's text; about ten pages.
 LONGEST_TEXT: Final = 50_000
-#: What one letter may consist of.
+#: Maximum number of PDFs in one letter.
 MOST_ATTACHMENTS: Final = 20
 _FORBIDDEN: Final = re.compile(r'["*<>?|/\\:]')
 
 
 def is_folder_name(name: str) -> bool:
-    """Contract section 1.1, ``@ValidFolderName``."""
+    """Return whether the name is a valid folder name (contract section 1.1, @ValidFolderName)."""
     return bool(name.strip()) and not _FORBIDDEN.search(name) and not name.endswith((" ", "."))
 
 
@@ -61,43 +62,98 @@ Enclosed = Constraint(
 
 
 class SnailMailParty(Body, title="SnailmailParty"):
-    """Who the letter is to, when the caller knows."""
+    """The recipient as a party."""
 
-    party_id: Uuid | None = None
-    external_references: list[ExternalReference] | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    external_references: list[ExternalReference] | None = Field(
+        default=None, description="Key-value pairs of the calling system, stored with the message"
+    )
 
 
 class SnailMailAttachment(Body, title="SnailmailAttachment"):
-    """A PDF, as BASE64. ``envelope_type``: WINDOWED when the PDF carries the address itself; PLAIN,
-    also when absent, when it does not."""
+    """A PDF in base64.
 
-    filename: Name
-    content_type: FreeLine | None = None
-    content: Base64
-    envelope_type: Envelope | None = None
+    ``envelope_type``: WINDOWED if the PDF shows the address itself, else PLAIN, the default.
+    """
+
+    filename: Name = Field(description="The name of the file", examples=["beslut.pdf"])
+    content_type: FreeLine | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
+    envelope_type: Envelope | None = Field(
+        default=None,
+        description="`WINDOWED`: the PDF has the address on its first page. `PLAIN` (default): "
+        "it has not",
+        examples=["PLAIN"],
+    )
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
 
 
 class SnailMailRequest(Body, title="SnailmailRequest"):
-    """One letter: PDFs, or a text that is set as a letter, or both."""
+    """One letter: PDFs, or a text to typeset, or both."""
 
-    party: SnailMailParty | None = None
-    address: AddressBody | None = None
-    department: NeededDepartment
-    deviation: FreeLine | None = None
-    folder_name: FolderName | None = None
-    attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = None
-    subject: FreeLine | None = None
-    text: LetterText | None = None
-    cover_page: bool = Field(
-        False, description="An address page is put before the PDFs, for a windowed envelope"
+    example: ClassVar[Any] = {
+        "address": EXAMPLE_ADDRESS,
+        "department": "SBK(Gatuavdelningen, Trafiksektionen)",
+        "attachments": [
+            {"filename": "beslut.pdf", "contentType": "application/pdf", "content": EXAMPLE_PDF}
+        ],
+    }
+
+    party: SnailMailParty | None = Field(default=None, description="The recipient")
+    address: AddressBody | None = Field(default=None, description="Street address or box")
+    department: NeededDepartment = Field(
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
     )
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    deviation: FreeLine | None = Field(
+        default=None, description="Deviation in printing", examples=["A3 Ritning"]
+    )
+    folder_name: FolderName | None = Field(
+        default=None,
+        description="Name of the folder at the printing house",
+        examples=["Sundsvalls kommun"],
+    )
+    attachments: Annotated[list[SnailMailAttachment], Enclosed] | None = Field(
+        default=None, description="Files"
+    )
+    subject: FreeLine | None = Field(
+        default=None, description="The subject", examples=["Skolan i dag"]
+    )
+    text: LetterText | None = Field(
+        default=None,
+        description="Text to typeset as a letter, in addition to or instead of PDFs",
+        examples=["Hej!"],
+    )
+    cover_page: bool = Field(
+        False, description="Add an address page before the PDFs, for a windowed envelope"
+    )
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @property
     def has_text(self) -> bool:
@@ -105,8 +161,7 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
 
     @property
     def is_addressed_by_us(self) -> bool:
-        """Whether the address comes into print from the request or the register: into the list, a
-        cover page or a letter of text."""
+        """Whether we print the address: in the address list, on a cover page or on a text."""
         return (
             self.has_text
             or self.cover_page

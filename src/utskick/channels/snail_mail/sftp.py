@@ -1,5 +1,7 @@
-"""SFTP (SSH File Transfer Protocol version 3, draft-ietf-secsh-filexfer-02), with OpenSSH's
-``fsync`` where the server has it."""
+"""SFTP storage: SSH File Transfer Protocol version 3, draft-ietf-secsh-filexfer-02.
+
+OpenSSH's extension ``fsync`` is used where the server has it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from utskick.channels.snail_mail.storage import (
 )
 
 T = TypeVar("T")
-#: Bytes of one write; several are on their way at once.
+#: Bytes of one write request; several are outstanding at once.
 _BLOCK: Final = 262_144
 _FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _FORBIDDEN: Final = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
@@ -40,11 +42,11 @@ _GONE: Final = (
 
 
 class Sftp:
-    """``Place`` of an SFTP account: one connection for a hand-over."""
+    """``StorageLocation`` of an SFTP account: one connection for each hand-over."""
 
     def __init__(self, account: SftpAccount) -> None:
         self._account = account
-        # Its lines name logins and files.
+        # The library's log lines contain user and file names.
         asyncssh.set_log_level(logging.ERROR)
 
     @asynccontextmanager
@@ -52,17 +54,17 @@ class Sftp:
         connection = await self._connect()
         try:
             async with asyncio.timeout(self._account.connect_timeout):
-                client = await _said(connection.start_sftp_client())
+                client = await _mapped(connection.start_sftp_client())
             yield _SftpSession(client, self._account.path)
         except TimeoutError as fault:
-            raise StorageFault("no-answer", "the printing house did not answer in time") from fault
+            raise StorageFault("no-answer", "the printing house did not respond in time") from fault
         finally:
             connection.abort()
             with suppress(*_GONE):
                 await connection.wait_closed()
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
-        """Nothing of this machine's own SSH settings, keys and agents is used."""
+        """Connect, ignoring this machine's own SSH configuration, keys and agent."""
         account = self._account
         try:
             return await asyncssh.connect(
@@ -81,16 +83,16 @@ class Sftp:
             )
         except asyncssh.PermissionDenied as fault:
             raise StorageAccessDenied(
-                "refused-login", "the printing house refused our login"
+                "refused-login", "the printing house rejected the credentials"
             ) from fault
         except asyncssh.HostKeyNotVerifiable as fault:
             raise StorageAccessDenied(
                 "host-key",
-                "the server that answers is not the printing house that known_hosts or host_keys names",
+                "the server's host key does not match known_hosts or host_keys",
             ) from fault
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, PermissionError) as fault:
             raise StorageAccessDenied(
-                "key-file", "the key file of the account, or known_hosts, cannot be read"
+                "key-file", "the account's key file or known_hosts cannot be read"
             ) from fault
         except (*_GONE, ValueError) as fault:
             raise gone(fault) from fault
@@ -116,7 +118,7 @@ def _known(account: SftpAccount) -> asyncssh.SSHKnownHosts | str | None:
 
 
 class _SftpSession:
-    """``Target`` on an open connection."""
+    """``Storage`` on an open connection."""
 
     def __init__(self, client: asyncssh.SFTPClient, root: str) -> None:
         self._client = client
@@ -134,22 +136,22 @@ class _SftpSession:
             if not above:
                 raise StorageAccessDenied(
                     "no-folder",
-                    "the folder that the settings name is not there at the printing house",
+                    "the configured folder does not exist at the printing house",
                 ) from None
             await self.make(above)
             await self._make_one(path)
 
     async def _make_one(self, path: str) -> None:
         try:
-            await _said(self._client.mkdir(self._at(path)))
+            await _mapped(self._client.mkdir(self._at(path)))
         except Missing:
             raise
         except StorageFault:
-            if not await _said(self._client.isdir(self._at(path))):
+            if not await _mapped(self._client.isdir(self._at(path))):
                 raise
 
     async def write(self, path: str, data: bytes) -> None:
-        await _said(self._written(self._at(path), data))
+        await _mapped(self._written(self._at(path), data))
 
     async def _written(self, path: str, data: bytes) -> None:
         async with self._client.open(path, "xb", block_size=_BLOCK) as file:
@@ -162,7 +164,7 @@ class _SftpSession:
 
     async def read(self, path: str) -> bytes | None:
         try:
-            return await _said(self._contents(self._at(path)))
+            return await _mapped(self._contents(self._at(path)))
         except Missing:
             return None
 
@@ -172,25 +174,25 @@ class _SftpSession:
         return data if isinstance(data, bytes) else data.encode()
 
     async def rename(self, old: str, new: str) -> None:
-        """Version 3 refuses a new name that is there, with a code that says only that it failed."""
+        """Rename; version 3 reports an existing new name only as a general failure."""
         try:
-            await _said(self._client.rename(self._at(old), self._at(new)))
+            await _mapped(self._client.rename(self._at(old), self._at(new)))
         except StorageFault as fault:
             if fault.reason.code != "target-fault":
                 raise
-            if not await _said(self._client.exists(self._at(old))):
+            if not await _mapped(self._client.exists(self._at(old))):
                 raise missing() from fault
-            if await _said(self._client.exists(self._at(new))):
+            if await _mapped(self._client.exists(self._at(new))):
                 raise taken() from fault
             raise
 
     async def names(self, path: str) -> list[str]:
         try:
-            found = await _said(self._client.readdir(self._at(path)))
+            entries = await _mapped(self._client.readdir(self._at(path)))
         except Missing:
             return []
         folder = asyncssh.FILEXFER_TYPE_DIRECTORY
-        named = ((str(entry.filename), entry.attrs.type == folder) for entry in found)
+        named = ((str(entry.filename), entry.attrs.type == folder) for entry in entries)
         return [
             name + "/" if is_folder else name
             for name, is_folder in named
@@ -200,8 +202,8 @@ class _SftpSession:
     async def remove(self, path: str) -> None:
         at = self._at(path)
         try:
-            kind = (await _said(self._client.lstat(at))).type
-            await _said(
+            kind = (await _mapped(self._client.lstat(at))).type
+            await _mapped(
                 self._client.rmdir(at)
                 if kind == asyncssh.FILEXFER_TYPE_DIRECTORY
                 else self._client.remove(at)
@@ -210,8 +212,8 @@ class _SftpSession:
             return
 
 
-async def _said(step: Awaitable[T]) -> T:
-    """The server's word, as a fault of ours."""
+async def _mapped(step: Awaitable[T]) -> T:
+    """Await the operation, mapping the library's errors to storage faults."""
     try:
         return await step
     except _FULL as fault:
@@ -226,7 +228,7 @@ async def _said(step: Awaitable[T]) -> T:
         raise gone(fault) from fault
     except asyncssh.SFTPError as fault:
         raise StorageFault(
-            "target-fault", "the printing house could not write or rename"
+            "target-fault", "the printing house's server could not write or rename a file"
         ) from fault
     except _GONE as fault:
         raise gone(fault) from fault

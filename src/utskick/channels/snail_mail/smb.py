@@ -1,5 +1,4 @@
-"""An SMB share (MS-SMB2), signed and encrypted unless the settings say otherwise. The client
-blocks, so that it works in threads."""
+"""SMB storage (MS-SMB2), signed and encrypted by default; the blocking client runs in threads."""
 
 from __future__ import annotations
 
@@ -50,32 +49,32 @@ _TAKEN: Final = {
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
 
 
-#: Seconds for a farewell.
+#: Seconds allowed for a graceful disconnect.
 _FAREWELL: Final = 1.0
 
 
 class Smb:
-    """``Place`` of an SMB account: one connection for a hand-over."""
+    """``StorageLocation`` of an SMB account: one connection for each hand-over."""
 
     def __init__(self, account: SmbAccount) -> None:
         self._account = account
-        # Their lines name logins and files.
+        # The libraries' log lines contain user and file names.
         for name in ("smbprotocol", "smbclient", "spnego"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[_SmbSession]:
         account = self._account
-        told: dict[str, Any] = {"port": account.port, "connection_cache": {}}
-        await _do(lambda: self._log_in(told))
+        options: dict[str, Any] = {"port": account.port, "connection_cache": {}}
+        await _do(lambda: self._log_in(options))
         root = rf"\\{account.host}\{account.share}"
         below = account.path.replace("/", "\\").strip("\\.")
         try:
-            yield _SmbSession(rf"{root}\{below}" if below else root, told)
+            yield _SmbSession(rf"{root}\{below}" if below else root, options)
         finally:
-            await _hang_up(told["connection_cache"])
+            await _disconnect(options["connection_cache"])
 
-    def _log_in(self, told: dict[str, Any]) -> None:
+    def _log_in(self, options: dict[str, Any]) -> None:
         account = self._account
         smbclient.register_session(
             account.host,
@@ -85,13 +84,12 @@ class Smb:
             require_signing=account.require_signing,
             connection_timeout=max(1, round(account.connect_timeout)),
             auth_protocol="ntlm",
-            **told,
+            **options,
         )
 
 
-async def _hang_up(connections: dict[str, Any]) -> None:
-    """In good form where the server still answers; else the socket is closed, and threads that wait
-    for it are free."""
+async def _disconnect(connections: dict[str, Any]) -> None:
+    """Log off if the server responds, then close the sockets, which frees waiting threads."""
     with suppress(SMBException, OSError, ValueError, TimeoutError):
         async with asyncio.timeout(_FAREWELL):
             await asyncio.to_thread(
@@ -103,31 +101,31 @@ async def _hang_up(connections: dict[str, Any]) -> None:
 
 
 class _SmbSession:
-    """``Target`` on an open connection."""
+    """``Storage`` on an open connection."""
 
-    def __init__(self, root: str, told: dict[str, Any]) -> None:
+    def __init__(self, root: str, options: dict[str, Any]) -> None:
         self._root = root
-        self._told = told
+        self._options = options
 
     def _at(self, path: str) -> str:
         return ntpath.join(self._root, path.replace("/", "\\")) if path else self._root
 
     async def make(self, path: str) -> None:
-        """From the top: what servers say of a folder whose parent is missing differs."""
+        """Create folders from the top, as servers report a missing parent in different ways."""
         parts = path.split("/")
         for depth in range(1, len(parts) + 1):
             at = self._at("/".join(parts[:depth]))
             try:
-                await _do(partial(smbclient.stat, at, **self._told))
+                await _do(partial(smbclient.stat, at, **self._options))
             except Missing:
                 with suppress(NameTaken):
-                    await _do(partial(smbclient.mkdir, at, **self._told))
+                    await _do(partial(smbclient.mkdir, at, **self._options))
 
     async def write(self, path: str, data: bytes) -> None:
         await _do(lambda: self._written(self._at(path), data))
 
     def _written(self, path: str, data: bytes) -> None:
-        with smbclient.open_file(path, mode="xb", buffering=0, **self._told) as file:
+        with smbclient.open_file(path, mode="xb", buffering=0, **self._options) as file:
             rest = memoryview(data)
             while rest:
                 rest = rest[file.write(rest) :]
@@ -140,13 +138,13 @@ class _SmbSession:
             return None
 
     def _contents(self, path: str) -> bytes:
-        with smbclient.open_file(path, mode="rb", **self._told) as file:
+        with smbclient.open_file(path, mode="rb", **self._options) as file:
             data: bytes = file.read()
         return data
 
     async def rename(self, old: str, new: str) -> None:
-        """Without ``replace``: the server refuses a name that is taken."""
-        await _do(lambda: smbclient.rename(self._at(old), self._at(new), **self._told))
+        """Rename without replacing: the server refuses an existing name."""
+        await _do(lambda: smbclient.rename(self._at(old), self._at(new), **self._options))
 
     async def names(self, path: str) -> list[str]:
         try:
@@ -157,7 +155,7 @@ class _SmbSession:
     def _names(self, path: str) -> list[str]:
         return [
             entry.name + "/" if entry.is_dir() else entry.name
-            for entry in smbclient.scandir(path, **self._told)
+            for entry in smbclient.scandir(path, **self._options)
         ]
 
     async def remove(self, path: str) -> None:
@@ -165,21 +163,23 @@ class _SmbSession:
             await _do(lambda: self._removed(self._at(path)))
 
     def _removed(self, path: str) -> None:
-        attributes = smbclient.lstat(path, **self._told).st_file_attributes
+        attributes = smbclient.lstat(path, **self._options).st_file_attributes
         if attributes & 0x10:  # MS-FSCC section 2.6, FILE_ATTRIBUTE_DIRECTORY
-            smbclient.rmdir(path, **self._told)
+            smbclient.rmdir(path, **self._options)
         else:
-            smbclient.remove(path, **self._told)
+            smbclient.remove(path, **self._options)
 
 
 async def _do(step: Callable[[], T]) -> T:
-    """The server's word, as a fault of ours. The library raises ``ValueError`` where no connection
-    could be made."""
+    """Run the blocking operation, mapping errors to storage faults.
+
+    The library raises ``ValueError`` if it cannot connect.
+    """
     try:
         return await asyncio.to_thread(step)
     except (SMBAuthenticationError, LogonFailure) as fault:
         raise StorageAccessDenied(
-            "refused-login", "the printing house refused our login"
+            "refused-login", "the printing house rejected the credentials"
         ) from fault
     except AccessDenied as fault:
         raise forbidden() from fault
@@ -188,28 +188,30 @@ async def _do(step: Callable[[], T]) -> T:
     except (SMBConnectionClosed, ConnectionError, TimeoutError) as fault:
         raise gone(fault) from fault
     except SMBException as fault:
-        raise _said(fault) from fault
+        raise _protection_fault(fault) from fault
     except (OSError, ValueError) as fault:
         raise gone(fault) from fault
 
 
 def _fault(fault: SMBOSError) -> StorageFault:
     status = fault.ntstatus
-    for statuses, made in (
+    for statuses, make_fault in (
         (_FULL, full),
         (_MISSING, missing),
         (_TAKEN, taken),
         (_FORBIDDEN, forbidden),
     ):
         if status in statuses:
-            return made()
-    return StorageFault("target-fault", "the printing house could not write or rename")
+            return make_fault()
+    return StorageFault(
+        "target-fault", "the printing house's server could not write or rename a file"
+    )
 
 
-def _said(fault: SMBException) -> StorageFault:
+def _protection_fault(fault: SMBException) -> StorageFault:
     if "encrypt" in str(fault).lower() or "sign" in str(fault).lower():
         return StorageAccessDenied(
             "no-protection",
-            "the printing house's server does not sign or encrypt, as the settings ask for",
+            "the printing house's server does not support the required signing or encryption",
         )
     return gone(fault)

@@ -1,5 +1,4 @@
-"""Where a hand-over is written: the little that a folder, an SFTP server and an SMB share have to
-be able to do alike."""
+"""Interface of hand-over storage: the operations shared by folder, SFTP and SMB."""
 
 from __future__ import annotations
 
@@ -14,99 +13,99 @@ T = TypeVar("T")
 
 
 class StorageFault(Exception):
-    """The target cannot do it now: full, gone, slow. What was asked may have been done, where the
-    answer was lost."""
+    """A temporary fault; if the response was lost, the operation may have been carried out."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = Reason(code, sentence)
 
     def outcome(self) -> Outcome:
+        """Return the outcome of an attempt that failed by this fault."""
         return Deferred(self.reason)
 
 
 class StorageAccessDenied(StorageFault):
-    """The target will not do it for this account: login, host key, rights, a path that is not
-    there."""
+    """A permanent fault of the account: login, host key, permissions or path."""
 
     def outcome(self) -> Outcome:
         return Misconfigured(self.reason)
 
 
 class Missing(StorageFault):
-    """What should be renamed or read is not there."""
+    """The file or folder does not exist."""
 
 
 class NameTaken(StorageFault):
-    """There is something of the new name already."""
+    """The new name already exists."""
 
 
 def full() -> StorageFault:
-    return StorageFault("target-full", "the printing house's place for files is full")
+    return StorageFault("target-full", "the printing house's storage is full")
 
 
 def gone(fault: BaseException) -> StorageFault:
     return StorageFault(
         "unreachable",
-        f"the printing house cannot be reached, or the connection was lost ({type(fault).__name__})",
+        "the printing house cannot be reached, or the connection was lost"
+        f" ({type(fault).__name__})",
     )
 
 
 def forbidden() -> StorageAccessDenied:
     return StorageAccessDenied(
-        "refused-access", "the printing house does not let the account write there"
+        "refused-access", "the printing house does not allow the account to write there"
     )
 
 
 def missing() -> Missing:
-    return Missing("target-missing", "a folder is not there any more")
+    return Missing("target-missing", "the folder no longer exists")
 
 
 def taken() -> NameTaken:
-    return NameTaken("target-taken", "there is a folder of this name already")
+    return NameTaken("target-taken", "a folder of this name already exists")
 
 
 class Storage(Protocol):
-    """Paths are relative to the account's root, with ``/``. All raise ``StorageFault``; ``write``
-    and ``rename`` are durable on return."""
+    """File operations. Paths are relative to the account's root, separated by ``/``.
+
+    All raise ``StorageFault``; ``write`` and ``rename`` are durable on return.
+    """
 
     async def make(self, path: str) -> None:
-        """A folder and those above it; one that is there is fine."""
+        """Create a folder and its parents, unless they exist."""
         ...
 
     async def write(self, path: str, data: bytes) -> None:
-        """A new file."""
+        """Write a new file."""
         ...
 
     async def read(self, path: str) -> bytes | None:
-        """A small file whole; None when it is not there."""
+        """Read a small file; None if it does not exist."""
         ...
 
     async def rename(self, old: str, new: str) -> None:
-        """A folder, at once as a whole. Raises ``Missing`` and ``NameTaken``; never replaces
-        anything."""
+        """Rename a folder atomically, never replacing. Raises ``Missing`` and ``NameTaken``."""
         ...
 
     async def names(self, path: str) -> list[str]:
-        """What is in a folder, the folders among them with ``/`` at the end; nothing when it is not
-        there."""
+        """List a folder, subfolders with a trailing ``/``; empty if it does not exist."""
         ...
 
     async def remove(self, path: str) -> None:
-        """A file, or a folder that is empty; what is not there is fine."""
+        """Remove a file or an empty folder, if it exists."""
         ...
 
 
 class StorageLocation(Protocol):
-    """How to get at an account's target."""
+    """Where an account's storage is."""
 
     def open(self) -> AbstractAsyncContextManager[Storage]:
-        """Logs in. Raises ``StorageFault``."""
+        """Log in. Raises ``StorageFault``."""
         ...
 
 
-class _Patient:
-    """A target whose every step must end within so many seconds."""
+class _TimedStorage:
+    """Storage whose every operation has a time-out in seconds."""
 
     def __init__(self, target: Storage, seconds: float) -> None:
         self._target = target
@@ -135,11 +134,11 @@ class _Patient:
             async with asyncio.timeout(self._seconds):
                 return await step
         except TimeoutError as fault:
-            raise StorageFault("no-answer", "the printing house did not answer in time") from fault
+            raise StorageFault("no-answer", "the printing house did not respond in time") from fault
 
 
 async def remove_all(target: Storage, path: str) -> None:
-    """A folder with all that is in it."""
+    """Remove a folder with its contents."""
     for name in await target.names(path):
         if name.endswith("/"):
             await remove_all(target, f"{path}/{name[:-1]}")
@@ -149,6 +148,7 @@ async def remove_all(target: Storage, path: str) -> None:
 
 
 @asynccontextmanager
-async def patient(place: StorageLocation, seconds: float) -> AsyncIterator[Storage]:
-    async with place.open() as target:
-        yield _Patient(target, seconds)
+async def with_timeouts(location: StorageLocation, seconds: float) -> AsyncIterator[Storage]:
+    """Open the storage with a time-out for each operation."""
+    async with location.open() as target:
+        yield _TimedStorage(target, seconds)

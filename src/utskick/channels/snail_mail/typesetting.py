@@ -1,8 +1,8 @@
-"""Letters from text and address pages, set with typst as PDF/A-2b, the address where the envelope's
-window shows it.
+"""Typesetting of letters and address pages with typst, as PDF/A-2b.
 
-The font is one that typst carries (Libertinus Serif), because a server's own fonts are nobody's to
-rely on. The same input always gives the same bytes: the date in them is that of the message.
+The address is placed in the envelope's window. The font is typst's own (Libertinus Serif), as
+system fonts differ between machines. The same input always yields the same bytes; the PDF's date is
+the message's.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Final
 import orjson
 import typst
 
-from utskick.channels.snail_mail.file_names import spelled, transliterated
+from utskick.channels.snail_mail.file_names import substitute, transliterate
 from utskick.channels.snail_mail.settings import EnvelopeWindow
 
 _LACKING: Final = re.compile(r'the text `?"(.*)"`? could not be displayed', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
-#: How many characters that no font has are looked for one by one.
+#: Maximum number of compilations that each report one missing glyph.
 _TRIES: Final = 20
 _LONG_WORD: Final = 24
 _TEMPLATE: Final = Path(__file__).with_name("letter.typ").read_bytes()
@@ -30,8 +30,11 @@ _TEMPLATE: Final = Path(__file__).with_name("letter.typ").read_bytes()
 
 @dataclass(frozen=True, slots=True)
 class LetterPage:
-    """``lines`` of the address; ``sender``: who writes, at the top; a cover page is a letter
-    without ``text``; ``made``: its date."""
+    """Input of one letter.
+
+    ``lines``: of the address. ``sender``: shown at the top. ``text``: empty for a cover page.
+    ``made``: the date of the PDF.
+    """
 
     window: EnvelopeWindow
     lines: Sequence[str]
@@ -41,8 +44,8 @@ class LetterPage:
     made: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Undrawable(Exception):
-    """No font has ``characters``."""
+class MissingGlyphs(Exception):
+    """No font has glyphs for ``characters``."""
 
     def __init__(self, characters: str) -> None:
         super().__init__("the letter's fonts lack a character")
@@ -50,26 +53,25 @@ class Undrawable(Exception):
 
 
 class LetterTypesetter:
-    """Not for two threads at once."""
+    """Compiler of the letter template. Not thread-safe."""
 
     def __init__(self) -> None:
         self._compiler: typst.Compiler | None = None
 
     def set(self, page: LetterPage) -> bytes:
-        """The PDF. What no font has is spelled as in the address list (``layout.spelled``): a name
-        is never a reason not to print."""
+        """Return the PDF, substituting characters without glyphs (``file_names.substitute``)."""
         for _ in range(_TRIES):
             try:
                 return self.set_strictly(page)
-            except Undrawable as fault:
-                page = _spelled(page, fault.characters)
+            except MissingGlyphs as fault:
+                page = _substituted(page, fault.characters)
         return self.set_strictly(_latin(page))
 
     def set_strictly(self, page: LetterPage) -> bytes:
-        """The PDF. Raises ``Undrawable``."""
+        """Return the PDF. Raises ``MissingGlyphs``."""
         if self._compiler is None:
             self._compiler = typst.Compiler(ignore_system_fonts=True)
-        said = {
+        letter = {
             "title": page.subject or "Brev",
             "window": page.window.model_dump(),
             "lines": [_breakable(line) for line in page.lines],
@@ -77,33 +79,34 @@ class LetterTypesetter:
             "subject": page.subject,
             "text": page.text.replace("\r\n", "\n").replace("\r", "\n"),
         }
-        given = {"said": orjson.dumps(said).decode()}
+        inputs = {"letter": orjson.dumps(letter).decode()}
         try:
-            made = self._compiler.compile(
+            pdf = self._compiler.compile(
                 _TEMPLATE,
                 format="pdf",
-                sys_inputs=given,
+                sys_inputs=inputs,
                 pdf_standards=["a-2b"],
                 timestamp=page.made,
             )
         except typst.TypstError as fault:
-            found = _LACKING.search(fault.message)
-            if found is None:
+            match = _LACKING.search(fault.message)
+            if match is None:
                 raise
-            raise Undrawable(_ESCAPED.sub(lambda code: chr(int(code[1], 16)), found[1])) from None
-        if not isinstance(made, bytes):
-            raise TypeError("typst gave no PDF")
-        return made
+            characters = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), match[1])
+            raise MissingGlyphs(characters) from None
+        if not isinstance(pdf, bytes):
+            raise TypeError("typst returned no PDF")
+        return pdf
 
 
-def _spelled(page: LetterPage, characters: str) -> LetterPage:
-    """With these characters in another way."""
-    table = {ord(ch): spelled(ch) for ch in characters}
+def _substituted(page: LetterPage, characters: str) -> LetterPage:
+    """Replace these characters by their substitutes."""
+    table = {ord(ch): substitute(ch) for ch in characters}
     return _changed(page, lambda text: text.translate(table))
 
 
 def _latin(page: LetterPage) -> LetterPage:
-    return _changed(page, lambda text: transliterated(text, "iso-8859-1"))
+    return _changed(page, lambda text: transliterate(text, "iso-8859-1"))
 
 
 def _changed(page: LetterPage, change: Callable[[str], str]) -> LetterPage:
@@ -118,7 +121,7 @@ def _changed(page: LetterPage, change: Callable[[str], str]) -> LetterPage:
 
 
 def _breakable(line: str) -> str:
-    """A word that is wider than a window may be broken anywhere (a zero-width space)."""
+    """Allow line breaks within words wider than a window, by zero-width spaces."""
     return " ".join(
         "\u200b".join(word) if len(word) > _LONG_WORD else word for word in line.split(" ")
     )

@@ -1,1 +1,1 @@
-"""Web messages into a case of the municipality's e-service platform (Open-E)."""
+"""Web message channel: messages in a case of the e-service platform Open-E."""

@@ -1,5 +1,4 @@
-"""The channel of web messages: plans a request, finds the municipality's instance, says on whose
-behalf, and hands over."""
+"""Web message channel: planning, selection of the Open-E instance, and author resolution."""
 
 from __future__ import annotations
 
@@ -49,11 +48,14 @@ FORMS: Final = (
 
 
 class WebMessageChannel(ChannelDefaults):
-    """``domain.channel.Channel`` for web messages. A recipient's destination is the number of a
-    case (flowInstanceID)."""
+    """Implementation of ``domain.channel.Channel`` for web messages.
+
+    A recipient's destination is the number of a case (flowInstanceID).
+    """
 
     name = "web_message"
     message_type = "WEB_MESSAGE"
+    titled = True
     integration = "OepIntegrator"
     forms = FORMS
     not_found = frozenset({UNKNOWN_CASE})
@@ -74,11 +76,12 @@ class WebMessageChannel(ChannelDefaults):
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
         if not isinstance(request, WebMessageRequest):
-            raise TypeError(f"{type(request).__name__} is no request for a web message")
+            raise TypeError(f"{type(request).__name__} is not a web message request")
         instance = request.oep_instance or _DEFAULT
         if self._settings.account_of(asked.municipality_id, instance) is None:
             raise NotBuilt(
-                f"no {instance} instance of Open-E is configured for this municipality; see the settings of [web_message]"
+                f"no {instance} instance of Open-E is configured for this municipality; see"
+                " section [web_message] of the settings"
             )
         attachments = tuple(
             a.decoded(number) for number, a in enumerate(request.attachments or (), 1)
@@ -101,23 +104,20 @@ class WebMessageChannel(ChannelDefaults):
         )
 
     def _too_large(self, attachments: tuple[Attachment, ...]) -> list[Violation]:
-        one, all_of_them = self._settings.attachment_limit, self._settings.total_limit
+        limit, total_limit = self._settings.attachment_limit, self._settings.total_limit
         sizes = [len(attachment.data) for attachment in attachments]
-        found = [
-            Violation(
-                f"attachments[{index}].base64Data", f"holds {size} bytes; at most {one} are carried"
-            )
+        violations = [
+            Violation(f"attachments[{index}].base64Data", f"is {size} bytes; the limit is {limit}")
             for index, size in enumerate(sizes)
-            if size > one
+            if size > limit
         ]
-        if sum(sizes) > all_of_them:
-            found.append(
+        if sum(sizes) > total_limit:
+            violations.append(
                 Violation(
-                    "attachments",
-                    f"hold {sum(sizes)} bytes together; at most {all_of_them} are carried",
+                    "attachments", f"are {sum(sizes)} bytes in total; the limit is {total_limit}"
                 )
             )
-        return found
+        return violations
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         name = self._settings.account_of(
@@ -126,12 +126,11 @@ class WebMessageChannel(ChannelDefaults):
         return (name,) if name is not None else ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """Open-E knows no message again: a second one would stand in the case beside the first."""
+        """Always hold: Open-E does not recognise a message, and a second one would be visible."""
         return "hold"
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
-        """Whether the owner is known, and the time that the case shows, the same at every
-        attempt."""
+        """Check that the case's owner is known, and fix the time shown in the case."""
         citizen = await self._citizen(draft)
         if isinstance(citizen, Deferred | Rejected):
             return citizen
@@ -142,35 +141,31 @@ class WebMessageChannel(ChannelDefaults):
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
         instance = self._instances.get(account)
         if instance is None:
-            return Misconfigured(Reason("no-account", "the account is no longer in the settings"))
-        citizen = await self._citizen(
-            draft
-        )  # once more: what is frozen is on disk, and a personal number is not to be
+            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+        # Looked up again, since a personal number must not be stored with the prepared draft.
+        citizen = await self._citizen(draft)
         if isinstance(citizen, Deferred | Rejected):
             return citizen
         return await instance.send(self._message(draft, instance, citizen))
 
     async def _citizen(self, draft: Draft) -> LegalId | Deferred | Rejected | None:
-        """The legal id of the party that writes as owner of the case; None where no party does."""
+        """Return the legal id of the party that writes as the case's owner; None if none does."""
         party_id = draft.recipient.party_id
         if not draft.content.get("sendAsOwner") or party_id is None:
             return None
-        found = await self._directory.legal_ids(draft.municipality_id, [party_id])
-        if isinstance(found, Deferred):
-            return found
-        return found.get(party_id) or Rejected(
-            Reason("no-legal-id", "nobody is known by this party id")
-        )
+        legal_ids = await self._directory.legal_ids(draft.municipality_id, [party_id])
+        if isinstance(legal_ids, Deferred):
+            return legal_ids
+        return legal_ids.get(party_id) or Rejected(Reason("no-legal-id", "the party is not known"))
 
     def _message(self, draft: Draft, instance: OpenE, citizen: LegalId | None) -> WebMessage:
         content = draft.content
-        named, party_id = (
-            (content.get("sender") or {}).get("userId") or None,
-            draft.recipient.party_id,
-        )
+        named = (content.get("sender") or {}).get("userId") or None
+        party_id = draft.recipient.party_id
         as_owner = bool(content.get("sendAsOwner"))
-        who = named if as_owner else named or party_id
-        principal = Principal(who, citizen.number if citizen else None) if as_owner or who else None
+        user = named if as_owner else named or party_id
+        number = citizen.number if citizen else None
+        principal = Principal(user, number) if as_owner or user else None
         return WebMessage(
             case=int(draft.recipient.destination),
             added=datetime.fromisoformat(draft.frozen.decode("ascii"))
@@ -185,16 +180,16 @@ class WebMessageChannel(ChannelDefaults):
         )
 
     def show(self, draft: Draft) -> dict[str, Any]:
-        shown = dict(draft.content)
+        members = dict(draft.content)
         if draft.recipient.party_id is not None:
-            shown["party"] = {"partyId": draft.recipient.party_id, **shown.get("party", {})}
-        if "attachments" in shown:
-            shown["attachments"] = listed(shown["attachments"], draft.attachments, "base64Data")
-        return shown
+            members["party"] = {"partyId": draft.recipient.party_id, **members.get("party", {})}
+        if "attachments" in members:
+            members["attachments"] = listed(members["attachments"], draft.attachments, "base64Data")
+        return members
 
     async def look(self) -> list[AccountHealth]:
         return list(
-            await asyncio.gather(*(instance.look() for instance in self._instances.values()))
+            await asyncio.gather(*(instance.check() for instance in self._instances.values()))
         )
 
     async def close(self) -> None:
@@ -204,6 +199,7 @@ class WebMessageChannel(ChannelDefaults):
 def build(
     settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now
 ) -> WebMessageChannel:
+    """Build the channel with one client per configured instance."""
     return WebMessageChannel(settings, directory, clock)
 
 

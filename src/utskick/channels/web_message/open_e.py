@@ -1,4 +1,4 @@
-"""One instance of Open-E, spoken to: ``IntegrationCallback`` over HTTP Basic."""
+"""Open-E client: the SOAP service ``IntegrationCallback`` with HTTP Basic."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from utskick.channels.web_message.soap_request import WebMessage, write
 from utskick.channels.web_message.soap_responses import read
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Outcome
-from utskick.outgoing.http_client import Answer, HttpRequest, Outgoing, Timeouts
+from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 from utskick.outgoing.parsing import basic
 
 _PATH: Final = "/api/callback"
-#: Bytes of attachments beyond which encoding them would keep the event loop from others.
+#: Bytes of attachments beyond which encoding them runs in a thread.
 _HEAVY: Final = 65_536
 
 
 class OpenE:
-    """By the account's settings. The protocol carries no reference of ours, so that nothing can be
-    known again."""
+    """Client of one instance. The protocol has no client reference, hence no deduplication."""
 
     def __init__(self, name: str, account: OpenEAccount) -> None:
         self.name = name
         self.account = account
         self.user = account.user or account.username
         timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-        self._wire = Outgoing(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+        self._wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
         self._url = account.url.removesuffix(_PATH) + _PATH
         self._headers = {
             "Authorization": basic(account.username, account.password.get_secret_value()),
             "Content-Type": "text/xml; charset=UTF-8",
-            "SOAPAction": '""',  # the binding's own (SOAP 1.1 section 6.1.1 demands the header)
+            "SOAPAction": '""',  # as in the WSDL; SOAP 1.1 section 6.1.1 requires the header
             "Accept": "text/xml",
         }
 
@@ -40,23 +39,25 @@ class OpenE:
         heavy = sum(len(attachment.data) for attachment in message.attachments) > _HEAVY
         body = await asyncio.to_thread(write, message) if heavy else write(message)
         answer = await self._wire.call(HttpRequest("POST", self._url, body, self._headers))
-        return read(answer, message.operation) if isinstance(answer, Answer) else answer
+        return read(answer, message.operation) if isinstance(answer, HttpResponse) else answer
 
-    async def look(self) -> AccountHealth:
-        """A GET changes nothing; what it is answered with only tells whether the login is good."""
+    async def check(self) -> AccountHealth:
+        """Send a GET, which changes nothing; its status shows whether the login is accepted."""
         answer = await self._wire.call(
             HttpRequest("GET", self._url, headers={"Authorization": self._headers["Authorization"]})
         )
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpResponse):
             reason = getattr(answer, "reason", None)
             return AccountHealth(
-                self.name, False, reason.sentence if reason else "Open-E does not answer"
+                self.name, False, reason.sentence if reason else "Open-E does not respond"
             )
         if answer.status in (401, 403):
             return AccountHealth(
-                self.name, False, f"Open-E answers, and refuses our login (HTTP {answer.status})"
+                self.name,
+                False,
+                f"Open-E responds, but rejects the credentials (HTTP {answer.status})",
             )
-        return AccountHealth(self.name, True, f"Open-E answers (HTTP {answer.status})")
+        return AccountHealth(self.name, True, f"Open-E responds (HTTP {answer.status})")
 
     async def close(self) -> None:
         await self._wire.close()

@@ -1,16 +1,16 @@
-"""The body of a web message (contract section 4.5)."""
+"""Request body of a web message (contract section 4.5)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from mimetypes import MimeTypes
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from utskick.channels.web_message.soap_request import is_sayable
+from utskick.channels.web_message.soap_request import is_xml_text
 from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import Department, ExternalReference
 from utskick.domain.validators import (
@@ -31,11 +31,14 @@ _LONGEST_NAME: Final = 255
 _CASE: Final = re.compile(r"[0-9]{1,10}\Z")
 #: xs:int.
 _HIGHEST: Final = 2_147_483_647
-#: The built-in table alone: a name must not depend on the machine.
+#: The built-in table only, so that names do not depend on the machine.
 _TYPES: Final = MimeTypes()
 
-_SAYABLE: Final = ("must not contain characters that XML cannot hold", is_sayable)
-_ONE_CASE: Final = f"must name one case: a reference with key flowInstanceId, and as its value a number from 1 to {_HIGHEST}"
+_XML_TEXT: Final = ("must not contain characters that are not allowed in XML", is_xml_text)
+_ONE_CASE: Final = (
+    "must identify one case by a reference with key flowInstanceId and a number from 1 to"
+    f" {_HIGHEST} as its value"
+)
 _COUNT: Final = (
     f"Attachments must contain 1-{MOST_ATTACHMENTS} items when provided, or be null/omitted"
 )
@@ -44,8 +47,7 @@ _NEITHER: Final = "Both partyId and userId cannot be null if sendAsOwner is true
 
 
 def case_of(references: Iterable[ExternalReference]) -> int | None:
-    """The case that the references name; None where they name none, several, or one that no case
-    can have."""
+    """Return the case number; None unless the references identify exactly one valid case."""
     values = {
         reference.value for reference in references if reference.key.lower() == "flowinstanceid"
     }
@@ -57,36 +59,42 @@ def case_of(references: Iterable[ExternalReference]) -> int | None:
 
 
 class WebMessageParty(Body):
-    """Whom the message concerns, and in which case."""
+    """The party that the message concerns, and the case."""
 
-    party_id: Uuid | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
     external_references: Annotated[
         list[ExternalReference],
         Constraint(((_ONE_CASE, lambda found: case_of(found) is not None),), _ONE_CASE),
-    ]
+    ] = Field(description="Key-value pairs of the calling system, stored with the message")
 
     @property
     def case(self) -> int:
         case = case_of(self.external_references)
-        assert case is not None  # a rule of the member
+        assert case is not None  # validated with the member
         return case
 
 
 class WebMessageSender(Body):
-    """Who wrote it: a user of Open-E."""
+    """The author: a user of Open-E."""
 
-    user_id: Annotated[FreeLine, Constraint((_SAYABLE,))] | None = None
+    user_id: Annotated[FreeLine, Constraint((_XML_TEXT,))] | None = Field(
+        default=None, description="A user of Open-E", examples=["joe01doe"]
+    )
 
 
 class WebMessageAttachment(Body):
-    """A file, as BASE64."""
+    """A file in base64."""
 
     file_name: (
         Annotated[
             FreeLine,
             Constraint(
                 (
-                    _SAYABLE,
+                    _XML_TEXT,
                     (
                         f"must not be longer than {_LONGEST_NAME} characters",
                         lambda v: len(v) <= _LONGEST_NAME,
@@ -96,12 +104,14 @@ class WebMessageAttachment(Body):
             ),
         ]
         | None
-    ) = None
-    mime_type: FreeLine | None = None
-    base64_data: Base64
+    ) = Field(default=None, description="The name of the file", examples=["beslut.pdf"])
+    mime_type: FreeLine | None = Field(
+        default=None, description="The media type", examples=["application/pdf"]
+    )
+    base64_data: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
 
     def decoded(self, number: int) -> Attachment:
-        """Open-E demands a name; the contract does not."""
+        """Decode; the file gets a default name, which Open-E requires but the contract does not."""
         return Attachment.of(
             self.file_name or self._name(number),
             self.mime_type or None,
@@ -115,7 +125,7 @@ class WebMessageAttachment(Body):
 Attachments = Annotated[
     list[WebMessageAttachment],
     Constraint(
-        ((_COUNT, lambda found: 1 <= len(found) <= MOST_ATTACHMENTS),),
+        ((_COUNT, lambda value: 1 <= len(value) <= MOST_ATTACHMENTS),),
         schema=(("minItems", 1), ("maxItems", MOST_ATTACHMENTS)),
     ),
 ]
@@ -131,24 +141,62 @@ Instance = Annotated[
 class WebMessageRequest(Body):
     """A message in a case of Open-E."""
 
-    party: WebMessageParty
-    message: Annotated[Text, Constraint((_SAYABLE,), "must not be blank")]
-    sender: WebMessageSender | None = None
-    send_as_owner: bool | None = Field(None, json_schema_extra={"default": False})
-    oep_instance: Instance | None = None
-    attachments: Attachments | None = None
-    priority: Literal["HIGH", "NORMAL"] | None = None
-    department: Department | None = None
-    reference: Reference | None = None
-    send_at: Moment | None = None
-    valid_until: Moment | None = None
+    example: ClassVar[Any] = {
+        "party": {"externalReferences": [{"key": "flowInstanceId", "value": "12345"}]},
+        "message": "Vi behöver en ritning till.",
+        "sender": {"userId": "joe01doe"},
+    }
+
+    party: WebMessageParty = Field(description="The recipient")
+    message: Annotated[Text, Constraint((_XML_TEXT,), "must not be blank")] = Field(
+        description="Text", examples=["Skolan är stängd i dag."]
+    )
+    sender: WebMessageSender | None = Field(
+        default=None, description="Sender; default: as configured"
+    )
+    send_as_owner: bool | None = Field(
+        None,
+        json_schema_extra={"default": False},
+        description="Send as the owner of the case; needs `party.partyId` or `sender.userId`",
+        examples=[False],
+    )
+    oep_instance: Instance | None = Field(
+        default=None,
+        description="Instance of Open-E: for citizens (`EXTERNAL`, default) or for staff",
+        examples=["EXTERNAL"],
+    )
+    attachments: Attachments | None = Field(default=None, description="Files")
+    priority: Literal["HIGH", "NORMAL"] | None = Field(
+        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+    )
+    department: Department | None = Field(
+        default=None,
+        description="Department and unit that is billed and counted in statistics",
+        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+    )
+    reference: Reference | None = Field(
+        default=None,
+        description="Reference of the calling system, returned in responses, status, history "
+        "and events",
+        examples=["rad-17"],
+    )
+    send_at: Moment | None = Field(
+        default=None,
+        description="Earliest time to send; Swedish time where it has no zone",
+        examples=["2035-10-09T08:00:00+02:00"],
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="Latest time to send; Swedish time where it has no zone",
+        examples=["2035-10-10T08:00:00+02:00"],
+    )
 
     @property
     def user(self) -> str | None:
         return self.sender.user_id if self.sender else None
 
     def content(self) -> dict[str, Any]:
-        """The JSON members that history shows, without the party's id and the attachments."""
+        """Return the members stored as content, without party id and attachments."""
         members = {
             "party",
             "message",
@@ -164,20 +212,20 @@ class WebMessageRequest(Body):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _owned_by_one(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """The rule of the whole (``webMessageRequest``), told together with what is wrong with its
-        members."""
+    def _has_one_owner(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Report the rule of the whole body (``webMessageRequest``) along with the members'."""
         try:
-            made = read(given)
+            request = read(given)
         except ValidationError as fault:
-            lines = [
-                *map(_line, fault.errors(include_url=False)),
+            details = [
+                *map(_detail, fault.errors(include_url=False)),
                 *_owner_faults(*_raw_owner(given)),
             ]
-            raise ValidationError.from_exception_data(cls.__name__, lines) from None
-        if lines := _owner_faults(made.send_as_owner, made.party.party_id, made.user):
-            raise ValidationError.from_exception_data(cls.__name__, lines)
-        return made
+            raise ValidationError.from_exception_data(cls.__name__, details) from None
+        party_id = request.party.party_id
+        if details := _owner_faults(request.send_as_owner, party_id, request.user):
+            raise ValidationError.from_exception_data(cls.__name__, details)
+        return request
 
 
 def _owner_faults(as_owner: object, party_id: object, user_id: object) -> list[InitErrorDetails]:
@@ -188,7 +236,7 @@ def _owner_faults(as_owner: object, party_id: object, user_id: object) -> list[I
 
 
 def _raw_owner(given: Any) -> Sequence[object]:
-    """The three members as they came, wherever they have the form that they should."""
+    """Return sendAsOwner, partyId and userId of an unvalidated body, None where malformed."""
     members = given if isinstance(given, Mapping) else {}
     party, sender = (
         value if isinstance(value, Mapping) else {}
@@ -197,8 +245,8 @@ def _raw_owner(given: Any) -> Sequence[object]:
     return members.get("sendAsOwner"), party.get("partyId"), sender.get("userId")
 
 
-def _line(error: ErrorDetails) -> InitErrorDetails:
-    """A fault that was found, as one to be raised again."""
+def _detail(error: ErrorDetails) -> InitErrorDetails:
+    """Convert a reported error to one that can be raised again."""
     context = error.get("ctx", {})
     kind = broken(*context["messages"]) if error["type"] == "violation" else error["type"]
     return InitErrorDetails(type=kind, loc=error["loc"], input=error["input"], ctx=context)

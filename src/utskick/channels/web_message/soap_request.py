@@ -1,8 +1,7 @@
-"""A message as Open-E reads it: SOAP 1.1, document/literal, children in the order of its schema
-(``oep.xsd``, IntegrationMessage).
+"""SOAP 1.1 request of Open-E: document/literal (``oep.xsd``, IntegrationMessage).
 
-Written piece by piece, because a tree of 80 MB of base64 would be held twice; every text goes
-through ``_element``, which escapes it.
+Written piecewise, as an element tree would hold 80 MB of base64 twice. Every text goes through
+``_element``, which escapes it. Children are in the order of the schema.
 """
 
 from __future__ import annotations
@@ -22,12 +21,15 @@ NAMESPACE: Final = "http://www.oeplatform.org/version/1.0/schemas/integration/ca
 SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 #: XML 1.0 section 2.2, Char.
-_UNSAYABLE: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Principal:
-    """On whose behalf: ``citizen`` is the legal id of the case's owner. None is written as nil."""
+    """On whose behalf a message is written; None becomes nil.
+
+    ``citizen``: legal id of the case's owner.
+    """
 
     user: str | None
     citizen: str | None = None
@@ -35,8 +37,11 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebMessage:
-    """``case``: the flowInstanceID. ``user``: who wrote it. ``as_owner``: the case's owner did;
-    ``principal`` is then that person."""
+    """One message in a case.
+
+    ``case``: the flowInstanceID. ``user``: the author's userID. ``as_owner``: the author is the
+    case's owner, who is then ``principal``.
+    """
 
     case: int
     added: datetime
@@ -52,13 +57,13 @@ class WebMessage:
         return "addMessageAsOwner" if self.as_owner else "addMessage"
 
 
-def is_sayable(text: str) -> bool:
-    """Whether XML has a place for every character."""
-    return _UNSAYABLE.search(text) is None
+def is_xml_text(text: str) -> bool:
+    """Return whether every character is allowed in XML."""
+    return _NOT_XML.search(text) is None
 
 
 def write(message: WebMessage) -> bytes:
-    """The whole envelope, in UTF-8. The same message gives the same bytes."""
+    """Serialise the envelope in UTF-8, byte for byte the same for the same message."""
     return b"".join(_pieces(message))
 
 
@@ -94,8 +99,7 @@ def _principal(principal: Principal, *, citizen: bool) -> Iterator[bytes]:
 
 
 def _element(name: str, text: str | None) -> bytes:
-    """A carriage return is written as a reference: a reader would make it a line feed (XML 1.0
-    section 2.11)."""
+    """Write an element; CR becomes a reference, as a parser would normalise it (XML 1.0 2.11)."""
     if text is None:
         return f'<{name} xmlns:xsi="{_XSI}" xsi:nil="true"/>'.encode()
     return f"<{name}>{escape(text, quote=False)}</{name}>".replace("\r", "&#13;").encode()

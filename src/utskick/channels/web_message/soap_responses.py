@@ -1,5 +1,4 @@
-"""Open-E's answers: a message id, or a SOAP 1.1 fault with its reason in ``detail``. Read without
-DTD, entities and network."""
+"""Open-E's SOAP responses mapped to outcomes; parsed without DTD, entities and network."""
 
 from __future__ import annotations
 
@@ -10,71 +9,71 @@ from lxml import etree
 
 from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
-from utskick.outgoing.http_client import Answer, by_status
-from utskick.outgoing.parsing import taken
+from utskick.outgoing.http_client import HttpResponse, by_status
+from utskick.outgoing.parsing import is_success
 
 _ID: Final = re.compile(r"\s*(-?[0-9]{1,10})\s*\Z")
 
 UNKNOWN_CASE: Final = "unknown-case"
 
-#: By the name of the element in ``detail``.
+#: Outcomes by the name of the element in ``detail``.
 FAULTS: Final[dict[str, Outcome]] = {
     "FlowInstanceNotFoundFault": Rejected(
-        Reason(UNKNOWN_CASE, "Open-E knows no such case", "FlowInstanceNotFoundFault")
+        Reason(UNKNOWN_CASE, "the case does not exist in Open-E", "FlowInstanceNotFoundFault")
     ),
     "AccessDeniedFault": Misconfigured(
         Reason(
             "refused-access",
-            "Open-E does not let our login, or the user whom the message names, write in the case",
+            "Open-E does not allow the account, or the message's author, to write in the case",
             "AccessDeniedFault",
         )
     ),
 }
-#: By the fault code (SOAP 1.1 section 4.4.1), where ``detail`` says nothing that is known.
+#: Outcomes by fault code (SOAP 1.1 section 4.4.1), where ``detail`` has no known element.
 CODES: Final[dict[str, Outcome]] = {
-    "Client": Rejected(Reason("refused-content", "Open-E cannot read the message", "Client")),
+    "Client": Rejected(Reason("refused-content", "Open-E cannot parse the message", "Client")),
     "VersionMismatch": Misconfigured(
-        Reason("wrong-address", "what answers there speaks another SOAP", "VersionMismatch")
+        Reason("wrong-address", "the configured address uses another SOAP", "VersionMismatch")
     ),
     "MustUnderstand": Misconfigured(
-        Reason("wrong-address", "what answers there speaks another SOAP", "MustUnderstand")
+        Reason("wrong-address", "the configured address uses another SOAP", "MustUnderstand")
     ),
 }
 
 
-def read(answer: Answer, operation: str) -> Outcome:
-    """What became of a message that was handed over by ``operation``."""
-    said = _body(answer.body)
-    if said is None:
+def read(answer: HttpResponse, operation: str) -> Outcome:
+    """Map the response to ``operation`` to an outcome."""
+    element = _body(answer.body)
+    if element is None:
         return by_status(answer)
-    if said.tag == f"{{{SOAP}}}Fault":
-        return _by_fault(said)
-    if taken(answer) and said.tag == f"{{{NAMESPACE}}}{operation}Response":
-        found = _ID.match(said.findtext(f"{{{NAMESPACE}}}messageID") or "")
-        if found:
-            return Sent(found[1], delivered=True)
+    if element.tag == f"{{{SOAP}}}Fault":
+        return _by_fault(element)
+    if is_success(answer) and element.tag == f"{{{NAMESPACE}}}{operation}Response":
+        match = _ID.match(element.findtext(f"{{{NAMESPACE}}}messageID") or "")
+        if match:
+            return Sent(match[1], delivered=True)
     return by_status(answer)
 
 
 def _by_fault(fault: Any) -> Outcome:
-    """The fault's own words are not repeated: they may speak of people."""
+    """Map a fault by its code; its text is never repeated, as it may contain personal data."""
     detail = fault.find("detail")
     for named in detail if detail is not None else ():
         name = etree.QName(named)
         if name.namespace == NAMESPACE and name.localname in FAULTS:
             return FAULTS[name.localname]
     code = (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0]
-    return CODES.get(
-        code, Deferred(Reason("provider-fault", "Open-E had a fault of its own", "Server"))
-    )
+    return CODES.get(code, Deferred(Reason("provider-fault", "internal error at Open-E", "Server")))
 
 
 def _body(data: bytes) -> Any | None:
-    """The element in the SOAP body; None for everything else, and for a document with a DTD, which
-    SOAP forbids (section 3)."""
+    """Return the single element of the SOAP body; None for anything else.
+
+    A document with a DTD is refused (SOAP 1.1 section 3).
+    """
     if b"<!DOCTYPE" in data or b"\x00" in data:
         return None
-    # a parser serves one document: lxml's are not to be shared between threads
+    # One parser per document: lxml's parsers must not be shared between threads.
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

@@ -59,7 +59,7 @@ async def _run(keep: Path | None, letters: Path | None) -> int:
         )
         print_line(
             "[yellow]SANDBOX: nothing leaves this machine. Some recipients simulate "
-            "faults; see docs/sandbox.md.[/]"
+            "faults; see docs/reference/sandbox.md.[/]"
         )
         token = sandbox_credentials(addresses.api, folder / "data")
         client = await stack.enter_async_context(

@@ -1,5 +1,5 @@
-"""Many of a kind: a few of them are told one by one, and of the rest, once a minute, how many there
-were."""
+"""Coalescing of events: log the first events of a key each minute, and summarise the rest as a
+count."""
 
 from __future__ import annotations
 
@@ -10,81 +10,83 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds of a spate's round.
+#: Seconds for which events of a key are counted.
 MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """``trail``: whose; ``who``: None stands for all that are too many to be told apart; ``why``:
-    of a small set."""
+    """Key of an event. ``municipality_id``: the one with the audit log; ``source``: client or
+    address, None for all beyond the number that is kept apart; ``reason``: of a small set."""
 
-    trail: str
-    who: str | None
-    why: str
+    municipality_id: str
+    source: str | None
+    reason: str
 
 
 @dataclass(slots=True)
 class EventCount(Generic[T]):
-    """One kind in one minute. ``left``: that may still be told one by one; ``untold``: how many
-    were not; ``last``: the last of them."""
+    """Events of one key in one minute. ``left``: how many may still be logged individually;
+    ``suppressed``: how many were only counted; ``names``, ``last``: their operations and the last
+    of them."""
 
     left: int
     timer: asyncio.TimerHandle
-    untold: int = 0
+    suppressed: int = 0
     names: set[str] = field(default_factory=set)
     last: T | None = None
 
 
 class EventCoalescer(Generic[T]):
-    """``most``: kinds that are told apart; further ones count as one for each trail and reason.
-    ``each``: told of a kind in a minute.
+    """Counts events per key and minute.
 
-    ``tell`` is called with a kind and its spate at the end of a minute in which more came than were
-    told.
+    ``most``: keys that are kept apart; further ones share one key per municipality and reason.
+    ``each``: events of a key that are logged individually per minute. ``report`` is called at the
+    end of a minute with a key and its count, where events were only counted. ``minute``: length in
+    seconds.
     """
 
     def __init__(
         self,
         most: int,
         each: int,
-        tell: Callable[[EventKey, EventCount[T]], None],
+        report: Callable[[EventKey, EventCount[T]], None],
         minute: float = MINUTE,
     ) -> None:
         self._most = most
         self._each = each
-        self._tell = tell
+        self._report = report
         self._minute = minute
-        self._spates: dict[EventKey, EventCount[T]] = {}
+        self._counts: dict[EventKey, EventCount[T]] = {}
 
-    def take(self, kind: EventKey, name: str, one: T) -> bool:
-        """Whether it is to be told by itself; else it is counted. ``name``: what was called."""
-        if kind not in self._spates and len(self._spates) >= self._most:
-            kind = EventKey(kind.trail, None, kind.why)
-        spate = self._spates.get(kind)
-        if spate is None:
-            spate = self._spates[kind] = EventCount(self._each, self._timer(kind))
-        if spate.left:
-            spate.left -= 1
+    def count(self, key: EventKey, name: str, one: T) -> bool:
+        """Count an event and return whether to log it individually. ``name``: the operation."""
+        if key not in self._counts and len(self._counts) >= self._most:
+            key = EventKey(key.municipality_id, None, key.reason)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = EventCount(self._each, self._timer(key))
+        if count.left:
+            count.left -= 1
             return True
-        spate.untold += 1
-        spate.names.add(name)
-        spate.last = one
+        count.suppressed += 1
+        count.names.add(name)
+        count.last = one
         return False
 
     def close(self) -> None:
-        """What has been counted is told now."""
-        for kind, spate in self._spates.items():
-            spate.timer.cancel()
-            if spate.untold:
-                self._tell(kind, spate)
-        self._spates.clear()
+        """Report all counts now."""
+        for key, count in self._counts.items():
+            count.timer.cancel()
+            if count.suppressed:
+                self._report(key, count)
+        self._counts.clear()
 
-    def _timer(self, kind: EventKey) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._minute, self._over, kind)
+    def _timer(self, key: EventKey) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._minute, self._over, key)
 
-    def _over(self, kind: EventKey) -> None:
-        spate = self._spates.pop(kind)
-        if spate.untold:  # the next minute begins with what is told here
-            self._spates[kind] = EventCount(self._each - 1, self._timer(kind))
-            self._tell(kind, spate)
+    def _over(self, key: EventKey) -> None:
+        count = self._counts.pop(key)
+        if count.suppressed:  # the report counts as the first event of the next minute
+            self._counts[key] = EventCount(self._each - 1, self._timer(key))
+            self._report(key, count)

@@ -1,8 +1,8 @@
-"""Calls that the door refused, in the audit trail: of those whose client it was, and of those whom
-it was aimed at.
+"""Audit of denied calls, in the log of the client's municipality and in that of the municipality
+that the call was aimed at.
 
-Nobody who is refused waits for long, nobody's flood fills the trail, and a database that is away
-changes no answer.
+Audit writes are bounded in time and volume; if the database is unavailable, the response is
+unchanged.
 """
 
 from __future__ import annotations
@@ -23,52 +23,53 @@ from utskick.domain.errors import Invalid, OtherMunicipality, ScopeMissing, Unau
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, EventKey
-from utskick.http.audit.subject import named_in
+from utskick.http.audit.subject import Audit, named_in
 from utskick.http.wire.caller import caller_of
-from utskick.store.administration.audit import Audit
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import PASSING, Database
 
 log = structlog.get_logger(__name__)
 
-#: Of clients, and of those of whom only the machine's address is known: how many are told apart,
-#: and how often each in a minute.
+#: Keys that are kept apart and entries of each per minute, for clients and for callers of whom only
+#: the address is known.
 _CLIENTS, _OF_A_CLIENT = 1_000, 20
 _STRANGERS, _OF_A_STRANGER = 20, 1
-#: Seconds that an answer waits for its entry, and that an entry is tried; entries that are tried at
-#: a time.
+#: Seconds that a response waits for its entry, and for which writing is tried; entries that are
+#: written at a time.
 _WAIT, _PATIENCE, _AT_ONCE = 0.5, 10.0, 200
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """``municipality_id``: of the path, served or not. ``grant``: None where no token could be
-    taken."""
+    """A call that was denied. ``municipality_id``: that of the path, served or not. ``grant``: None
+    where there was no valid token; ``audit``: how the operation is audited."""
 
     request: Request
     operation: str
     municipality_id: str
     error: Unauthorized | ScopeMissing | OtherMunicipality
     grant: AccessGrant | None
+    audit: Audit | None = None
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         return self.error.why if isinstance(self.error, Unauthorized) else self.error.detail
 
-    def caller(self, trail: str) -> Caller:
-        """Names that are too long to be counted by are left out: a refusal is told all the same."""
+    def caller(self, municipality_id: str) -> Caller:
+        """Return the caller. Names that are too long to be recorded are left out."""
         request, client = self.request, self.grant.client if self.grant is not None else None
         try:
-            return replace(caller_of(request, trail), client=client)
+            return replace(caller_of(request, municipality_id), client=client)
         except Invalid:
             address = request.client.host if request.client else None
             return Caller(
-                trail, request_id=request.state.request_id, client=client, address=address
+                municipality_id, request_id=request.state.request_id, client=client, address=address
             )
 
 
 class DenialLog:
-    """``note`` is called before who is refused is answered. ``municipalities``: those that are
-    served. ``minute``: in seconds."""
+    """Writes entries of denied calls, coalesced. ``municipalities``: those that are served;
+    ``minute``: seconds for which calls are counted."""
 
     def __init__(
         self,
@@ -78,93 +79,99 @@ class DenialLog:
         minute: float = MINUTE,
     ) -> None:
         self._vault = database.vault
-        self._audit = Audit(database)
+        self._audit = AuditLog(database)
         self._served = frozenset(municipalities)
         self._clock = clock
         self._clients: EventCoalescer[AuditEntry] = EventCoalescer(
-            _CLIENTS, _OF_A_CLIENT, self._tell, minute
+            _CLIENTS, _OF_A_CLIENT, self._report, minute
         )
         self._strangers: EventCoalescer[AuditEntry] = EventCoalescer(
-            _STRANGERS, _OF_A_STRANGER, self._tell, minute
+            _STRANGERS, _OF_A_STRANGER, self._report, minute
         )
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def note(self, refused: Denial) -> None:
-        """Returns when it is on disk, or after half a second: then it is still tried, and logged
-        where it cannot be kept."""
-        spates = self._clients if refused.grant is not None else self._strangers
-        told = []
-        for trail in self._trails(refused):
-            entry = self._entry(trail, refused)
-            who = entry.caller.client if refused.grant is not None else entry.caller.address
-            if spates.take(EventKey(trail, who, refused.why), refused.operation, entry):
-                told.append(entry)
-        if told and (task := self._write(told, self._party(refused))) is not None:
+    async def note(self, denial: Denial) -> None:
+        """Record a denied call before it is answered. Returns when the entry is committed, or after
+        half a second: then writing continues, and a failure is logged."""
+        counters = self._clients if denial.grant is not None else self._strangers
+        individual = []
+        for municipality_id in self._logs(denial):
+            entry = self._entry(municipality_id, denial)
+            who = entry.caller.client if denial.grant is not None else entry.caller.address
+            if counters.count(
+                EventKey(municipality_id, who, denial.reason), denial.operation, entry
+            ):
+                individual.append(entry)
+        if individual and (task := self._write(individual, self._party(denial))) is not None:
             await asyncio.wait([task], timeout=_WAIT)
 
     async def close(self) -> None:
-        """What has been counted is told."""
-        for spates in (self._clients, self._strangers):
-            spates.close()
+        """Report all counts and wait for the entries being written."""
+        for counters in (self._clients, self._strangers):
+            counters.close()
         if self._writing:
             await asyncio.wait(self._writing, timeout=_PATIENCE)
 
-    def _trails(self, refused: Denial) -> Sequence[str]:
-        """That of the path; where the client is another's, also its own."""
-        aimed = {refused.municipality_id} & self._served
-        grant = refused.grant
-        whose = (
+    def _logs(self, denial: Denial) -> Sequence[str]:
+        """Return the municipalities that get an entry: that of the path and, where the client
+        belongs to another, those of the client."""
+        aimed = {denial.municipality_id} & self._served
+        grant = denial.grant
+        own = (
             grant.municipalities & self._served
             if grant is not None and not aimed & grant.municipalities
             else frozenset()
         )
-        return sorted(aimed | whose)
+        return sorted(aimed | own)
 
-    def _entry(self, trail: str, refused: Denial) -> AuditEntry:
+    def _entry(self, municipality_id: str, denial: Denial) -> AuditEntry:
         subject: dict[str, Any] = {
-            "operation": refused.operation.removesuffix("Short"),
-            "refused": refused.error.code,
-            "why": refused.why,
+            "operation": denial.operation.removesuffix("Short"),
+            "refused": denial.error.code,
+            "why": denial.reason,
         }
-        if refused.municipality_id in self._served:
-            subject["municipality"] = refused.municipality_id
-        if (
-            refused.grant is not None
-        ):  # nobody has looked at them yet: what is no id may be anything
-            named, _ = named_in(refused.request)
+        if denial.municipality_id in self._served:
+            subject["municipality"] = denial.municipality_id
+        if denial.grant is not None:  # not validated yet: a value that is not an id may be anything
+            named, _ = named_in(denial.request, denial.audit)
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
-        return AuditEntry(Action.REFUSED, refused.caller(trail), self._clock(), subject)
+        return AuditEntry(Action.REFUSED, denial.caller(municipality_id), self._clock(), subject)
 
-    def _party(self, refused: Denial) -> tuple[str, str] | None:
-        """The person whom a client named, and by whose key: who asked for whom is what the trail is
-        for."""
-        if refused.grant is None or refused.municipality_id not in self._served:
+    def _party(self, denial: Denial) -> tuple[str, str] | None:
+        """Return municipality and party id of the person whom an authenticated client named; None
+        where there is none."""
+        if denial.grant is None or denial.municipality_id not in self._served:
             return None
-        _, party = named_in(refused.request)
+        _, party = named_in(denial.request, denial.audit)
         found = parse_id(party) if party is not None else None
-        return (refused.municipality_id, str(found)) if found is not None else None
+        return (denial.municipality_id, str(found)) if found is not None else None
 
-    def _tell(self, kind: EventKey, spate: EventCount[AuditEntry]) -> None:
-        """One entry for all that were not told by themselves."""
-        assert spate.last is not None
-        last = spate.last
+    def _report(self, key: EventKey, count: EventCount[AuditEntry]) -> None:
+        """Write one entry for all calls that were only counted."""
+        assert count.last is not None
+        last = count.last
         subject = {
             name: last.subject[name]
             for name in ("refused", "why", "municipality")
             if name in last.subject
         }
-        operations = sorted({name.removesuffix("Short") for name in spate.names})
-        told: dict[str, Any] = {**subject, "operations": operations, "times": spate.untold}
-        caller = last.caller if kind.who is not None else Caller(kind.trail)
+        operations = sorted({name.removesuffix("Short") for name in count.names})
+        summary: dict[str, Any] = {
+            **subject,
+            "operations": operations,
+            "times": count.suppressed,
+        }
+        caller = last.caller if key.source is not None else Caller(key.municipality_id)
         self._write(
-            [AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), told)],
+            [AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), summary)],
             None,
         )
 
     def _write(
         self, entries: Sequence[AuditEntry], party: tuple[str, str] | None
     ) -> asyncio.Task[None] | None:
-        """None: so many are being written already that this one is only logged."""
+        """Start writing entries; None where too many are being written, and these are only
+        logged."""
         if len(self._writing) >= _AT_ONCE:
             _lost(entries, "too many at once")
             return None
@@ -185,12 +192,12 @@ class DenialLog:
                 await asyncio.gather(*(self._audit.note(entry) for entry in entries))
         except (*PASSING, asyncpg.PostgresError) as fault:
             _lost(entries, type(fault).__name__)
-        except Exception as fault:  # a bug; nobody waits for this task
+        except Exception as fault:  # a bug; no caller awaits this task
             log.error("refusal-fault", exc_info=fault)
 
 
 def _lost(entries: Sequence[AuditEntry], fault: str) -> None:
-    """The answer is given all the same; the log knows the call by its id."""
+    """Log entries that could not be written; the request id is in the log."""
     for entry in entries:
         subject = entry.subject
         what = {

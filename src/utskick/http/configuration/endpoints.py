@@ -1,5 +1,5 @@
-"""/configuration: what a municipality, an organisation or a department says of channels and limits,
-and what comes of it."""
+"""Endpoints of /configuration: what a municipality, an organisation or a department sets of
+channels and limits, and the effective values."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from fastapi import Request, Response
 from utskick.configuration import redaction as showing
 from utskick.configuration.changes import ANY, Change, Changes
 from utskick.configuration.inheritance import Configuration
+from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import UnitSetting, version_of
 from utskick.domain.errors import NotFound
 from utskick.domain.unit import Unit
 from utskick.http.configuration.schemas import ConfigurationRequest
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
-from utskick.http.retention.endpoints import actor_of
-from utskick.http.wire.body import parse, read_body
-from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.body import parse, read_json
+from utskick.http.wire.caller import responsible
+from utskick.http.wire.params import Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
 
@@ -32,7 +31,7 @@ _TAGS: Final = re.compile(rf"\s*(?:\*|{_TAG_IN_IT.pattern}(?:\s*,\s*{_TAG_IN_IT.
 
 
 class ConfigurationCalls:
-    """The endpoints below ``/{municipalityId}/configuration``."""
+    """Endpoints below ``/{municipalityId}/configuration``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -44,7 +43,7 @@ class ConfigurationCalls:
         async with answering():
             await self._watch.refresh()
         configuration = self._watch.now
-        found = configuration.said(municipality_id)
+        found = configuration.of_municipality(municipality_id)
         return json_response(
             await asyncio.to_thread(lambda: [_listed(configuration, each) for each in found])
         )
@@ -53,38 +52,33 @@ class ConfigurationCalls:
         unit, section = self._named(request, "getConfiguration")
         async with answering():
             await self._watch.refresh()
-        return await self._told(unit, section)
+        return await self._respond(unit, section)
 
-    async def put(self, request: Request) -> Response:
-        body = parse(ConfigurationRequest, await read_body(request, _LIMIT))
+    async def put(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(ConfigurationRequest, await read_json(request, _LIMIT))
         unit, section = self._named(request, "putConfiguration")
-        change = Change(
-            unit,
-            section,
-            actor_of(request, unit.municipality_id),
-            self._service.clock(),
-            _seen(request),
-        )
         async with answering():
-            created = await self._changes.put(change, body.root)
+            created = await self._changes.put(_change(request, (unit, section), change), body.root)
         if not created:
-            return await self._told(unit, section)
-        return await self._told(
+            return await self._respond(unit, section)
+        return await self._respond(
             unit, section, 201, Location=f"/{unit.municipality_id}/configuration/{section}"
         )
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         unit, section = self._named(request, "deleteConfiguration")
         async with answering():
-            if not await self._changes.delete(unit, section, _seen(request)):
+            if not await self._changes.delete(_change(request, (unit, section), change)):
                 raise NotFound(f"No configuration of {section} found for {unit}")
         return Response(status_code=204)
 
-    async def _told(self, unit: Unit, section: str, status: int = 200, **headers: str) -> Response:
+    async def _respond(
+        self, unit: Unit, section: str, status: int = 200, **headers: str
+    ) -> Response:
         configuration = self._watch.now
-        told = await asyncio.to_thread(_whole, configuration, unit, section)
+        body = await asyncio.to_thread(_section, configuration, unit, section)
         return json_response(
-            told, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
+            body, status, {**headers, "ETag": f'"{version_of(configuration.own(section, unit))}"'}
         )
 
     def _named(self, request: Request, operation: str) -> tuple[Unit, str]:
@@ -100,8 +94,14 @@ class ConfigurationCalls:
         return unit, section
 
 
+def _change(request: Request, place: tuple[Unit, str], entry: AuditEntry) -> Change:
+    unit, section = place
+    return Change(unit, section, responsible(entry.caller), entry, _seen(request))
+
+
 def _seen(request: Request) -> Collection[str] | None:
-    """The versions that ``If-Match`` names (RFC 9110 section 13.1.1). Weak ones match nothing."""
+    """Return the versions in ``If-Match`` (RFC 9110 section 13.1.1); weak ones match nothing. None:
+    the header is absent."""
     given = request.headers.getlist("if-match")
     if not given:
         return None
@@ -109,27 +109,27 @@ def _seen(request: Request) -> Collection[str] | None:
     return [*named, *(tag for each in given for weak, tag in _TAG_IN_IT.findall(each) if not weak)]
 
 
-def _listed(configuration: Configuration, said: UnitSetting) -> dict[str, Any]:
-    value = showing.own(configuration, said)
+def _listed(configuration: Configuration, setting: UnitSetting) -> dict[str, Any]:
+    value = showing.own(configuration, setting)
     return {
-        **_unit(said.unit),
-        "section": said.section,
-        **_source(said),
+        **_unit(setting.unit),
+        "section": setting.section,
+        **_source(setting),
         "usable": value is not None,
         "value": value or {},
     }
 
 
-def _whole(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
-    """Raises ``ConfigurationBroken``."""
-    said = configuration.own(section, unit)
+def _section(configuration: Configuration, unit: Unit, section: str) -> dict[str, Any]:
+    """Build UnitConfiguration. Raises ``ConfigurationBroken``."""
+    setting = configuration.own(section, unit)
     effective = showing.effective(configuration, section, unit)
     return without_nulls(
         {
             **_unit(unit),
             "section": section,
-            **(_source(said) if said else {}),
-            "value": showing.own(configuration, said) if said else {},
+            **(_source(setting) if setting else {}),
+            "value": showing.own(configuration, setting) if setting else {},
             "effective": {
                 member: {
                     "value": value,
@@ -154,67 +154,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
     return without_nulls(named)
 
 
-def _source(said: UnitSetting) -> dict[str, Any]:
-    if said.in_settings:
+def _source(setting: UnitSetting) -> dict[str, Any]:
+    if setting.in_settings:
         return {"source": "settings"}
-    return {"source": "municipality", "setBy": said.set_by, "set": time_of(said.set_at)}
-
-
-# -- their description ----------------------------------------
-
-_TAG: Final = "Configuration"
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    configuration = ConfigurationCalls(service)
-    read = Operation(
-        "getConfiguration",
-        "What is set for a unit, and what applies to it",
-        _TAG,
-        answer="UnitConfiguration",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        versioned=True,
-    )
-    put = Operation(
-        "putConfiguration",
-        "Set what a unit says of a section, in the place of all that it said (201 when new)",
-        _TAG,
-        answer="UnitConfiguration",
-        made=201,
-        body="ConfigurationRequest",
-        query=UNIT,
-        optional=True,
-        missing=False,
-        conflict=True,
-        named=True,
-        versioned=True,
-        seen=True,
-    )
-    delete = Operation(
-        "deleteConfiguration",
-        "A unit says nothing of a section any more: it takes after those above it",
-        _TAG,
-        status=204,
-        query=UNIT,
-        optional=True,
-        conflict=True,
-        named=True,
-        seen=True,
-    )
-    base, one = "/configuration", "/configuration/{section}"
-    found = Operation(
-        "getConfigurations",
-        "All that is set in the municipality",
-        _TAG,
-        answer="SaidConfiguration",
-        many=True,
-        missing=False,
-    )
-    return [
-        Endpoint("GET", base, configuration.all, found),
-        Endpoint("GET", one, configuration.read, read),
-        Endpoint("PUT", one, configuration.put, put),
-        Endpoint("DELETE", one, configuration.delete, delete),
-    ]
+    return {"source": "municipality", "setBy": setting.set_by, "set": time_of(setting.set_at)}

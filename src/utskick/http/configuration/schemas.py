@@ -1,85 +1,76 @@
-"""Requests and answers of the calls about configuration, for reading and for the API's own
-description."""
+"""Request and response models of configuration."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Literal
 
-from pydantic import BaseModel, RootModel
+from pydantic import RootModel
 
-_TEXT: Final = {"type": "string"}
-_VALUE: Final = {"type": "object", "additionalProperties": True}
+from utskick.http.operation.schemas import Response, member
 
 
 class ConfigurationRequest(RootModel[dict[str, Any]]):
-    """Members of the section, named as in the settings file (docs/settings.md). What is left out is
-    inherited."""
+    """Members of the section, named as in the settings file (docs/reference/settings.md). Members that are
+    left out are inherited."""
 
 
-MODELS: Final[tuple[type[BaseModel], ...]] = (ConfigurationRequest,)
+class EffectiveValue(Response):
+    """The effective value of a member, and where it is set."""
+
+    value: Any | None = member(
+        "Effective value; secrets are masked as `**********`, and of the accounts of the "
+        "service only the provider is returned",
+        "12345",
+    )
+    municipality_id: str | None = member("Municipality", "2281")
+    organization_number: str | None = member("Organisation, where set for one", "2120002411")
+    department: str | None = member(
+        "Department, where set for one", "SBK(Gatuavdelningen, Trafiksektionen)"
+    )
+    source: Literal["municipality", "settings", "service"] | None = member(
+        "Origin of the value; `service`: the default of the service", "municipality"
+    )
 
 
-def _said(schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {**schema, "description": text}
+class SaidConfiguration(Response):
+    """Configuration that a unit sets for a section."""
+
+    municipality_id: str | None = member("Municipality", "2281")
+    organization_number: str | None = member("Organisation, where set for one", "2120002411")
+    department: str | None = member(
+        "Department, where set for one", "SBK(Gatuavdelningen, Trafiksektionen)"
+    )
+    section: str | None = member("Name of a channel, as in the settings, or `limits`")
+    source: Literal["municipality", "settings"] | None = member(
+        "Set over the API, or in the settings of the service", "municipality"
+    )
+    set_by: str | None = member("User (`X-Sent-By`), or the calling system where no user was named")
+    set: datetime | None = member("When it was set")
+    usable: bool | None = member(
+        "`false`: it cannot be read (different vault key or release), and nothing is sent by it"
+    )
+    value: dict[str, Any] | None = member(
+        "The members that are set; secrets are masked as `**********`"
+    )
 
 
-_UNIT: Final[dict[str, Any]] = {
-    "municipalityId": _said(_TEXT, "The municipality"),
-    "organizationNumber": _said(_TEXT, "The organisation, where it is said for one"),
-    "department": _said(_TEXT, "The department, where it is said for one"),
-}
-_SET: Final[dict[str, Any]] = {
-    "source": _said(
-        {**_TEXT, "enum": ["municipality", "settings"]},
-        "Set over the API, or in the settings of this service",
-    ),
-    "setBy": _said(_TEXT, "The user (`X-Sent-By`), or the calling system where no user was named"),
-    "set": _said({**_TEXT, "format": "date-time"}, "When it was set"),
-}
-_SECTION: Final = _said(_TEXT, "A channel, as in the settings, or `limits`")
-_APPLIES: Final = {
-    "type": "object",
-    "properties": {
-        "value": _said(
-            {},
-            "What applies. Secrets are shown as `**********`; of the service's own accounts only the provider",
-        ),
-        **_UNIT,
-        "source": _said(
-            {**_TEXT, "enum": ["municipality", "settings", "service"]},
-            "Who says it; `service`: the service for everybody",
-        ),
-    },
-}
+class UnitConfiguration(Response):
+    """Configuration that a unit sets for a section, and what applies to it."""
 
-SHAPES: Final[dict[str, Any]] = {
-    "SaidConfiguration": {
-        "type": "object",
-        "properties": {
-            **_UNIT,
-            "section": _SECTION,
-            **_SET,
-            "usable": _said(
-                {"type": "boolean"},
-                "`false`: it cannot be used (another vault key or release), and nothing is sent by it",
-            ),
-            "value": _said(_VALUE, "The members that are set. Secrets are shown as `**********`"),
-        },
-    },
-    "UnitConfiguration": {
-        "type": "object",
-        "properties": {
-            **_UNIT,
-            "section": _SECTION,
-            **_SET,
-            "value": _said(
-                _VALUE,
-                "What the unit itself says. Secrets are shown as `**********`; sent back so, they stay as they are",
-            ),
-            "effective": _said(
-                {"type": "object", "additionalProperties": _APPLIES},
-                "Member by member, what applies to the unit",
-            ),
-        },
-    },
-}
+    municipality_id: str | None = member("Municipality", "2281")
+    organization_number: str | None = member("Organisation, where set for one", "2120002411")
+    department: str | None = member(
+        "Department, where set for one", "SBK(Gatuavdelningen, Trafiksektionen)"
+    )
+    section: str | None = member("Name of a channel, as in the settings, or `limits`")
+    source: Literal["municipality", "settings"] | None = member(
+        "Set over the API, or in the settings of the service", "municipality"
+    )
+    set_by: str | None = member("User (`X-Sent-By`), or the calling system where no user was named")
+    set: datetime | None = member("When it was set")
+    value: dict[str, Any] | None = member(
+        "What the unit itself sets; secrets are masked as `**********` and stay unchanged when "
+        "sent back masked"
+    )
+    effective: dict[str, EffectiveValue] | None = member("Effective value of each member")

@@ -1,4 +1,4 @@
-"""/settings: how somebody wants to be reached (contact settings 2.0)."""
+"""Endpoints of /settings: contact settings (contact settings 2.0)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import ContactChannel, ContactSetting
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
+from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import ContactSettingCreateRequest, ContactSettingUpdateRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located, required
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -24,15 +26,17 @@ LIMIT = 262_144
 
 
 def kept_here(service: ApiContext) -> None:
-    """Settings that nobody would read are not taken. Raises ``NotAllowedHere``."""
+    """Check that contact settings are kept here. Raises ``NotAllowedHere`` where another service
+    keeps them."""
     if not service.keeps_contacts:
         raise NotAllowedHere(
-            "contact settings are kept by a service of the municipality (directory.contacts is remote): ask that one"
+            "contact settings are kept by a service of the municipality (directory.contacts is "
+            "remote): ask that one"
         )
 
 
 class ContactSettingCalls:
-    """The endpoints below ``/{municipalityId}/settings``."""
+    """Endpoints below ``/{municipalityId}/settings``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -45,18 +49,20 @@ class ContactSettingCalls:
         )
         return municipality_id, setting_id
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingCreateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingCreateRequest, await read_json(request, LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "create")
-        now = self._service.clock()
+        now = change.at
         party, maker = (
             parse_id(given) if given else None for given in (body.party_id, body.createdById)
         )
         channels = tuple(each.channel() for each in body.contact_channels or ())
         setting = ContactSetting(new_id(), party, maker, body.alias, channels, now, now)
         async with answering():
-            made = await self._settings.create(municipality_id, setting)
+            if party is not None:
+                change = await naming(change, self._service.database, party)
+            made = await self._settings.create(setting, change)
         if made is Made.TAKEN:
             raise NotAllowedHere(
                 "a contact setting for this partyId exists already: change that one"
@@ -80,9 +86,9 @@ class ContactSettingCalls:
             raise NotFound(f"No contact setting found for id {setting_id}")
         return found
 
-    async def update(self, request: Request) -> Response:
+    async def update(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(ContactSettingUpdateRequest, await read_body(request, LIMIT))
+        body = parse(ContactSettingUpdateRequest, await read_json(request, LIMIT))
         municipality_id, setting_id = self._located(request, "update")
         found = await self._existing(municipality_id, setting_id)
         channels = (
@@ -91,16 +97,16 @@ class ContactSettingCalls:
             else tuple(each.channel() for each in body.contact_channels)
         )
         alias = found.alias if body.alias is None else body.alias
-        changed = replace(found, alias=alias, channels=channels, modified=self._service.clock())
+        changed = replace(found, alias=alias, channels=channels, modified=change.at)
         async with answering():
-            if not await self._settings.update(municipality_id, changed):
+            if not await self._settings.update(changed, change):
                 raise NotFound(f"No contact setting found for id {setting_id}")
         return json_response(setting_of(municipality_id, changed))
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, setting_id = self._located(request, "delete")
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
+        _, setting_id = self._located(request, "delete")
         async with answering():
-            if not await self._settings.delete(municipality_id, setting_id):
+            if not await self._settings.delete(setting_id, change):
                 raise NotFound(f"No contact setting found for id {setting_id}")
         return Response(status_code=204)
 
@@ -111,15 +117,17 @@ class ContactSettingCalls:
             return _all(municipality_id, await self._settings.children(municipality_id, setting_id))
 
     async def find(self, request: Request) -> Response:
-        """By party id; every other parameter is something that delegates' filters look at."""
+        """Find by party id; every other parameter is matched against the filters of delegates."""
         kept_here(self._service)
         given = required(request, "partyId")
         parameters = Parameters("findByPartyIdAndQueryFilter", self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         party_id = parameters.uuid("partyId", given)
         parameters.done()
-        asked = request.query_params
-        query = {name: asked.getlist(name) for name in asked if name != "partyId"}
+        parameters_given = request.query_params
+        query = {
+            name: parameters_given.getlist(name) for name in parameters_given if name != "partyId"
+        }
         async with answering():
             return _all(
                 municipality_id,
@@ -130,7 +138,7 @@ class ContactSettingCalls:
         kept_here(self._service)
         destination = required(request, "destination")
         municipality_id, _ = located(request, self._service.municipalities, "findByDestination")
-        if destination.startswith(" "):  # a plus sign that was not escaped
+        if destination.startswith(" "):  # an unescaped plus sign
             destination = "+" + destination.strip()
         if not destination.strip():
             raise Invalid([Violation("findByDestination.destination", "must not be blank")])
@@ -141,7 +149,7 @@ class ContactSettingCalls:
 
 
 def setting_of(municipality_id: str, setting: ContactSetting) -> dict[str, Any]:
-    """ContactSetting of the contract."""
+    """Build ContactSetting of the contract."""
     return without_nulls(
         {
             "id": str(setting.id),

@@ -1,5 +1,5 @@
-"""/delegates: who is told what another is told, and of what (contact settings 2.0). Bound to the
-municipality, filters too."""
+"""Endpoints of /delegates: agents who receive copies of messages to a principal (contact settings
+2.0). Delegates and filters are bound to the municipality."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import Delegate, Filter
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id, parse_id
 from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import LIMIT, kept_here
 from utskick.http.directory.requests import DelegateCreateRequest, FilterBody
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.store.database import answering
@@ -24,7 +25,7 @@ _ORPHAN = "there is no contact setting with this id"
 
 
 class DelegateCalls:
-    """The endpoints below ``/{municipalityId}/delegates``."""
+    """Endpoints below ``/{municipalityId}/delegates``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -34,11 +35,11 @@ class DelegateCalls:
         kept_here(self._service)
         return located(request, self._service.municipalities, operation, *names)
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(DelegateCreateRequest, await read_body(request, LIMIT))
+        body = parse(DelegateCreateRequest, await read_json(request, LIMIT))
         municipality_id, _ = self._located(request, "create")
-        now = self._service.clock()
+        now = change.at
         principal, agent = parse_id(body.principal_id), parse_id(body.agent_id)
         assert principal is not None
         assert agent is not None
@@ -46,7 +47,7 @@ class DelegateCalls:
             new_id(), principal, agent, tuple(each.filter(now) for each in body.filters), now, now
         )
         async with answering():
-            made = await self._delegates.create(municipality_id, delegate)
+            made = await self._delegates.create(delegate, change)
             if made is Delegated.ORPHAN:
                 there = {
                     s.id
@@ -96,22 +97,22 @@ class DelegateCalls:
             )
         return json_response([delegate_of(each) for each in delegates])
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, (delegate_id,) = self._located(request, "delete", "id")
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
+        _, (delegate_id,) = self._located(request, "delete", "id")
         async with answering():
-            if not await self._delegates.delete(municipality_id, delegate_id):
+            if not await self._delegates.delete(delegate_id, change):
                 raise NotFound(f"No delegate found for id {delegate_id}")
         return Response(status_code=204)
 
     # -- filters ----------------------------------------
 
-    async def create_filter(self, request: Request) -> Response:
+    async def create_filter(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(FilterBody, await read_body(request, LIMIT))
+        body = parse(FilterBody, await read_json(request, LIMIT))
         municipality_id, (delegate_id,) = self._located(request, "create", "id")
-        made = body.filter(self._service.clock())
+        made = body.filter(change.at)
         async with answering():
-            if not await self._delegates.put_filter(municipality_id, delegate_id, made):
+            if not await self._delegates.put_filter(delegate_id, made, change):
                 raise NotFound(f"No delegate found for id {delegate_id}")
         return Response(
             status_code=201,
@@ -133,26 +134,24 @@ class DelegateCalls:
             raise NotFound(f"No filter found for id {filter_id}")
         return found
 
-    async def update_filter(self, request: Request) -> Response:
+    async def update_filter(self, request: Request, change: AuditEntry) -> Response:
         kept_here(self._service)
-        body = parse(FilterBody, await read_body(request, LIMIT))
+        body = parse(FilterBody, await read_json(request, LIMIT))
         municipality_id, (delegate_id, filter_id) = self._located(
             request, "update", "id", "filterId"
         )
         was = await self._existing_filter(municipality_id, delegate_id, filter_id)
-        changed = body.filter(self._service.clock(), was)
+        changed = body.filter(change.at, was)
         async with answering():
-            if not await self._delegates.put_filter(municipality_id, delegate_id, changed):
+            if not await self._delegates.put_filter(delegate_id, changed, change):
                 raise NotFound(f"No delegate found for id {delegate_id}")
         return json_response(_filter(changed))
 
-    async def delete_filter(self, request: Request) -> Response:
-        """The last filter takes the delegate with it."""
-        municipality_id, (delegate_id, filter_id) = self._located(
-            request, "delete", "id", "filterId"
-        )
+    async def delete_filter(self, request: Request, change: AuditEntry) -> Response:
+        """Delete a filter; deleting the last one deletes the delegate."""
+        _, (delegate_id, filter_id) = self._located(request, "delete", "id", "filterId")
         async with answering():
-            if not await self._delegates.delete_filter(municipality_id, delegate_id, filter_id):
+            if not await self._delegates.delete_filter(delegate_id, filter_id, change):
                 raise NotFound(f"No filter found for id {filter_id}")
         return Response(status_code=204)
 

@@ -1,5 +1,5 @@
-"""/parties: who stands behind a party id. A number goes in, in the body; it never comes out
-whole."""
+"""Endpoints of /parties: directory entries. A number is accepted in the body and never returned in
+full."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.legal_id import masked
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import PartyRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import located
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -23,7 +24,7 @@ _LIMIT = 65_536
 
 
 class PartyCalls:
-    """The endpoints at ``/{municipalityId}/parties/{partyId}``."""
+    """Endpoints at ``/{municipalityId}/parties/{partyId}``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -35,15 +36,15 @@ class PartyCalls:
         )
         return municipality_id, party_id
 
-    async def put(self, request: Request) -> Response:
-        body = parse(PartyRequest, await read_body(request, _LIMIT))
+    async def put(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(PartyRequest, await read_json(request, _LIMIT))
         municipality_id, party_id = self._located(request, "putParty")
         party = Party(party_id, body.number(), body.place(), body.protected)
         async with answering():
-            put = await self._parties.put(municipality_id, party, self._service.clock())
+            put = await self._parties.put(party, change)
         if put is Put.TAKEN:
             raise NotAllowedHere("the legalId belongs to another party")
-        answer = _shown(party)
+        answer = _registered(party)
         if put is Put.CREATED:
             answer.status_code = 201
             answer.headers["Location"] = f"/{municipality_id}/parties/{party_id}"
@@ -55,11 +56,11 @@ class PartyCalls:
             party = await self._parties.get(municipality_id, party_id)
         if party is None:
             raise NotFound(f"No party found for party id {party_id}")
-        return _shown(party)
+        return _registered(party)
 
 
 def place_of(party: Party) -> dict[str, Any]:
-    """Names and address."""
+    """Return names and address of a party."""
     at = party.address
     names = {"firstName": at.first_name, "lastName": at.last_name, "organization": at.organization}
     address: dict[str, Any] = {
@@ -73,8 +74,8 @@ def place_of(party: Party) -> dict[str, Any]:
     return {"names": without_nulls(names), "address": without_nulls(address)}
 
 
-def _shown(party: Party) -> Response:
-    """Where somebody with a protected identity lives is shown to nobody."""
+def _registered(party: Party) -> Response:
+    """Build RegisteredParty; without the address where the identity is protected."""
     members = {
         "partyId": str(party.id),
         "type": party.kind.value,

@@ -1,15 +1,17 @@
-"""/push/subscriptions: the devices that take a party's push messages. What they are reached by goes
-in and never comes out."""
+"""Endpoints of /push/subscriptions: devices of a party. Addresses and keys are accepted and never
+returned."""
 
 from __future__ import annotations
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
+from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
 from utskick.http.directory.requests import SubscriptionRequest
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters, located, required
 from utskick.http.wire.responses import json_response, time_of
 from utskick.store.database import answering
@@ -18,22 +20,21 @@ _LIMIT = 65_536
 
 
 class SubscriptionCalls:
-    """The endpoints below ``/{municipalityId}/push/subscriptions``."""
+    """Endpoints below ``/{municipalityId}/push/subscriptions``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._subscriptions = service.directory.subscriptions
 
-    async def create(self, request: Request) -> Response:
-        """The same device again keeps its id."""
-        body = parse(SubscriptionRequest, await read_body(request, _LIMIT))
+    async def create(self, request: Request, change: AuditEntry) -> Response:
+        """Register a device; a known one keeps its id."""
+        body = parse(SubscriptionRequest, await read_json(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createSubscription")
         party_id = parse_id(body.party.party_id)
         assert party_id is not None
         async with answering():
-            found = await self._subscriptions.add(
-                municipality_id, party_id, body.device(), self._service.clock()
-            )
+            change = await naming(change, self._service.database, party_id)
+            found = await self._subscriptions.add(party_id, body.device(), change)
         headers = {"Location": f"/{municipality_id}/push/subscriptions/{found}"}
         return json_response({"id": str(found)}, 201, headers)
 
@@ -51,11 +52,11 @@ class SubscriptionCalls:
         ]
         return json_response(listed)
 
-    async def delete(self, request: Request) -> Response:
-        municipality_id, (subscription_id,) = located(
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
+        _, (subscription_id,) = located(
             request, self._service.municipalities, "deleteSubscription", "id"
         )
         async with answering():
-            if not await self._subscriptions.delete(municipality_id, subscription_id):
+            if not await self._subscriptions.remove(subscription_id, change):
                 raise NotFound(f"No subscription found for id {subscription_id}")
         return Response(status_code=204)

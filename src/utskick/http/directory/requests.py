@@ -1,4 +1,4 @@
-"""Bodies of the directory's calls. Those of contact settings and delegates are the contract's
+"""Request models of the directory. Those of contact settings and delegates follow the contract
 (contact settings 2.0)."""
 
 from __future__ import annotations
@@ -31,84 +31,6 @@ from utskick.domain.validators import (
 from utskick.domain.validators import Constraint as Constraint
 from utskick.store.directory.push_subscriptions import PushDevice
 
-_TEXT: Final = {"type": "string"}
-
-
-_UUID: Final = {"type": "string", "format": "uuid"}
-
-
-_TIME: Final = {"type": "string", "format": "date-time"}
-
-
-def _shape(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
-
-
-def _list(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
-
-
-SHAPES: Final[dict[str, Any]] = {
-    "ContactChannel": _shape(
-        contactMethod={"type": "string", "enum": ["SMS", "EMAIL", "PUSH"]},
-        alias=_TEXT,
-        destination=_TEXT,
-        disabled={"type": "boolean"},
-    ),
-    "ContactSetting": _shape(
-        id=_UUID,
-        partyId=_UUID,
-        municipalityId=_TEXT,
-        createdById=_UUID,
-        alias=_TEXT,
-        virtual={"type": "boolean"},
-        contactChannels=_list("ContactChannel"),
-        created=_TIME,
-        modified=_TIME,
-    ),
-    "FilterRule": _shape(
-        attributeName=_TEXT,
-        operator={"type": "string", "enum": ["EQUALS", "NOT_EQUALS"]},
-        attributeValue=_TEXT,
-    ),
-    "Filter": _shape(
-        id=_UUID,
-        alias=_TEXT,
-        channel=_TEXT,
-        created=_TIME,
-        modified=_TIME,
-        rules=_list("FilterRule"),
-    ),
-    "Delegate": _shape(
-        id=_UUID,
-        principalId=_UUID,
-        agentId=_UUID,
-        created=_TIME,
-        modified=_TIME,
-        filters=_list("Filter"),
-    ),
-    "RegisteredParty": _shape(
-        partyId=_UUID,
-        type={"type": "string", "enum": ["PRIVATE", "ENTERPRISE"]},
-        legalId={"type": "string", "example": "19900101-****"},
-        names=_shape(firstName=_TEXT, lastName=_TEXT, organization=_TEXT),
-        address=_shape(
-            address=_TEXT,
-            apartmentNumber=_TEXT,
-            careOf=_TEXT,
-            zipCode=_TEXT,
-            city=_TEXT,
-            country=_TEXT,
-        ),
-        protected={"type": "boolean"},
-    ),
-    "PushSubscription": _shape(
-        id=_UUID, kind={"type": "string", "enum": ["webpush", "fcm"]}, created=_TIME
-    ),
-    "SubscriptionId": _shape(id=_UUID),
-}
-
-
 #: providers: contact settings, ContactMethod.
 _EMAIL: Final = re.compile(r"[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+\Z")
 _SIZE: Final = ("size must be between 0 and 255", lambda value: len(value) <= 255)
@@ -130,13 +52,22 @@ ShortText = Annotated[
 
 
 class ContactChannelBody(Body):
-    """A way to reach somebody. PUSH goes to the devices that the party has subscribed; it needs no
+    """A contact channel. PUSH goes to the devices that the party has registered and needs no
     destination."""
 
-    contact_method: Method
-    alias: ShortText
-    destination: Short = Field(default="", validate_default=True)
-    disabled: bool = False
+    contact_method: Method = Field(description="Method of contact", examples=["SMS"])
+    alias: ShortText = Field(description="Name by the calling system", examples=["Arbetet"])
+    destination: Short = Field(
+        default="",
+        validate_default=True,
+        description="E.164 number or e-mail address; absent for PUSH",
+        examples=["+46701740605"],
+    )
+    disabled: bool = Field(
+        default=False,
+        description="`true`: the party declines contact by this channel",
+        examples=[False],
+    )
 
     @field_validator("destination")
     @classmethod
@@ -158,15 +89,26 @@ class ContactChannelBody(Body):
 
 
 class ContactSettingCreateRequest(Body):
-    """``partyId`` for somebody real, ``createdById`` for a virtual setting that another has
-    made."""
+    """A contact setting: ``partyId`` for that of a party, ``createdById`` for a virtual one that
+    another setting owns."""
 
-    party_id: Uuid | None = None
+    party_id: Uuid | None = Field(
+        default=None,
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
     createdById: Uuid | None = Field(
-        default=None, validate_default=True
-    )  # a default's fault is told under the name that stands here
-    alias: Short | None = None
-    contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = None
+        default=None,
+        validate_default=True,
+        description="The setting that created a virtual one",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )  # a violation of the default is reported under this name
+    alias: Short | None = Field(
+        default=None, description="Name by the calling system", examples=["Arbetet"]
+    )
+    contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = Field(
+        default=None, description="Contact channels, first choice first"
+    )
 
     @field_validator("createdById")
     @classmethod
@@ -177,29 +119,44 @@ class ContactSettingCreateRequest(Body):
 
 
 class ContactSettingUpdateRequest(Body):
-    """What is absent stays as it is; channels that are given replace all that were there."""
+    """Changes of a contact setting. Members that are left out stay unchanged; channels are replaced
+    as a whole."""
 
-    alias: Short | None = None
-    contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = None
+    alias: Short | None = Field(
+        default=None, description="Name by the calling system", examples=["Arbetet"]
+    )
+    contact_channels: Annotated[tuple[ContactChannelBody, ...], _MANY] | None = Field(
+        default=None, description="Contact channels, first choice first"
+    )
 
 
 # -- delegates ----------------------------------------
 
 
 class RuleBody(Body):
-    """``* EQUALS *`` matches everything."""
+    """A rule of a filter. ``* EQUALS *`` matches everything."""
 
-    attribute_name: ShortText
-    operator: Operator
-    attribute_value: ShortText
+    attribute_name: ShortText = Field(
+        description="Name of the query parameter that is compared", examples=["category"]
+    )
+    operator: Operator = Field(description="Comparison", examples=["EQUALS"])
+    attribute_value: ShortText = Field(
+        description="Value to compare with; `*` is any", examples=["SCHOOL"]
+    )
 
 
 class FilterBody(Body):
-    """All of its rules must match."""
+    """A filter, all of whose rules must match."""
 
-    alias: Short | None = None
-    channel: Short | None = None
-    rules: Annotated[tuple[RuleBody, ...], _MANY]
+    alias: Short | None = Field(
+        default=None, description="Name by the calling system", examples=["Arbetet"]
+    )
+    channel: Short | None = Field(
+        default=None, description="Channel that the filter applies to", examples=["SMS"]
+    )
+    rules: Annotated[tuple[RuleBody, ...], _MANY] = Field(
+        description="Rules, all of which must match"
+    )
 
     def filter(self, now: datetime, was: Filter | None = None) -> Filter:
         rules = tuple(
@@ -216,11 +173,20 @@ class FilterBody(Body):
 
 
 class DelegateCreateRequest(Body):
-    """The agent is told what the principal is told, where a filter matches."""
+    """A delegate: the agent receives copies of the messages to the principal where a filter
+    matches."""
 
-    principal_id: Uuid
-    agent_id: Uuid
-    filters: Annotated[tuple[FilterBody, ...], NotEmpty, _MANY]
+    principal_id: Uuid = Field(
+        description="Contact setting of the principal",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    agent_id: Uuid = Field(
+        description="Contact setting of the agent",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
+    filters: Annotated[tuple[FilterBody, ...], NotEmpty, _MANY] = Field(
+        description="Filters, one of which must match"
+    )
 
 
 # -- parties ----------------------------------------
@@ -234,34 +200,50 @@ def _legal_id(value: str) -> str:
 
 
 class NamesBody(Body, title="PartyNames"):
-    """A person's names, or an organisation's."""
+    """Names of a person, or of an organisation."""
 
-    first_name: Short | None = None
-    last_name: Short | None = None
-    organization: Short | None = None
+    first_name: Short | None = Field(default=None, description="The first name", examples=["Anna"])
+    last_name: Short | None = Field(
+        default=None, description="The last name", examples=["Andersson"]
+    )
+    organization: Short | None = Field(
+        default=None, description="The name of an organisation", examples=["Sundsvalls kommun"]
+    )
 
 
 class AddressBody(Body, title="PartyAddress"):
-    """As the contract writes an address."""
+    """A postal address in the form of the contract."""
 
-    address: Short | None = None
-    apartment_number: Short | None = None
-    care_of: Short | None = None
-    zip_code: Short | None = None
-    city: Short | None = None
-    country: Short | None = None
+    address: Short | None = Field(
+        default=None, description="Street address or box", examples=["Storgatan 1"]
+    )
+    apartment_number: Short | None = Field(
+        default=None, description="The number of the apartment", examples=["1101"]
+    )
+    care_of: Short | None = Field(default=None, description="Care of", examples=["c/o Andersson"])
+    zip_code: Short | None = Field(default=None, description="The postal code", examples=["85230"])
+    city: Short | None = Field(default=None, description="The post town", examples=["Sundsvall"])
+    country: Short | None = Field(default=None, description="The country", examples=["Sverige"])
 
 
 class PartyRequest(Body):
-    """Who stands behind a party id; what was there is replaced. ``protected``: the address is then
-    told to nobody."""
+    """A directory entry; replaces the one before. ``protected``: the address is never returned."""
 
     legal_id: Annotated[
         str, Constraint((NOT_BLANK,), "must not be blank"), AfterValidator(_legal_id)
-    ]
-    names: NamesBody = NamesBody()
-    address: AddressBody = AddressBody()
-    protected: bool = False
+    ] = Field(
+        description="Swedish personal, coordination or organisation number; never returned in full",
+        examples=["2120002411"],
+    )
+    names: NamesBody = Field(
+        default=NamesBody(), description="Names of a person, or of an organisation"
+    )
+    address: AddressBody = Field(default=AddressBody(), description="Street address or box")
+    protected: bool = Field(
+        default=False,
+        description="Whether the identity is protected; the address is then never returned",
+        examples=[False],
+    )
 
     def number(self) -> LegalId:
         return LegalId(self.legal_id)
@@ -285,8 +267,8 @@ class PartyRequest(Body):
 
 
 def _secure(value: str) -> bool:
-    """https, or a push service on this machine, as browsers see it (W3C Secure Contexts section
-    3.1)."""
+    """Return whether a URL is https, or a push service on this machine, as browsers define a secure
+    context (W3C Secure Contexts section 3.1)."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -315,39 +297,56 @@ def _octets(size: int, first: bytes = b"") -> tuple[str, Callable[[Any], bool]]:
 
 
 class WebPushKeys(Body):
-    """RFC 8291 section 2: an uncompressed point on P-256, and 16 bytes."""
+    """Keys of a browser (RFC 8291 section 2): an uncompressed point on P-256, and 16 bytes."""
 
     p256dh: Annotated[str, Constraint((_octets(65, b"\x04"),), "must not be null")] = Field(
-        alias="p256dh"
+        alias="p256dh", description="Public key of the browser, 65 bytes in base64url"
     )
-    auth: Annotated[str, Constraint((_octets(16),), "must not be null")]
+    auth: Annotated[str, Constraint((_octets(16),), "must not be null")] = Field(
+        description="Authentication secret of the browser, 16 bytes in base64url",
+        examples=["AAAAAAAAAAAAAAAAAAAAAA"],
+    )
 
 
 class WebPushBody(Body):
-    """What a browser's ``PushSubscription.toJSON()`` gives."""
+    """A browser, by the members of its ``PushSubscription.toJSON()``."""
 
-    endpoint: Annotated[str, Constraint((("must be an https address", _secure), CLEAN, _LONG))]
-    keys: WebPushKeys
+    endpoint: Annotated[str, Constraint((("must be an https address", _secure), CLEAN, _LONG))] = (
+        Field(
+            description="Address at the push service",
+            examples=["https://push.example.com/send/abc"],
+        )
+    )
+    keys: WebPushKeys = Field(description="Encryption keys of the browser")
 
 
 class FcmBody(Body):
-    """The registration token of an app."""
+    """An app, by its registration token."""
 
-    token: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _LONG), "must not be blank")]
+    token: Annotated[str, Constraint((NOT_BLANK, CLEAN, UTF8, _LONG), "must not be blank")] = Field(
+        description="Registration token of the app"
+    )
 
 
 class PushParty(Body, title="SubscriptionParty"):
-    """Whose device it is."""
+    """The party that the device belongs to."""
 
-    party_id: Uuid
+    party_id: Uuid = Field(
+        description="Party id of a person or an organisation",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
 
 
 class SubscriptionRequest(Body):
-    """One device of a party: a browser (``webpush``) or an app (``fcm``)."""
+    """A device of a party: a browser (``webpush``) or an app (``fcm``)."""
 
-    party: PushParty
-    webpush: WebPushBody | None = None
-    fcm: FcmBody | None = Field(default=None, validate_default=True)
+    party: PushParty = Field(description="The recipient")
+    webpush: WebPushBody | None = Field(
+        default=None, description="A browser, by the members of its `PushSubscription.toJSON()`"
+    )
+    fcm: FcmBody | None = Field(
+        default=None, validate_default=True, description="An app, by Firebase Cloud Messaging"
+    )
 
     @field_validator("fcm")
     @classmethod
@@ -366,13 +365,3 @@ class SubscriptionRequest(Body):
             )
         assert self.fcm is not None
         return PushDevice("fcm", self.fcm.token, {"token": self.fcm.token})
-
-
-MODELS: Final = (
-    ContactSettingCreateRequest,
-    ContactSettingUpdateRequest,
-    DelegateCreateRequest,
-    FilterBody,
-    PartyRequest,
-    SubscriptionRequest,
-)

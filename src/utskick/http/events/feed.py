@@ -1,14 +1,13 @@
-"""GET /events: what became of deliveries, in order, for systems that ask again and again."""
+"""Endpoint of /events: status changes of deliveries in a stable order, for systems that poll."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Request, Response
 
 from utskick.domain.feed import OLDEST, Position, read_position
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, count
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
@@ -16,18 +15,18 @@ from utskick.store.events.feed import Feed, FeedQuery
 
 _USUAL, _MOST = 100, 1000
 _LATEST: Final = "latest"
-_FORM: Final = r"^(latest|[0-9]{1,19}-[0-9]{1,19})$"
 
 
 class FeedCalls:
-    """The endpoint, for both forms of the path."""
+    """Endpoint for both forms of the path."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._feed = Feed(service.database)
 
     async def events(self, request: Request) -> Response:
-        """Who goes on from ``next`` misses nothing and sees nothing twice."""
+        """Return a page; a client that continues from ``next`` receives every event exactly
+        once."""
         parameters = Parameters("getEvents", self._service.municipalities)
         municipality_id = parameters.municipality(
             request.path_params.get("municipalityId", self._service.default_municipality)
@@ -40,16 +39,16 @@ class FeedCalls:
                 municipality_id, after if after is not None else await self._feed.now(), origin
             )
             page = await self._feed.page(window, limit)
-        told = {
+        body = {
             "events": [event.told() for event in page.events],
             "next": str(page.next),
             "more": page.more,
         }
-        return json_response(told)
+        return json_response(body)
 
 
 def _after(request: Request, parameters: Parameters) -> Position | None:
-    """None stands for now."""
+    """Return the position to continue from; None for now."""
     given = request.query_params.get("after")
     if given is None:
         return OLDEST
@@ -68,33 +67,3 @@ def _limit(request: Request, parameters: Parameters) -> int:
             "limit", f"must be greater than or equal to 1 and less than or equal to {_MOST}"
         )
     return limit
-
-
-def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
-
-
-_PARAMETERS: Final = (
-    _query(
-        "after",
-        "Where to go on: `next` of the answer before, or `latest`. Absent: from the oldest that is kept",
-        type="string",
-        pattern=_FORM,
-    ),
-    _query(
-        "limit",
-        "The most events of one answer",
-        type="integer",
-        minimum=1,
-        maximum=_MOST,
-        default=_USUAL,
-    ),
-    _query("origin", "Only of messages whose `x-origin` was exactly this", type="string"),
-)
-
-
-def described(operation: str) -> Operation:
-    summary = "What became of deliveries, in an order that never changes"
-    return Operation(
-        operation, summary, "Events", answer="EventPage", missing=False, more=_PARAMETERS
-    )

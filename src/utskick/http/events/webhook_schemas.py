@@ -1,20 +1,22 @@
-"""Requests and answers of the calls about webhooks, for reading and for the API's own
-description."""
+"""Request and response models of webhooks."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import Field
 
 from utskick.domain.request_parts import size_up_to
 from utskick.domain.status import Status
 from utskick.domain.validators import CLEAN, NOT_BLANK, UTF8, Body, Constraint, NotEmpty
-from utskick.http.events.feed_schemas import LIFECYCLES
+from utskick.http.events.feed_schemas import LIFECYCLES, EventStatus
+from utskick.http.messages.schemas import Reason
+from utskick.http.operation.schemas import Response, member
 from utskick.store.events.webhooks import WebhookDefinition
 
 _WORDS: Final = tuple(status.value for status in LIFECYCLES)
-_TEXT: Final = {"type": "string"}
-_UUID: Final = {"type": "string", "format": "uuid"}
-_TIME: Final = {"type": "string", "format": "date-time"}
 
 Lifecycle = Annotated[
     str,
@@ -36,11 +38,18 @@ class WebhookRequest(Body):
             "must not be blank",
             (("format", "uri"), ("minLength", 1), ("maxLength", 2048)),
         ),
-    ]
-    statuses: Annotated[tuple[Lifecycle, ...], NotEmpty] | None = None
+    ] = Field(
+        description="URL to call, public and with https",
+        examples=["https://receiver.example.se/utskick"],
+    )
+    statuses: Annotated[tuple[Lifecycle, ...], NotEmpty] | None = Field(
+        default=None, description="Life-cycle statuses to receive; absent: all"
+    )
     description: (
         Annotated[str, Constraint((CLEAN, UTF8, _SHORT), schema=(("maxLength", 255),))] | None
-    ) = None
+    ) = Field(
+        default=None, description="Description by the calling system", examples=["Ärendesystemet"]
+    )
 
     def wanted(self) -> WebhookDefinition:
         return WebhookDefinition(
@@ -50,51 +59,67 @@ class WebhookRequest(Body):
         )
 
 
-def _shape(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
+class WebhookFault(Response):
+    """A failed call."""
+
+    at: datetime | None = member("When it was made")
+    status: int | None = member("HTTP status of the receiver; absent where there was no response")
+    reason: Reason | None = member("Reason of the failure")
 
 
-_WEBHOOK: Final[dict[str, Any]] = {
-    "id": _UUID,
-    "url": _TEXT,
-    "statuses": {
-        "type": "array",
-        "items": {"type": "string", "enum": _WORDS},
-        "description": "Absent: all",
-    },
-    "description": _TEXT,
-    "created": _TIME,
-    "state": {"type": "string", "enum": ["enabled", "disabled"]},
-    "disabled": _shape(since=_TIME, reason={"$ref": "#/components/schemas/Reason"}),
-    "lastSuccess": _TIME,
-    "lastFault": _shape(
-        at=_TIME, status={"type": "integer"}, reason={"$ref": "#/components/schemas/Reason"}
-    ),
-}
-_SECRET: Final = {"type": "string", "description": "Shown only here", "example": "whsec_…"}
+class WebhookStop(Response):
+    """Since when a webhook is disabled, and why."""
 
-SHAPES: Final[dict[str, Any]] = {
-    "Webhook": _shape(
-        **_WEBHOOK,
-        waiting={"type": "integer", "description": "Events that it has not been told"},
-        waitingMore={"type": "boolean", "description": "There are more than were counted"},
-    ),
-    "ListedWebhook": _shape(**_WEBHOOK),
-    "NewWebhook": _shape(**_WEBHOOK, secret=_SECRET),
-    "WebhookSecret": _shape(
-        id=_UUID,
-        secret=_SECRET,
-        previousUntil={
-            **_TIME,
-            "description": "Until then calls are signed with the secret before, too",
-        },
-    ),
-    "PingResult": _shape(
-        delivered={"type": "boolean"},
-        status={
-            "type": "integer",
-            "description": "Of the receiver's answer; absent where none came",
-        },
-        reason={"$ref": "#/components/schemas/Reason"},
-    ),
-}
+    since: datetime | None = member("When it was disabled")
+    reason: Reason | None = member("Why it was disabled")
+
+
+class ListedWebhook(Response):
+    """A webhook with its state."""
+
+    id: UUID | None = member("Id", "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87")
+    url: str | None = member("URL that is called", "https://receiver.example.se/utskick")
+    statuses: list[EventStatus] | None = member("Life-cycle statuses that it receives; absent: all")
+    description: str | None = member("Description by the calling system", "Ärendesystemet")
+    created: datetime | None = member("When it was created", "2026-02-25T15:54:39.254123+01:00")
+    state: Literal["enabled", "disabled"] | None = member(
+        "Whether events are sent to it", "enabled"
+    )
+    disabled: WebhookStop | None = member("Since when it is disabled, and why")
+    last_success: datetime | None = member(
+        "Time of the last accepted call", "2026-02-25T15:54:39.254123+01:00"
+    )
+    last_fault: WebhookFault | None = member("The last failed call")
+
+
+class Webhook(ListedWebhook):
+    """A webhook with its state and the number of waiting events."""
+
+    waiting: int | None = member("Number of events that wait to be sent")
+    waiting_more: bool | None = member("`true`: there are more than were counted")
+
+
+class NewWebhook(ListedWebhook):
+    """A new webhook with the secret that signs its calls."""
+
+    secret: str | None = member("Returned only here", "whsec_…")
+
+
+class WebhookSecret(Response):
+    """The new secret of a webhook."""
+
+    id: UUID | None = member("Id", "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87")
+    secret: str | None = member("Returned only here", "whsec_…")
+    previous_until: datetime | None = member(
+        "Until then calls are also signed with the previous secret"
+    )
+
+
+class PingResult(Response):
+    """Result of a test call."""
+
+    delivered: bool | None = member("Whether the receiver accepted it", True)
+    status: int | None = member(
+        "HTTP status of the receiver; absent where there was no response", 200
+    )
+    reason: Reason | None = member("Reason of the status")

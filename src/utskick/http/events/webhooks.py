@@ -1,26 +1,27 @@
-"""/webhooks: a calling system says where it wants to be told what becomes of its deliveries."""
+"""Endpoints of /webhooks: a calling system registers URLs that receive status changes of its
+deliveries."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.webhook import OVERLAP, STOPPED
 from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
-from utskick.outgoing.webhooks import Signed
+from utskick.outgoing.webhooks import WebhookCall
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
 
@@ -28,91 +29,93 @@ _LIMIT = 65_536
 
 
 class WebhookEndpoints:
-    """The endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees only
-    its own."""
+    """Endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees its own
+    only."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._webhooks = Webhooks(service.database)
+        self._audit = AuditLog(service.database)
 
-    async def create(self, request: Request) -> Response:
-        body = parse(WebhookRequest, await read_body(request, _LIMIT))
+    async def create(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(WebhookRequest, await read_json(request, _LIMIT))
         owner, _ = self._owned(request, "createWebhook")
         if (why := await self._service.receivers.check(body.url)) is not None:
             raise Invalid([Violation("url", why)])
         async with answering():
-            added = await self._webhooks.add(owner, body.wanted(), self._service.clock())
+            added = await self._webhooks.add(owner, body.wanted(), change)
             if added is None:
                 raise NotAllowedHere(
-                    f"there are {MOST} webhooks of this calling system already; delete one of them first"
+                    f"there are {MOST} webhooks of this calling system already; delete one of "
+                    f"them first"
                 )
             made, secret = added
             webhook = await self._found(owner, made)
         headers = {"Location": f"/{owner.municipality_id}/webhooks/{made}"}
-        return json_response({**_told(webhook), "secret": secret}, 201, headers)
+        return json_response({**_body(webhook), "secret": secret}, 201, headers)
 
     async def find(self, request: Request) -> Response:
         owner, _ = self._owned(request, "getWebhooks")
         async with answering():
-            return json_response([_told(webhook) for webhook in await self._webhooks.listed(owner)])
+            return json_response([_body(webhook) for webhook in await self._webhooks.listed(owner)])
 
     async def read(self, request: Request) -> Response:
         owner, (webhook_id,) = self._owned(request, "getWebhook", "id")
         async with answering():
-            return await self._shown(owner, webhook_id)
+            return await self._state(owner, webhook_id)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "deleteWebhook", "id")
         async with answering():
-            if not await self._webhooks.delete(owner, webhook_id):
+            if not await self._webhooks.delete(owner, webhook_id, change):
                 raise _missing(webhook_id)
         return Response(status_code=204)
 
-    async def enable(self, request: Request) -> Response:
+    async def enable(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "enableWebhook", "id")
         async with answering():
-            await self._webhooks.enable(owner, webhook_id, self._service.clock())
-            return await self._shown(owner, webhook_id)
+            await self._webhooks.enable(owner, webhook_id, change)
+            return await self._state(owner, webhook_id)
 
-    async def rotate(self, request: Request) -> Response:
+    async def rotate(self, request: Request, change: AuditEntry) -> Response:
         owner, (webhook_id,) = self._owned(request, "rotateWebhookSecret", "id")
-        now = self._service.clock()
         async with answering():
-            secret = await self._webhooks.rotate(owner, webhook_id, now)
+            secret = await self._webhooks.rotate(owner, webhook_id, change)
         if secret is None:
             raise _missing(webhook_id)
         return json_response(
-            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(now + OVERLAP)}
+            {"id": str(webhook_id), "secret": secret, "previousUntil": time_of(change.at + OVERLAP)}
         )
 
-    async def ping(self, request: Request) -> Response:
-        """Calls now, also one that is disabled, and tells what came back: never what the answer
-        said."""
+    async def ping(self, request: Request, change: AuditEntry) -> Response:
+        """Call the receiver now, also where it is disabled, and return status and reason, never the
+        content of its response."""
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
         now = self._service.clock()
         async with answering():
             webhook = await self._found(owner, webhook_id)
             secrets = await self._webhooks.secrets(owner, webhook_id, now)
+            await self._audit.note(change)
         data = {"municipalityId": owner.municipality_id, "webhookId": str(webhook_id)}
         body = orjson.dumps(
             {"type": "ping", "timestamp": now.isoformat().replace("+00:00", "Z"), "data": data}
         )
-        heard = await self._service.receivers.call(
-            webhook.wanted.url, Signed(str(new_id()), body, secrets), now
+        answer = await self._service.receivers.call(
+            webhook.wanted.url, WebhookCall(str(new_id()), body, secrets), now
         )
         return json_response(
             without_nulls(
                 {
-                    "delivered": heard.fault is None,
-                    "status": heard.status,
-                    "reason": reason_of(heard.fault),
+                    "delivered": answer.fault is None,
+                    "status": answer.status,
+                    "reason": reason_of(answer.fault),
                 }
             )
         )
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
-        """Whose webhooks are meant, and the ids in the path. Raises ``Invalid`` with every
-        fault."""
+        """Return the owner of the webhooks, and the ids in the path. Raises ``Invalid`` with every
+        violation."""
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -133,11 +136,11 @@ class WebhookEndpoints:
             raise _missing(webhook_id)
         return webhook
 
-    async def _shown(self, owner: Owner, webhook_id: UUID) -> Response:
+    async def _state(self, owner: Owner, webhook_id: UUID) -> Response:
         webhook = await self._found(owner, webhook_id)
         waiting, more = await self._webhooks.waiting(owner, webhook)
         return json_response(
-            {**_told(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})}
+            {**_body(webhook), "waiting": waiting, **({"waitingMore": True} if more else {})}
         )
 
 
@@ -145,13 +148,13 @@ def _missing(webhook_id: UUID) -> NotFound:
     return NotFound(f"No webhook found for id {webhook_id}")
 
 
-def _told(webhook: Webhook) -> dict[str, Any]:
+def _body(webhook: Webhook) -> dict[str, Any]:
     wanted, fault, stopped = webhook.wanted, webhook.fault, webhook.stopped
     disabled = stopped and {
         "since": time_of(webhook.stopped_at),
         "reason": {"code": stopped.value, "message": STOPPED[stopped]},
     }
-    told = fault and without_nulls(
+    last_fault = fault and without_nulls(
         {"at": time_of(fault.at), "status": fault.status, "reason": reason_of(fault.reason)}
     )
     return without_nulls(
@@ -164,77 +167,6 @@ def _told(webhook: Webhook) -> dict[str, Any]:
             "state": "disabled" if stopped else "enabled",
             "disabled": disabled,
             "lastSuccess": time_of(webhook.succeeded_at),
-            "lastFault": told,
+            "lastFault": last_fault,
         }
     )
-
-
-# -- their description ----------------------------------------
-
-
-_TAG: Final = "Webhooks"
-_ORIGIN: Final = (
-    {
-        "name": "x-origin",
-        "in": "header",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        "description": "The calling system; it sees only its own, and is told of messages that its client sent under this name",
-    },
-)
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    to, one = WebhookEndpoints(service), "/webhooks/{id}"
-    create = Operation(
-        "createWebhook",
-        "Be told what becomes of deliveries, from now on",
-        _TAG,
-        status=201,
-        answer="NewWebhook",
-        body="WebhookRequest",
-        missing=False,
-        conflict=True,
-        more=_ORIGIN,
-    )
-    rotate = "Give a new secret; the one before signs beside it for 24 hours"
-    ping = "Call the receiver now, and tell what came back"
-    return [
-        Endpoint("POST", "/webhooks", to.create, create),
-        Endpoint(
-            "GET",
-            "/webhooks",
-            to.find,
-            _described(
-                "getWebhooks", "List webhooks", answer="ListedWebhook", many=True, missing=False
-            ),
-        ),
-        Endpoint("GET", one, to.read, _described("getWebhook", "How a webhook stands")),
-        Endpoint(
-            "DELETE",
-            one,
-            to.delete,
-            _described("deleteWebhook", "Remove a webhook", answer=None, status=204),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/enable",
-            to.enable,
-            _described("enableWebhook", "Go on where it stopped, at once"),
-        ),
-        Endpoint(
-            "POST",
-            f"{one}/rotate",
-            to.rotate,
-            _described("rotateWebhookSecret", rotate, answer="WebhookSecret"),
-        ),
-        Endpoint(
-            "POST", f"{one}/ping", to.ping, _described("pingWebhook", ping, answer="PingResult")
-        ),
-    ]
-
-
-def _described(
-    operation: str, summary: str, answer: str | None = "Webhook", **more: Any
-) -> Operation:
-    return Operation(operation, summary, _TAG, answer=answer, more=_ORIGIN, **more)

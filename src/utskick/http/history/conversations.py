@@ -1,5 +1,5 @@
-"""GET: the conversation with a party, a message with everything that was said, and its files
-(contract section 8)."""
+"""Endpoints of the history: the conversation with a party, a message with its content, and its
+files (contract section 8)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from utskick.store.database import answering
 from utskick.store.history.conversations import Between, HistoryEntry
 
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-Tell = Callable[[HistoryEntry, dict[str, Any]], dict[str, Any]]
+Render = Callable[[HistoryEntry, dict[str, Any]], dict[str, Any]]
 
 
 class Histories:
-    """What was said, with its contents."""
+    """Endpoints of the history with contents."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -41,18 +41,18 @@ class Histories:
     # -- a party ----------------------------------------
 
     async def conversation(self, request: Request) -> Response:
-        """``GET /{municipalityId}/conversation-history/{partyId}``, newest first, both days
+        """Serve ``GET /{municipalityId}/conversation-history/{partyId}``, newest first, both days
         inclusive (Q20)."""
         parameters, municipality_id = self._parameters(request, "getConversationHistory")
         party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
         between = _between(*parameters.days(request))
         parameters.done()
-        return await self._told(
+        return await self._streamed(
             self._conversations.with_party(municipality_id, party_id, between), _history
         )
 
     async def short_conversation(self, request: Request) -> Response:
-        """``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest
+        """Serve ``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest
         first."""
         person = request.path_params["personId"]
         parameters = Parameters("getConversationHistory", self._service.municipalities)
@@ -67,13 +67,15 @@ class Histories:
                 ]
             )
         parameters.done()
-        return await self._told(
+        return await self._streamed(
             self._conversations.with_party(self._service.default_municipality, person, between),
             _short_history,
         )
 
-    async def _told(self, found: AsyncIterator[HistoryEntry], tell: Tell) -> Response:
-        return await streamed(tell(said, content_of(self._service, said)) async for said in found)
+    async def _streamed(self, found: AsyncIterator[HistoryEntry], render: Render) -> Response:
+        return await streamed(
+            render(entry, content_of(self._service, entry)) async for entry in found
+        )
 
     # -- a message ----------------------------------------
 
@@ -81,7 +83,7 @@ class Histories:
         return await self._message(request, "getMessage", files=True)
 
     async def metadata(self, request: Request) -> Response:
-        """Without the files' bytes (contract 8.3)."""
+        """Return a message without the content of its files (contract 8.3)."""
         return await self._message(request, "getMessageMetadata", files=False)
 
     async def _message(self, request: Request, operation: str, *, files: bool) -> Response:
@@ -92,9 +94,10 @@ class Histories:
             )
         if not found:
             raise NotFound(f"No message found for message id {message_id}")
-        told = [(said, content_of(self._service, said)) for said in found]
+        pairs = [(entry, content_of(self._service, entry)) for entry in found]
         bodies = [
-            _history(said, content if files else without_bytes(content)) for said, content in told
+            _history(entry, content if files else without_bytes(content))
+            for entry, content in pairs
         ]
         return json_response(bodies)
 
@@ -107,13 +110,13 @@ class Histories:
     # -- a file ----------------------------------------
 
     async def attachment(self, request: Request) -> Response:
-        """``…/attachments?fileName=``"""
+        """Serve ``…/attachments?fileName=``."""
         return await self._attachment(
             request, "readAttachmentByRequestParameter", required(request, "fileName")
         )
 
     async def attachment_by_path(self, request: Request) -> Response:
-        """``…/attachments/{fileName}``"""
+        """Serve ``…/attachments/{fileName}``."""
         return await self._attachment(request, "readAttachment", request.path_params["fileName"])
 
     async def _attachment(self, request: Request, operation: str, name: str) -> Response:
@@ -133,19 +136,19 @@ class Histories:
             return await files.sent(file, self._conversations.slices(municipality_id, file))
 
 
-def content_of(service: ApiContext, said: HistoryEntry) -> dict[str, Any]:
-    """What was said, in the contract's form: as its channel shows it, or as another system had it
-    on record; a word where it was erased."""
-    if said.erased:
+def content_of(service: ApiContext, entry: HistoryEntry) -> dict[str, Any]:
+    """Return the content in the form of the contract: as its channel or the system it was imported
+    from shows it; ``{"erased": True}`` where it was erased."""
+    if entry.erased:
         return {"erased": True}
-    if said.recorded:
-        return recorded.shown(said.draft)
-    return service.channels[said.channel].show(said.draft)
+    if entry.recorded:
+        return recorded.shown(entry.draft)
+    return service.channels[entry.channel].show(entry.draft)
 
 
 def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
-    """Without ``content`` and ``base64Data`` of its files (contract 8.3); those that could not be
-    kept apart still stand there."""
+    """Return the content without ``content`` and ``base64Data`` of its files (contract 8.3); files
+    that were imported inline keep theirs."""
     lists = {name: content[name] for name in recorded.LISTS if isinstance(content.get(name), list)}
     bare = {
         name: [{k: v for k, v in entry.items() if k not in recorded.DATA} for entry in entries]
@@ -155,44 +158,44 @@ def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _between(since: date | None, until: date | None) -> Between:
-    """The first and the last year that a calendar holds stand for no bound: their midnights in UTC
-    may lie outside."""
+    """Return the bounds of a period. The first and the last year of the calendar stand for no
+    bound, since their midnights in UTC may lie outside it."""
     return Between(
         midnight(since) if since and since.year > 1 else None,
         midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,
     )
 
 
-def word_of(said: HistoryEntry) -> str:
-    """The contract's word for what became of it."""
-    state = said.state
+def word_of(entry: HistoryEntry) -> str:
+    """Return the status of the contract."""
+    state = entry.state
     return contract_status(state.status, state.reason.code if state.reason else None).value
 
 
-def _history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
-    state = said.state
+def _history(entry: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
+    state = entry.state
     return {
-        "messageType": state.shown_type,
-        "status": word_of(said),
+        "messageType": state.visible_type,
+        "status": word_of(entry),
         "content": content,
-        "timestamp": swedish(said.at),
+        "timestamp": swedish(entry.at),
         "lifecycle": state.status.value,
         "messageId": str(state.message_id),
         "deliveryId": str(state.id),
         **without_nulls({"reference": state.reference}),
-        **said.remarks,
+        **entry.remarks,
     }
 
 
-def _short_history(said: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
-    sender = content.get("sender") or said.draft.content.get("_sender")
+def _short_history(entry: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
+    sender = content.get("sender") or entry.draft.content.get("_sender")
     return without_nulls(
         {
             "sender": sender.get("address") if isinstance(sender, dict) else sender,
             "message": content.get("message"),
             "subject": content.get("subject"),
-            "messageType": said.state.shown_type,
-            "status": word_of(said),
-            "timestamp": swedish(said.at),
+            "messageType": entry.state.visible_type,
+            "status": word_of(entry),
+            "timestamp": swedish(entry.at),
         }
     )

@@ -1,103 +1,238 @@
-"""Shapes of what the calls that look back answer, in the API's description: the contract's members,
-ours beside them."""
+"""Response models of history, users and statistics."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
-from utskick.http.messages.schemas import LOCAL_TIME
+from pydantic import BaseModel, create_model
 
-_TEXT: Final = {"type": "string"}
-_NUMBER: Final = {"type": "integer", "format": "int32"}
-_LONG: Final = {"type": "integer", "format": "int64"}
-_TYPE: Final = {"$ref": "#/components/schemas/MessageType"}
-_WORD: Final = {"$ref": "#/components/schemas/MessageStatus"}
-_COUNTER: Final = {"$ref": "#/components/schemas/StatisticsCounter"}
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
+from utskick.domain.channel import Channel
+from utskick.domain.request_parts import AddressBody as Address
+from utskick.domain.retention import TYPES
+from utskick.http.messages.schemas import Lifecycle, MessageStatus, MessageType, SmsMeasure
+from utskick.http.operation.schemas import Int32, Int64, LocalTime, Response, member
 
 
-def _many(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
+class HistoryResponse(Response):
+    """A delivery in the history."""
+
+    message_type: MessageType | None = member("Type of the message")
+    status: MessageStatus | None = member("Status in the terms of the contract")
+    content: Any | None = member(
+        'Content of the message in the form of its request; `{"erased": true}` where it was erased'
+    )
+    timestamp: LocalTime | None = member(
+        "Swedish local time without zone", "2026-02-25T15:54:39.254123"
+    )
+    lifecycle: Lifecycle | None = member("Life-cycle status, more detailed than `status`")
+    message_id: UUID | None = member(
+        "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
+    )
+    delivery_id: UUID | None = member("Id of the delivery", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3e")
+    reference: str | None = member(
+        "Reference of the calling system, returned in responses, status, history and events",
+        "rad-17",
+    )
+    sms: SmsMeasure | None = member("Encoding and segments of an SMS")
 
 
-def _counters(*types: str) -> dict[str, Any]:
-    return dict.fromkeys(types, _COUNTER)
+class ShortHistoryResponse(Response):
+    """A message in the history of a person."""
+
+    sender: str | None = member("Sender")
+    message: str | None = member("The text", "Skolan är stängd i dag.")
+    subject: str | None = member("The subject", "Skolan i dag")
+    message_type: MessageType | None = member("Type of the message")
+    status: MessageStatus | None = member("Status in the terms of the contract")
+    timestamp: LocalTime | None = member(
+        "Swedish local time without zone", "2026-02-25T15:54:39.254123"
+    )
 
 
-SHAPES: Final[dict[str, Any]] = {
-    "PagingMetaData": _object(
-        page=_NUMBER, limit=_NUMBER, count=_NUMBER, totalRecords=_LONG, totalPages=_NUMBER
-    ),
-    "Status": _object(
-        successful=_NUMBER,
-        unsuccessful=_NUMBER,
-        pending={**_NUMBER, "description": "Messages that are still on their way"},
-    ),
-    "Batch": _object(
-        batchId=_TEXT,
-        messageType=_TEXT,
-        subject=_TEXT,
-        sent=LOCAL_TIME,
-        attachmentCount=_NUMBER,
-        recipientCount=_NUMBER,
-        status={"$ref": "#/components/schemas/Status"},
-    ),
-    "UserBatches": _object(
-        batches=_many("Batch"), _meta={"$ref": "#/components/schemas/PagingMetaData"}
-    ),
-    "MessageAttachment": _object(fileName=_TEXT, contentType=_TEXT),
-    "Recipient": _object(
-        status=_TEXT,
-        messageType=_TEXT,
-        address={"$ref": "#/components/schemas/Address"},
-        mobileNumber=_TEXT,
-        personId=_TEXT,
-    ),
-    "UserMessage": _object(
-        messageId=_TEXT,
-        batchId=_TEXT,
-        issuer=_TEXT,
-        origin=_TEXT,
-        sent=LOCAL_TIME,
-        subject=_TEXT,
-        body=_TEXT,
-        reference=_TEXT,
-        recipients=_many("Recipient"),
-        attachments=_many("MessageAttachment"),
-        erased={"type": "boolean"},
-    ),
-    "UserMessages": _object(
-        messages=_many("UserMessage"), _meta={"$ref": "#/components/schemas/PagingMetaData"}
-    ),
-    "StatisticsCounter": _object(
-        sent=_NUMBER, failed=_NUMBER, notSent=_NUMBER, pending=_NUMBER, awaitingFeedback=_NUMBER
-    ),
-    "MessageStatistics": _object(**_counters("EMAIL", "SMS", "PUSH"), UNDELIVERABLE=_NUMBER),
-    "LetterStatistics": _object(**_counters("SNAIL_MAIL", "DIGITAL_MAIL"), UNDELIVERABLE=_NUMBER),
-    "Statistics": _object(
-        **_counters(
-            "EMAIL",
-            "SMS",
-            "WEB_MESSAGE",
-            "DIGITAL_MAIL",
-            "SNAIL_MAIL",
-            "DIGITAL_INVOICE",
-            "SLACK",
-            "PUSH",
-        ),
-        MESSAGE={"$ref": "#/components/schemas/MessageStatistics"},
-        LETTER={"$ref": "#/components/schemas/LetterStatistics"},
-    ),
-    "DepartmentLetterStatistics": _object(
-        DEPARTMENT=_TEXT, **_counters("SNAIL_MAIL", "DIGITAL_MAIL", "LETTER")
-    ),
-    "DepartmentStatistics": _object(
-        ORIGIN=_TEXT, DEPARTMENT_STATISTICS=_many("DepartmentLetterStatistics")
-    ),
-    "DepartmentStats": _object(
-        ORIGIN=_TEXT, DEPARTMENT=_TEXT, **_counters("SNAIL_MAIL", "DIGITAL_MAIL", "SMS", "LETTER")
-    ),
+class PagingMetaData(Response):
+    """Position of a page."""
+
+    page: Int32 | None = member("Number of the page, from 1", 1)
+    limit: Int32 | None = member("Maximum number of entries on a page", 15)
+    count: Int32 | None = member("Number of entries on this page", 13)
+    total_records: Int64 | None = member("Number of entries on all pages", 98)
+    total_pages: Int32 | None = member("Number of pages", 7)
+
+
+class Status(Response):
+    """Number of messages of a batch by outcome."""
+
+    successful: Int32 | None = member("Messages with at least one sent delivery", 13)
+    unsuccessful: Int32 | None = member("Messages without a sent delivery", 2)
+    pending: Int32 | None = member("Messages that are not settled yet", 0)
+
+
+class Batch(Response):
+    """A request of a user and its outcome."""
+
+    batch_id: str | None = member(
+        "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+    )
+    message_type: str | None = member("Type of the message", "SMS")
+    subject: str | None = member("The subject", "Skolan i dag")
+    sent: LocalTime | None = member(
+        "When it was sent, Swedish local time", "2026-02-25T15:54:39.254123"
+    )
+    attachment_count: Int32 | None = member("Number of attached files", 1)
+    recipient_count: Int32 | None = member("Number of recipients", 15)
+    status: Status | None = member("Number of messages by outcome")
+
+
+class UserBatches(Response):
+    """A page of the batches of a user, newest first."""
+
+    batches: list[Batch] | None = member("Batches")
+    meta: PagingMetaData | None = member("Position of the page", alias="_meta")
+
+
+class MessageAttachment(Response):
+    """Name and type of a file of a message."""
+
+    file_name: str | None = member("The name of the file", "beslut.pdf")
+    content_type: str | None = member("The media type", "application/pdf")
+
+
+class Recipient(Response):
+    """A recipient of a message with the outcome."""
+
+    status: str | None = member("Status in the terms of the contract", "SENT")
+    message_type: str | None = member("Type of the message", "SMS")
+    address: Address | None = member("Street address or box")
+    mobile_number: str | None = member("A number in E.164", "+46701740605")
+    person_id: str | None = member(
+        "The recipient's personal or organisation number, where the directory knows it",
+        "2120002411",
+    )
+
+
+class UserMessage(Response):
+    """A message of a user."""
+
+    message_id: str | None = member(
+        "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
+    )
+    batch_id: str | None = member(
+        "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+    )
+    issuer: str | None = member("User who sent it (`X-Sent-By`)", "joe01doe")
+    origin: str | None = member("Calling system (`x-origin`)", "CASEDATA")
+    sent: LocalTime | None = member(
+        "When it was sent, Swedish local time", "2026-02-25T15:54:39.254123"
+    )
+    subject: str | None = member("The subject", "Skolan i dag")
+    body: str | None = member("The text; in Base64 where `contentType` is `text/html`", "Hej!")
+    reference: str | None = member(
+        "Reference of the calling system, returned in responses, status, history and events",
+        "rad-17",
+    )
+    recipients: list[Recipient] | None = member("One entry for each delivery")
+    attachments: list[MessageAttachment] | None = member("Files")
+    erased: bool | None = member(
+        "`true`: the content is unreadable, since the encryption key of its month was destroyed"
+    )
+
+
+class UserMessages(Response):
+    """A page of the messages of a user."""
+
+    messages: list[UserMessage] | None = member("Messages")
+    meta: PagingMetaData | None = member("Position of the page", alias="_meta")
+
+
+class StatisticsCounter(Response):
+    """Number of deliveries by outcome."""
+
+    sent: Int32 | None = member("Sent deliveries", 13)
+    failed: Int32 | None = member("Failed deliveries", 2)
+    not_sent: Int32 | None = member("Deliveries that a provider declined", 0)
+    pending: Int32 | None = member("Deliveries that are not settled yet", 0)
+    awaiting_feedback: Int32 | None = member("Deliveries whose outcome is not known yet", 0)
+
+
+class StatisticsModels:
+    """Models of statistics, whose members are the message types of the installed channels."""
+
+    def __init__(self, channels: Mapping[str, Channel]) -> None:
+        self._channels = channels
+        types = {each.message_type: each for each in channels.values()}
+        ordered = [kind for kind in TYPES if kind in types]
+        routed = [kind for kind in ordered if set(types[kind].legs) - {types[kind].name}]
+        letters = self._legs(types["LETTER"]) if "LETTER" in types else []
+        self.whole = _model(
+            "Statistics",
+            "Deliveries by type; those of routed requests by the channel that carried them",
+            {
+                **{kind: StatisticsCounter for kind in ordered if kind not in routed},
+                **{kind: self._routed(types[kind]) for kind in routed},
+            },
+        )
+        letter_counters = dict.fromkeys([*letters, "LETTER"], StatisticsCounter)
+        by_department = _model(
+            "DepartmentLetterStatistics", "Letters of one department", letter_counters, _DEPARTMENT
+        )
+        self.letters = _model(
+            "DepartmentStatistics",
+            "Letters of one calling system, by department",
+            {},
+            {**_ORIGIN, "DEPARTMENT_STATISTICS": (_list_of(by_department), "Departments", None)},
+        )
+        self.department = _model(
+            "DepartmentStats",
+            "Letters and SMS of one calling system and department",
+            dict.fromkeys([*letters, "SMS", "LETTER"], StatisticsCounter),
+            {**_ORIGIN, **_DEPARTMENT},
+        )
+
+    def _routed(self, channel: Channel) -> type[BaseModel]:
+        return _model(
+            f"{channel.message_type.title()}Statistics",
+            f"Requests of the type {channel.message_type}, by the channel that carried them",
+            dict.fromkeys(self._legs(channel), StatisticsCounter),
+            {"UNDELIVERABLE": (Int32, "Requests that no channel could carry", 2)},
+        )
+
+    def _legs(self, channel: Channel) -> list[str]:
+        carried = {self._channels[leg].message_type for leg in channel.legs}
+        return [kind for kind in TYPES if kind in carried]
+
+
+def _list_of(model: type[BaseModel]) -> Any:
+    return list[model]  # type: ignore[valid-type]
+
+
+_DEPARTMENT: dict[str, Any] = {
+    "DEPARTMENT": (
+        str,
+        "Department; `Ej kategoriserad` where none was given",
+        "SBK(Gatuavdelningen, Trafiksektionen)",
+    )
 }
+_ORIGIN: dict[str, Any] = {
+    "ORIGIN": (str, "Calling system (`x-origin`); `Other` where none was given", "CASEDATA")
+}
+
+
+def _model(
+    name: str,
+    description: str,
+    counters: Mapping[str, Any],
+    others: Mapping[str, tuple[Any, str, Any]] | None = None,
+) -> type[BaseModel]:
+    """Build a response model. ``others``: type, description and example by member."""
+    fields: dict[str, Any] = {
+        key: (kind | None, member(text, example, alias=key))
+        for key, (kind, text, example) in (others or {}).items()
+    }
+    fields |= {
+        kind: (model | None, member(f"Deliveries of the type {kind}", alias=kind))
+        for kind, model in counters.items()
+    }
+    made: type[BaseModel] = create_model(name, __base__=Response, __doc__=description, **fields)
+    return made

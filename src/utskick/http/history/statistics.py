@@ -1,4 +1,5 @@
-"""GET: how much was sent, by type, by department, by outcome (contract section 10)."""
+"""Endpoints of statistics: number of deliveries by type, department and outcome (contract section
+10)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.errors import Unreadable
+from utskick.domain.retention import TYPES
 from utskick.domain.status import ContractStatus
 from utskick.http.context import ApiContext
 from utskick.http.wire.params import Parameters
@@ -17,24 +19,11 @@ from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
 from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Tallies
 
-#: Requests that are told apart from what became of them.
+#: Types of requests that are counted by the channel that carried them.
 _ROUTED: Final = ("MESSAGE", "LETTER")
-#: The contract's types first, in its order, then ours.
-TYPES: Final = (
-    "MESSAGE",
-    "EMAIL",
-    "SMS",
-    "WEB_MESSAGE",
-    "DIGITAL_MAIL",
-    "DIGITAL_INVOICE",
-    "SNAIL_MAIL",
-    "LETTER",
-    "SLACK",
-    "PUSH",
-)
 _OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
 
-#: The counter of each word.
+#: Counter of each status.
 _COUNTERS: Final[Mapping[str, str]] = {
     ContractStatus.SENT: "sent",
     ContractStatus.FAILED: "failed",
@@ -47,7 +36,7 @@ _COUNTERS: Final[Mapping[str, str]] = {
 
 
 class StatisticsCalls:
-    """The endpoints below ``/{municipalityId}/statistics``."""
+    """Endpoints below ``/{municipalityId}/statistics``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -67,7 +56,7 @@ class StatisticsCalls:
         return json_response({**plain, **routed})
 
     async def departments(self, request: Request) -> Response:
-        """Letters, by origin and department; what has neither last (Q24)."""
+        """Return letters by origin and department, those without either last (Q24)."""
         department = request.path_params.get("department")
         found = await self._counted(
             request, "getDepartmentStatistics", types=["LETTER"], department=department
@@ -87,7 +76,7 @@ class StatisticsCalls:
         )
 
     async def delivery_status(self, request: Request) -> Response:
-        """Letters and SMS, by what they went as."""
+        """Return letters and SMS by the channel that carried them."""
         origin, department = (
             request.query_params.get("origin"),
             request.query_params.get("department"),
@@ -95,9 +84,12 @@ class StatisticsCalls:
         found = await self._counted(
             request, "getStatisticsByDepartment", types=["LETTER", "SMS"], department=department
         )
-        asked = {"ORIGIN": origin, "DEPARTMENT": department}
+        given = {"ORIGIN": origin, "DEPARTMENT": department}
         return json_response(
-            {**{name: said for name, said in asked.items() if said is not None}, **_by_type(found)}
+            {
+                **{name: value for name, value in given.items() if value is not None},
+                **_by_type(found),
+            }
         )
 
     async def _counted(
@@ -125,7 +117,7 @@ def _last(name: str) -> tuple[bool, str]:
 
 
 def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
-    """A counter for each type that occurs."""
+    """Return a counter for each type that occurs."""
     counted: dict[str, dict[str, int]] = defaultdict(
         lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0)
     )
@@ -135,9 +127,13 @@ def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
 
 
 def _routed(kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
-    """Of a routed request: what it went as, and how much of it could not even be addressed."""
+    """Return the counters of a routed request by channel, and the number that no channel could
+    carry."""
     of_kind = [tally for tally in found if tally.original_type == kind]
-    nowhere = sum(
+    undeliverable = sum(
         t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING
     )
-    return {**_by_type(t for t in of_kind if t.message_type != kind), "UNDELIVERABLE": nowhere}
+    return {
+        **_by_type(t for t in of_kind if t.message_type != kind),
+        "UNDELIVERABLE": undeliverable,
+    }

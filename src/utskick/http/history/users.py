@@ -1,4 +1,4 @@
-"""GET: what a user has had sent, as batches and as messages (contract section 9)."""
+"""Endpoints of /users: batches and messages that a user has sent (contract section 9)."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from utskick.store.history.conversations import HistoryEntry
 from utskick.store.history.users import PageRequest, Sending, User, Users
 
 _DAYS: Final = 30
-#: Elements that are read and written at a time.
+#: Elements read and written at a time.
 _STRIDE: Final = 100
 _WITH_SUBJECT: Final = ("DIGITAL_MAIL", "EMAIL")
 
 
 class UserCalls:
-    """The endpoints below ``/{municipalityId}/users/{userId}``."""
+    """Endpoints below ``/{municipalityId}/users/{userId}``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
-        self._users = Users(service.database)
+        self._users = Users(service.database, service.channels.values())
 
     async def batches(self, request: Request) -> Response:
-        parameters, user = self._asked(request, "getUserBatches", self._start_of_day())
+        parameters, user = self._parsed(request, "getUserBatches", self._start_of_day())
         page, limit = parameters.paging(request)
         parameters.done()
         async with answering():
@@ -46,21 +46,21 @@ class UserCalls:
         async def elements() -> AsyncIterator[dict[str, Any]]:
             for part in _parts(ids):
                 sendings = await self._users.sendings(user.municipality_id, part)
-                examples = await self._said(
+                examples = await self._deliveries(
                     user.municipality_id,
                     [each.example for each in sendings if each.example is not None],
                 )
-                said = {group[0].state.message_id: group for group in examples}
+                entries = {group[0].state.message_id: group for group in examples}
                 for sending in sendings:
                     yield self._batch(
                         sending,
-                        said.get(sending.example, []) if sending.example is not None else [],
+                        entries.get(sending.example, []) if sending.example is not None else [],
                     )
 
         return await _answer("batches", elements(), paging_of(page, limit, total, len(ids)))
 
     async def messages(self, request: Request) -> Response:
-        parameters, user = self._asked(
+        parameters, user = self._parsed(
             request, "getUserMessages", self._service.clock() - timedelta(days=_DAYS)
         )
         page, limit = parameters.paging(request)
@@ -80,8 +80,8 @@ class UserCalls:
         return await _answer("messages", elements(), paging_of(page, limit, total, len(ids)))
 
     async def message(self, request: Request) -> Response:
-        """However old (contract 9.3)."""
-        parameters, user = self._asked(request, "getUserMessage", self._service.clock())
+        """Return a message of any age (contract 9.3)."""
+        parameters, user = self._parsed(request, "getUserMessage", self._service.clock())
         message_id = parameters.uuid("messageId", request.path_params["messageId"])
         parameters.done()
         async with answering():
@@ -91,7 +91,7 @@ class UserCalls:
             raise NotFound(f"No message found for message id {message_id} and user id {user.name}")
         return json_response(found[0])
 
-    def _asked(self, request: Request, operation: str, since: datetime) -> tuple[Parameters, User]:
+    def _parsed(self, request: Request, operation: str, since: datetime) -> tuple[Parameters, User]:
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         parameters.filled("userId", request.path_params["userId"])
@@ -100,18 +100,20 @@ class UserCalls:
     def _start_of_day(self) -> datetime:
         return midnight(self._service.clock().astimezone(SWEDEN).date() - timedelta(days=_DAYS))
 
-    async def _said(
+    async def _deliveries(
         self, municipality_id: str, message_ids: Sequence[UUID]
     ) -> list[list[HistoryEntry]]:
-        """The deliveries of each of these messages."""
-        said = await self._service.conversations.of_messages(
+        """Return the deliveries of each message."""
+        entries = await self._service.conversations.of_messages(
             municipality_id, message_ids, files=False
         )
-        return [list(group) for _, group in groupby(said, key=lambda each: each.state.message_id)]
+        return [
+            list(group) for _, group in groupby(entries, key=lambda each: each.state.message_id)
+        ]
 
-    def _batch(self, sending: Sending, said: Sequence[HistoryEntry]) -> dict[str, Any]:
-        """``said``: the deliveries of its example."""
-        contents = [(each.message_type, content_of(self._service, each)) for each in said]
+    def _batch(self, sending: Sending, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
+        """Build Batch. ``entries``: the deliveries of its sample message."""
+        contents = [(each.message_type, content_of(self._service, each)) for each in entries]
         subject = next(
             (content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None
         )
@@ -136,24 +138,27 @@ class UserCalls:
     async def _elements(
         self, municipality_id: str, message_ids: Sequence[UUID]
     ) -> list[dict[str, Any]]:
-        grouped = await self._said(municipality_id, message_ids)
+        grouped = await self._deliveries(municipality_id, message_ids)
         people = await self._people(municipality_id, chain.from_iterable(grouped))
         return [self._element(group, people) for group in grouped]
 
     async def _people(
-        self, municipality_id: str, said: Iterable[HistoryEntry]
+        self, municipality_id: str, entries: Iterable[HistoryEntry]
     ) -> Mapping[UUID, str]:
-        """Personal and organisation numbers, from our own tables alone (contract Q29)."""
+        """Return personal and organisation numbers, from the embedded directory only (contract
+        Q29)."""
         wanted = {
             found
-            for each in said
+            for each in entries
             if (found := parse_id(each.draft.recipient.party_id or "")) is not None
         }
         known = await self._service.directory.parties.legal_ids(municipality_id, list(wanted))
         return {party_id: legal_id.number for party_id, legal_id in known.items()}
 
-    def _element(self, said: Sequence[HistoryEntry], people: Mapping[UUID, str]) -> dict[str, Any]:
-        chosen = next((each for each in said if each.message_type == "DIGITAL_MAIL"), said[0])
+    def _element(
+        self, entries: Sequence[HistoryEntry], people: Mapping[UUID, str]
+    ) -> dict[str, Any]:
+        chosen = next((each for each in entries if each.message_type == "DIGITAL_MAIL"), entries[0])
         content = content_of(self._service, chosen)
         return without_nulls(
             {
@@ -166,21 +171,21 @@ class UserCalls:
                 "body": content.get("message"),
                 "reference": chosen.state.reference,
                 "erased": chosen.erased or None,
-                "recipients": [self._recipient(each, people) for each in _told(said)],
+                "recipients": [self._recipient(each, people) for each in _visible(entries)],
                 "attachments": [without_nulls(file) for file in _files(content)],
             }
         )
 
-    def _recipient(self, said: HistoryEntry, people: Mapping[UUID, str]) -> dict[str, Any]:
-        content = content_of(self._service, said)
+    def _recipient(self, entry: HistoryEntry, people: Mapping[UUID, str]) -> dict[str, Any]:
+        content = content_of(self._service, entry)
         address = content.get("address") or (
-            recorded.address(said.draft) if said.recorded else None
+            recorded.address(entry.draft) if entry.recorded else None
         )
-        party_id = parse_id(said.draft.recipient.party_id or "")
+        party_id = parse_id(entry.draft.recipient.party_id or "")
         return without_nulls(
             {
-                "status": word_of(said),
-                "messageType": said.state.shown_type,
+                "status": word_of(entry),
+                "messageType": entry.state.visible_type,
                 "address": {k: v for k, v in address.items() if k in _ADDRESS}
                 if isinstance(address, dict)
                 else None,
@@ -203,19 +208,19 @@ _ADDRESS: Final = (
 )
 
 
-def _told(said: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """A digital letter that did not arrive is not told where the same person got it on paper
+def _visible(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Leave out a digital letter that did not arrive where the same person received it on paper
     (contract 9.2)."""
     on_paper = {
         each.draft.recipient.party_id
-        for each in said
+        for each in entries
         if each.message_type == "SNAIL_MAIL"
         and word_of(each) == "SENT"
         and each.draft.recipient.party_id
     }
     return [
         each
-        for each in said
+        for each in entries
         if not (
             each.message_type == "DIGITAL_MAIL"
             and word_of(each) != "SENT"
@@ -242,7 +247,7 @@ def _parts(ids: Sequence[UUID]) -> list[Sequence[UUID]]:
 async def _answer(
     member: str, elements: AsyncIterator[dict[str, Any]], meta: Mapping[str, int]
 ) -> Response:
-    """``{"<member>": [...], "_meta": {...}}``: a page may be as long as its caller wants."""
+    """Stream ``{"<member>": [...], "_meta": {...}}``, since a page may be of any length."""
     return await streamed(
         elements, b'{"' + member.encode() + b'":[', b'],"_meta":' + orjson.dumps(meta) + b"}"
     )

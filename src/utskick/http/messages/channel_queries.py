@@ -1,13 +1,14 @@
-"""POST: what a channel can be asked besides sending, and the call that closes a gathering."""
+"""Endpoints of a channel besides sending: queries, and closing a print batch."""
 
 from __future__ import annotations
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.channel import BatchPolicy, ChannelQuery, RequestContext
 from utskick.domain.errors import NotFound
 from utskick.http.context import ApiContext
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
@@ -15,14 +16,14 @@ from utskick.store.messages.print_batches import PrintBatches
 
 
 class ChannelQueryOperation:
-    """The endpoint of one question."""
+    """Endpoint of one query."""
 
     def __init__(self, service: ApiContext, question: ChannelQuery) -> None:
         self._service = service
         self._question = question
 
     async def answer(self, request: Request) -> Response:
-        body = parse(self._question.request, await read_body(request, self._question.limit))
+        body = parse(self._question.request, await read_json(request, self._question.limit))
         parameters = Parameters(self._question.operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         organization = request.path_params.get("organizationNumber")
@@ -35,8 +36,8 @@ class ChannelQueryOperation:
 
 
 class BatchCloseOperation:
-    """``POST …/snail-mail/batch/{batchId}``: what has gathered may be handed over. May be repeated
-    (contract 6.3)."""
+    """Endpoint of ``POST …/snail-mail/batch/{batchId}``: the batch may be handed over. May be
+    repeated (contract 6.3)."""
 
     def __init__(self, service: ApiContext, channel: str, gathering: BatchPolicy) -> None:
         self._service = service
@@ -44,14 +45,12 @@ class BatchCloseOperation:
         self._gathering = gathering
         self._print_batches = PrintBatches(service.database)
 
-    async def close(self, request: Request) -> Response:
+    async def close(self, request: Request, change: AuditEntry) -> Response:
         parameters = Parameters(self._gathering.operation, self._service.municipalities)
-        municipality_id = parameters.municipality(request.path_params["municipalityId"])
+        parameters.municipality(request.path_params["municipalityId"])
         batch_id = parameters.uuid("batchId", request.path_params["batchId"])
         parameters.done()
         async with answering():
-            if not await self._print_batches.want_closed(
-                municipality_id, self._channel, batch_id, self._service.clock()
-            ):
+            if not await self._print_batches.want_closed(self._channel, batch_id, change):
                 raise NotFound(f"No batch found for batch id {batch_id}")
         return Response(status_code=200)

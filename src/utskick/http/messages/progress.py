@@ -1,11 +1,11 @@
-"""GET: the live progress of a batch, as server-sent events (WHATWG HTML, section 9.2)."""
+"""Endpoint of the live progress of a batch, as server-sent events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -14,21 +14,19 @@ from fastapi import Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message, Receive, Scope, Send
 
-from utskick.engine.batch_progress import Seen, Watch
+from utskick.engine.batch_progress import BatchWatcher, ProgressSnapshot
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
 from utskick.http.wire.params import Parameters, flag
 
 log = structlog.get_logger(__name__)
 
-PATH: Final = "/status/batch/{batchId}/events"
 _OPERATION: Final = "getBatchEvents"
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Seconds: a sign of life when nothing changes, how long a client may not read, how long a
-    stream lives, and the client's pause."""
+    """Times of a stream in seconds: between keep-alive comments, until a client that does not read
+    is disconnected, of the whole stream, and until the client reconnects."""
 
     ping: float = 15.0
     unread: float = 30.0
@@ -37,7 +35,7 @@ class Manner:
 
 
 class ProgressStream:
-    """The endpoint, for both forms of the path."""
+    """Endpoint for both forms of the path."""
 
     def __init__(self, service: ApiContext, manner: Manner = Manner()) -> None:
         self._service = service
@@ -52,13 +50,13 @@ class ProgressStream:
         parameters.done()
         follow = flag(request, "follow")
         watch = await self._service.progress.join(municipality_id, batch_id)
-        told = _told(watch, batch_id, follow=follow, manner=self._manner)
-        return Stream(told, lambda: self._service.progress.leave(watch), self._manner)
+        changes = _changes(watch, batch_id, follow=follow, manner=self._manner)
+        return Stream(changes, lambda: self._service.progress.leave(watch), self._manner)
 
 
 class Stream(EventSourceResponse):
-    """The answer. A client that does not read is cut off, and its place is free when the stream has
-    ended, however it does."""
+    """Response with server-sent events. A client that does not read is disconnected; the place is
+    released however the stream ends."""
 
     def __init__(
         self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner
@@ -67,12 +65,12 @@ class Stream(EventSourceResponse):
             events, ping=manner.ping, send_timeout=manner.unread, ping_message_factory=_sign
         )
         self._unread = manner.unread
-        del self.headers["cache-control"]  # http.edge.Envelope says it of every answer
+        del self.headers["cache-control"]  # RequestMiddleware sets it
         self._leave = leave
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def in_time(message: Message) -> None:
-            """The end of the answer, too: ``send_timeout`` is for what comes before."""
+            """Send with a timeout on the last message, which ``send_timeout`` does not cover."""
             async with asyncio.timeout(None if message.get("more_body", True) else self._unread):
                 await send(message)
 
@@ -84,14 +82,14 @@ class Stream(EventSourceResponse):
             self._leave()
 
 
-async def _told(
-    watch: Watch, batch_id: UUID, *, follow: bool, manner: Manner
+async def _changes(
+    watch: BatchWatcher, batch_id: UUID, *, follow: bool, manner: Manner
 ) -> AsyncIterator[ServerSentEvent]:
-    """What has changed since the last event, however much that was: who reads slowly misses what
-    was between, and holds up nobody."""
+    """Yield the changes since the last event. A slow reader misses intermediate states and delays
+    nobody."""
     clock = asyncio.get_running_loop().time
     end, number = clock() + manner.life, 0
-    last: Seen | None = None
+    last: ProgressSnapshot | None = None
     while True:
         seen = watch.seen
         if last is None or seen.counts != last.counts:
@@ -107,12 +105,12 @@ async def _told(
         if seen.away and (last is None or not last.away):
             yield ServerSentEvent(comment="the database does not answer; it is asked again")
         last = seen
-        if seen.over or not await watch.turned(seen, end - clock()):
+        if seen.over or not await watch.changed(seen, end - clock()):
             return
 
 
 def _event(
-    kind: str, number: int, seen: Seen, batch_id: UUID, *, retry: float | None = None
+    kind: str, number: int, seen: ProgressSnapshot, batch_id: UUID, *, retry: float | None = None
 ) -> ServerSentEvent:
     counts = {status.value: n for status, n in seen.counts.items()}
     data = orjson.dumps(
@@ -128,22 +126,3 @@ def _event(
 
 def _sign() -> ServerSentEvent:
     return ServerSentEvent(comment="still here")
-
-
-def described(path: str, *, short: bool) -> dict[str, Any]:
-    return Operation(
-        _OPERATION + ("Short" if short else ""),
-        "Watch a batch: its counts per status, whenever they have changed",
-        "History Resources",
-        text=_FORM,
-        query=("follow",),
-        optional=True,
-        media="text/event-stream",
-    ).described(path)
-
-
-_FORM: Final = (
-    "Server-sent events. `counts`: at once and whenever the counts have changed; `settled`: nothing moves of itself any more, and the "
-    "stream ends (close an `EventSource` then). The data of both: "
-    '`{"batchId", "counts": {<lifecycle>: n}, "total": n, "settled": n}`.'
-)

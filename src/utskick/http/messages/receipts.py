@@ -1,13 +1,13 @@
-"""POST /receipts/…: a provider reports on a delivery. Verified by the channel, kept by the
-engine."""
+"""Endpoint of POST /receipts/…: delivery reports of providers, verified by the channel and stored
+by the engine."""
 
 from __future__ import annotations
 
 from fastapi import Request, Response
 
 from utskick.domain.channel import ProviderCallback
-from utskick.domain.errors import TooLarge
 from utskick.http.context import ApiContext
+from utskick.http.wire.body import read_body
 from utskick.store.database import answering
 
 _LIMIT = 256 * 1024
@@ -20,12 +20,8 @@ class ReceiptOperations:
         self._service = service
 
     async def take(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LIMIT:
-                raise TooLarge(f"a report may hold {_LIMIT} bytes", headers={"Connection": "close"})
-        hook = ProviderCallback(
+        body = await read_body(request, _LIMIT)
+        callback = ProviderCallback(
             account=request.path_params["provider"],
             secret=request.path_params.get("secret"),
             headers=dict(request.headers),
@@ -33,5 +29,5 @@ class ReceiptOperations:
             body=body,
         )
         async with answering():
-            await self._service.receipts.take(request.path_params["channel"], hook)
+            await self._service.receipts.take(request.path_params["channel"], callback)
         return Response(status_code=200)

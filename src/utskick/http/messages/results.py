@@ -1,4 +1,5 @@
-"""Result bodies: deliveries, messages and batches, with the contract's members and ours."""
+"""Response bodies of deliveries, messages and batches, with the members of the contract and those
+of Utskick."""
 
 from __future__ import annotations
 
@@ -24,11 +25,11 @@ def reason_of(reason: Reason | None) -> dict[str, Any] | None:
 
 
 def delivery_of(state: DeliveryState) -> dict[str, Any]:
-    """DeliveryResult, with our own word (``lifecycle``), the reason and the number of attempts."""
+    """Build DeliveryResult, with life-cycle status, reason and number of attempts."""
     return without_nulls(
         {
             "deliveryId": str(state.id),
-            "messageType": state.shown_type,
+            "messageType": state.visible_type,
             "status": contract_status(
                 state.status, state.reason.code if state.reason else None
             ).value,
@@ -40,8 +41,8 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
 
 
 def overall(states: Sequence[DeliveryState]) -> ContractStatus:
-    """The word for a routed delivery, from those that it was routed to: on its way, else the best
-    that became of one."""
+    """Return the status of a routed delivery from those of its legs: pending while any is, else the
+    best outcome."""
     words = [
         contract_status(state.status, state.reason.code if state.reason else None)
         for state in states
@@ -71,7 +72,7 @@ def event_of(event: DeliveryEvent) -> dict[str, Any]:
 
 
 def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
-    """MessageResult of a stored message."""
+    """Build MessageResult of a stored message."""
     return without_nulls(
         {
             "messageId": str(states[0].message_id),
@@ -83,22 +84,25 @@ def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
 
 
 def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
-    """MessageResult of a request that was accepted and is not waited for: without ``status``, as
-    the peer."""
+    """Build MessageResult of a request that was accepted and is not waited for: without ``status``,
+    as the contract."""
     message_id, delivery_id = numbered.ids[0]
     return without_nulls(
         {
             "messageId": str(message_id),
             "batchId": str(numbered.batch_id),
             "reference": numbered.plan.recipients[0].reference or numbered.plan.reference,
-            "deliveries": [{"deliveryId": str(delivery_id), "messageType": numbered.shown_type(0)}],
+            "deliveries": [
+                {"deliveryId": str(delivery_id), "messageType": numbered.visible_type(0)}
+            ],
             **numbered.plan.remarks,
         }
     )
 
 
 def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
-    """MessageBatchResult, in the order of the request, in pieces: 100 000 messages are 18 MB."""
+    """Yield MessageBatchResult in pieces, in the order of the request: 100 000 messages are 18
+    MB."""
     plan = numbered.plan
     head = without_nulls(
         {"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks}
@@ -111,9 +115,10 @@ def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
         message_id, delivery_id = numbered.ids[index]
         reference = plan.recipients[index].reference
         named = f'"reference":{orjson.dumps(reference).decode()},' if reference is not None else ""
-        comma, kind = "," if position else "", numbered.shown_type(index)
+        comma, kind = "," if position else "", numbered.visible_type(index)
         piece.append(
-            f'{comma}{{"messageId":"{message_id}",{named}"deliveries":[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}'
+            f'{comma}{{"messageId":"{message_id}",{named}"deliveries":'
+            f'[{{"deliveryId":"{delivery_id}","messageType":"{kind}"}}]}}'
         )
         if len(piece) == 2000:
             yield "".join(piece).encode()

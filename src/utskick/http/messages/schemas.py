@@ -1,163 +1,154 @@
-"""Shapes of answers in the API's description: the contract's members, ours beside them."""
+"""Response models of messages: results, statuses and problems, with the members of the contract and
+those of Utskick."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, RootModel
 
 from utskick.domain.status import ContractStatus, Status
+from utskick.http.operation.schemas import Int32, LocalTime, Response, Uri, member, words
 
-#: Swedish wall time without zone, as the contract prints it; the name is that of the OpenAPI format
-#: registry.
-LOCAL_TIME: dict[str, Any] = {"type": "string", "format": "date-time-local"}
+ContractWord = Annotated[str, words(ContractStatus)]
+LifecycleWord = Annotated[str, words(Status)]
 
-SHAPES: dict[str, Any] = {
-    "Problem": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32"},
-            "detail": {"type": "string"},
-            "instance": {"type": "string", "format": "uri"},
-            "code": {"type": "string", "description": "Our own stable word for the fault"},
-        },
-        "not": {"required": ["violations"]},
-    },
-    "ConstraintViolationProblem": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "format": "int32"},
-            "detail": {"type": "string"},
-            "instance": {"type": "string", "format": "uri"},
-            "violations": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
-        },
-        "required": ["violations"],
-    },
-    "Violation": {
-        "type": "object",
-        "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-    },
-    "MessageType": {
-        "type": "string",
-        "enum": [
-            "MESSAGE",
-            "EMAIL",
-            "SMS",
-            "WEB_MESSAGE",
-            "DIGITAL_MAIL",
-            "DIGITAL_INVOICE",
-            "SNAIL_MAIL",
-            "LETTER",
-            "SLACK",
-            "PUSH",
-            "PRINT_BATCH",
-        ],
-    },
-    "MessageStatus": {"type": "string", "enum": [status.value for status in ContractStatus]},
-    "Lifecycle": {"type": "string", "enum": [status.value for status in Status]},
-    "Reason": {
-        "type": "object",
-        "properties": {
-            "code": {"type": "string"},
-            "message": {"type": "string"},
-            "providerCode": {"type": "string"},
-        },
-    },
-    "DeliveryEvent": {
-        "type": "object",
-        "properties": {
-            "timestamp": LOCAL_TIME,
-            "status": {"type": "string"},
-            "attempt": {"type": "integer"},
-            "provider": {"type": "string"},
-            "providerReference": {"type": "string"},
-            "reason": {"$ref": "#/components/schemas/Reason"},
-            "actor": {"type": "string"},
-        },
-    },
-    "DeliveryResult": {
-        "type": "object",
-        "properties": {
-            "deliveryId": {"type": "string", "format": "uuid"},
-            "messageType": {"$ref": "#/components/schemas/MessageType"},
-            "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "lifecycle": {"$ref": "#/components/schemas/Lifecycle"},
-            "attempts": {"type": "integer"},
-            "messageId": {"type": "string", "format": "uuid"},
-            "batchId": {"type": "string", "format": "uuid"},
-            "reference": {"type": "string"},
-            "routedTo": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryResult"}},
-            "reason": {"$ref": "#/components/schemas/Reason"},
-            "events": {"type": "array", "items": {"$ref": "#/components/schemas/DeliveryEvent"}},
-        },
-    },
-    "MessageResult": {
-        "type": "object",
-        "properties": {
-            "messageId": {"type": "string", "format": "uuid"},
-            "batchId": {"type": "string", "format": "uuid"},
-            "reference": {"type": "string"},
-            "deliveries": {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/DeliveryResult"},
-            },
-            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
-        },
-    },
-    "SmsMeasure": {
-        "type": "object",
-        "properties": {
-            "encoding": {"type": "string", "enum": ["GSM-7", "UCS-2"]},
-            "characters": {"type": "integer"},
-            "segments": {"type": "integer"},
-            "notice": {"type": "string"},
-        },
-    },
-    "MessageBatchResult": {
-        "type": "object",
-        "properties": {
-            "batchId": {"type": "string", "format": "uuid"},
-            "reference": {"type": "string"},
-            "messages": {"type": "array", "items": {"$ref": "#/components/schemas/MessageResult"}},
-            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
-            "duplicates": {"type": "integer"},
-            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
-        },
-    },
-    "HistoryResponse": {
-        "type": "object",
-        "properties": {
-            "messageType": {"$ref": "#/components/schemas/MessageType"},
-            "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "content": {},
-            "timestamp": LOCAL_TIME,
-            "lifecycle": {"$ref": "#/components/schemas/Lifecycle"},
-            "messageId": {"type": "string", "format": "uuid"},
-            "deliveryId": {"type": "string", "format": "uuid"},
-            "reference": {"type": "string"},
-            "sms": {"$ref": "#/components/schemas/SmsMeasure"},
-        },
-    },
-    "ShortHistoryResponse": {
-        "type": "object",
-        "properties": {
-            "sender": {"type": "string"},
-            "message": {"type": "string"},
-            "subject": {"type": "string"},
-            "messageType": {"$ref": "#/components/schemas/MessageType"},
-            "status": {"$ref": "#/components/schemas/MessageStatus"},
-            "timestamp": LOCAL_TIME,
-        },
-    },
-    "Mailbox": {
-        "type": "object",
-        "properties": {
-            "partyId": {"type": "string"},
-            "supplier": {"type": "string"},
-            "reachable": {"type": "boolean"},
-            "reason": {"type": "string"},
-        },
-    },
-}
+
+class MessageType(RootModel[str]):
+    """Type of message: a channel, or a request that chooses among channels. The values are those of
+    the installed channels."""
+
+
+class MessageStatus(RootModel[ContractWord]):
+    """Delivery status of the contract. `AWAITING_FEEDBACK`: it is not yet known whether it was
+    sent."""
+
+
+class Lifecycle(RootModel[LifecycleWord]):
+    """Life-cycle status of a delivery; `docs/explanation/architecture.md` shows the transitions."""
+
+
+class Violation(Response):
+    """A violated constraint."""
+
+    field: str | None = member(
+        "Path of the member in the request, or `operation.parameter`", "parties[0].mobileNumber"
+    )
+    message: str | None = member("The violated constraint", "must not be blank")
+
+
+class Problem(Response):
+    """Error response (RFC 9457); the error catalogue lists the values of `code`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"required": ["violations"]}}, extra="allow"
+    )
+
+    type: Uri | None = member("URI of the problem type; absent for `about:blank`")
+    title: str | None = member("Title of the problem type", "Not Found")
+    status: Int32 | None = member("HTTP status code", 404)
+    detail: str | None = member("Explanation of this occurrence", "No message found")
+    instance: Uri | None = member("URI of this occurrence")
+    code: str | None = member("Stable error code", "not-found")
+
+
+class ConstraintViolationProblem(Response):
+    """One or more members or parameters violate a constraint. All violations are listed; nothing
+    was stored."""
+
+    type: Uri | None = member("URI of the problem type; absent for `about:blank`")
+    title: str | None = member("Title of the problem type", "Constraint Violation")
+    status: Int32 | None = member("HTTP status code", 400)
+    detail: str | None = member("Explanation of this occurrence", "No message found")
+    instance: Uri | None = member("URI of this occurrence")
+    violations: list[Violation] = Field(description="All violations")
+
+
+class Reason(Response):
+    """Reason of a status."""
+
+    code: str | None = member("Stable code, for programs", "not-found")
+    message: str | None = member("The reason in a sentence", "the number is not in use")
+    provider_code: str | None = member("Code of the provider", "2104")
+
+
+class DeliveryEvent(Response):
+    """A status change of a delivery."""
+
+    timestamp: LocalTime | None = member(
+        "Swedish local time without zone", "2026-02-25T15:54:39.254123"
+    )
+    status: str | None = member("The new life-cycle status", "sent")
+    attempt: int | None = member("Number of the attempt", 1)
+    provider: str | None = member("Provider account", "link")
+    provider_reference: str | None = member("Id of the message at the provider", "abc-123")
+    reason: Reason | None = member("Reason of the status")
+    actor: str | None = member("User, where a person made the change")
+
+
+class DeliveryResult(Response):
+    """One message by one channel to one recipient."""
+
+    delivery_id: UUID | None = member("Id of the delivery", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3e")
+    message_type: MessageType | None = member("Type of the message")
+    status: MessageStatus | None = member("Status in the terms of the contract")
+    lifecycle: Lifecycle | None = member("Life-cycle status, more detailed than `status`")
+    attempts: int | None = member("Number of attempts made", 1)
+    message_id: UUID | None = member(
+        "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
+    )
+    batch_id: UUID | None = member(
+        "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+    )
+    reference: str | None = member(
+        "Reference of the calling system, returned in responses, status, history and events",
+        "rad-17",
+    )
+    routed_to: list[DeliveryResult] | None = member("The deliveries that it was routed to")
+    reason: Reason | None = member("Reason of the status")
+    events: list[DeliveryEvent] | None = member("Status changes, oldest first")
+
+
+class SmsMeasure(Response):
+    """Encoding and number of segments of an SMS."""
+
+    encoding: Literal["GSM-7", "UCS-2"] | None = member("Character encoding", "GSM-7")
+    characters: int | None = member("Number of characters, as the encoding counts them", 23)
+    segments: int | None = member("Number of segments that are sent and billed", 1)
+    notice: str | None = member("Encoding notice: characters that add segments")
+
+
+class MessageResult(Response):
+    """A message to one recipient, and its deliveries."""
+
+    message_id: UUID | None = member(
+        "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
+    )
+    batch_id: UUID | None = member(
+        "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+    )
+    reference: str | None = member(
+        "Reference of the calling system, returned in responses, status, history and events",
+        "rad-17",
+    )
+    deliveries: list[DeliveryResult] | None = member("One for each channel that was tried")
+    sms: SmsMeasure | None = member("Encoding and segments of an SMS")
+
+
+class MessageBatchResult(Response):
+    """Result of a request with several recipients, in the order of the request."""
+
+    batch_id: UUID | None = member(
+        "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
+    )
+    reference: str | None = member(
+        "Reference of the calling system, returned in responses, status, history and events",
+        "rad-17",
+    )
+    messages: list[MessageResult] | None = member("Messages")
+    counts: dict[str, int] | None = member("Number of deliveries per life-cycle status")
+    duplicates: int | None = member(
+        "Number of entries that were exact duplicates of others and are delivered once", 1
+    )
+    sms: SmsMeasure | None = member("Encoding and segments of an SMS")

@@ -1,4 +1,5 @@
-"""POST: a message or a batch is accepted. One endpoint for every form of every channel."""
+"""Endpoints that send: accept a message or a batch. One endpoint for every form of every
+channel."""
 
 from __future__ import annotations
 
@@ -18,18 +19,18 @@ from utskick.engine.intake import AcceptRequest, DuplicateRequest
 from utskick.http.context import ApiContext
 from utskick.http.messages.results import accepted_batch, accepted_message
 from utskick.http.messages.sync_response import SyncResponse, location, rest_of
-from utskick.http.wire.body import parse, read_body
+from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import caller_of
 from utskick.http.wire.params import Parameters, flag
 from utskick.store.database import answering
 
 _JSON = "application/json"
-#: Bytes of a body beyond which reading it would keep the event loop from others.
+#: Bytes of a body beyond which parsing would block the event loop for too long.
 _LARGE = 262_144
 
 
 class SendOperation:
-    """The endpoint of one form."""
+    """Endpoint of one form."""
 
     def __init__(self, service: ApiContext, channel: Channel, form: SendEndpoint) -> None:
         self._service = service
@@ -38,40 +39,41 @@ class SendOperation:
         self._settled = SyncResponse(service, channel, form)
 
     async def long(self, request: Request) -> Response:
-        """With the municipality in the path."""
+        """Serve the form with the municipality in the path."""
         return await self._send(request, request.path_params["municipalityId"], short=False)
 
     async def short(self, request: Request) -> Response:
-        """For the default municipality (contract 0.1)."""
+        """Serve the form for the default municipality (contract 0.1)."""
         return await self._send(request, self._service.default_municipality, short=True)
 
     async def _send(self, request: Request, municipality_id: str, *, short: bool) -> Response:
         form, channel = self._form, self._channel
         awaited = form.waits and not flag(request, "async")
-        raw = await read_body(request, form.limit)
+        raw = await read_json(request, form.limit)
         model = form.short if short and form.short else form.request
-        # a large body is parsed beside the event loop, so that others are answered meanwhile
+        # a large body is parsed in a thread, so that the event loop serves others meanwhile
         large = form.many or len(raw) > _LARGE
         body = await asyncio.to_thread(parse, model, raw) if large else parse(model, raw)
-        asked = self._asked(request, municipality_id)
+        context = self._context(request, municipality_id)
         if not any(
             self._service.channels[name].accounts
             for name in (channel.name, *channel.legs)
             if name in self._service.channels
         ):
             raise NotBuilt(
-                f"no provider account is configured for {channel.message_type}; see the settings of [{channel.name}]"
+                f"no provider account is configured for {channel.message_type}; see the "
+                f"settings of [{channel.name}]"
             )
         plan = (
-            await asyncio.to_thread(channel.plan, body, asked)
+            await asyncio.to_thread(channel.plan, body, context)
             if large
-            else channel.plan(body, asked)
+            else channel.plan(body, context)
         )
-        if asked.organization_number is not None:
-            plan = replace(plan, organization_number=asked.organization_number)
+        if context.organization_number is not None:
+            plan = replace(plan, organization_number=context.organization_number)
         if plan.department is not None:
-            asked = replace(asked, department=plan.department)
-        await self._service.intake.inspect(channel, plan, asked)
+            context = replace(context, department=plan.department)
+        await self._service.intake.inspect(channel, plan, context)
         key = _key(request, raw)
         wish = AcceptRequest(
             channel,
@@ -83,7 +85,7 @@ class SendOperation:
         )
         return await self._accept(wish, self._service.intake.number(wish))
 
-    def _asked(self, request: Request, municipality_id: str) -> RequestContext:
+    def _context(self, request: Request, municipality_id: str) -> RequestContext:
         parameters = Parameters(self._form.operation, self._service.municipalities)
         parameters.municipality(municipality_id)
         organization = request.path_params.get("organizationNumber")
@@ -119,7 +121,7 @@ class SendOperation:
         finally:
             settlements.forget(waited_for)
 
-    # -- answers ----------------------------------------
+    # -- responses ----------------------------------------
 
     def _accepted(self, numbered: NumberedRequest) -> Response:
         municipality_id = numbered.caller.municipality_id
@@ -131,7 +133,7 @@ class SendOperation:
         return StreamingResponse(_pieces(numbered), 201, headers, _JSON)
 
     def _replay(self, numbered: NumberedRequest) -> Replay:
-        """The asynchronous answer whole, to be kept with an Idempotency-Key."""
+        """Return the asynchronous response as a whole, to be stored with the Idempotency-Key."""
         municipality_id = numbered.caller.municipality_id
         if self._form.many:
             body, headers = (

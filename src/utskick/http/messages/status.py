@@ -1,4 +1,4 @@
-"""GET: status of batch, message and delivery. POST: a person's decision."""
+"""Endpoints of status of batch, message and delivery, and of decisions on uncertain deliveries."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.status import Status
 from utskick.domain.validators import Body
 from utskick.http.context import ApiContext
 from utskick.http.messages.results import delivery_of, event_of, message_of, overall
-from utskick.http.wire.body import parse, read_body
-from utskick.http.wire.caller import caller_of
+from utskick.http.wire.body import parse, read_json
+from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -27,16 +28,20 @@ from utskick.store.messages.resolutions import Decision
 
 
 class ResolveRequest(Body):
-    """``resend``: send it once more, knowing that it may be the second copy. ``give-up``: leave
-    it."""
+    """A decision on an uncertain delivery. ``resend``: make a further attempt, which may deliver a
+    second copy. ``give-up``: end it as failed."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 
-    decision: Literal["resend", "give-up"]
+    decision: Literal["resend", "give-up"] = Field(
+        description="`resend`: make a further attempt, which may deliver a second copy. "
+        "`give-up`: end it as failed",
+        examples=["resend"],
+    )
 
 
 class StatusOperations:
-    """The endpoints that read, for both forms of the path."""
+    """Endpoints for both forms of the path."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -112,33 +117,31 @@ class StatusOperations:
             }
             return json_response(
                 without_nulls(
-                    {**delivery_of(state), **routed, **_ids(state), "events": _told(story)}
+                    {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
                 )
             )
         return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), "events": _told(story)})
+            without_nulls({**delivery_of(state), **_ids(state), "events": _events(story)})
         )
 
-    async def resolve(self, request: Request) -> Response:
-        """A person decides on a delivery that is held in doubt."""
-        raw = await read_body(request, 10_000)
+    async def resolve(self, request: Request, change: AuditEntry) -> Response:
+        """Carry out a decision on an uncertain delivery."""
+        raw = await read_json(request, 10_000)
         body = parse(ResolveRequest, raw)
         municipality_id, delivery_id = self._found(request, "resolveDelivery", "deliveryId")
-        caller = caller_of(request, municipality_id)
-        now = self._service.clock()
         decision = Decision(
             municipality_id,
             delivery_id,
             body.decision,
-            caller.issuer or caller.origin or caller.client or "unnamed",
-            now,
-            now + LIFETIME,
+            responsible(change.caller),
+            change.at,
+            change.at + LIFETIME,
         )
         async with answering():
             state = await self._service.history.delivery(municipality_id, delivery_id)
             if state is None:
                 raise NotFound(f"No delivery found for delivery id {delivery_id}")
-            if not await self._service.resolutions.decide(decision):
+            if not await self._service.resolutions.decide(decision, change):
                 raise NotAllowedHere(
                     f"only an uncertain delivery can be resolved; this one is {state.status.value}"
                 )
@@ -153,7 +156,7 @@ def _ids(state: DeliveryState) -> dict[str, object]:
     }
 
 
-def _told(story: list[DeliveryEvent]) -> list[dict[str, object]]:
+def _events(story: list[DeliveryEvent]) -> list[dict[str, object]]:
     return [event_of(event) for event in story]
 
 

@@ -1,4 +1,4 @@
-"""The synchronous answer: what became of a message, from what is on disk."""
+"""Response to a synchronous call: the outcome of a message as it is stored."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _JSON = "application/json"
 
 
 def rest_of(channel: Channel) -> frozenset[Status]:
-    """The statuses in which a caller does not wait any longer: a letter that was given to a print
-    batch waits for a call of its own."""
+    """Return the statuses at which a caller stops waiting: a letter in a print batch waits for a
+    call of its own."""
     return RESTED | {Status.GATHERED} if channel.gathering is not None else RESTED
 
 
@@ -36,7 +36,7 @@ def location(municipality_id: str, what: str, found: UUID) -> dict[str, str]:
 
 
 class SyncResponse:
-    """Of one form."""
+    """Response of one form."""
 
     def __init__(self, service: ApiContext, channel: Channel, form: SendEndpoint) -> None:
         self._service = service
@@ -44,13 +44,13 @@ class SyncResponse:
         self._form = form
 
     async def of(self, wish: AcceptRequest, numbered: NumberedRequest) -> Response:
-        """In the order of the request; kept with the key."""
+        """Return the response in the order of the request, and store it with the key."""
         ids = [numbered.ids[index][0] for index in numbered.plan.entries]
         return await self._answer(wish, numbered.batch_id, ids)
 
     async def of_earlier(self, wish: AcceptRequest, mark: UUID) -> Response:
-        """Accepted before, never answered: either its call still waits, or its process died while
-        it did."""
+        """Return the response to a repeated request that was accepted and never answered: its call
+        still waits, or its process ended."""
         batch_id = wish.plan.batch_id or mark
         found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
         unsettled = any(
@@ -103,7 +103,8 @@ class SyncResponse:
     async def _states(
         self, wish: AcceptRequest, batch_id: UUID, ids: Iterable[UUID] | None
     ) -> dict[UUID, list[DeliveryState]]:
-        """By message, in the order of the batch; ``ids`` None: all of it."""
+        """Return deliveries by message, in the order of the batch; ``ids`` None: of all
+        messages."""
         municipality_id, history = wish.caller.municipality_id, self._service.history
         wanted = None if ids is None else set(ids)
         if wanted is not None and len(wanted) == 1:
@@ -117,7 +118,8 @@ class SyncResponse:
         return found
 
     def _failure(self, states: list[DeliveryState]) -> UtskickError | None:
-        """One delivery and it ended in failure: the peer's problem, with the ids (contract 0.3)."""
+        """Return the problem where the only delivery failed, in the form of the contract with the
+        ids (contract 0.3); else None."""
         if self._form.lenient or len(states) != 1:
             return None
         [state] = states
@@ -141,7 +143,8 @@ class SyncResponse:
             else (DeliveryFailed, 502, "Bad Gateway")
         )
         return kind(
-            f"{self._channel.integration} error: {{detail={reason.sentence if reason else 'unknown'}, status={status} {title}, "
+            f"{self._channel.integration} error: "
+            f"{{detail={reason.sentence if reason else 'unknown'}, status={status} {title}, "
             f"title={reason.code if reason else 'unknown'}}}",
             **_ids(state),
         )

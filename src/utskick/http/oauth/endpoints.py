@@ -1,4 +1,4 @@
-"""The embedded issuer over HTTP: ``POST /oauth2/token``, its keys, its metadata."""
+"""Endpoints of the embedded issuer: ``POST /oauth2/token``, its keys, its metadata."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import structlog
 from fastapi import Request, Response
 
 from utskick.auth.issuer import EmbeddedIssuer, TokenDenied, TokenRequest
-from utskick.domain.errors import TooLarge, Unauthorized
+from utskick.domain.errors import Unauthorized
 from utskick.http.audit.denials import Denial, DenialLog
 from utskick.http.pipeline.authorization import certificate_of
+from utskick.http.wire.body import media_type_of, read_body
 from utskick.http.wire.responses import json_response
 from utskick.store.database import PASSING
 
 log = structlog.get_logger(__name__)
 
 _LIMIT: Final = 32_768
-#: Calls with wrong credentials that are told of at a time.
+#: Entries about wrong credentials that are written at a time.
 _AT_ONCE: Final = 100
 _WRONG: Final = "wrong credentials were shown for this client"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -36,8 +37,8 @@ _ONCE: Final = frozenset(
 
 
 class IssuerEndpoints:
-    """``scopes``: all that there are. Every answer says ``Cache-Control: no-store``
-    (http.edge.Envelope)."""
+    """Endpoints of the issuer. ``scopes``: all scopes of the service. ``RequestMiddleware`` adds
+    ``Cache-Control: no-store``."""
 
     def __init__(
         self,
@@ -48,29 +49,29 @@ class IssuerEndpoints:
     ) -> None:
         self._issuer = issuer
         self._refusals = refusals
-        self._telling: set[asyncio.Task[None]] = set()
+        self._auditing: set[asyncio.Task[None]] = set()
         self._scopes = scopes
         self._certificate = certificate_header
 
     async def token(self, request: Request) -> Response:
         try:
             form = await _form(request)
-            asked = TokenRequest(
+            token_request = TokenRequest(
                 form,
                 request.headers.get("authorization"),
                 certificate_of(request, self._certificate),
             )
-            return json_response(await self._issuer.token(asked))
+            return json_response(await self._issuer.token(token_request))
         except TokenDenied as fault:
-            if fault.client_id is not None and len(self._telling) < _AT_ONCE:
-                # beside the answer: how long that takes tells nobody whether there is such a client
-                task = asyncio.create_task(self._tell(request, fault.client_id))
-                self._telling.add(task)
-                task.add_done_callback(self._telling.discard)
+            if fault.client_id is not None and len(self._auditing) < _AT_ONCE:
+                # in a task, so that the response time does not reveal whether the client exists
+                task = asyncio.create_task(self._audit_denial(request, fault.client_id))
+                self._auditing.add(task)
+                task.add_done_callback(self._auditing.discard)
             return _denied(fault)
 
-    async def _tell(self, request: Request, client_id: str) -> None:
-        """The trails of all municipalities of a client that somebody pretends to be."""
+    async def _audit_denial(self, request: Request, client_id: str) -> None:
+        """Audit wrong credentials in the logs of all municipalities of the client."""
         try:
             grant = await self._issuer.grant_of(client_id)
         except PASSING as fault:
@@ -89,15 +90,10 @@ class IssuerEndpoints:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """RFC 6749 section 3.2: no parameter twice. Raises ``TokenDenied`` or ``TooLarge``."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LIMIT:
-            raise TooLarge(
-                f"a request for a token may hold {_LIMIT} bytes", headers={"Connection": "close"}
-            )
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    """Read the form; no parameter may be repeated (RFC 6749 section 3.2). Raises ``TokenDenied``,
+    ``TooLarge`` or ``TooSlow``."""
+    body = await read_body(request, _LIMIT)
+    if media_type_of(request) != _FORM:
         raise TokenDenied("invalid_request", f"send the parameters as {_FORM}")
     try:
         pairs = parse_qsl(
@@ -112,7 +108,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _denied(fault: TokenDenied) -> Response:
-    """RFC 6749 section 5.2."""
+    """Build the error response (RFC 6749 section 5.2)."""
     headers = {"WWW-Authenticate": 'Basic realm="utskick"'} if fault.status == 401 else {}
     if fault.wait is not None:
         headers["Retry-After"] = str(int(fault.wait) + 1)

@@ -1,31 +1,26 @@
-"""The API's own description: operations, headers, bodies and answers, as the contract has them,
-ours beside them."""
+"""Declarations of operations, and the OpenAPI document that follows from them."""
 
-from __future__ import annotations
-
-from utskick.http.docs.pages import install
-from utskick.http.operation.operations import (
+from utskick.http.audit.subject import Audit
+from utskick.http.operation.operation import (
+    PUBLIC,
+    Answer,
+    Body,
     Operation,
-    closing,
-    plain,
-    question,
-    reading,
-    receipt,
-    sending,
+    Public,
+    RateClass,
+    Route,
 )
-from utskick.http.operation.security import guarded, limited, published, token
+from utskick.http.operation.parameters import header, query
 
 __all__ = [
+    "PUBLIC",
+    "Answer",
+    "Audit",
+    "Body",
     "Operation",
-    "closing",
-    "guarded",
-    "install",
-    "limited",
-    "plain",
-    "published",
-    "question",
-    "reading",
-    "receipt",
-    "sending",
-    "token",
+    "Public",
+    "RateClass",
+    "Route",
+    "header",
+    "query",
 ]

@@ -1,10 +1,15 @@
-"""Answers: what a success carries, and a problem for every fault that can come."""
+"""Response objects of OpenAPI: successful answers, and a problem for every error status."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from utskick.http.docs.schemas import ref
+from utskick.http.operation.operation import JSON, Answer, Operation
+from utskick.http.wire.problems import PROBLEM
+
+#: A model → the media type object of its JSON: schema and example.
+Media = Callable[[Any], dict[str, Any]]
 
 _TITLES: Final = {
     400: "Bad Request",
@@ -24,85 +29,108 @@ _TITLES: Final = {
     502: "Bad Gateway",
     503: "Service Unavailable",
 }
-_MEANT: Final = {
-    400: "The request cannot be read, or breaks one or more rules: all of them are told. Nothing was stored",
-    401: "The secret is missing or wrong",
-    403: "The token does not allow this call",
-    404: "There is no such thing in this municipality",
-    409: "It cannot be done in the state that it is in, or the first request with this Idempotency-Key has not been answered yet",
-    408: "The body did not come in time",
-    410: "What was said in that month has been erased: the key of the month was destroyed",
-    412: "It is not as `If-Match` says: somebody has changed it since it was read. Nothing was changed",
-    413: "The body is over the limit of this call",
-    415: "Only `application/json` is taken",
-    422: "This Idempotency-Key was used with another request",
-    429: "More calls a second than one client may make",
-    500: "A fault of ours; the log has it under the answer's `x-request-id`",
+_MEANINGS: Final = {
+    400: "The request cannot be parsed, or violates one or more constraints, all of which are "
+    "listed. Nothing was stored",
+    401: "There is no valid access token; `detail` says where to get one",
+    403: "The token lacks the scope `{scope}`, or is not valid for the municipality",
+    404: "The resource does not exist in this municipality",
+    408: "The body did not arrive in time",
+    409: "The current state does not allow it, or the first request with this Idempotency-Key is "
+    "still being processed",
+    410: "The content has been erased: the encryption key of its month was destroyed",
+    412: "The current version does not match `If-Match`: it was changed after it was read. Nothing "
+    "was changed",
+    413: "The body exceeds the size limit of this operation",
+    415: "The media type is not `application/json`",
+    422: "This Idempotency-Key was used with a different request",
+    429: "The client exceeded its rate limit",
+    500: "Internal error; it is logged under the `x-request-id` of the response",
     501: "No provider account is configured for this channel",
-    502: "The one delivery of a synchronous call failed; its ids are members of the problem",
-    503: "The database is away. Nothing was accepted: try again, with the same Idempotency-Key",
+    502: "The only delivery of a synchronous call failed; the problem has its ids as members",
+    503: "The database is unavailable. Nothing was accepted: retry with the same Idempotency-Key",
 }
-_RETRY: Final = {
-    "Retry-After": {
-        "description": "Seconds after which to try again",
-        "schema": {"type": "integer"},
-    }
-}
-_LOCATION: Final = {
-    "description": "Where its status is, as a path without host",
-    "schema": {"type": "string"},
-}
-_VERSION: Final = {
-    "description": "The version that is told, for `If-Match`",
-    "schema": {"type": "string"},
-}
-_REPLAYED: Final = {
-    "description": "`true`: the first answer to this Idempotency-Key again",
-    "schema": {"type": "string", "enum": ["true"]},
-}
-#: Of every answer, whatever it says.
-REQUEST_ID: Final = {
-    "description": "The request's id, as it was sent or as it was made",
-    "schema": {"type": "string"},
-}
+_TEXT: Final = {"type": "string"}
 
 
-def problems_of(*statuses: int, **meant: str) -> dict[str, Any]:
-    """``meant``: what a status says of this call, as ``_404="…"``."""
-    shape = ref("Problem")
-    both = {"oneOf": [shape, ref("ConstraintViolationProblem")]}
-    return {
-        str(status): {
-            "description": f"{_TITLES[status]}: {meant.get(f'_{status}', _MEANT[status])}",
-            **({"headers": _RETRY} if status in (409, 503) else {}),
-            "content": {"application/problem+json": {"schema": both if status == 400 else shape}},
-        }
-        for status in sorted(statuses)
-    }
+def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
 
 
-def success(
-    schema: dict[str, Any] | None = None,
-    *,
-    text: str = "Successful Operation",
-    made: bool = False,
-    versioned: bool = False,
+#: Response headers by name; ``components.headers`` holds those of every response.
+HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Retry-After": _header("Seconds to wait before the next attempt", {"type": "integer"}),
+    "WWW-Authenticate": _header("The authentication that is missing (RFC 6750)", _TEXT),
+    "Location": _header("Path of the created resource, without host", _TEXT),
+    "ETag": _header("Version of the representation, for `If-Match`", _TEXT),
+    "Idempotency-Replayed": _header(
+        "`true`: a repeated response to this Idempotency-Key", {**_TEXT, "enum": ["true"]}
+    ),
+}
+#: Of every response.
+REQUEST_ID: Final = _header("Id of the request, as sent or as generated", _TEXT)
+_OF_STATUS: Final = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    409: ("Retry-After",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_BODY: Final = dict.fromkeys((408, 413, 415))
+
+
+def responses(
+    operation: Operation, media: Media, *, guarded: bool, limited: bool
 ) -> dict[str, Any]:
-    """``made``: it says where the new thing is. ``versioned``: it says which version is told."""
-    found: dict[str, Any] = {"description": text}
-    headers = {
-        **({"Location": _LOCATION} if made else {}),
-        **({"ETag": _VERSION} if versioned else {}),
+    """Build the response objects of an operation. ``guarded``: a token is needed; ``limited``:
+    calls are limited."""
+    problems: dict[int, str | None] = {500: None, 503: None}
+    if operation.bad_request:
+        problems[400] = None
+    if operation.body is not None and operation.body.media == JSON:
+        problems |= _BODY
+    problems |= dict(operation.problems)
+    if guarded:
+        meaning = _MEANINGS[403].format(scope=operation.scope)
+        problems = {401: None, **problems, 403: meaning}
+    if limited:
+        problems[429] = None
+    found = {str(status): _answer(answer, media) for status, answer in operation.answers.items()}
+    found |= {
+        str(status): problem(status, meaning)
+        for status, meaning in sorted(problems.items())
+        if status not in operation.answers
     }
-    if headers:
-        found["headers"] = headers
-    if schema is not None:
-        found["content"] = {"application/json": {"schema": schema}}
+    for answer in found.values():
+        answer.setdefault("headers", {})["x-request-id"] = {
+            "$ref": "#/components/headers/RequestId"
+        }
     return found
 
 
-def accepted(schema: dict[str, Any]) -> dict[str, Any]:
-    """Of a call that sends."""
-    found = success(schema, made=True)
-    found["headers"] = {**found["headers"], "Idempotency-Replayed": _REPLAYED}
+def problem(status: int, meaning: str | None) -> dict[str, Any]:
+    """Build the response object of an error. ``meaning``: None for the usual one."""
+    reference = {"$ref": "#/components/schemas/Problem"}
+    either = {"oneOf": [reference, {"$ref": "#/components/schemas/ConstraintViolationProblem"}]}
+    found: dict[str, Any] = {
+        "description": f"{_TITLES[status]}: {meaning or _MEANINGS[status]}",
+        "content": {PROBLEM: {"schema": either if status == 400 else reference}},
+    }
+    if names := _OF_STATUS.get(status):
+        found["headers"] = {name: HEADERS[name] for name in names}
+    return found
+
+
+def _answer(answer: Answer, media: Media) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": answer.description}
+    if answer.headers:
+        found["headers"] = {name: HEADERS[name] for name in answer.headers}
+    content: dict[str, Any] = {}
+    if answer.model is not None:
+        content[JSON] = media(answer.model)
+    for name in answer.media:
+        text = name.startswith(("text/", "application/yaml"))
+        content[name] = {"schema": {**_TEXT, **({} if text else {"format": "binary"})}}
+    if content:
+        found["content"] = content
     return found

@@ -1,1 +1,1 @@
-"""What every call passes: routing, authorisation, rate limit, audit, health."""
+"""Stages of every call: routing, authorization, rate limit and audit; and health checks."""

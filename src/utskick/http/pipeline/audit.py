@@ -1,106 +1,55 @@
-"""What of the API is traced, and as what: an operation that is not here tells nothing of a person
-and changes nothing.
+"""Audit of operations: the entry is built before the endpoint runs, and written before the response
+is sent.
 
 Sending writes its own entry, in the transaction that accepts the message (``store.messages``).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import Request
 
-from utskick.domain.audit import Action, AuditEntry
-from utskick.http.audit.subject import named_in
+from utskick.domain.audit import AuditEntry
 from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
 from utskick.http.wire.caller import caller_of
-from utskick.http.wire.params import UNIT
-from utskick.store.administration.audit import Audit
+from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import answering
-
-ACTIONS: Final[dict[str, Action]] = {
-    **dict.fromkeys(
-        (
-            "getConversationHistory",
-            "getConversationHistoryShort",
-            "getMessage",
-            "getMessageMetadata",
-            "readAttachment",
-            "readAttachmentByRequestParameter",
-            "getUserBatches",
-            "getUserMessages",
-            "getUserMessage",
-            "getParty",
-            "findContactSettings",
-            "findContactSettingsByDestination",
-            "readContactSetting",
-            "readContactSettingChildren",
-            "findDelegates",
-            "readDelegate",
-            "readDelegateFilter",
-            "getSubscriptions",
-            "getMailboxes",
-            "getHolds",
-            "getHold",
-        ),
-        Action.READ_HISTORY,
-    ),
-    "resolveDelivery": Action.RESOLVE,
-    "resolveDeliveryShort": Action.RESOLVE,
-    **dict.fromkeys(
-        (
-            "createContactSetting",
-            "updateContactSetting",
-            "deleteContactSetting",
-            "createDelegate",
-            "deleteDelegate",
-            "createDelegateFilter",
-            "updateDelegateFilter",
-            "deleteDelegateFilter",
-            "putParty",
-            "createSubscription",
-            "deleteSubscription",
-        ),
-        Action.CHANGE_DIRECTORY,
-    ),
-    "getPartyExtract": Action.EXTRACT,
-    "deleteParty": Action.ERASE,
-    **dict.fromkeys(("createHold", "liftHold"), Action.HOLD),
-    "triggerSnailMailBatchProcessing": Action.SEND,
-    **dict.fromkeys(
-        ("createWebhook", "deleteWebhook", "enableWebhook", "rotateWebhookSecret", "pingWebhook"),
-        Action.CONFIGURE,
-    ),
-    **dict.fromkeys(
-        ("putRetentionRule", "deleteRetentionRule", "putConfiguration", "deleteConfiguration"),
-        Action.CONFIGURE,
-    ),
-}
 
 
 class AuditRecorder:
-    """``note`` is called when the work is done and before anybody is answered."""
+    """Builds the entries of audited operations, and writes those that read."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
-        self._audit = Audit(service.database)
+        self._served = frozenset(service.municipalities)
+        self._log = AuditLog(service.database)
 
-    async def note(self, request: Request, operation: str, action: Action) -> None:
+    async def entry(self, request: Request, operation: Operation) -> AuditEntry:
+        """Build the entry of an audited operation. Raises ``Invalid`` where the caller's
+        headers cannot be recorded, and ``Unavailable``."""
         municipality_id = str(
             request.path_params.get("municipalityId", self._service.default_municipality)
         )
-        named, party = named_in(request)
-        subject: dict[str, Any] = {"operation": operation.removesuffix("Short"), **named}
-        for name in UNIT:
-            if action is Action.CONFIGURE and (value := request.query_params.get(name)) is not None:
-                subject[name] = value
+        caller, audit = caller_of(request, municipality_id), operation.audit
+        assert audit is not None
+        subject: dict[str, Any] = {
+            "operation": operation.name,
+            **audit.subject_of(request),
+        }
+        party = audit.party_of(request)
+        # the endpoint rejects a municipality that is not served; no key is made for it here
+        if party is not None and municipality_id in self._served:
+            subject["party"] = await self.index(municipality_id, party)
+        return AuditEntry(audit.action, caller, self._service.clock(), subject)
+
+    async def index(self, municipality_id: str, party: str) -> str:
+        """Return the keyed hash under which a person is recorded."""
         async with answering():
-            if party is not None:
-                subject["party"] = (
-                    await self._service.database.vault.index(municipality_id, party)
-                ).hex()
-            await self._audit.note(
-                AuditEntry(
-                    action, caller_of(request, municipality_id), self._service.clock(), subject
-                )
-            )
+            return (await self._service.database.vault.index(municipality_id, party)).hex()
+
+    async def note(self, entry: AuditEntry) -> None:
+        """Write an entry; returns when it is committed."""
+        async with answering():
+            await self._log.note(entry)

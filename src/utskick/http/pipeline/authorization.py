@@ -1,66 +1,73 @@
-"""Before an endpoint is asked: the token, its scope, and the municipality that it speaks for."""
+"""Authorization of a call: access token, scope, and municipality."""
 
 from __future__ import annotations
 
 from fastapi import Request
 
-from utskick.auth.bearer import BearerAuthenticator
 from utskick.auth.claims import AccessGrant
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.http.audit.denials import Denial
 from utskick.http.context import ApiContext
+from utskick.http.operation import Operation
 
 
 class Authorization:
-    """Of one operation. ``scope``: what it needs. Whom it refuses, the audit trail knows before
-    they are answered."""
+    """Checks the access token of calls to one operation. Denied calls are audited before they are
+    answered."""
 
-    def __init__(
-        self, door: BearerAuthenticator, operation: str, scope: str, service: ApiContext
-    ) -> None:
+    def __init__(self, operation: Operation, service: ApiContext) -> None:
+        door = service.access.authenticator
+        assert door is not None, "authorization without a bearer authenticator"
         self._door = door
         self._operation = operation
-        self._scope = scope
+        self._scope = str(operation.scope)
         self._default = service.default_municipality
         self._served = frozenset(service.municipalities)
         self._certificate = door.certificate_header
-        self._refusals = service.refusals
+        self._denials = service.refusals
 
     async def admit(self, request: Request) -> None:
-        """The grant stays with the request. Raises ``Unauthorized``, ``ScopeMissing``,
-        ``OtherMunicipality`` or ``IssuerAway``.
+        """Check token, scope and municipality, and keep the client with the request.
 
-        A municipality that is not served here at all is left to the endpoint, which names it beside
-        all other faults.
+        A municipality that is not served is left to the endpoint, which lists it beside all other
+        violations. Raises ``Unauthorized``, ``ScopeMissing``, ``OtherMunicipality`` or
+        ``IssuerAway``.
         """
         municipality_id = request.path_params.get("municipalityId", self._default)
         grant: AccessGrant | None = None
         try:
-            grant = await self._shown(request)
+            grant = await self._grant(request)
             self._door.check_scope(grant, self._scope)
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
-            await self._refusals.note(
-                Denial(request, self._operation, municipality_id, error, grant)
+            await self._denials.note(
+                Denial(
+                    request,
+                    self._operation.id,
+                    municipality_id,
+                    error,
+                    grant,
+                    self._operation.audit,
+                )
             )
             raise
         request.state.client = grant.client
 
-    async def _shown(self, request: Request) -> AccessGrant:
-        shown = request.headers.getlist("authorization")
-        if len(shown) > 1:
+    async def _grant(self, request: Request) -> AccessGrant:
+        found = request.headers.getlist("authorization")
+        if len(found) > 1:
             raise Unauthorized(
                 "there must be one Authorization header",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_request"'},
             )
         return await self._door.grant(
-            shown[0] if shown else None, certificate_of(request, self._certificate)
+            found[0] if found else None, certificate_of(request, self._certificate)
         )
 
 
 def certificate_of(request: Request, header: str | None) -> str | None:
-    """The thumbprint of the client's certificate that the proxy told; a second such header would be
-    the client's own."""
-    told = request.headers.getlist(header) if header is not None else []
-    return told[0].strip().rstrip("=") or None if len(told) == 1 else None
+    """Return the thumbprint of the client certificate from the proxy's header; None where there is
+    not exactly one such header, since a second one would come from the client."""
+    found = request.headers.getlist(header) if header is not None else []
+    return found[0].strip().rstrip("=") or None if len(found) == 1 else None

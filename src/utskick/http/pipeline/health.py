@@ -1,16 +1,28 @@
-"""Health: does the process answer, and can it do its work."""
+"""Health checks: whether the process answers, and whether it can do its work."""
 
 from __future__ import annotations
+
+from typing import Any, Final, Literal
 
 import orjson
 from fastapi import Request, Response
 
 from utskick.http.context import ApiContext
+from utskick.http.operation import PUBLIC, Answer, Operation, RateClass, Route
+from utskick.http.operation.schemas import Response as ResponseModel
+from utskick.http.operation.schemas import member
+
+
+class Health(ResponseModel):
+    """State of the service."""
+
+    status: Literal["UP", "DOWN"] | None = member("`DOWN`: it cannot do its work", "UP")
+    components: dict[str, Any] | None = member("State of the parts, by name")
 
 
 class HealthOperations:
-    """``ready`` is 503 while the database is away; an ill provider is told, and does not take the
-    service out of rotation."""
+    """Endpoints of the health checks. ``ready`` responds 503 while the database is unavailable; a
+    failing provider is reported and does not take the service out of rotation."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -25,3 +37,37 @@ class HealthOperations:
             200 if found["status"] == "UP" else 503,
             media_type="application/json",
         )
+
+
+def operations(service: ApiContext) -> list[Route]:
+    """Return the health checks."""
+    health = HealthOperations(service)
+    return [Route(LIVE, health.live), Route(READY, health.ready)]
+
+
+LIVE: Final = Operation(
+    id="live",
+    method="GET",
+    path="/health/live",
+    summary="Liveness: whether the process answers",
+    description="Responds 200 as long as the process serves requests.",
+    tag="Health",
+    scope=PUBLIC,
+    rate=RateClass.UNLIMITED,
+    answers={200: Answer(Health)},
+    bad_request=False,
+)
+READY: Final = Operation(
+    id="ready",
+    method="GET",
+    path="/health/ready",
+    summary="Readiness: whether the service can do its work",
+    description="Responds 503 while the database is unavailable. Providers that fail are listed "
+    "and "
+    "do not change the status code.",
+    tag="Health",
+    scope=PUBLIC,
+    rate=RateClass.UNLIMITED,
+    answers={200: Answer(Health), 503: Answer(Health, "The database is unavailable")},
+    bad_request=False,
+)

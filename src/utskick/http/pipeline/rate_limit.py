@@ -1,5 +1,4 @@
-"""How many calls a client may make: a bucket that fills at a rate, and from which each call takes
-one."""
+"""Rate limiter: a token bucket for each client."""
 
 from __future__ import annotations
 
@@ -11,9 +10,9 @@ from typing import Final
 
 from utskick.domain.errors import TooMany
 
-#: Clients whose bucket is remembered: one that is forgotten has a full one again.
+#: Clients whose bucket is kept; the bucket of a client that was evicted is full again.
 _MOST: Final = 10_000
-#: Below what a float of this size can tell.
+#: Tolerance for the rounding of floats.
 _DUST: Final = 1e-6
 
 
@@ -29,8 +28,8 @@ class _Bucket:
 
 
 class RateLimiter:
-    """``rate``: calls a second; twice as many may come at once after a pause. Each process counts
-    for itself."""
+    """Limits the calls of clients. ``rate``: calls per second; twice as many may come at once after
+    a pause. Each process counts for itself."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
@@ -38,8 +37,8 @@ class RateLimiter:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, client: str, rate: float | None = None) -> None:
-        """``rate``: the client's own. Raises ``TooMany`` with the seconds after which to come
-        again."""
+        """Count a call. ``rate``: that of the client. Raises ``TooMany`` with the seconds to wait
+        in ``Retry-After``."""
         now, rate = self._clock(), rate or self._rate
         bucket = self._buckets.get(client)
         if bucket is None or bucket.rate != rate:

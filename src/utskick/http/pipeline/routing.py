@@ -1,126 +1,127 @@
-"""How a call is routed: described like every FastAPI route, behind the door where it is not public,
-and served lean."""
+"""Routes of operations: authorization, rate limit and audit around the endpoint, served without
+FastAPI's dependency machinery.
+
+Half of the time of a request was spent there (bench/README.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
+import structlog
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
 
 from utskick.auth import scopes
-from utskick.domain.audit import Action
 from utskick.domain.errors import UtskickError
-from utskick.http import operation as openapi
 from utskick.http.context import ApiContext
-from utskick.http.pipeline.audit import ACTIONS, AuditRecorder
+from utskick.http.operation import PUBLIC, Operation, RateClass, Route
+from utskick.http.operation.operation import ChangeEndpoint, ReadEndpoint
+from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Escort:
-    """Who stands beside a call: before it the guard (None: there is no door, or it is public) and
-    the rates (None: it is public), and after it the tracing, where it is traced (``action``)."""
+class Stages:
+    """Stages around an endpoint, None where the operation passes without: authorization and rate
+    limit before it, audit around it."""
 
-    guard: Authorization | None
+    authorization: Authorization | None
     rates: RateLimiter | None
-    tracing: AuditRecorder
-    action: Action | None
+    recorder: AuditRecorder | None
 
 
 class Routes:
-    """Where routes are added to. An operation that the table of scopes does not know is refused
-    here, before anything is served."""
+    """Registers operations with an application and keeps them for the API description."""
 
     def __init__(self, app: FastAPI, service: ApiContext) -> None:
         self._app = app
         self._service = service
-        self._tracing = AuditRecorder(service)
+        self._recorder = AuditRecorder(service)
         self._rates = RateLimiter(service.rate)
+        self._scopes = scopes.every(service.channels)
+        self.operations: list[Operation] = []
 
-    def add(
-        self,
-        method: str,
-        path: str,
-        endpoint: Endpoint,
-        described: dict[str, Any],
-        scope: str | None = None,
-    ) -> None:
-        """``scope``: of an operation that is a channel's; the others' are in the table."""
-        operation = described["operationId"]
-        needed = scope or scopes.needed(operation)
-        door, guard = self._service.access.door, None
-        if door is not None and needed is not None:
-            guard = Authorization(door, operation, needed, self._service)
-            described = openapi.guarded(described, needed, self._service.access)
-        if needed is not None:
-            described = openapi.limited(described)
-        self._app.router.routes.append(
-            _Route(
-                path,
-                endpoint,
-                Escort(
-                    guard,
-                    self._rates if needed is not None else None,
-                    self._tracing,
-                    ACTIONS.get(operation),
-                ),
-                self._service,
-                methods=[method],
-                response_class=Response,
-                response_model=None,
-                name=operation,
-                operation_id=operation,
-                summary=described.pop("summary"),
-                tags=described.pop("tags"),
-                openapi_extra=described,
-                status_code=int(next(iter(described["responses"]))),
+    def add(self, routes: Iterable[Route]) -> None:
+        """Register routes in order. Raises ``ValueError`` for an operation whose id is taken, or
+        whose scope is neither known nor ``PUBLIC``."""
+        for route in routes:
+            operation = route.operation
+            if operation.scope is not PUBLIC and operation.scope not in self._scopes:
+                raise ValueError(f"{operation.id} needs an unknown scope: {operation.scope!r}")
+            if any(known.id == operation.id for known in self.operations):
+                raise ValueError(f"two operations have the id {operation.id}")
+            self.operations.append(operation)
+            self._app.router.routes.append(
+                StarletteRoute(
+                    operation.served or operation.path,
+                    _Endpoint(route, self._stages(operation), self._service),
+                    methods=[operation.method],
+                    name=operation.id,
+                )
             )
+
+    def _stages(self, operation: Operation) -> Stages:
+        guarded = self._service.access.authenticator is not None and operation.scope is not PUBLIC
+        return Stages(
+            Authorization(operation, self._service) if guarded else None,
+            self._rates if operation.rate is RateClass.CLIENT else None,
+            self._recorder if operation.audit is not None else None,
         )
 
 
-class _Route(APIRoute):
-    """Served without what our endpoints do not use: dependencies, background tasks, models.
+class _Endpoint:
+    """ASGI application of one operation."""
 
-    Half of the time of a request went there (bench/README.md).
-    """
+    def __init__(self, route: Route, stages: Stages, service: ApiContext) -> None:
+        self._operation = route.operation
+        self._serve = route.endpoint
+        self._stages = stages
+        self._service = service
 
-    def __init__(
-        self, path: str, endpoint: Endpoint, escort: Escort, service: ApiContext, **described: Any
-    ) -> None:
-        super().__init__(path, endpoint, **described)
-        self.app = _lean(endpoint, escort, described["name"], service)
-
-
-def _lean(endpoint: Endpoint, escort: Escort, operation: str, service: ApiContext) -> ASGIApp:
-    guard, rates, tracing, action = escort.guard, escort.rates, escort.tracing, escort.action
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        authorization, rates = self._stages.authorization, self._stages.rates
         try:
-            if guard is not None:
-                await guard.admit(request)
+            if authorization is not None:
+                await authorization.admit(request)
             if rates is not None:
-                _take(rates, request, service)
-            answer = await endpoint(request)
-            if action is not None:
-                await tracing.note(request, operation, action)
+                _take(rates, request, self._service)
+            if self._stages.recorder is None:
+                answer = await cast(ReadEndpoint, self._serve)(request)
+            else:
+                answer = await self._audited(request, self._stages.recorder)
         except UtskickError as error:
             answer = problems.of_error(error)
+        except ClientDisconnect:
+            log.info("client-disconnected", operation=self._operation.id)
+            return
         await answer(scope, receive, send)
 
-    return serve
+    async def _audited(self, request: Request, recorder: AuditRecorder) -> Response:
+        """Serve with the entry: handed to an endpoint that changes something, written before the
+        response of one that reads."""
+        audit = self._operation.audit
+        assert audit is not None
+        entry = await recorder.entry(request, self._operation)
+        if audit.changes:
+            return await cast(ChangeEndpoint, self._serve)(request, entry)
+        answer = await cast(ReadEndpoint, self._serve)(request)
+        await recorder.note(entry)
+        return answer
 
 
 def _take(rates: RateLimiter, request: Request, service: ApiContext) -> None:
-    """One call of this client: by the limit of its municipality, where that has one of its own."""
+    """Count a call of the client, by the limit of the municipality where that has one of its
+    own."""
     client = getattr(request.state, "client", None) or (
         request.client.host if request.client else ""
     )

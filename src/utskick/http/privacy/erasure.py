@@ -1,5 +1,5 @@
-"""DELETE /parties/{partyId}: a person is erased, and it is told what was kept and why; or only
-forgotten by the directory."""
+"""Endpoint of DELETE /parties/{partyId}: erase a person and list what was kept and why, or delete
+the directory entry only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import NotAllowedHere, NotFound, Unreadable
 from utskick.domain.retention import Kept
 from utskick.domain.validators import LONGEST_NAME, is_clean
 from utskick.http.context import ApiContext
-from utskick.http.retention.endpoints import actor_of
+from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
@@ -23,22 +24,24 @@ _SCOPES: Final = ("all", "directory")
 
 
 class Erasing:
-    """The endpoint at ``/{municipalityId}/parties/{partyId}``."""
+    """Endpoint at ``/{municipalityId}/parties/{partyId}``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._erasures = Erasures(service.database, service.retention)
         self._holds = Holds(service.database)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         scope = request.query_params.get("scope") or "all"
         if scope not in _SCOPES:
             raise Unreadable(f"Failed to convert 'scope' with value: '{scope[:100]}'")
-        order = self._order(request)
+        order = self._order(request, change)
         async with answering():
-            return await (self._forget(order) if scope == "directory" else self._erase(order))
+            return await (
+                self._forget(order, change) if scope == "directory" else self._erase(order, change)
+            )
 
-    def _order(self, request: Request) -> ErasureOrder:
+    def _order(self, request: Request, change: AuditEntry) -> ErasureOrder:
         parameters = Parameters("deleteParty", self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         party_id = parameters.uuid("partyId", request.path_params["partyId"])
@@ -48,38 +51,36 @@ class Erasing:
                 "reference", f"must be at most {LONGEST_NAME} characters without control characters"
             )
         parameters.done()
-        return ErasureOrder(
-            municipality_id, party_id, actor_of(request, municipality_id), reference
-        )
+        return ErasureOrder(municipality_id, party_id, responsible(change.caller), reference)
 
-    async def _forget(self, order: ErasureOrder) -> Response:
-        """The entry of the directory alone; contact settings and devices have calls of their
+    async def _forget(self, order: ErasureOrder, change: AuditEntry) -> Response:
+        """Delete the directory entry only; contact settings and devices have operations of their
         own."""
         database = self._service.database
-        keys = await database.vault.indexes(order.municipality_id, str(order.party_id))
+        key = await database.vault.index(order.municipality_id, str(order.party_id))
         if (
             await self._holds.on_party(
-                database.of(order.municipality_id), order.municipality_id, keys
+                database.of(order.municipality_id), order.municipality_id, key
             )
             is not None
         ):
             raise NotAllowedHere("the party is held; lift the hold first")
-        if not await self._service.directory.parties.delete(order.municipality_id, order.party_id):
+        if not await self._service.directory.parties.delete(order.party_id, change):
             raise _missing(order.party_id)
         return Response(status_code=204)
 
-    async def _erase(self, order: ErasureOrder) -> Response:
-        erased = await self._erasures.erase(order, self._service.clock())
+    async def _erase(self, order: ErasureOrder, change: AuditEntry) -> Response:
+        erased = await self._erasures.erase(order, change)
         if erased.found_nothing:
             raise _missing(order.party_id)
-        return json_response(_told(erased))
+        return json_response(_result(erased))
 
 
 def _missing(party_id: UUID) -> NotFound:
     return NotFound(f"No party found for party id {party_id}")
 
 
-def _told(erased: ErasureResult) -> dict[str, Any]:
+def _result(erased: ErasureResult) -> dict[str, Any]:
     gone = erased.removed
     removed = {
         "messages": gone.messages,
@@ -100,7 +101,7 @@ def _order(item: tuple[KeptItem, int]) -> tuple[str, str, str]:
 
 
 def _kept(why: KeptItem, count: int) -> dict[str, Any]:
-    said = "decision" if why.reason is Kept.PRESERVE else "reference"
+    member = "decision" if why.reason is Kept.PRESERVE else "reference"
     return without_nulls(
-        {"what": why.what, "count": count, "reason": why.reason.value, said: why.said}
+        {"what": why.what, "count": count, "reason": why.reason.value, member: why.said}
     )

@@ -1,5 +1,5 @@
-"""GET /parties/{partyId}/extract: everything that is known of a person (GDPR article 15), as JSON
-or as a PDF to read."""
+"""Endpoint of GET /parties/{partyId}/extract: all stored data about a person (GDPR article 15), as
+JSON or PDF."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PDF: Final = "application/pdf"
 
 
 class ExtractCalls:
-    """The endpoint at ``/{municipalityId}/parties/{partyId}/extract``."""
+    """Endpoint at ``/{municipalityId}/parties/{partyId}/extract``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -82,14 +82,13 @@ class ExtractCalls:
         *,
         files: bool,
     ) -> AsyncIterator[bytes]:
-        """One message at a time, of its files a piece at a time: a history may be long, and hold
-        many files."""
+        """Yield the JSON one message at a time, and files in pieces: a history may be long."""
         municipality_id = head["municipalityId"]
         yield orjson.dumps(without_nulls(head))[:-1] + b',"messages":['
         comma = b""
-        async for whole, told in messages:
-            listed = told.pop("files")
-            yield comma + orjson.dumps(told)[:-1] + b',"files":['
+        async for whole, body in messages:
+            listed = body.pop("files")
+            yield comma + orjson.dumps(body)[:-1] + b',"files":['
             for number, (file, members) in enumerate(zip(whole.files, listed, strict=True)):
                 yield (b"," if number else b"") + orjson.dumps(members)[:-1]
                 if files:
@@ -101,7 +100,7 @@ class ExtractCalls:
         yield b"]}"
 
     async def _content(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
-        """The member ``content``, in Base64, behind the others."""
+        """Yield the member ``content`` in Base64."""
         yield b',"content":"'
         rest = b""
         async for piece in self._service.conversations.slices(municipality_id, file):
@@ -117,8 +116,8 @@ class ExtractCalls:
         self, head: dict[str, Any], municipality_id: str, party_id: UUID, rules: Rules
     ) -> Response:
         pages = self._printer.begin(head)
-        async for _, told in self._messages(municipality_id, party_id, rules):
-            pages.add(told)
+        async for _, body in self._messages(municipality_id, party_id, rules):
+            pages.add(body)
         name = f'attachment; filename="registerutdrag-{party_id}.pdf"'
         return Response(
             await self._printer.print(pages, self._service.clock()),
@@ -126,10 +125,10 @@ class ExtractCalls:
             headers={"Content-Disposition": name},
         )
 
-    # -- what is told ----------------------------------------
+    # -- contents ----------------------------------------
 
     async def _head(self, municipality_id: str, party_id: UUID) -> dict[str, Any]:
-        """All but the messages."""
+        """Return everything but the messages."""
         tables = self._service.directory
         party = await tables.parties.get(municipality_id, party_id)
         own = await tables.settings.of_party(municipality_id, party_id)
@@ -186,24 +185,24 @@ class ExtractCalls:
                 if rule
                 else None,
                 **first.remarks,
-                "deliveries": [self._delivery(said, whole) for said in whole.said],
+                "deliveries": [self._delivery(entry, whole) for entry in whole.said],
                 "files": [_file(file) for file in whole.files],
             }
         )
 
-    def _delivery(self, said: HistoryEntry, whole: Whole) -> dict[str, Any]:
-        content = without_bytes(content_of(self._service, said))
-        events = [event_of(event) for event in whole.stories[said.state.id]]
+    def _delivery(self, entry: HistoryEntry, whole: Whole) -> dict[str, Any]:
+        content = without_bytes(content_of(self._service, entry))
+        events = [event_of(event) for event in whole.stories[entry.state.id]]
         return {
-            **delivery_of(said.state),
-            "status": word_of(said),
+            **delivery_of(entry.state),
+            "status": word_of(entry),
             "content": content,
             "events": events,
         }
 
 
 def _format(request: Request) -> str:
-    """``format`` says it; without it, whether ``Accept`` names PDF before JSON."""
+    """Return the format: ``format``, or PDF where ``Accept`` names it before JSON."""
     given = request.query_params.get("format")
     if not given:
         accepted = request.headers.get("accept", "").lower()
@@ -214,8 +213,8 @@ def _format(request: Request) -> str:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    """With the whole number, and where somebody with a protected identity lives: it is the person's
-    own."""
+    """Build the directory entry with the full number, and with the address also where the identity
+    is protected: the extract is for the person."""
     return {
         "type": party.kind.value,
         "legalId": party.legal_id.number,

@@ -1,4 +1,4 @@
-"""A person's extract as a PDF to read: contents, numbered pages, tables, in Swedish."""
+"""Extract of a person as a PDF: contents, numbered pages, tables, in Swedish."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from utskick.domain.errors import ExtractTooLong
 from utskick.http.privacy import extract_pdf as press
 from utskick.http.privacy.extract_words import KINDS, MEMBERS, PREFACE, STATUSES, TITLE
 
-#: What is still set within a few seconds, and can be read by somebody.
+#: Limits within which an extract is typeset in a few seconds and can be read.
 MOST_MESSAGES: Final = 1_000
 MOST_CHARACTERS: Final = 1_000_000
-#: Seconds that it may take.
+#: Timeout in seconds.
 _PATIENCE: Final = 120.0
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _LONG_WORD: Final = 36
@@ -34,20 +34,20 @@ Rows = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Pages:
-    """What is to be set, as it comes in. Raises ``ExtractTooLong`` where it becomes more than can
-    be read."""
+    """Input of the typesetter, collected as it is read. Raises ``ExtractTooLong`` beyond the
+    limit."""
 
     head: Mapping[str, Any]
     years: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     size: int = 0
 
     def add(self, message: Mapping[str, Any]) -> None:
-        """The next message, newest first."""
-        told = _message(message)
-        self.size += len(orjson.dumps(told))
+        """Add the next message, newest first."""
+        page = _message(message)
+        self.size += len(orjson.dumps(page))
         if self.size > MOST_CHARACTERS:
             raise _too_long(f"over {MOST_CHARACTERS:,} characters".replace(",", " "))
-        self.years.setdefault(message["timestamp"][:4], []).append(told)
+        self.years.setdefault(message["timestamp"][:4], []).append(page)
 
     def data(self) -> dict[str, Any]:
         head = self.head
@@ -73,14 +73,13 @@ class Pages:
 
 
 class Printer:
-    """One extract is set at a time, in a process of its own: setting takes memory that this one
-    would not get back."""
+    """Typesets one extract at a time, in a process of its own, whose memory is released with it."""
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(1)
 
     def begin(self, head: Mapping[str, Any]) -> Pages:
-        """Raises ``ExtractTooLong``."""
+        """Return the PDF. Raises ``ExtractTooLong``."""
         if head["messageCount"] > MOST_MESSAGES:
             raise _too_long(f"{head['messageCount']} messages, more than {MOST_MESSAGES}")
         return Pages(head)
@@ -95,7 +94,7 @@ class Printer:
         async with self._free:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", press.__name__, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
-            )  # what it would complain of may be what is said
+            )  # its error output may contain personal data
             try:
                 made, _ = await asyncio.wait_for(process.communicate(order), _PATIENCE)
             finally:
@@ -119,7 +118,7 @@ def _too_long(found: str) -> ExtractTooLong:
     )
 
 
-# -- what is set ----------------------------------------
+# -- typesetting ----------------------------------------
 
 
 def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -229,7 +228,10 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _delivery(delivery: Mapping[str, Any]) -> dict[str, Any]:
-    title = f"{_word(KINDS, delivery['messageType'])}: {_word(STATUSES, delivery['status'])}, {delivery['attempts']} försök"
+    title = (
+        f"{_word(KINDS, delivery['messageType'])}: {_word(STATUSES, delivery['status'])}, "
+        f"{delivery['attempts']} försök"
+    )
     events = [
         (
             _time(e["timestamp"]),
@@ -250,7 +252,7 @@ def _why(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Rows:
-    """Every member of a content, the inner ones too; files stand in a table of their own."""
+    """Return every member of a content with the inner ones; files have a table of their own."""
     rows: Rows = []
     for name, value in content.items():
         if name in _LEFT_OUT or value in (None, "", [], {}):
@@ -274,7 +276,7 @@ def _listed(value: Any) -> str:
 
 
 def _text(name: str, value: Any, content: Mapping[str, Any]) -> str:
-    """As people write it. HTML is in Base64, and is read as the text that it shows."""
+    """Return a value as text. HTML is in Base64, and is rendered as plain text."""
     if isinstance(value, bool):
         return "ja" if value else "nej"
     if name == "type":
@@ -308,7 +310,7 @@ def _bytes(size: int) -> str:
 
 
 def _each(value: Any, change: Any) -> Any:
-    """Every text in it changed."""
+    """Return the value with every text in it converted."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -317,8 +319,8 @@ def _each(value: Any, change: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    """Without control characters; a word that is wider than a column may be broken anywhere (a
-    zero-width space)."""
+    """Remove control characters, and allow words wider than a column to break (zero-width
+    space)."""
     plain = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " "))
     return " ".join(
         "\u200b".join(word) if len(word) > _LONG_WORD else word for word in plain.split(" ")

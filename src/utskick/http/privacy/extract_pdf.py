@@ -1,8 +1,6 @@
-"""Sets an extract with typst as PDF/A-2b: a process that reads what is to be said (JSON) and writes
-the PDF; its arguments say nothing.
-
-The fonts are those that typst carries: a server's own are nobody's to rely on.
-"""
+"""Typesets an extract with typst as PDF/A-2b, as a process: JSON on standard input, PDF on standard
+output, no personal data in arguments. The fonts are those of typst, since those of a server
+vary."""
 
 from __future__ import annotations
 
@@ -17,19 +15,18 @@ import typst
 
 _TEMPLATE: Final = Path(__file__).with_name("extract.typ")
 _PLAIN: Final = re.compile(r"[\n -~\u00a0-\u017f\u200b\u2010-\u2026\u20ac]")
-#: Characters out of the ordinary that are tried with the fonts, one by one; the rest is written as
-#: its code.
+#: Unusual characters that are tested against the fonts one by one; the rest is written as its code.
 _TRIES: Final = 200
 
 
 class ExtractTypesetter:
-    """Compiles; knows which characters its fonts have."""
+    """Compiles the document, and knows which characters its fonts have."""
 
     def __init__(self) -> None:
         self._compiler = typst.Compiler(ignore_system_fonts=True)
 
     def set(self, said: str, made: datetime) -> bytes:
-        """What no font has is written as ``[U+1F600]``."""
+        """Replace a character that no font has by ``[U+1F600]``."""
         odd = sorted({ch for ch in said if not _PLAIN.match(ch)})
         lacking = [ch for number, ch in enumerate(odd) if number >= _TRIES or not self._has(ch)]
         table = {ord(ch): f"[U+{ord(ch):04X}]" for ch in lacking}

@@ -1,5 +1,4 @@
-"""The words of a person's extract, in Swedish: sections, columns, statuses, and the members of
-contents."""
+"""Swedish terms of the extract: sections, columns, statuses, and the members of contents."""
 
 from __future__ import annotations
 
@@ -7,9 +6,12 @@ from typing import Final
 
 TITLE: Final = "Registerutdrag"
 PREFACE: Final = (
-    "Detta är allt som kommunens utskickstjänst har sparat om personen: uppgifter i katalogen, hur personen vill bli kontaktad, och alla "
-    "meddelanden med innehåll, status och vad som hände på vägen (dataskyddsförordningen artikel 15).",
-    "Bilagornas innehåll återges inte här; det finns i utdraget i JSON-format. Tecken som typsnitten saknar skrivs som [U+kod].",
+    "Detta är allt som kommunens utskickstjänst har sparat om personen: uppgifter i katalogen, "
+    "hur personen vill bli kontaktad, och alla "
+    "meddelanden med innehåll, status och vad som hände på vägen (dataskyddsförordningen "
+    "artikel 15).",
+    "Bilagornas innehåll återges inte här; det finns i utdraget i JSON-format. Tecken som "
+    "typsnitten saknar skrivs som [U+kod].",
 )
 KINDS: Final = {
     "SMS": "SMS",

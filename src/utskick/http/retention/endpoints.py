@@ -1,5 +1,5 @@
-"""/configuration/retention and /holds: how long messages are kept, what has been removed, and what
-is kept whatever the rules say."""
+"""Endpoints of /configuration/retention and /holds: retention rules, the retention log, and
+holds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
-from utskick.domain.retention import OTHERS, TYPES, RetentionRule, Rules
+from utskick.domain.retention import OTHERS, TYPES, HoldKind, RetentionRule, Rules
 from utskick.domain.unit import Unit
+from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
-from utskick.http.operation import Operation
-from utskick.http.operation.call import Endpoint
 from utskick.http.retention.schemas import HoldRequest, RetentionRequest
-from utskick.http.wire.body import parse, read_body
-from utskick.http.wire.caller import caller_of
-from utskick.http.wire.params import UNIT, Parameters, located, unit_of
+from utskick.http.wire.body import parse, read_json
+from utskick.http.wire.caller import responsible
+from utskick.http.wire.params import Parameters, located, unit_of
 from utskick.http.wire.responses import json_response, paging_of, time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.retention.holds import Hold, Holds, NewHold
@@ -29,7 +29,7 @@ _NAMED: Final = (*TYPES, OTHERS)
 
 
 class RetentionCalls:
-    """The endpoints below ``/{municipalityId}/configuration/retention``."""
+    """Endpoints below ``/{municipalityId}/configuration/retention``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -41,25 +41,24 @@ class RetentionCalls:
         async with answering():
             return json_response(rules_of(await self._rules.of(municipality_id), municipality_id))
 
-    async def put(self, request: Request) -> Response:
-        body = parse(RetentionRequest, await read_body(request, _LIMIT))
+    async def put(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(RetentionRequest, await read_json(request, _LIMIT))
         unit, message_type = self._typed(request, "putRetentionRule")
-        actor = actor_of(request, unit.municipality_id)
         rule = RetentionRule(
-            message_type, body.days, body.decision, actor, self._service.clock(), unit
+            message_type, body.days, body.decision, responsible(change.caller), change.at, unit
         )
         async with answering():
-            created = await self._rules.put(unit.municipality_id, rule)
+            created = await self._rules.put(rule, change)
         return json_response(
             rule_of(rule),
             201 if created else 200,
             _place(unit.municipality_id) if created else None,
         )
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, change: AuditEntry) -> Response:
         unit, message_type = self._typed(request, "deleteRetentionRule")
         async with answering():
-            if not await self._rules.delete(unit, message_type):
+            if not await self._rules.delete(unit, message_type, change):
                 raise NotFound(f"No retention rule found for message type {message_type}")
         return Response(status_code=204)
 
@@ -85,20 +84,20 @@ class RetentionCalls:
 
 
 class HoldCalls:
-    """The endpoints below ``/{municipalityId}/holds``."""
+    """Endpoints below ``/{municipalityId}/holds``."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._holds = Holds(service.database)
 
-    async def create(self, request: Request) -> Response:
-        body = parse(HoldRequest, await read_body(request, _LIMIT))
+    async def create(self, request: Request, change: AuditEntry) -> Response:
+        body = parse(HoldRequest, await read_json(request, _LIMIT))
         municipality_id, _ = located(request, self._service.municipalities, "createHold")
-        wanted = NewHold(
-            body.subject(), body.reason, body.reference, actor_of(request, municipality_id)
-        )
+        wanted = NewHold(body.subject(), body.reason, body.reference, responsible(change.caller))
         async with answering():
-            made = await self._holds.place(municipality_id, wanted, self._service.clock())
+            if wanted.subject.kind is HoldKind.PARTY:
+                change = await naming(change, self._service.database, wanted.subject.id)
+            made = await self._holds.place(wanted, change)
             if made is None:
                 raise Invalid([Violation("id", f"there is no {body.kind} with this id")])
             hold = await self._holds.get(municipality_id, made)
@@ -126,27 +125,21 @@ class HoldCalls:
             raise NotFound(f"No hold found for id {hold_id}")
         return json_response(hold_of(hold))
 
-    async def lift(self, request: Request) -> Response:
+    async def lift(self, request: Request, change: AuditEntry) -> Response:
         municipality_id, (hold_id,) = located(
             request, self._service.municipalities, "liftHold", "id"
         )
-        actor = actor_of(request, municipality_id)
+        actor = responsible(change.caller)
         async with answering():
-            if await self._holds.lift(municipality_id, hold_id, actor, self._service.clock()):
+            if await self._holds.lift(hold_id, actor, change):
                 return Response(status_code=204)
             if await self._holds.get(municipality_id, hold_id) is None:
                 raise NotFound(f"No hold found for id {hold_id}")
         raise NotAllowedHere("the hold has been lifted before")
 
 
-def actor_of(request: Request, municipality_id: str) -> str:
-    """Who answers for a decision: the user, else the calling system."""
-    caller = caller_of(request, municipality_id)
-    return caller.issuer or caller.origin or caller.client or "unnamed"
-
-
 def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, int, int]:
-    """Municipality, page and limit. Raises ``Invalid`` with every fault."""
+    """Return municipality, page and limit. Raises ``Invalid`` with every violation."""
     parameters = Parameters(operation, service.municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     page, limit = parameters.paging(request)
@@ -155,7 +148,7 @@ def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, i
 
 
 def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
-    """Those of the municipality and of its units; then those of the settings, where they apply to
+    """Return the rules of the municipality and its units, then those of the settings that apply to
     anything."""
     applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
     return [
@@ -166,7 +159,7 @@ def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
 
 
 def _order(rule: RetentionRule) -> tuple[str, str, int]:
-    """The widest unit first; then as types are told."""
+    """Sort key: the widest unit first, then the order of the types."""
     unit = rule.unit
     return (
         (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type))
@@ -232,108 +225,3 @@ def _entry(entry: RetentionLogEntry) -> dict[str, Any]:
 
 def _place(municipality_id: str) -> dict[str, str]:
     return {"Location": f"/{municipality_id}/configuration/retention"}
-
-
-# -- their description ----------------------------------------
-
-_RETENTION: Final = "Retention"
-_HOLDS: Final = "Holds"
-_PAGING: Final = ("page", "limit")
-
-
-def calls(service: ApiContext) -> list[Endpoint]:
-    return [*_rules(RetentionCalls(service)), *_holds(HoldCalls(service))]
-
-
-def _rules(rules: RetentionCalls) -> list[Endpoint]:
-    read = Operation(
-        "getRetentionRules",
-        "The rules that apply",
-        _RETENTION,
-        answer="RetentionRule",
-        many=True,
-        missing=False,
-    )
-    put = Operation(
-        "putRetentionRule",
-        "Say how long requests of a type are kept (201 when new)",
-        _RETENTION,
-        answer="RetentionRule",
-        made=201,
-        body="RetentionRequest",
-        missing=False,
-        named=True,
-        query=UNIT,
-        optional=True,
-    )
-    protocol = Operation(
-        "getRetentionProtocol",
-        "What has been removed, and why",
-        _RETENTION,
-        answer="RetentionProtocol",
-        query=_PAGING,
-        optional=True,
-        missing=False,
-    )
-    base, typed = "/configuration/retention", "/configuration/retention/{messageType}"
-    return [
-        Endpoint("GET", base, rules.read, read),
-        Endpoint("GET", f"{base}/protocol", rules.protocol, protocol),
-        Endpoint("PUT", typed, rules.put, put),
-        Endpoint(
-            "DELETE",
-            typed,
-            rules.delete,
-            Operation(
-                "deleteRetentionRule",
-                "Remove a rule",
-                _RETENTION,
-                status=204,
-                query=UNIT,
-                optional=True,
-            ),
-        ),
-    ]
-
-
-def _holds(holds: HoldCalls) -> list[Endpoint]:
-    create = Operation(
-        "createHold",
-        "Keep something whatever the rules say",
-        _HOLDS,
-        status=201,
-        answer="Hold",
-        body="HoldRequest",
-        missing=False,
-        named=True,
-    )
-    find = Operation(
-        "getHolds",
-        "List holds",
-        _HOLDS,
-        answer="Holds",
-        query=_PAGING,
-        optional=True,
-        missing=False,
-    )
-    one = "/holds/{id}"
-    return [
-        Endpoint("POST", "/holds", holds.create, create),
-        Endpoint("GET", "/holds", holds.find, find),
-        Endpoint(
-            "GET", one, holds.read, Operation("getHold", "Read a hold", _HOLDS, answer="Hold")
-        ),
-        Endpoint(
-            "DELETE",
-            one,
-            holds.lift,
-            Operation(
-                "liftHold",
-                "Lift a hold; it stays on record",
-                _HOLDS,
-                status=204,
-                conflict=True,
-                named=True,
-            ),
-        ),
-    ]

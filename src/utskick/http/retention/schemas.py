@@ -1,22 +1,21 @@
-"""Requests and answers of the calls about retention and holds, for reading and for the API's own
-description."""
+"""Request and response models of retention and holds."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from utskick.domain.ids import parse_id
 from utskick.domain.request_parts import size_up_to
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind, Kept
+from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind
 from utskick.domain.validators import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, Constraint, Uuid, broken
+from utskick.http.history.schemas import PagingMetaData
+from utskick.http.operation.schemas import Response, member, words
 from utskick.store.retention.holds import Subject
 
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer"}
-_UUID: Final = {"type": "string", "format": "uuid"}
-_TIME: Final = {"type": "string", "format": "date-time"}
 _KINDS: Final = tuple(kind.value for kind in HoldKind)
 _SHORT: Final = size_up_to(255)
 _LONG: Final = size_up_to(2000)
@@ -48,9 +47,15 @@ Kind = Annotated[
 class RetentionRequest(Body):
     """A rule: ``days``, or ``preserve``; ``decision`` is the reference number of the decision."""
 
-    days: Days | None = None
-    preserve: bool | None = Field(default=None, validate_default=True)
-    decision: Line
+    days: Days | None = Field(
+        default=None,
+        description="Days after the send time until a message is deleted",
+        examples=[730],
+    )
+    preserve: bool | None = Field(
+        default=None, validate_default=True, description="`true`: never deleted"
+    )
+    decision: Line = Field(description="Reference number of the decision", examples=["KS 2026/123"])
 
     @field_validator("preserve")
     @classmethod
@@ -64,8 +69,14 @@ class HoldRequest(Body):
     """``id``: of the party, the message or the batch. ``reason`` is for people; ``reference``: of
     the case or the decision."""
 
-    kind: Kind
-    id: Uuid
+    kind: Kind = Field(
+        description="Kind of object to hold: all data of a person, a message, or a batch",
+        examples=["party"],
+    )
+    id: Uuid = Field(
+        description="Id of the party, message or batch",
+        examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
+    )
     reason: Annotated[
         str,
         Constraint(
@@ -73,8 +84,10 @@ class HoldRequest(Body):
             "must not be blank",
             (("minLength", 1), ("maxLength", 2000)),
         ),
-    ]
-    reference: Line | None = None
+    ] = Field(description="Reason", examples=["Begärd för tillsyn"])
+    reference: Line | None = Field(
+        default=None, description="Case or decision", examples=["TR 2026/17"]
+    )
 
     def subject(self) -> Subject:
         found = parse_id(self.id)
@@ -82,136 +95,87 @@ class HoldRequest(Body):
         return Subject(HoldKind(self.kind), found)
 
 
-MODELS: Final[tuple[type[BaseModel], ...]] = (RetentionRequest, HoldRequest)
+RuleType = Annotated[str, words((*TYPES, OTHERS))]
+HoldKindWord = Annotated[str, words(HoldKind)]
 
 
-def _shape(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
+class RetentionRule(Response):
+    """How long requests of a type are kept, and by which decision."""
+
+    message_type: RuleType | None = member(
+        "Type of the request; `*`: all types without a rule of their own", "SMS"
+    )
+    days: int | None = member("Days after the send time until a message is deleted", 730)
+    preserve: bool | None = member("`true`: never deleted")
+    decision: str | None = member("Reference number of the decision", "KS 2026/123")
+    organization_number: str | None = member(
+        "Organisation, where the rule is for one", "2120002411"
+    )
+    department: str | None = member(
+        "Department, where the rule is for one", "SBK(Gatuavdelningen, Trafiksektionen)"
+    )
+    source: Literal["municipality", "settings"] | None = member(
+        "Set over the API, or in the settings of the service", "municipality"
+    )
+    set_by: str | None = member("User (`X-Sent-By`), or the calling system where no user was named")
+    set: datetime | None = member("When it was set")
 
 
-def _said(schema: dict[str, Any], text: str) -> dict[str, Any]:
-    return {**schema, "description": text}
+class RetentionEntry(Response):
+    """An entry of the retention log."""
+
+    at: datetime | None = member("Time of deletion")
+    kind: Literal["retention", "erasure"] | None = member(
+        "Deleted by a rule, or by an order to erase a person", "retention"
+    )
+    message_type: str | None = member("Type of the request", "SMS")
+    days: int | None = member("Days of the rule", 730)
+    decision: str | None = member("Decision of the rule", "KS 2026/123")
+    actor: str | None = member("Who ordered the erasure")
+    reference: str | None = member("Case that the order belongs to", "TR 2026/17")
+    messages: int | None = member("Number of messages", 400)
+    deliveries: int | None = member("Number of deliveries", 412)
+    batches: int | None = member("Number of batches, deleted with their last message", 17)
+    files: int | None = member("Number of files without references", 3)
+    entries: int | None = member("Number of directory entries")
+    oldest: datetime | None = member("Send time of the oldest message")
+    newest: datetime | None = member("Send time of the newest message")
 
 
-_REMOVED: Final = (
-    "messages",
-    "deliveries",
-    "batches",
-    "files",
-    "parties",
-    "contactSettings",
-    "delegates",
-    "devices",
-)
+class RetentionProtocol(Response):
+    """A page of the retention log, newest first."""
+
+    protocol: list[RetentionEntry] | None = member("Entries")
+    meta: PagingMetaData | None = member("Position of the page", alias="_meta")
 
 
-def _many(name: str, text: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}, "description": text}
+class Hold(Response):
+    """A hold: exempts an object from deletion until it is lifted."""
+
+    id: UUID | None = member("Id", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d")
+    kind: HoldKindWord | None = member("Kind of object that is held", "party")
+    subject: UUID | None = member(
+        "Id of the party, message or batch; absent where the person was erased after the hold "
+        "was lifted",
+        "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d",
+    )
+    reason: str | None = member(
+        "Reason; absent where the held object is gone", "Begärd för tillsyn"
+    )
+    reference: str | None = member("Case or decision", "TR 2026/17")
+    active: bool | None = member("`true`: it has not been lifted")
+    placed_by: str | None = member(
+        "User (`X-Sent-By`), or the calling system where no user was named"
+    )
+    placed: datetime | None = member("When it was placed")
+    lifted_by: str | None = member(
+        "User (`X-Sent-By`), or the calling system where no user was named"
+    )
+    lifted: datetime | None = member("When it was lifted")
 
 
-_BY: Final = "The user (`X-Sent-By`), or the calling system where no user was named"
-_META: Final = {"$ref": "#/components/schemas/PagingMetaData"}
+class Holds(Response):
+    """A page of holds, active ones first, newest first."""
 
-SHAPES: Final[dict[str, Any]] = {
-    "RetentionRule": _shape(
-        messageType=_said(
-            {**_TEXT, "enum": [*TYPES, OTHERS]},
-            "The form of request; `*`: all that have no rule of their own",
-        ),
-        days=_said(_COUNT, "So many days after a message was to be sent it is removed"),
-        preserve=_said({"type": "boolean"}, "`true`: never removed"),
-        decision=_said(_TEXT, "The reference number of the decision"),
-        organizationNumber=_said(_TEXT, "The organisation, of a rule for one"),
-        department=_said(_TEXT, "The department, of a rule for one"),
-        source=_said(
-            {**_TEXT, "enum": ["municipality", "settings"]},
-            "Set by the municipality, or by the settings of this service",
-        ),
-        setBy=_said(_TEXT, _BY),
-        set=_said(_TIME, "When it was set"),
-    ),
-    "RetentionEntry": _shape(
-        at=_said(_TIME, "When it was removed"),
-        kind=_said(
-            {**_TEXT, "enum": ["retention", "erasure"]},
-            "By a rule, or by an order to erase a person",
-        ),
-        messageType=_said(_TEXT, "The form of request"),
-        days=_said(_COUNT, "The rule's days"),
-        decision=_said(_TEXT, "The rule's decision"),
-        actor=_said(_TEXT, "Who gave the order to erase"),
-        reference=_said(_TEXT, "The case that the order belongs to"),
-        messages=_said(_COUNT, "How many messages"),
-        deliveries=_said(_COUNT, "How many deliveries"),
-        batches=_said(_COUNT, "How many batches, with their last message"),
-        files=_said(_COUNT, "How many files, to which nothing referred any more"),
-        entries=_said(_COUNT, "How many entries of the directory"),
-        oldest=_said(_TIME, "When the oldest of the messages was to be sent"),
-        newest=_said(_TIME, "When the newest of the messages was to be sent"),
-    ),
-    "Erasure": _shape(
-        removed=_said(_shape(**dict.fromkeys(_REMOVED, _COUNT)), "How many of each"),
-        kept=_said(
-            {
-                "type": "array",
-                "items": _shape(
-                    what=_said(
-                        {**_TEXT, "enum": ["message", "directory"]},
-                        "Messages, or entries of the directory",
-                    ),
-                    count=_said(_COUNT, "How many"),
-                    reason=_said({**_TEXT, "enum": [kept.value for kept in Kept]}, "Why"),
-                    decision=_said(_TEXT, "Of `preserve`: the rule's decision"),
-                    reference=_said(_TEXT, "Of `hold`: the case or the decision"),
-                ),
-            },
-            "What was kept. `untold`: not counted yet, or a webhook has not been told of it: ask again later",
-        ),
-    ),
-    "PartyExtract": _shape(
-        municipalityId=_said(_TEXT, "The municipality"),
-        partyId=_said(_UUID, "The person"),
-        created=_said(_TIME, "When it was made"),
-        party=_said(
-            {"type": "object"},
-            "The entry of the directory, with the whole number and the address; absent where there is none",
-        ),
-        contactSettings=_many("ContactSetting", "The person's own, and those that it made"),
-        delegates=_many("Delegate", "Where the person is one of the two"),
-        devices=_many("PushSubscription", "The devices that take push messages"),
-        holds=_many("Hold", "On the person, or on a message or batch of the person's"),
-        retention=_many("RetentionRule", "The rules of the municipality"),
-        messages=_said(
-            {"type": "array", "items": {"type": "object"}},
-            "Every message, newest first: `deliveries` with status, content and events, `files` with size and digest, and the rule for it",
-        ),
-    ),
-    "RetentionProtocol": _shape(
-        protocol=_said(
-            {"type": "array", "items": {"$ref": "#/components/schemas/RetentionEntry"}}, "Its lines"
-        ),
-        _meta=_META,
-    ),
-    "Hold": _shape(
-        id=_UUID,
-        kind=_said({**_TEXT, "enum": _KINDS}, "What is held"),
-        subject=_said(
-            _UUID,
-            "The id of the party, the message or the batch; absent when a person has been erased after it was lifted",
-        ),
-        reason=_said(_TEXT, "Why; absent when what it held is gone"),
-        reference=_said(_TEXT, "The case or the decision"),
-        active=_said({"type": "boolean"}, "Whether it has not been lifted"),
-        placedBy=_said(_TEXT, _BY),
-        placed=_said(_TIME, "When it was placed"),
-        liftedBy=_said(_TEXT, _BY),
-        lifted=_said(_TIME, "When it was lifted"),
-    ),
-    "Holds": _shape(
-        holds=_said(
-            {"type": "array", "items": {"$ref": "#/components/schemas/Hold"}},
-            "One entry for each hold",
-        ),
-        _meta=_META,
-    ),
-}
+    holds: list[Hold] | None = member("Holds")
+    meta: PagingMetaData | None = member("Position of the page", alias="_meta")

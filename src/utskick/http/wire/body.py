@@ -1,9 +1,10 @@
-"""Request bodies: read up to a limit and a deadline, parsed into their model."""
+"""Request bodies: one reader with a size limit and a deadline, and parsing into a model."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -14,44 +15,76 @@ from utskick.domain.validators import refusal
 
 M = TypeVar("M", bound=BaseModel)
 
-#: Longest pause within a request body (s).
-_PAUSE = 20.0
+#: Closes the connection: the rest of the body is not read.
+_CLOSE: Final = {"Connection": "close"}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyDeadline:
+    """Time that a client has to send a body. ``pause``: seconds until the next piece arrives;
+    ``rate``: bytes per second that the whole body must average after the first ``pause`` seconds.
+    """
+
+    pause: float = 20.0
+    rate: float = 16_384.0
+
+    def at(self, start: float, now: float, received: int) -> float:
+        """Return the time at which reading ends unless more arrives. Times in seconds."""
+        return min(now, start + received / self.rate) + self.pause
+
+
+#: The deadline of every endpoint that reads a body.
+DEADLINE = BodyDeadline()
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Reading stops at the limit: what is over it is refused, not buffered."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise WrongMediaType(f"Content-Type '{media}' is not supported; send application/json")
-    too_large = TooLarge(
-        f"the body is over {limit} bytes, the limit of this call", headers={"Connection": "close"}
-    )
+    """Return the body, at most ``limit`` bytes. Reading stops at the limit; nothing beyond it is
+    buffered.
+
+    Raises ``TooLarge``, ``TooSlow`` when the body stops or trickles, and starlette's
+    ``ClientDisconnect``.
+    """
+    too_large = TooLarge(f"the body exceeds {limit} bytes, the limit of this call", headers=_CLOSE)
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise too_large
     chunks, size = [], 0
-    clock = asyncio.get_running_loop().time
+    clock, deadline = asyncio.get_running_loop().time, DEADLINE
+    start = clock()
     try:
-        async with asyncio.timeout(_PAUSE) as patience:
+        async with asyncio.timeout_at(deadline.at(start, start, 0)) as timeout:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > limit:
                     raise too_large
                 chunks.append(chunk)
-                patience.reschedule(clock() + _PAUSE)
+                timeout.reschedule(deadline.at(start, clock(), size))
     except TimeoutError:
-        raise TooSlow(
-            f"nothing of the body came for {_PAUSE:.0f} s", headers={"Connection": "close"}
-        ) from None
+        raise TooSlow("the body did not arrive in time", headers=_CLOSE) from None
     return b"".join(chunks)
 
 
+async def read_json(request: Request, limit: int) -> bytes:
+    """Return a body of the media type application/json.
+
+    Raises as ``read_body``, and ``WrongMediaType`` for any other media type.
+    """
+    media = media_type_of(request)
+    if media != "application/json":
+        raise WrongMediaType(f"Content-Type '{media}' is not supported; send application/json")
+    return await read_body(request, limit)
+
+
+def media_type_of(request: Request) -> str:
+    """Return the media type of Content-Type in lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def parse(model: type[M], body: bytes) -> M:
-    """Raises ``Unreadable`` or ``Invalid`` with everything that is wrong."""
+    """Parse a JSON body. Raises ``Unreadable``, or ``Invalid`` with every violation."""
     try:
-        if (
-            b"NaN" in body or b"Infinity" in body
-        ):  # RFC 8259 section 6 has no such numbers; as text they may stand in a message
+        # RFC 8259 section 6 has no such numbers; inside strings the words are allowed
+        if b"NaN" in body or b"Infinity" in body:
             from_json(body, allow_inf_nan=False)
         return model.model_validate_json(body)
     except ValidationError as fault:

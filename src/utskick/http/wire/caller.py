@@ -12,7 +12,7 @@ from utskick.domain.validators import LONGEST_NAME
 
 
 def caller_of(request: Request, municipality_id: str) -> Caller:
-    """Raises ``Invalid`` where a name is longer than can be counted by."""
+    """Return the caller. Raises ``Invalid`` where a name is longer than can be recorded."""
     headers = request.headers
     origin, sent_by = _text(headers.get("x-origin")), read_sent_by(_text(headers.get("x-sent-by")))
     issuer = sent_by or (_text(headers.get("x-issuer")) or "").strip() or None
@@ -30,9 +30,14 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     )
 
 
+def responsible(caller: Caller) -> str:
+    """Return who is responsible for a decision: the user, else the calling system."""
+    return caller.issuer or caller.origin or caller.client or "unnamed"
+
+
 def _text(header: str | None) -> str | None:
-    """RFC 9110 section 5.5 leaves it open what bytes above ASCII mean: most clients send UTF-8, the
-    rest Latin-1."""
+    """Decode a header value: most clients send UTF-8 above ASCII, the rest Latin-1 (RFC 9110
+    section 5.5)."""
     if header is None or header.isascii():
         return header
     try:
@@ -42,8 +47,8 @@ def _text(header: str | None) -> str | None:
 
 
 def read_sent_by(header: str | None) -> str | None:
-    """``joe01doe; type=adAccount`` in either order (contract 1.2); a malformed header is ignored,
-    as the peer does."""
+    """Return the user of ``joe01doe; type=adAccount``, in either order (contract 1.2); None for a
+    malformed header, which the contract ignores."""
     if header is None:
         return None
     parts = re.sub(r"\s", "", header).split(";")

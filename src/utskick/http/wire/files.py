@@ -1,4 +1,4 @@
-"""A file as it goes out: what it is called, what it is, and its bytes."""
+"""Response with a file: name, media type and content."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PLAIN: Final = re.compile(r"[ -~]+\Z")
 
 
 def disposition(name: str) -> str:
-    """``Content-Disposition`` (RFC 6266 section 4): plain names as the peer writes them, others
-    with ``filename*`` (RFC 8187) beside.
+    """Return ``Content-Disposition`` (RFC 6266 section 4): plain names as the contract writes them,
+    others with ``filename*`` (RFC 8187) beside.
 
-    No name that goes out leads into another folder, and none breaks out of the header.
+    No name leads into another folder or breaks out of the header.
     """
     safe = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name)
     if _PLAIN.match(safe) and '"' not in safe:
@@ -33,8 +33,8 @@ def disposition(name: str) -> str:
 
 
 def type_of(content_type: str | None, beginning: bytes) -> str:
-    """As it was told with the file; found out by its first bytes where it was not, or where it
-    cannot stand in a header."""
+    """Return the media type that was stored with the file; detected from its first bytes where
+    there is none, or where it is not valid in a header."""
     if content_type and _MEDIA_TYPE.match(content_type):
         return content_type
     try:
@@ -44,8 +44,8 @@ def type_of(content_type: str | None, beginning: bytes) -> str:
 
 
 async def sent(file: StoredFile, slices: AsyncIterator[bytes]) -> StreamingResponse:
-    """The first piece is read before the status is sent, so that a database that is away is a
-    503."""
+    """Stream a file. The first piece is read before the status is sent, so that an unavailable
+    database is a 503."""
     first = await anext(slices, b"")
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -20,24 +20,22 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}\Z")
 
 _NOT_STORED = [(b"cache-control", b"no-store"), (b"expires", b"0"), (b"pragma", b"no-cache")]
 
-#: Security headers (OWASP ASVS 14.4): nothing of the API is to be sniffed, framed, or run;
-#: ``/docs`` says otherwise of itself.
+#: Security headers (OWASP ASVS 14.4): no sniffing, framing or scripts; ``/docs`` sets its own.
 _GUARDED = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
 
-#: Longest time until a client has taken a piece of its answer (s).
+#: Seconds until a client must have read a piece of its response.
 _UNREAD = 60.0
 
 
 class RequestMiddleware:
-    """ASGI middleware: ``x-request-id`` in, out and in the log; answers are not to be stored by
-    anybody between.
+    """ASGI middleware: request id in request, response and log; security headers; no caching.
 
-    A client that does not take its answer is cut off. HEAD is answered as GET; the server leaves
-    the body out (RFC 9110 section 9.3.2).
+    A client that does not read its response is disconnected. HEAD is served as GET; the server
+    leaves out the body (RFC 9110 section 9.3.2).
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
@@ -58,7 +56,7 @@ class RequestMiddleware:
                     _GUARDED if not any(name == _GUARDED[1][0] for name, _ in own) else _GUARDED[:1]
                 )
                 message["headers"] = [*own, (b"x-request-id", request_id), *_NOT_STORED, *guarded]
-            async with asyncio.timeout(_UNREAD):  # who does not read is cut off
+            async with asyncio.timeout(_UNREAD):  # a client that does not read is disconnected
                 await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=scope["state"]["request_id"]):

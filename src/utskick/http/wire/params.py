@@ -1,4 +1,4 @@
-"""Path and query parameters: parsed, checked, all faults collected."""
+"""Path and query parameters: parsed and checked, with all violations collected."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from utskick.domain.ids import parse_id
 from utskick.domain.unit import Unit, is_organization_number
 from utskick.domain.validators import LONGEST_NAME, NO_NUL
 
-#: The query parameters.
+#: Query parameters that name a unit.
 UNIT: Final = ("organizationNumber", "department")
 
 
 def unit_of(request: Request, parameters: Parameters) -> Unit:
-    """The municipality of the path, and the part of it that the query names. Faults are kept in
-    ``parameters``."""
+    """Return the municipality of the path with the unit that the query names. Violations are
+    collected in ``parameters``."""
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     number = request.query_params.get("organizationNumber")
     if number is not None:
@@ -36,11 +36,11 @@ def unit_of(request: Request, parameters: Parameters) -> Unit:
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}\Z")
 
 
-#: Of the forms of ISO 8601 the contract takes this one.
+#: The form of ISO 8601 that the contract accepts.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
-#: Contract 1.1, ``@Min(1)`` of an int.
+#: Largest value of an int (contract 1.1, ``@Min(1)``).
 MOST = 2_147_483_647
 
 
@@ -48,8 +48,7 @@ _TRUE, _FALSE = {"true", "on", "yes", "1"}, {"false", "off", "no", "0"}
 
 
 class Parameters:
-    """Path and query parameters of one operation: every fault is collected, each under
-    ``<operation>.<name>``."""
+    """Parameters of one operation: collects every violation under ``<operation>.<name>``."""
 
     def __init__(self, operation: str, municipalities: Iterable[str]) -> None:
         self._operation = operation
@@ -84,40 +83,41 @@ class Parameters:
         return value
 
     def text(self, name: str, value: str | None) -> str | None:
-        """Any text that the database can hold."""
+        """Check that the database can store a text."""
         message, holds = NO_NUL
         if value is not None and not holds(value):
             self.fault(name, message)
         return value
 
     def paging(self, request: Request, limit: int = 15) -> tuple[int, int]:
-        """``page`` and ``limit``, by default the first and so many (contract section 9). Raises
-        ``Unreadable`` where one is no number."""
+        """Return ``page`` and ``limit`` (contract section 9). Raises ``Unreadable`` where one is
+        not a number."""
         return self.counted("page", count(request, "page", 1)), self.counted(
             "limit", count(request, "limit", limit)
         )
 
     def filled(self, name: str, value: str | None) -> str | None:
-        """A parameter that may be absent, but not empty."""
+        """Check a parameter that may be absent, but not blank."""
         if value is not None and not value.strip():
             self.fault(name, "must not be blank")
         return self.text(name, value)
 
     def trimmed(self, name: str, value: str | None) -> str | None:
-        """Contract 1.1, ``@ValidNullOrNotEmpty``: absent, or something without spaces around it."""
+        """Check a parameter that is absent, or not empty and without spaces around it (contract
+        1.1, ``@ValidNullOrNotEmpty``)."""
         if value is not None and (not value or value != value.strip(" ")):
             self.fault(name, "text is not null or not empty or has starting or trailing spaces")
         return self.text(name, value)
 
     def days(self, request: Request) -> tuple[date | None, date | None]:
-        """``from`` and ``to``, both inclusive (contract Q20)."""
+        """Return ``from`` and ``to``, both inclusive (contract Q20)."""
         since, until = day(request, "from"), day(request, "to")
         if since is not None and until is not None and since > until:
             self.fault("from", "must not be after to")
         return since, until
 
     def query(self, request: Request, parameter: Parameter) -> str | None:
-        """A query parameter by its rule. Raises ``Unreadable`` where one that is needed is
+        """Return a query parameter of a form. Raises ``Unreadable`` where a required one is
         absent."""
         value = request.query_params.get(parameter.name)
         if value is None:
@@ -135,8 +135,8 @@ class Parameters:
 def located(
     request: Request, municipalities: Iterable[str], operation: str, *names: str
 ) -> tuple[str, list[UUID]]:
-    """The municipality of the path, and the ids that it names, in their order. Raises ``Invalid``
-    with every fault."""
+    """Return the municipality of the path, and the ids in it, in the order of ``names``. Raises
+    ``Invalid`` with every violation."""
     parameters = Parameters(operation, municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     found = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -145,7 +145,7 @@ def located(
 
 
 def required(request: Request, name: str) -> str:
-    """A query parameter that must be there."""
+    """Return a required query parameter. Raises ``Unreadable``."""
     value = request.query_params.get(name)
     if value is None:
         raise Unreadable(f"Required parameter '{name}' is not present.")
@@ -153,8 +153,8 @@ def required(request: Request, name: str) -> str:
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
-    """A boolean query parameter. One that is empty counts as absent, as everywhere in the
-    contract."""
+    """Return a boolean query parameter; an empty one counts as absent, as everywhere in the
+    contract. Raises ``Unreadable``."""
     value = request.query_params.get(name)
     if not value:
         return default
@@ -166,8 +166,7 @@ def flag(request: Request, name: str, *, default: bool = False) -> bool:
 
 
 def count(request: Request, name: str, default: int) -> int:
-    """A whole number in the query, as it was written; ``Parameters.counted`` says whether it may be
-    that."""
+    """Return a whole number; ``Parameters.counted`` checks its range. Raises ``Unreadable``."""
     value = request.query_params.get(name)
     if value is None or value == "":
         return default

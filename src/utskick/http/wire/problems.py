@@ -1,4 +1,4 @@
-"""Errors on the wire: ``application/problem+json`` (RFC 9457) in the contract's shape (section
+"""Error responses: ``application/problem+json`` (RFC 9457) in the form of the contract (section
 1.3)."""
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ async def _of_starlette(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """All that the address takes: the router knows only the first route that it came to (RFC 9110
-    section 10.2.1)."""
+    """Return all methods of an address; the router reports only those of the first route that
+    matched (RFC 9110 section 10.2.1)."""
     fitting = (
         r
         for r in request.app.routes

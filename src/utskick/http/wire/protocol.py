@@ -1,5 +1,5 @@
-"""A connection of the API, with an end to what a client may keep it waiting for: the head of a
-request has a size and a time."""
+"""HTTP connection with limits on what a client may keep it waiting for: size and time of the head,
+and time of a body that no endpoint reads."""
 
 from __future__ import annotations
 
@@ -8,35 +8,43 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Bytes of a request's line and headers together.
+#: Bytes of the request line and the headers together.
 HEAD: Final = 65_536
-_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 class HttpConnection(HttpToolsProtocol):
-    """uvicorn's own, which waits for ever for the rest of a head that has begun, or never begins.
-    ``patience``: seconds for a whole one."""
+    """uvicorn's protocol with two timeouts that it lacks: for a head that never completes, and for
+    the rest of a body after the response was sent.
+
+    ``patience``: seconds for either.
+    """
 
     patience: float = 15.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._late: TimerHandle | None = None
+        self._timer: TimerHandle | None = None
         self._size = 0
+        self._receiving = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._heard()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._size = 0
-        if self._late is None:
-            self._wait()
+        self._receiving = True
+        if self._timer is None:
+            self._start_timer()
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -47,26 +55,35 @@ class HttpConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._heard()
+        self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        self._stop_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._receiving and self._timer is None and self.cycle.response_complete:
+            self._start_timer()
 
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
-    def _wait(self) -> None:
-        self._late = self.loop.call_later(self.patience, self.transport.abort)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.patience, self.transport.abort)
 
-    def _heard(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > HEAD:
             self.transport.write(_TOO_LARGE)
             self.transport.close()
-            raise ValueError(
-                "the head of the request is too large"
-            )  # ends the parsing of what has come
+            # ends the parsing of the data received so far
+            raise ValueError("the head of the request is too large")

@@ -1,4 +1,4 @@
-"""JSON responses, whole or streamed, and parts that many of them share."""
+"""JSON responses, as a whole or streamed, and parts that many of them share."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def json_response(
 async def streamed(
     elements: AsyncIterator[dict[str, Any]], opening: bytes = b"[", closing: bytes = b"]"
 ) -> Response:
-    """A JSON array, written as it is read: it may be long, and hold many files.
+    """Stream a JSON array, which may be long and hold many files.
 
-    The first element is read before the status is sent: a database that is away is a 503.
+    The first element is read before the status is sent, so that an unavailable database is a 503.
     """
     async with answering():
         first = await anext(elements, None)
@@ -43,13 +43,13 @@ async def streamed(
 
 
 def time_of(moment: datetime | None) -> str | None:
-    """Swedish time with its offset, as our own calls tell it; the contract's have none
-    (``clock.swedish``)."""
+    """Return Swedish time with its offset, as in operations of Utskick; those of the contract have
+    none (``clock.swedish``)."""
     return moment.astimezone(SWEDEN).isoformat() if moment else None
 
 
 def paging_of(page: int, limit: int, total: int, number: int) -> dict[str, int]:
-    """PagingMetaData (contract section 9). ``number``: elements on this page."""
+    """Build PagingMetaData (contract section 9). ``number``: elements on this page."""
     return {
         "page": page,
         "limit": limit,

@@ -1,5 +1,7 @@
-"""The audit trail on disk: an entry is committed before what it tells of is answered; the chain
-follows in the order of commits."""
+"""The audit log on disk: an entry is committed before the call that it records is answered.
+
+The hash chain follows in the order of commits.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _WHOLE: Final = f"id, tx, {COLUMNS}"
 
 @dataclass(frozen=True, slots=True)
 class ChainBreak:
-    """The first place where the chain does not hold. ``number``: of the link."""
+    """The first place where the chain is broken. ``number``: of the link."""
 
     number: int
     what: str
@@ -30,8 +32,11 @@ class ChainBreak:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """``head``: the last link that holds. ``waiting``: entries that are not linked yet. ``broken``:
-    None where all of it holds."""
+    """The result of verifying a chain.
+
+    ``head``: the last valid link. ``waiting``: entries that are not linked yet. ``broken``: None
+    where all of it is valid.
+    """
 
     head: ChainLink
     waiting: int
@@ -58,7 +63,8 @@ async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> N
     await connection.execute(
         f"""
         INSERT INTO audit_entries ({COLUMNS})
-        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+            $6::text[], $7::text[], $8::text[],
             $9::jsonb[])
         """,  # noqa: S608
         *map(list, zip(*(columns(entry) for entry in entries), strict=True)),
@@ -66,7 +72,7 @@ async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> N
 
 
 class Audit:
-    """``note`` returns when the entry is on disk: only then may the caller be answered."""
+    """The audit log. ``note`` returns when the entry is on disk, before a call is answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,8 +89,10 @@ class Audit:
     # -- the chain ----------------------------------------
 
     async def link(self) -> None:
-        """Put what has been committed since into the chains of all municipalities. Any number of
-        workers may do it at once."""
+        """Link new entries into the chains of all municipalities.
+
+        Any number of workers may do it at once.
+        """
         for row in await self._database.pool.fetch(places("audit_entries")):
             while await self._stride(row["municipality_id"]) == _STRIDE:
                 pass
@@ -97,7 +105,8 @@ class Audit:
             ):
                 return 0
             last = await connection.fetchrow(
-                "SELECT number, digest, tx, entry_id FROM audit_links WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
+                "SELECT number, digest, tx, entry_id FROM audit_links"
+                " WHERE municipality_id = $1 ORDER BY number DESC LIMIT 1",
                 municipality_id,
             )
             before = ChainLink(last["number"], last["digest"]) if last else BEGINNING
@@ -105,7 +114,8 @@ class Audit:
             rows = await connection.fetch(
                 f"""
                 SELECT {_WHOLE} FROM audit_entries
-                WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
+                WHERE municipality_id = $1 AND (tx, id) > ($2, $3)
+                    AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
                 """,  # noqa: S608
                 municipality_id,
                 *place,
@@ -123,9 +133,11 @@ class Audit:
             return len(rows)
 
     async def verify(self, municipality_id: str, expected: ChainLink | None = None) -> Verified:
-        """Walk the chain from its beginning. ``expected``: a link that was noted elsewhere, which
-        must be in it."""
-        walk = _Walk(self._database, municipality_id, expected)
+        """Verify the chain from its beginning.
+
+        ``expected``: a link that was noted elsewhere, which must be in it.
+        """
+        walk = _ChainReader(self._database, municipality_id, expected)
         await walk.go()
         waiting = await self._database.pool.fetchval(
             "SELECT count(*) FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3)",
@@ -143,10 +155,11 @@ class Audit:
     async def last(
         self, municipality_id: str, limit: int, action: Action | None = None
     ) -> list[Mapping[str, Any]]:
-        """The newest entries, newest first."""
+        """Return the newest entries, newest first."""
         rows = await self._database.pool.fetch(
             f"""
-            SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL OR action = $2)
+            SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL
+                OR action = $2)
             ORDER BY tx DESC, id DESC LIMIT $3
             """,  # noqa: S608
             municipality_id,
@@ -156,8 +169,8 @@ class Audit:
         return [dict(row) for row in rows]
 
 
-class _Walk:
-    """Links and entries, side by side."""
+class _ChainReader:
+    """Verification of links and entries, side by side."""
 
     def __init__(
         self, database: Database, municipality_id: str, expected: ChainLink | None
@@ -172,7 +185,8 @@ class _Walk:
     async def go(self) -> None:
         while self.broken is None:
             links = await self._database.pool.fetch(
-                "SELECT number, tx, entry_id, digest FROM audit_links WHERE municipality_id = $1 AND number > $2 ORDER BY number LIMIT $3",
+                "SELECT number, tx, entry_id, digest FROM audit_links"
+                " WHERE municipality_id = $1 AND number > $2 ORDER BY number LIMIT $3",
                 self._municipality_id,
                 self.head.number,
                 _STRIDE,
@@ -181,7 +195,8 @@ class _Walk:
                 break
             entries = await self._database.pool.fetch(
                 f"""
-                SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
+                SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1
+                    AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
                 ORDER BY tx, id
                 """,  # noqa: S608
                 self._municipality_id,

@@ -1,5 +1,7 @@
-"""Clients of the embedded issuer: systems that may fetch tokens. They are not of one municipality:
-each says for which it may speak."""
+"""Clients of the embedded issuer: systems that may fetch tokens.
+
+They belong to no municipality: each has a list of those it may act for.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,11 @@ from utskick.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``digest``: of its secret, None where it has none; ``old_digest`` is good until
-    ``old_until``. ``public_keys``: a JWK set."""
+    """A client.
+
+    ``digest``: of its secret, None where it has none. ``old_digest``: valid until ``old_until``.
+    ``public_keys``: a JWK set.
+    """
 
     id: str
     municipalities: tuple[str, ...]
@@ -28,22 +33,23 @@ class Client:
     used_at: datetime | None = None
 
     def digests(self, now: datetime) -> tuple[str, ...]:
-        """Of the secrets that are good now."""
+        """Return the digests of the secrets that are valid at a time."""
         old = self.old_digest if self.old_until is not None and now < self.old_until else None
         return tuple(digest for digest in (self.digest, old) if digest is not None)
 
 
 class Clients:
-    """Each method is one statement."""
+    """Reader and writer of clients. Each method is one statement."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, client: Client) -> bool:
-        """False: there is, or was, one of that name; names are never used again."""
+        """Add a client. False: there is, or was, one of that name; names are never reused."""
         done = await self._database.pool.execute(
             """
-            INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys,
+                created_at) VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (id) DO NOTHING
             """,
             client.id,
@@ -56,23 +62,26 @@ class Clients:
         return done == "INSERT 0 1"
 
     async def get(self, client_id: str) -> Client | None:
-        """Also one that has been revoked."""
+        """Return a client, also one that has been revoked."""
         row = await self._database.pool.fetchrow(f"{_SELECT} WHERE id = $1", client_id)
         return _client(row) if row else None
 
     async def listed(self) -> list[Client]:
-        """Oldest first."""
+        """Return all clients, oldest first."""
         return [
             _client(row)
             for row in await self._database.pool.fetch(f"{_SELECT} ORDER BY created_at, id")
         ]
 
     async def replace_secret(self, client_id: str, digest: str, old_until: datetime) -> bool:
-        """The secret that it had is good until then. False: there is no such client, or it has been
-        revoked."""
+        """Set a new secret; the old one is valid until a time.
+
+        False: there is no such client, or it has been revoked.
+        """
         done = await self._database.pool.execute(
             """
-            UPDATE clients SET old_secret_digest = secret_digest, old_secret_until = $3, secret_digest = $2
+            UPDATE clients SET old_secret_digest = secret_digest, old_secret_until = $3,
+                secret_digest = $2
             WHERE id = $1 AND revoked_at IS NULL
             """,
             client_id,
@@ -84,7 +93,7 @@ class Clients:
     async def allow(
         self, client_id: str, municipalities: Sequence[str], scopes: Sequence[str]
     ) -> None:
-        """What it may from now on. One that was revoked comes back, without a secret."""
+        """Set scopes and municipalities. A revoked client is enabled, without a secret."""
         await self._database.pool.execute(
             """
             UPDATE clients SET municipalities = $2, scopes = $3, revoked_at = NULL,
@@ -98,7 +107,7 @@ class Clients:
         )
 
     async def revoke(self, client_id: str, now: datetime) -> bool:
-        """False: there is no such client, or it has been revoked before."""
+        """Revoke a client. False: there is no such client, or it was revoked before."""
         done = await self._database.pool.execute(
             "UPDATE clients SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
             client_id,
@@ -107,7 +116,7 @@ class Clients:
         return done == "UPDATE 1"
 
     async def used(self, client_id: str, now: datetime, before: datetime) -> None:
-        """That it fetched a token; written only where the last time was ``before``."""
+        """Record that it fetched a token, where the last time was before ``before``."""
         await self._database.pool.execute(
             "UPDATE clients SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $3)",
             client_id,
@@ -118,12 +127,16 @@ class Clients:
     async def remember_assertion(
         self, client_id: str, digest: bytes, expires_at: datetime, now: datetime
     ) -> bool:
-        """False: it was used before. Those that have expired are forgotten."""
+        """Record an assertion. False: it was used before.
+
+        Expired ones are removed.
+        """
         await self._database.pool.execute(
             "DELETE FROM client_assertions WHERE expires_at < $1", now
         )
         done = await self._database.pool.execute(
-            "INSERT INTO client_assertions (client_id, digest, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO client_assertions (client_id, digest, expires_at)"
+            " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             client_id,
             digest,
             expires_at,
@@ -132,7 +145,8 @@ class Clients:
 
 
 _SELECT = """
-SELECT id, municipalities, scopes, secret_digest, old_secret_digest, old_secret_until, public_keys, created_at, revoked_at, used_at
+SELECT id, municipalities, scopes, secret_digest, old_secret_digest, old_secret_until, public_keys,
+    created_at, revoked_at, used_at
 FROM clients
 """
 

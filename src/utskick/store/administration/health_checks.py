@@ -1,4 +1,4 @@
-"""What a look at the service reads of its database, on a connection that cannot write."""
+"""What ``utskick check`` reads of the database, on a connection that cannot write."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from utskick.store.crypto.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """``key``: the name of the settings' key; ``older``: how many of the vault's keys only older
-    ones wrap."""
+    """The settings' keys.
+
+    ``key``: the name of the first. ``older``: how many data keys only others wrap.
+    """
 
     key: str
     older: int
@@ -25,30 +27,35 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SigningKeyState:
-    """A signing key of the embedded issuer. ``locked``: its private half does not open; told only
-    where the vault was opened."""
+    """A signing key of the embedded issuer.
+
+    ``locked``: its private half cannot be decrypted; known only where the vault was opened.
+    """
 
     signs_from: datetime
     locked: bool
 
 
 class DatabaseInspection:
-    """``connection``: to a database whose schema is this release's, in a session that is
-    read-only."""
+    """Reads a database of this release's schema.
+
+    ``connection``: a read-only session.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._vault: Vault | None = None
 
     async def is_sealed(self) -> bool:
-        """Whether there are keys of the vault: without the one that wraps them nobody can read what
-        was said."""
+        """Return whether there are data keys: without the key that wraps them nothing opens."""
         return bool(await VaultKeys(self._connection).of_people())
 
-    async def open(self, safe: Cipher) -> Opened | None:
-        """None: something has to be written first, as the service does when it starts. Raises
-        ``Locked``."""
-        vault = Vault(safe)
+    async def open(self, cipher: Cipher) -> Opened | None:
+        """Open the vault. Raises ``Locked``.
+
+        None: something has to be written first, as the service does when it starts.
+        """
+        vault = Vault(cipher)
         try:
             await vault.open_with(self._connection)
         except asyncpg.ReadOnlySQLTransactionError:
@@ -57,7 +64,7 @@ class DatabaseInspection:
         return Opened(vault.ring[0], len(await vault.rows.unwrapped_by(vault.ring[0])))
 
     async def signers(self) -> list[SigningKeyState]:
-        """In the order in which they sign."""
+        """Return the signing keys in the order in which they sign."""
         rows = await self._connection.fetch(
             "SELECT sealed, signs_from FROM signing_keys ORDER BY signs_from, id"
         )
@@ -66,17 +73,17 @@ class DatabaseInspection:
     def _is_locked(self, sealed: bytes) -> bool:
         try:
             if self._vault is not None:
-                self._vault.unlock("", sealed)
+                self._vault.decrypt("", sealed)
         except Locked:
             return True
         return False
 
     async def units(self) -> Rows:
-        """What is configured for units. Nothing where the vault was not opened."""
+        """Return the configuration of units. Empty where the vault was not opened."""
         return await read_all(self._connection, self._vault) if self._vault is not None else Rows()
 
     async def clients(self) -> list[str]:
-        """Those that may fetch tokens."""
+        """Return the clients that may fetch tokens."""
         rows = await self._connection.fetch(
             "SELECT id FROM clients WHERE revoked_at IS NULL ORDER BY id"
         )

@@ -1,4 +1,4 @@
-"""The statements of upkeep: who works, what is stuck, what may go."""
+"""Statements of maintenance: workers, lost jobs, and what has expired."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from uuid import UUID
 
 from utskick.domain.channel import Priority
 from utskick.domain.ids import first_id_at
+from utskick.domain.status import PENDING
 from utskick.store import queue as jobs
 from utskick.store.database import Database
+from utskick.store.transitions import listed
 
 
-class UpkeepRows:
-    """Each method is one statement or one transaction; all may be repeated."""
+class MaintenanceRows:
+    """Writer for maintenance. Each method is one transaction; all may be repeated."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +25,8 @@ class UpkeepRows:
     ) -> None:
         await self._database.pool.execute(
             """
-            INSERT INTO workers (id, host, pid, channels, started_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)
+            INSERT INTO workers (id, host, pid, channels, started_at, seen_at)
+                VALUES ($1, $2, $3, $4, $5, $5)
             ON CONFLICT (id) DO UPDATE SET seen_at = $5
             """,
             worker_id,
@@ -37,7 +40,7 @@ class UpkeepRows:
         await self._database.pool.execute("DELETE FROM workers WHERE id = $1", worker_id)
 
     async def workers(self, since: datetime) -> int:
-        """How many have been seen since; those not seen for a day are struck off."""
+        """Return how many workers were seen since; those not seen for a day are removed."""
         await self._database.pool.execute(
             "DELETE FROM workers WHERE seen_at < $1", since - timedelta(days=1)
         )
@@ -48,27 +51,27 @@ class UpkeepRows:
         )
 
     async def rescue(self, oldest: datetime, now: datetime, limit: int = 1000) -> int:
-        """Deliveries that ought to be on their way and have no job: give them one. Returns how
-        many; more than 0 is a bug.
+        """Enqueue pending deliveries that have no job.
 
-        ``oldest``: how far back to look, by the time in the ids.
+        Returns how many; more than 0 is a bug. ``oldest``: how far back to search, by the time in
+        the ids.
         """
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
-                """
+                f"""
                 WITH lost AS (
                     SELECT uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8') AS payload
                     FROM deliveries d
-                    WHERE d.id >= $1 AND d.status IN ('queued', 'deferred', 'sending')
+                    WHERE d.id >= $1 AND d.status IN {listed(PENDING)}
                         AND d.updated_at < $2
                     EXCEPT SELECT payload FROM pgqueuer)
                 SELECT d.id, d.municipality_id, d.channel, d.priority FROM deliveries d
                 WHERE d.id = ANY(ARRAY(
                         SELECT encode(substring(payload FROM 1 FOR 16), 'hex')::uuid FROM lost
                         ORDER BY payload LIMIT $3))
-                    AND d.status IN ('queued', 'deferred', 'sending') AND d.updated_at < $2
+                    AND d.status IN {listed(PENDING)} AND d.updated_at < $2
                 ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
-                """,
+                """,  # noqa: S608
                 first_id_at(oldest),
                 now - timedelta(minutes=10),
                 limit,

@@ -1,4 +1,4 @@
-"""The keys that the embedded issuer signs with: shared by all processes, private halves sealed."""
+"""Signing keys of the embedded issuer: shared by all processes, private halves encrypted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from utskick.store.database import Database
 
-_LOCK: Final = 7_318_302_583  # any number of ours: two processes must not make the next key at once
+# any number of this application's: two processes must not make the next key at once
+_LOCK: Final = 7_318_302_583
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """``private``: PKCS#8; ``public``: a JWK. ``signs_from``: until then it is only published."""
+    """A key.
+
+    ``private``: PKCS#8. ``public``: a JWK. ``signs_from``: until then it is only published.
+    """
 
     id: str
     private: bytes
@@ -23,42 +27,43 @@ class SigningKey:
     signs_from: datetime
 
 
-#: Keys that there are → (keys to add, ids of those to remove).
+#: Present keys → (keys to add, ids of those to remove).
 Plan = Callable[[Sequence[SigningKey]], tuple[Sequence[SigningKey], Sequence[str]]]
 
 
 class SigningKeys:
-    """They belong to the service, not to a municipality."""
+    """Reader and writer of signing keys. They belong to the service, not to a municipality."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def listed(self) -> list[SigningKey]:
-        """In the order in which they sign. Raises ``Locked``."""
+        """Return the keys in the order in which they sign. Raises ``Locked``."""
         rows = await self._database.pool.fetch(_SELECT)
         return [self._key(row) for row in rows]
 
     async def replan(self, plan: Plan) -> list[SigningKey]:
-        """Carry out a plan, one process at a time; returns the keys that there are then."""
+        """Carry out a plan, one process at a time. Returns the keys after it."""
         async with self._database.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            added, gone = plan([self._key(row) for row in await connection.fetch(_SELECT)])
+            added, removed = plan([self._key(row) for row in await connection.fetch(_SELECT)])
             for key in added:
                 await connection.execute(
-                    "INSERT INTO signing_keys (id, sealed, public, created_at, signs_from) VALUES ($1, $2, $3, $4, $5)",
+                    "INSERT INTO signing_keys (id, sealed, public, created_at, signs_from) VALUES "
+                    "($1, $2, $3, $4, $5)",
                     key.id,
-                    self._database.vault.lock("", key.private),
+                    self._database.vault.encrypt("", key.private),
                     key.public,
                     key.created_at,
                     key.signs_from,
                 )
             await connection.execute(
-                "DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(gone)
+                "DELETE FROM signing_keys WHERE id = ANY($1::text[])", list(removed)
             )
             return [self._key(row) for row in await connection.fetch(_SELECT)]
 
     def _key(self, row: Any) -> SigningKey:
-        private = self._database.vault.unlock("", row["sealed"])
+        private = self._database.vault.decrypt("", row["sealed"])
         return SigningKey(row["id"], private, row["public"], row["created_at"], row["signs_from"])
 
 

@@ -1,5 +1,7 @@
-"""The safe: what is sealed at rest, and how it is found again without being opened. One master key,
-a key of its own for every use."""
+"""Encryption at rest with keyed hashes for lookup, from one or several master keys.
+
+For every municipality and purpose a key of its own is derived.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ _FOUND: Final = 24
 
 
 class Locked(DatabaseFault):
-    """Something was sealed with a key that is not in the settings, or has been changed on disk."""
+    """A value is encrypted with a key that is not in the settings, or was changed on disk."""
 
     code = "locked"
 
 
-class _Uses:
-    """The keys that one master key comes to, by municipality and purpose (RFC 5869)."""
+class _DerivedKeys:
+    """The keys that are derived from one master key, by municipality and purpose (RFC 5869)."""
 
     def __init__(self, master: bytes) -> None:
         self.master = master
@@ -63,37 +65,32 @@ class _Uses:
 
 
 class Cipher:
-    """AES-256-GCM to lock, HMAC-SHA256 to find. ``keys``: of 32 bytes each; the first locks, all of
-    them unlock and find.
+    """AES-256-GCM to encrypt, HMAC-SHA256 to find.
 
-    What is sealed for one municipality and purpose opens for no other. On disk: key id (1 byte),
-    nonce (12), ciphertext with its tag.
+    ``keys``: of 32 bytes each; the first encrypts, all of them decrypt and find. What is encrypted
+    for one municipality and purpose decrypts for no other. On disk: key id (1 byte), nonce (12),
+    ciphertext with its tag.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != KEY for key in keys):
-            raise ValueError(f"a safe needs keys of {KEY} bytes")
-        self._keys = tuple(_Uses(key) for key in dict.fromkeys(keys))
+            raise ValueError(f"a cipher needs keys of {KEY} bytes")
+        self._keys = tuple(_DerivedKeys(key) for key in dict.fromkeys(keys))
 
     def __repr__(self) -> str:
-        return "Safe(…)"
+        return "Cipher(…)"
 
     @property
     def apart(self) -> dict[str, Cipher]:
-        """A safe of each key alone, by a name that tells nothing of the key; the one that locks
-        first."""
+        """A cipher of each key alone, by a name that reveals nothing of the key."""
         return {key.name: Cipher([key.master]) for key in self._keys}
 
-    @property
-    def keys(self) -> tuple[bytes, ...]:
-        return tuple(key.master for key in self._keys)
-
-    def lock(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
+    def encrypt(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
         first, nonce = self._keys[0], os.urandom(_NONCE)
         return first.id + nonce + first.cipher(municipality_id, purpose).encrypt(nonce, plain, None)
 
-    def unlock(self, municipality_id: str, purpose: str, sealed: bytes) -> bytes:
-        """Raises ``Locked``."""
+    def decrypt(self, municipality_id: str, purpose: str, sealed: bytes) -> bytes:
+        """Decrypt a value. Raises ``Locked``."""
         if len(sealed) > _NONCE + _TAG:
             nonce, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
             for key in self._keys:
@@ -105,18 +102,18 @@ class Cipher:
                     except InvalidTag:
                         continue
         raise Locked(
-            "data on disk was sealed with a key that the settings do not have, or has been changed: "
-            "add the key that it was sealed with to vault.old_keys"
+            "data on disk is encrypted with a key that the settings do not have, or was changed: "
+            "add that key to vault.old_keys"
         )
 
     def find(self, municipality_id: str, purpose: str, value: str) -> bytes:
-        """24 bytes under which a value is written down, by the first key."""
+        """Return the keyed hash (24 bytes) that a value is found by, of the first key."""
         return _found(self._keys[0], municipality_id, purpose, value)
 
     def finds(self, municipality_id: str, purpose: str, value: str) -> list[bytes]:
-        """All under which it may have been written down: by the first key, and by older ones."""
+        """Return all hashes that a value may be found by: of the first key, and of older ones."""
         return [_found(key, municipality_id, purpose, value) for key in self._keys]
 
 
-def _found(key: _Uses, municipality_id: str, purpose: str, value: str) -> bytes:
+def _found(key: _DerivedKeys, municipality_id: str, purpose: str, value: str) -> bytes:
     return hmac.digest(key.hash(municipality_id, purpose), value.encode(), hashlib.sha256)[:_FOUND]

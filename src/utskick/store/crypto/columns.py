@@ -1,9 +1,8 @@
-"""How a value stands sealed on disk: under the key of its municipality and month, or, a file, under
-a key of its own.
+"""Encrypted columns: values under the key of their month, files under keys of their own.
 
-AES-256-GCM with 96 random bits for each value: a key may seal 2^32 of them (NIST SP 800-38D section
-8.3). A delivery seals some five, so that a municipality would have to send 800 million messages in
-a month.
+AES-256-GCM with 96 random bits for each value: a key may encrypt 2^32 of them (NIST SP 800-38D
+section 8.3). A delivery has some five, so that a municipality would have to send 800 million
+messages in a month.
 """
 
 from __future__ import annotations
@@ -20,22 +19,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from utskick.domain.month import Month, written
 from utskick.store.crypto.cipher import Locked
 
-#: The first byte of a sealed value: no text in UTF-8 begins with it (RFC 3629 section 3), so that
-#: what was written plain is known.
+#: The first byte of an encrypted value. No text in UTF-8 begins with it (RFC 3629 section 3), so a
+#: value that was written without encryption by mistake is noticed.
 FORM: Final = b"\xf8"
 _MONTH: Final = slice(1, 4)
 _NONCE: Final = slice(4, 16)
 _TAG: Final = 16
 
-#: Plain bytes of a piece of a file, and what they come to. Another size needs another ``file key``:
-#: no nonce may come twice.
+#: Plaintext bytes of a piece of a file, and its encrypted bytes. Another size needs another ``file
+#: key``: no nonce may be used twice.
 CHUNK: Final = 262_144
 SEALED_CHUNK: Final = CHUNK + _TAG
 
 
 class Column(StrEnum):
-    """What kind of value it is: it opens as nothing else. On disk for good: a word of these is
-    never changed."""
+    """The kind of a value, bound to it: it decrypts as nothing else.
+
+    Stored for good: a word of these is never changed.
+    """
 
     CONTENT = "content"
     FILES = "files"
@@ -46,13 +47,18 @@ class Column(StrEnum):
     RECORDED = "recorded"
 
 
-def month_in(value: bytes) -> Month | None:
-    """The month that a sealed value names; None: it was written plain."""
-    return Month(int.from_bytes(value[_MONTH], "big")) if value[:1] == FORM else None
+def month_of_value(value: bytes) -> Month:
+    """Return the month whose key encrypted a value. Raises ``Locked`` where it is not encrypted."""
+    if value[:1] != FORM:
+        raise Locked("a value on disk is not encrypted: it has been changed on disk")
+    return Month(int.from_bytes(value[_MONTH], "big"))
 
 
 class MonthKey:
-    """On disk: the form (1 byte), the month (3), the nonce (12), ciphertext with its tag."""
+    """The key of a month.
+
+    On disk: the form (1 byte), the month (3), the nonce (12), ciphertext with its tag.
+    """
 
     def __init__(self, municipality_id: str, month: Month, key: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -66,17 +72,18 @@ class MonthKey:
     def __repr__(self) -> str:
         return f"MonthKey({written(self._month)})"
 
-    def seal(self, column: Column, plain: bytes) -> bytes:
+    def encrypt(self, column: Column, plain: bytes) -> bytes:
         nonce = os.urandom(12)
         return self._head + nonce + self._cipher.encrypt(nonce, plain, self._bound[column])
 
-    def open(self, column: Column, sealed: bytes) -> bytes:
-        """Raises ``Locked``."""
+    def decrypt(self, column: Column, sealed: bytes) -> bytes:
+        """Decrypt a value. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], self._bound[column])
         except (InvalidTag, ValueError):
             raise Locked(
-                f"a value of {written(self._month)} cannot be opened: it has been changed on disk, or was copied there"
+                f"a value of {written(self._month)} cannot be opened: it has been changed on disk, "
+                "or was copied there"
             ) from None
 
 
@@ -85,8 +92,11 @@ def _bound(head: bytes, *words: bytes) -> bytes:
 
 
 class LastingKey:
-    """A municipality's key that outlives the months: by it parties and files are found without
-    being opened, and files get theirs."""
+    """A municipality's key that does not end with a month.
+
+    Parties and files are found by it without being decrypted, and the keys of files are derived
+    from it.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._party, self._file, self._file_key, self._request = (
@@ -98,15 +108,15 @@ class LastingKey:
         return "LastingKey(…)"
 
     def party(self, party_id: str) -> bytes:
-        """16 bytes; the letter case of a party id does not matter (contract Q1)."""
+        """Return the hash (16 bytes) of a party; letter case does not matter (contract Q1)."""
         return hmac.digest(self._party, party_id.lower().encode(), hashlib.sha256)[:16]
 
     def file(self, digest: bytes) -> bytes:
-        """32 bytes under which a file stands, of its SHA-256."""
+        """Return the hash (32 bytes) that a file is stored under, from its SHA-256."""
         return hmac.digest(self._file, digest, hashlib.sha256)
 
     def request(self, digest: bytes) -> bytes:
-        """32 bytes by which a request is known again, of its SHA-256."""
+        """Return the hash (32 bytes) that a request is recognised by, from its SHA-256."""
         return hmac.digest(self._request, digest, hashlib.sha256)
 
     def file_key(self, digest: bytes, size: int) -> FileKey:
@@ -114,12 +124,12 @@ class LastingKey:
 
 
 class FileKey:
-    """Of one file of ``size`` bytes, by its SHA-256: who has read a message that refers to it can
-    open it, and nobody else.
+    """The key of one file of ``size`` bytes, derived from its SHA-256.
 
-    It is sealed in pieces of ``CHUNK`` bytes, each opened alone. A key seals one file, always the
-    same way: the number of the piece is its nonce. The size is bound to every piece, so that none
-    can be left out, moved or taken from the end.
+    Who has read a message that refers to the file can decrypt it, and nobody else. It is encrypted
+    in pieces of ``CHUNK`` bytes, each decrypted alone. A key encrypts one file, always the same
+    way: the number of the piece is its nonce. The size is bound to every piece, so that none can be
+    left out, moved or cut off.
     """
 
     def __init__(self, key: bytes, size: int) -> None:
@@ -127,11 +137,11 @@ class FileKey:
         self._size = size.to_bytes(8, "big")
         self.pieces: int = max(1, -(-size // CHUNK))
 
-    def seal(self, number: int, piece: bytes | memoryview) -> bytes:
+    def encrypt(self, number: int, piece: bytes | memoryview) -> bytes:
         return self._cipher.encrypt(number.to_bytes(12, "big"), piece, self._size)
 
-    def open(self, number: int, sealed: bytes | memoryview) -> bytes:
-        """Raises ``Locked``."""
+    def decrypt(self, number: int, sealed: bytes | memoryview) -> bytes:
+        """Decrypt a piece. Raises ``Locked``."""
         try:
             return self._cipher.decrypt(number.to_bytes(12, "big"), sealed, self._size)
         except (InvalidTag, ValueError):
@@ -141,5 +151,5 @@ class FileKey:
 
 
 def sealed_values(row: Any) -> list[bytes]:
-    """Those of a row's values that name a month."""
+    """Return the values of a row that are encrypted with a month's key."""
     return [value for value in row.values() if type(value) is bytes and value[:1] == FORM]

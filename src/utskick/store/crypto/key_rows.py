@@ -1,5 +1,7 @@
-"""The keys of the vault as rows: each made once, wrapped by every key of the settings, and never
-made anew after it was destroyed."""
+"""Data keys as rows.
+
+Each is made once, wrapped by every key of the settings, and never made anew after it was destroyed.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,23 @@ from typing import Any, Final
 import asyncpg
 
 #: (municipality, period)
-Place = tuple[str, str]
+KeyPlace = tuple[str, str]
 
 #: The period of a municipality's lasting key.
 INDEX: Final = "index"
-#: How the periods of the directory's keys begin; they are of municipality "".
+#: Prefix of the periods of the directory's keys, which are of municipality "".
 PEOPLE: Final = "people-"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """``wraps``: the key, wrapped, by the name of the settings' key that wraps it; none where it
-    was destroyed."""
+    """A data key.
 
-    place: Place
+    ``wraps``: the wrapped key, by the name of the settings' key that wraps it; empty where it was
+    destroyed.
+    """
+
+    place: KeyPlace
     created: datetime
     destroyed: datetime | None
     wraps: Mapping[str, bytes] = field(default_factory=dict)
@@ -38,15 +43,19 @@ _SELECT: Final = """
 
 
 class VaultKeys:
-    """Every statement is a transaction of its own: a key that seals anything is on disk before."""
+    """Reader and writer of data keys.
+
+    Every statement is a transaction of its own: a key that encrypts anything is on disk before.
+    """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def some(self, places: Collection[Place]) -> list[KeyRow]:
-        """Those that exist."""
+    async def some(self, places: Collection[KeyPlace]) -> list[KeyRow]:
+        """Return those of these places that exist."""
         rows = await self._pool.fetch(
-            f"{_SELECT} JOIN unnest($1::text[], $2::text[]) AS p(municipality_id, period) USING (municipality_id, period)",
+            f"{_SELECT} JOIN unnest($1::text[], $2::text[]) AS p(municipality_id, period) USING "
+            "(municipality_id, period)",
             [municipality_id for municipality_id, _ in places],
             [period for _, period in places],
         )
@@ -60,39 +69,42 @@ class VaultKeys:
         )
 
     async def all(self) -> list[KeyRow]:
-        """By municipality and period."""
+        """Return all keys, by municipality and period."""
         return _key_rows(
             await self._pool.fetch(f"{_SELECT} ORDER BY municipality_id, period, wrapped_by")
         )
 
     async def check(self) -> bytes | None:
-        """What was sealed when the database was opened last; None: it is new."""
+        """Return the check value that the directory's key encrypted; None: the database is new."""
         found: bytes | None = await self._pool.fetchval("SELECT sealed FROM vault_check")
         return found
 
     async def set_check(self, sealed: bytes) -> None:
         await self._pool.execute(
-            "INSERT INTO vault_check (one, sealed) VALUES (true, $1) ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
+            "INSERT INTO vault_check (one, sealed) VALUES (true, $1)"
+            " ON CONFLICT (one) DO UPDATE SET sealed = excluded.sealed",
             sealed,
         )
 
-    async def make(self, place: Place, wraps: Mapping[str, bytes]) -> None:
-        """Of several that make it at once the first one has; the others read that."""
+    async def make(self, place: KeyPlace, wraps: Mapping[str, bytes]) -> None:
+        """Add a key. Where several processes add it at once, the first one counts."""
         await self._pool.execute(
             """
             WITH made AS (
-                INSERT INTO vault_keys (municipality_id, period, created_at) VALUES ($1, $2, now()) ON CONFLICT DO NOTHING
+                INSERT INTO vault_keys (municipality_id, period, created_at)
+                    VALUES ($1, $2, now()) ON CONFLICT DO NOTHING
                 RETURNING municipality_id, period)
             INSERT INTO vault_wraps (municipality_id, period, wrapped_by, wrapped)
-            SELECT municipality_id, period, w.* FROM made CROSS JOIN unnest($3::text[], $4::bytea[]) AS w
+            SELECT municipality_id, period, w.* FROM made
+                CROSS JOIN unnest($3::text[], $4::bytea[]) AS w
             """,
             *place,
             list(wraps),
             list(wraps.values()),
         )
 
-    async def wrap(self, place: Place, wrapped_by: str, wrapped: bytes) -> None:
-        """Once more, by another key of the settings; unless it has been destroyed meanwhile."""
+    async def wrap(self, place: KeyPlace, wrapped_by: str, wrapped: bytes) -> None:
+        """Wrap a key by another key of the settings, unless it has been destroyed meanwhile."""
         await self._pool.execute(
             """
             INSERT INTO vault_wraps (municipality_id, period, wrapped_by, wrapped)
@@ -106,37 +118,43 @@ class VaultKeys:
         )
 
     async def unwrapped_by(self, name: str) -> list[KeyRow]:
-        """Those that this key of the settings does not wrap."""
+        """Return the keys that this key of the settings does not wrap."""
         rows = await self._pool.fetch(
             f"""
             {_SELECT} WHERE k.destroyed_at IS NULL AND NOT EXISTS (
-                SELECT FROM vault_wraps o WHERE o.municipality_id = k.municipality_id AND o.period = k.period AND o.wrapped_by = $1)
+                SELECT FROM vault_wraps o WHERE o.municipality_id = k.municipality_id
+                    AND o.period = k.period AND o.wrapped_by = $1)
             """,
             name,
         )
         return _key_rows(rows)
 
     async def keep_only(self, name: str) -> int:
-        """Take away what other keys wrap, where this one does too. Returns how many."""
+        """Remove what other keys wrap, where this one does too. Returns how many."""
         done = await self._pool.execute(
             """
             DELETE FROM vault_wraps w USING vault_wraps o
-            WHERE w.wrapped_by <> $1 AND o.wrapped_by = $1 AND o.municipality_id = w.municipality_id AND o.period = w.period
+            WHERE w.wrapped_by <> $1 AND o.wrapped_by = $1
+                AND o.municipality_id = w.municipality_id AND o.period = w.period
             """,
             name,
         )
         await self.clear()
         return int(done.split()[-1])
 
-    async def destroy(self, connection: Any, place: Place) -> bool:
-        """For ever, inside the caller's transaction, after which ``clear`` must follow. False:
-        there was none, or it had been."""
+    async def destroy(self, connection: Any, place: KeyPlace) -> bool:
+        """Destroy a key for good, inside the caller's transaction; ``clear`` must follow.
+
+        False: there was none, or it had been destroyed.
+        """
         done = await connection.fetchval(
             """
             WITH k AS (
-                UPDATE vault_keys SET destroyed_at = now() WHERE municipality_id = $1 AND period = $2 AND destroyed_at IS NULL
+                UPDATE vault_keys SET destroyed_at = now() WHERE municipality_id = $1
+                    AND period = $2 AND destroyed_at IS NULL
                 RETURNING municipality_id, period),
-            w AS (DELETE FROM vault_wraps w USING k WHERE w.municipality_id = k.municipality_id AND w.period = k.period)
+            w AS (DELETE FROM vault_wraps w USING k WHERE w.municipality_id = k.municipality_id
+                AND w.period = k.period)
             SELECT true FROM k
             """,
             *place,
@@ -144,14 +162,13 @@ class VaultKeys:
         return bool(done)
 
     async def clear(self) -> None:
-        """A deleted row stays in its page until something is written over it: the table is written
-        anew."""
+        """Rewrite the table: a deleted row stays in its page until it is overwritten."""
         await self._pool.execute("VACUUM (FULL) vault_wraps")
 
 
 def _key_rows(rows: Collection[Any]) -> list[KeyRow]:
-    wraps: defaultdict[Place, dict[str, bytes]] = defaultdict(dict)
-    found: dict[Place, KeyRow] = {}
+    wraps: defaultdict[KeyPlace, dict[str, bytes]] = defaultdict(dict)
+    found: dict[KeyPlace, KeyRow] = {}
     for row in rows:
         place = row["municipality_id"], row["period"]
         found[place] = KeyRow(place, row["created_at"], row["destroyed_at"], wraps[place])

@@ -1,5 +1,7 @@
-"""Where the settings' key comes from: themselves, a file, a command, or, beside an embedded
-database, a file that is made once."""
+"""Sources of the settings' key: the settings, a file, a command, or the data folder.
+
+The data folder is that of an embedded database; its key is made once.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,19 @@ from utskick.store.crypto.cipher import KEY, Cipher
 
 FILE: Final = "vault.key"
 _ADVICE: Final = "`utskick vault new-key` prints a new one"
-#: Seconds that a command may take to tell the key.
+#: Seconds that a command may take to print the key.
 _PATIENCE: Final = 30.0
 
 
 def new_key() -> str:
-    """A master key as the settings hold it: 32 random bytes in base64."""
+    """Return a new master key as the settings hold it: 32 random bytes in base64."""
     return b64encode(secrets.token_bytes(KEY)).decode("ascii")
 
 
-def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
-    """``folder``: the data folder where the database is the embedded one, None where it is not.
-    Raises ``SettingsFault``.
+def cipher_of(section: VaultSection, folder: Path | None, *, patience: float = _PATIENCE) -> Cipher:
+    """Read the keys of the settings. Raises ``SettingsFault``.
 
+    ``folder``: the data folder where the database is the embedded one, None where it is not.
     ``patience``: seconds that a command may take.
     """
     old = [_read(key.get_secret_value(), "vault.old_keys") for key in section.old_keys]
@@ -46,8 +48,10 @@ def safe_of(section: VaultSection, folder: Path | None, *, patience: float = _PA
         first = _of_folder(folder / FILE)
     else:
         raise SettingsFault(
-            f"personal data is sealed in the database, and there is no key: set vault.key, vault.key_file or vault.key_command; {_ADVICE}. "
-            "Every process needs the same one, and without it the data cannot be read: keep a copy apart from the database's backup"
+            "personal data is encrypted in the database, and there is no key: set vault.key, "
+            f"vault.key_file or vault.key_command; {_ADVICE}. "
+            "Every process needs the same one, and without it the data cannot be read: keep a copy "
+            "apart from the database's backup"
         )
     return Cipher([first, *old])
 
@@ -67,35 +71,40 @@ def _of_file(path: Path) -> bytes:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsFault(
-            f"the key file {path} cannot be read: {getattr(fault, 'strerror', None) or 'it is not text'}"
+            f"the key file {path} cannot be read: "
+            f"{getattr(fault, 'strerror', None) or 'it is not text'}"
         ) from None
     return _read(text, str(path))
 
 
 def _of_command(command: Sequence[str], patience: float) -> bytes:
-    """What it says on its error output may hold anything, and is not repeated."""
+    """Run the command. Its error output may hold anything, and is not repeated."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, check=False
         )
     except subprocess.TimeoutExpired:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} told no key within {patience:g} s"
+            f"vault.key_command: {command[0]} printed no key within {patience:g} s"
         ) from None
     except (OSError, ValueError) as fault:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} cannot be run: {getattr(fault, 'strerror', None) or fault}"
+            f"vault.key_command: {command[0]} cannot be run: "
+            f"{getattr(fault, 'strerror', None) or fault}"
         ) from None
     if done.returncode != 0:
         raise SettingsFault(
-            f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by hand to see why"
+            f"vault.key_command: {command[0]} ended with exit status {done.returncode}; run it by "
+            "hand to see why"
         )
     return _read(done.stdout.decode("ascii", "replace"), "what vault.key_command prints")
 
 
 def _of_folder(path: Path) -> bytes:
-    """Several processes may start at once: the file appears whole, and whoever is first has made
-    it."""
+    """Read the key of the data folder, made where there is none.
+
+    Several processes may start at once: the file appears complete, and the first one counts.
+    """
     with suppress(FileNotFoundError):
         path.lstat()
         return _of_file(path)
@@ -114,13 +123,13 @@ def _of_folder(path: Path) -> bytes:
         _sync(path.parent)
     except OSError as fault:
         raise SettingsFault(
-            f"no key could be made at {path}: {fault.strerror}; set vault.key or one of its kin"
+            f"no key could be made at {path}: {fault.strerror}; set vault.key, vault.key_file or vault.key_command"
         ) from fault
     return _of_file(path)
 
 
 def _sync(folder: Path) -> None:
-    """A file's name is on disk when its folder is (fsync(2))."""
+    """Write a folder to disk, and with it the names of its files (fsync(2))."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -1,15 +1,13 @@
-"""The one seam through which contents, destinations and addresses pass on their way to and from
-disk.
+"""The vault: contents, destinations and addresses are encrypted and decrypted here.
 
-The keys of the settings wrap the vault's own, which stand in the database: one for each
-municipality and month, by which what was said is sealed; one for each municipality that lasts, by
-which parties and files are found; one for the directory and other lasting secrets.
+The keys of the settings wrap the data keys, which are in the database: one for each municipality
+and month, for contents; one for each municipality that lasts, for finding parties and files; one
+for the directory and other lasting secrets.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from time import monotonic
@@ -20,27 +18,32 @@ import asyncpg
 from utskick.domain.errors import Erased
 from utskick.domain.month import Month, written
 from utskick.store.crypto.cipher import KEY, Cipher, Locked
-from utskick.store.crypto.columns import Column, LastingKey, MonthKey, month_in, sealed_values
-from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyRow, Place, VaultKeys
+from utskick.store.crypto.columns import (
+    Column,
+    LastingKey,
+    MonthKey,
+    month_of_value,
+    sealed_values,
+)
+from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyPlace, KeyRow, VaultKeys
 
 _LASTING: Final = "delivery"
-#: What was locked by a key of the settings itself before there were months.
-_ONCE_LOCKED: Final = (Column.FROZEN, Column.SECRET)
-#: Seconds after which a key is looked at again: one that another process destroyed is forgotten
-#: then.
+#: The place of the key that encrypts the directory and lasting secrets.
+_DIRECTORY: Final[KeyPlace] = ("", f"{PEOPLE}0")
+#: Seconds after which a key is fetched again, so that one destroyed by another process is noticed.
 _TRUSTED: Final = 60.0
 
 
 class Vault:
-    """``safe``: of the settings' keys. Keys are fetched by ``ready`` and ``at_hand``; to seal and
-    open is then a matter of memory.
+    """Encrypts and decrypts with keys in memory, which ``ready`` and ``at_hand`` fetch.
 
-    ``lock`` and ``unlock`` are for what outlives a month: webhooks and their secrets.
+    ``cipher``: the keys of the settings. ``encrypt`` and ``decrypt`` are for what outlives a month:
+    webhooks and their secrets.
     """
 
-    def __init__(self, safe: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
-        self._given = safe
-        self._ring: Mapping[str, Cipher] = safe.apart if safe is not None else {}
+    def __init__(self, cipher: Cipher | None = None, *, trusted: float = _TRUSTED) -> None:
+        self._cipher = cipher
+        self._ring: Mapping[str, Cipher] = cipher.apart if cipher is not None else {}
         self._trusted = trusted
         self._rows: VaultKeys | None = None
         self._people: Cipher | None = None
@@ -52,7 +55,7 @@ class Vault:
     @property
     def locks(self) -> bool:
         """Whether this process has a key."""
-        return self._given is not None
+        return self._cipher is not None
 
     @property
     def ring(self) -> tuple[str, ...]:
@@ -68,85 +71,75 @@ class Vault:
         return self._rows
 
     async def open_with(self, pool: asyncpg.Pool) -> None:
-        """The same keys as always: with others, people would be entered anew beside those whom
-        nobody can read any more.
+        """Unwrap the directory's key, made where the database is new. Raises ``Locked``.
 
-        Raises ``Locked``.
+        With another key, people would be entered anew beside those that can no longer be read.
         """
-        rows, given = VaultKeys(pool), self._given
-        assert given is not None, "a vault without a key"
+        rows = VaultKeys(pool)
+        assert self.locks, "a vault without a key"
         check, people = await rows.check(), await rows.of_people()
-        if not any(row.place[1] == f"{PEOPLE}0" for row in people):
-            if (
-                check is not None
-                # from before the vault had keys of its own: what they have sealed opens with them as
-                # ever
-            ):
-                given.unlock("", _LASTING, check)
-            for number, key in enumerate(given.keys if check is not None else (), 1):
-                await rows.make(
-                    ("", f"{PEOPLE}{number}"), self._wraps(("", f"{PEOPLE}{number}"), key)
-                )
-            await rows.make(
-                ("", f"{PEOPLE}0"), self._wraps(("", f"{PEOPLE}0"), secrets.token_bytes(KEY))
-            )
+        if not people:
+            if check is not None:
+                raise Locked("the tables vault_keys and vault_wraps have lost their rows")
+            await rows.make(_DIRECTORY, self._wraps(_DIRECTORY, secrets.token_bytes(KEY)))
             people = await rows.of_people()
         self._people = Cipher([self._unwrapped(row) for row in people])
         self._rows = rows
-        if check is None or not _opens(Cipher(self._people.keys[:1]), check):
-            await rows.set_check(self._people.lock("", _LASTING, b"utskick"))
+        if check is None:
+            await rows.set_check(self._people.encrypt("", _LASTING, b"utskick"))
 
     # -- lasting secrets ----------------------------------------
 
     @property
-    def safe(self) -> Cipher:
-        """What seals the directory's tables."""
+    def directory_cipher(self) -> Cipher:
+        """The cipher of the directory's tables."""
         if self._people is None:
             raise Locked(
                 "this process has no vault key: set vault.key, vault.key_file or vault.key_command"
             )
         return self._people
 
-    def lock(self, municipality_id: str, plain: bytes) -> bytes:
-        return self.safe.lock(municipality_id, _LASTING, plain)
+    def encrypt(self, municipality_id: str, plain: bytes) -> bytes:
+        return self.directory_cipher.encrypt(municipality_id, _LASTING, plain)
 
-    def unlock(self, municipality_id: str, sealed: bytes) -> bytes:
-        """Raises ``Locked``."""
-        return self.safe.unlock(municipality_id, _LASTING, sealed)
+    def decrypt(self, municipality_id: str, sealed: bytes) -> bytes:
+        """Decrypt a lasting secret. Raises ``Locked``."""
+        return self.directory_cipher.decrypt(municipality_id, _LASTING, sealed)
 
     # -- keys at hand ----------------------------------------
 
     async def ready(self, municipality_id: str, *months: Month) -> None:
-        """Before anything is sealed, and never inside a transaction: the keys are at hand, made
-        where there were none."""
+        """Fetch the keys to encrypt with, made where they are missing.
+
+        Never inside a transaction.
+        """
         now, lasts = monotonic(), municipality_id in self._lasting
-        wanted = {
+        missing_keys = {
             (municipality_id, month)
             for month in months
             if self._until.get((municipality_id, month), 0) < now
         }
-        if wanted or not lasts:
-            await self._fetch(wanted, lasting=municipality_id)
+        if missing_keys or not lasts:
+            await self._fetch(missing_keys, lasting=municipality_id)
 
     async def at_hand(self, rows: Iterable[Any]) -> None:
-        """Before rows are opened: the keys that they name. ``rows`` have a ``municipality_id``."""
+        """Fetch the keys that these rows need. ``rows`` have a ``municipality_id``."""
         now = monotonic()
         named = {
-            (row["municipality_id"], month)
+            (row["municipality_id"], month_of_value(value))
             for row in rows
             for value in sealed_values(row)
-            if (month := month_in(value)) is not None
         }
-        wanted = {key for key in named if self._until.get(key, 0) < now}
-        if wanted:
-            await self._fetch(wanted)
+        missing_keys = {key for key in named if self._until.get(key, 0) < now}
+        if missing_keys:
+            await self._fetch(missing_keys)
 
     async def _fetch(
-        self, wanted: Collection[tuple[str, Month]], lasting: str | None = None
+        self, missing_keys: Collection[tuple[str, Month]], lasting: str | None = None
     ) -> None:
-        """``lasting``: the municipality whose keys are made where they are missing."""
-        places: dict[Place, Month | None] = {
-            (municipality_id, written(month)): month for municipality_id, month in wanted
+        """Fetch keys. ``lasting``: the municipality whose keys are made where they are missing."""
+        places: dict[KeyPlace, Month | None] = {
+            (municipality_id, written(month)): month for municipality_id, month in missing_keys
         }
         if lasting is not None and lasting not in self._lasting:
             places[lasting, INDEX] = None
@@ -159,7 +152,7 @@ class Vault:
                 if (month := places[place]) is not None
             ):
                 raise Locked(
-                    "the table vault_keys has lost a key that was there: nothing is sealed until it is restored"
+                    "the table vault_keys has lost a key: nothing is encrypted until it is restored"
                 )
             if lasting is not None and missing:
                 for place in missing:
@@ -178,104 +171,87 @@ class Vault:
             self._months[known] = None
         elif self._months.get(known) is None:
             if not row.wraps.keys() & self._ring.keys():
-                # ``of`` says so where it is needed; it must not keep the others from being opened
+                # ``of`` raises where it is needed; the other keys must open all the same.
                 return
             self._months[known] = MonthKey(municipality_id, month, self._unwrapped(row))
         self._until[known] = monotonic() + self._trusted
 
-    # -- sealing and opening ----------------------------------------
+    # -- encryption and decryption ----------------------------------------
 
     def of(self, municipality_id: str, month: Month) -> MonthKey:
-        """Raises ``Erased`` where it was destroyed, ``Locked`` where it is not at hand."""
+        """Return the key of a month.
+
+        Raises ``Erased`` where it was destroyed, ``Locked`` where it has not been fetched.
+        """
         key = self._months.get((municipality_id, month))
         if key is not None:
             return key
         if (municipality_id, month) in self._months:
             raise Erased(
-                f"what was said in {written(month)} has been erased: the key of that month was destroyed"
+                f"the content of {written(month)} has been erased: the key of that month was "
+                "destroyed"
             )
         raise Locked(
-            f"the vault has no key for {written(month)} that this process can use: add the key that wraps it to vault.old_keys, "
+            f"the vault has no key for {written(month)} that this process can use: add the key "
+            "that wraps it to vault.old_keys, "
             "or restore the tables vault_keys and vault_wraps"
         )
 
     def forget(self, municipality_id: str, month: Month) -> None:
-        """It was destroyed; other processes notice when they look again."""
+        """Mark a key as destroyed; other processes notice when they fetch it again."""
         self._months[municipality_id, month] = None
 
     def is_erased(self, municipality_id: str, month: Month) -> bool:
         return self._months.get((municipality_id, month), True) is None
 
-    def open(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
-        """What was written plain, before there was a key, is returned as it is. Raises ``Erased``
-        or ``Locked``."""
-        month = month_in(sealed)
-        if column in _ONCE_LOCKED and (
-            month is None or (municipality_id, month) not in self._months
-        ):
-            return self.unlock(municipality_id, sealed)
-        return sealed if month is None else self.of(municipality_id, month).open(column, sealed)
+    def decrypt_column(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
+        """Decrypt a value of a column. Raises ``Erased`` or ``Locked``."""
+        return self.of(municipality_id, month_of_value(sealed)).decrypt(column, sealed)
 
     def lasting(self, municipality_id: str) -> LastingKey:
-        """At hand since ``ready``."""
+        """Return a municipality's lasting key, fetched by ``ready``."""
         return self._lasting[municipality_id]
 
     async def index(self, municipality_id: str, party_id: str) -> bytes:
-        """Under which a party is found, and which tells nobody else who it is."""
+        """Return the keyed hash that a party's messages are found by."""
         await self.ready(municipality_id)
         return self.lasting(municipality_id).party(party_id)
-
-    async def indexes(self, municipality_id: str, party_id: str) -> list[bytes]:
-        """All under which a party may have been written down: now, and before there was a key."""
-        return [await self.index(municipality_id, party_id), plain_index(municipality_id, party_id)]
 
     # -- the settings' keys ----------------------------------------
 
     async def rewrap(self) -> int:
-        """Wrap by the first key of the settings what only older ones wrap. Returns how many could
-        not be: no key of ours wraps them."""
-        strange = 0
+        """Wrap by the settings' first key what only older ones wrap.
+
+        Returns how many could not be: no key of the settings wraps them.
+        """
+        foreign = 0
         first = next(iter(self._ring))
         for row in await self.rows.unwrapped_by(first):
             if not row.wraps.keys() & self._ring.keys():
-                strange += 1
+                foreign += 1
                 continue
             key = self._unwrapped(row)
             await self.rows.wrap(
-                row.place, first, self._ring[first].lock(row.place[0], _purpose(row.place), key)
+                row.place, first, self._ring[first].encrypt(row.place[0], _purpose(row.place), key)
             )
-        return strange
+        return foreign
 
-    def _wraps(self, place: Place, key: bytes) -> dict[str, bytes]:
-        """By all of them: a process that has only the old one yet reads what one with both has
-        made."""
+    def _wraps(self, place: KeyPlace, key: bytes) -> dict[str, bytes]:
+        """Wrap a key by all of the settings' keys: processes with any of them can read it."""
         return {
-            name: safe.lock(place[0], _purpose(place), key) for name, safe in self._ring.items()
+            name: cipher.encrypt(place[0], _purpose(place), key)
+            for name, cipher in self._ring.items()
         }
 
     def _unwrapped(self, row: KeyRow) -> bytes:
-        for name, safe in self._ring.items():
+        for name, cipher in self._ring.items():
             if name in row.wraps:
-                return safe.unlock(row.place[0], _purpose(row.place), row.wraps[name])
+                return cipher.decrypt(row.place[0], _purpose(row.place), row.wraps[name])
         raise Locked(
-            "the vault's keys are wrapped by a key that the settings do not have: add it to vault.old_keys"
+            "the vault's keys are wrapped by a key that the settings do not have: add it to "
+            "vault.old_keys"
         )
 
 
-def plain_index(municipality_id: str, party_id: str) -> bytes:
-    """Under which a party was found before the vault had keys; who has the database can try."""
-    return hashlib.blake2b(
-        party_id.lower().encode(), digest_size=16, key=municipality_id.encode()
-    ).digest()
-
-
-def _purpose(place: Place) -> str:
+def _purpose(place: KeyPlace) -> str:
     return f"key {place[1]}"
-
-
-def _opens(safe: Cipher, sealed: bytes) -> bool:
-    try:
-        safe.unlock("", _LASTING, sealed)
-    except Locked:
-        return False
-    return True

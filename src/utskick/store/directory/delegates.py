@@ -1,5 +1,7 @@
-"""Delegates: who is told what another is told, and the filters that say of what. Aliases and values
-are sealed."""
+"""Delegates: who is notified of what another is notified of, and their filters.
+
+Aliases and values are encrypted.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from uuid import UUID
 
 import asyncpg
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.contact_setting import Delegate, Filter, Operator, Rule
+from utskick.store.administration.audit import keep
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.database import Connection, Database
 
@@ -20,8 +24,10 @@ _COLUMNS: Final = "id, principal_id, agent_id, created_at, modified_at"
 
 
 class Delegated(StrEnum):
-    """What became of a new delegate. ``TAKEN``: the two are bound already; ``ORPHAN``: one of them
-    does not exist."""
+    """The result of adding a delegate.
+
+    ``TAKEN``: the two are bound already. ``ORPHAN``: one of them does not exist.
+    """
 
     CREATED = "created"
     TAKEN = "taken"
@@ -29,11 +35,14 @@ class Delegated(StrEnum):
 
 
 class Delegates:
-    """Every statement is bound to a municipality, those on filters and rules too."""
+    """Reader and writer of delegates, filters and rules.
 
-    def __init__(self, database: Database, safe: Cipher) -> None:
+    Every statement is bound to a municipality.
+    """
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
         self._database = database
-        self._safe = safe
+        self._cipher = cipher
 
     # -- reading ----------------------------------------
 
@@ -47,17 +56,18 @@ class Delegates:
     async def find(
         self, municipality_id: str, *, principal_id: UUID | None, agent_id: UUID | None
     ) -> list[Delegate]:
-        """Those of a principal, of an agent, or between the two."""
+        """Return those of a principal, of an agent, or between the two."""
         condition = (
             "($2::uuid IS NULL OR principal_id = $2) AND ($3::uuid IS NULL OR agent_id = $3)"
         )
         return await self._found(municipality_id, condition, principal_id, agent_id)
 
     async def _found(self, municipality_id: str, condition: str, *values: Any) -> list[Delegate]:
-        """Oldest first. ``condition`` is one of those above."""
+        """Return delegates, oldest first. ``condition`` is one of those above."""
         async with self._database.of(municipality_id).acquire() as connection:
             rows = await connection.fetch(
-                f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1 AND {condition} ORDER BY created_at, id",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM delegates WHERE municipality_id = $1"  # noqa: S608
+                f" AND {condition} ORDER BY created_at, id",
                 municipality_id,
                 *values,
             )
@@ -82,12 +92,15 @@ class Delegates:
             return found
         rows = await connection.fetch(
             """
-            SELECT f.id, f.delegate_id, f.alias, f.channel, f.created_at, f.modified_at, r.names, r.operators, r.contents
+            SELECT f.id, f.delegate_id, f.alias, f.channel, f.created_at, f.modified_at, r.names,
+                r.operators, r.contents
             FROM delegate_filters f CROSS JOIN LATERAL (
-                SELECT array_agg(attribute_name ORDER BY position) AS names, array_agg(operator ORDER BY position) AS operators,
+                SELECT array_agg(attribute_name ORDER BY position) AS names,
+                    array_agg(operator ORDER BY position) AS operators,
                     array_agg(attribute_value ORDER BY position) AS contents
                 FROM filter_rules r WHERE r.municipality_id = $1 AND r.filter_id = f.id) AS r
-            WHERE f.municipality_id = $1 AND f.delegate_id = ANY($2::uuid[]) ORDER BY f.created_at, f.id
+            WHERE f.municipality_id = $1 AND f.delegate_id = ANY($2::uuid[])
+                ORDER BY f.created_at, f.id
             """,
             municipality_id,
             delegate_ids,
@@ -98,12 +111,16 @@ class Delegates:
 
     # -- writing ----------------------------------------
 
-    async def create(self, municipality_id: str, delegate: Delegate) -> Delegated:
+    async def create(self, delegate: Delegate, change: AuditEntry) -> Delegated:
+        """Insert a delegate with its filters; nothing is written unless the result is
+        ``CREATED``."""
+        municipality_id = change.municipality_id
         try:
             async with self._database.of(municipality_id).transaction() as connection:
                 await connection.execute(
                     """
-                    INSERT INTO delegates (municipality_id, id, principal_id, agent_id, created_at, modified_at)
+                    INSERT INTO delegates (municipality_id, id, principal_id, agent_id, created_at,
+                        modified_at)
                     VALUES ($1, $2, $3, $4, $5, $6)
                     """,
                     municipality_id,
@@ -115,38 +132,46 @@ class Delegates:
                 )
                 for each in delegate.filters:
                     await self._put(connection, municipality_id, delegate.id, each)
+                await keep(connection, [change])
         except asyncpg.UniqueViolationError:
             return Delegated.TAKEN
         except asyncpg.ForeignKeyViolationError:
             return Delegated.ORPHAN
         return Delegated.CREATED
 
-    async def delete(self, municipality_id: str, delegate_id: UUID) -> bool:
-        """With its filters. False: there was none."""
-        done = await self._database.of(municipality_id).execute(
-            "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2",
-            municipality_id,
-            delegate_id,
-        )
-        return done == "DELETE 1"
+    async def delete(self, delegate_id: UUID, change: AuditEntry) -> bool:
+        """Delete it with its filters. False: there was none."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            done = await connection.execute(
+                "DELETE FROM delegates WHERE municipality_id = $1 AND id = $2",
+                change.municipality_id,
+                delegate_id,
+            )
+            if done != "DELETE 1":
+                return False
+            await keep(connection, [change])
+            return True
 
-    async def put_filter(self, municipality_id: str, delegate_id: UUID, wanted: Filter) -> bool:
-        """A new one is added, one that is there is replaced. False: there is no such delegate."""
+    async def put_filter(self, delegate_id: UUID, new: Filter, change: AuditEntry) -> bool:
+        """Add or replace a filter. False: there is no such delegate."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             touched = await connection.execute(
                 "UPDATE delegates SET modified_at = $3 WHERE municipality_id = $1 AND id = $2",
                 municipality_id,
                 delegate_id,
-                wanted.modified,
+                new.modified,
             )
             if touched != "UPDATE 1":
                 return False
-            await self._put(connection, municipality_id, delegate_id, wanted)
+            await self._put(connection, municipality_id, delegate_id, new)
+            await keep(connection, [change])
             return True
 
-    async def delete_filter(self, municipality_id: str, delegate_id: UUID, filter_id: UUID) -> bool:
-        """The last one takes the delegate with it: without a filter everything would be delegated.
-        False: there was none."""
+    async def delete_filter(self, delegate_id: UUID, filter_id: UUID, change: AuditEntry) -> bool:
+        """Delete a filter; the last one takes the delegate with it, since without a filter
+        everything would be delegated. False: there was none."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             await connection.execute(
                 "SELECT FROM delegates WHERE municipality_id = $1 AND id = $2 FOR UPDATE",
@@ -154,7 +179,8 @@ class Delegates:
                 delegate_id,
             )
             done = await connection.execute(
-                "DELETE FROM delegate_filters WHERE municipality_id = $1 AND delegate_id = $2 AND id = $3",
+                "DELETE FROM delegate_filters WHERE municipality_id = $1"
+                " AND delegate_id = $2 AND id = $3",
                 municipality_id,
                 delegate_id,
                 filter_id,
@@ -164,61 +190,68 @@ class Delegates:
             await connection.execute(
                 """
                 DELETE FROM delegates d WHERE municipality_id = $1 AND id = $2 AND NOT EXISTS
-                    (SELECT FROM delegate_filters f WHERE f.municipality_id = $1 AND f.delegate_id = d.id)
+                    (SELECT FROM delegate_filters f WHERE f.municipality_id = $1
+                        AND f.delegate_id = d.id)
                 """,
                 municipality_id,
                 delegate_id,
             )
+            await keep(connection, [change])
             return True
 
     async def _put(
-        self, connection: Connection, municipality_id: str, delegate_id: UUID, wanted: Filter
+        self, connection: Connection, municipality_id: str, delegate_id: UUID, new: Filter
     ) -> None:
         await connection.execute(
             """
-            INSERT INTO delegate_filters (municipality_id, id, delegate_id, alias, channel, created_at, modified_at)
+            INSERT INTO delegate_filters (municipality_id, id, delegate_id, alias, channel,
+                created_at, modified_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias, channel = excluded.channel,
+            ON CONFLICT (municipality_id, id) DO UPDATE SET alias = excluded.alias,
+                channel = excluded.channel,
                 modified_at = excluded.modified_at
             """,
             municipality_id,
-            wanted.id,
+            new.id,
             delegate_id,
-            self._locked(municipality_id, wanted.alias),
-            wanted.channel,
-            wanted.created,
-            wanted.modified,
+            self._locked(municipality_id, new.alias),
+            new.channel,
+            new.created,
+            new.modified,
         )
         await connection.execute(
             "DELETE FROM filter_rules WHERE municipality_id = $1 AND filter_id = $2",
             municipality_id,
-            wanted.id,
+            new.id,
         )
         await connection.executemany(
             """
-            INSERT INTO filter_rules (municipality_id, filter_id, position, attribute_name, operator, attribute_value)
+            INSERT INTO filter_rules (municipality_id, filter_id, position, attribute_name,
+                operator, attribute_value)
             VALUES ($1, $2, $3, $4, $5, $6)
             """,
             [
                 (
                     municipality_id,
-                    wanted.id,
+                    new.id,
                     n,
                     rule.attribute,
                     rule.operator.value,
                     self._locked(municipality_id, rule.value),
                 )
-                for n, rule in enumerate(wanted.rules)
+                for n, rule in enumerate(new.rules)
             ],
         )
 
     # -- rows ----------------------------------------
 
     def _locked(self, municipality_id: str, text: str | None) -> bytes | None:
-        return None if text is None else self._safe.lock(municipality_id, _PURPOSE, text.encode())
+        return (
+            None if text is None else self._cipher.encrypt(municipality_id, _PURPOSE, text.encode())
+        )
 
     def _unlocked(self, municipality_id: str, sealed: bytes) -> str:
-        return self._safe.unlock(municipality_id, _PURPOSE, sealed).decode()
+        return self._cipher.decrypt(municipality_id, _PURPOSE, sealed).decode()
 
     def _filter(self, municipality_id: str, row: Any) -> Filter:
         alias = self._unlocked(municipality_id, row["alias"]) if row["alias"] is not None else None

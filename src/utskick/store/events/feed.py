@@ -1,5 +1,7 @@
-"""The ordered feed of delivery events: by number of transaction, up to where every transaction has
-ended. So nothing is passed over."""
+"""The ordered feed of delivery events, by number of transaction.
+
+It ends where every transaction has ended, so that no event is missed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from utskick.domain.status import Status
 from utskick.store.database import Database
 from utskick.store.messages.print_batches import HAND_OVER
 
-#: Events that one call looks at: with a filter that matches little, a page may be empty and yet not
+#: Events that one call reads: with a filter that matches little, a page may be empty and yet not
 #: the last.
 LOOK: Final = 20_000
 
@@ -20,16 +22,19 @@ LOOK: Final = 20_000
 #: deliveries there are.
 _FROM: Final = """
     FROM (
-        SELECT * FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
+        SELECT * FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint)
+            AND tx < $4::bigint
         ORDER BY tx, id LIMIT $5::bigint) e
     CROSS JOIN LATERAL (
-        SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type, m.reference, m.origin
+        SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type,
+            m.reference, m.origin
         FROM (SELECT * FROM deliveries WHERE id = e.delivery_id OFFSET 0) d
         CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
         CROSS JOIN LATERAL (
             SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
             OFFSET 0) b
-        WHERE d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL OR m.origin = $7)
+        WHERE d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL
+            OR m.origin = $7)
             AND ($8::text IS NULL OR coalesce(m.client, '') = $8)
         LIMIT 1) d
     WHERE e.status <> 'routed' AND ($9::text[] IS NULL OR coalesce(e.became, e.status) = ANY($9))
@@ -38,11 +43,10 @@ _FROM: Final = """
 
 @dataclass(frozen=True, slots=True)
 class FeedQuery:
-    """What of the feed is asked for: of one municipality, after a position. ``statuses``: none
-    stands for all.
+    """What to read of the feed: one municipality, after a position.
 
-    ``client``: that sent the messages; "" stands for those that were sent without a token, None for
-    whoever sent them.
+    ``statuses``: empty for all. ``client``: that sent the messages; "" for those sent without a
+    token, None for all.
     """
 
     municipality_id: str
@@ -54,8 +58,10 @@ class FeedQuery:
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """``next``: from where to go on. ``more``: there are events behind it already now, seen or not
-    yet looked at."""
+    """A page of events.
+
+    ``next``: the position to go on from. ``more``: there are events behind it already.
+    """
 
     events: tuple[FeedEvent, ...]
     next: Position
@@ -63,23 +69,29 @@ class FeedPage:
 
 
 class Feed:
-    """Reads only. Every statement about events is bound to a municipality. ``look``: events that
-    one call looks at."""
+    """Reader of the feed. Every statement about events is bound to a municipality.
 
-    def __init__(self, database: Database, look: int = LOOK) -> None:
+    ``stride``: events that one call reads.
+    """
+
+    def __init__(self, database: Database, stride: int = LOOK) -> None:
         self._database = database
-        self._look = look
+        self._stride = stride
 
     async def now(self) -> Position:
-        """Behind everything that is complete: what is committed from here on comes after it."""
+        """Return the position behind everything that is complete.
+
+        What is committed from here on comes after it.
+        """
         return Position(await self._database.pool.fetchval("SELECT utskick_complete_tx()"), 0)
 
     async def page(self, window: FeedQuery, limit: int) -> FeedPage:
-        """Up to ``limit`` events, and from where to go on."""
+        """Return up to ``limit`` events, and the position to go on from."""
         end = await self.now()
         rows = await self._database.of(window.municipality_id).fetch(
             f"""
-            SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle, e.reason_code, e.reason, e.provider_code, e.at, d.*
+            SELECT e.tx, e.id, e.delivery_id, coalesce(e.became, e.status) AS lifecycle,
+                e.reason_code, e.reason, e.provider_code, e.at, d.*
             {_FROM} ORDER BY e.tx, e.id LIMIT $10::bigint
             """,
             *self._bounds(window, end),
@@ -92,8 +104,7 @@ class Feed:
         return FeedPage(events, reached or max(window.after, end), more=reached is not None)
 
     async def waiting(self, window: FeedQuery) -> tuple[int, bool]:
-        """How many events there are, and whether there are more behind those that were looked
-        at."""
+        """Return how many events there are, and whether there are more than were counted."""
         end = await self.now()
         count = await self._database.of(window.municipality_id).fetchval(
             f"SELECT count(*) {_FROM}", *self._bounds(window, end)
@@ -108,24 +119,25 @@ class Feed:
             after.tx,
             after.id,
             end.tx,
-            self._look,
+            self._stride,
             HAND_OVER,
             *whose,
             statuses or None,
         )
 
     async def _reached(self, window: FeedQuery, end: Position) -> Position | None:
-        """The last event that a full look comes to; None: it comes to the end before."""
+        """Return the last event of a full read; None: the read came to the end."""
         row = await self._database.of(window.municipality_id).fetchrow(
             """
-            SELECT tx, id FROM events WHERE municipality_id = $1 AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
+            SELECT tx, id FROM events WHERE municipality_id = $1
+                AND (tx, id) > ($2::bigint, $3::bigint) AND tx < $4::bigint
             ORDER BY tx, id OFFSET $5::bigint - 1 LIMIT 1
             """,
             window.municipality_id,
             window.after.tx,
             window.after.id,
             end.tx,
-            self._look,
+            self._stride,
         )
         return Position(row["tx"], row["id"]) if row else None
 

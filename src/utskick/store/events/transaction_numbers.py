@@ -1,5 +1,7 @@
-"""Numbers of transactions after a restore: a new cluster counts from the beginning, and what is new
-would sort before what is old."""
+"""Numbers of transactions after a restore.
+
+A new cluster counts from the beginning, and new events would sort before old ones.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +16,38 @@ from utskick.store.tenant import places
 log = structlog.get_logger(__name__)
 
 _LOCK: Final = 7_318_302_583
-#: What lies between old and new numbers: readers may have been told of more than the dump holds.
+#: The distance between old and new numbers: readers may have seen more than the dump holds.
 _GAP: Final = 2**32
 
-#: The number that the next transaction gets; what is added to the server's own; the largest that is
-#: written down.
+#: The number that the next transaction gets; the offset that is added to the server's own; the
+#: largest stored number.
 _LOOK: Final = f"""
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
     utskick_complete_tx() - pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS added,
     greatest(
-        (SELECT max((SELECT max(tx) FROM events e WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
-        (SELECT max((SELECT max(tx) FROM audit_entries e WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
+        (SELECT max((SELECT max(tx) FROM events e
+            WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
+        (SELECT max((SELECT max(tx) FROM audit_entries e
+            WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
         (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
 """  # noqa: S608
 
 
 class Numbering:
-    """``mend`` is called when a worker starts, and now and then; any number of workers may do it at
-    once."""
+    """Corrects the numbers.
+
+    ``mend`` is called when a worker starts, and periodically; any number of workers may do it at
+    once.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def mend(self) -> int:
-        """Raise the numbers where they would fall behind what is written down. Returns by how much:
-        0 in all but the first start."""
+        """Raise the numbers where they would fall behind the stored ones.
+
+        Returns by how much: 0 in all but the first start.
+        """
         lag, _ = await _lag(self._database.pool)
         if lag < 0:
             return 0
@@ -48,14 +57,17 @@ class Numbering:
         except asyncpg.InsufficientPrivilegeError:
             log.error(
                 "feed-out-of-order",
-                remedy="start a worker once as the role that owns the functions utskick_tx and utskick_complete_tx",
+                remedy="start a worker once as the role that owns the functions utskick_tx"
+                " and utskick_complete_tx",
             )
             return 0
 
 
 async def _lag(connection: asyncpg.Pool | Connection) -> tuple[int, int]:
-    """By how much the next number falls short of what is written, negative where all is well; and
-    what is added to the server's own."""
+    """Return by how much the next number falls short, and the offset in use.
+
+    Negative: it does not fall short.
+    """
     row = await connection.fetchrow(_LOOK)
     assert row is not None
     written = row["written"] if row["written"] is not None else -1
@@ -63,8 +75,10 @@ async def _lag(connection: asyncpg.Pool | Connection) -> tuple[int, int]:
 
 
 async def _raise(connection: Connection) -> int:
-    """Nobody writes an event meanwhile: what was begun under the old numbers has ended, what waits
-    gets one of the new."""
+    """Raise the offset while no process writes an event.
+
+    What was begun under the old numbers has ended, what waits gets a new one.
+    """
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE")
     lag, added = await _lag(connection)

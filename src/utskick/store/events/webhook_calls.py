@@ -1,5 +1,7 @@
-"""Calls to webhooks on disk: made from the feed together with the webhook's place in it, claimed
-for a while, kept until they succeed."""
+"""Calls to webhooks: made from the feed together with the webhook's position in it.
+
+They are claimed for a while, and kept until they succeed.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +22,21 @@ from utskick.store.database import Database
 from utskick.store.events.feed import Feed
 from utskick.store.events.webhooks import Owner, opened
 
-#: How long a claim is good for: longer than any call takes. A worker that dies holds its webhooks
-#: up for so long.
+#: How long a claim is valid: longer than any call takes. A worker that dies delays its webhooks by
+#: so long.
 CLAIM: Final = timedelta(seconds=60)
 #: Events of one call.
 EVENTS: Final = 100
-#: Pages of the feed that are looked through for one call, where most of it is others'.
+#: Pages of the feed that are read for one call, where most events belong to others.
 _PAGES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that is to be made until it succeeds: its id and its body are the same at every try.
-    ``failures``: tries until now.
+    """A call that is made until it succeeds: id and body are the same at every attempt.
 
-    The body tells ids, statuses and reasons, as the events do: nothing of it is personal.
+    ``failures``: attempts until now. The body has ids, statuses and reasons, as the events do:
+    nothing of it is personal.
     """
 
     id: UUID
@@ -44,8 +46,10 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook that one worker alone serves for now. ``claim``: by which it knows its own.
-    ``call``: one that was made before."""
+    """A webhook that one worker alone serves for now.
+
+    ``claim``: identifies the claim. ``call``: one that was made before.
+    """
 
     id: UUID
     owner: Owner
@@ -59,8 +63,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A try that failed. ``due``: the next one, None where there is none, for the reason
-    ``stopped``."""
+    """A failed attempt.
+
+    ``due``: the next one, None where there is none, for the reason ``stopped``.
+    """
 
     at: datetime
     status: int | None
@@ -70,17 +76,19 @@ class Failure:
 
 
 class WebhookCalls:
-    """What follows a claim changes nothing when the claim has passed to another."""
+    """Reader and writer of calls.
+
+    What follows a claim changes nothing when another worker has claimed the webhook since.
+    """
 
     def __init__(self, database: Database, feed: Feed | None = None) -> None:
         self._database = database
         self._feed = feed or Feed(database)
 
     async def claim(self, now: datetime, room: int, busy: Sequence[Owner], share: int) -> list[Any]:
-        """Rows for ``read``: webhooks that are due and have something to tell, at most ``room``,
-        and ``share`` of one owner.
+        """Claim due webhooks with new events; returns rows for ``read``.
 
-        ``busy``: owners who have their share already.
+        At most ``room``, and ``share`` of one owner. ``busy``: owners who have their share already.
         """
         return list(
             await self._database.pool.fetch(
@@ -89,7 +97,7 @@ class WebhookCalls:
         )
 
     def read(self, row: Any, now: datetime) -> Claimed:
-        """Raises ``Locked``."""
+        """Decrypt a claimed row. Raises ``Locked``."""
         municipality_id, vault = row["municipality_id"], self._database.vault
         call = OpenCall(row["call_id"], row["body"], row["failures"]) if row["call_id"] else None
         return Claimed(
@@ -98,14 +106,16 @@ class WebhookCalls:
             claim=row["claim"],
             statuses=tuple(Status(word) for word in row["statuses"]),
             reached=Position(row["tx"], row["event_id"]),
-            url=vault.unlock(municipality_id, row["url"]).decode(),
+            url=vault.decrypt(municipality_id, row["url"]).decode(),
             secrets=opened(self._database, municipality_id, row, now),
             call=call,
         )
 
     async def make(self, claimed: Claimed, now: datetime) -> Claimed | None:
-        """The same with the next call, or as far as was looked without one. None: the claim has
-        passed to another."""
+        """Return it with the next call, or as far as was read without one.
+
+        None: another worker has claimed it.
+        """
         for _ in range(_PAGES):
             window = claimed.owner.window(claimed.reached, claimed.statuses)
             page = await self._feed.page(window, EVENTS)
@@ -122,9 +132,9 @@ class WebhookCalls:
         return claimed
 
     async def _keep(self, claimed: Claimed, call: OpenCall, events: int, now: datetime) -> bool:
-        """The call and the place up to which it tells, both or neither."""
+        """Store the call and the position that it reaches, both or neither."""
         municipality_id, reached = claimed.owner.municipality_id, claimed.reached
-        kept = await self._database.pool.fetchval(
+        done = await self._database.pool.fetchval(
             """
             WITH w AS (
                 UPDATE webhooks SET tx = $4, event_id = $5, due_at = $6
@@ -142,17 +152,18 @@ class WebhookCalls:
             call.body,
             events,
         )
-        return bool(kept)
+        return bool(done)
 
     async def succeeded(self, claimed: Claimed, call: OpenCall, now: datetime) -> bool:
-        """The call is done with. False: the claim has passed to another, who may make the call once
-        more."""
+        """Remove a call. False: another worker has claimed it, and may repeat the call."""
         done = await self._database.pool.fetchval(
             """
             WITH w AS (
-                UPDATE webhooks SET succeeded_at = $4, due_at = $5 WHERE municipality_id = $1 AND id = $2 AND claim = $3
+                UPDATE webhooks SET succeeded_at = $4, due_at = $5 WHERE municipality_id = $1
+                    AND id = $2 AND claim = $3
                 RETURNING municipality_id, id)
-            DELETE FROM webhook_calls c USING w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id AND c.id = $6
+            DELETE FROM webhook_calls c USING w WHERE c.municipality_id = w.municipality_id
+                AND c.webhook_id = w.id AND c.id = $6
             RETURNING true
             """,
             claimed.owner.municipality_id,
@@ -165,8 +176,8 @@ class WebhookCalls:
         return bool(done)
 
     async def failed(self, claimed: Claimed, call: OpenCall, failure: Failure) -> None:
-        """The call stays, and with it everything behind it."""
-        told = {
+        """Record a failure. The call stays, and with it everything behind it."""
+        fault = {
             "status": failure.status,
             "code": failure.reason.code,
             "message": failure.reason.sentence,
@@ -174,7 +185,8 @@ class WebhookCalls:
         await self._database.pool.execute(
             """
             WITH w AS (
-                UPDATE webhooks SET claim = NULL, failed_at = $4::timestamptz, fault = $5, due_at = coalesce($6, due_at), stopped = $7,
+                UPDATE webhooks SET claim = NULL, failed_at = $4::timestamptz, fault = $5,
+                    due_at = coalesce($6, due_at), stopped = $7,
                     stopped_at = CASE WHEN $7::text IS NOT NULL THEN $4::timestamptz END
                 WHERE municipality_id = $1 AND id = $2 AND claim = $3 RETURNING municipality_id, id)
             UPDATE webhook_calls c SET failures = c.failures + 1 FROM w
@@ -184,15 +196,14 @@ class WebhookCalls:
             claimed.id,
             claimed.claim,
             failure.at,
-            told,
+            fault,
             failure.due,
             failure.stopped.value if failure.stopped else None,
             call.id,
         )
 
     async def release(self, claimed: Claimed, due: datetime) -> None:
-        """Nothing is under way: it may be claimed again from then on, and the feed is gone on with
-        from where it was left."""
+        """End a claim without a call: it may be claimed again from then on."""
         await self._database.pool.execute(
             """
             UPDATE webhooks SET claim = NULL, tx = $4, event_id = $5, due_at = $6
@@ -228,24 +239,30 @@ def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
     )
 
 
-#: Whether there is anything to tell is looked at before it is known whose it is: an event behind
-#: its place, or a call that was made.
+#: Whether there is a new event is checked before its owner is known: an event behind its position,
+#: or a call that was made.
 _CLAIM: Final = """
 WITH able AS (
-    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin, w.client ORDER BY w.due_at) AS turn
+    SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin,
+        w.client ORDER BY w.due_at) AS turn
     FROM webhooks w
     WHERE w.stopped IS NULL AND w.due_at <= $1
-        AND (w.municipality_id, w.origin, w.client) NOT IN (SELECT * FROM unnest($6::text[], $7::text[], $8::text[]))
-        AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
-            OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id AND (e.tx, e.id) > (w.tx, w.event_id)
+        AND (w.municipality_id, w.origin, w.client) NOT IN (SELECT *
+            FROM unnest($6::text[], $7::text[], $8::text[]))
+        AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id
+            AND c.webhook_id = w.id)
+            OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id
+                AND (e.tx, e.id) > (w.tx, w.event_id)
                 AND e.tx < utskick_complete_tx()))),
 due AS (
     SELECT w.municipality_id, w.id FROM webhooks w JOIN able USING (municipality_id, id)
     WHERE able.turn <= $4 AND w.stopped IS NULL AND w.due_at <= $1
     ORDER BY w.due_at LIMIT $3::bigint FOR UPDATE OF w SKIP LOCKED)
 UPDATE webhooks w SET claim = $5, due_at = $2
-FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id AND c.webhook_id = due.id
+FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id
+    AND c.webhook_id = due.id
 WHERE w.municipality_id = due.municipality_id AND w.id = due.id
-RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id, w.url, w.secret, w.old_secret,
+RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id,
+    w.url, w.secret, w.old_secret,
     w.old_secret_until, c.id AS call_id, c.body, c.failures
 """

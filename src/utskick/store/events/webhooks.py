@@ -1,4 +1,4 @@
-"""Webhooks as their owners see them: a calling system has up to twenty, and knows only its own."""
+"""Webhooks as their owners see them: a calling system has up to twenty, and sees only its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.feed import Position
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
 from utskick.domain.webhook import OVERLAP, Stopped, new_secret
+from utskick.store.administration.audit import keep
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 
@@ -21,10 +23,10 @@ MOST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The calling system that is told, and is told only of its own: an ``x-origin`` of a client in
-    a municipality.
+    """The calling system that owns webhooks: an ``x-origin`` of a client in a municipality.
 
-    ``client``: whose token it was; "" where nobody was asked for one.
+    It is notified only of its own messages. ``client``: whose token it was; "" where none was
+    required.
     """
 
     municipality_id: str
@@ -33,17 +35,17 @@ class Owner:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """As $1, $2 and $3 of a statement."""
+        """The parameters $1, $2 and $3 of a statement."""
         return self.municipality_id, self.origin, self.client
 
     def window(self, after: Position, statuses: tuple[Status, ...]) -> FeedQuery:
-        """What of the feed it is told."""
+        """The events that it is notified of."""
         return FeedQuery(self.municipality_id, after, self.origin, self.client, statuses)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookDefinition:
-    """What a webhook is to be. ``statuses``: none stands for all."""
+    """The definition of a webhook. ``statuses``: empty for all."""
 
     url: str
     statuses: tuple[Status, ...]
@@ -52,7 +54,7 @@ class WebhookDefinition:
 
 @dataclass(frozen=True, slots=True)
 class WebhookFault:
-    """What went wrong last. ``status``: of the receiver's answer, None where there was none."""
+    """The last fault. ``status``: of the receiver's answer, None where there was none."""
 
     at: datetime
     status: int | None
@@ -61,7 +63,7 @@ class WebhookFault:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One, as it stands. ``reached``: up to there its events have been put into calls."""
+    """A webhook. ``reached``: up to there its events have been put into calls."""
 
     id: UUID
     wanted: WebhookDefinition
@@ -75,17 +77,20 @@ class Webhook:
 
 
 class Webhooks:
-    """Every statement is bound to a municipality and to a calling system."""
+    """Reader and writer of webhooks.
+
+    Every statement is bound to a municipality and to a calling system.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._feed = Feed(database)
 
     async def add(
-        self, owner: Owner, wanted: WebhookDefinition, now: datetime
+        self, owner: Owner, wanted: WebhookDefinition, change: AuditEntry
     ) -> tuple[UUID, str] | None:
-        """Its id and its secret. It is told what is committed from now on. None: there are ``MOST``
-        already."""
+        """Insert a webhook and return its id and its secret; it receives what is committed from
+        then on. None: there are ``MOST`` already."""
         vault, secret, made = self._database.vault, new_secret(), new_id()
         async with self._database.of(owner.municipality_id).transaction() as connection:
             await connection.execute(
@@ -93,90 +98,110 @@ class Webhooks:
             )
             added = await connection.fetchval(
                 """
-                INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses, description, secret, created_at, tx, event_id,
+                INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses,
+                    description, secret, created_at, tx, event_id,
                     due_at)
                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, utskick_complete_tx(), 0, $9
-                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3) < $10
+                WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2
+                    AND client = $3) < $10
                 RETURNING true
                 """,
                 *owner.key,
                 made,
-                vault.lock(owner.municipality_id, wanted.url.encode()),
+                vault.encrypt(owner.municipality_id, wanted.url.encode()),
                 [status.value for status in wanted.statuses],
                 wanted.description,
-                vault.lock(owner.municipality_id, secret.encode()),
-                now,
+                vault.encrypt(owner.municipality_id, secret.encode()),
+                change.at,
                 MOST,
             )
+            if added:
+                await keep(connection, [change])
         return (made, secret) if added else None
 
     async def listed(self, owner: Owner) -> list[Webhook]:
-        """Oldest first."""
+        """Return the webhooks, oldest first."""
         rows = await self._database.of(owner.municipality_id).fetch(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY w.created_at, w.id",
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 ORDER BY "
+            "w.created_at, w.id",
             *owner.key,
         )
         return [self._webhook(owner, row) for row in rows]
 
     async def get(self, owner: Owner, webhook_id: UUID) -> Webhook | None:
         row = await self._database.of(owner.municipality_id).fetchrow(
-            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id = $4",
+            f"{_SELECT} WHERE w.municipality_id = $1 AND w.origin = $2 AND w.client = $3 AND w.id "
+            "= $4",
             *owner.key,
             webhook_id,
         )
         return self._webhook(owner, row) if row else None
 
     async def waiting(self, owner: Owner, webhook: Webhook) -> tuple[int, bool]:
-        """Events that it has not been told, and whether there are more behind those that were
-        counted."""
+        """Return how many events wait, and whether there are more than were counted."""
         count, more = await self._feed.waiting(
             owner.window(webhook.reached, webhook.wanted.statuses)
         )
         return webhook.in_call + count, more
 
-    async def delete(self, owner: Owner, webhook_id: UUID) -> bool:
-        """False: there was none."""
-        done = await self._database.of(owner.municipality_id).execute(
-            "DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4",
+    async def delete(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> bool:
+        """Delete a webhook. False: there was none."""
+        return await self._changed(
+            change,
+            """
+            DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+            RETURNING true
+            """,
             *owner.key,
             webhook_id,
         )
-        return done == "DELETE 1"
 
-    async def enable(self, owner: Owner, webhook_id: UUID, now: datetime) -> bool:
-        """It goes on where it stopped, at once and with all of its tries. False: there is none."""
-        found = await self._database.of(owner.municipality_id).fetchval(
+    async def enable(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> bool:
+        """Resume where it stopped, at once and with all of its attempts. False: there is none."""
+        return await self._changed(
+            change,
             """
             WITH w AS (
-                UPDATE webhooks SET stopped = NULL, stopped_at = NULL, due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
-                WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING municipality_id, id),
-            c AS (UPDATE webhook_calls c SET failures = 0 FROM w WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
+                UPDATE webhooks SET stopped = NULL, stopped_at = NULL,
+                    due_at = CASE WHEN claim IS NULL THEN $5::timestamptz ELSE due_at END
+                WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+                    RETURNING municipality_id, id),
+            c AS (UPDATE webhook_calls c SET failures = 0 FROM w
+                WHERE c.municipality_id = w.municipality_id AND c.webhook_id = w.id)
             SELECT true FROM w
             """,
             *owner.key,
             webhook_id,
-            now,
+            change.at,
         )
-        return bool(found)
 
-    async def rotate(self, owner: Owner, webhook_id: UUID, now: datetime) -> str | None:
-        """Its new secret; the one before signs beside it for a while. None: there is no such
-        webhook."""
+    async def rotate(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> str | None:
+        """Replace the secret and return the new one; the old one signs beside it for ``OVERLAP``.
+        None: there is no such webhook."""
         secret = new_secret()
-        found = await self._database.of(owner.municipality_id).fetchval(
+        found = await self._changed(
+            change,
             """
             UPDATE webhooks SET old_secret = secret, old_secret_until = $6, secret = $5
             WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4 RETURNING true
             """,
             *owner.key,
             webhook_id,
-            self._database.vault.lock(owner.municipality_id, secret.encode()),
-            now + OVERLAP,
+            self._database.vault.encrypt(owner.municipality_id, secret.encode()),
+            change.at + OVERLAP,
         )
         return secret if found else None
 
+    async def _changed(self, change: AuditEntry, statement: str, *values: Any) -> bool:
+        """Run a statement that returns true where it changed something."""
+        async with self._database.of(change.municipality_id).transaction() as connection:
+            found = bool(await connection.fetchval(statement, *values))
+            if found:
+                await keep(connection, [change])
+            return found
+
     async def secrets(self, owner: Owner, webhook_id: UUID, now: datetime) -> list[str]:
-        """Those that sign now, the newest first."""
+        """Return the secrets that sign now, the newest first."""
         row = await self._database.of(owner.municipality_id).fetchrow(
             """
             SELECT secret, old_secret, old_secret_until FROM webhooks
@@ -188,7 +213,7 @@ class Webhooks:
         return opened(self._database, owner.municipality_id, row, now) if row else []
 
     def _webhook(self, owner: Owner, row: Any) -> Webhook:
-        url = self._database.vault.unlock(owner.municipality_id, row["url"]).decode()
+        url = self._database.vault.decrypt(owner.municipality_id, row["url"]).decode()
         return Webhook(
             id=row["id"],
             wanted=WebhookDefinition(
@@ -205,22 +230,24 @@ class Webhooks:
 
 
 _SELECT: Final = """
-    SELECT w.id, w.url, w.statuses, w.description, w.created_at, w.stopped, w.stopped_at, w.succeeded_at, w.failed_at, w.fault, w.tx,
+    SELECT w.id, w.url, w.statuses, w.description, w.created_at, w.stopped, w.stopped_at,
+        w.succeeded_at, w.failed_at, w.fault, w.tx,
         w.event_id, coalesce(c.events, 0) AS events
-    FROM webhooks w LEFT JOIN webhook_calls c ON c.municipality_id = w.municipality_id AND c.webhook_id = w.id
+    FROM webhooks w LEFT JOIN webhook_calls c ON c.municipality_id = w.municipality_id
+        AND c.webhook_id = w.id
 """
 
 
 def opened(database: Database, municipality_id: str, row: Any, now: datetime) -> list[str]:
-    """The secrets of a row that sign now. Raises ``Locked``."""
+    """Decrypt the secrets of a row that sign now. Raises ``Locked``."""
     sealed = [row["secret"]]
     if row["old_secret"] is not None and now < row["old_secret_until"]:
         sealed.append(row["old_secret"])
-    return [database.vault.unlock(municipality_id, each).decode() for each in sealed]
+    return [database.vault.decrypt(municipality_id, each).decode() for each in sealed]
 
 
 def _fault(row: Any) -> WebhookFault | None:
     if row["fault"] is None:
         return None
-    told = row["fault"]
-    return WebhookFault(row["failed_at"], told["status"], Reason(told["code"], told["message"]))
+    fault = row["fault"]
+    return WebhookFault(row["failed_at"], fault["status"], Reason(fault["code"], fault["message"]))

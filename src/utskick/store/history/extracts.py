@@ -1,5 +1,7 @@
-"""Everything that was said to a person, with its stories and files: some hundred messages at a
-time, newest first."""
+"""Extracts: everything that was sent to a person, with events and files.
+
+Some hundred messages are read at a time, newest first.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _STRIDE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A message: its deliveries, what happened to each of them, and the files that it carries."""
+    """A message with its deliveries, the events of each, and the files that it carries."""
 
     id: UUID
     at: datetime
@@ -30,8 +32,10 @@ class Whole:
 
 
 class Extracts:
-    """Reads only. Every statement is bound to a municipality; no connection is held between two
-    strides."""
+    """Reader of extracts.
+
+    Every statement is bound to a municipality; no connection is held between two strides.
+    """
 
     def __init__(self, database: Database, conversations: Conversations) -> None:
         self._database = database
@@ -39,40 +43,46 @@ class Extracts:
         self._history = History(database)
 
     async def count(self, municipality_id: str, party_id: UUID) -> int:
-        """Of messages."""
-        keys = await self._database.vault.indexes(municipality_id, str(party_id))
+        """Return the number of messages."""
+        key = await self._database.vault.index(municipality_id, str(party_id))
         return int(
             await self._database.of(municipality_id).fetchval(
-                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = ANY($2::bytea[])",
+                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = $2",
                 municipality_id,
-                keys,
+                key,
             )
         )
 
     async def messages(self, municipality_id: str, party_id: UUID) -> AsyncIterator[Whole]:
-        """What retention removes meanwhile is left out."""
+        """Yield the messages, without those that retention removes meanwhile."""
         async for times in self._conversations.strides(
             municipality_id, str(party_id), Between(), _STRIDE
         ):
-            said = await self._conversations.of_messages(municipality_id, list(times), files=False)
-            stories = await self._history.stories(municipality_id, [each.state.id for each in said])
-            filed = await self._filed(municipality_id, said)
-            for message_id, group in groupby(said, key=lambda each: each.state.message_id):
+            entries = await self._conversations.of_messages(
+                municipality_id, list(times), files=False
+            )
+            stories = await self._history.stories(
+                municipality_id, [each.state.id for each in entries]
+            )
+            filed = await self._filed(municipality_id, entries)
+            for message_id, group in groupby(entries, key=lambda each: each.state.message_id):
                 files = (
                     await self._files(municipality_id, message_id) if message_id in filed else []
                 )
                 yield Whole(message_id, times[message_id], list(group), stories, files)
 
-    async def _filed(self, municipality_id: str, said: Sequence[HistoryEntry]) -> set[UUID]:
-        """Which of the messages carry files, of their own or of their batch."""
+    async def _filed(self, municipality_id: str, entries: Sequence[HistoryEntry]) -> set[UUID]:
+        """Return which of the messages carry files, of their own or of their batch."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id, batch_id)
-            JOIN attachment_uses u ON u.municipality_id = $1 AND u.owner IN (r.message_id, r.batch_id)
+            SELECT DISTINCT r.message_id FROM unnest($2::uuid[], $3::uuid[]) AS r(message_id,
+                batch_id)
+            JOIN attachment_uses u ON u.municipality_id = $1
+                AND u.owner IN (r.message_id, r.batch_id)
             """,
             municipality_id,
-            [each.state.message_id for each in said],
-            [each.state.batch_id for each in said],
+            [each.state.message_id for each in entries],
+            [each.state.batch_id for each in entries],
         )
         return {row["message_id"] for row in rows}
 

@@ -1,5 +1,4 @@
-"""Another system's records become history here: each delivery once, whatever is interrupted and
-repeated."""
+"""Import of another system's records: each delivery once, whatever is interrupted and repeated."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from utskick.domain.channel import Priority
 from utskick.domain.clock import SWEDEN
 from utskick.domain.errors import NotAllowedHere
 from utskick.domain.imported import Record
@@ -19,51 +19,23 @@ from utskick.domain.month import month_of
 from utskick.domain.status import contract_status
 from utskick.store.crypto.columns import Column, MonthKey
 from utskick.store.database import Connection, Database
-from utskick.store.messages.attachments import keep, named, refer
+from utskick.store.messages.attachments import keep, names_of, refer
+from utskick.store.messages.rows import NewDelivery, NewMessage
 
 _LOCK: Final = (
-    7_318_302_582  # any number of ours: two imports at once would count a batch's messages twice
+    # any number of this application's: two imports at once would count a batch's messages twice
+    7_318_302_582
 )
-_ERASED: Final = "at: what was said in that month has been erased here"
+_ERASED: Final = "at: the content of that month has been erased"
 
 
-_MESSAGE_COLUMNS: Final = [
-    "id",
-    "municipality_id",
-    "batch_id",
-    "ordinal",
-    "party_key",
-    "party",
-    "at",
-    "origin",
-    "issuer",
-    "department",
-]
-_DELIVERY_COLUMNS: Final = [
-    "id",
-    "municipality_id",
-    "batch_id",
-    "message_id",
-    "channel",
-    "message_type",
-    "priority",
-    "status",
-    "destination",
-    "awaited",
-    "reference",
-    "reason_code",
-    "reason",
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "recorded",
-    "recorded_files",
-]
+#: What an imported delivery has beside the columns of every delivery.
+_RECORDED: Final = ("reference", "reason_code", "reason", "recorded", "recorded_files")
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that cannot be taken. ``reason`` repeats nothing of what stands in it."""
+    """A record that cannot be imported. ``reason`` repeats nothing of its content."""
 
     line: int
     delivery_id: UUID | None
@@ -72,7 +44,7 @@ class RejectedRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """What became of some records: new ones, ones that had been taken before, and refused ones."""
+    """The result of an import: new records, known ones, and rejected ones."""
 
     new: int
     known: int
@@ -81,7 +53,7 @@ class ImportCounts:
 
 @dataclass(frozen=True, slots=True)
 class _KnownIds:
-    """What the database has of the ids that some records name."""
+    """The rows of the database with the ids that some records have."""
 
     deliveries: Mapping[UUID, Any]
     messages: Mapping[UUID, Any]
@@ -89,14 +61,17 @@ class _KnownIds:
 
 
 class Records:
-    """``channels``: the channel of each of the contract's message types."""
+    """Importer of records. ``channels``: the channel of each message type."""
 
     def __init__(self, database: Database, channels: Mapping[str, str]) -> None:
         self._database = database
         self._channels = channels
 
     async def take(self, records: Sequence[Record], now: datetime) -> ImportCounts:
-        """All of them in one transaction. Raises ``NotAllowedHere`` while another import runs."""
+        """Import records in one transaction.
+
+        Raises ``NotAllowedHere`` while another import runs.
+        """
         for municipality_id in {record.municipality_id for record in records}:
             months = {
                 month_of(record.at)
@@ -104,25 +79,25 @@ class Records:
                 if record.municipality_id == municipality_id
             }
             await self._database.vault.ready(municipality_id, *months)
-        living, erased = list[Record](), list[Record]()
+        readable, erased = list[Record](), list[Record]()
         for record in records:
             (
                 erased
                 if self._database.vault.is_erased(record.municipality_id, month_of(record.at))
-                else living
+                else readable
             ).append(record)
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 raise NotAllowedHere(
                     "another import into this database is running; wait for it, or stop it"
                 )
-            known = await _known(connection, living)
-            new, seen, refused = _sorted(living, known)
+            known = await _known(connection, readable)
+            new, known_count, refused = _sorted(readable, known)
             if new:
                 await self._write(connection, new, known, now)
             return ImportCounts(
                 len(new),
-                seen,
+                known_count,
                 (*refused, *(RejectedRecord(r.line, r.delivery_id, _ERASED) for r in erased)),
             )
 
@@ -153,14 +128,14 @@ class Records:
         ordinals = await self._batches(connection, new, list(reversed(messages.values())))
         await connection.copy_records_to_table(
             "messages",
-            columns=_MESSAGE_COLUMNS,
+            columns=NewMessage._fields,
             records=[
                 self._message(record, ordinals[record.message_id]) for record in messages.values()
             ],
         )
         await connection.copy_records_to_table(
             "deliveries",
-            columns=_DELIVERY_COLUMNS,
+            columns=(*NewDelivery._fields, *_RECORDED),
             records=[self._delivery(record) for record in new],
         )
         await _tally(
@@ -175,8 +150,10 @@ class Records:
     async def _batches(
         self, connection: Connection, new: Sequence[Record], messages: Sequence[Record]
     ) -> dict[UUID, int]:
-        """Batches grow by these messages, and are as old as the oldest. The place of each message
-        in its batch."""
+        """Add batches, or grow existing ones; they are as old as their oldest message.
+
+        Returns the ordinal of each message in its batch.
+        """
         firsts = {record.batch: record for record in reversed(new)}
         begun = {
             record.batch: record.at
@@ -185,12 +162,17 @@ class Records:
         grown = Counter(record.batch for record in messages)
         rows = await connection.fetch(
             """
-            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin, issuer, department, recipients, content,
+            INSERT INTO batches AS b (id, municipality_id, channel, message_type, priority, origin,
+                issuer, department, recipients, content,
                 created_at, imported)
-            SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer, department, recipients, $9, at, true
-            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $10::timestamptz[])
-                AS r(id, municipality_id, channel, message_type, origin, issuer, department, recipients, at)
-            ON CONFLICT (id, municipality_id) DO UPDATE SET recipients = b.recipients + excluded.recipients,
+            SELECT id, municipality_id, channel, message_type, 'NORMAL', origin, issuer,
+                department, recipients, $9, at, true
+            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::int[], $10::timestamptz[])
+                AS r(id, municipality_id, channel, message_type, origin, issuer, department,
+                    recipients, at)
+            ON CONFLICT (id, municipality_id) DO UPDATE
+                SET recipients = b.recipients + excluded.recipients,
                 created_at = least(b.created_at, excluded.created_at)
             RETURNING municipality_id, id, recipients
             """,
@@ -215,48 +197,45 @@ class Records:
             places[record.batch] += 1
         return ordinals
 
-    def _message(self, record: Record, ordinal: int) -> tuple[Any, ...]:
+    def _message(self, record: Record, ordinal: int) -> NewMessage:
         municipality_id, party = record.municipality_id, record.party_id
         index = self._database.vault.lasting(municipality_id).party
-        return (
+        return NewMessage(
             record.message_id,
             municipality_id,
             record.batch_id,
             ordinal,
-            index(party) if party else None,
-            self._key(record).seal(Column.PARTY, party.encode()) if party else None,
             record.at,
             record.origin,
             record.issuer,
-            record.department,
+            department=record.department,
+            party_key=index(party) if party else None,
+            party=self._key(record).encrypt(Column.PARTY, party.encode()) if party else None,
         )
 
     def _delivery(self, record: Record) -> tuple[Any, ...]:
-        municipality_id, seal, reason = (
-            record.municipality_id,
-            self._key(record).seal,
-            record.reason,
-        )
-        files = record.content.files
-        return (
+        encrypt, reason, files = self._key(record).encrypt, record.reason, record.content.files
+        row = NewDelivery(
             record.delivery_id,
-            municipality_id,
+            record.municipality_id,
             record.batch_id,
             record.message_id,
             self._channels[record.message_type],
             record.message_type,
-            "NORMAL",
-            record.status.value,
-            seal(Column.DESTINATION, record.destination.encode()),
-            False,
+            Priority.NORMAL.value,
+            encrypt(Column.DESTINATION, record.destination.encode()),
+            record.at,
+            record.at,
+            record.at,
+            status=record.status.value,
+        )
+        return (
+            *row,
             record.reference,
             reason.code if reason else None,
             reason.sentence if reason else None,
-            record.at,
-            record.at,
-            record.at,
-            seal(Column.RECORDED, orjson.dumps(record.content.members)),
-            seal(Column.FILES, orjson.dumps(named(files))) if files else None,
+            encrypt(Column.RECORDED, orjson.dumps(record.content.members)),
+            encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
         )
 
     def _key(self, record: Record) -> MonthKey:
@@ -264,8 +243,10 @@ class Records:
 
 
 def _further(record: Record) -> Record:
-    """A delivery id that the peer gave twice stands for two deliveries (contract Q17): the second
-    gets this one, always the same."""
+    """Return the record with an id of its own, always the same.
+
+    A delivery id that the other system gave twice stands for two deliveries (contract Q17).
+    """
     return replace(
         record,
         delivery_id=uuid5(
@@ -274,10 +255,13 @@ def _further(record: Record) -> Record:
     )
 
 
-#: Until the transaction ends, nobody removes them (``store.removals``).
-_MESSAGES: Final = "SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE"
+#: Until the transaction ends, ``retention.purge`` removes none of them.
+_MESSAGES: Final = """
+    SELECT id, municipality_id, batch_id, at FROM messages WHERE id = ANY($1::uuid[]) FOR KEY SHARE
+"""
 _DELIVERIES: Final = """
-    SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at, d.recorded IS NOT NULL AS recorded
+    SELECT d.id, d.municipality_id, d.message_type, d.status, d.created_at,
+        d.recorded IS NOT NULL AS recorded
     FROM deliveries d WHERE d.id = ANY($1::uuid[])
 """
 
@@ -306,10 +290,10 @@ async def _known(connection: Connection, records: Sequence[Record]) -> _KnownIds
 def _sorted(
     records: Sequence[Record], known: _KnownIds
 ) -> tuple[list[Record], int, list[RejectedRecord]]:
-    """(new ones, how many were known, refused ones)."""
+    """Return new records, the number of known ones, and rejected ones."""
     new: dict[UUID, Record] = {}
     messages: dict[UUID, Record] = {}
-    seen, refused = 0, list[RejectedRecord]()
+    known_count, refused = 0, list[RejectedRecord]()
     for record in records:
         if (fault := _fault(record, known, messages)) is not None:
             refused.append(RejectedRecord(record.line, record.delivery_id, fault))
@@ -325,8 +309,8 @@ def _sorted(
             new[placed.delivery_id] = placed
             messages.setdefault(record.message_id, record)
         else:
-            seen += 1
-    return list(new.values()), seen, refused
+            known_count += 1
+    return list(new.values()), known_count, refused
 
 
 def _is_free(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
@@ -334,7 +318,7 @@ def _is_free(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bo
 
 
 def _fits(record: Record, new: Mapping[UUID, Record], known: _KnownIds) -> bool:
-    """Whether nothing stands under its id, or this very record does."""
+    """Return whether its id is free, or belongs to this very record."""
     if (earlier := new.get(record.delivery_id)) is not None:
         stands = (earlier.municipality_id, earlier.message_type, earlier.status.value, earlier.at)
     elif (row := known.deliveries.get(record.delivery_id)) is not None:
@@ -362,7 +346,7 @@ def _fault(record: Record, known: _KnownIds, messages: Mapping[UUID, Record]) ->
 async def _tally(
     connection: Connection, new: Sequence[Record], times: Mapping[UUID, datetime]
 ) -> None:
-    """Records tell no events; they are counted here, in their own transaction."""
+    """Count records in their own transaction: they have no events."""
     counted = Counter(
         (
             r.municipality_id,
@@ -379,8 +363,10 @@ async def _tally(
     columns = zip(*(key for key, _ in ordered), strict=True)
     await connection.execute(
         """
-        INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin, department, word, number)
-        SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+        INSERT INTO tallies AS t (municipality_id, day, original_type, message_type, origin,
+            department, word, number)
+        SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::text[],
+            $6::text[], $7::text[], $8::bigint[])
         ON CONFLICT (municipality_id, day, original_type, message_type, origin, department, word)
             DO UPDATE SET number = t.number + excluded.number
         """,

@@ -1,4 +1,4 @@
-"""What became of it: deliveries, messages and batches as the status calls tell of them."""
+"""The status of deliveries, messages and batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from utskick.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """A delivery as the status calls show it. ``original_type``: that of its request."""
+    """The status of a delivery. ``original_type``: the message type of its request."""
 
     id: UUID
     batch_id: UUID
@@ -28,16 +28,18 @@ class DeliveryState:
     original_type: str
 
     @property
-    def shown_type(self) -> str:
-        """A leg that could not even be addressed is told under the type of its request (contract
-        6.2, L5 and L7)."""
+    def visible_type(self) -> str:
+        """The message type: of an undeliverable leg, the type of its request (contract 6.2).
+
+        Rules L5 and L7: a leg that could not even be addressed.
+        """
         undeliverable = self.reason is not None and self.reason.code.startswith(UNDELIVERABLE)
         return self.original_type if undeliverable else self.message_type
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """A line of a delivery's story: an attempt that began, or a change of status."""
+    """An event of a delivery: an attempt that began, or a change of status."""
 
     at: datetime
     status: str
@@ -51,10 +53,11 @@ class DeliveryEvent:
 _STRIDE = 5000
 #: The columns of a ``DeliveryState``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
 STATE = """
-    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
+    d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason,
+        d.provider_code, m.reference,
     b.message_type AS original_type
 """
-#: Of ``m`` messages: each looked up by its key, in this order (docs/adr/0012).
+#: Of ``m`` messages: each looked up by its key, in this order (docs/explanation/adr/0012).
 DELIVERIES = """
     CROSS JOIN LATERAL (
         SELECT * FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id
@@ -68,7 +71,7 @@ BATCH = """
 
 
 class History:
-    """Reads only. Every statement is bound to a municipality."""
+    """Reader of statuses. Every statement is bound to a municipality."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,19 +95,22 @@ class History:
     async def stories(
         self, municipality_id: str, delivery_ids: Sequence[UUID]
     ) -> dict[UUID, list[DeliveryEvent]]:
-        """Of each of these, oldest first."""
+        """Return the events of each of these deliveries, oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account, NULL AS reference, NULL AS reason_code,
+            SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account,
+                NULL AS reference, NULL AS reason_code,
                 NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
             FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
-            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
+            SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason,
+                provider_code, actor, 1, id
             FROM unnest($2::uuid[]) AS k(key) CROSS JOIN LATERAL (
                 SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
             WHERE municipality_id = $1
             UNION ALL
-            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
+            SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued'
+                ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
             FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
             ORDER BY at, kind, id
@@ -112,9 +118,9 @@ class History:
             municipality_id,
             list(delivery_ids),
         )
-        told: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
+        found: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
         for r in rows:
-            happening = DeliveryEvent(
+            event = DeliveryEvent(
                 r["at"],
                 r["status"],
                 r["attempt"],
@@ -123,17 +129,20 @@ class History:
                 _reason(r),
                 r["actor"],
             )
-            told[r["delivery_id"]].append(happening)
-        return told
+            found[r["delivery_id"]].append(event)
+        return found
 
     async def message(self, municipality_id: str, message_id: UUID) -> list[DeliveryState]:
-        """A routed delivery is not among them: its answers are. It stays resolvable by its own
-        id."""
+        """Return the deliveries of a message.
+
+        A routed delivery is not among them: its answers are. It can be queried by its own id.
+        """
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {STATE} FROM (SELECT * FROM messages WHERE id = $2 OFFSET 0) m
             {DELIVERIES} {BATCH}
-            WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1
+                AND d.status <> 'routed' ORDER BY d.created_at, d.id
             """,  # noqa: S608
             municipality_id,
             message_id,
@@ -143,9 +152,10 @@ class History:
     async def batch(
         self, municipality_id: str, batch_id: UUID
     ) -> AsyncIterator[Sequence[DeliveryState]]:
-        """All deliveries of a batch, in the order of its recipients, some thousands at a time.
+        """Yield all deliveries of a batch, in the order of its recipients.
 
-        No connection is held between two of them: who reads slowly holds up nobody else.
+        Some thousands at a time; no connection is held between two of them: a slow reader does not
+        hold up others.
         """
         own = self._database.of(municipality_id)
         count = await own.fetchval(
@@ -171,10 +181,13 @@ class History:
             yield [state_of(row) for row in rows]
 
     async def counts(self, municipality_id: str, batch_id: UUID) -> dict[Status, int]:
-        """How many deliveries of a batch are in which status. Empty: there is no such batch
-        here."""
+        """Return how many deliveries of a batch have which status.
+
+        Empty: there is no such batch here.
+        """
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1 AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
+            "SELECT status, count(*) AS n FROM deliveries WHERE municipality_id = $1"
+            " AND batch_id = $2 AND status <> 'routed' GROUP BY 1",
             municipality_id,
             batch_id,
         )

@@ -1,37 +1,39 @@
-"""The contract's words in SQL: made from ``domain.status``, so that both always say the same."""
+"""The contract's words in SQL, built from ``domain.status`` so that both always agree."""
 
 from __future__ import annotations
 
 from itertools import groupby
 
-from utskick.domain.status import POLITE, SAID, SHOWN, UNDELIVERABLE, ContractStatus, Status
+from utskick.domain.status import (
+    DECLINED,
+    UNDELIVERABLE,
+    VISIBLE,
+    VISIBLE_REASONS,
+    ContractStatus,
+    Status,
+)
+from utskick.store.transitions import listed
 
 
 def word(status: str, code: str) -> str:
-    """``domain.status.shown`` as an expression of two others. Null for a delivery that was routed:
-    its answers are told."""
-    polite = (
-        f"WHEN {status} = 'failed' AND {code} LIKE '{POLITE}%' THEN '{ContractStatus.NOT_SENT}'"
-    )
-    said = [
-        f"WHEN {status} = 'failed' AND {code} = '{reason}' THEN '{told}'"
-        for reason, told in SAID.items()
+    """Return ``domain.status.contract_status`` as an SQL expression of two others.
+
+    Null for a routed delivery: its answers are counted.
+    """
+    failed = f"{status} = '{Status.FAILED}'"
+    cases = [f"WHEN {failed} AND {code} LIKE '{DECLINED}%' THEN '{ContractStatus.NOT_SENT}'"]
+    cases += [
+        f"WHEN {failed} AND {code} = '{reason}' THEN '{visible}'"
+        for reason, visible in VISIBLE_REASONS.items()
     ]
-    plain = sorted(
-        (s for s in SHOWN.items() if s[0] is not Status.ROUTED), key=lambda item: item[1]
-    )
-    shown = [
-        f"WHEN {status} IN ({_listed(s for s, _ in group)}) THEN '{told}'"
-        for told, group in groupby(plain, key=lambda item: item[1])
+    others = [item for item in VISIBLE.items() if item[0] is not Status.ROUTED]
+    cases += [
+        f"WHEN {status} IN {listed(s for s, _ in group)} THEN '{visible}'"
+        for visible, group in groupby(sorted(others, key=lambda item: item[1]), lambda i: i[1])
     ]
-    return " ".join(["CASE", polite, *said, *shown, "END"])
+    return " ".join(["CASE", *cases, "END"])
 
 
-def shown_type(message_type: str, original_type: str, code: str) -> str:
-    """``store.history.State.shown_type`` as an expression of three others."""
+def visible_type(message_type: str, original_type: str, code: str) -> str:
+    """Return ``DeliveryState.visible_type`` as an SQL expression of three others."""
     return f"CASE WHEN {code} LIKE '{UNDELIVERABLE}%' THEN {original_type} ELSE {message_type} END"
-
-
-def _listed(statuses: object) -> str:
-    assert hasattr(statuses, "__iter__")
-    return ", ".join(f"'{status.value}'" for status in statuses)

@@ -1,20 +1,22 @@
-"""What a user has had sent: batches and messages by the name that X-Sent-By gave, page by page."""
+"""The batches and messages of a user, by the name in X-Sent-By, page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.channel import Channel
+from utskick.domain.status import OVER, Status
 from utskick.store.database import Database
 from utskick.store.messages.print_batches import HAND_OVER
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """``since``: nothing older is listed."""
+    """A user. ``since``: nothing older is listed."""
 
     municipality_id: str
     name: str
@@ -23,7 +25,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """``start``: how many come before it; ``limit``: how many it may hold."""
+    """A page. ``start``: how many come before it; ``limit``: how many it may hold."""
 
     start: int
     limit: int
@@ -31,9 +33,9 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A batch of a user. ``successful``, ``unsuccessful`` and ``pending`` count messages, by the
-    best that became of one.
+    """A batch of a user.
 
+    ``successful``, ``unsuccessful`` and ``pending`` count messages, by the best outcome of each.
     ``example``: a message that may have a subject or files; None where no message of the batch can.
     """
 
@@ -47,22 +49,25 @@ class Sending:
     example: UUID | None
 
 
-#: Types whose messages have a subject or files (contract 9.1), and the requests that may come to
-#: one.
-_TELLING: Final = ("DIGITAL_MAIL", "EMAIL", "SNAIL_MAIL", "WEB_MESSAGE", "DIGITAL_INVOICE")
-_MUTE: Final = ("SMS", "SLACK", "PUSH")
-_ON_THE_WAY: Final = ("queued", "sending", "deferred", "gathered", "uncertain")
+_OPEN: Final = [status.value for status in Status if status not in OVER]
 
 
 class Users:
-    """Reads only. Every statement is bound to a municipality."""
+    """Reader of users' batches and messages. Every statement is bound to a municipality."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, channels: Iterable[Channel]) -> None:
         self._database = database
+        known = list(channels)
+        #: Message types with a subject or files, and types of requests that never lead to one.
+        self._titled = [channel.message_type for channel in known if channel.titled]
+        self._untitled = [c.message_type for c in known if not c.titled and not c.legs]
 
     async def batches(self, user: User, page: PageRequest) -> tuple[int, list[UUID]]:
-        """How many there are, and the page's, newest first."""
-        where = f"municipality_id = $1 AND issuer = $2 AND created_at >= $3 AND message_type <> '{HAND_OVER}'"
+        """Return how many there are, and a page of them, newest first."""
+        where = (
+            "municipality_id = $1 AND issuer = $2 AND created_at >= $3"
+            f" AND message_type <> '{HAND_OVER}'"
+        )
         pool = self._database.of(user.municipality_id)
         total = await pool.fetchval(
             f"SELECT count(*) FROM batches WHERE {where}",  # noqa: S608
@@ -71,7 +76,8 @@ class Users:
             user.since,
         )
         rows = await pool.fetch(
-            f"SELECT id FROM batches WHERE {where} ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",  # noqa: S608
+            f"SELECT id FROM batches WHERE {where}"  # noqa: S608
+            " ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5",
             user.municipality_id,
             user.name,
             user.since,
@@ -81,41 +87,47 @@ class Users:
         return total, [row["id"] for row in rows]
 
     async def sendings(self, municipality_id: str, batch_ids: Sequence[UUID]) -> list[Sending]:
-        """These batches, in their order."""
+        """Return these batches, in their order."""
         rows = await self._database.of(municipality_id).fetch(
             """
-            SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at, b.created_at) AS at, n.*, e.message_id AS example
+            SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at,
+                b.created_at) AS at, n.*, e.message_id AS example
             FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
             CROSS JOIN LATERAL (
                 SELECT * FROM batches WHERE id = w.id AND municipality_id = $1 OFFSET 0) b
             LEFT JOIN LATERAL (
-                SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal = 0 LIMIT 1) t ON true
+                SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1
+                    AND m.ordinal = 0 LIMIT 1) t ON true
             CROSS JOIN LATERAL (
-                SELECT count(*) FILTER (WHERE s.sent) AS successful, count(*) FILTER (WHERE NOT s.sent AND s.on_the_way) AS pending,
+                SELECT count(*) FILTER (WHERE s.sent) AS successful,
+                    count(*) FILTER (WHERE NOT s.sent AND s.on_the_way) AS pending,
                     count(*) FILTER (WHERE NOT s.sent AND NOT s.on_the_way) AS unsuccessful
                 FROM (
-                    SELECT bool_or(d.status IN ('sent', 'delivered')) AS sent, bool_or(d.status = ANY($3::text[])) AS on_the_way
-                    FROM deliveries d WHERE d.batch_id = b.id AND d.municipality_id = $1 AND d.status <> 'routed'
+                    SELECT bool_or(d.status IN ('sent', 'delivered')) AS sent,
+                        bool_or(d.status = ANY($3::text[])) AS on_the_way
+                    FROM deliveries d WHERE d.batch_id = b.id AND d.municipality_id = $1
+                        AND d.status <> 'routed'
                     GROUP BY d.message_id) s) n
             LEFT JOIN LATERAL (
                 SELECT d.message_id FROM deliveries d
-                WHERE d.batch_id = b.id AND d.municipality_id = $1 AND d.message_type = ANY($4::text[])
+                WHERE d.batch_id = b.id AND d.municipality_id = $1
+                    AND d.message_type = ANY($4::text[])
                     AND b.message_type <> ALL($5::text[])
                 ORDER BY d.message_id LIMIT 1) e ON true
             ORDER BY w.place
             """,
             municipality_id,
             list(batch_ids),
-            list(_ON_THE_WAY),
-            list(_TELLING),
-            list(_MUTE),
+            _OPEN,
+            self._titled,
+            self._untitled,
         )
         return [_sending(row) for row in rows]
 
     async def messages(
         self, user: User, page: PageRequest, batch_id: UUID | None
     ) -> tuple[int, list[UUID]]:
-        """How many there are, and the page's, newest first."""
+        """Return how many there are, and a page of them, newest first."""
         where = "municipality_id = $1 AND issuer = $2 AND at >= $3" + (
             " AND batch_id = $4" if batch_id else ""
         )
@@ -128,7 +140,8 @@ class Users:
         pool, number = self._database.of(user.municipality_id), len(given)
         total = await pool.fetchval(f"SELECT count(*) FROM messages WHERE {where}", *given)  # noqa: S608
         rows = await pool.fetch(
-            f"SELECT id FROM messages WHERE {where} ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",  # noqa: S608
+            f"SELECT id FROM messages WHERE {where}"  # noqa: S608
+            f" ORDER BY at DESC, id DESC OFFSET ${number + 1} LIMIT ${number + 2}",
             *given,
             page.start,
             page.limit,
@@ -136,7 +149,7 @@ class Users:
         return total, [row["id"] for row in rows]
 
     async def sent(self, municipality_id: str, name: str, message_id: UUID) -> bool:
-        """Whether the message is of this user, however old."""
+        """Return whether the message is of this user, however old."""
         found = await self._database.of(municipality_id).fetchval(
             "SELECT true FROM messages WHERE municipality_id = $1 AND id = $2 AND issuer = $3",
             municipality_id,

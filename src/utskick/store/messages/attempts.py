@@ -1,5 +1,7 @@
-"""Attempts: committed as started before the provider is called, settled after. Every change
-compares before it sets."""
+"""Attempts: committed as begun before the provider is called, settled after it.
+
+Every change compares before it sets.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +15,100 @@ import asyncpg
 
 from utskick.domain.delivery import Delivery
 from utskick.domain.message import lane_of
-from utskick.domain.status import SETTLED, Status
+from utskick.domain.status import OVER, SETTLED, Transition
 from utskick.store import queue as jobs
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.settlement import Settlement
+from utskick.store.transitions import allowed, sources
 
-#: NOTIFY channel: ids of messages a delivery of which has settled, and for which a synchronous call
-#: waits.
+#: NOTIFY channel; the payload is the id of a message of which a delivery has settled, and for which
+#: a synchronous call waits.
 SETTLEMENTS = "utskick_settled"
 
+#: Parameters: the columns of ``w``; $7: the claim; $8: the worker's name.
+_BEGIN: Final = f"""
+    WITH w AS (
+        SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[],
+            $5::timestamptz[], $6::bytea[])
+        AS w(municipality_id, id, attempts, account, at, frozen)),
+    begun AS (
+        UPDATE deliveries d
+        SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7,
+            updated_at = w.at, frozen = coalesce(d.frozen, w.frozen)
+        FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id AND (
+            (d.status IN {sources(Transition.BEGIN)} AND d.attempts = w.attempts)
+            OR (d.status = 'sending' AND d.claim = $7 AND d.attempts = w.attempts + 1))
+        RETURNING d.id),
+    opened AS (
+        INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
+        SELECT w.id, w.attempts + 1, w.municipality_id, w.account, $8, w.at
+        FROM w JOIN begun USING (id)
+        ON CONFLICT (delivery_id, number) DO NOTHING)
+    SELECT id FROM begun
+"""  # noqa: S608
 
-#: No further attempt is possible, not even by a person's decision: what was kept for one is erased.
-_OVER: Final = SETTLED - {Status.UNCERTAIN}
+_SETTLES: Final = allowed(Transition.SETTLE, "d.status", "w.status")
+_SETTLES_UNCALLED: Final = allowed(Transition.SETTLE_UNCALLED, "d.status", "w.status")
+
+#: Parameters: the columns of ``w`` and of ``again`` (``_columns``); $22: statuses that a
+#: synchronous call waits for; $23: statuses after which nothing kept for an attempt is needed.
+_SETTLE: Final = f"""
+    WITH w AS (
+        SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[],
+            $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
+            $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
+            $17::int[])
+        AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason,
+            provider_code, doubt, tried, at, due, actor, noted, job, uncalled)),
+    again AS (
+        SELECT * FROM unnest($18::uuid[], $19::text[], $20::int[], $21::bytea[])
+        AS a(id, lane, level, payload)),
+    moved AS (
+        UPDATE deliveries d
+        SET status = w.status, reference = coalesce(w.reference, d.reference),
+            reason_code = w.reason_code, reason = w.reason, provider_code = w.provider_code,
+            doubts = d.doubts + w.doubt::int, tried = string_to_array(w.tried, ' '),
+            updated_at = w.at, attempts = w.attempt,
+            secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
+            frozen = CASE
+                WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL
+                ELSE d.frozen END
+        FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
+            AND d.attempts = w.attempt - w.uncalled
+            AND CASE w.uncalled WHEN 0 THEN {_SETTLES} ELSE {_SETTLES_UNCALLED} END
+        RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS settled),
+    noted AS (
+        INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
+            reason_code, reason, provider_code, actor, at, became)
+        SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status),
+            w.account, w.reference, w.reason_code, w.reason, w.provider_code, w.actor, w.at,
+            CASE WHEN w.noted <> w.status THEN w.status END
+        FROM w JOIN moved USING (id)),
+    done AS (
+        DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
+    next AS (
+        INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
+        SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
+        FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
+    called AS MATERIALIZED (
+        SELECT pg_notify('utskick_work', lane)
+        FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
+    notified AS MATERIALIZED (
+        SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE settled)
+    SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM notified) AS notifications FROM moved
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
-    """One attempt about to be made. ``claim``: the worker's id, by which it knows its own beginning
-    again when the commit was not confirmed. All that one ``Attempts`` begins have the same
-    ``claim`` and ``worker``."""
+    """One attempt about to be made.
+
+    ``claim``: the worker's id, by which it recognises its own begin when a commit was not
+    confirmed. ``claim`` and ``worker`` are the same for all attempts of one ``Attempts``.
+    """
 
     delivery: Delivery
     account: str
@@ -45,12 +119,12 @@ class AttemptStart:
 
 
 class Attempts:
-    """Begin and settle are grouped: many tasks, one transaction."""
+    """Begin and settle, each as a group commit: many tasks, one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._vault = database.vault
-        self._legs = FollowUps(database)
+        self._follow_ups = FollowUps(database)
         self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(
             self._begin
         )
@@ -58,119 +132,68 @@ class Attempts:
             self._settle, split=(asyncpg.DataError,)
         )
 
-    async def begin(self, beginning: AttemptStart) -> bool:
-        """The attempt is on disk. False: it was not due any more, or somebody else has taken it;
-        nothing may be sent."""
-        first, frozen = beginning.delivery, beginning.frozen
-        sealed = (
-            self._vault.of(first.municipality_id, first.month).seal(Column.FROZEN, frozen)
+    async def begin(self, start: AttemptStart) -> bool:
+        """Commit the attempt as begun.
+
+        False: the delivery was not due any more, or another worker has claimed it; nothing may be
+        sent.
+        """
+        delivery, frozen = start.delivery, start.frozen
+        encrypted = (
+            self._vault.of(delivery.municipality_id, delivery.month).encrypt(Column.FROZEN, frozen)
             if frozen is not None
             else None
         )
-        return await self._begins.put((beginning, sealed))
+        return await self._begins.put((start, encrypted))
 
     async def _begin(self, group: Sequence[tuple[AttemptStart, bytes | None]]) -> Sequence[bool]:
-        begun = [beginning for beginning, _ in group]
+        starts = [start for start, _ in group]
         rows = await self._database.pool.fetch(
-            """
-            WITH w AS (
-                SELECT * FROM unnest(
-                    $1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bytea[])
-                AS w(municipality_id, id, attempts, account, at, frozen)),
-            taken AS (
-                UPDATE deliveries d
-                SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7, updated_at = w.at,
-                    frozen = coalesce(d.frozen, w.frozen)
-                FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id AND (
-                    (d.status IN ('queued', 'deferred') AND d.attempts = w.attempts)
-                    OR (d.status = 'sending' AND d.claim = $7 AND d.attempts = w.attempts + 1))
-                RETURNING d.id),
-            opened AS (
-                INSERT INTO attempts (delivery_id, number, municipality_id, account, worker, started_at)
-                SELECT w.id, w.attempts + 1, w.municipality_id, w.account, $8, w.at FROM w JOIN taken USING (id)
-                ON CONFLICT (delivery_id, number) DO NOTHING)
-            SELECT id FROM taken
-            """,
-            [b.delivery.municipality_id for b in begun],
-            [b.delivery.id for b in begun],
-            [b.delivery.attempts for b in begun],
-            [b.account for b in begun],
-            [b.at for b in begun],
-            [sealed for _, sealed in group],
-            begun[0].claim,
-            begun[0].worker,
+            _BEGIN,
+            [s.delivery.municipality_id for s in starts],
+            [s.delivery.id for s in starts],
+            [s.delivery.attempts for s in starts],
+            [s.account for s in starts],
+            [s.at for s in starts],
+            [encrypted for _, encrypted in group],
+            starts[0].claim,
+            starts[0].worker,
         )
-        taken = {row["id"] for row in rows}
-        return [b.delivery.id in taken for b in begun]
+        begun = {row["id"] for row in rows}
+        return [s.delivery.id in begun for s in starts]
 
     async def settle(self, settlement: Settlement) -> bool:
-        """The outcome is on disk, with the next job if there is one. False: another worker settled
-        this attempt before."""
+        """Commit the outcome, with the next job where there is one.
+
+        False: another worker has settled this attempt.
+        """
         if not settlement.follows:
             return await self._settles.put(settlement)
         async with self._database.transaction() as connection:
             [moved] = await self._write(connection, [settlement])
             if moved:
-                await self._legs.follow(connection, settlement)
+                await self._follow_ups.follow(connection, settlement)
             return moved
 
     async def _settle(self, group: Sequence[Settlement]) -> Sequence[bool]:
         return await self._write(self._database.pool, group)
 
     async def _write(self, connection: Any, group: Sequence[Settlement]) -> Sequence[bool]:
-        rows = await connection.fetch(
-            """
-            WITH w AS (
-                SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                    $9::text[], $10::boolean[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[],
-                    $16::bigint[], $17::int[])
-                AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason, provider_code, doubt, tried, at, due,
-                    actor, noted, job, uncalled)),
-            again AS (SELECT * FROM unnest($18::uuid[], $19::text[], $20::int[], $21::bytea[]) AS a(id, lane, level, payload)),
-            moved AS (
-                UPDATE deliveries d SET status = w.status, reference = coalesce(w.reference, d.reference), reason_code = w.reason_code,
-                    reason = w.reason, provider_code = w.provider_code, doubts = d.doubts + w.doubt::int,
-                    tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
-                    secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
-                    frozen = CASE WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL ELSE d.frozen END
-                FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
-                    AND d.attempts = w.attempt - w.uncalled
-                    AND (d.status IN ('sending', 'uncertain')
-                        OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))
-                    AND NOT (d.status = 'uncertain' AND w.status = 'uncertain')
-                RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS told),
-            noted AS (
-                INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
-                    reason_code, reason, provider_code, actor, at, became)
-                SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status), w.account, w.reference,
-                    w.reason_code, w.reason, w.provider_code, w.actor, w.at, CASE WHEN w.noted <> w.status THEN w.status END
-                FROM w JOIN moved USING (id)),
-            done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
-            next AS (
-                INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-                SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
-                FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
-            called AS MATERIALIZED (
-                SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
-            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE told)
-            SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM told) AS notified FROM moved
-            """,
-            *_columns(group),
-        )
+        rows = await connection.fetch(_SETTLE, *_columns(group))
         moved = {row["id"] for row in rows}
         return [s.delivery.id in moved for s in group]
 
 
-#: As parameters of a statement.
-_RESTING: Final = [status.value for status in SETTLED]
-
-
-_FOR_GOOD: Final = [status.value for status in _OVER]
+_SETTLED_VALUES: Final = [status.value for status in SETTLED]
+_OVER_VALUES: Final = [status.value for status in OVER]
 
 
 def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
-    """What is written of each; and the next jobs, of those that are due again: most are not, and
-    every value sent costs something."""
+    """Return the parameters of ``_SETTLE``.
+
+    The next jobs are columns of their own, of those that are due again: most are not, and every
+    value that is sent costs something.
+    """
     rows = [
         (
             s.delivery.municipality_id,
@@ -200,6 +223,6 @@ def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
         [lane_of(d.channel, d.priority) for d in again],
         [jobs.level(d.priority) for d in again],
         [jobs.payload(d.municipality_id, d.id) for d in again],
-        _RESTING,
-        _FOR_GOOD,
+        _SETTLED_VALUES,
+        _OVER_VALUES,
     ]

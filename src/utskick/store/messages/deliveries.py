@@ -1,11 +1,11 @@
-"""Deliveries on their way: what the worker loads, with all that is needed to send them."""
+"""Claimed deliveries: what a worker loads, with all that is needed to send them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -13,33 +13,32 @@ import structlog
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import Erased
-from utskick.domain.month import Month, month_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.crypto.cipher import Locked
-from utskick.store.crypto.columns import Column, month_in
+from utskick.store.crypto.columns import Column, month_of_value
 from utskick.store.database import Database
 from utskick.store.messages.attachments import Attachments
-from utskick.store.messages.contents import OWN, Contents, recipient_of
+from utskick.store.messages.contents import CONTENT, Contents, recipient_of
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.queue import Job
 
 log = structlog.get_logger(__name__)
 
 #: Letters of a hand-over that are read at a time.
-_STRIDE = 100
+_STRIDE: Final = 100
 
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 
-_COLUMNS = f"""
-    d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
-    d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, m.department,
-    b.organization_number, b.channel AS batch_channel, b.message_type AS batch_type, {OWN}
+_COLUMNS: Final = f"""
+    d.id, d.message_id, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
+    d.created_at, d.expires_at, d.next, d.frozen, d.secret, m.department, b.organization_number,
+    b.message_type AS batch_type, {CONTENT}
 """
 
 #: The message and the batch of ``d``, each looked up by its key: OFFSET 0 keeps the planner from
-#: joining in another order (docs/adr/0012).
-_REST = """
+#: joining in another order (docs/explanation/adr/0012).
+_JOINED: Final = """
     CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
     CROSS JOIN LATERAL (
         SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
@@ -49,8 +48,11 @@ _REST = """
 
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
-    """A delivery with what is needed to send it. ``routed``: it is a leg of another channel's
-    request. ``erased``: nobody can read it."""
+    """A delivery with what is needed to send it.
+
+    ``routed``: it is a leg of another channel's request. ``erased``: its key was destroyed, and
+    nobody can read it.
+    """
 
     delivery: Delivery
     draft: Draft
@@ -58,11 +60,12 @@ class ClaimedDelivery:
     erased: bool = False
 
     def begun(self, account: str) -> ClaimedDelivery:
+        """Return it with one more attempt."""
         return ClaimedDelivery(self.delivery.begun(account), self.draft, self.routed, self.erased)
 
 
 class Deliveries:
-    """Reads only."""
+    """Reader of deliveries for workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,32 +73,28 @@ class Deliveries:
         self._contents = Contents(database)
 
     async def load(self, claimed: Sequence[Job]) -> tuple[dict[UUID, ClaimedDelivery], set[UUID]]:
-        """The deliveries of these jobs, by id, and those that cannot be read: one of them must not
-        stop its neighbours.
+        """Return the deliveries of these jobs by id, and the ids of those that cannot be read.
 
-        One that is gone is in neither.
+        An unreadable one does not stop its neighbours; a removed one is in neither.
         """
         rows = await self._database.pool.fetch(
             f"""
             SELECT {_COLUMNS}
             FROM unnest($1::text[], $2::uuid[]) AS w(municipality_id, id)
             CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = w.id OFFSET 0) d
-            {_REST}
+            {_JOINED}
             WHERE d.municipality_id = w.municipality_id AND m.municipality_id = d.municipality_id
             """,  # noqa: S608
             [job.municipality_id for job in claimed],
             [job.delivery_id for job in claimed],
         )
-        await self._at_hand(rows)
+        await self._database.vault.at_hand(rows)
         loaded: dict[UUID, ClaimedDelivery] = {}
         unreadable: set[UUID] = set()
         for row in rows:
             try:
-                loaded[row["id"]] = ClaimedDelivery(
-                    read_delivery(row),
-                    await self._draft(row),
-                    row["channel"] != row["batch_channel"],
-                )
+                draft, routed = await self._draft(row), row["channel"] != row["batch_channel"]
+                loaded[row["id"]] = ClaimedDelivery(read_delivery(row), draft, routed)
             except Erased:
                 empty = Draft(row["municipality_id"], {}, Recipient("", None, row["reference"]))
                 loaded[row["id"]] = ClaimedDelivery(read_delivery(row), empty, erased=True)
@@ -104,44 +103,38 @@ class Deliveries:
                 unreadable.add(row["id"])
         return loaded, unreadable
 
-    async def _at_hand(self, rows: Sequence[Any]) -> None:
-        """The keys of these rows; also of those that were written plain, since what comes to them
-        will be sealed."""
-        vault = self._database.vault
-        await vault.at_hand(rows)
-        for row in rows:
-            if month_in(row["destination"]) is None:
-                await vault.ready(row["municipality_id"], month_of(row["created_at"]))
-
     async def _draft(self, row: Any) -> Draft:
         municipality_id, vault = row["municipality_id"], self._database.vault
-        content, names = await self._contents.of(row)
-        hands_over = row["batch_type"] == HAND_OVER
+        content = await self._contents.of(row)
+        files = content.files
         return Draft(
             municipality_id=municipality_id,
-            content=content,
+            content=content.members,
             recipient=recipient_of(vault, row),
-            attachments=await self._attachments.load(municipality_id, names) if names else (),
+            attachments=await self._attachments.load(municipality_id, files) if files else (),
             priority=Priority(row["priority"]),
             created_at=row["created_at"],
-            frozen=vault.open(municipality_id, Column.FROZEN, row["frozen"])
+            frozen=vault.decrypt_column(municipality_id, Column.FROZEN, row["frozen"])
             if row["frozen"] is not None
             else None,
-            secret=vault.open(municipality_id, Column.SECRET, row["secret"])
+            secret=vault.decrypt_column(municipality_id, Column.SECRET, row["secret"])
             if row["secret"] is not None
             else None,
             letters=partial(self._letters, municipality_id, row["batch_id"])
-            if hands_over
+            if row["batch_type"] == HAND_OVER
             else None,
             organization_number=row["organization_number"],
             department=row["department"],
+            deferred=content.deferred,
         )
 
     async def _letters(
         self, municipality_id: str, print_batch: UUID
     ) -> AsyncIterator[tuple[UUID, Draft]]:
-        """The members of a gathering in the order of their ids; no connection is held between two
-        strides."""
+        """Yield the letters of a hand-over, in the order of their ids.
+
+        No connection is held between two strides.
+        """
         last = _FIRST
         while True:
             rows = await self._database.pool.fetch(
@@ -153,7 +146,7 @@ class Deliveries:
                         AND print_batch IS NOT NULL AND municipality_id = $1
                         AND status = 'gathered'
                     ORDER BY print_batch, id LIMIT $4) d
-                {_REST}
+                {_JOINED}
                 WHERE m.municipality_id = $1
                 ORDER BY d.id
                 """,  # noqa: S608
@@ -163,7 +156,7 @@ class Deliveries:
                 _STRIDE,
                 _LAST,
             )
-            await self._at_hand(rows)
+            await self._database.vault.at_hand(rows)
             for row in rows:
                 yield row["id"], await self._draft(row)
             if len(rows) < _STRIDE:
@@ -172,7 +165,7 @@ class Deliveries:
 
 
 def read_delivery(row: Any) -> Delivery:
-    sealed: Month | None = month_in(row["destination"])
+    """Return the delivery of a row with the columns ``_COLUMNS``. Raises ``Locked``."""
     return Delivery(
         id=row["id"],
         municipality_id=row["municipality_id"],
@@ -189,5 +182,5 @@ def read_delivery(row: Any) -> Delivery:
         expires_at=row["expires_at"],
         next=tuple(row["next"]),
         encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
-        month=sealed if sealed is not None else month_of(row["created_at"]),
+        month=month_of_value(row["destination"]),
     )

@@ -1,22 +1,27 @@
-"""Further deliveries of a message: the answers of a routed one, the way on when a leg has failed,
-and the members of a hand-over."""
+"""Further deliveries of a message, written in the transaction of what they follow from.
+
+They are the answers of a routed delivery, the next leg after one that has failed, and the end of
+the letters of a hand-over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import LIFETIME, Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.preparation import Route
-from utskick.domain.status import Status
+from utskick.domain.status import Status, Transition
 from utskick.store import queue as jobs
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Connection, Database
+from utskick.store.messages.rows import DELIVERY_COLUMNS
+from utskick.store.transitions import allowed, sources
 
 if TYPE_CHECKING:
     from utskick.store.messages.settlement import Settlement
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """A routed delivery with its answers. ``types``: the contract's word for each channel."""
+    """A routed delivery with its answers. ``types``: the message type of each channel."""
 
     delivery: Delivery
     routes: tuple[Route, ...]
@@ -34,8 +39,8 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """A further delivery after ``first``; ``rest``: what it may fall back to itself."""
+class _FollowUp:
+    """A further delivery after ``first``. ``rest``: the channels that it may fall back to."""
 
     first: Delivery
     route: Route
@@ -45,90 +50,90 @@ class _Leg:
 
 
 class FollowUps:
-    """Written in the transaction of what they follow from."""
+    """Writer of further deliveries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def route(self, routing: Routing) -> bool:
-        """The delivery is routed, and its answers are deliveries of their own. False: it was not
-        due any more."""
+        """Mark a delivery as routed and add its answers as deliveries of their own.
+
+        False: it was not due any more.
+        """
         delivery = routing.delivery
         async with self._database.transaction() as connection:
             moved = await connection.fetchval(
-                """
-                UPDATE deliveries SET status = 'routed', updated_at = $4 WHERE municipality_id = $1 AND id = $2 AND attempts = $3
-                    AND status IN ('queued', 'deferred') RETURNING true
-                """,
+                f"""
+                UPDATE deliveries SET status = 'routed', updated_at = $4
+                WHERE municipality_id = $1 AND id = $2 AND attempts = $3
+                    AND status IN {sources(Transition.ROUTE)} RETURNING true
+                """,  # noqa: S608
                 delivery.municipality_id,
                 delivery.id,
                 delivery.attempts,
                 routing.at,
             )
             if moved:
-                await _tell(connection, delivery, Status.ROUTED, routing.at)
+                await _record(connection, delivery, Status.ROUTED, routing.at)
                 for route in routing.routes:
-                    await self._add(
-                        connection,
-                        _Leg(delivery, route, routing.types[route.channel], (), routing.at),
-                    )
+                    message_type = routing.types[route.channel]
+                    follow_up = _FollowUp(delivery, route, message_type, (), routing.at)
+                    await self._add(connection, follow_up)
                 await connection.execute("DELETE FROM pgqueuer WHERE id = $1", routing.job_id)
         return bool(moved)
 
     async def follow(self, connection: Connection, settlement: Settlement) -> None:
-        """What a settlement brings with it."""
-        first, move = settlement.delivery, settlement.move
+        """Write what follows from a settlement, inside the caller's transaction."""
+        first = settlement.delivery
         if first.encloses is not None:
             ending = Ending(
                 first.municipality_id,
                 first.encloses,
-                move,
+                settlement.move,
                 settlement.account,
                 settlement.at,
                 settlement.actor,
             )
             await end_letters(connection, ending)
         if settlement.falls_back:
-            channel, *rest = settlement.delivery.next
-            leg = _Leg(
-                settlement.delivery,
-                Route(channel, ""),
-                settlement.types[channel],
-                tuple(rest),
-                settlement.at,
+            channel, *rest = first.next
+            message_type = settlement.types[channel]
+            follow_up = _FollowUp(
+                first, Route(channel, ""), message_type, tuple(rest), settlement.at
             )
-            await self._add(connection, leg)
+            await self._add(connection, follow_up)
 
-    async def _add(self, connection: Connection, leg: _Leg) -> None:
-        first, route, delivery_id = leg.first, leg.route, new_id()
+    async def _add(self, connection: Connection, follow_up: _FollowUp) -> None:
+        first, route, delivery_id = follow_up.first, follow_up.route, new_id()
         key = self._database.vault.of(first.municipality_id, first.month)
         await connection.execute(
-            """
-            INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination,
-                awaited, next, created_at, updated_at, expires_at)
-            SELECT $3, municipality_id, batch_id, message_id, $4, $5, priority, 'queued', $6, awaited, $7, $8, $8, greatest(expires_at, $9)
+            f"""
+            INSERT INTO deliveries ({DELIVERY_COLUMNS})
+            SELECT $3, municipality_id, batch_id, message_id, $4, $5, priority, $6, $8, $8,
+                greatest(expires_at, $9), awaited, $7, 'queued'
             FROM deliveries WHERE municipality_id = $1 AND id = $2
-            """,
+            """,  # noqa: S608
             first.municipality_id,
             first.id,
             delivery_id,
             route.channel,
-            leg.message_type,
-            key.seal(Column.DESTINATION, route.destination.encode()),
-            list(leg.rest),
-            leg.at,
-            leg.at + LIFETIME,
+            follow_up.message_type,
+            key.encrypt(Column.DESTINATION, route.destination.encode()),
+            list(follow_up.rest),
+            follow_up.at,
+            follow_up.at + LIFETIME,
         )
-        await jobs.enqueue(
-            connection,
-            [(route.channel, Priority(first.priority), first.municipality_id, delivery_id, leg.at)],
-        )
+        priority = Priority(first.priority)
+        job = (route.channel, priority, first.municipality_id, delivery_id, follow_up.at)
+        await jobs.enqueue(connection, [job])
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of the hand-over of a print batch: through which account, and by whose decision
-    where it was somebody's."""
+    """The end of a print batch's hand-over.
+
+    ``account``: the account that it went through. ``actor``: who decided, where a person did.
+    """
 
     municipality_id: str
     print_batch: UUID
@@ -138,21 +143,28 @@ class Ending:
     actor: str | None = None
 
 
+_END: Final = f"""
+    WITH moved AS (
+        UPDATE deliveries
+        SET status = $3, reference = $4, reason_code = $5, reason = $6, provider_code = $7,
+            account = $8, updated_at = $9
+        WHERE municipality_id = $1 AND print_batch = $2
+            AND {allowed(Transition.HAND_OVER, "status", "$3")}
+        RETURNING id, message_id, awaited),
+    noted AS (
+        INSERT INTO events (municipality_id, delivery_id, status, account, reference, reason_code,
+            reason, provider_code, actor, at)
+        SELECT $1, id, $3, $8, $4, $5, $6, $7, $10, $9 FROM moved)
+    SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited
+"""  # noqa: S608
+
+
 async def end_letters(connection: Any, ending: Ending) -> None:
-    """Every letter of a hand-over becomes what the hand-over became."""
+    """Give every letter of a hand-over the status of the hand-over."""
     move = ending.move
     reason = move.reason
     await connection.execute(
-        """
-        WITH moved AS (
-            UPDATE deliveries SET status = $3, reference = $4, reason_code = $5, reason = $6, provider_code = $7, account = $8,
-                updated_at = $9
-            WHERE municipality_id = $1 AND print_batch = $2 AND status = 'gathered' RETURNING id, message_id, awaited),
-        noted AS (
-            INSERT INTO events (municipality_id, delivery_id, status, account, reference, reason_code, reason, provider_code, actor, at)
-            SELECT $1, id, $3, $8, $4, $5, $6, $7, $10, $9 FROM moved)
-        SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited
-        """,
+        _END,
         ending.municipality_id,
         ending.print_batch,
         move.status.value,
@@ -166,7 +178,7 @@ async def end_letters(connection: Any, ending: Ending) -> None:
     )
 
 
-async def _tell(connection: Connection, delivery: Delivery, status: Status, at: datetime) -> None:
+async def _record(connection: Connection, delivery: Delivery, status: Status, at: datetime) -> None:
     await connection.execute(
         "INSERT INTO events (municipality_id, delivery_id, status, at) VALUES ($1, $2, $3, $4)",
         delivery.municipality_id,

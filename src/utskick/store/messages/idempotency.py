@@ -1,5 +1,7 @@
-"""Idempotency keys: the first answer, kept for 24 hours, in the transaction that accepted the
-message."""
+"""Idempotency keys: the first answer, kept for 24 hours.
+
+It is written in the transaction that accepted the message.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ KEPT = timedelta(hours=24)
 
 
 class IdempotencyKeys:
-    """One row for each key and municipality. The row and the accepted message become visible
-    together, or not at all."""
+    """Reader and writer of idempotency keys, one row for each key and municipality.
+
+    The row and the accepted message become visible together, or not at all.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,10 +29,10 @@ class IdempotencyKeys:
     async def reserve(
         self, connection: Connection, numbered: NumberedRequest, key: Key
     ) -> Replay | UUID | None:
-        """None: the key is new, and now ours until the transaction ends. Replay: the first answer.
-        UUID: the mark of what was accepted and never answered (its process died while it waited).
-        Raises KeyReused or StillRunning.
+        """Reserve a key until the transaction ends.
 
+        None: the key is new. Replay: the first answer. UUID: the mark of what was accepted and
+        never answered (its process died while it waited). Raises ``KeyReused`` or ``StillRunning``.
         The vault has been made ``ready``.
         """
         municipality_id = numbered.caller.municipality_id
@@ -44,8 +48,10 @@ class IdempotencyKeys:
         digest = self._database.vault.lasting(municipality_id).request(key.digest)
         added = await connection.fetchval(
             """
-            INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id, created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (municipality_id, key) DO UPDATE SET digest = $3, batch_id = $4, created_at = $5, status = NULL, answer = NULL
+            INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id,
+                created_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (municipality_id, key) DO UPDATE SET digest = $3, batch_id = $4,
+                created_at = $5, status = NULL, answer = NULL
                 WHERE k.created_at < $6
             RETURNING true
             """,
@@ -59,15 +65,13 @@ class IdempotencyKeys:
         if added:
             return None
         row = await connection.fetchrow(
-            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys WHERE municipality_id = $1 AND key = $2",
+            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys"
+            " WHERE municipality_id = $1 AND key = $2",
             municipality_id,
             key.text,
         )
         assert row is not None
-        if row["digest"] not in (
-            digest,
-            key.digest,
-        ):  # the latter for a day after the upgrade that keyed it
+        if row["digest"] != digest:
             raise KeyReused(
                 "this Idempotency-Key was used for another request; use a new key for a new message"
             )
@@ -77,7 +81,7 @@ class IdempotencyKeys:
         return Replay(row["status"], zlib.decompress(row["answer"]), row["headers"] or {})
 
     async def answer(self, connection: Any, municipality_id: str, key: Key, replay: Replay) -> None:
-        """Keep the answer. Only the first one counts."""
+        """Store the answer. Only the first one counts."""
         await connection.execute(
             """
             UPDATE idempotency_keys SET status = $3, headers = $4, answer = $5
@@ -91,7 +95,7 @@ class IdempotencyKeys:
         )
 
     async def forget(self, now: datetime) -> int:
-        """Remove keys that are past their time. Returns how many."""
+        """Remove expired keys. Returns how many."""
         done: str = await self._database.pool.execute(
             "DELETE FROM idempotency_keys WHERE created_at < $1", now - KEPT
         )

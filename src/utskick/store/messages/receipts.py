@@ -1,22 +1,72 @@
-"""Receipts on disk: every report a provider makes is kept, then applied to its delivery if it still
-can be."""
+"""Receipts: every report of a provider is stored, then applied to its delivery if it still can."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from utskick.domain.channel import Receipt
 from utskick.domain.ids import new_id
+from utskick.domain.status import PENDING, Transition
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
+from utskick.store.transitions import allowed, listed
+
+#: $1: ids of receipts. A delivery is found by its id, else by the provider's reference.
+_APPLY: Final = f"""
+    WITH r AS (
+        SELECT r.*, coalesce(
+            (SELECT d.id FROM deliveries d
+                JOIN attempts a ON a.delivery_id = d.id AND a.account = r.account
+                WHERE d.id = r.delivery_id AND d.channel = r.channel LIMIT 1),
+            (SELECT e.delivery_id FROM events e
+                WHERE e.account = r.account AND e.reference = r.reference
+                ORDER BY e.id DESC LIMIT 1)
+        ) AS found
+        FROM (SELECT * FROM receipts WHERE id = ANY($1::uuid[]) OFFSET 0) r
+        WHERE r.state = 'waiting'),
+    best AS (
+        SELECT DISTINCT ON (r.found) r.* FROM r
+        WHERE r.found IS NOT NULL AND r.report IN ('sent', 'delivered', 'failed')
+        ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
+    moved AS (
+        UPDATE deliveries d
+        SET status = best.report, updated_at = best.received_at,
+            reference = coalesce(d.reference, best.reference), reason_code = best.reason_code,
+            reason = best.reason, provider_code = best.provider_code
+        FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found
+            AND {allowed(Transition.RECEIPT, "d.status", "best.report")}
+        RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited,
+            best.id AS receipt),
+    noted AS (
+        INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
+            reason_code, reason, provider_code, actor, at)
+        SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account,
+            best.reference, best.reason_code, best.reason, best.provider_code, 'receipt',
+            best.received_at
+        FROM best JOIN moved ON moved.receipt = best.id),
+    notified AS MATERIALIZED (
+        SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
+    stated AS (
+        SELECT r.id, d.municipality_id, r.found, r.state AS before, CASE
+            WHEN r.id IN (SELECT receipt FROM moved) THEN 'applied'
+            WHEN r.report = 'unknown' THEN 'unknown'
+            WHEN r.found IS NULL OR d.status IN {listed(PENDING)} THEN 'waiting'
+            ELSE 'superseded' END AS state
+        FROM r LEFT JOIN LATERAL (SELECT * FROM deliveries WHERE id = r.found OFFSET 0) d ON true)
+    UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
+        delivery_id = coalesce(stated.found, delivery_id)
+    FROM stated, (SELECT count(*) FROM notified) t
+    WHERE receipts.id = ANY($1) AND receipts.id = stated.id AND receipts.state = stated.before
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A receipt as it came in, with the account that proved to be its sender."""
+    """A receipt as it was received, with the account that proved to be its sender."""
 
     channel: str
     account: str
@@ -25,8 +75,10 @@ class Arrival:
 
 
 class ReceiptRows:
-    """First kept, in a transaction of its own; then applied. So neither order of receipt and
-    settlement can lose one."""
+    """Receipts on disk: stored in a transaction of their own, then applied.
+
+    So neither order of receipt and settlement can lose one.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,19 +86,26 @@ class ReceiptRows:
         self._applies: GroupCommit[UUID, None] = GroupCommit(self._apply)
 
     async def keep(self, arrival: Arrival) -> UUID:
+        """Store a receipt. Returns its id."""
         return await self._keeps.put(arrival)
 
     async def apply(self, receipt_id: UUID) -> None:
+        """Move the delivery that a stored receipt concerns, where the move is legal.
+
+        A receipt that comes while the attempt is still open waits for the settlement; one that
+        brings nothing new is superseded.
+        """
         await self._applies.put(receipt_id)
 
     async def _keep(self, group: Sequence[Arrival]) -> Sequence[UUID]:
         ids = [new_id() for _ in group]
         await self._database.pool.execute(
             """
-            INSERT INTO receipts (id, channel, account, reference, delivery_id, report, reason_code, reason, provider_code,
-                reported_at, received_at, state)
-            SELECT *, 'waiting' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::timestamptz[], $11::timestamptz[])
+            INSERT INTO receipts (id, channel, account, reference, delivery_id, report, reason_code,
+                reason, provider_code, reported_at, received_at, state)
+            SELECT *, 'waiting' FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[],
+                $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
+                $11::timestamptz[])
             """,
             ids,
             [a.channel for a in group],
@@ -63,60 +122,14 @@ class ReceiptRows:
         return ids
 
     async def _apply(self, ids: Sequence[UUID]) -> Sequence[None]:
-        """Find each receipt's delivery (by our id, else by the provider's reference) and make the
-        move if it is legal.
-
-        A receipt that comes while the attempt is still open waits for the settlement; one that says
-        nothing new is superseded.
-        """
-        await self._database.pool.execute(
-            """
-            WITH r AS (
-                SELECT r.*, coalesce(
-                    (SELECT d.id FROM deliveries d JOIN attempts a ON a.delivery_id = d.id AND a.account = r.account
-                        WHERE d.id = r.delivery_id AND d.channel = r.channel LIMIT 1),
-                    (SELECT e.delivery_id FROM events e WHERE e.account = r.account AND e.reference = r.reference
-                        ORDER BY e.id DESC LIMIT 1)
-                ) AS found
-                FROM (SELECT * FROM receipts WHERE id = ANY($1::uuid[]) OFFSET 0) r
-                WHERE r.state = 'waiting'),
-            best AS (
-                SELECT DISTINCT ON (r.found) r.* FROM r WHERE r.found IS NOT NULL AND r.report IN ('sent', 'delivered', 'failed')
-                ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
-            moved AS (
-                UPDATE deliveries d SET status = best.report, updated_at = best.received_at,
-                    reference = coalesce(d.reference, best.reference),
-                    reason_code = best.reason_code, reason = best.reason, provider_code = best.provider_code
-                FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found AND (
-                    (d.status = 'sent' AND best.report IN ('delivered', 'failed'))
-                    OR (d.status = 'deferred' AND best.report = 'delivered')
-                    OR (d.status = 'uncertain' AND best.report IN ('sent', 'delivered', 'failed')))
-                RETURNING d.id, d.municipality_id, d.attempts, d.awaited, best.id AS receipt),
-            noted AS (
-                INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference, reason_code, reason,
-                    provider_code, actor, at)
-                SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account, best.reference, best.reason_code,
-                    best.reason, best.provider_code, 'receipt', best.received_at
-                FROM best JOIN moved ON moved.receipt = best.id),
-            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', id::text) FROM moved WHERE awaited),
-            stated AS (
-                SELECT r.id, d.municipality_id, r.found, r.state AS before, CASE
-                    WHEN r.id IN (SELECT receipt FROM moved) THEN 'applied'
-                    WHEN r.found IS NULL OR r.report = 'unknown' THEN CASE WHEN r.report = 'unknown' THEN 'unknown' ELSE 'waiting' END
-                    WHEN d.status IN ('queued', 'deferred', 'sending') THEN 'waiting'
-                    ELSE 'superseded' END AS state
-                FROM r LEFT JOIN LATERAL (SELECT * FROM deliveries WHERE id = r.found OFFSET 0) d ON true)
-            UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
-                delivery_id = coalesce(stated.found, delivery_id)
-            FROM stated, (SELECT count(*) FROM told) t
-            WHERE receipts.id = ANY($1) AND receipts.id = stated.id AND receipts.state = stated.before
-            """,
-            ids,
-        )
+        await self._database.pool.execute(_APPLY, ids)
         return [None] * len(ids)
 
     async def waiting_for(self, pairs: Sequence[tuple[UUID, str | None, str | None]]) -> list[UUID]:
-        """Receipts that came before their settlement: for (delivery, account, reference)."""
+        """Return receipts that came before their settlement.
+
+        ``pairs``: (delivery, account, reference) of each settlement.
+        """
         rows = await self._database.pool.fetch(
             """
             SELECT r.id FROM unnest($1::uuid[]) AS w(id) CROSS JOIN LATERAL (
@@ -136,8 +149,10 @@ class ReceiptRows:
         return [row["id"] for row in rows]
 
     async def overdue(self, before: datetime, after: UUID, limit: int) -> list[UUID]:
-        """Receipts that have waited long, by id from ``after``: their settlement may have been
-        interrupted before it looked for them."""
+        """Return receipts that were received before a time and still wait, by id from ``after``.
+
+        Their settlement may have been interrupted before it looked for them.
+        """
         rows = await self._database.pool.fetch(
             """
             SELECT id FROM (
@@ -151,8 +166,7 @@ class ReceiptRows:
         return [row["id"] for row in rows]
 
     async def give_up(self, before: datetime) -> int:
-        """Receipts that nobody ever asked about: kept, but not looked at any more. Returns how
-        many."""
+        """Mark receipts that still wait since before a time as unknown. Returns how many."""
         done: str = await self._database.pool.execute(
             "UPDATE receipts SET state = 'unknown' WHERE state = 'waiting' AND received_at < $1",
             before,

@@ -1,4 +1,4 @@
-"""A person's decision on a delivery that is held in doubt."""
+"""A person's decision on a delivery that is held as uncertain."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.channel import Priority
 from utskick.domain.delivery import Move
 from utskick.domain.outcome import Reason
-from utskick.domain.status import Status
+from utskick.domain.status import Status, Transition
 from utskick.store import queue as jobs
+from utskick.store.administration.audit import keep
 from utskick.store.database import Database
 from utskick.store.messages.follow_ups import Ending, end_letters
 from utskick.store.messages.print_batches import HAND_OVER
+from utskick.store.transitions import allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``choice``: send it once more, or leave it. ``expires``: how long a resend may take.
-    ``actor``: who decided."""
+    """A choice between sending the delivery once more and giving it up.
+
+    ``actor``: who decided. ``expires``: until when a resend is tried.
+    """
 
     municipality_id: str
     delivery_id: UUID
@@ -35,28 +40,36 @@ _GIVEN_UP: Final = Reason("given-up", "somebody decided not to send it again")
 
 
 class Resolutions:
-    """Compare-and-set on ``uncertain``; the decision is part of the delivery's story, and of those
-    of the letters that it carries."""
+    """Compare-and-set on ``uncertain``.
+
+    The decision is recorded as an event of the delivery, and of the letters that it carries.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def decide(self, decision: Decision) -> bool:
-        """False: the delivery is not (or no longer) uncertain."""
+    async def decide(self, decision: Decision, change: AuditEntry) -> bool:
+        """Carry out the decision. False: the delivery is not (or no longer) uncertain."""
+        carry_out = _resend if decision.choice == "resend" else _give_up
         async with self._database.of(decision.municipality_id).transaction() as connection:
-            if decision.choice == "resend":
-                return await _resend(connection, decision)
-            return await _give_up(connection, decision)
+            decided = await carry_out(connection, decision)
+            if decided:
+                await keep(connection, [change])
+            return decided
 
 
 async def _resend(connection: Any, decision: Decision) -> bool:
     municipality_id, delivery_id, now = decision.municipality_id, decision.delivery_id, decision.at
     row = await connection.fetchrow(
-        """
-        UPDATE deliveries SET status = 'queued', doubts = 0, tried = '{}', frozen = NULL, updated_at = $3,
-            expires_at = greatest(expires_at, $4), reason_code = NULL, reason = NULL, provider_code = NULL
-        WHERE municipality_id = $1 AND id = $2 AND status = 'uncertain' RETURNING channel, priority, attempts, account
-        """,
+        f"""
+        UPDATE deliveries
+        SET status = 'queued', doubts = 0, tried = '{{}}', frozen = NULL, updated_at = $3,
+            expires_at = greatest(expires_at, $4), reason_code = NULL, reason = NULL,
+            provider_code = NULL
+        WHERE municipality_id = $1 AND id = $2
+            AND {allowed(Transition.RESOLVE, "status", "'queued'")}
+        RETURNING channel, priority, attempts, account
+        """,  # noqa: S608
         municipality_id,
         delivery_id,
         now,
@@ -64,23 +77,27 @@ async def _resend(connection: Any, decision: Decision) -> bool:
     )
     if row is None:
         return False
-    await _tell(connection, decision, row, Status.QUEUED, _RESEND)
-    await jobs.enqueue(
-        connection, [(row["channel"], Priority(row["priority"]), municipality_id, delivery_id, now)]
-    )
+    await _record(connection, decision, row, Status.QUEUED, _RESEND)
+    job = (row["channel"], Priority(row["priority"]), municipality_id, delivery_id, now)
+    await jobs.enqueue(connection, [job])
     return True
 
 
 async def _give_up(connection: Any, decision: Decision) -> bool:
-    """No further attempt is possible: what was kept for one is erased. The letters of a hand-over
-    end with it."""
+    """End the delivery and erase what was kept for a further attempt.
+
+    The letters of a hand-over end with it.
+    """
     municipality_id, now = decision.municipality_id, decision.at
     row = await connection.fetchrow(
-        """
-        UPDATE deliveries SET status = 'failed', doubts = 0, tried = '{}', frozen = NULL, secret = NULL, updated_at = $3,
-            reason_code = $4, reason = $5, provider_code = NULL
-        WHERE municipality_id = $1 AND id = $2 AND status = 'uncertain' RETURNING batch_id, message_type, attempts, account
-        """,
+        f"""
+        UPDATE deliveries
+        SET status = 'failed', doubts = 0, tried = '{{}}', frozen = NULL, secret = NULL,
+            updated_at = $3, reason_code = $4, reason = $5, provider_code = NULL
+        WHERE municipality_id = $1 AND id = $2
+            AND {allowed(Transition.RESOLVE, "status", "'failed'")}
+        RETURNING batch_id, message_type, attempts, account
+        """,  # noqa: S608
         municipality_id,
         decision.delivery_id,
         now,
@@ -89,7 +106,7 @@ async def _give_up(connection: Any, decision: Decision) -> bool:
     )
     if row is None:
         return False
-    await _tell(connection, decision, row, Status.FAILED, _GIVEN_UP)
+    await _record(connection, decision, row, Status.FAILED, _GIVEN_UP)
     if row["message_type"] == HAND_OVER:
         move = Move(Status.FAILED, reason=_GIVEN_UP)
         await end_letters(
@@ -99,12 +116,13 @@ async def _give_up(connection: Any, decision: Decision) -> bool:
     return True
 
 
-async def _tell(
+async def _record(
     connection: Any, decision: Decision, row: Any, status: Status, reason: Reason
 ) -> None:
     await connection.execute(
         """
-        INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reason_code, reason, actor, at)
+        INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reason_code,
+            reason, actor, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
         decision.municipality_id,

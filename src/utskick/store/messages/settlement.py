@@ -12,11 +12,11 @@ from utskick.domain.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt came to. ``job_id`` is removed with it, when it is the one that counts;
-    ``account`` and ``actor`` tell the story.
+    """The move of a delivery after an attempt, with what its event records.
 
-    ``uncalled``: the attempt ended before its call, and was never begun on disk. ``types``: the
-    contract's word for each channel, where a leg may follow.
+    ``job_id``: the job to remove where the move is made. ``uncalled``: the attempt ended before its
+    call, and was never begun on disk. ``types``: the message type of each channel, for a leg that
+    may follow.
     """
 
     delivery: Delivery
@@ -31,12 +31,12 @@ class Settlement:
 
     @property
     def falls_back(self) -> bool:
-        """Known not to have arrived, and there is another way."""
+        """Whether the message is known not to have arrived and has another leg."""
         return bool(self.delivery.next) and self.move.status in (Status.FAILED, Status.EXPIRED)
 
     @property
     def follows(self) -> bool:
-        """Whether more has to be written in the same transaction."""
+        """Whether more rows have to be written in the same transaction."""
         return self.falls_back or (
             self.delivery.encloses is not None
             and self.move.due is None

@@ -1,4 +1,4 @@
-"""Alembic at work: one process at a time takes the schema from revision to revision."""
+"""Alembic: one process at a time brings the schema from revision to revision."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-_LOCK = 7_318_302_581  # any number of ours: two processes must not migrate at once
+_LOCK = 7_318_302_581  # any number of this application's: two processes must not migrate at once
 
 
 def upgrade(url: str, check: Callable[[str | None], None]) -> str | None:
-    """Returns the revision before. ``check``: raises where that must not be touched."""
+    """Run all revisions that are missing. Returns the revision before.
+
+    ``check``: raises for a revision that must not be migrated.
+    """
     engine = create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})

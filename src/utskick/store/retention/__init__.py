@@ -1,1 +1,1 @@
-"""Retention rules, sweep, purge, holds, log and erasure."""
+"""Retention rules, sweep, purge, legal holds, log and erasure."""

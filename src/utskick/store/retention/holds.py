@@ -1,16 +1,19 @@
-"""Holds: what is kept whatever the rules say, until the hold is lifted; the row stays, with who and
-when."""
+"""Legal holds: they keep messages whatever the rules say, until they are lifted.
+
+The row stays, with who and when.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.audit import AuditEntry
 from utskick.domain.ids import new_id
 from utskick.domain.retention import HoldKind
+from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
 from utskick.store.retention.rules import forget_places, lock
 
@@ -35,7 +38,7 @@ class NewHold:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``subject`` and ``reason`` None: it was lifted, and what it had held is gone."""
+    """A hold. ``subject`` and ``reason`` None: it was lifted, and its person was erased."""
 
     id: UUID
     kind: HoldKind
@@ -52,15 +55,18 @@ _COLUMNS: Final = "id, kind, subject, reason, reference, placed_by, placed_at, l
 
 
 class Holds:
-    """Every statement is bound to a municipality. Subject and reason are sealed, and outlive every
-    month."""
+    """Reader and writer of holds. Every statement is bound to a municipality.
+
+    Subject and reason are encrypted by a key that does not end with a month.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def place(self, municipality_id: str, wanted: NewHold, now: datetime) -> UUID | None:
-        """Its id; when this returns, nothing that it holds is removed any more. None: there is no
-        such message or batch."""
+    async def place(self, wanted: NewHold, change: AuditEntry) -> UUID | None:
+        """Place a hold and return its id; from then on nothing that it holds is removed. None:
+        there is no such message or batch."""
+        municipality_id = change.municipality_id
         vault, made, subject = self._database.vault, new_id(), wanted.subject
         keys = await self._keys(municipality_id, subject)
         async with self._database.of(municipality_id).transaction() as connection:
@@ -69,19 +75,21 @@ class Holds:
                 return None
             await connection.execute(
                 """
-                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference, placed_by, placed_at)
+                INSERT INTO holds (municipality_id, id, kind, keys, subject, reason, reference,
+                    placed_by, placed_at)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                 """,
                 municipality_id,
                 made,
                 subject.kind.value,
                 keys,
-                vault.lock(municipality_id, str(subject.id).encode()),
-                vault.lock(municipality_id, wanted.reason.encode()),
+                vault.encrypt(municipality_id, str(subject.id).encode()),
+                vault.encrypt(municipality_id, wanted.reason.encode()),
                 wanted.reference,
                 wanted.actor,
-                now,
+                change.at,
             )
+            await keep(connection, [change])
         return made
 
     async def get(self, municipality_id: str, hold_id: UUID) -> Hold | None:
@@ -93,7 +101,7 @@ class Holds:
         return self._hold(municipality_id, row) if row else None
 
     async def listed(self, municipality_id: str, start: int, limit: int) -> tuple[int, list[Hold]]:
-        """How many there are, and a page of them: active ones first, the newest first."""
+        """Return how many there are, and a page: active ones first, the newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM holds WHERE municipality_id = $1", municipality_id
         )
@@ -108,78 +116,91 @@ class Holds:
         )
         return total, [self._hold(municipality_id, row) for row in rows]
 
-    async def lift(self, municipality_id: str, hold_id: UUID, actor: str, now: datetime) -> bool:
-        """False: there is no such hold, or it was lifted before."""
+    async def lift(self, hold_id: UUID, actor: str, change: AuditEntry) -> bool:
+        """Lift a hold. False: there is no such hold, or it was lifted before."""
+        municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             await lock(connection, municipality_id)
             done = await connection.execute(
-                "UPDATE holds SET lifted_by = $3, lifted_at = $4 WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
+                "UPDATE holds SET lifted_by = $3, lifted_at = $4"
+                " WHERE municipality_id = $1 AND id = $2 AND lifted_at IS NULL",
                 municipality_id,
                 hold_id,
                 actor,
-                now,
+                change.at,
             )
+            if done != "UPDATE 1":
+                return False
             await forget_places(connection, municipality_id)
-        return bool(done == "UPDATE 1")
+            await keep(connection, [change])
+        return True
 
     async def of_party(self, municipality_id: str, party_id: UUID) -> list[Hold]:
-        """All that were placed on the person, or on one of the person's messages or batches; the
-        oldest first."""
+        """Return all holds on the person, or on the person's messages or batches.
+
+        The oldest first.
+        """
         rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND ((kind = 'party' AND keys && $2::bytea[])
-                OR (kind <> 'party' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = ANY($2::bytea[])
-                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END) = ANY(h.keys))))
+            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND (
+                (kind = 'party' AND $2 = ANY(keys))
+                OR (kind <> 'party' AND EXISTS (
+                    SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = $2
+                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END)
+                        = ANY(h.keys))))
             ORDER BY placed_at, id
             """,  # noqa: S608
             municipality_id,
-            await self._database.vault.indexes(municipality_id, str(party_id)),
+            await self._database.vault.index(municipality_id, str(party_id)),
         )
         return [self._hold(municipality_id, row) for row in rows]
 
-    async def on_party(
-        self, connection: Any, municipality_id: str, keys: Sequence[bytes]
-    ) -> str | None:
-        """What an active hold on the person with these keys refers to; "" where it names nothing,
-        None where there is no hold."""
+    async def on_party(self, connection: Any, municipality_id: str, key: bytes) -> str | None:
+        """Return the reference of an active hold on the person that ``key`` finds.
+
+        "" where the hold has no reference; None where there is no hold.
+        """
         found: str | None = await connection.fetchval(
             """
             SELECT coalesce(reference, '') FROM holds
-            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NULL ORDER BY placed_at, id LIMIT 1
+            WHERE municipality_id = $1 AND kind = 'party' AND $2 = ANY(keys) AND lifted_at IS NULL
+            ORDER BY placed_at, id LIMIT 1
             """,
             municipality_id,
-            list(keys),
+            key,
         )
         return found
 
-    async def forget(
-        self, connection: Connection, municipality_id: str, keys: Sequence[bytes]
-    ) -> None:
-        """Of holds on the person that were lifted nothing is left that names or describes the
-        person; inside the caller's transaction."""
-        await connection.execute(
+    async def forget(self, connection: Connection, municipality_id: str, key: bytes) -> bool:
+        """Erase what names or describes the person from lifted holds on the person.
+
+        Runs inside the caller's transaction. Returns whether there was such a hold.
+        """
+        done: str = await connection.execute(
             """
             UPDATE holds SET keys = NULL, subject = NULL, reason = NULL
-            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NOT NULL
+            WHERE municipality_id = $1 AND kind = 'party' AND $2 = ANY(keys)
+                AND lifted_at IS NOT NULL
             """,
             municipality_id,
-            list(keys),
+            key,
         )
+        return done != "UPDATE 0"
 
     async def _keys(self, municipality_id: str, subject: Subject) -> list[bytes]:
         if subject.kind is HoldKind.PARTY:
-            return await self._database.vault.indexes(municipality_id, str(subject.id))
+            return [await self._database.vault.index(municipality_id, str(subject.id))]
         return [subject.id.bytes]
 
     def _hold(self, municipality_id: str, row: Any) -> Hold:
         vault = self._database.vault
         subject = (
-            UUID(vault.unlock(municipality_id, row["subject"]).decode())
+            UUID(vault.decrypt(municipality_id, row["subject"]).decode())
             if row["subject"] is not None
             else None
         )
         reason = (
-            vault.unlock(municipality_id, row["reason"]).decode()
+            vault.decrypt(municipality_id, row["reason"]).decode()
             if row["reason"] is not None
             else None
         )
@@ -197,7 +218,7 @@ class Holds:
 
 
 async def _exists(connection: Connection, municipality_id: str, subject: Subject) -> bool:
-    """A person may be held before anything is known of them."""
+    """Return whether the subject exists. A person may be held before anything is known of them."""
     if subject.kind is HoldKind.PARTY:
         return True
     table = "messages" if subject.kind is HoldKind.MESSAGE else "batches"

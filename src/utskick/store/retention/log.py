@@ -1,7 +1,7 @@
-"""The protocol of what was removed: rows are added in the transaction that removes, and never
-changed (a trigger sees to it).
+"""The log of what was removed: rows are added in the transaction that removes.
 
-It says how much, when and by which decision or whose order; it names and describes nobody.
+They are never changed (a trigger enforces it), say how much, when and by which decision or order,
+and describe nobody.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from utskick.store.database import Connection, Database
-from utskick.store.retention.purge import Removed
+from utskick.store.retention.purge import RemovalCounts
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something was removed: a rule (type, days, decision), or somebody's order to erase
-    (actor, reference)."""
+    """Why something was removed: a rule, or an order to erase.
+
+    Of a rule: type, days, decision. Of an order: actor, reference.
+    """
 
     kind: Literal["retention", "erasure"]
     message_type: str | None = None
@@ -29,19 +31,20 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class RetentionLogEntry:
-    """One line."""
+    """An entry of the log."""
 
     at: datetime
     cause: Cause
-    removed: Removed
+    removed: RemovalCounts
 
 
 async def note(connection: Connection, municipality_id: str, entry: RetentionLogEntry) -> None:
-    """A line, inside the transaction that it tells of."""
+    """Add an entry, inside the transaction that it records."""
     cause, gone = entry.cause, entry.removed
     await connection.execute(
         """
-        INSERT INTO retention_protocol (municipality_id, at, kind, message_type, days, decision, actor, reference,
+        INSERT INTO retention_protocol (municipality_id, at, kind, message_type, days, decision,
+            actor, reference,
             messages, deliveries, batches, files, entries, oldest, newest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """,
@@ -64,7 +67,7 @@ async def note(connection: Connection, municipality_id: str, entry: RetentionLog
 
 
 class Protocol:
-    """Reads only. Every statement is bound to a municipality."""
+    """Reader of the log. Every statement is bound to a municipality."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,12 +75,13 @@ class Protocol:
     async def page(
         self, municipality_id: str, start: int, limit: int
     ) -> tuple[int, list[RetentionLogEntry]]:
-        """How many lines there are, and a page of them, newest first."""
+        """Return how many entries there are, and a page of them, newest first."""
         total = await self._database.of(municipality_id).fetchval(
             "SELECT count(*) FROM retention_protocol WHERE municipality_id = $1", municipality_id
         )
         rows = await self._database.of(municipality_id).fetch(
-            "SELECT * FROM retention_protocol WHERE municipality_id = $1 ORDER BY id DESC OFFSET $2 LIMIT $3",
+            "SELECT * FROM retention_protocol WHERE municipality_id = $1"
+            " ORDER BY id DESC OFFSET $2 LIMIT $3",
             municipality_id,
             start,
             limit,
@@ -94,7 +98,7 @@ def _entry(row: Any) -> RetentionLogEntry:
         row["actor"],
         row["reference"],
     )
-    removed = Removed(
+    removed = RemovalCounts(
         row["messages"],
         row["deliveries"],
         row["batches"],

@@ -1,11 +1,10 @@
-"""What retention rules allow to be removed, found and removed in small steps: each is one short
-transaction, and may be interrupted.
+"""The sweep: what retention rules allow to be removed is removed in small steps.
 
-Batches are walked by type and age, and their messages by their place in them: an index on
-``batches`` costs one entry a request, one on ``messages`` would cost each message of a batch of 100
-000. No message is older than its batch. Where a walk has come to stays on disk, for any worker to
-go on; at its end it rests, and begins anew: what was on its way, held or untold is then looked at
-again.
+Each is one short transaction, and may be interrupted. Batches are read by type and age, and their
+messages by their ordinal: an index on ``batches`` costs one entry a request, one on ``messages``
+would cost each message of a batch of 100 000. No message is older than its batch. The position of a
+sweep is on disk, for any worker to go on; at its end it pauses, and begins anew: what was pending,
+held or unread is then judged again.
 """
 
 from __future__ import annotations
@@ -24,25 +23,24 @@ from utskick.domain.unit import Unit
 from utskick.store.database import Connection, Database
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
-from utskick.store.retention.purge import Judged, Removal, Removed, look, unreferred
+from utskick.store.retention.purge import JudgedMessage, Removal, RemovalCounts, look, unreferred
 from utskick.store.retention.rules import RetentionRules, try_lock
 from utskick.store.tenant import places
 
-#: Messages that are looked at in one step.
+#: Messages that are judged in one step.
 STEP: Final = 400
-#: Between the end of a walk and the next one.
+#: Between the end of a sweep and the next one.
 REST: Final = timedelta(hours=1)
-#: Files that are looked at in one step, and how long after the last of them the first is looked at
-#: again.
+#: Files that are read in one step, and how long after the last of them the first is read again.
 _FILES, _FILES_REST = 1000, timedelta(days=1)
-#: How long a step waits for somebody who writes to a batch; then it is given up, and made again
-#: later.
+#: How long a step waits for a writer of a batch; then it is given up, and made again later.
 PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
 
 #: Municipalities with their types of requests, from one entry of the index to the next.
 _TYPES: Final = """
     WITH RECURSIVE found AS (
-        (SELECT municipality_id, message_type FROM batches ORDER BY municipality_id, message_type LIMIT 1)
+        (SELECT municipality_id, message_type FROM batches
+            ORDER BY municipality_id, message_type LIMIT 1)
         UNION ALL
         SELECT n.municipality_id, n.message_type FROM found CROSS JOIN LATERAL (
             SELECT b.municipality_id, b.message_type FROM batches b
@@ -51,26 +49,30 @@ _TYPES: Final = """
     SELECT municipality_id, message_type FROM found WHERE message_type <> $1
 """
 
-#: Of a municipality's requests of a type, older than $3, behind the place ($4, $5, $6): the next
+#: Of a municipality's requests of a type, older than $3, behind the position ($4, $5, $6): the next
 #: messages, and batches without any.
 _NEXT: Final = """
-    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal, 2147483647) AS ordinal, m.at,
-        b.organization_number, CASE WHEN m.id IS NULL THEN b.department ELSE m.department END AS department
+    SELECT b.id AS batch_id, b.created_at, m.id AS message_id, coalesce(m.ordinal,
+        2147483647) AS ordinal, m.at,
+        b.organization_number, CASE WHEN m.id IS NULL THEN b.department
+            ELSE m.department END AS department
     FROM (
         SELECT id, created_at, organization_number, department FROM batches
-        WHERE municipality_id = $1 AND message_type = $2 AND created_at < $3 AND (created_at, id) >= ($4, $5)
+        WHERE municipality_id = $1 AND message_type = $2 AND created_at < $3
+            AND (created_at, id) >= ($4, $5)
         ORDER BY created_at, id LIMIT $7) b
     LEFT JOIN LATERAL (
         SELECT id, ordinal, at, department FROM messages m
-        WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END
+        WHERE m.batch_id = b.id AND m.municipality_id = $1
+            AND m.ordinal > CASE WHEN b.id = $5 THEN $6::integer ELSE -1 END
         ORDER BY m.ordinal LIMIT $7) m ON true
     ORDER BY b.created_at, b.id, m.ordinal LIMIT $7
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """A municipality's requests of one type."""
+class Sweep:
+    """A sweep over a municipality's requests of one type."""
 
     municipality_id: str
     message_type: str
@@ -78,7 +80,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a walk goes on."""
+    """The position of a sweep."""
 
     at: datetime
     batch_id: UUID
@@ -86,7 +88,7 @@ class _Place:
 
 
 @dataclass(slots=True)
-class Due:
+class SweepPreview:
     """What a rule would remove now, and what it would pass over, by the reason."""
 
     messages: int = 0
@@ -94,7 +96,7 @@ class Due:
     newest: datetime | None = None
     kept: Counter[Kept] = field(default_factory=Counter)
 
-    def count(self, message: Judged) -> None:
+    def count(self, message: JudgedMessage) -> None:
         if message.kept is not None:
             self.kept[message.kept] += 1
             return
@@ -105,28 +107,27 @@ class Due:
         )
 
 
-class Applied:
-    """The rules of one walk: which of them decides on what, and from when on there may be something
-    to decide on."""
+class SweepRules:
+    """The rules of one sweep: which of them decides on which message, and from which age on."""
 
-    def __init__(self, rules: Rules, walk: Walk, now: datetime) -> None:
+    def __init__(self, rules: Rules, sweep: Sweep, now: datetime) -> None:
         self._rules = rules
-        self._walk = walk
+        self._walk = sweep
         self._now = now
         #: Those that remove something.
         self.removing = [
             rule
-            for rule in rules.of_type(walk.message_type, walk.municipality_id)
+            for rule in rules.of_type(sweep.message_type, sweep.municipality_id)
             if rule.days is not None
         ]
 
     @property
     def before(self) -> datetime:
-        """Nothing younger is touched by any of them."""
+        """The time after which none of them removes anything."""
         return max(rule.cutoff(self._now) for rule in self.removing)
 
     def rule_of(self, row: Any) -> RetentionRule | None:
-        """The rule by which this row is old enough."""
+        """Return the rule by which this row is old enough."""
         rule = self._rules.of(
             self._walk.message_type,
             Unit(self._walk.municipality_id, row["organization_number"], row["department"]),
@@ -143,8 +144,11 @@ _BEGIN: Final = _Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), -1)
 
 
 class Retention:
-    """Every statement but the one that finds the municipalities is bound to one. ``step``: messages
-    looked at in one, 2 or more."""
+    """Carries out sweeps.
+
+    Every statement but the one that finds the municipalities is bound to one. ``step``: messages
+    judged in one step, 2 or more.
+    """
 
     def __init__(
         self, database: Database, defaults: Collection[RetentionRule], step: int = STEP
@@ -153,39 +157,41 @@ class Retention:
         self._rules = RetentionRules(database, defaults)
         self._size = step
 
-    async def walks(self) -> list[Walk]:
-        """All that there are, with or without a rule."""
-        return [Walk(*row) for row in await self._database.pool.fetch(_TYPES, HAND_OVER)]
+    async def sweeps(self) -> list[Sweep]:
+        """Return all sweeps that there are, with or without a rule."""
+        return [Sweep(*row) for row in await self._database.pool.fetch(_TYPES, HAND_OVER)]
 
     async def wake(self) -> None:
-        """No walk rests any more."""
+        """End all pauses."""
         await self._database.pool.execute(
             "DELETE FROM retention_places WHERE rests_until IS NOT NULL"
         )
 
-    async def step(self, walk: Walk, now: datetime) -> Removed | None:
-        """None: there is nothing to do now, or somebody else is at it."""
+    async def step(self, sweep: Sweep, now: datetime) -> RemovalCounts | None:
+        """Make one step. None: there is nothing to do now, or another worker is at it."""
         try:
             async with self._database.transaction() as connection:
-                if not await try_lock(connection, walk.municipality_id):
+                if not await try_lock(connection, sweep.municipality_id):
                     return None
-                applied = Applied(await self._rules.of(walk.municipality_id, connection), walk, now)
-                if not applied.removing or (place := await _place(connection, walk, now)) is None:
+                applied = SweepRules(
+                    await self._rules.of(sweep.municipality_id, connection), sweep, now
+                )
+                if not applied.removing or (place := await _place(connection, sweep, now)) is None:
                     return None
                 await connection.execute(PATIENCE)
-                return await self._removed(connection, walk, (applied, place), now)
+                return await self._removed(connection, sweep, (applied, place), now)
         except asyncpg.LockNotAvailableError:
             return None
 
     async def _removed(
-        self, connection: Connection, walk: Walk, by: tuple[Applied, _Place], now: datetime
-    ) -> Removed:
+        self, connection: Connection, sweep: Sweep, by: tuple[SweepRules, _Place], now: datetime
+    ) -> RemovalCounts:
         applied, place = by
-        rows = await self._next(connection, walk, place, applied.before)
+        rows = await self._next(connection, sweep, place, applied.before)
         old, empty = _by_rule(applied, rows)
-        removal = Removal(connection, walk.municipality_id, now)
+        removal = Removal(connection, sweep.municipality_id, now)
         judged = await removal.judge(list(old)) if old else []
-        removed = Removed()
+        removed = RemovalCounts()
         for rule in dict.fromkeys((*old.values(), *empty.values())):
             gone = await removal.remove(
                 [message for message in judged if message.kept is None and old[message.id] is rule]
@@ -195,21 +201,21 @@ class Retention:
             if not gone.is_nothing:
                 await note(
                     connection,
-                    walk.municipality_id,
-                    RetentionLogEntry(now, _cause(walk, rule), gone),
+                    sweep.municipality_id,
+                    RetentionLogEntry(now, _cause(sweep, rule), gone),
                 )
             removed += gone
-        await _keep(connection, walk, rows[-1] if len(rows) == self._size else None, now)
+        await _keep(connection, sweep, rows[-1] if len(rows) == self._size else None, now)
         return removed
 
     async def _next(
-        self, connection: Any, walk: Walk, place: _Place, before: datetime
+        self, connection: Any, sweep: Sweep, place: _Place, before: datetime
     ) -> list[Any]:
         return list(
             await connection.fetch(
                 _NEXT,
-                walk.municipality_id,
-                walk.message_type,
+                sweep.municipality_id,
+                sweep.message_type,
                 before,
                 place.at,
                 place.batch_id,
@@ -218,16 +224,15 @@ class Retention:
             )
         )
 
-    async def due(self, walk: Walk, now: datetime) -> dict[RetentionRule, Due]:
-        """What ``step`` after ``step`` would do, by each rule that removes something. Reads
-        only."""
+    async def due(self, sweep: Sweep, now: datetime) -> dict[RetentionRule, SweepPreview]:
+        """Return what all steps would do, by each rule that removes something. Reads only."""
         place, pool = _BEGIN, self._database.pool
-        applied = Applied(await self._rules.of(walk.municipality_id), walk, now)
-        due = {rule: Due() for rule in applied.removing}
+        applied = SweepRules(await self._rules.of(sweep.municipality_id), sweep, now)
+        due = {rule: SweepPreview() for rule in applied.removing}
         while due:
-            rows = await self._next(pool, walk, place, applied.before)
+            rows = await self._next(pool, sweep, place, applied.before)
             old, _ = _by_rule(applied, rows)
-            for message in await look(pool, walk.municipality_id, list(old), now):
+            for message in await look(pool, sweep.municipality_id, list(old), now):
                 due[old[message.id]].count(message)
             if len(rows) < self._size:
                 break
@@ -235,13 +240,13 @@ class Retention:
         return due
 
     async def places_of_files(self) -> list[str]:
-        """The municipalities that have files."""
+        """Return the municipalities that have files."""
         return [
             row["municipality_id"] for row in await self._database.pool.fetch(places("attachments"))
         ]
 
     async def sweep_files(self, municipality_id: str, now: datetime) -> int:
-        """Files to which nothing refers, of the next ones. Returns how many are gone."""
+        """Remove the next files that nothing refers to. Returns how many."""
         async with self._database.transaction() as connection:
             if not await try_lock(connection, municipality_id):
                 return 0
@@ -257,7 +262,8 @@ class Retention:
                 SELECT a.digest, (
                     SELECT true FROM attachment_uses u
                     WHERE u.municipality_id = $1 AND u.digest = a.digest LIMIT 1) IS NULL AS lone
-                FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2 ORDER BY a.digest LIMIT $3
+                FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2
+                    ORDER BY a.digest LIMIT $3
                 """,
                 municipality_id,
                 last,
@@ -269,8 +275,10 @@ class Retention:
             ended = len(rows) < _FILES
             await connection.execute(
                 """
-                INSERT INTO retention_files (municipality_id, digest, rests_until) VALUES ($1, $2, $3)
-                ON CONFLICT (municipality_id) DO UPDATE SET digest = excluded.digest, rests_until = excluded.rests_until
+                INSERT INTO retention_files (municipality_id, digest, rests_until)
+                    VALUES ($1, $2, $3)
+                ON CONFLICT (municipality_id) DO UPDATE SET digest = excluded.digest,
+                    rests_until = excluded.rests_until
                 """,
                 municipality_id,
                 b"" if ended else rows[-1]["digest"],
@@ -280,15 +288,15 @@ class Retention:
                 await note(
                     connection,
                     municipality_id,
-                    RetentionLogEntry(now, Cause("retention"), Removed(files=gone)),
+                    RetentionLogEntry(now, Cause("retention"), RemovalCounts(files=gone)),
                 )
             return gone
 
 
 def _by_rule(
-    applied: Applied, rows: Collection[Any]
+    applied: SweepRules, rows: Collection[Any]
 ) -> tuple[dict[UUID, RetentionRule], dict[UUID, RetentionRule]]:
-    """Messages that are old enough, and batches without any, each with the rule by which it is."""
+    """Return messages that are old enough, and batches without any, each with its rule."""
     old, empty = dict[UUID, RetentionRule](), dict[UUID, RetentionRule]()
     for row in rows:
         if (rule := applied.rule_of(row)) is None:
@@ -300,16 +308,17 @@ def _by_rule(
     return old, empty
 
 
-def _cause(walk: Walk, rule: RetentionRule) -> Cause:
-    return Cause("retention", walk.message_type, rule.days, rule.decision)
+def _cause(sweep: Sweep, rule: RetentionRule) -> Cause:
+    return Cause("retention", sweep.message_type, rule.days, rule.decision)
 
 
-async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | None:
-    """None: it rests."""
+async def _place(connection: Connection, sweep: Sweep, now: datetime) -> _Place | None:
+    """Return the position of a sweep. None: it pauses."""
     row = await connection.fetchrow(
-        "SELECT at, batch_id, ordinal, rests_until FROM retention_places WHERE municipality_id = $1 AND message_type = $2",
-        walk.municipality_id,
-        walk.message_type,
+        "SELECT at, batch_id, ordinal, rests_until FROM retention_places"
+        " WHERE municipality_id = $1 AND message_type = $2",
+        sweep.municipality_id,
+        sweep.message_type,
     )
     if row is None:
         return _BEGIN
@@ -318,8 +327,8 @@ async def _place(connection: Connection, walk: Walk, now: datetime) -> _Place | 
     return _Place(row["at"], row["batch_id"], row["ordinal"])
 
 
-async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) -> None:
-    """``last``: what was looked at last; None: the walk is at its end."""
+async def _keep(connection: Connection, sweep: Sweep, last: Any, now: datetime) -> None:
+    """Store the position. ``last``: the row that was judged last; None: the sweep is at its end."""
     at, batch_id, ordinal = (
         (last["created_at"], last["batch_id"], last["ordinal"])
         if last is not None
@@ -327,12 +336,14 @@ async def _keep(connection: Connection, walk: Walk, last: Any, now: datetime) ->
     )
     await connection.execute(
         """
-        INSERT INTO retention_places (municipality_id, message_type, at, batch_id, ordinal, rests_until) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (municipality_id, message_type) DO UPDATE SET at = excluded.at, batch_id = excluded.batch_id,
+        INSERT INTO retention_places (municipality_id, message_type, at, batch_id, ordinal,
+            rests_until) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (municipality_id, message_type) DO UPDATE
+            SET at = excluded.at, batch_id = excluded.batch_id,
             ordinal = excluded.ordinal, rests_until = excluded.rests_until
         """,
-        walk.municipality_id,
-        walk.message_type,
+        sweep.municipality_id,
+        sweep.message_type,
         at,
         batch_id,
         ordinal,

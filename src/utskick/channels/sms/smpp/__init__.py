@@ -1,2 +1,1 @@
-"""SMS by SMPP 3.4 (Short Message Peer to Peer Protocol Specification v3.4, issue 1.2): the
-operators' own protocol, over a session."""
+"""SMPP 3.4 client (Short Message Peer to Peer Protocol Specification v3.4, issue 1.2)."""

@@ -1,5 +1,4 @@
-"""What a ``command_status`` means (SMPP 3.4 section 5.1.3): of a message that was handed over, and
-of a bind."""
+"""SMPP ``command_status`` codes (SMPP 3.4 section 5.1.3) mapped to outcomes."""
 
 from __future__ import annotations
 
@@ -8,19 +7,19 @@ from typing import Final
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 
 OK: Final = 0x00
-#: What we answer to a deliver_sm: come again, and: we take no such message.
-COME_AGAIN, NOT_TAKEN = 0x64, 0x66
+#: Responses to deliver_sm: try again later, and message type not supported.
+TEMPORARY_ERROR, UNSUPPORTED = 0x64, 0x66
 UNKNOWN_COMMAND: Final = 0x03
 
-_THROTTLED: Final = Reason("throttled", "the provider asked us to slow down")
-_FAULT: Final = Reason("provider-fault", "the provider had a fault of its own")
-_LOGIN: Final = Reason("refused-login", "the provider refused our login")
-_SENDER: Final = Reason("refused-sender", "the provider refused the sender of the message")
-_NUMBER: Final = Reason("unknown-recipient", "the number is not a number to the provider")
-_CONTENT: Final = Reason("refused-content", "the provider refused the message")
+_THROTTLED: Final = Reason("throttled", "the provider's rate limit was exceeded")
+_FAULT: Final = Reason("provider-fault", "internal error at the provider")
+_LOGIN: Final = Reason("refused-login", "the provider rejected the credentials")
+_SENDER: Final = Reason("refused-sender", "the provider rejected the sender name")
+_NUMBER: Final = Reason("unknown-recipient", "the provider does not accept the number as valid")
+_CONTENT: Final = Reason("refused-content", "the provider rejected the message")
 _FORM: Final = Reason(
     "refused-form",
-    "the provider does not take messages in the form that the account's settings give them",
+    "the provider does not accept messages in the form set in the account's settings",
 )
 
 NAMES: Final = {
@@ -71,27 +70,30 @@ MISCONFIGURED: Final = {
 
 
 def of_message(status: int) -> Outcome:
-    """What a message came to whose submit_sm was answered with this, which is not OK."""
+    """Map the error status of a submit_sm response to an outcome."""
     if status in DEFERRED:
-        return Deferred(_said(DEFERRED[status], status))
+        return Deferred(_with_code(DEFERRED[status], status))
     if status in REJECTED:
-        return Rejected(_said(REJECTED[status], status))
+        return Rejected(_with_code(REJECTED[status], status))
     if status in MISCONFIGURED:
-        return Misconfigured(_said(MISCONFIGURED[status], status))
+        return Misconfigured(_with_code(MISCONFIGURED[status], status))
     return Uncertain(
         Reason(
             "unknown-code",
-            "the provider answered with a code that its table does not have",
+            "the provider returned an undocumented status code",
             name_of(status),
         )
     )
 
 
 def of_bind(status: int) -> Outcome:
-    """What a refused bind means for the messages that wait for it: none of them has left."""
+    """Map the error status of a bind response to the outcome of the messages waiting for it.
+
+    None of them has been sent, so it is never ``Uncertain`` or ``Rejected``.
+    """
     outcome = of_message(status)
     if isinstance(outcome, Uncertain):
-        return Misconfigured(_said(_LOGIN, status))
+        return Misconfigured(_with_code(_LOGIN, status))
     return Misconfigured(outcome.reason) if isinstance(outcome, Rejected) else outcome
 
 
@@ -99,5 +101,5 @@ def name_of(status: int) -> str:
     return NAMES.get(status, f"0x{status:08X}")
 
 
-def _said(reason: Reason, status: int) -> Reason:
+def _with_code(reason: Reason, status: int) -> Reason:
     return Reason(reason.code, reason.sentence, name_of(status))

@@ -1,5 +1,4 @@
-"""PDUs on the wire (SMPP 3.4 section 3.2): the header is read here, the bodies of messages by the
-codec of smpp34."""
+"""SMPP PDU framing (section 3.2): headers are parsed here, message bodies by smpp34."""
 
 from __future__ import annotations
 
@@ -12,17 +11,16 @@ from typing import Final
 from smpp34 import DeliverSm, SmppError, decode
 
 _HEADER: Final = struct.Struct("!IIII")
-#: Bytes. A message_payload holds at most 64 KiB (section 5.3.2.32); what claims to be much longer
-#: is no PDU.
+#: Bytes. A message_payload holds at most 64 KiB (section 5.3.2.32); a much longer PDU is invalid.
 _LONGEST: Final = 70_000
 #: Optional parameters (section 5.3.2), by their tags.
 RECEIPTED_MESSAGE_ID, MESSAGE_PAYLOAD, MESSAGE_STATE = 0x001E, 0x0424, 0x0427
-_ANSWER: Final = 0x8000_0000
+_RESPONSE: Final = 0x8000_0000
 _VERSION: Final = 0x34
 
 
 class Command(IntEnum):
-    """Section 5.1.2.1; an answer has its highest bit set."""
+    """Command ids (section 5.1.2.1); a response has the highest bit set."""
 
     BIND_TRANSCEIVER = 0x09
     SUBMIT_SM = 0x04
@@ -33,12 +31,12 @@ class Command(IntEnum):
 
 
 class InvalidPdu(Exception):
-    """What came over the connection is no PDU: nothing that follows can be trusted."""
+    """The bytes received are not a PDU, and nothing that follows can be parsed."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
-    """One PDU. Its body may hold what people wrote, and is shown nowhere."""
+    """One PDU. The body is excluded from ``repr``: it may contain message text."""
 
     command: int
     status: int
@@ -46,34 +44,34 @@ class Frame:
     body: bytes = b""
 
     @property
-    def is_answer(self) -> bool:
-        return bool(self.command & _ANSWER)
+    def is_response(self) -> bool:
+        return bool(self.command & _RESPONSE)
 
-    def answers(self, command: Command) -> bool:
-        return self.command == command | _ANSWER
+    def responds_to(self, command: Command) -> bool:
+        return self.command == command | _RESPONSE
 
     @property
     def message_id(self) -> str | None:
-        """Of the answer to a submit_sm (section 4.4.2)."""
-        said = self.body.split(b"\0", 1)[0].decode("ascii", "replace").strip()
-        return said or None
+        """Message id of a submit_sm response (section 4.4.2)."""
+        text = self.body.split(b"\0", 1)[0].decode("ascii", "replace").strip()
+        return text or None
 
-    def answer(self, status: int = 0) -> Frame:
-        """To a request; a deliver_sm's has an empty message_id (section 4.6.2)."""
+    def response(self, status: int = 0) -> Frame:
+        """Build the response; a deliver_sm's has an empty message_id (section 4.6.2)."""
         return Frame(
-            self.command | _ANSWER,
+            self.command | _RESPONSE,
             status,
             self.sequence,
             b"\0" if self.command == Command.DELIVER_SM else b"",
         )
 
     def message(self) -> DeliverSm | None:
-        """The body of a deliver_sm; None where it is none."""
+        """Decode the body of a deliver_sm, or return None if it is not one."""
         try:
-            read = decode(self.encode())
+            decoded = decode(self.encode())
         except SmppError:
             return None
-        return read if isinstance(read, DeliverSm) else None
+        return decoded if isinstance(decoded, DeliverSm) else None
 
     def encode(self) -> bytes:
         return (
@@ -83,7 +81,7 @@ class Frame:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Raises ``InvalidPdu``, and what streams raise."""
+    """Read one PDU. Raises ``InvalidPdu``, ``OSError`` and ``asyncio.IncompleteReadError``."""
     length, command, status, sequence = _HEADER.unpack(await reader.readexactly(_HEADER.size))
     if not _HEADER.size <= length <= _LONGEST:
         raise InvalidPdu
@@ -91,6 +89,6 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame:
 
 
 def bind_body(system_id: str, password: str, system_type: str) -> bytes:
-    """Section 4.1.5: as transceiver, for whatever address."""
+    """Build the body of bind_transceiver for any address (section 4.1.5)."""
     strings = b"".join(text.encode() + b"\0" for text in (system_id, password, system_type))
     return strings + bytes((_VERSION, 0, 0)) + b"\0"

@@ -1,5 +1,4 @@
-"""One bound session (SMPP 3.4 section 2.2): requests in a window, answers by their number, a
-question now and then whether it lives."""
+"""Bound SMPP session (section 2.2): windowed requests, response matching and keep-alive."""
 
 from __future__ import annotations
 
@@ -14,10 +13,10 @@ from smpp34 import DeliverSm
 
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.command_status import (
-    COME_AGAIN,
-    NOT_TAKEN,
     OK,
+    TEMPORARY_ERROR,
     UNKNOWN_COMMAND,
+    UNSUPPORTED,
     of_bind,
     of_message,
 )
@@ -25,50 +24,50 @@ from utskick.channels.sms.smpp.pdu import Command, Frame, InvalidPdu, bind_body,
 from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
 
-#: What the owner does with a deliver_sm: the status to answer with, once it has been kept.
-Hear = Callable[[DeliverSm], Awaitable[int]]
+#: Handles a deliver_sm and returns the status to respond with, once it has been stored.
+Receive = Callable[[DeliverSm], Awaitable[int]]
 
-#: How many messages of the centre's may be being kept at a time; more are asked to come again.
-_KEEPING: Final = 64
-#: Seconds for a polite end.
+#: Maximum number of received messages being stored at a time; more get a temporary error.
+_MOST_PENDING: Final = 64
+#: Seconds allowed for a graceful close.
 _FAREWELL: Final = 1.0
 _LAST_NUMBER: Final = 0x7FFF_FFFF
 
 _LOST: Final = Uncertain(
-    Reason("connection-lost", "the request left, and the connection was lost before the answer")
+    Reason("connection-lost", "the connection was lost after the request was sent")
 )
-_NO_ANSWER: Final = Uncertain(Reason("no-answer", "the request left, and no answer came in time"))
-_GARBAGE: Final = Uncertain(
-    Reason("garbage", "the provider's answer to the message cannot be understood")
+_NO_ANSWER: Final = Uncertain(
+    Reason("no-answer", "the request was sent, but no response arrived in time")
 )
+_GARBAGE: Final = Uncertain(Reason("garbage", "the provider's response cannot be parsed"))
 _ENDED: Final = Deferred(
-    Reason("unreachable", "the session with the provider had ended before the request left")
+    Reason("unreachable", "the session with the provider ended before the request was sent")
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took a part. ``message_id`` None: it did not say what it calls it."""
+    """The provider accepted a part. ``message_id`` is None if the response has none."""
 
     message_id: str | None
 
 
 class Session:
-    """Open one with ``bind``; it serves until ``ended``."""
+    """Session over an open connection; usable after ``bind`` until ``ended`` is set."""
 
     def __init__(
         self,
         account: SmppAccount,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        hear: Hear,
+        receive: Receive,
     ) -> None:
         self._account = account
         self._reader, self._writer = streams
-        self._hear = hear
+        self._receive = receive
         self._window = asyncio.Semaphore(account.window)
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
         self._number = 0
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self.ended = asyncio.Event()
         self._leaving = False
@@ -78,28 +77,28 @@ class Session:
         return not self.ended.is_set() and not self._leaving
 
     async def bind(self) -> Outcome | None:
-        """None: bound, and served from now on."""
+        """Bind as transceiver. Return None on success, else the outcome of waiting messages."""
         self._tasks = (asyncio.create_task(self._read()),)
         account = self._account
         body = bind_body(
             account.system_id, account.password.get_secret_value(), account.system_type
         )
-        answer = await self._ask(Command.BIND_TRANSCEIVER, body)
+        answer = await self._request(Command.BIND_TRANSCEIVER, body)
         if answer is None:
             self.drop()
             return Deferred(
                 Reason(
-                    "unreachable", "the provider took our connection and did not answer our login"
+                    "unreachable", "the provider accepted the connection but not the bind in time"
                 )
             )
-        if answer.status != OK or not answer.answers(Command.BIND_TRANSCEIVER):
+        if answer.status != OK or not answer.responds_to(Command.BIND_TRANSCEIVER):
             self.drop()
             return of_bind(answer.status)
-        self._tasks += (asyncio.create_task(self._look_alive()),)
+        self._tasks += (asyncio.create_task(self._keep_alive()),)
         return None
 
     async def submit(self, part: Part) -> Accepted | Outcome:
-        """One submit_sm and its answer."""
+        """Send one submit_sm and await its response."""
         async with self._window:
             if not self.usable:
                 return _ENDED
@@ -112,24 +111,26 @@ class Session:
             return _LOST
         if answer.status != OK:
             return of_message(answer.status)
-        return Accepted(answer.message_id) if answer.answers(Command.SUBMIT_SM) else _GARBAGE
+        if not answer.responds_to(Command.SUBMIT_SM):
+            return _GARBAGE
+        return Accepted(answer.message_id)
 
     async def leave(self) -> None:
-        """Unbind and close (section 4.2); what is being kept is answered first."""
+        """Respond to pending messages, unbind (section 4.2) and close."""
         self._leaving = True
         if not self.ended.is_set():
-            if self._keeping:
-                await asyncio.wait(self._keeping, timeout=_FAREWELL)
+            if self._pending:
+                await asyncio.wait(self._pending, timeout=_FAREWELL)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FAREWELL):
-                    await self._ask(Command.UNBIND)
+                    await self._request(Command.UNBIND)
         self.drop()
-        for task in self._keeping:
+        for task in self._pending:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._keeping, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._pending, return_exceptions=True)
 
     def drop(self) -> None:
-        """Close at once; whoever waits for an answer learns that there will be none."""
+        """Close at once and cancel every request that awaits a response."""
         self.ended.set()
         self._writer.transport.abort()
         for task in self._tasks:
@@ -139,8 +140,8 @@ class Session:
             if not waiting.done():
                 waiting.cancel()
 
-    async def _ask(self, command: Command, body: bytes = b"") -> Frame | None:
-        """None: no answer, or the connection is lost."""
+    async def _request(self, command: Command, body: bytes = b"") -> Frame | None:
+        """Return the response, or None if there is none or the connection is lost."""
         number = self._next()
         try:
             return await self._exchange(Frame(command, 0, number, body).encode(), number)
@@ -148,12 +149,12 @@ class Session:
             return None
 
     async def _exchange(self, data: bytes, number: int) -> Frame | None:
-        """None: the connection was lost. Raises ``TimeoutError``."""
+        """Return the response, or None if the connection is lost. Raises ``TimeoutError``."""
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._account.response_timeout):
                 self._writer.write(data)
-                with suppress(OSError):  # the reader notices it too
+                with suppress(OSError):  # the reader detects the lost connection as well
                     await self._writer.drain()
                 await asyncio.wait((waiting,))
             return None if waiting.cancelled() else waiting.result()
@@ -168,63 +169,63 @@ class Session:
         try:
             with suppress(InvalidPdu, OSError, asyncio.IncompleteReadError):
                 while True:
-                    self._sort(await read_frame(self._reader))
+                    self._dispatch(await read_frame(self._reader))
         finally:
             self.drop()
 
-    def _sort(self, frame: Frame) -> None:
-        if frame.is_answer:
+    def _dispatch(self, frame: Frame) -> None:
+        if frame.is_response:
             waiting = self._waiting.get(frame.sequence)
             if waiting is not None and not waiting.done():
                 waiting.set_result(frame)
         elif frame.command == Command.DELIVER_SM:
-            self._take(frame)
+            self._accept(frame)
         elif frame.command == Command.ENQUIRE_LINK:
-            self._answer(frame.answer())
+            self._respond(frame.response())
         elif frame.command == Command.UNBIND:
-            self._answer(frame.answer())
+            self._respond(frame.response())
             self._leaving = True
             asyncio.get_running_loop().call_later(_FAREWELL, self.drop)
         else:
-            self._answer(Frame(Command.GENERIC_NACK, UNKNOWN_COMMAND, frame.sequence))
+            self._respond(Frame(Command.GENERIC_NACK, UNKNOWN_COMMAND, frame.sequence))
 
-    def _take(self, frame: Frame) -> None:
-        """Answered only when it has been kept; the reading goes on meanwhile."""
+    def _accept(self, frame: Frame) -> None:
+        """Process a deliver_sm in the background; it is acknowledged only once it is stored."""
         message = frame.message()
         if message is None:
-            self._answer(frame.answer(NOT_TAKEN))
-        elif len(self._keeping) >= _KEEPING:
-            self._answer(frame.answer(COME_AGAIN))
+            self._respond(frame.response(UNSUPPORTED))
+        elif len(self._pending) >= _MOST_PENDING:
+            self._respond(frame.response(TEMPORARY_ERROR))
         else:
-            task = asyncio.create_task(self._keep(frame, message))
-            self._keeping.add(task)
-            task.add_done_callback(self._keeping.discard)
+            task = asyncio.create_task(self._store(frame, message))
+            self._pending.add(task)
+            task.add_done_callback(self._pending.discard)
 
-    async def _keep(self, frame: Frame, message: DeliverSm) -> None:
-        self._answer(frame.answer(await self._hear(message)))
+    async def _store(self, frame: Frame, message: DeliverSm) -> None:
+        self._respond(frame.response(await self._receive(message)))
 
-    def _answer(self, frame: Frame) -> None:
+    def _respond(self, frame: Frame) -> None:
         if not self.ended.is_set():
             self._writer.write(frame.encode())
 
-    async def _look_alive(self) -> None:
-        """Section 4.11: a session that does not answer is none."""
+    async def _keep_alive(self) -> None:
+        """Send enquire_link at intervals (section 4.11) and drop an unresponsive session."""
         while True:
             await asyncio.sleep(self._account.enquire_link)
-            if await self._ask(Command.ENQUIRE_LINK) is None:
+            if await self._request(Command.ENQUIRE_LINK) is None:
                 self.drop()
                 return
 
 
-async def open_session(account: SmppAccount, hear: Hear) -> Session | Outcome:
-    """Connected, secured and bound; or why not."""
+async def open_session(account: SmppAccount, receive: Receive) -> Session | Outcome:
+    """Connect, secure and bind. Return the session, or the outcome of the waiting messages."""
     try:
         tls = await asyncio.to_thread(account.tls)
     except OSError as fault:
         return Misconfigured(
             Reason(
                 "tls",
-                f"the account's certificate authorities cannot be read: {type(fault).__name__}",
+                f"the account's CA certificates cannot be loaded: {type(fault).__name__}",
             )
         )
     try:
@@ -234,17 +235,17 @@ async def open_session(account: SmppAccount, hear: Hear) -> Session | Outcome:
             )
     except ssl.SSLError as fault:
         return Misconfigured(
-            Reason("tls", f"no secure connection to the provider: {type(fault).__name__}")
+            Reason("tls", f"TLS connection to the provider failed: {type(fault).__name__}")
         )
     except ValueError as fault:
         return Misconfigured(
-            Reason("address", f"the provider's address cannot be used: {type(fault).__name__}")
+            Reason("address", f"the provider's address is not valid: {type(fault).__name__}")
         )
     except (OSError, TimeoutError) as fault:
         return Deferred(
             Reason("unreachable", f"the provider could not be reached ({type(fault).__name__})")
         )
-    session = Session(account, streams, hear)
+    session = Session(account, streams, receive)
     try:
         refusal = await session.bind()
     except BaseException:

@@ -1,5 +1,4 @@
-"""A text as the submit_sm PDUs that carry it: exactly the segments that ``segments.py`` counts, or
-one PDU with all of it."""
+"""submit_sm PDUs of a text: one for each segment of ``segments.py``, or one message_payload."""
 
 from __future__ import annotations
 
@@ -14,10 +13,10 @@ from utskick.channels.sms.segments import BASIC, EXTENSION, measure, split
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD
 
-#: SMPP 3.4 section 5.2.19: the centre's default alphabet (TS 23.038, one octet for each septet),
-#: and UCS-2.
+#: SMPP 3.4 section 5.2.19: the message centre's default alphabet (TS 23.038, one octet for each
+#: septet), and UCS-2.
 _DEFAULT, _UCS2 = 0x00, 0x08
-#: Section 5.2.12: a user data header stands before the text.
+#: Section 5.2.12: the text is preceded by a user data header.
 _UDHI: Final = 0x40
 _INTERNATIONAL, _E164 = 1, 1
 
@@ -33,7 +32,7 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Envelope:
-    """What all parts of a message have in common."""
+    """Properties common to all parts of a message."""
 
     sender: str
     number: str
@@ -44,7 +43,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Part:
-    """One submit_sm, without its number in the session."""
+    """One submit_sm, before it gets its sequence number."""
 
     envelope: Envelope
     text: bytes
@@ -52,7 +51,7 @@ class Part:
     tlvs: list[Tlv] = field(default_factory=list)
 
     def encode(self, sequence: int) -> bytes:
-        """SMPP 3.4 section 4.4.1; ``registered_delivery`` 1: a receipt, whatever comes of it."""
+        """Encode the PDU (SMPP 3.4 section 4.4.1), always requesting a delivery receipt."""
         envelope = self.envelope
         return SubmitSm(
             envelope.sender,
@@ -72,7 +71,7 @@ class Part:
 
 
 def parts_of(sms: Sms, key: UUID, account: SmppAccount) -> list[Part]:
-    """The same at every attempt: the parts' common reference comes from the key."""
+    """Build the parts; identical at every attempt, as their reference derives from ``key``."""
     gsm = measure(sms.text).encoding == "GSM-7"
     source = account.source_ton, account.source_npi
     envelope = Envelope(
