@@ -30,7 +30,7 @@ def grade_of(label: str, done: Done) -> str:
     return found[1]
 
 
-def test_out_of_the_box_all_is_well_and_nothing_is_created(
+def test_out_of_the_box_all_checks_pass_and_nothing_is_created(
     utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))

@@ -116,7 +116,7 @@ def external(issuer: Issuer, **more: str) -> str:
     return f'[auth]\nmode = "external"\n[[auth.issuers]]\nurl = "{issuer.url}"\n{lines}'
 
 
-async def test_an_issuer_whose_keys_can_be_read_is_well(check: Check, issuer: Issuer) -> None:
+async def test_an_issuer_with_readable_keys_is_ok(check: Check, issuer: Issuer) -> None:
     done = await check(external(issuer))
     assert (done.code, grade_of(f"issuer {issuer.url}", done)) == (0, "ok"), done.out
     assert "2 usable keys (ES256, PS256, RS256)" in line_of(f"issuer {issuer.url}", done)

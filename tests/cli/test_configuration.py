@@ -33,7 +33,7 @@ def database_cli(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch)
     return utskick
 
 
-def test_a_unit_is_set_shown_and_removed(
+def test_settings_of_a_unit_are_set_displayed_and_removed(
     database_cli: Command, server: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "sms.toml"

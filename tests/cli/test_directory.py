@@ -183,7 +183,9 @@ def test_a_dry_run_needs_no_database_and_changes_nothing(utskick: Command, tmp_p
     assert "person: Personnummer" in done.out
 
 
-def test_what_cannot_be_taken_in_is_one_sentence(database_cli: Command, tmp_path: Path) -> None:
+def test_an_unusable_file_is_reported_in_one_sentence(
+    database_cli: Command, tmp_path: Path
+) -> None:
     file = tmp_path / "people.csv"
     file.write_text("namn;ort\nAnna;Ånge\n")
     assert "personnummer" in database_cli("directory", "import", file).err

@@ -118,7 +118,7 @@ def test_the_user_may_name_the_column(column: str) -> None:
     assert numbers_of(parsed("Mobil;Hem\n0701740605;0701740606\n", SMS, column)) == ["+46701740606"]
 
 
-def test_a_column_that_is_not_there_is_named() -> None:
+def test_an_unknown_column_is_reported_by_name() -> None:
     with pytest.raises(Unreadable, match="no column named Bil"):
         parsed("Mobil\n0701740605\n", SMS, "Bil")
 

@@ -98,7 +98,7 @@ def test_a_month_is_destroyed_when_the_user_confirms(utskick: Command) -> None:
 
 
 @pytest.mark.usefixtures("sealed")
-def test_what_cannot_be_destroyed_is_one_sentence(utskick: Command) -> None:
+def test_a_month_that_cannot_be_destroyed_is_reported_in_one_sentence(utskick: Command) -> None:
     for month, expected in (
         (written(month_of(utc_now())), "is not over"),
         ("2023-01", "has no key"),

@@ -120,9 +120,7 @@ async def test_idempotency_keys_hold_when_the_api_is_killed_at_any_moment(set_up
 
 
 @pytest.mark.parametrize("how", ["before-accept:30", "after-accept:30", "any moment"])
-async def test_what_was_answered_is_there_after_the_whole_service_was_killed(
-    set_up: SetUp, how: str
-) -> None:
+async def test_accepted_messages_survive_killing_the_whole_service(set_up: SetUp, how: str) -> None:
     """Run API and worker in one process, without idempotency keys.
 
     A request without a response may have been accepted or not.

@@ -213,9 +213,7 @@ async def test_the_raw_mail_comes_as_it_was(ledger: Ledger, client: TestClient[A
 
 
 @pytest.mark.parametrize("path", ["/ledger/1", "/ledger/0/raw", "/ledger/99999999999999999999"])
-async def test_an_entry_that_is_not_there_is_not_found(
-    client: TestClient[Any, Any], path: str
-) -> None:
+async def test_an_unknown_entry_is_not_found(client: TestClient[Any, Any], path: str) -> None:
     answer = await client.get(path)
     assert (answer.status, answer.content_type) == (404, "application/problem+json")
 

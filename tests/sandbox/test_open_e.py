@@ -249,7 +249,7 @@ async def test_a_request_that_violates_the_schema_is_rejected(
     assert len(sandbox.ledger) == 0
 
 
-async def test_another_media_type_and_another_instance_are_not_there(
+async def test_another_media_type_and_another_instance_are_rejected(
     sandbox: ConnectedSimulator,
 ) -> None:
     assert (await sandbox.post(GOOD, Content_Type="application/json"))[0] == 415

@@ -33,7 +33,7 @@ def faults(comparison: Comparison) -> set[str]:
 
 
 @pytest.mark.parametrize("status", [Status.SENT, Status.DELIVERED, Status.UNCERTAIN])
-def test_one_copy_of_what_was_asked_for_agrees(status: Status) -> None:
+def test_one_identical_copy_agrees(status: Status) -> None:
     assert compared(report(status), COPY).agree
     assert compared(report(status), replace(COPY, key=None)).agree
 

@@ -398,7 +398,7 @@ async def test_a_key_that_was_exchanged_is_accepted_up_without_a_restart(
     assert len(stage.received("annas-telefon")) == 2
 
 
-async def test_a_key_that_was_withdrawn_is_our_mistake_until_the_new_one_is_there(
+async def test_a_withdrawn_key_is_misconfigured_until_the_new_one_exists(
     stage: SandboxStage,
 ) -> None:
     destination, file = (

@@ -125,10 +125,7 @@ def comparison_table(result: Comparison, received: int, downloads: int) -> Table
         ("received, but reported as failed or expired", result.contradicted),
         ("not settled", result.unsettled),
         (
-            (
-                f"files that come out of the history otherwise than they were sent ({downloads} "
-                "asked for)"
-            ),
+            f"files in the history that differ from what was sent ({downloads} downloaded)",
             result.damaged,
         ),
     ]

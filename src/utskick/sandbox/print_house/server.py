@@ -71,7 +71,7 @@ class PrintHouseSimulator:
     @property
     def port(self) -> int:
         if self._server is None:
-            raise RuntimeError("the printing house has not been started")
+            raise RuntimeError("the print house has not been started")
         return self._server.get_port()
 
     def routes(self) -> list[web.RouteDef]:

@@ -9,12 +9,20 @@ from typing import Final
 
 from utskick.domain.clock import SWEDEN
 
-# fmt: off
 _MONTHS: Final = (
-    "januari", "februari", "mars", "april", "maj", "juni",
-    "juli", "augusti", "september", "oktober", "november", "december",
+    "januari",
+    "februari",
+    "mars",
+    "april",
+    "maj",
+    "juni",
+    "juli",
+    "augusti",
+    "september",
+    "oktober",
+    "november",
+    "december",
 )
-# fmt: on
 _AMOUNT: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 #: No-break space, so that amounts are not broken across lines.
 _NBSP: Final = "\xa0"

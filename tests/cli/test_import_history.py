@@ -176,7 +176,7 @@ def test_a_file_that_grew_and_an_interrupted_one_go_on(
     assert (found["recipients"], found["places"]) == (7, list(range(7)))
 
 
-def test_killed_in_the_middle_it_goes_on_and_nothing_is_missing_or_doubled(
+def test_an_interrupted_import_resumes_without_loss_or_duplicates(
     database_cli: Command, tmp_path: Path, server: str
 ) -> None:
     batches = [str(uuid4()) for _ in range(40)]
@@ -274,7 +274,7 @@ def test_a_dry_run_writes_nothing(database_cli: Command, tmp_path: Path, server:
     ],
     ids=["array", "columns", "empty", "damaged", "quote"],
 )
-def test_what_is_no_history_is_one_sentence(
+def test_a_file_that_is_no_history_is_reported_in_one_sentence(
     database_cli: Command, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     path = tmp_path / "h.txt"
@@ -284,7 +284,7 @@ def test_what_is_no_history_is_one_sentence(
     assert expected in done.err
 
 
-def test_an_id_that_the_peer_gave_twice_is_two_deliveries_for_ever(
+def test_a_repeated_delivery_id_remains_two_deliveries(
     database_cli: Command, tmp_path: Path, server: str
 ) -> None:
     """Import both deliveries (contract Q17): a letter whose digital attempt and address failed."""

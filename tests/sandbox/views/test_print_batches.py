@@ -16,8 +16,8 @@ from aiohttp.test_utils import TestClient
 
 from tests.channels.snail_mail.stage import BATCH, batch, channel, pdf, prepared
 from tests.sandbox.ledger_entries import PDF
-from tests.sandbox.test_viewer_channels import TWO, handed_over
 from tests.sandbox.viewer_client import SCRIPT, open_viewer, page, tags
+from tests.sandbox.views.test_channels import TWO, handed_over
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 from utskick.sandbox.addresses import SandboxAddresses
@@ -69,7 +69,7 @@ async def test_batches_are_listed_with_their_state(
     assert "a.pdf is not what SHA256SUMS says" in await page(client, "/print/Kultur%2Fb2")
 
 
-async def test_without_a_printing_house_there_is_nothing_to_list() -> None:
+async def test_without_a_print_house_the_list_is_empty() -> None:
     async with open_viewer(Ledger()) as client:
         assert "Inget har lämnats till tryckeriet än" in await page(client, "/print")
         await page(client, "/print/x", 404)
