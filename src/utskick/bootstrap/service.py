@@ -187,13 +187,13 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
         database = await stack.enter_async_context(opened(settings))
-        town: Town | None = None
+        sandbox: Town | None = None
         if channel_setup.in_sandbox(settings):
-            town = Town(_place(settings, api_url))
-            await town.start()
-            stack.push_async_callback(town.close)
+            sandbox = Town(_place(settings, api_url))
+            await sandbox.start()
+            stack.push_async_callback(sandbox.close)
         setup = await stack.enter_async_context(
-            channel_setup.opened(settings, database, town.place if town else None)
+            channel_setup.opened(settings, database, sandbox.place if sandbox else None)
         )
         channels = setup.channels
         webhooks = await stack.enter_async_context(receiving(settings))
@@ -216,8 +216,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
                 await asyncio.sleep(0.01)
             yield Running(
                 api_url,
-                town.viewer_url if town else None,
-                town.place if town else None,
+                sandbox.viewer_url if sandbox else None,
+                sandbox.place if sandbox else None,
                 (task, *parts),
                 client_file,
             )
