@@ -63,7 +63,10 @@ async def test_who_shows_nothing_is_told_where_to_get_a_token_and_no_error(
 
 async def test_who_shows_a_wrong_token_is_told_what_is_wrong(door: BearerAuthenticator) -> None:
     fault = await refused(door, "Bearer abc")
-    challenge = 'Bearer realm="utskick", error="invalid_token", error_description="the token is not a signed JWT"'
+    challenge = (
+        'Bearer realm="utskick", error="invalid_token", error_description="the token is not'
+        ' a signed JWT"'
+    )
     assert fault.headers == {"WWW-Authenticate": challenge}
     assert fault.detail == "the token is not a signed JWT. Get one from here"
 

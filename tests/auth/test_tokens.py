@@ -40,7 +40,8 @@ def by_hmac(issuer: Issuer, key: Any, form: Encoding) -> str:
     would take."""
     secret = key.public_key().public_bytes(form, PublicFormat.SubjectPublicKeyInfo)
     signed = f"{part({'alg': 'HS256', 'kid': 'rsa', 'typ': 'at+jwt'})}.{part(issuer.claims())}"
-    return f"{signed}.{base64.urlsafe_b64encode(hmac.digest(secret, signed.encode(), 'sha256')).rstrip(b'=').decode()}"
+    digest = hmac.digest(secret, signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 def unsigned(issuer: Issuer, alg: str) -> str:

@@ -206,21 +206,26 @@ async def test_a_device_keeps_its_id_and_goes_when_it_is_gone(
 async def test_a_number_may_be_looked_up_by_an_index(people: People, database: Database) -> None:
     await database.pool.execute(
         """
-        INSERT INTO parties SELECT '2281', gen_random_uuid(), 'PRIVATE', '', sha256(n::text::bytea), false, '', '', now()
+        INSERT INTO parties SELECT '2281', gen_random_uuid(), 'PRIVATE', '',
+            sha256(n::text::bytea), false, '', '', now()
         FROM generate_series(1, 20000) AS n
         """
     )
     await database.pool.execute("ANALYZE parties")
     ids = [row[0] for row in await database.pool.fetch("SELECT party_id FROM parties LIMIT 1000")]
     plan = await database.pool.fetch(
-        "EXPLAIN SELECT legal_id FROM parties WHERE municipality_id = $1 AND party_id = ANY($2::uuid[])",
+        (
+            "EXPLAIN SELECT legal_id FROM parties WHERE municipality_id = $1 AND party_id ="
+            " ANY($2::uuid[])"
+        ),
         MID,
         ids,
     )
     assert "parties_pkey" in "".join(row[0] for row in plan)
     with pytest.raises(asyncpg.CheckViolationError):
         await database.pool.execute(
-            "INSERT INTO contact_settings VALUES ('2281', gen_random_uuid(), NULL, NULL, NULL, now(), now())"
+            "INSERT INTO contact_settings VALUES ('2281', gen_random_uuid(), NULL, NULL,"
+            " NULL, now(), now())"
         )
 
 

@@ -197,14 +197,14 @@ def _presented(request: TokenRequest) -> PresentedCredentials:
 
 def _basic(authorization: str, client_id: str | None) -> PresentedCredentials:
     """Read HTTP Basic, in which id and secret are form-encoded (RFC 6749 section 2.3.1)."""
-    found = credentials(authorization)
-    if found is None:
+    login = credentials(authorization)
+    if login is None:
         raise TokenDenied(
             "invalid_client",
             "the Authorization header must be HTTP Basic with the client's id and secret",
             401,
         )
-    name, secret = map(unquote_plus, found)
+    name, secret = map(unquote_plus, login)
     if client_id is not None and client_id != name:
         raise TokenDenied(
             "invalid_request", "client_id is not the client of the Authorization header"

@@ -82,13 +82,13 @@ class LocalDirectory:
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[str]
     ) -> Mapping[str, LegalId] | Deferred:
-        given = {text: found for text in party_ids if (found := parse_id(text)) is not None}
+        given = {text: uuid for text in party_ids if (uuid := parse_id(text)) is not None}
         known = await query(
             self._tables.parties.legal_ids(municipality_id, list(set(given.values())))
         )
         if isinstance(known, Deferred):
             return known
-        return {text: known[found] for text, found in given.items() if found in known}
+        return {text: known[uuid] for text, uuid in given.items() if uuid in known}
 
     async def address(
         self, municipality_id: str, party_id: str

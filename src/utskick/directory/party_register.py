@@ -49,7 +49,7 @@ class PartyRegister:
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[str]
     ) -> Mapping[str, LegalId] | Deferred:
-        given = {text: found for text in party_ids if (found := parse_id(text)) is not None}
+        given = {text: uuid for text in party_ids if (uuid := parse_id(text)) is not None}
         wanted = list(dict.fromkeys(given.values()))
         results = dict(
             zip(

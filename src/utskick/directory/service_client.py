@@ -121,7 +121,7 @@ class ServiceClient:
                 "service-misconfigured",
                 service=self.name,
                 code=reason.code,
-                said=reason.provider_code,
+                provider_code=reason.provider_code,
             )
         sentence = f"the {self.name} service is unavailable ({reason.code})"
         return Deferred(

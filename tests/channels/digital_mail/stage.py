@@ -56,7 +56,8 @@ def soap(inside: str, status: int = 200) -> Reply:
 
 def result(delivered: str, recipient: str = NUMBER) -> Reply:
     return soap(
-        f'<ns8:deliverSecureResponse xmlns:ns8="{S3}" xmlns:ns10="{S1}">\n <ns8:return><ns10:TransId>{TRANS_ID}</ns10:TransId>'
+        f'<ns8:deliverSecureResponse xmlns:ns8="{S3}" xmlns:ns10="{S1}">\n <ns8:return>'
+        f"<ns10:TransId>{TRANS_ID}</ns10:TransId>"
         f"<ns10:Status><ns10:RecipientId>{recipient}</ns10:RecipientId><ns10:Delivered>{delivered}</ns10:Delivered></ns10:Status>"
         f"</ns8:return></ns8:deliverSecureResponse>"
     )
@@ -277,7 +278,8 @@ class Stage(FaultyServer):
             for r, changes in said.items()
         )
         return soap(
-            f'<ns3:isReachableResponse xmlns:ns3="{R3}" xmlns:ns2="{R1}">{returns}</ns3:isReachableResponse>'
+            f'<ns3:isReachableResponse xmlns:ns3="{R3}" xmlns:ns2="{R1}">{returns}'
+            "</ns3:isReachableResponse>"
         )()
 
     async def _deliver(self, request: web.Request) -> web.StreamResponse:

@@ -235,7 +235,10 @@ async def test_certificates_need_no_file(stage: Stage, tmp_path: Path, kind: str
     [
         (
             {"password": "wrong"},
-            "key\n  cannot be used: it is not a private key in PEM, or the password does not decrypt it",
+            (
+                "key\n  cannot be used: it is not a private key in PEM, or the password does"
+                " not decrypt it"
+            ),
         ),
         (
             {"other": True},

@@ -251,9 +251,9 @@ async def test_the_text_of_the_settings_stands_in_where_none_was_given(stage: St
     assert isinstance(await stage.send(new_id(), draft), Sent)
     sent = stage.envelopes[0].decode()
     assert (
-        "<Subject>Meddelande</Subject><Supportinfo><Text>Kontakta oss om du har frågor.</Text></Supportinfo>"
-        in sent
-    )
+        "<Subject>Meddelande</Subject><Supportinfo><Text>Kontakta oss om du har"
+        " frågor.</Text></Supportinfo>"
+    ) in sent
     assert (
         '>text/plain</ContentType><Body xmlns="http://minameddelanden.gov.se/schema/Message"></Body></Body>'
         in sent

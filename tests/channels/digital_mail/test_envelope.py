@@ -156,7 +156,10 @@ def canonical(root: ElementTree.Element) -> str:
         declared = f' xmlns="{namespace}"' if namespace != around else ""
         attributes = "".join(f' {key}="{value}"' for key, value in sorted(element.attrib.items()))
         text = (element.text or "").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return f"<{name}{declared}{attributes}>{text}{''.join(write(child, namespace) for child in element)}</{name}>"
+        return (
+            f"<{name}{declared}{attributes}>{text}"
+            f"{''.join(write(child, namespace) for child in element)}</{name}>"
+        )
 
     return write(root, "")
 
@@ -248,7 +251,8 @@ def test_a_shared_file_is_encoded_once_and_the_cache_is_bounded() -> None:
 def schema() -> Any:
     if not SCHEMAS.is_dir():
         pytest.skip(
-            "the schemas of Mina Meddelanden are not beside this repository (../shared/contracts/mina-meddelanden)"
+            "the schemas of Mina Meddelanden are not beside this repository"
+            " (../shared/contracts/mina-meddelanden)"
         )
     return etree.XMLSchema(etree.parse(str(SCHEMAS / "v3" / "Service.xsd")))
 

@@ -22,7 +22,10 @@ from utskick.domain.validators import refusal
 PARTY = "f427952b-247c-4d3b-b081-675a467b3619"
 GOOD: dict[str, Any] = {"emailAddress": "anna@example.com", "subject": "Hej", "message": "Hej du"}
 FILE = {"name": "a.pdf", "contentType": "application/pdf", "content": b64encode(b"%PDF-").decode()}
-ALLOWED = "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES, Auto-Submitted/AUTO_SUBMITTED]"
+ALLOWED = (
+    "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES,"
+    " Auto-Submitted/AUTO_SUBMITTED]"
+)
 
 
 def faults(model: type[BaseModel], body: dict[str, Any]) -> list[tuple[str, str]]:

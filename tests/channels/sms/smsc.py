@@ -28,7 +28,10 @@ def pdu(command: int, status: int, number: int, body: bytes = b"") -> bytes:
 
 def receipt_text(message_id: str, stat: str = "DELIVRD", err: str = "000") -> bytes:
     """As appendix B prints it."""
-    return f"id:{message_id} sub:001 dlvrd:001 submit date:2603011200 done date:2603011201 stat:{stat} err:{err} text:Din bok".encode()
+    return (
+        f"id:{message_id} sub:001 dlvrd:001 submit date:2603011200 done date:2603011201"
+        f" stat:{stat} err:{err} text:Din bok"
+    ).encode()
 
 
 class ScriptedCentre:

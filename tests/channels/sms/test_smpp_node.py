@@ -29,7 +29,10 @@ MODULES = Path(os.environ.get("UTSKICK_NODE_MODULES", HERE / "node_modules"))
 
 pytestmark = pytest.mark.skipif(
     shutil.which("node") is None or not (MODULES / "smpp").is_dir(),
-    reason="needs node, and node-smpp: npm install in tests/channels/sms/centre, or UTSKICK_NODE_MODULES",
+    reason=(
+        "needs node, and node-smpp: npm install in tests/channels/sms/centre, or"
+        " UTSKICK_NODE_MODULES"
+    ),
 )
 
 

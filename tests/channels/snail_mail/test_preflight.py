@@ -133,7 +133,8 @@ async def test_pages_and_bytes_have_limits() -> None:
 def test_ink_in_a_zone_is_named_with_page_and_millimetres() -> None:
     told = seen(letter(2, ink=lambda number: box(100, 280, 40, 5)))
     assert told == (
-        "page 1: printed content 100-140 mm from the left and 280-285 mm from the top, in the area that must be empty "
+        "page 1: printed content 100-140 mm from the left and 280-285 mm from the top,"
+        " in the area that must be empty "
         "for PostNord's sorting code (150 x 30 mm, bottom right)",
     )
     (told,) = seen(letter(ink=lambda number: box(190, 2, 10, 4)))

@@ -85,14 +85,20 @@ def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Reply:
     named = f'<detail><{detail} xmlns="{NAMESPACE}"/></detail>' if detail else ""
     return soap(
         status,
-        f"<S:Fault><faultcode>{code}</faultcode><faultstring>Anna 199001012385</faultstring>{named}</S:Fault>",
+        (
+            f"<S:Fault><faultcode>{code}</faultcode><faultstring>Anna"
+            f" 199001012385</faultstring>{named}</S:Fault>"
+        ),
     )
 
 
 def yes(message_id: str = "151", operation: str = "addMessage") -> Reply:
     return soap(
         200,
-        f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID></{operation}Response>',
+        (
+            f'<{operation}Response xmlns="{NAMESPACE}"><messageID>{message_id}</messageID>'
+            f"</{operation}Response>"
+        ),
     )
 
 
@@ -102,8 +108,14 @@ def raw(data: bytes, status: int = 200) -> Reply:
 
 def declared(entities: str, value: str) -> str:
     """A yes whose message id is told by an entity."""
-    called = f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>{value}</messageID></addMessageResponse>'
-    return f'<?xml version="1.0"?><!DOCTYPE x [{entities}]><S:Envelope xmlns:S="{SOAP}"><S:Body>{called}</S:Body></S:Envelope>'
+    called = (
+        f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>{value}</messageID>'
+        f"</addMessageResponse>"
+    )
+    return (
+        f'<?xml version="1.0"?><!DOCTYPE x [{entities}]><S:Envelope xmlns:S="{SOAP}">'
+        f"<S:Body>{called}</S:Body></S:Envelope>"
+    )
 
 
 LEVELS = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
@@ -123,7 +135,10 @@ ANSWERS: dict[str, Reply] = {
     "fault-in-200": fault("FlowInstanceNotFoundFault", status=200),
     "foreign-detail": soap(
         500,
-        '<S:Fault><faultcode>S:Server</faultcode><detail><FlowInstanceNotFoundFault xmlns="urn:x"/></detail></S:Fault>',
+        (
+            "<S:Fault><faultcode>S:Server</faultcode><detail><FlowInstanceNotFoundFault"
+            ' xmlns="urn:x"/></detail></S:Fault>'
+        ),
     ),
     "other-operation": yes(operation="addEvent"),
     "no-id": yes(""),
@@ -136,7 +151,10 @@ ANSWERS: dict[str, Reply] = {
     "not-xml": raw(b"\xff\xfe not xml"),
     "two-in-body": soap(
         200,
-        f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID></addMessageResponse><x/>',
+        (
+            f'<addMessageResponse xmlns="{NAMESPACE}"><messageID>1</messageID>'
+            f"</addMessageResponse><x/>"
+        ),
     ),
     "no-body": raw(f'<S:Envelope xmlns:S="{SOAP}"/>'.encode()),
     "bomb": raw(BOMB.encode()),

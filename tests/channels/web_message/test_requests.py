@@ -18,7 +18,10 @@ from utskick.domain.validators import refusal
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
 CASE = [{"key": "flowInstanceId", "value": "102251"}]
 ONE = {"party": {"externalReferences": CASE}, "message": "Hej"}
-NO_CASE = "must identify one case by a reference with key flowInstanceId and a number from 1 to 2147483647 as its value"
+NO_CASE = (
+    "must identify one case by a reference with key flowInstanceId and a number from 1 to"
+    " 2147483647 as its value"
+)
 BOTH = "Only one of partyId and userId can be set if sendAsOwner is true"
 NEITHER = "Both partyId and userId cannot be null if sendAsOwner is true"
 WHOLE = "Invalid web message request"

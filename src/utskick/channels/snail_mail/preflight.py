@@ -142,13 +142,13 @@ def _active(pdf: pikepdf.Pdf) -> Iterator[str]:
     if len(pdf.objects) > _MOST_OBJECTS:
         yield f"has more than {_MOST_OBJECTS} objects"
         return
-    found: set[str] = set()
+    kinds: set[str] = set()
     suspects = [pdf.trailer, *(obj for obj in pdf.objects if _SUSPECT.search(_serialised(obj)))]
     for suspect in suspects:
-        found |= set(_active_in(suspect))
-    if "script" in found:
+        kinds |= set(_active_in(suspect))
+    if "script" in kinds:
         yield "contains a script or an action, which a printed letter must not have"
-    if "file" in found:
+    if "file" in kinds:
         yield "contains an embedded file or medium"
 
 
