@@ -105,8 +105,8 @@ def test_a_client_with_all_scopes_has_those_of_every_channel(
         (("a", "--scope", "sms:send"), "municipality must be given"),
         (("a", "--municipality", "2281"), "scope must be given"),
         (("a b", *SENDING), "name must be"),
-        (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is none of"),
-        (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is none of"),
+        (("a", "--municipality", "1234", "--scope", "sms:send"), "1234 is not one of"),
+        (("a", "--municipality", "2281", "--scope", "sms:read"), "sms:read is not one of"),
         (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "cannot be combined"),
     ],
 )

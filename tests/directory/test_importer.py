@@ -48,7 +48,7 @@ async def test_a_channel_of_the_roll_that_was_switched_off_stays_off(
     setting = (await people.tables.settings.by_destination(MID, "+46701740605"))[0]
     off = replace(setting.channels[0], disabled=True)
     await people.tables.settings.update(replace(setting, channels=(off,)), change())
-    await roll.take(MID, [entry(person(1), "+46701740606")], NOW)
+    await roll.add(MID, [entry(person(1), "+46701740606")], NOW)
     found = await people.tables.settings.get(MID, setting.id)
     assert found is not None
     assert [(c.destination, c.alias, c.disabled) for c in found.channels] == [
